@@ -1,0 +1,1 @@
+"""The Alert Production Database: the one place where the truth is kept."""

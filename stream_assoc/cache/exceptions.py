@@ -1,0 +1,15 @@
+"""Errors of the object cache."""
+
+from stream_assoc.exceptions import FatalError, RetriableError, StreamAssocError
+
+
+class CacheError(StreamAssocError):
+    """Base of all errors of the cache adapters."""
+
+
+class CacheUnavailableError(CacheError, RetriableError):
+    """The cache server cannot be reached or refuses to answer for now."""
+
+
+class CacheConfigurationError(CacheError, FatalError):
+    """The cache server refuses what this package needs: credentials, commands, memory policy."""

@@ -1,0 +1,39 @@
+"""The root of every error this package raises, and the three kinds of failure.
+
+Each room keeps its own ``exceptions.py``. Whatever its room, an error that can
+reach the daemon derives from exactly one of the three kinds below, because the
+kind, not the room, decides what happens to the batch in hand:
+
+========== ======================================================= ====================
+kind       meaning                                                 the daemon
+========== ======================================================= ====================
+retriable  a server is away or busy; the same call may yet succeed pauses, backs off, retries
+poison     this message can never be processed                     dead-letters it, goes on
+fatal      nothing will work until someone changes something       stops with one line
+========== ======================================================= ====================
+"""
+
+
+class StreamAssocError(Exception):
+    """Base of all errors of this package."""
+
+
+class RetriableError(StreamAssocError):
+    """A service is away or busy: the same call may succeed later."""
+
+
+class PoisonError(StreamAssocError):
+    """The message in hand can never be processed; others are not affected.
+
+    Attributes
+    ----------
+    reason : `str`
+        Short machine-readable name of the cause, the label of dead-letter
+        headers and metrics. Each subclass sets its own.
+    """
+
+    reason = "invalid"
+
+
+class FatalError(StreamAssocError):
+    """Nothing can be processed until the configuration or a service changes."""

@@ -1,0 +1,122 @@
+"""One visit and detector: the unit of work, of the ledger and of every promise."""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.model.schema import apdb_table
+from stream_assoc.model.types import FloatArray, IntArray
+
+VISIT_COLUMNS: Final = ("visit", "detector", "band", "midpointMjdTai", "exposureTime")
+"""DiaSource columns that are one value a batch; the message carries them once, not once a row."""
+
+ASSIGNED_COLUMNS: Final = (
+    "diaObjectId",
+    "ssObjectId",
+    "ssObjectReassocTimeMjdTai",
+    "timeProcessedMjdTai",
+    "timeWithdrawnMjdTai",
+)
+"""DiaSource columns that association itself decides; a message cannot set them."""
+
+
+def measured_columns() -> tuple[str, ...]:
+    """Return the DiaSource columns a producer measures, in schema order."""
+    excluded = {*VISIT_COLUMNS, *ASSIGNED_COLUMNS}
+    return tuple(name for name in apdb_table("DiaSource").names if name not in excluded)
+
+
+class BatchId(NamedTuple):
+    """Names a batch: its visit and detector, as in Rubin's ``containsVisitDetector``."""
+
+    visit: int
+    detector: int
+
+
+@dataclass(frozen=True, slots=True)
+class SolarSystemObjects:
+    """Predicted positions of known solar-system objects at the visit's midpoint.
+
+    Attributes
+    ----------
+    ssObjectId : `numpy.ndarray` [int64], shape (n,)
+    ra, dec : `numpy.ndarray` [float64], shape (n,)
+        Degrees.
+    """
+
+    ssObjectId: IntArray
+    ra: FloatArray
+    dec: FloatArray
+
+    @classmethod
+    def none(cls) -> "SolarSystemObjects":
+        """Return the empty set."""
+        return cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.ssObjectId)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUris:
+    """Where the images of a batch are, for forced photometry; each may be missing."""
+
+    difference: str | None = None
+    science: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The DIASources of one visit and detector, as its message tells them.
+
+    Attributes
+    ----------
+    id : `BatchId`
+        Visit and detector.
+    band : `str`
+        One of `~stream_assoc.model.types.BANDS`.
+    midpointMjdTai : `float`
+        Middle of the exposure, MJD TAI.
+    exposureTime : `float` or `None`
+        Seconds.
+    footprint : `numpy.ndarray` [float64], shape (k, 2)
+        Vertices (ra, dec) in degrees of the detector's convex outline, k >= 3.
+    diaSources : `pyarrow.RecordBatch`
+        One row a source, the columns of `measured_columns` in their Rubin types.
+    solarSystemObjects : `SolarSystemObjects`
+        Known moving objects expected here.
+    images : `ImageUris`
+        Images to force-photometer, where the producer names them.
+    digest : `bytes`
+        SHA-256 of the message's payload. It tells a redelivery (same digest)
+        from a batch that reuses a (visit, detector) with other content.
+    """
+
+    id: BatchId
+    band: str
+    midpointMjdTai: float
+    exposureTime: float | None
+    footprint: FloatArray
+    diaSources: pa.RecordBatch
+    digest: bytes
+    solarSystemObjects: SolarSystemObjects = field(default_factory=SolarSystemObjects.none)
+    images: ImageUris = field(default_factory=ImageUris)
+
+    def __len__(self) -> int:
+        return int(self.diaSources.num_rows)
+
+    def column(self, name: str) -> FloatArray:
+        """Return a numeric column as float64, nulls as NaN.
+
+        For measured quantities only: an identifier must be read from
+        `diaSources` itself, because it does not fit in a float.
+        """
+        values = self.diaSources.column(name).cast(pa.float64())
+        return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    @property
+    def diaSourceId(self) -> IntArray:
+        """Identifiers of the sources, int64, shape (n,)."""
+        return np.asarray(self.diaSources.column("diaSourceId").to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -1,0 +1,78 @@
+"""Messages as the rest of the package sees them, and the two ends they pass through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream_assoc.model.changes import InputPosition
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputMessage:
+    """A message as it was read, nothing of it interpreted.
+
+    Attributes
+    ----------
+    position : `InputPosition`
+        Topic, partition and offset.
+    timestamp_ms : `int`
+        Kafka's timestamp of the message, milliseconds since 1970 UTC; -1 when unset.
+    key, value : `bytes` or `None`
+    headers : `tuple` [`tuple` [`str`, `bytes`], ...]
+    """
+
+    position: InputPosition
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputMessage:
+    """A message to be published."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class MessageSource(Protocol):
+    """Where input messages come from."""
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
+        """Return up to ``max_messages`` messages, waiting at most that long for the first."""
+
+    def rewind(self, positions: Sequence[InputPosition]) -> None:
+        """Read again from these positions on: what was polled after them was not processed."""
+
+    def pause(self) -> None:
+        """Keep the group membership alive by polling, but deliver nothing."""
+
+    def resume(self) -> None:
+        """Deliver again."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Publisher(Protocol):
+    """Where outputs go, together with the note of what has been read."""
+
+    def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
+        """Publish the messages and commit the input offsets, all or nothing.
+
+        ``consumed`` names processed messages; what is committed for each
+        partition is the offset after its last one.
+
+        Raises
+        ------
+        PublishError
+            If the transaction was aborted: nothing was published, nothing committed.
+        """
+
+    def close(self) -> None:
+        """Release the connection."""
