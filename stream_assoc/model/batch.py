@@ -85,7 +85,7 @@ class Batch:
         Vertices (ra, dec) in degrees of the detector's convex outline, k >= 3.
     diaSources : `pyarrow.RecordBatch`
         One row a source, the columns of `measured_columns` in their Rubin types.
-    solarSystemObjects : `SolarSystemObjects`
+    solar_system_objects : `SolarSystemObjects`
         Known moving objects expected here.
     images : `ImageUris`
         Images to force-photometer, where the producer names them.
@@ -101,7 +101,7 @@ class Batch:
     footprint: FloatArray
     diaSources: pa.RecordBatch
     digest: bytes
-    solarSystemObjects: SolarSystemObjects = field(default_factory=SolarSystemObjects.none)
+    solar_system_objects: SolarSystemObjects = field(default_factory=SolarSystemObjects.none)
     images: ImageUris = field(default_factory=ImageUris)
 
     def __len__(self) -> int:
