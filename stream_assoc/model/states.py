@@ -6,6 +6,7 @@ database folds the same sources in the same order, so it gives the same bits.
 That is why the cache may be lost at any moment without changing any result.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -86,6 +87,20 @@ class LightCurves:
         """The number of light curves."""
         return len(self.offsets) - 1
 
+    def take(self, slots: IntArray) -> "LightCurves":
+        """Return the chosen light curves, in the order chosen."""
+        lengths = np.diff(self.offsets)[slots]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        points = np.repeat(self.offsets[slots] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return LightCurves(offsets, *(getattr(self, name)[points] for name in self.COLUMNS))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["LightCurves"]) -> "LightCurves":
+        """Return the slots of all parts, in order."""
+        lengths = [np.diff(part.offsets) for part in parts]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
+        return cls(offsets, *(np.concatenate([getattr(part, name) for part in parts]) for name in cls.COLUMNS))
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectStates:
@@ -118,8 +133,29 @@ class ObjectStates:
     band_fields: FloatArray
     curves: LightCurves
 
+    _PLAIN_COLUMNS: ClassVar = (
+        "diaObjectId",
+        "validityStartMjdTai",
+        "raErr",
+        "decErr",
+        "ra_dec_Cov",
+        "object_fields",
+        "band_fields",
+    )
+
     def __len__(self) -> int:
         return len(self.diaObjectId)
+
+    def take(self, rows: IntArray) -> "ObjectStates":
+        """Return the states of the chosen objects, in the order chosen."""
+        slots = (rows[:, np.newaxis] * N_BANDS + np.arange(N_BANDS)).ravel()
+        return ObjectStates(*(getattr(self, name)[rows] for name in self._PLAIN_COLUMNS), self.curves.take(slots))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["ObjectStates"]) -> "ObjectStates":
+        """Return the states of all parts, in order; at least one part is needed."""
+        plain = (np.concatenate([getattr(part, name) for part in parts]) for name in cls._PLAIN_COLUMNS)
+        return cls(*plain, LightCurves.concatenate([part.curves for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)

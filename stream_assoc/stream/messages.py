@@ -1,6 +1,6 @@
 """Messages as the rest of the package sees them, and the two ends they pass through."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,18 @@ class MessageSource(Protocol):
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
         """Return up to ``max_messages`` messages, waiting at most that long for the first."""
+
+    def idle(self, seconds: float) -> None:
+        """Spend this time keeping the group membership alive; call it while paused.
+
+        May return early when partitions were taken away.
+        """
+
+    def owns(self, position: InputPosition) -> bool:
+        """Tell whether the partition of this position is still assigned here."""
+
+    def committed(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return the group's committed offset of each (topic, partition) that has one."""
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         """Read again from these positions on: what was polled after them was not processed."""

@@ -1,0 +1,1 @@
+"""The long-running consumer: what is read, in what order it is made durable, when it stops."""

@@ -1,0 +1,16 @@
+"""Errors of the daemon itself."""
+
+from stream_assoc.exceptions import StreamAssocError
+
+
+class DaemonError(StreamAssocError):
+    """Base of the errors of the daemon."""
+
+
+class HandAbandonedError(DaemonError):
+    """The messages in hand are no longer this daemon's to finish.
+
+    Their partitions were given to another member of the group, or the daemon
+    is stopping and its deadline has passed. Nothing of them was committed to
+    Kafka, so whoever reads them next finds in the ledger what was done.
+    """

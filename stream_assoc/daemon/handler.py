@@ -1,0 +1,127 @@
+"""From messages to what must be published for them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.model.batch import BatchId
+from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.clock import Stopwatch
+from stream_assoc.pipeline.process import Outcome, Processed, Redelivered, Rejected, Rooms, arrive, process_batches
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.dead_letters import dead_letter
+from stream_assoc.stream.messages import InputMessage, OutputMessage
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a message led to.
+
+    Attributes
+    ----------
+    message : `InputMessage`
+        The message; publishing the answer consumes it.
+    outputs : `list` [`OutputMessage`]
+        Updated objects and metrics, or one dead letter, or nothing.
+    batch : `BatchId` or `None`
+        The batch whose outbox is cleared once the outputs are published.
+    """
+
+    message: InputMessage
+    outputs: Sequence[OutputMessage]
+    batch: BatchId | None = None
+
+
+class MessageHandler:
+    """Decodes messages, has them processed, and makes dead letters of the impossible.
+
+    Parameters
+    ----------
+    decoder : `BatchDecoder`
+        Bytes to batches.
+    rooms : `Rooms`
+        What batches meet.
+    dead_letter_topic : `str`
+        Where dead letters go.
+    instruments : `Instruments`
+        What Prometheus sees.
+    """
+
+    def __init__(self, decoder: BatchDecoder, rooms: Rooms, dead_letter_topic: str, instruments: Instruments) -> None:
+        self._decoder = decoder
+        self._rooms = rooms
+        self._dead_letter_topic = dead_letter_topic
+        self._instruments = instruments
+
+    def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
+        """Process these messages together and return the answer to each, in order.
+
+        What the answers say is durable in the APDB when this returns.
+
+        Raises
+        ------
+        RetriableError
+            If a service is away. Calling again with the same messages is safe.
+        """
+        read = [self._read(message) for message in messages]
+        outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
+        return [
+            self._answer_to(message, next(outcomes))
+            if isinstance(arrival, Arrival)
+            else self._reject(message, arrival)
+            for message, arrival in zip(messages, read, strict=True)
+        ]
+
+    def _read(self, message: InputMessage) -> Arrival | PoisonError:
+        watch = Stopwatch(self._rooms.clock)
+        try:
+            with watch.stage("decode"):
+                batch = self._decoder.decode(message.value)
+            return arrive(batch, self._rooms, message.position, watch.seconds)
+        except PoisonError as error:
+            return error
+
+    def _answer_to(self, message: InputMessage, outcome: Outcome) -> Answer:
+        match outcome:
+            case Rejected(error=error):
+                return self._reject(message, error)
+            case Redelivered(id=batch, outputs=outputs):
+                self._instruments.count_redelivery()
+                log.info("redelivered", visit=batch.visit, detector=batch.detector, outputs=len(outputs))
+                return Answer(message, outputs, batch if outputs else None)
+            case Processed(id=batch, metrics=metrics, outputs=outputs):
+                self._instruments.observe(metrics)
+                log.info(
+                    "processed",
+                    visit=batch.visit,
+                    detector=batch.detector,
+                    band=metrics.band,
+                    sources=metrics.numDiaSources,
+                    new=metrics.numNewDiaObjects,
+                    updated=metrics.numUpdatedDiaObjects,
+                    unassociated=metrics.numUnassociatedDiaObjects,
+                    marginal=metrics.numMarginalDiaSources,
+                    dropped=metrics.numDroppedDiaSources,
+                    milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
+                )
+                return Answer(message, outputs, batch)
+
+    def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
+        self._instruments.count_dead_letter(error.reason)
+        position = message.position
+        log.error(
+            "dead letter",
+            reason=error.reason,
+            error=str(error),
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+        )
+        letter = dead_letter(message, error, self._dead_letter_topic, time_ms=time.time_ns() // 1_000_000)
+        return Answer(message, [letter])

@@ -1,0 +1,110 @@
+"""Waiting for a service that is away, without losing the place in the group."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from stream_assoc.daemon.exceptions import HandAbandonedError
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.messages import MessageSource
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait between tries.
+
+    Attributes
+    ----------
+    initial_seconds, max_seconds : `float`
+        The first wait, and the longest; each wait is twice the one before.
+    jitter : `float`
+        Random share of each wait, 0 to 1, so that several daemons do not come
+        back to a recovering server in step.
+    """
+
+    initial_seconds: float = 0.5
+    max_seconds: float = 30.0
+    jitter: float = 0.2
+
+    def wait_seconds(self, failures: int, fraction: float) -> float:
+        """Return the wait after so many failures in a row, for a random ``fraction`` in [0, 1)."""
+        wait = min(self.max_seconds, self.initial_seconds * 2.0 ** (failures - 1))
+        return wait * (1.0 - self.jitter * fraction)
+
+
+class Perseverance:
+    """Repeats an action until it succeeds, keeping the group membership alive meanwhile.
+
+    Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
+    dead. So the wait between two tries is spent polling paused partitions.
+
+    Parameters
+    ----------
+    source : `MessageSource`
+        What is paused and polled.
+    backoff : `Backoff`
+        How long to wait.
+    give_up : callable
+        Returns whether the daemon must stop now, finished or not.
+    on_failure : callable
+        Told of every failure.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        backoff: Backoff,
+        give_up: Callable[[], bool],
+        on_failure: Callable[[RetriableError], None],
+    ) -> None:
+        self._source = source
+        self._backoff = backoff
+        self._give_up = give_up
+        self._on_failure = on_failure
+        self._random = random.Random()
+
+    def until_done(self, action: Callable[[], Result], hand: Sequence[InputPosition]) -> Result:
+        """Return what ``action`` returns once it does.
+
+        Raises
+        ------
+        HandAbandonedError
+            If a position in ``hand`` was taken from this daemon, or the
+            daemon has to stop, before the action succeeded.
+        """
+        failures = 0
+        while True:
+            try:
+                result = action()
+            except RetriableError as error:
+                failures += 1
+                self._on_failure(error)
+                if failures == 1:
+                    self._source.pause()
+                wait = self._backoff.wait_seconds(failures, self._random.random())
+                log.warning("retrying", error=str(error), failures=failures, wait_seconds=round(wait, 2))
+                self._wait(wait, hand)
+            else:
+                if failures:
+                    log.info("recovered", failures=failures)
+                    self._source.resume()
+                return result
+
+    def _wait(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+        self._source.idle(seconds)
+        if lost := [position for position in hand if not self._source.owns(position)]:
+            self._source.resume()
+            raise HandAbandonedError(
+                f"{len(lost)} message(s) in hand belong to another daemon now, "
+                f"the first of them from {lost[0].topic}[{lost[0].partition}]"
+            )
+        if self._give_up():
+            raise HandAbandonedError("the daemon is stopping before a service came back")

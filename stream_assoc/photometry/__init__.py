@@ -1,0 +1,1 @@
+"""Forced photometry: the flux at every DIAObject in a detector's footprint, detected or not."""

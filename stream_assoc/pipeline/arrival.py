@@ -1,0 +1,28 @@
+"""A batch that has arrived, and the sky it needs."""
+
+from dataclasses import dataclass, field
+
+from stream_assoc.model.batch import Batch
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.pipeline.region import BatchRegion
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A decoded batch and the sky it needs.
+
+    Attributes
+    ----------
+    batch : `Batch`
+    region : `BatchRegion`
+        From `region_of`.
+    position : `InputPosition` or `None`
+        The message it came in; `None` when it did not come from Kafka.
+    seconds : `dict` [`str`, `float`]
+        What earlier stages took.
+    """
+
+    batch: Batch
+    region: BatchRegion
+    position: InputPosition | None = None
+    seconds: dict[str, float] = field(default_factory=dict)

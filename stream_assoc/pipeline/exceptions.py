@@ -1,0 +1,13 @@
+"""Errors of the pipeline itself."""
+
+from stream_assoc.exceptions import PoisonError, StreamAssocError
+
+
+class PipelineError(StreamAssocError):
+    """Base of the errors raised while a batch is processed."""
+
+
+class ConflictingBatchError(PipelineError, PoisonError):
+    """A (visit, detector) that has been processed arrives again with other content."""
+
+    reason = "conflicting_batch"

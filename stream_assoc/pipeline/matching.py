@@ -1,0 +1,136 @@
+"""Who owns each source of a batch: a solar-system object, a DIAObject, a new one, or nobody."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream_assoc.association.associator import Association, Associator, SourcePositions
+from stream_assoc.association.new_objects import NewObjectConfig, TooManyNewObjectsError, eligible
+from stream_assoc.association.solar_system import SolarSystemAssociator
+from stream_assoc.model.batch import Batch
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.types import BoolArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMatches:
+    """The owner of every source of a batch.
+
+    Attributes
+    ----------
+    objects : `ObjectPositions`
+        The catalogue that was searched.
+    diaObjectId, ssObjectId : `numpy.ndarray` [int64], shape (n_sources,)
+        The owner; 0 where there is none. A source has at most one owner.
+    associated : `numpy.ndarray` [int64]
+        Sources that joined an existing object, ascending.
+    object_row : `numpy.ndarray` [int64], shape (n_sources,)
+        The row of that object in ``objects``, or -1.
+    new : `numpy.ndarray` [int64]
+        Sources that become new objects, ascending.
+    stored : `numpy.ndarray` [int64]
+        Sources that have an owner, ascending: those the APDB keeps.
+    n_marginal : `int`
+        Sources without an owner that are not good enough to become one.
+    n_dropped : `int`
+        Sources without a usable position.
+    association : `Association`
+        Candidates, separations, scores and margins behind ``associated``;
+        its source rows are ``searched``.
+    searched : `numpy.ndarray` [int64]
+        Sources that were offered to the DIAObjects: usable, and no known
+        solar-system object.
+    """
+
+    objects: ObjectPositions
+    diaObjectId: IntArray
+    ssObjectId: IntArray
+    associated: IntArray
+    object_row: IntArray
+    new: IntArray
+    stored: IntArray
+    n_marginal: int
+    n_dropped: int
+    association: Association
+    searched: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Matchmakers:
+    """The algorithms that decide ownership, in the order they are asked."""
+
+    solar_system: SolarSystemAssociator
+    associator: Associator
+    new_objects: NewObjectConfig
+
+
+def match_sources(
+    batch: Batch, usable: BoolArray, objects: ObjectPositions, matchmakers: Matchmakers
+) -> BatchMatches:
+    """Decide the owner of every source of a batch.
+
+    Known solar-system objects claim theirs first. The others are associated
+    with the DIAObjects, and what is left becomes new objects where it is good
+    enough (the order of upstream's DiaPipelineTask).
+
+    Parameters
+    ----------
+    batch : `Batch`
+        The sources.
+    usable : `numpy.ndarray` [bool], shape (n_sources,)
+        Sources that have a position.
+    objects : `ObjectPositions`
+        Every DIAObject within reach.
+    matchmakers : `Matchmakers`
+        The algorithms.
+
+    Raises
+    ------
+    TooManyNewObjectsError
+        If more objects would be created than the settings allow.
+    """
+    n = len(batch)
+    positions = SourcePositions(*(batch.column(name) for name in ("ra", "dec", "raErr", "decErr")))
+
+    candidates = np.flatnonzero(usable)
+    solar_row = np.full(n, -1, np.int64)
+    solar_row[candidates] = matchmakers.solar_system.associate(positions.take(candidates), batch.solar_system_objects)
+    solar = np.flatnonzero(solar_row >= 0)
+
+    searched = np.flatnonzero(usable & (solar_row < 0))
+    association = matchmakers.associator.associate(positions.take(searched), objects)
+    object_row = np.full(n, -1, np.int64)
+    object_row[searched] = association.object_row
+    associated = np.flatnonzero(object_row >= 0)
+
+    unmatched = np.setdiff1d(searched, associated)
+    new = unmatched[eligible(batch.diaSources, matchmakers.new_objects)[unmatched]]
+    _refuse_too_many(batch, new, matchmakers.new_objects)
+
+    diaObjectId = np.zeros(n, np.int64)
+    diaObjectId[associated] = objects.diaObjectId[object_row[associated]]
+    diaObjectId[new] = batch.diaSourceId[new]
+    ssObjectId = np.zeros(n, np.int64)
+    ssObjectId[solar] = batch.solar_system_objects.ssObjectId[solar_row[solar]]
+    return BatchMatches(
+        objects=objects,
+        diaObjectId=diaObjectId,
+        ssObjectId=ssObjectId,
+        associated=associated,
+        object_row=object_row,
+        new=new,
+        stored=np.sort(np.concatenate([solar, associated, new])),
+        n_marginal=len(unmatched) - len(new),
+        n_dropped=n - len(candidates),
+        association=association,
+        searched=searched,
+    )
+
+
+def _refuse_too_many(batch: Batch, new: IntArray, config: NewObjectConfig) -> None:
+    if config.max_new_dia_objects is not None and len(new) > config.max_new_dia_objects:
+        raise TooManyNewObjectsError(
+            f"visit {batch.id.visit} detector {batch.id.detector} would create {len(new)} DIAObjects, more than "
+            f"new_objects.max_new_dia_objects = {config.max_new_dia_objects}; a bad subtraction is the usual cause. "
+            "Look at the image, then replay the dead letter with a higher limit if the objects are real"
+        )

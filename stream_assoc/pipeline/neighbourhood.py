@@ -1,0 +1,137 @@
+"""The DIAObjects around some batches: read through the cache, changed in memory.
+
+A neighbourhood lives as long as the exclusive session that guards it. Batches
+change it one after another; what they changed reaches the cache in one write
+after the APDB has committed.
+"""
+
+import numpy as np
+
+from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.cache.port import ObjectCache
+from stream_assoc.cache.staging import StagedCache
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.sky.htm import htm_index
+from stream_assoc.statistics.calculator import StatisticsCalculator
+
+
+class Neighbourhood:
+    """The objects of a set of tiles, as the APDB has them and the batches change them.
+
+    Parameters
+    ----------
+    session : `ApdbSession`
+        Holds the cells of these tiles.
+    cache : `ObjectCache`
+        Asked first; what it lacks is rebuilt from the session.
+    calculator : `StatisticsCalculator`
+        Rebuilds states.
+    partition : `SkyPartition`
+        The division of the sky into tiles and cells.
+    versions : `dict` [`int`, `int`]
+        The tiles of the neighbourhood and the version the APDB gives each.
+
+    Attributes
+    ----------
+    rebuilt_tiles, rebuilt_states : `int`
+        How many the cache lacked.
+    """
+
+    def __init__(
+        self,
+        session: ApdbSession,
+        cache: ObjectCache,
+        calculator: StatisticsCalculator,
+        partition: SkyPartition,
+        versions: dict[int, int],
+    ) -> None:
+        self._session = session
+        self._staged = StagedCache(cache)
+        self._calculator = calculator
+        self._partition = partition
+        self._versions = versions
+        nothing = np.empty(0, np.float32)
+        self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
+        self.rebuilt_tiles = 0
+        self.rebuilt_states = 0
+
+    def objects(self, tiles: IntArray) -> ObjectPositions:
+        """Return every object of these tiles, tile after tile."""
+        present = self._staged.read_tiles(tiles, self._versions_of(tiles))
+        missing = np.array([tile for tile in tiles.tolist() if tile not in present], np.int64)
+        if len(missing):
+            rebuilt = self._session.load_tiles(missing)
+            self._staged.stage(rebuilt, self._no_states, np.empty(0, np.int64))
+            present |= rebuilt
+            self.rebuilt_tiles += len(missing)
+        return ObjectPositions.concatenate([present[tile] for tile in tiles.tolist()])
+
+    def states(self, objects: ObjectPositions) -> ObjectStates:
+        """Return the states of these objects, in their order."""
+        cached = self._staged.read_states(objects.diaObjectId, self._cells(objects), objects.validityStartMjdTai)
+        if len(cached.found) == len(objects):
+            return cached.states
+        missing = np.setdiff1d(np.arange(len(objects)), cached.found)
+        rebuilt = self._calculator.rebuild(self._session.load_histories(objects.diaObjectId[missing]))
+        self.rebuilt_states += len(missing)
+        order = np.argsort(np.concatenate([cached.found, missing]))
+        return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
+
+    def replace(self, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+        """Put changed and new objects where they are now.
+
+        Parameters
+        ----------
+        matched : `ObjectPositions`
+            The objects as they were; they leave their tiles.
+        states : `ObjectStates`
+            Their new states, and those of new objects.
+
+        Returns
+        -------
+        tiles : `numpy.ndarray` [int64]
+            The sorted tiles whose content has changed.
+        """
+        positions = self._calculator.positions(states)
+        old_tiles, new_tiles = self._tiles(matched), self._tiles(positions)
+        changed = np.union1d(old_tiles, new_tiles)
+        # A tile that was not loaded is not rewritten: its new version makes any cached copy out of date.
+        loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
+        before = self._staged.read_tiles(loaded, self._versions_of(loaded))
+        after = {
+            tile: _without_and_with(
+                before[tile], matched.diaObjectId[old_tiles == tile], positions.take(new_tiles == tile)
+            )
+            for tile in loaded.tolist()
+        }
+        self._staged.stage(after, states, self._cells(positions))
+        return changed
+
+    def flush(self, tiles: IntArray, versions: IntArray) -> None:
+        """Write what was changed or rebuilt to the cache, the changed tiles with their new versions.
+
+        Raises
+        ------
+        CacheUnavailableError
+            If the cache went away. Nothing is lost: what is not written is
+            rebuilt when it is next asked for.
+        """
+        self._staged.flush(self._versions | dict(zip(tiles.tolist(), versions.tolist(), strict=True)))
+
+    def _versions_of(self, tiles: IntArray) -> IntArray:
+        return np.array([self._versions[tile] for tile in tiles.tolist()], np.int64)
+
+    def _tiles(self, objects: ObjectPositions) -> IntArray:
+        return htm_index(objects.ra, objects.dec, self._partition.tile_level)
+
+    def _cells(self, objects: ObjectPositions) -> IntArray:
+        return self._partition.cells(self._tiles(objects))
+
+
+def _without_and_with(tile: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:
+    staying = tile.take(~np.isin(tile.diaObjectId, leaving))
+    together = ObjectPositions.concatenate([staying, arriving])
+    return together.take(np.argsort(together.diaObjectId))

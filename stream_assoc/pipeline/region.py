@@ -1,0 +1,82 @@
+"""Which part of the sky a batch needs, in tiles to load and cells to hold."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stream_assoc.model.batch import Batch
+from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.sky.htm import parent_index
+from stream_assoc.sky.region import ConvexFootprint, trixels_near
+
+_REACH: Final = 2.0
+"""Match radii around a source that are loaded: a matched object lies within one
+radius, and its new mean position between it and the source, so two leave room
+for rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkyPartition:
+    """How the sky is divided.
+
+    Attributes
+    ----------
+    tile_level : `int`
+        HTM level of the cached tiles; 10 is about 7 arcmin across.
+    cell_level : `int`
+        HTM level of the cells that locks cover and cache keys are sharded by.
+    angle_margin_arcsec : `float`
+        How far around a footprint objects are loaded, as ``angleMargin`` of
+        upstream's LoadDiaCatalogs.
+    """
+
+    tile_level: int = 10
+    cell_level: int = 8
+    angle_margin_arcsec: float = 20.0
+
+    def cells(self, tiles: IntArray) -> IntArray:
+        """Return the cell of each tile, int64, in the order given."""
+        return parent_index(tiles, self.tile_level, self.cell_level)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRegion:
+    """The sky one batch needs.
+
+    Attributes
+    ----------
+    footprint : `ConvexFootprint`
+        The detector's outline.
+    tiles : `numpy.ndarray` [int64]
+        Sorted tiles that hold every object the batch may match, move or create.
+    usable : `numpy.ndarray` [bool], shape (n_sources,)
+        Sources that have a position on the sky and on the detector.
+    """
+
+    footprint: ConvexFootprint
+    tiles: IntArray
+    usable: BoolArray
+
+
+def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float) -> BatchRegion:
+    """Return the sky this batch needs.
+
+    The tiles cover the footprint grown by the margin, and the surroundings of
+    every source, because a producer's footprint may be wrong and a source
+    outside of it must still meet its object.
+
+    Raises
+    ------
+    InvalidFootprintError
+        If the footprint is no convex outline on the sky.
+    """
+    footprint = ConvexFootprint.from_vertices(batch.footprint)
+    ra, dec = batch.column("ra"), batch.column("dec")
+    centroid = batch.column("x") + batch.column("y")
+    usable = np.isfinite(ra) & np.isfinite(centroid) & (np.abs(dec) <= 90.0)
+    tiles = np.union1d(
+        footprint.trixels(partition.tile_level, partition.angle_margin_arcsec),
+        trixels_near(ra[usable], dec[usable], _REACH * match_radius_arcsec, partition.tile_level),
+    )
+    return BatchRegion(footprint, tiles, usable)
