@@ -1,0 +1,82 @@
+"""How well a source and an object agree."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_assoc.model.types import FloatArray, IntArray
+
+ARCSEC_PER_DEGREE: Final = 3600.0
+
+
+def any_usable(errors: npt.NDArray[np.floating]) -> bool:
+    """Tell whether at least one error is finite and positive."""
+    return bool(np.any(np.isfinite(errors) & (errors > 0.0)))
+
+
+def variances(errors: npt.NDArray[np.floating], fallback: float) -> FloatArray:
+    """Return squared errors, that of a missing or impossible error being ``fallback`` squared.
+
+    Parameters
+    ----------
+    errors : `numpy.ndarray` [float32 or float64], shape (n,)
+        Degrees. Not finite, zero and negative values count as missing.
+    fallback : `float`
+        Degrees.
+
+    Returns
+    -------
+    variances : `numpy.ndarray` [float64], shape (n,)
+        Square degrees.
+    """
+    wide = np.asarray(errors, dtype=np.float64)
+    usable = np.isfinite(wide) & (wide > 0.0)
+    return np.where(usable, wide, fallback) ** 2
+
+
+def negative_log_likelihood(
+    delta_ra: FloatArray, delta_dec: FloatArray, variance_ra: FloatArray, variance_dec: FloatArray
+) -> FloatArray:
+    """Return half the squared pull in both axes plus half the log of the variances.
+
+    Parameters
+    ----------
+    delta_ra, delta_dec : `numpy.ndarray` [float64], shape (n,)
+        Coordinate differences, degrees; ra is wrapped to +-180 here and, as
+        upstream has it, not scaled by cos(dec).
+    variance_ra, variance_dec : `numpy.ndarray` [float64], shape (n,)
+        Sums of both catalogues' variances, square degrees.
+
+    Returns
+    -------
+    scores : `numpy.ndarray` [float64], shape (n,)
+        The smaller, the better; the constant log(2 pi) is left out.
+    """
+    wrapped = (delta_ra + 180.0) % 360.0 - 180.0
+    pull = wrapped**2 / variance_ra + delta_dec**2 / variance_dec
+    return np.asarray(0.5 * pull + 0.5 * np.log(variance_ra * variance_dec))
+
+
+def runner_up_margins(
+    source_row: IntArray, object_row: IntArray, scores: FloatArray, match: IntArray, match_score: FloatArray
+) -> FloatArray:
+    """Return by how much the best other object of each source is worse than its match.
+
+    Parameters
+    ----------
+    source_row, object_row, scores : `numpy.ndarray`, shape (n_pairs,)
+        The candidate pairs.
+    match : `numpy.ndarray` [int64], shape (n_sources,)
+        Matched object of each source, or -1.
+    match_score : `numpy.ndarray` [float64], shape (n_sources,)
+
+    Returns
+    -------
+    margins : `numpy.ndarray` [float64], shape (n_sources,)
+        NaN where there is no match, inf where there is no other object.
+    """
+    best_other = np.full(len(match), np.inf)
+    others = object_row != match[source_row]
+    np.minimum.at(best_other, source_row[others], scores[others])
+    return np.where(match >= 0, best_other - match_score, np.nan)
