@@ -1,0 +1,170 @@
+"""Results to messages, and messages to the bytes that wait in the outbox."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.stream.codec import ColumnWriter, contiguous
+from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.records import RecordCodec
+from stream_assoc.stream.schemas import METRICS, OBJECT, SCHEMA_ID, load_schema
+from stream_assoc.stream.wire import header
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTopics:
+    """Where results go."""
+
+    objects: str = "dia-objects"
+    metrics: str = "association-metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchemaIds:
+    """The schema ids to write: those a Schema Registry gave, or by default Rubin's."""
+
+    objects: int = SCHEMA_ID
+    metrics: int = SCHEMA_ID
+
+
+class OutputEncoder:
+    """Encodes what a batch led to: one message an object, and one of metrics.
+
+    Objects are keyed by ``diaObjectId`` as decimal text, so that a compacted
+    topic holds the current version of each; metrics by ``visit.detector``.
+
+    Parameters
+    ----------
+    topics : `OutputTopics`, optional
+        Where the messages go.
+    schema_ids : `OutputSchemaIds`, optional
+        The schema ids to write.
+    """
+
+    def __init__(self, topics: OutputTopics | None = None, schema_ids: OutputSchemaIds | None = None) -> None:
+        self._topics = topics or OutputTopics()
+        ids = schema_ids or OutputSchemaIds()
+        self._object_header = header(ids.objects)
+        self._metrics_header = header(ids.metrics)
+        self._objects = ColumnWriter(load_schema(OBJECT))
+        self._metrics = RecordCodec(load_schema(METRICS))
+
+    def encode(self, dia_objects: pa.Table, metrics: AssociationMetrics) -> list[OutputMessage]:
+        """Return the messages of one batch, the metrics last.
+
+        Parameters
+        ----------
+        dia_objects : `pyarrow.Table`
+            New DiaObject versions, every column including ``pixelId``. NaN in
+            a nullable column is written as null.
+        metrics : `AssociationMetrics`
+            What association did.
+
+        Raises
+        ------
+        EncodeError
+            If a column is missing, of another type, or null where a value is
+            required.
+        """
+        return [*self._encode_objects(dia_objects), self._encode_metrics(metrics)]
+
+    def _encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
+        schema = self._objects.arrow_schema
+        missing = [name for name in schema.names if name not in dia_objects.schema.names]
+        if missing:
+            raise EncodeError(
+                f"the object rows have no {', '.join(missing)}; give every DiaObject column and pixelId"
+            )
+        columns = [_without_nan(contiguous(dia_objects.column(field.name)), field) for field in schema]
+        data = self._objects.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
+        keys = contiguous(dia_objects.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
+        topic, prefix = self._topics.objects, self._object_header
+        return [
+            OutputMessage(topic, key, prefix + datum)
+            for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
+        ]
+
+    def _encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
+        record = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+        return OutputMessage(
+            self._topics.metrics,
+            f"{metrics.visit}.{metrics.detector}".encode(),
+            self._metrics_header + self._metrics.write(record),
+        )
+
+
+def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:
+    if not field.nullable or not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+
+
+_MAGIC: Final = b"SAO1"
+_FRAME: Final = struct.Struct(">4sI")
+_MESSAGES: Final = pa.schema(
+    [
+        pa.field("topic", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("key", pa.binary()),
+        pa.field("value", pa.binary()),
+        pa.field("headers", pa.map_(pa.string(), pa.binary()), nullable=False),
+    ]
+)
+
+
+def pack_outputs(messages: Sequence[OutputMessage]) -> bytes:
+    """Return messages as one value for the outbox.
+
+    The same messages give the same bytes: ``SAO1``, the CRC-32 of what
+    follows, and an Arrow IPC stream compressed with Zstandard.
+    """
+    rows = pa.RecordBatch.from_arrays(
+        [
+            pa.array([message.topic for message in messages], pa.string()).dictionary_encode(),
+            pa.array([message.key for message in messages], pa.binary()),
+            pa.array([message.value for message in messages], pa.binary()),
+            pa.array([message.headers for message in messages], pa.map_(pa.string(), pa.binary())),
+        ],
+        schema=_MESSAGES,
+    )
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1), use_threads=False)
+    with pa.ipc.new_stream(sink, _MESSAGES, options=options) as writer:
+        writer.write_batch(rows)
+    body = sink.getvalue()
+    return b"".join((_FRAME.pack(_MAGIC, zlib.crc32(body)), body))
+
+
+def unpack_outputs(packed: bytes) -> list[OutputMessage]:
+    """Return the messages that `pack_outputs` packed.
+
+    Raises
+    ------
+    OutboxFormatError
+        If the bytes are damaged or of another format. They were written by
+        this package into the APDB, so nothing can be published in their place.
+    """
+    if len(packed) < _FRAME.size:
+        raise OutboxFormatError(
+            f"an outbox entry of {len(packed)} bytes is cut short; restore the APDB's outbox table"
+        )
+    magic, checksum = _FRAME.unpack_from(packed)
+    body = memoryview(packed)[_FRAME.size :]
+    if magic != _MAGIC:
+        raise OutboxFormatError(
+            f"an outbox entry begins with {magic!r}, not {_MAGIC!r}; it needs the version that wrote it"
+        )
+    if zlib.crc32(body) != checksum:
+        raise OutboxFormatError("an outbox entry does not match its checksum; restore the APDB's outbox table")
+    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+        table = reader.read_all()
+    columns = (table.column(name).to_pylist() for name in _MESSAGES.names)
+    return [
+        OutputMessage(topic, key, value, tuple(headers)) for topic, key, value, headers in zip(*columns, strict=True)
+    ]

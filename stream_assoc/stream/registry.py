@@ -1,0 +1,138 @@
+"""A Confluent Schema Registry, where one is used instead of Rubin's schema ids.
+
+Two calls of its REST interface are all that is needed, so they are made here
+with the standard library: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+"""
+
+import base64
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any, Final
+
+from stream_assoc.stream.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
+from stream_assoc.stream.wire import AvroSchema
+
+TIMEOUT_SECONDS: Final = 10.0
+_CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+_MAX_ANSWER_BYTES: Final = 16 * 1024**2
+_BUSY: Final = frozenset({408, 425, 429})
+
+
+class SchemaRegistry:
+    """Finds schemas by id, and registers schemas under a subject.
+
+    What was found once is remembered: the schema of an id never changes.
+
+    Parameters
+    ----------
+    url : `str`
+        ``http(s)://[user:password@]host[:port][/path]``.
+    timeout_seconds : `float`, optional
+        Longest wait for an answer.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise RegistryConfigurationError(
+                "kafka.schema_registry_url must be http(s)://[user:password@]host[:port]"
+            )
+        address = parts.netloc.rpartition("@")[2]
+        self._base = urllib.parse.urlunsplit((parts.scheme, address, parts.path.rstrip("/"), "", ""))
+        self._headers = {"Accept": _CONTENT_TYPE, "Content-Type": _CONTENT_TYPE}
+        if parts.username is not None:
+            user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+            token = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {token}"
+        self._timeout_seconds = timeout_seconds
+        self._schemas: dict[int, AvroSchema] = {}
+
+    def writer_schema(self, schema_id: int) -> AvroSchema:
+        """Return the schema with this id.
+
+        Raises
+        ------
+        DecodeError
+            With the reason ``unknown_schema`` if the registry has none, and
+            ``incompatible_schema`` if it is not one Avro record by itself.
+        RegistryUnavailableError
+            If the registry does not answer.
+        RegistryConfigurationError
+            If it refuses this client.
+        """
+        if schema_id not in self._schemas:
+            self._schemas[schema_id] = self._find(schema_id)
+        return self._schemas[schema_id]
+
+    def register(self, subject: str, schema: AvroSchema) -> int:
+        """Return the id of a schema, registering it if it is new.
+
+        Parameters
+        ----------
+        subject : `str`
+            By Confluent's convention the topic followed by ``-value``.
+        schema : `dict`
+            The schema.
+
+        Raises
+        ------
+        RegistryUnavailableError
+            If the registry does not answer.
+        RegistryConfigurationError
+            If it refuses this client, or the schema as incompatible with
+            earlier ones of the subject.
+        """
+        path = f"/subjects/{urllib.parse.quote(subject, safe='')}/versions"
+        try:
+            answer = self._call(path, {"schema": json.dumps(schema)})
+        except urllib.error.HTTPError as error:
+            raise self._refusal(error, f"register the schema of {subject}") from error
+        return int(answer["id"])
+
+    def _find(self, schema_id: int) -> AvroSchema:
+        try:
+            answer = self._call(f"/schemas/ids/{schema_id}")
+        except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.NOT_FOUND:
+                raise DecodeError(
+                    f"schema id {schema_id} is not in the registry {self._base}; write with one that is",
+                    "unknown_schema",
+                ) from error
+            raise self._refusal(error, f"look up schema id {schema_id}") from error
+        schema = json.loads(answer["schema"])
+        kind = answer.get("schemaType", "AVRO")
+        if (
+            kind != "AVRO"
+            or answer.get("references")
+            or not isinstance(schema, dict)
+            or schema.get("type") != "record"
+        ):
+            raise DecodeError(
+                f"schema id {schema_id} is {kind} and not an Avro record without references", "incompatible_schema"
+            )
+        return schema
+
+    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call the registry; an `urllib.error.HTTPError` tells that it answered with a refusal."""
+        request = urllib.request.Request(  # noqa: S310
+            self._base + path, data=None if body is None else json.dumps(body).encode(), headers=self._headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_seconds) as response:  # noqa: S310
+                answer: dict[str, Any] = json.loads(response.read(_MAX_ANSWER_BYTES))
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise RegistryUnavailableError(f"the Schema Registry {self._base} does not answer: {error}") from error
+        return answer
+
+    def _refusal(
+        self, error: urllib.error.HTTPError, what: str
+    ) -> RegistryUnavailableError | RegistryConfigurationError:
+        text = f"the Schema Registry {self._base} answered {error.code} {error.reason} to the attempt to {what}"
+        if error.code in _BUSY or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            return RegistryUnavailableError(text)
+        return RegistryConfigurationError(f"{text}; check kafka.schema_registry_url, its user and its permissions")

@@ -1,0 +1,68 @@
+"""The subscriber's side: messages of the output topics back to rows and records."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.stream.codec import SealedReader, contiguous
+from stream_assoc.stream.records import RecordCodec
+from stream_assoc.stream.resolution import resolve
+from stream_assoc.stream.schemas import METRICS, OBJECT, known_schemas, load_schema
+from stream_assoc.stream.wire import WriterSchemas, split
+
+
+def object_schema() -> pa.Schema:
+    """Return the Arrow schema of published objects: DiaObject in Rubin's types, and ``pixelId``."""
+    return pa.schema([column.arrow_field() for column in (*apdb_table("DiaObject").columns, PIXEL_ID)])
+
+
+def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None = None) -> pa.RecordBatch:
+    """Decode messages of the objects topic.
+
+    Parameters
+    ----------
+    values : `~collections.abc.Sequence` [`bytes`]
+        Values of the messages; their schemas may differ.
+    schemas : `WriterSchemas`, optional
+        Where writer schemas are found; those of this version by default.
+
+    Returns
+    -------
+    rows : `pyarrow.RecordBatch`
+        One row a message, in order, with the columns of `object_schema`.
+
+    Raises
+    ------
+    DecodeError
+        If one of them is no message of this topic.
+    """
+    lookup = schemas or known_schemas(OBJECT)
+    messages = [split(value) for value in values]
+    schema_ids = np.array([schema_id for schema_id, _ in messages], np.int64)
+    target, fields = object_schema(), load_schema(OBJECT)["fields"]
+    parts = [target.empty_table()]
+    order = [np.empty(0, np.int64)]
+    for schema_id in np.unique(schema_ids).tolist():
+        rows = np.flatnonzero(schema_ids == schema_id)
+        written = SealedReader(lookup.writer_schema(schema_id)).read([messages[row][1] for row in rows])
+        columns = dict(zip(written.schema.names, written.columns, strict=True))
+        parts.append(pa.Table.from_batches([resolve(columns, len(rows), fields, target)]))
+        order.append(rows)
+    table = pa.concat_tables(parts).take(np.argsort(np.concatenate(order)))
+    return pa.RecordBatch.from_arrays(list(map(contiguous, table.columns)), schema=target)
+
+
+def decode_metrics(value: bytes | None, schemas: WriterSchemas | None = None) -> AssociationMetrics:
+    """Decode a message of the metrics topic.
+
+    Raises
+    ------
+    DecodeError
+        If it is no message of this topic.
+    """
+    schema_id, payload = split(value)
+    writer_schema = (schemas or known_schemas(METRICS)).writer_schema(schema_id)
+    return AssociationMetrics(**RecordCodec(load_schema(METRICS)).read(payload, writer_schema))

@@ -1,0 +1,111 @@
+import urllib.request
+from dataclasses import replace
+
+import pytest
+
+from stream_assoc.metrics.instruments import Instruments, serve
+from stream_assoc.metrics.record import AssociationMetrics
+
+METRICS = AssociationMetrics(
+    visit=1,
+    detector=2,
+    band="g",
+    midpointMjdTai=61000.0,
+    timeProcessedMjdTai=61000.0 + 45.0 / 86400.0,
+    numDiaSources=12,
+    numAssociatedDiaSources=5,
+    numNewDiaObjects=3,
+    numUpdatedDiaObjects=5,
+    numUnassociatedDiaObjects=15,
+    fracUpdatedDiaObjects=0.25,
+    totalUnassociatedDiaObjects=1003,
+    numTotalSolarSystemObjects=2,
+    numAssociatedSsObjects=1,
+    numMarginalDiaSources=2,
+    numDroppedDiaSources=1,
+    numAmbiguousDiaSources=4,
+    medianMargin=0.5,
+    medianRaOffset=0.01,
+    medianDecOffset=-0.02,
+    rmsSeparation=0.07,
+    stageSeconds={"decode": 0.001, "associate": 0.5},
+    inputTopic=None,
+    inputPartition=None,
+    inputOffset=None,
+)
+
+
+@pytest.fixture
+def instruments():
+    return Instruments()
+
+
+def value(instruments, name, **labels):
+    return instruments.registry.get_sample_value(f"stream_assoc_{name}", labels)
+
+
+def test_every_source_is_counted_once(instruments):
+    instruments.observe(METRICS)
+    instruments.observe(METRICS)
+    outcomes = ("associated", "solar_system", "new", "marginal", "dropped")
+    counts = [value(instruments, "dia_sources_total", outcome=outcome) for outcome in outcomes]
+    assert counts == [10, 2, 6, 4, 2]
+    assert sum(counts) == 2 * METRICS.numDiaSources
+    assert value(instruments, "batches_total", outcome="processed") == 2
+    assert value(instruments, "ambiguous_dia_sources_total") == 8
+
+
+def test_objects_stages_latency_and_levels(instruments):
+    instruments.observe(METRICS)
+    assert value(instruments, "dia_objects_total", outcome="unassociated") == 15
+    assert value(instruments, "stage_seconds_sum", stage="associate") == 0.5
+    assert value(instruments, "latency_seconds_sum") == pytest.approx(45.0, abs=1e-3)
+    assert value(instruments, "unassociated_dia_objects") == 1003
+    assert value(instruments, "last_midpoint_mjd_tai") == 61000.0
+    assert value(instruments, "astrometric_offset_arcsec", axis="dec") == -0.02
+
+
+def test_an_undefined_offset_leaves_the_last_one(instruments):
+    instruments.observe(METRICS)
+    instruments.observe(replace(METRICS, medianRaOffset=None, medianDecOffset=None))
+    assert value(instruments, "astrometric_offset_arcsec", axis="ra") == 0.01
+
+
+def test_what_is_not_processed_is_counted_too(instruments):
+    instruments.count_redelivery()
+    instruments.count_dead_letter("unknown_band")
+    instruments.count_retry("apdb")
+    instruments.count_cache_reads("tile", hits=3, misses=1)
+    assert value(instruments, "batches_total", outcome="redelivered") == 1
+    assert value(instruments, "batches_total", outcome="dead_letter") == 1
+    assert value(instruments, "dead_letters_total", reason="unknown_band") == 1
+    assert value(instruments, "retries_total", service="apdb") == 1
+    assert value(instruments, "cache_reads_total", kind="tile", result="hit") == 3
+    assert value(instruments, "cache_reads_total", kind="tile", result="miss") == 1
+
+
+def test_lag_is_shown_for_the_partitions_read_here(instruments):
+    instruments.set_lag("dia-sources", 3, 17)
+    assert value(instruments, "lag_messages", topic="dia-sources", partition="3") == 17
+    instruments.forget_lag("dia-sources", 3)
+    assert value(instruments, "lag_messages", topic="dia-sources", partition="3") is None
+
+
+def test_two_daemons_in_one_process_do_not_mix(instruments):
+    other = Instruments()
+    instruments.set_up("apdb", up=True)
+    other.set_up("apdb", up=False)
+    assert value(instruments, "service_up", service="apdb") == 1
+    assert value(other, "service_up", service="apdb") == 0
+
+
+def test_metrics_are_served_until_closed(instruments):
+    instruments.observe(METRICS)
+    server = serve(instruments, port=0)
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        text = response.read().decode()
+    assert 'stream_assoc_batches_total{outcome="processed"} 1.0' in text
+    server.close()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=10)

@@ -1,0 +1,117 @@
+import io
+from dataclasses import replace
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics, pack_outputs, unpack_outputs
+from stream_assoc.stream.schemas import METRICS, OBJECT, load_schema
+from stream_assoc.stream.subscriber import decode_metrics, decode_objects
+
+messages = st.lists(
+    st.builds(
+        OutputMessage,
+        topic=st.sampled_from(["dia-objects", "association-metrics"]),
+        key=st.none() | st.binary(max_size=20),
+        value=st.none() | st.binary(max_size=200),
+        headers=st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=5)), max_size=3).map(tuple),
+    ),
+    max_size=8,
+)
+
+
+def read(value, name):
+    return fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(load_schema(name)))
+
+
+def test_objects_come_first_and_metrics_last(object_rows, metrics):
+    outputs = OutputEncoder(OutputTopics("objects", "metrics")).encode(object_rows(4), metrics)
+    assert [output.topic for output in outputs] == ["objects"] * 4 + ["metrics"]
+
+
+def test_an_object_is_keyed_by_its_id_as_decimal_text(object_rows, metrics):
+    rows = object_rows(4)
+    keys = [output.key for output in OutputEncoder().encode(rows, metrics)[:-1]]
+    assert keys == [str(number).encode() for number in rows.column("diaObjectId").to_pylist()]
+
+
+def test_metrics_are_keyed_by_visit_and_detector(object_rows, metrics):
+    assert OutputEncoder().encode(object_rows(0), metrics)[-1].key == b"2026112200123.94"
+
+
+def test_fastavro_reads_what_is_published(object_rows, metrics):
+    rows = object_rows(6)
+    *objects, record = OutputEncoder().encode(rows, metrics)
+    assert [read(output.value, OBJECT) for output in objects] == rows.to_pylist()
+    assert read(record.value, METRICS)["stageSeconds"] == metrics.stageSeconds
+
+
+def test_a_subscriber_reads_what_is_published(object_rows, metrics):
+    rows = object_rows(6)
+    *objects, record = OutputEncoder().encode(rows, metrics)
+    assert pa.Table.from_batches([decode_objects([output.value for output in objects])]).equals(rows)
+    assert decode_metrics(record.value) == metrics
+
+
+def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics):
+    rows = object_rows(2)
+    index = rows.schema.get_field_index("r_psfFluxMean")
+    rows = rows.set_column(index, rows.schema.field(index), pa.array(np.array([np.nan, 3.5], np.float32)))
+    first, second, _ = OutputEncoder().encode(rows, metrics)
+    assert read(first.value, OBJECT)["r_psfFluxMean"] is None
+    assert read(second.value, OBJECT)["r_psfFluxMean"] == 3.5
+
+
+def test_rows_in_pieces_and_columns_in_any_order_give_the_same_messages(object_rows, metrics):
+    rows = object_rows(7)
+    pieces = pa.concat_tables([rows.slice(0, 3), rows.slice(3)]).select(rows.schema.names[::-1])
+    assert OutputEncoder().encode(pieces, metrics) == OutputEncoder().encode(rows, metrics)
+
+
+def test_schema_ids_of_a_registry_are_written(object_rows, metrics):
+    outputs = OutputEncoder(schema_ids=OutputSchemaIds(objects=11, metrics=12)).encode(object_rows(1), metrics)
+    assert [output.value[:5] for output in outputs] == [b"\x00\x00\x00\x00\x0b", b"\x00\x00\x00\x00\x0c"]
+
+
+def test_a_missing_column_is_an_error(object_rows, metrics):
+    with pytest.raises(EncodeError, match="no pixelId"):
+        OutputEncoder().encode(object_rows(1).drop_columns(["pixelId"]), metrics)
+
+
+def test_metrics_of_another_type_are_an_error(object_rows, metrics):
+    with pytest.raises(EncodeError, match="AssociationMetrics"):
+        OutputEncoder().encode(object_rows(0), replace(metrics, visit=None))
+
+
+@given(messages)
+def test_what_is_packed_can_be_unpacked(outputs):
+    packed = pack_outputs(outputs)
+    assert unpack_outputs(packed) == outputs
+    assert pack_outputs(unpack_outputs(packed)) == packed
+
+
+@given(st.data())
+def test_damage_is_noticed(data):
+    packed = bytearray(pack_outputs([OutputMessage("dia-objects", b"1", b"value")]))
+    place = data.draw(st.integers(0, len(packed) - 1))
+    packed[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(OutboxFormatError):
+        unpack_outputs(bytes(packed))
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 60])
+def test_a_cut_entry_is_noticed(length):
+    packed = pack_outputs([OutputMessage("dia-objects", b"1", b"value")])
+    with pytest.raises(OutboxFormatError):
+        unpack_outputs(packed[:length])
+
+
+def test_outputs_shrink(object_rows, metrics):
+    outputs = OutputEncoder().encode(object_rows(200), metrics)
+    assert len(pack_outputs(outputs)) < sum(len(output.value) for output in outputs)

@@ -1,0 +1,142 @@
+import base64
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from stream_assoc.stream.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
+from stream_assoc.stream.registry import SchemaRegistry
+
+SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "v", "type": "long"}]}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(*self.server.answers.get(self.path, (404, {"error_code": 40403, "message": "Schema not found"})))
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        self.do_GET()
+
+    def answer(self, status, body):
+        self.server.requests.append((self.path, self.headers.get("Authorization")))
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.answers, server.requests, server.bodies = {}, [], []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def registry(server):
+    return SchemaRegistry(f"http://127.0.0.1:{server.server_port}/", timeout_seconds=5)
+
+
+def test_a_schema_is_found_once(server, registry):
+    server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
+    assert registry.writer_schema(7) == SCHEMA
+    assert registry.writer_schema(7) == SCHEMA
+    assert server.requests == [("/schemas/ids/7", None)]
+
+
+def test_credentials_come_from_the_url_and_stay_out_of_messages(server):
+    registry = SchemaRegistry(f"http://reader:se%40cret@127.0.0.1:{server.server_port}")
+    with pytest.raises(DecodeError) as caught:
+        registry.writer_schema(8)
+    expected = base64.b64encode(b"reader:se@cret").decode()
+    assert server.requests == [("/schemas/ids/8", f"Basic {expected}")]
+    assert "cret" not in str(caught.value)
+
+
+def test_an_unknown_id_condemns_the_message(registry):
+    with pytest.raises(DecodeError, match="schema id 8 is not in the registry") as caught:
+        registry.writer_schema(8)
+    assert caught.value.reason == "unknown_schema"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"schema": json.dumps(SCHEMA), "schemaType": "JSON"},
+        {"schema": json.dumps(SCHEMA), "references": [{"name": "other"}]},
+        {"schema": json.dumps("string")},
+    ],
+)
+def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answer):
+    server.answers["/schemas/ids/7"] = (200, answer)
+    with pytest.raises(DecodeError) as caught:
+        registry.writer_schema(7)
+    assert caught.value.reason == "incompatible_schema"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_registry_is_waited_for(server, registry, status):
+    server.answers["/schemas/ids/7"] = (status, {})
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(7)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_is_fatal(server, registry, status):
+    server.answers["/schemas/ids/7"] = (status, {})
+    with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
+        registry.writer_schema(7)
+
+
+def test_an_answer_that_is_not_json_is_waited_for(server, registry):
+    server.answers["/schemas/ids/7"] = (200, b"<html>")
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(7)
+
+
+def test_no_registry_is_waited_for():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        registry = SchemaRegistry(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(RegistryUnavailableError, match="does not answer"):
+            registry.writer_schema(7)
+
+
+def test_a_registry_that_is_silent_is_not_waited_for_forever():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        registry = SchemaRegistry(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.1)
+        with pytest.raises(RegistryUnavailableError, match="timed out"):
+            registry.writer_schema(7)
+
+
+def test_a_schema_is_registered(server, registry):
+    server.answers["/subjects/dia-objects-value/versions"] = (200, {"id": 31})
+    assert registry.register("dia-objects-value", SCHEMA) == 31
+    assert json.loads(server.bodies[0]["schema"]) == SCHEMA
+
+
+def test_an_incompatible_schema_cannot_be_registered(server, registry):
+    server.answers["/subjects/dia-objects-value/versions"] = (409, {"message": "incompatible"})
+    with pytest.raises(RegistryConfigurationError, match="register the schema of dia-objects-value"):
+        registry.register("dia-objects-value", SCHEMA)
+
+
+@pytest.mark.parametrize("url", ["localhost:8081", "ftp://host", "http://"])
+def test_another_url_is_refused(url):
+    with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
+        SchemaRegistry(url)
