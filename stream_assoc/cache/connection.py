@@ -1,0 +1,153 @@
+"""Connections to Redis, and its errors in this package's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    ClusterError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.retry import Retry
+
+from stream_assoc.cache.exceptions import CacheConfigurationError, CacheError, CacheUnavailableError
+
+Client: TypeAlias = redis.Redis | RedisCluster
+
+_PASSING: Final = (AskError, BusyLoadingError, ClusterDownError, ClusterError, ReadOnlyError, TryAgainError)
+_PASSING_CODES: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+"""Replies that redis-py has no class for: a script runs, a snapshot failed, replicas are away."""
+
+_BACKOFF_SECONDS: Final = 0.05
+_BACKOFF_CAP_SECONDS: Final = 0.5
+
+
+def connect(
+    url: str,
+    *,
+    cluster: bool = False,
+    connect_timeout_seconds: float = 5.0,
+    timeout_seconds: float = 10.0,
+    retries: int = 2,
+) -> Client:
+    """Return a client of the server or cluster at a URL.
+
+    Parameters
+    ----------
+    url : `str`
+        ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the query options
+        of `redis.Redis.from_url`.
+    cluster : `bool`, optional
+        Whether the URL names a node of a Redis Cluster.
+    connect_timeout_seconds, timeout_seconds : `float`, optional
+        For connecting, and for each reading or writing on the socket.
+    retries : `int`, optional
+        How often a call is tried again after a lost connection, with a backoff
+        of 50 to 500 ms. Every command sent here may be repeated. The daemon has its
+        own, longer, backoff above this one.
+
+    Returns
+    -------
+    client : `redis.Redis` or `redis.cluster.RedisCluster`
+
+    Raises
+    ------
+    CacheConfigurationError
+        If the URL cannot be read.
+    CacheUnavailableError
+        If a cluster, whose nodes are asked for at once, cannot be reached.
+    """
+    options = {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": connect_timeout_seconds,
+        "retry": Retry(ExponentialWithJitterBackoff(base=_BACKOFF_SECONDS, cap=_BACKOFF_CAP_SECONDS), retries),
+        "decode_responses": False,
+    }
+    try:
+        if not cluster:
+            return redis.Redis.from_url(url, **options)
+        with translated_errors(_place(url)):
+            return RedisCluster.from_url(url, **options)
+    except ValueError:
+        # The parser's own message may quote a piece of the password.
+        raise CacheConfigurationError(
+            "redis.url cannot be read: use redis://, rediss:// or unix://, and percent-encode the password"
+        ) from None
+
+
+def describe(client: Client) -> str:
+    """Return where a client connects to, without credentials."""
+    if isinstance(client, RedisCluster):
+        return "cluster " + ", ".join(sorted(client.nodes_manager.startup_nodes))
+    options = client.connection_pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}"
+
+
+@contextmanager
+def translated_errors(place: str) -> Iterator[None]:
+    """Raise what redis-py raises as a `CacheError` that names the place and the remedy."""
+    try:
+        yield
+    except (RedisError, RedisClusterException) as error:
+        raise translate(error, place) from error
+
+
+def translate(error: Exception, place: str) -> CacheError:
+    """Return a redis-py error as one of the two kinds the daemon distinguishes.
+
+    Parameters
+    ----------
+    error : `redis.exceptions.RedisError`
+    place : `str`
+        Of the server, without credentials.
+
+    Returns
+    -------
+    error : `CacheUnavailableError` or `CacheConfigurationError`
+        The latter for wrong credentials, missing permissions, and any reply
+        that says the command itself is not possible here.
+    """
+    match error:
+        case OutOfMemoryError():
+            return CacheUnavailableError(
+                f"Redis at {place} is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru "
+                "(an evicted key is rebuilt from the APDB)"
+            )
+        case (
+            AuthenticationError()
+            | AuthenticationWrongNumberOfArgsError()
+            | AuthorizationError()
+            | NoPermissionError()
+        ):
+            return CacheConfigurationError(
+                f"Redis at {place} refuses the user of redis.url: {error}. "
+                "It needs a password that is accepted, and the commands MGET, MSET and PING"
+            )
+        case ClusterCrossSlotError():
+            return CacheConfigurationError(f"Redis at {place} is a node of a cluster: set redis.cluster to true")
+        case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_PASSING_CODES):
+            return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {error}")
+        case _:
+            return CacheUnavailableError(f"Redis at {place} is not available: {error}")

@@ -1,0 +1,75 @@
+"""A cache inside the process: for a single daemon without Redis, and for tests."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stream_assoc.cache.packing import StateLayout, pack_states, pack_tile, unpack_states, unpack_tile
+from stream_assoc.cache.port import CachedStates, CachedTile
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import FloatArray, IntArray
+
+
+class MemoryCache:
+    """An `~stream_assoc.cache.port.ObjectCache` in two dictionaries of blobs.
+
+    It keeps the very blobs that Redis would, so what it returns shares no
+    memory with what was written. It never forgets and is not shared between
+    processes.
+
+    Parameters
+    ----------
+    layout : `StateLayout`
+
+    Attributes
+    ----------
+    unreadable : `int`
+        Blobs found damaged or foreign so far.
+    tiles, states : `dict` [`int`, `bytes`]
+        The blobs by HTM index and by diaObjectId.
+    """
+
+    def __init__(self, layout: StateLayout) -> None:
+        self._layout = layout
+        self.unreadable = 0
+        self.tiles: dict[int, bytes] = {}
+        self.states: dict[int, bytes] = {}
+
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+        """Return those tiles that are cached with exactly the given version."""
+        found = {}
+        for tile, version in zip(tiles.tolist(), versions.tolist(), strict=True):
+            blob = self.tiles.get(tile)
+            if blob is None:
+                continue
+            cached = unpack_tile(blob)
+            if cached is None:
+                self.unreadable += 1
+            elif cached.version == version:
+                found[tile] = cached.positions
+        return found
+
+    def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
+        """Return those states that are cached for exactly the given object version.
+
+        The cells play no part: there is one shard.
+        """
+        blobs = [self.states.get(key) for key in diaObjectId.tolist()]
+        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
+        self.unreadable += n_unreadable
+        return cached
+
+    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+        """Store these tiles and these states; never fails."""
+        self.tiles.update((tile, pack_tile(cached)) for tile, cached in tiles.items())
+        blobs = pack_states(states, self._layout)
+        self.states.update(zip(np.asarray(states.diaObjectId).tolist(), map(bytes, blobs), strict=True))
+
+    def flush(self) -> None:
+        """Forget everything, as Redis does on FLUSHALL."""
+        self.tiles.clear()
+        self.states.clear()
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -1,0 +1,302 @@
+"""How tiles and object states become blobs, and how a damaged blob is known.
+
+Every blob is a sequence of little-endian 8-byte words and begins with
+
+==== ===================================== =====================================
+word tile                                  state
+==== ===================================== =====================================
+0    magic, CRC-32 of all that follows     magic, CRC-32 of all that follows
+1    layout version, number of objects     layout version, layout fingerprint
+==== ===================================== =====================================
+
+A tile goes on with its version (int64) and the columns of `ObjectPositions`,
+the 8-byte ones first. The words of a state are told in
+`stream_assoc.cache.state_words`.
+
+A blob that is truncated, altered, foreign or of another layout is *unreadable*:
+it is reported as absent and counted, never raised, because whoever asked for
+it can rebuild it.
+"""
+
+import itertools
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_assoc.cache import state_words
+from stream_assoc.cache.port import CachedStates, CachedTile
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.model.types import FloatArray, IntArray
+
+LAYOUT_VERSION: Final = 1
+"""Changes whenever the meaning of a byte of a blob changes. It is part of every Redis key."""
+
+Blob: TypeAlias = bytes | memoryview
+
+_TILE_MAGIC: Final = int.from_bytes(b"saTI", "little")
+_TILE_HEADER: Final = struct.Struct("<IIIIq")
+"""Magic, checksum, layout version, number of objects, tile version."""
+_TILE_COLUMNS: Final = (
+    ("diaObjectId", "<i8"),
+    ("ra", "<f8"),
+    ("dec", "<f8"),
+    ("validityStartMjdTai", "<f8"),
+    ("raErr", "<f4"),
+    ("decErr", "<f4"),
+    ("nDiaSources", "<i4"),
+)
+_TILE_ROW: Final = sum(np.dtype(dtype).itemsize for _, dtype in _TILE_COLUMNS)
+_CHECKED_FROM: Final = 8
+"""The checksum covers everything behind itself."""
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class StateLayout:
+    """What the numbers of a state are, as far as the cache has to know.
+
+    Attributes
+    ----------
+    name : `str`
+        Names the statistics plugins and their order. States written under one
+        name are never read under another.
+    n_object_fields : `int`
+        Length of ``ObjectStates.object_fields`` rows.
+    initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
+        Fields of a band without any source. Such bands take no room in a blob.
+    """
+
+    name: str
+    n_object_fields: int
+    initial_band_fields: FloatArray
+
+    @property
+    def n_band_fields(self) -> int:
+        """Length of the last axis of ``ObjectStates.band_fields``."""
+        return len(self.initial_band_fields)
+
+    @property
+    def fingerprint(self) -> int:
+        """CRC-32 of the name and the initial fields, kept in every state blob."""
+        initial = np.ascontiguousarray(self.initial_band_fields, "<f8")
+        return zlib.crc32(initial.tobytes(), zlib.crc32(self.name.encode()))
+
+    def empty_states(self) -> ObjectStates:
+        """Return the states of no object."""
+        return _new_states(np.zeros(1, np.int64), self)
+
+
+def pack_tile(tile: CachedTile) -> bytes:
+    """Return one tile as a blob: 24 bytes and 44 bytes an object, padded to 8.
+
+    Parameters
+    ----------
+    tile : `CachedTile`
+
+    Returns
+    -------
+    blob : `bytes`
+        `unpack_tile` gives the same bits back.
+    """
+    columns = [np.asarray(getattr(tile.positions, name), dtype).tobytes() for name, dtype in _TILE_COLUMNS]
+    n_objects = len(tile.positions)
+    padding = bytes(-n_objects * _TILE_ROW % 8)
+    start = _TILE_HEADER.pack(_TILE_MAGIC, 0, LAYOUT_VERSION, n_objects, tile.version)
+    body = b"".join([start[_CHECKED_FROM:], *columns, padding])
+    return struct.pack("<II", _TILE_MAGIC, zlib.crc32(body)) + body
+
+
+def unpack_tile(blob: Blob) -> CachedTile | None:
+    """Return the tile that a blob holds, or `None` for an unreadable blob.
+
+    Parameters
+    ----------
+    blob : `bytes` or `memoryview`
+
+    Returns
+    -------
+    tile : `CachedTile` or `None`
+        Its columns are read-only views of the blob.
+    """
+    if len(blob) < _TILE_HEADER.size:
+        return None
+    magic, checksum, layout_version, n_objects, version = _TILE_HEADER.unpack_from(blob)
+    n_bytes = _TILE_HEADER.size + n_objects * _TILE_ROW
+    if (magic, layout_version, len(blob)) != (_TILE_MAGIC, LAYOUT_VERSION, n_bytes + -n_bytes % 8):
+        return None
+    if zlib.crc32(memoryview(blob)[_CHECKED_FROM:]) != checksum:
+        return None
+    columns: dict[str, npt.NDArray[Any]] = {}
+    start = _TILE_HEADER.size
+    for name, dtype in _TILE_COLUMNS:
+        columns[name] = np.frombuffer(blob, dtype, n_objects, start)
+        start += columns[name].nbytes
+    return CachedTile(version, ObjectPositions(**columns))
+
+
+def pack_states(states: ObjectStates, layout: StateLayout) -> list[memoryview]:
+    """Return each state as a blob, in order.
+
+    Parameters
+    ----------
+    states : `ObjectStates`
+    layout : `StateLayout`
+
+    Returns
+    -------
+    blobs : `list` [`memoryview`]
+        Slices of one buffer. `unpack_states` gives the same bits back. A state
+        takes 56 bytes, its object fields, and for each band that is not
+        initial 8 bytes, its fields and 24 bytes a point.
+
+    Raises
+    ------
+    ValueError
+        If an array does not have the layout's shape, or if a flux of a light
+        curve is not a float32 value widened.
+    """
+    _require_layout(states, layout)
+    _require_narrow(states.curves)
+    arrays = _arrays(states, _read_only)
+    initial = _read_only(_initial_bits(layout))
+    starts = state_words.measure(arrays, initial)
+    buffer = np.empty(8 * int(starts[-1]), np.uint8)
+    state_words.fill(_words(buffer), starts, _identity(layout), arrays, initial)
+    view = memoryview(buffer)  # type: ignore[arg-type]
+    return [view[start:stop] for start, stop in itertools.pairwise((starts * 8).tolist())]
+
+
+def unpack_states(
+    blobs: Sequence[Blob | None],
+    layout: StateLayout,
+    diaObjectId: IntArray,
+    validityStartMjdTai: FloatArray,
+) -> tuple[CachedStates, int]:
+    """Return the states that are present, readable and of the version asked for.
+
+    Parameters
+    ----------
+    blobs : `~collections.abc.Sequence` [`bytes`, `memoryview` or `None`]
+        What the cache holds for each object; `None` for nothing.
+    layout : `StateLayout`
+    diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        Object each blob must belong to.
+    validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
+        Version each blob must have.
+
+    Returns
+    -------
+    cached : `CachedStates`
+    n_unreadable : `int`
+        Blobs that no writer of this layout has written for this object.
+    """
+    whole = [blob if blob is not None and len(blob) % 8 == 0 else b"" for blob in blobs]
+    starts = _offsets(np.fromiter(map(len, whole), np.int64, len(whole)) // 8)
+    words = _words(np.frombuffer(b"".join(whole), np.uint8))
+    validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
+    verdicts, lengths = state_words.examine(
+        words, starts, _identity(layout), _read_only(diaObjectId), _read_only(validity_bits)
+    )
+    current = np.flatnonzero(verdicts == state_words.CURRENT)
+    states = _new_states(_offsets(lengths[current].ravel()), layout)
+    state_words.read(words, starts, current, _read_only(_initial_bits(layout)), _arrays(states, _as_is))
+    n_missing = sum(blob is None for blob in blobs)
+    return CachedStates(current, states), int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - n_missing
+
+
+def _offsets(lengths: IntArray) -> IntArray:
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _as_is(array: npt.NDArray[_T]) -> npt.NDArray[_T]:
+    return array
+
+
+def _read_only(array: npt.NDArray[_T]) -> npt.NDArray[_T]:
+    """Return the array as kernels take input: always read-only, so that they are compiled only once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _words(buffer: npt.NDArray[np.uint8]) -> state_words.Words:
+    return state_words.Words(*(buffer.view(dtype) for dtype in ("<u8", "<i8", "<f8", "<u4", "<f4")))
+
+
+def _identity(layout: StateLayout) -> state_words.Identity:
+    return state_words.Identity(
+        state_words.MAGIC, LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields
+    )
+
+
+def _initial_bits(layout: StateLayout) -> IntArray:
+    return np.ascontiguousarray(layout.initial_band_fields, np.float64).view(np.int64)
+
+
+def _arrays(states: ObjectStates, prepare: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> state_words.StateArrays:
+    curves = states.curves
+    return state_words.StateArrays(
+        prepare(states.diaObjectId),
+        prepare(states.validityStartMjdTai).view(np.int64),
+        (
+            prepare(states.raErr).view(np.uint32),
+            prepare(states.decErr).view(np.uint32),
+            prepare(states.ra_dec_Cov).view(np.uint32),
+        ),
+        prepare(states.object_fields).view(np.int64),
+        prepare(states.band_fields).view(np.int64),
+        prepare(curves.offsets),
+        prepare(curves.midpointMjdTai),
+        (
+            prepare(curves.psfFlux),
+            prepare(curves.psfFluxErr),
+            prepare(curves.scienceFlux),
+            prepare(curves.scienceFluxErr),
+        ),
+    )
+
+
+def _new_states(offsets: IntArray, layout: StateLayout) -> ObjectStates:
+    n_states = len(offsets) // N_BANDS
+    times, *fluxes = (np.empty(offsets[-1]) for _ in LightCurves.COLUMNS)
+    return ObjectStates(
+        diaObjectId=np.empty(n_states, np.int64),
+        validityStartMjdTai=np.empty(n_states),
+        raErr=np.empty(n_states, np.float32),
+        decErr=np.empty(n_states, np.float32),
+        ra_dec_Cov=np.empty(n_states, np.float32),
+        object_fields=np.empty((n_states, layout.n_object_fields)),
+        band_fields=np.empty((n_states, N_BANDS, layout.n_band_fields)),
+        curves=LightCurves(offsets, times, *fluxes),
+    )
+
+
+def _require_narrow(curves: LightCurves) -> None:
+    for name in LightCurves.COLUMNS[1:]:
+        column = _read_only(getattr(curves, name))
+        row = state_words.first_wide(column, column.view(np.int64))
+        if row >= 0:
+            raise ValueError(f"curves.{name}[{row}] is {column[row]}, which is not a float32 value widened")
+
+
+def _require_layout(states: ObjectStates, layout: StateLayout) -> None:
+    n_states = len(states)
+    found = (states.object_fields.shape, states.band_fields.shape, states.curves.n_slots)
+    needed = (
+        (n_states, layout.n_object_fields),
+        (n_states, N_BANDS, layout.n_band_fields),
+        n_states * N_BANDS,
+    )
+    if found != needed:
+        raise ValueError(
+            f"object_fields, band_fields and curve slots are {found}; layout {layout.name!r} needs {needed}"
+        )

@@ -1,0 +1,142 @@
+"""A write-back overlay: what a micro-batch has changed, before it is committed.
+
+A micro-batch is several batches of one APDB transaction. Each must see what the
+earlier ones made, but nothing of it may reach the shared cache before the
+commit, and a tile's new version is only known after it.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stream_assoc.cache.packing import Blob, StateLayout, pack_states, unpack_states
+from stream_assoc.cache.port import CachedStates, CachedTile, ObjectCache
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import FloatArray, IntArray
+
+
+class StagedCache:
+    """An `~stream_assoc.cache.port.ObjectCache` that writes beneath only in `flush`.
+
+    It lives as long as the exclusive hold on the cells it is used for: while
+    nobody else changes them, a tile once read or rebuilt is not read again.
+    Tiles are kept as one of
+
+    * *changed*, by `stage`: current whatever version is asked for. Written by
+      `flush` with the version the commit gave it; dropped without one.
+    * *rebuilt* from the APDB, by `write`: current at its own version. Written
+      by `flush` with that version, unless the commit made it out of date.
+    * *read* from the cache beneath: current at its own version, never written.
+
+    A state is current by its validityStartMjdTai, staged or not.
+
+    Parameters
+    ----------
+    beneath : `ObjectCache`
+        The shared cache. It is not closed with this one.
+    layout : `StateLayout`
+    """
+
+    def __init__(self, beneath: ObjectCache, layout: StateLayout) -> None:
+        self._beneath = beneath
+        self._layout = layout
+        self._changed: dict[int, ObjectPositions] = {}
+        self._rebuilt: dict[int, CachedTile] = {}
+        self._read: dict[int, CachedTile] = {}
+        self._states: dict[int, Blob] = {}
+        self._stamps: dict[int, tuple[int, float]] = {}
+
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+        """Return the tiles that are staged, or cached with exactly the given version."""
+        found = {}
+        elsewhere = []
+        for row, (tile, version) in enumerate(zip(tiles.tolist(), versions.tolist(), strict=True)):
+            known = self._rebuilt.get(tile) or self._read.get(tile)
+            if tile in self._changed:
+                found[tile] = self._changed[tile]
+            elif known is not None and known.version == version:
+                found[tile] = known.positions
+            else:
+                elsewhere.append(row)
+        if elsewhere:
+            beneath = self._beneath.read_tiles(tiles[elsewhere], versions[elsewhere])
+            version_of = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
+            self._read.update((tile, CachedTile(version_of[tile], positions)) for tile, positions in beneath.items())
+            found.update(beneath)
+        return found
+
+    def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
+        """Return those states that are staged or cached for exactly the given object version."""
+        blobs = [self._states.get(key) for key in diaObjectId.tolist()]
+        staged, _ = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
+        elsewhere = np.setdiff1d(np.arange(len(diaObjectId)), staged.found, assume_unique=True)
+        if not len(elsewhere):
+            return staged
+        beneath = self._beneath.read_states(diaObjectId[elsewhere], cells[elsewhere], validityStartMjdTai[elsewhere])
+        if not len(staged.found):
+            return CachedStates(elsewhere[beneath.found], beneath.states)
+        found = np.concatenate([staged.found, elsewhere[beneath.found]])
+        order = np.argsort(found)
+        states = ObjectStates.concatenate([staged.states, beneath.states]).take(order)
+        return CachedStates(found[order], states)
+
+    def stage(self, tiles: Mapping[int, ObjectPositions], states: ObjectStates, cells: IntArray) -> None:
+        """Keep what a batch has changed; its tiles get their versions in `flush`."""
+        for tile, positions in tiles.items():
+            self._rebuilt.pop(tile, None)
+            self._read.pop(tile, None)
+            self._changed[tile] = positions
+        self._keep_states(states, cells)
+
+    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+        """Keep what has been rebuilt from the APDB, its versions known, until `flush`.
+
+        A tile that is already changed stays so: what the APDB holds is older.
+        """
+        self._rebuilt.update((tile, cached) for tile, cached in tiles.items() if tile not in self._changed)
+        self._keep_states(states, cells)
+
+    def flush(self, versions: Mapping[int, int]) -> None:
+        """Write everything beneath in one call, and start anew.
+
+        Parameters
+        ----------
+        versions : `~collections.abc.Mapping` [`int`, `int`]
+            The version the commit gave each tile it changed. Call this only
+            after the commit; `discard` is for a commit that failed.
+
+        Raises
+        ------
+        CacheUnavailableError
+            If the cache cannot be reached. Nothing is kept for another try:
+            what was not written is out of date by its version and will be rebuilt.
+        """
+        tiles = {tile: cached for tile, cached in self._rebuilt.items() if tile not in versions}
+        for tile, positions in self._changed.items():
+            if tile in versions:
+                tiles[tile] = CachedTile(versions[tile], positions)
+        ids = np.array(list(self._states), np.int64)
+        stamps = self._stamps.values()
+        cells = np.array([cell for cell, _ in stamps], np.int64)
+        validity = np.array([validityStart for _, validityStart in stamps], np.float64)
+        blobs = list(self._states.values())
+        self.discard()
+        if tiles or blobs:
+            states = unpack_states(blobs, self._layout, ids, validity)[0].states
+            self._beneath.write(tiles, states, cells)
+
+    def discard(self) -> None:
+        """Forget everything that was not flushed."""
+        for kept in (self._changed, self._rebuilt, self._read, self._states, self._stamps):
+            kept.clear()
+
+    def close(self) -> None:
+        """Forget everything; the cache beneath stays open, it is not this one's."""
+        self.discard()
+
+    def _keep_states(self, states: ObjectStates, cells: IntArray) -> None:
+        ids = states.diaObjectId.tolist()
+        self._states.update(zip(ids, pack_states(states, self._layout), strict=True))
+        stamps = zip(cells.tolist(), states.validityStartMjdTai.tolist(), strict=True)
+        self._stamps.update(zip(ids, stamps, strict=True))

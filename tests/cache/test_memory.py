@@ -1,0 +1,26 @@
+import pytest
+
+from stream_assoc.cache.memory import MemoryCache
+from tests.cache.builders import LAYOUT
+from tests.cache.conformance import CacheConformance
+
+
+class TestMemoryCache(CacheConformance):
+    @pytest.fixture
+    def cache(self):
+        return MemoryCache(LAYOUT)
+
+    def tile_blob(self, cache, index):
+        return cache.tiles[index]
+
+    def put_tile_blob(self, cache, index, blob):
+        cache.tiles[index] = blob
+
+    def state_blob(self, cache, key, cell):
+        return cache.states[key]
+
+    def put_state_blob(self, cache, key, cell, blob):
+        cache.states[key] = blob
+
+    def flush(self, cache):
+        cache.flush()

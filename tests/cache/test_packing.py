@@ -1,0 +1,202 @@
+import dataclasses
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stream_assoc.cache.packing import StateLayout, pack_states, pack_tile, unpack_states, unpack_tile
+from stream_assoc.cache.port import CachedTile
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
+from tests.cache.builders import LAYOUT, assert_same, states, tile
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+DOUBLE_BITS = st.integers(0, 2**64 - 1)
+QUIET = 0x0040_0000
+
+
+def arrays(draw, dtype, shape, elements):
+    return draw(hnp.arrays(dtype, shape, elements=elements))
+
+
+def doubles(draw, shape):
+    """Any bits at all: signalling NaNs and payloads included."""
+    return arrays(draw, np.uint64, shape, DOUBLE_BITS).view(np.float64)
+
+
+def floats(draw, shape):
+    return arrays(draw, np.uint32, shape, st.integers(0, 2**32 - 1)).view(np.float32)
+
+
+def widened(draw, n):
+    """Float32 values widened; what widening does to a signalling NaN is done beforehand."""
+    bits = floats(draw, n).view(np.uint32)
+    is_nan = np.isnan(bits.view(np.float32))
+    bits[is_nan] |= QUIET
+    return bits.view(np.float32).astype(np.float64)
+
+
+@st.composite
+def tiles(draw):
+    n = draw(st.integers(0, 9))
+    return CachedTile(
+        draw(INT64),
+        ObjectPositions(
+            arrays(draw, np.int64, n, INT64),
+            doubles(draw, n),
+            doubles(draw, n),
+            floats(draw, n),
+            floats(draw, n),
+            doubles(draw, n),
+            arrays(draw, np.int32, n, st.integers(-(2**31), 2**31 - 1)),
+        ),
+    )
+
+
+@st.composite
+def layouts_and_states(draw):
+    n = draw(st.integers(0, 4))
+    n_object_fields, n_band_fields = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    layout = StateLayout(draw(st.text(max_size=5)), n_object_fields, doubles(draw, n_band_fields))
+    lengths = arrays(draw, np.int64, n * N_BANDS, st.integers(0, 2))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    n_points = int(offsets[-1])
+    band_fields = doubles(draw, (n, N_BANDS, n_band_fields))
+    keep_initial = arrays(draw, np.bool_, (n, N_BANDS), st.booleans())
+    band_fields.view(np.int64)[keep_initial] = layout.initial_band_fields.view(np.int64)
+    return layout, ObjectStates(
+        arrays(draw, np.int64, n, INT64),
+        doubles(draw, n),
+        floats(draw, n),
+        floats(draw, n),
+        floats(draw, n),
+        doubles(draw, (n, n_object_fields)),
+        band_fields,
+        LightCurves(offsets, doubles(draw, n_points), *(widened(draw, n_points) for _ in range(4))),
+    )
+
+
+def unpacked(blobs, some, layout=LAYOUT):
+    return unpack_states(blobs, layout, some.diaObjectId, some.validityStartMjdTai)
+
+
+@given(tiles())
+@settings(max_examples=60, deadline=None)
+def test_a_tile_comes_back_bit_by_bit(cached):
+    blob = pack_tile(cached)
+    assert len(blob) % 8 == 0
+    assert_same(unpack_tile(blob).positions, cached.positions)
+    assert unpack_tile(blob).version == cached.version
+
+
+@given(layouts_and_states())
+@settings(max_examples=60, deadline=None)
+def test_states_come_back_bit_by_bit(case):
+    layout, some = case
+    cached, n_unreadable = unpacked([bytes(blob) for blob in pack_states(some, layout)], some, layout)
+    assert n_unreadable == 0
+    assert cached.found.tolist() == list(range(len(some)))
+    assert_same(cached.states, some)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_changed_byte_is_noticed(data):
+    some = states(1, seed=3)
+    (blob,) = map(bytearray, pack_states(some, LAYOUT))
+    tile_blob = bytearray(pack_tile(tile(3)))
+    for damaged in (blob, tile_blob):
+        at = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[at] ^= data.draw(st.integers(1, 255))
+    cached, n_unreadable = unpacked([bytes(blob)], some)
+    assert (len(cached.found), n_unreadable) == (0, 1)
+    assert unpack_tile(bytes(tile_blob)) is None
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=60, deadline=None)
+def test_foreign_bytes_are_unreadable(foreign):
+    some = states(1)
+    cached, n_unreadable = unpacked([foreign], some)
+    assert (len(cached.found), n_unreadable) == (0, 1)
+    assert unpack_tile(foreign) is None
+
+
+def test_truncation_at_every_length_is_noticed():
+    some = states(1, seed=3)
+    (blob,) = map(bytes, pack_states(some, LAYOUT))
+    tile_blob = pack_tile(tile(3))
+    assert all(unpacked([blob[:n]], some)[1] == 1 for n in range(len(blob)))
+    assert all(unpack_tile(tile_blob[:n]) is None for n in range(len(tile_blob)))
+
+
+@pytest.mark.parametrize(("word", "value"), [(13, 7), (13, 0), (24, 6), (25, 2**32 - 1)])
+def test_impossible_bands_under_a_right_checksum_are_unreadable(word, value):
+    """A writer with another idea of the layout must not send a reader astray."""
+    some = states(1, seed=3)
+    (blob,) = (np.frombuffer(bytearray(one), np.uint32) for one in pack_states(some, LAYOUT))
+    blob[word] = value
+    blob[1] = zlib.crc32(blob[2:].tobytes())
+    assert unpacked([blob.tobytes()], some)[1] == 1
+
+
+def test_one_bad_blob_does_not_hide_its_neighbours():
+    some = states(5)
+    blobs = [bytes(blob) for blob in pack_states(some, LAYOUT)]
+    blobs[1], blobs[3] = b"odd", None
+    cached, n_unreadable = unpacked(blobs, some)
+    assert cached.found.tolist() == [0, 2, 4]
+    assert n_unreadable == 1
+    assert_same(cached.states, some.take(cached.found))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dataclasses.replace(LAYOUT, name="other"),
+        dataclasses.replace(LAYOUT, n_object_fields=4),
+        dataclasses.replace(LAYOUT, initial_band_fields=np.zeros(4)),
+    ],
+)
+def test_a_state_of_another_layout_is_unreadable(other):
+    some = states(2)
+    assert unpacked([bytes(blob) for blob in pack_states(some, LAYOUT)], some, other)[1] == 2
+
+
+def test_a_band_without_sources_takes_no_room():
+    one = states(1, points_per_band=0)
+    (blob,) = pack_states(one, LAYOUT)
+    assert len(blob) == 56 + 8 * LAYOUT.n_object_fields
+
+
+def test_a_band_that_lost_its_sources_but_not_its_fields_is_kept():
+    one = states(1, points_per_band=0)
+    one.band_fields[0, 2, 1] = 4.0
+    assert_same(unpacked([bytes(blob) for blob in pack_states(one, LAYOUT)], one)[0].states, one)
+
+
+@pytest.mark.parametrize("flux", [0.1, 1e300, 1e-300, np.uint64(0x7FF8_0000_0000_0001).view(np.float64)])
+def test_a_flux_that_is_no_float32_is_refused(flux):
+    some = states(3, seed=1)
+    some.curves.scienceFlux[-1] = flux
+    with pytest.raises(ValueError, match="scienceFlux"):
+        pack_states(some, LAYOUT)
+
+
+def test_states_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="object_fields"):
+        pack_states(states(2), dataclasses.replace(LAYOUT, n_object_fields=4))
+
+
+def test_read_only_and_strided_arrays_are_packed_alike():
+    some = states(6)
+    strided = dataclasses.replace(
+        some,
+        object_fields=np.asfortranarray(some.object_fields),
+        diaObjectId=np.repeat(some.diaObjectId, 2)[::2],
+    )
+    strided.validityStartMjdTai.flags.writeable = False
+    assert list(map(bytes, pack_states(strided, LAYOUT))) == list(map(bytes, pack_states(some, LAYOUT)))
