@@ -149,13 +149,14 @@ class ObjectStates:
     def take(self, rows: IntArray) -> "ObjectStates":
         """Return the states of the chosen objects, in the order chosen."""
         slots = (rows[:, np.newaxis] * N_BANDS + np.arange(N_BANDS)).ravel()
-        return ObjectStates(*(getattr(self, name)[rows] for name in self._PLAIN_COLUMNS), self.curves.take(slots))
+        plain = {name: getattr(self, name)[rows] for name in self._PLAIN_COLUMNS}
+        return ObjectStates(**plain, curves=self.curves.take(slots))
 
     @classmethod
     def concatenate(cls, parts: Sequence["ObjectStates"]) -> "ObjectStates":
         """Return the states of all parts, in order; at least one part is needed."""
-        plain = (np.concatenate([getattr(part, name) for part in parts]) for name in cls._PLAIN_COLUMNS)
-        return cls(*plain, LightCurves.concatenate([part.curves for part in parts]))
+        plain = {name: np.concatenate([getattr(part, name) for part in parts]) for name in cls._PLAIN_COLUMNS}
+        return cls(**plain, curves=LightCurves.concatenate([part.curves for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,12 @@ def test_taking_nothing_gives_no_slots():
 def test_joined_curves_follow_each_other():
     left, right = curves([1, 2]), curves([0, 3], first=100.0)
     joined = LightCurves.concatenate([left, right])
-    expected = [slot(left, 0, "psfFlux"), slot(left, 1, "psfFlux"), slot(right, 0, "psfFlux"), slot(right, 1, "psfFlux")]
+    expected = [
+        slot(left, 0, "psfFlux"),
+        slot(left, 1, "psfFlux"),
+        slot(right, 0, "psfFlux"),
+        slot(right, 1, "psfFlux"),
+    ]
     assert [slot(joined, i, "psfFlux") for i in range(4)] == expected
 
 
@@ -67,7 +72,15 @@ def test_taking_every_state_in_reverse_twice_is_the_identity():
 
 
 def assert_same(left: ObjectStates, right: ObjectStates) -> None:
-    for name in ("diaObjectId", "validityStartMjdTai", "raErr", "decErr", "ra_dec_Cov", "object_fields", "band_fields"):
+    for name in (
+        "diaObjectId",
+        "validityStartMjdTai",
+        "raErr",
+        "decErr",
+        "ra_dec_Cov",
+        "object_fields",
+        "band_fields",
+    ):
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
     np.testing.assert_array_equal(left.curves.offsets, right.curves.offsets)
     for name in LightCurves.COLUMNS:

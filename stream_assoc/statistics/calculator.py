@@ -1,0 +1,270 @@
+"""Statistics of many objects at once: fold, rebuild, read out."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
+from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
+from stream_assoc.statistics import rows
+from stream_assoc.statistics.exceptions import PluginError
+from stream_assoc.statistics.light_curves import append_one_each, curves_of
+from stream_assoc.statistics.plugin import BandPlugin, ObjectPlugin, Plugin
+from stream_assoc.statistics.registry import CORE_PLUGINS, PRODUCTION_PLUGINS, find_plugin
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+
+class StatisticsCalculator:
+    """Folds sources into object states, and states into DiaObject rows.
+
+    A state is a function of the sequence of its sources alone: `rebuild` over
+    a history gives the very bits that `update` gave, source by source. All
+    methods are pure; a calculator may be shared by threads.
+
+    Parameters
+    ----------
+    plugins : `~collections.abc.Sequence` [`str`]
+        Names from the registry. The position, the number of sources and the
+        times of the first and the last one are always computed besides.
+
+    Attributes
+    ----------
+    layout : `str`
+        Digest of what the field arrays mean: plugins, their versions and
+        fields. States of different layouts must never meet.
+    n_object_fields, n_band_fields : `int`
+        Widths of the two field arrays.
+    initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
+        Fields of a band that has no point yet.
+
+    Raises
+    ------
+    PluginError
+        If a plugin is unknown, or two of them make the same column.
+
+    Notes
+    -----
+    Fluxes should come as the APDB stores them, float32 values widened to
+    float64, or a rebuild from the database cannot reproduce the same bits.
+    """
+
+    def __init__(self, plugins: Sequence[str] = PRODUCTION_PLUGINS) -> None:
+        chosen = [find_plugin(name) for name in dict.fromkeys((*CORE_PLUGINS, *plugins))]
+        self._object_plugins = [plugin for plugin in chosen if isinstance(plugin, ObjectPlugin)]
+        self._band_plugins = [plugin for plugin in chosen if isinstance(plugin, BandPlugin)]
+        self._initial_object = _initial(self._object_plugins)
+        self.initial_band_fields = _initial(self._band_plugins)
+        self.n_object_fields = len(self._initial_object)
+        self.n_band_fields = len(self.initial_band_fields)
+        self.layout = _digest(self._object_plugins, self._band_plugins)
+        _check_columns(self._object_plugins, self._band_plugins)
+
+    def new_states(
+        self, diaObjectId: IntArray, raErr: Float32Array, decErr: Float32Array, ra_dec_Cov: Float32Array
+    ) -> ObjectStates:
+        """Return states of objects that have no source yet.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        raErr, decErr, ra_dec_Cov : `numpy.ndarray` [float32], shape (n,)
+            Of the object's first source; NaN where missing.
+
+        Returns
+        -------
+        states : `ObjectStates`
+            ``validityStartMjdTai`` is NaN until the first update.
+        """
+        n = len(diaObjectId)
+        return ObjectStates(
+            diaObjectId=diaObjectId,
+            validityStartMjdTai=np.full(n, np.nan),
+            raErr=raErr,
+            decErr=decErr,
+            ra_dec_Cov=ra_dec_Cov,
+            object_fields=np.tile(self._initial_object, (n, 1)),
+            band_fields=np.tile(self.initial_band_fields, (n, N_BANDS, 1)),
+            curves=LightCurves.empty(n * N_BANDS),
+        )
+
+    def update(self, states: ObjectStates, points: SourcePoints, validityStartMjdTai: float) -> ObjectStates:
+        """Return the states after one more source each.
+
+        Parameters
+        ----------
+        states : `ObjectStates`
+            Not changed.
+        points : `SourcePoints`
+            Point ``i`` belongs to object ``i``.
+        validityStartMjdTai : `float`
+            The version that the new states belong to, MJD TAI.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one point a state, or the states are of
+            another layout.
+        """
+        if len(points) != len(states):
+            raise ValueError(f"{len(points)} points for {len(states)} states: there must be one each")
+        self._check_layout(states)
+        points = _compilable(points)
+        curves = append_one_each(states.curves, points)
+        updated = ObjectStates(
+            diaObjectId=states.diaObjectId,
+            validityStartMjdTai=np.full(len(states), validityStartMjdTai),
+            raErr=states.raErr,
+            decErr=states.decErr,
+            ra_dec_Cov=states.ra_dec_Cov,
+            object_fields=np.array(states.object_fields, order="C"),
+            band_fields=np.array(states.band_fields, order="C"),
+            curves=curves,
+        )
+        self._fold_sources(updated, points, np.arange(len(points) + 1, dtype=np.int64))
+        self._fold_curves(updated, curves.offsets[:-1] + np.diff(states.curves.offsets))
+        return updated
+
+    def rebuild(self, histories: ObjectHistories) -> ObjectStates:
+        """Return the states that folding these histories source by source gives.
+
+        Parameters
+        ----------
+        histories : `ObjectHistories`
+            Sources of each object in the order they were processed.
+        """
+        n = len(histories.diaObjectId)
+        points = _compilable(histories.points)
+        offsets = np.require(histories.offsets, np.int64, ("C", "W"))
+        owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
+        states = ObjectStates(
+            diaObjectId=histories.diaObjectId,
+            validityStartMjdTai=histories.validityStartMjdTai,
+            raErr=histories.raErr,
+            decErr=histories.decErr,
+            ra_dec_Cov=histories.ra_dec_Cov,
+            object_fields=np.tile(self._initial_object, (n, 1)),
+            band_fields=np.tile(self.initial_band_fields, (n, N_BANDS, 1)),
+            curves=curves_of(points, owners, n),
+        )
+        self._fold_sources(states, points, offsets)
+        self._fold_curves(states, states.curves.offsets[:-1].copy())
+        return states
+
+    def positions(self, states: ObjectStates) -> ObjectPositions:
+        """Return the current mean positions, as the next association needs them."""
+        values = self._object_values(states)
+        return ObjectPositions(
+            diaObjectId=states.diaObjectId,
+            ra=values["ra"],
+            dec=values["dec"],
+            raErr=states.raErr,
+            decErr=states.decErr,
+            validityStartMjdTai=states.validityStartMjdTai,
+            nDiaSources=values["nDiaSources"].astype(np.int32),
+        )
+
+    def statistics(self, states: ObjectStates) -> dict[str, FloatArray]:
+        """Return every column the plugins compute, in float64, NaN where undefined.
+
+        Returns
+        -------
+        statistics : `dict` [`str`, `numpy.ndarray`], each of shape (n,)
+            Object columns, then those of each band in the order of ``BANDS``.
+        """
+        self._check_layout(states)
+        statistics = self._object_values(states)
+        flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
+        by_column = {
+            name: values.reshape(len(states), N_BANDS)
+            for plugin, fields in _parts(self._band_plugins, flat)
+            for name, values in plugin.values(fields).items()
+        }
+        for index, band in enumerate(BANDS):
+            statistics |= {f"{band}_{name}": values[:, index] for name, values in by_column.items()}
+        return statistics
+
+    def object_rows(self, states: ObjectStates) -> pa.Table:
+        """Return the DiaObject rows of the states, one each, in order.
+
+        Returns
+        -------
+        rows : `pyarrow.Table`
+            The APDB's columns and ``pixelId``; NaN becomes null,
+            ``validityEndMjdTai`` and what no plugin computes is null.
+
+        Raises
+        ------
+        InvalidPositionError
+            If an object has no position, which one with a valid source cannot be.
+        """
+        return rows.dia_object_rows(states, self.statistics(states))
+
+    def extension_rows(self, states: ObjectStates) -> pa.Table:
+        """Return the statistics that the APDB has no column for, one row a state, in order."""
+        return rows.extension_rows(states, self.statistics(states))
+
+    def _object_values(self, states: ObjectStates) -> dict[str, FloatArray]:
+        return {
+            name: values
+            for plugin, fields in _parts(self._object_plugins, states.object_fields)
+            for name, values in plugin.values(fields).items()
+        }
+
+    def _fold_sources(self, states: ObjectStates, points: SourcePoints, offsets: IntArray) -> None:
+        if len(points) > 0:
+            for plugin, fields in _parts(self._object_plugins, states.object_fields):
+                plugin.fold_sources(fields, points, offsets)
+
+    def _fold_curves(self, states: ObjectStates, starts: IntArray) -> None:
+        if states.curves.offsets[-1] > 0:
+            flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
+            for plugin, fields in _parts(self._band_plugins, flat):
+                plugin.fold(fields, states.curves, starts)
+
+    def _check_layout(self, states: ObjectStates) -> None:
+        widths = states.object_fields.shape[1], states.band_fields.shape[2]
+        if widths != (self.n_object_fields, self.n_band_fields):
+            raise ValueError(
+                f"the states have {widths} object and band fields, this calculator ({self.layout}) "
+                f"{self.n_object_fields, self.n_band_fields}: they come from other plugins"
+            )
+
+
+def _parts(plugins: Sequence[AnyPlugin], fields: FloatArray) -> Iterator[tuple[AnyPlugin, FloatArray]]:
+    """Give each plugin its own columns of a field array."""
+    end = 0
+    for plugin in plugins:
+        start, end = end, end + len(plugin.fields)
+        yield plugin, fields[:, start:end]
+
+
+def _initial(plugins: Sequence[Plugin]) -> FloatArray:
+    return np.array([value for plugin in plugins for value in plugin.fields.values()], np.float64)
+
+
+def _digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> str:
+    meaning = [
+        [(plugin.name, plugin.version, list(plugin.fields)) for plugin in plugins]
+        for plugins in (object_plugins, band_plugins)
+    ]
+    return hashlib.sha256(repr(meaning).encode()).hexdigest()[:12]
+
+
+def _check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> None:
+    makers: dict[str, str] = {}
+    columns = [(name, plugin) for plugin in object_plugins for name in plugin.columns]
+    columns += [(f"{BANDS[0]}_{name}", plugin) for plugin in band_plugins for name in plugin.columns]
+    for name, plugin in columns:
+        if name in makers:
+            raise PluginError(f"the plugins {makers[name]!r} and {plugin.name!r} both compute {name}; choose one")
+        makers[name] = plugin.name
+
+
+def _compilable(points: SourcePoints) -> SourcePoints:
+    """Return the points in plain arrays: numba would compile a second time for read-only ones."""
+    return SourcePoints(*(np.require(getattr(points, name), requirements=("C", "W")) for name in points.__slots__))

@@ -1,0 +1,59 @@
+"""Building and growing ragged light curves."""
+
+import numpy as np
+
+from stream_assoc.model.states import N_BANDS, LightCurves, SourcePoints
+from stream_assoc.model.types import IntArray
+
+
+def curves_of(points: SourcePoints, owners: IntArray, n_objects: int) -> LightCurves:
+    """Sort points into the light curves of their objects and bands.
+
+    Parameters
+    ----------
+    points : `SourcePoints`
+        In order of processing.
+    owners : `numpy.ndarray` [int64], shape (n_points,)
+        Row of each point's object.
+    n_objects : `int`
+
+    Returns
+    -------
+    curves : `LightCurves`
+        ``n_objects * 6`` slots, the order within a slot unchanged.
+    """
+    slots = owners * N_BANDS + points.band
+    order = np.argsort(slots, kind="stable")
+    return LightCurves(
+        _offsets(np.bincount(slots, minlength=n_objects * N_BANDS)),
+        *(getattr(points, name)[order] for name in LightCurves.COLUMNS),
+    )
+
+
+def append_one_each(curves: LightCurves, points: SourcePoints) -> LightCurves:
+    """Append point ``i`` to the light curve of object ``i`` in the point's band.
+
+    Returns
+    -------
+    curves : `LightCurves`
+        New arrays; the ones given are not changed.
+    """
+    slots = np.arange(len(points), dtype=np.int64) * N_BANDS + points.band
+    counts = np.diff(curves.offsets)
+    counts[slots] += 1
+    offsets = _offsets(counts)
+    is_new = np.zeros(offsets[-1], np.bool_)
+    is_new[offsets[slots + 1] - 1] = True
+    columns = []
+    for name in LightCurves.COLUMNS:
+        column = np.empty(len(is_new))
+        column[~is_new] = getattr(curves, name)
+        column[is_new] = getattr(points, name)
+        columns.append(column)
+    return LightCurves(offsets, *columns)
+
+
+def _offsets(counts: IntArray) -> IntArray:
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets

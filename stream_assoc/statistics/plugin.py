@@ -1,0 +1,88 @@
+"""What a statistics plugin is.
+
+A plugin owns some float64 *fields* of every state and folds new points into
+them. It is stateless itself: an immutable value, shared by all calculators.
+
+``name`` and ``version`` go into the calculator's layout digest. Raise the
+version whenever the meaning of a field changes, so that states cached by an
+older version are rebuilt and not misread.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from stream_assoc.model.states import LightCurves, SourcePoints
+from stream_assoc.model.types import FloatArray, IntArray
+
+
+class Plugin(Protocol):
+    """What the two kinds of plugin have in common."""
+
+    @property
+    def name(self) -> str:
+        """The name users ask for it by."""
+
+    @property
+    def version(self) -> int:
+        """The version of the meaning of its fields."""
+
+    @property
+    def fields(self) -> Mapping[str, float]:
+        """Its fields in order, with the value each has before the first point."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its output columns; those of a band plugin lack the ``<band>_`` prefix."""
+
+    def values(self, fields: FloatArray) -> dict[str, FloatArray]:
+        """Return each output column from the fields.
+
+        Parameters
+        ----------
+        fields : `numpy.ndarray` [float64], shape (n, k)
+
+        Returns
+        -------
+        values : `dict` [`str`, `numpy.ndarray`], each of shape (n,)
+            NaN where the statistic is undefined.
+        """
+
+
+@runtime_checkable
+class BandPlugin(Plugin, Protocol):
+    """A statistic of each object in each band."""
+
+    def fold(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
+        """Fold new points into the fields, in place and in order.
+
+        The result must depend only on the sequence of a slot's points, not on
+        how many calls it took to fold them: bit for bit.
+
+        Parameters
+        ----------
+        fields : `numpy.ndarray` [float64], shape (n_slots, k)
+            A view, in general not contiguous.
+        curves : `LightCurves`
+            All points of every slot, the new ones last.
+        starts : `numpy.ndarray` [int64], shape (n_slots,)
+            Slot ``i`` has folded its points ``offsets[i]:starts[i]`` before;
+            ``starts[i]:offsets[i + 1]`` are new.
+        """
+
+
+@runtime_checkable
+class ObjectPlugin(Plugin, Protocol):
+    """A statistic of each object over all bands."""
+
+    def fold_sources(self, fields: FloatArray, points: SourcePoints, offsets: IntArray) -> None:
+        """Fold new sources into the fields, in place and in order.
+
+        Parameters
+        ----------
+        fields : `numpy.ndarray` [float64], shape (n, k)
+            A view, in general not contiguous.
+        points : `SourcePoints`
+            The new sources.
+        offsets : `numpy.ndarray` [int64], shape (n + 1,)
+            Object ``i`` owns the sources ``offsets[i]:offsets[i + 1]``.
+        """
