@@ -13,8 +13,7 @@ the outbox.
 """
 
 import contextlib
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -23,7 +22,8 @@ from stream_assoc.apdb.port import Apdb
 from stream_assoc.daemon.exceptions import HandAbandonedError
 from stream_assoc.daemon.handler import Answer, MessageHandler
 from stream_assoc.daemon.retry import Perseverance
-from stream_assoc.stream.messages import InputMessage, MessageSource, Publisher
+from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.stream.messages import InputMessage, StreamEnds
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +52,8 @@ class Daemon:
 
     Parameters
     ----------
-    source : `MessageSource`
-        Where batches come from.
-    publisher : `Publisher`
-        Where outputs go.
+    ends : `StreamEnds`
+        Where batches come from, and where outputs go.
     handler : `MessageHandler`
         What is done with them.
     apdb : `Apdb`
@@ -64,41 +62,52 @@ class Daemon:
         How services that are away are waited for.
     limits : `HandLimits`
         How much is taken in hand at once.
+    each_turn : callable, optional
+        Called after every poll, from this thread.
     """
 
     def __init__(
         self,
-        source: MessageSource,
-        publisher: Publisher,
+        ends: StreamEnds,
         handler: MessageHandler,
         apdb: Apdb,
         perseverance: Perseverance,
         limits: HandLimits,
+        each_turn: Callable[[], None] = lambda: None,
     ) -> None:
-        self._source = source
-        self._publisher = publisher
+        self._source = ends.source
+        self._publisher = ends.publisher
         self._handler = handler
         self._apdb = apdb
         self._perseverance = perseverance
         self._limits = limits
+        self._each_turn = each_turn
 
-    def run(self, stop: threading.Event) -> None:
-        """Process messages until ``stop`` is set; then finish what is in hand.
+    def run(self, stop: StopRequest) -> None:
+        """Process messages until asked to stop; then finish what is in hand.
 
         Raises
         ------
         FatalError
             If nothing can be processed until someone intervenes.
         """
-        self._perseverance.until_done(self.clear_outbox, [])
-        while not stop.is_set():
-            messages = self._source.poll(self._limits.messages, self._limits.poll_seconds)
-            done = 0
-            for hand in hands(messages, self._limits.bytes):
-                if not self._finish(hand):
-                    self._read_again(messages[done:])
-                    break
-                done += len(hand)
+        # What is abandoned with nothing in hand is abandoned because the daemon stops.
+        with contextlib.suppress(HandAbandonedError):
+            self._perseverance.until_done(self.clear_outbox, [])
+            while not stop.is_set():
+                self._take(self._perseverance.until_done(self._poll, []))
+                self._each_turn()
+
+    def _poll(self) -> list[InputMessage]:
+        return self._source.poll(self._limits.messages, self._limits.poll_seconds)
+
+    def _take(self, messages: Sequence[InputMessage]) -> None:
+        done = 0
+        for hand in hands(messages, self._limits.bytes):
+            if not self._finish(hand):
+                self._read_again(messages[done:])
+                return
+            done += len(hand)
 
     def clear_outbox(self) -> int:
         """Forget outputs whose input offset is committed: subscribers have them.

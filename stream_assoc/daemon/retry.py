@@ -8,6 +8,7 @@ from typing import TypeVar
 import structlog
 
 from stream_assoc.daemon.exceptions import HandAbandonedError
+from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.messages import MessageSource
@@ -52,8 +53,9 @@ class Perseverance:
         What is paused and polled.
     backoff : `Backoff`
         How long to wait.
-    give_up : callable
-        Returns whether the daemon must stop now, finished or not.
+    stop : `StopRequest`
+        Nothing in hand is given up at once when it is set, what is in hand
+        when its deadline has passed.
     on_failure : callable
         Told of every failure.
     """
@@ -62,12 +64,12 @@ class Perseverance:
         self,
         source: MessageSource,
         backoff: Backoff,
-        give_up: Callable[[], bool],
+        stop: StopRequest,
         on_failure: Callable[[RetriableError], None],
     ) -> None:
         self._source = source
         self._backoff = backoff
-        self._give_up = give_up
+        self._stop = stop
         self._on_failure = on_failure
         self._random = random.Random()
 
@@ -106,5 +108,5 @@ class Perseverance:
                 f"{len(lost)} message(s) in hand belong to another daemon now, "
                 f"the first of them from {lost[0].topic}[{lost[0].partition}]"
             )
-        if self._give_up():
+        if self._stop.is_overdue() or (self._stop.is_set() and not hand):
             raise HandAbandonedError("the daemon is stopping before a service came back")

@@ -8,7 +8,7 @@ after the APDB has committed.
 import numpy as np
 
 from stream_assoc.apdb.port import ApdbSession
-from stream_assoc.cache.port import ObjectCache
+from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
@@ -25,8 +25,9 @@ class Neighbourhood:
     ----------
     session : `ApdbSession`
         Holds the cells of these tiles.
-    cache : `ObjectCache`
-        Asked first; what it lacks is rebuilt from the session.
+    staged : `StagedCache`
+        Asked first; what it lacks is rebuilt from the session. It keeps what
+        changes until `flush`.
     calculator : `StatisticsCalculator`
         Rebuilds states.
     partition : `SkyPartition`
@@ -43,13 +44,13 @@ class Neighbourhood:
     def __init__(
         self,
         session: ApdbSession,
-        cache: ObjectCache,
+        staged: StagedCache,
         calculator: StatisticsCalculator,
         partition: SkyPartition,
         versions: dict[int, int],
     ) -> None:
         self._session = session
-        self._staged = StagedCache(cache)
+        self._staged = staged
         self._calculator = calculator
         self._partition = partition
         self._versions = versions
@@ -64,7 +65,8 @@ class Neighbourhood:
         missing = np.array([tile for tile in tiles.tolist() if tile not in present], np.int64)
         if len(missing):
             rebuilt = self._session.load_tiles(missing)
-            self._staged.stage(rebuilt, self._no_states, np.empty(0, np.int64))
+            cached = {tile: CachedTile(self._versions[tile], positions) for tile, positions in rebuilt.items()}
+            self._staged.write(cached, self._no_states, np.empty(0, np.int64))
             present |= rebuilt
             self.rebuilt_tiles += len(missing)
         return ObjectPositions.concatenate([present[tile] for tile in tiles.tolist()])
@@ -119,7 +121,7 @@ class Neighbourhood:
             If the cache went away. Nothing is lost: what is not written is
             rebuilt when it is next asked for.
         """
-        self._staged.flush(self._versions | dict(zip(tiles.tolist(), versions.tolist(), strict=True)))
+        self._staged.flush(dict(zip(tiles.tolist(), versions.tolist(), strict=True)))
 
     def _versions_of(self, tiles: IntArray) -> IntArray:
         return np.array([self._versions[tile] for tile in tiles.tolist()], np.int64)

@@ -16,7 +16,9 @@ import numpy as np
 
 from stream_assoc.apdb.exceptions import DuplicateSourceError
 from stream_assoc.apdb.port import Apdb
+from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
+from stream_assoc.cache.staging import StagedCache
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, BatchId
@@ -43,6 +45,7 @@ class Rooms:
 
     apdb: Apdb
     cache: ObjectCache
+    layout: StateLayout
     matchmakers: Matchmakers
     calculator: StatisticsCalculator
     encoder: OutputEncoder
@@ -151,7 +154,8 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
     with rooms.apdb.exclusive(cells) as session:
         opening = session.open_batches([arrival.batch.id for arrival in arrivals], tiles)
         versions = dict(zip(tiles.tolist(), opening.tile_versions.tolist(), strict=True))
-        neighbourhood = Neighbourhood(session, rooms.cache, rooms.calculator, rooms.partition, versions)
+        staged = StagedCache(rooms.cache, rooms.layout)
+        neighbourhood = Neighbourhood(session, staged, rooms.calculator, rooms.partition, versions)
         ledger = dict(opening.entries)
         n_single_source = opening.n_single_source
         outcomes: list[Outcome] = []

@@ -10,10 +10,7 @@ from stream_assoc.model.batch import VISIT_COLUMNS, Batch
 from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.model.states import SourcePoints
 from stream_assoc.model.types import BANDS, BoolArray, Float32Array, IntArray
-from stream_assoc.sky.htm import htm_index
-
-PIXEL_LEVEL = 20
-"""HTM level of ``pixelId``, dax_apdb's default."""
+from stream_assoc.sky.htm import PIXEL_ID_LEVEL, htm_index
 
 
 def source_points(batch: Batch, rows: IntArray, flag_columns: tuple[str, ...]) -> SourcePoints:
@@ -81,7 +78,7 @@ def source_rows(
     for name, value in zip(VISIT_COLUMNS, visit_values, strict=True):
         assigned[name] = pa.repeat(pa.scalar(value, schema.field(name).type), n)
     ra, dec = batch.column("ra")[rows], batch.column("dec")[rows]
-    assigned["pixelId"] = pa.array(htm_index(ra, dec, PIXEL_LEVEL))
+    assigned["pixelId"] = pa.array(htm_index(ra, dec, PIXEL_ID_LEVEL))
     columns = [assigned[name] if name in assigned else measured.column(name) for name in schema.names]
     return pa.Table.from_arrays(columns, schema=schema)
 

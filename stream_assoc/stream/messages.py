@@ -88,3 +88,14 @@ class Publisher(Protocol):
 
     def close(self) -> None:
         """Release the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnds:
+    """The two ends of a stream: where messages come from, and where outputs go.
+
+    They belong together, because publishing commits what was read.
+    """
+
+    source: MessageSource
+    publisher: Publisher

@@ -1,0 +1,29 @@
+"""``stream-assoc serve``: the daemon."""
+
+import contextlib
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+
+
+def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Process batches until SIGTERM or SIGINT, each exactly once.
+
+    A signal lets the batch in hand be finished and committed, within
+    daemon.drain_deadline_seconds.
+    """
+    from stream_assoc.daemon.assembly import open_daemon
+    from stream_assoc.daemon.stopping import StopRequest
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.metrics import instruments as prometheus
+
+    settings = settings_of(config, set_)
+    configure_logging(settings.logging.format, settings.logging.level)
+    stop = StopRequest(settings.daemon.drain_deadline_seconds)
+    stop.on_signals()
+    instruments = prometheus.Instruments()
+    with contextlib.ExitStack() as stack:
+        if settings.metrics.prometheus_port is not None:
+            server = prometheus.serve(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host)
+            stack.callback(server.close)
+        daemon = stack.enter_context(open_daemon(settings, instruments, stop))
+        daemon.run(stop)

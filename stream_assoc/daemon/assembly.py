@@ -1,0 +1,208 @@
+"""From settings to a daemon that runs: the only place where every room is named."""
+
+import contextlib
+from collections.abc import Iterator
+
+import structlog
+
+from stream_assoc.apdb.exceptions import ApdbError
+from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.apdb.port import Apdb
+from stream_assoc.association.associator import AssociationConfig, Associator
+from stream_assoc.association.new_objects import NewObjectConfig
+from stream_assoc.association.solar_system import SolarSystemAssociator
+from stream_assoc.cache.connection import connect
+from stream_assoc.cache.exceptions import CacheError
+from stream_assoc.cache.packing import StateLayout
+from stream_assoc.cache.port import ObjectCache
+from stream_assoc.cache.redis import RedisCache
+from stream_assoc.daemon.daemon import Daemon, HandLimits
+from stream_assoc.daemon.handler import MessageHandler
+from stream_assoc.daemon.lag import LagReporter
+from stream_assoc.daemon.retry import Backoff, Perseverance
+from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
+from stream_assoc.pipeline.matching import Matchmakers
+from stream_assoc.pipeline.process import Rooms
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.settings import Settings
+from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.statistics.registry import PRODUCTION_PLUGINS
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.exceptions import StreamError
+from stream_assoc.stream.kafka_publisher import KafkaPublisher
+from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.messages import StreamEnds
+from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
+from stream_assoc.stream.registry import SchemaRegistry
+from stream_assoc.stream.schemas import METRICS, OBJECT, load_schema
+
+log = structlog.get_logger(__name__)
+
+
+def calculator_of(settings: Settings) -> StatisticsCalculator:
+    """Return the calculator of the configured plugins."""
+    return StatisticsCalculator(settings.statistics.plugins or PRODUCTION_PLUGINS)
+
+
+def layout_of(calculator: StatisticsCalculator) -> StateLayout:
+    """Return how the cache lays out this calculator's states."""
+    return StateLayout(calculator.layout, calculator.n_object_fields, calculator.initial_band_fields)
+
+
+def partition_of(settings: Settings) -> SkyPartition:
+    """Return the configured division of the sky."""
+    return SkyPartition(settings.sky.tile_level, settings.sky.cell_level, settings.sky.angle_margin_arcsec)
+
+
+def matchmakers_of(settings: Settings) -> Matchmakers:
+    """Return the configured association algorithms."""
+    association = settings.association
+    return Matchmakers(
+        solar_system=SolarSystemAssociator(association.solar_system_radius_arcsec),
+        associator=Associator(
+            AssociationConfig(
+                max_distance_arcsec=association.max_distance_arcsec,
+                sigma_floor_arcsec=association.sigma_floor_arcsec,
+                fallback_sigma_arcsec=association.fallback_sigma_arcsec,
+            )
+        ),
+        new_objects=NewObjectConfig(
+            bad_flags=settings.new_objects.bad_flags,
+            min_reliability=settings.new_objects.min_reliability,
+            min_snr=settings.new_objects.min_snr,
+            max_new_dia_objects=settings.new_objects.max_new_dia_objects,
+        ),
+    )
+
+
+def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
+    """Return what batches meet, on these stores."""
+    calculator = calculator_of(settings)
+    pinned = settings.daemon.pin_clock_mjd
+    clock: Clock = SystemClock() if pinned is None else PinnedClock(pinned)
+    return Rooms(
+        apdb=apdb,
+        cache=cache,
+        layout=layout_of(calculator),
+        matchmakers=matchmakers_of(settings),
+        calculator=calculator,
+        encoder=OutputEncoder(
+            OutputTopics(settings.kafka.objects_topic, settings.kafka.metrics_topic), output_schema_ids_of(settings)
+        ),
+        partition=partition_of(settings),
+        clock=clock,
+        flag_columns=settings.statistics.flag_columns,
+    )
+
+
+@contextlib.contextmanager
+def open_rooms(settings: Settings) -> Iterator[Rooms]:
+    """Open the APDB and the cache, furnish the rooms, and close both stores at the end.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If the database is no APDB that this version can write.
+    CacheConfigurationError
+        If the cache refuses its user, or what is needed of it.
+    """
+    with contextlib.ExitStack() as stack:
+        apdb = open_apdb(
+            settings.apdb.url.get_secret_value(), settings.apdb.namespace, tile_level=settings.sky.tile_level
+        )
+        stack.callback(apdb.close)
+        client = connect(
+            settings.redis.url.get_secret_value(),
+            cluster=settings.redis.cluster,
+            connect_timeout_seconds=settings.redis.connect_timeout_seconds,
+            timeout_seconds=settings.redis.timeout_seconds,
+        )
+        cache = RedisCache(
+            client,
+            layout_of(calculator_of(settings)),
+            tile_level=settings.sky.tile_level,
+            cell_level=settings.sky.cell_level,
+            prefix=settings.redis.prefix,
+        )
+        stack.callback(cache.close)
+        for advice in cache.check():
+            log.warning("cache", advice=advice)
+        yield rooms_of(settings, apdb, cache)
+
+
+@contextlib.contextmanager
+def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest) -> Iterator[Daemon]:
+    """Assemble a daemon as configured; leave the group and close everything at the end.
+
+    Raises
+    ------
+    FatalError
+        If a store or the broker cannot be used as configured.
+    RetriableError
+        If one is away.
+    """
+    kafka = settings.kafka
+    with contextlib.ExitStack() as stack:
+        rooms = stack.enter_context(open_rooms(settings))
+        source = KafkaSource(
+            kafka.consumer_options(),
+            [kafka.input_topic],
+            group_id=kafka.group_id,
+            group_instance_id=kafka.group_instance_id,
+            max_message_bytes=kafka.max_message_bytes,
+        )
+        stack.callback(source.close)
+        publisher = KafkaPublisher(
+            kafka.producer_options(),
+            source,
+            transactional_id=kafka.effective_transactional_id,
+            max_message_bytes=kafka.max_message_bytes,
+        )
+        stack.callback(publisher.close)
+        decoder = BatchDecoder(
+            schema_registry_of(settings), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
+        )
+        yield Daemon(
+            StreamEnds(source, publisher),
+            MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
+            rooms.apdb,
+            Perseverance(source, backoff_of(settings), stop, lambda error: count_failure(instruments, error)),
+            HandLimits(
+                messages=settings.daemon.micro_batch_messages, poll_seconds=settings.daemon.poll_timeout_seconds
+            ),
+            each_turn=LagReporter(source, instruments),
+        )
+
+
+def schema_registry_of(settings: Settings) -> SchemaRegistry | None:
+    """Return the configured Schema Registry, or `None`: the schemas of this version only."""
+    url = settings.kafka.schema_registry_url
+    return None if url is None else SchemaRegistry(url.get_secret_value())
+
+
+def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
+    """Return the ids outputs are written with; with a Schema Registry, register them there first."""
+    registry = schema_registry_of(settings)
+    if registry is None:
+        return OutputSchemaIds()
+    return OutputSchemaIds(
+        objects=registry.register(f"{settings.kafka.objects_topic}-value", load_schema(OBJECT)),
+        metrics=registry.register(f"{settings.kafka.metrics_topic}-value", load_schema(METRICS)),
+    )
+
+
+def backoff_of(settings: Settings) -> Backoff:
+    """Return the configured waits between tries."""
+    daemon = settings.daemon
+    return Backoff(daemon.retry_initial_seconds, daemon.retry_max_seconds, daemon.retry_jitter)
+
+
+def count_failure(instruments: Instruments, error: RetriableError) -> None:
+    """Count a failure under the service that it came from."""
+    services = {ApdbError: "apdb", CacheError: "cache", StreamError: "kafka"}
+    for base, service in services.items():
+        if isinstance(error, base):
+            instruments.count_retry(service)

@@ -1,0 +1,145 @@
+"""The consumer loop: order of commits, retries, partitions that are taken away."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from stream_assoc.apdb.port import OutboxEntry
+from stream_assoc.daemon.daemon import Daemon, HandLimits, hands
+from stream_assoc.daemon.handler import Answer
+from stream_assoc.daemon.retry import Backoff, Perseverance
+from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import InputPosition, LedgerEntry
+from stream_assoc.stream.messages import InputMessage, OutputMessage, StreamEnds
+from tests.daemon.fakes import FakeLog, FakeOutbox, FakePublisher, FakeSource, message
+
+
+class EchoHandler:
+    """Answers each message with its own payload, after as many failures as asked."""
+
+    def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
+        self.failures = failures
+        self.error = error or RetriableError("the database is away")
+        self.hands: list[list[int]] = []
+
+    def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
+        self.hands.append([m.position.offset for m in messages])
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+        return [
+            Answer(m, [OutputMessage("out", m.key, m.value)], BatchId(m.position.offset, m.position.partition))
+            for m in messages
+        ]
+
+
+def entry(visit: int, offset: int | None) -> OutboxEntry:
+    position = None if offset is None else InputPosition("dia-sources", 0, offset)
+    return OutboxEntry(LedgerEntry(BatchId(visit, 0), b"digest", 60000.0, 1, 1, position), b"outputs")
+
+
+class Bench:
+    """A daemon on fakes that stops once everything has been read."""
+
+    def __init__(self, messages, handler, failures=0, outbox=None, limits=None):
+        self.stop = StopRequest(deadline_seconds=0.0)
+        self.log = FakeLog(messages)
+        self.source = FakeSource(self.log)
+        self.source.on_empty = self.stop.set
+        self.outbox = FakeOutbox(outbox)
+        self.seen_failures: list[RetriableError] = []
+        perseverance = Perseverance(self.source, Backoff(), self.stop, self.seen_failures.append)
+        self.daemon = Daemon(
+            StreamEnds(self.source, FakePublisher(self.log, failures)),
+            handler,
+            self.outbox,
+            perseverance,
+            limits or HandLimits(),
+        )
+
+    def run(self):
+        self.daemon.run(self.stop)
+        return self.log
+
+
+def test_everything_is_published_in_order_and_committed():
+    messages = [message(i, value=b"%d" % i) for i in range(40)]
+    log = Bench(messages, EchoHandler()).run()
+    assert [m.value for m in log.published] == [m.value for m in messages]
+    assert log.committed == {("dia-sources", 0): 40}
+
+
+def test_a_service_that_is_away_is_waited_for_while_polling_paused():
+    bench = Bench([message(0), message(1)], EchoHandler(failures=3))
+    log = bench.run()
+    assert len(log.published) == 2
+    assert len(bench.seen_failures) == 3
+    assert bench.source.idled == sorted(bench.source.idled), "each wait is longer than the one before"
+    assert not bench.source.paused
+
+
+def test_a_failed_publication_is_repeated_without_processing_again():
+    handler = EchoHandler()
+    log = Bench([message(0)], handler, failures=2).run()
+    assert len(handler.hands) == 1
+    assert len(log.published) == 1
+
+
+def test_messages_of_a_lost_partition_are_neither_published_nor_committed():
+    handler = EchoHandler(failures=1)
+    bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
+    bench.source.idle = lambda seconds: bench.source.lost.add(1)
+    log = bench.run()
+    assert log.committed == {("dia-sources", 0): 1}
+    assert len(log.published) == 1
+    assert not bench.source.paused
+
+
+def test_messages_behind_an_abandoned_hand_are_read_again():
+    handler = EchoHandler(failures=1)
+    messages = [message(i, value=b"x" * 10, partition=i % 2) for i in range(4)]
+    bench = Bench(messages, handler, limits=HandLimits(bytes=10))
+    bench.source.idle = lambda seconds: bench.source.lost.add(0)
+    log = bench.run()
+    assert sorted(m.position.offset for m in messages if m.position.partition == 1) == [1, 3]
+    assert log.committed == {("dia-sources", 1): 4}
+    assert len(log.published) == 2
+
+
+def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon():
+    bench = Bench([message(0)], EchoHandler(failures=100))
+    bench.source.idle = lambda seconds: bench.stop.set()
+    log = bench.run()
+    assert log.published == []
+    assert log.committed == {}
+
+
+def test_a_fatal_error_stops_the_daemon():
+    with pytest.raises(FatalError, match="wrong schema"):
+        Bench([message(0)], EchoHandler(failures=1, error=FatalError("wrong schema"))).run()
+
+
+def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest():
+    bench = Bench([], EchoHandler(), outbox=[entry(1, offset=4), entry(2, offset=5), entry(3, offset=None)])
+    bench.log.committed[("dia-sources", 0)] = 5
+    bench.run()
+    assert set(bench.outbox.entries) == {BatchId(2, 0), BatchId(3, 0)}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "limit", "expected"),
+    [([], 10, []), ([4, 4, 4], 10, [2, 1]), ([50, 1], 10, [1, 1]), ([1, 50], 10, [1, 1]), ([10, 10], 10, [1, 1])],
+)
+def test_hands_respect_the_limit_and_keep_the_order(lengths, limit, expected):
+    messages = [message(i, value=b"x" * length) for i, length in enumerate(lengths)]
+    divided = list(hands(messages, limit))
+    assert [len(hand) for hand in divided] == expected
+    assert [m for hand in divided for m in hand] == messages
+
+
+def test_waits_double_up_to_the_longest_and_jitter_only_shortens():
+    backoff = Backoff(initial_seconds=1.0, max_seconds=5.0, jitter=0.5)
+    assert [backoff.wait_seconds(n, 0.0) for n in (1, 2, 3, 4, 50)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert backoff.wait_seconds(3, 0.999) >= 2.0

@@ -1,0 +1,65 @@
+"""Rooms on an SQLite APDB and a cache in memory, and batches made of tables."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from stream_assoc.apdb.create import init
+from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.cache.memory import MemoryCache
+from stream_assoc.daemon.assembly import calculator_of, layout_of, rooms_of
+from stream_assoc.model.batch import Batch, BatchId, measured_columns
+from stream_assoc.model.schema import apdb_table
+from stream_assoc.pipeline.process import Outcome, Rooms, arrive, process_batches
+from stream_assoc.settings import Settings
+
+APDB_FILE = "apdb.sqlite3"
+
+
+def rooms_in(folder: Path, **sections: Mapping[str, object]) -> Rooms:
+    settings = Settings(**sections)
+    url = f"sqlite:///{folder / APDB_FILE}"
+    init(url)
+    return rooms_of(settings, open_apdb(url), MemoryCache(layout_of(calculator_of(settings))))
+
+
+def dia_sources(table: pd.DataFrame) -> pa.RecordBatch:
+    """Return the measured columns of a table; what it lacks is null, or zero where null is forbidden."""
+    columns = []
+    for name in measured_columns():
+        column = apdb_table("DiaSource").column(name)
+        if name in table:
+            columns.append(
+                pa.array(table[name].to_numpy(), from_pandas=not name.endswith(("ra", "dec"))).cast(column.arrow_type)
+            )
+        elif column.nullable:
+            columns.append(pa.nulls(len(table), column.arrow_type))
+        else:
+            columns.append(pa.array(np.zeros(len(table))).cast(column.arrow_type))
+    return pa.RecordBatch.from_arrays(columns, list(measured_columns()))
+
+
+def batch_of(
+    table: pd.DataFrame, batch_id: BatchId, band: str, midpointMjdTai: float, footprint: np.ndarray
+) -> Batch:
+    rows = dia_sources(table)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+    return Batch(
+        id=batch_id,
+        band=band,
+        midpointMjdTai=midpointMjdTai,
+        exposureTime=30.0,
+        footprint=footprint,
+        diaSources=rows,
+        digest=hashlib.sha256(sink.getvalue()).digest(),
+    )
+
+
+def process(rooms: Rooms, *batches: Batch) -> list[Outcome]:
+    return process_batches([arrive(batch, rooms) for batch in batches], rooms)
