@@ -1,0 +1,56 @@
+# Everything runs in .venv, which each target makes when it is missing or out of date.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check format docs clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Make .venv and install the package with everything it needs
+
+# The interpreter is the first of these that is Python 3.11 or later and can make an environment.
+$(STAMP): pyproject.toml constraints.txt
+	@python=; for candidate in "$(PYTHON)" python3.11 python3.12 python3.13 python3; do \
+	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "stream_assoc needs Python 3.11 or later with venv; on Debian: apt-get install python3.11 python3.11-venv" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$($$python --version) (a few minutes the first time)"; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,check]'
+	@touch $@
+
+demo: $(STAMP)  ## Run a simulated night through the real daemon and check its totals
+	@$(BIN)/stream-assoc demo
+
+test: $(STAMP)  ## Run all tests, the fast ones first
+	@$(BIN)/pytest -m 'not integration and not real_data'
+	@$(BIN)/pytest -m 'integration or real_data'
+
+check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and drift of generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/stream-assoc schemas generate --check
+	@$(BIN)/python -m stream_assoc.settings.reference --check
+
+format: $(STAMP)  ## Format the code and fix what a tool can fix
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Generate the schemas and the configuration reference anew
+	@$(BIN)/stream-assoc schemas generate
+	@$(BIN)/python -m stream_assoc.settings.reference
+
+clean:  ## Remove .venv and everything that was generated
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

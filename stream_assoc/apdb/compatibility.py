@@ -1,0 +1,87 @@
+"""Whether a database is one this package may write to, judged by its ``metadata`` table.
+
+``lsst.dax.apdb`` makes the same checks, but importing it costs seconds that a
+daemon's start does not have.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stream_assoc.apdb.exceptions import ApdbSchemaError
+from stream_assoc.apdb.rows import PIXEL_LEVEL
+from stream_assoc.apdb.statements import OUR_TABLES, OUR_VERSION, OUR_VERSION_KEY
+from stream_assoc.model.schema import schema_version
+
+SCHEMA_VERSION_KEY: Final = "version:schema"
+CONFIGURATION_KEY: Final = "config:apdb-sql.json"
+
+INIT_REMEDY: Final = "run `stream-assoc apdb init`"
+
+
+@dataclass(frozen=True, slots=True)
+class ApdbReport:
+    """What a database says of itself.
+
+    Attributes
+    ----------
+    schema_version : `str`
+        Version of the APDB schema.
+    stream_assoc_version : `str`
+        Version of our own tables.
+    replication : `bool`
+        Whether rows are also noted for replication to the PPDB.
+    """
+
+    schema_version: str
+    stream_assoc_version: str
+    replication: bool
+
+
+def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> ApdbReport:
+    """Return what the database is, or tell what keeps this package from writing to it.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The rows of the ``metadata`` table; empty when there is no such table.
+    tables : collection of `str`
+        Names of the tables that exist in the APDB's namespace.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If it is no APDB, of an incompatible version, without DiaObjectLast,
+        or without our tables.
+    """
+    if SCHEMA_VERSION_KEY not in metadata:
+        raise ApdbSchemaError(f"the database that apdb.url names holds no APDB (apdb.namespace?); {INIT_REMEDY}")
+    _check_version("APDB schema", metadata[SCHEMA_VERSION_KEY], schema_version())
+    configuration = json.loads(metadata.get(CONFIGURATION_KEY, "{}"))
+    if configuration.get("dia_object_index") != "last_object_table":
+        raise ApdbSchemaError(
+            f"the APDB was created with dia_object_index={configuration.get('dia_object_index')!r}; "
+            f"stream_assoc needs 'last_object_table': {INIT_REMEDY} on another database or namespace"
+        )
+    if configuration.get("htm_level", PIXEL_LEVEL) != PIXEL_LEVEL:
+        raise ApdbSchemaError(f"the APDB was created with htm_level={configuration['htm_level']}, not {PIXEL_LEVEL}")
+    missing = [name for name in OUR_TABLES if name not in tables]
+    if missing or OUR_VERSION_KEY not in metadata:
+        names = ", ".join(missing) or OUR_VERSION_KEY
+        raise ApdbSchemaError(f"the APDB lacks what stream_assoc adds to it ({names}); {INIT_REMEDY}")
+    _check_version("stream_assoc tables", metadata[OUR_VERSION_KEY], OUR_VERSION)
+    return ApdbReport(
+        metadata[SCHEMA_VERSION_KEY], metadata[OUR_VERSION_KEY], bool(configuration.get("enable_replica", False))
+    )
+
+
+def _check_version(what: str, stored: str, ours: str) -> None:
+    """Apply dax_apdb's rule: same major version, and a minor version not newer than ours."""
+    stored_major, stored_minor = (int(part) for part in stored.split(".")[:2])
+    major, minor = (int(part) for part in ours.split(".")[:2])
+    if stored_major != major or stored_minor > minor:
+        raise ApdbSchemaError(
+            f"the database holds version {stored} of the {what} and this installation writes {ours}; "
+            "migrate the database or install matching lsst-sdm-schemas and stream_assoc"
+        )

@@ -1,0 +1,192 @@
+"""Making an APDB, and making an existing one ready for this package.
+
+``lsst.dax.apdb`` is imported inside the one function that needs it, because
+that import costs seconds.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from stream_assoc.apdb import postgresql, sqlite
+from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport
+from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
+from stream_assoc.apdb.statements import COUNTER, DEFINITIONS, OUR_TABLES, OUR_VERSION, OUR_VERSION_KEY
+
+_SQLITE_TYPES: Final = {"{bytes}": "BLOB", "{sequence}": "INTEGER PRIMARY KEY AUTOINCREMENT"}
+_POSTGRESQL_TYPES: Final = {"{bytes}": "BYTEA", "{sequence}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}
+
+
+def init(url: str, namespace: str | None = None, *, drop: bool = False, replication: bool = True) -> ApdbReport:
+    """Create an APDB, or complete one that exists.
+
+    Parameters
+    ----------
+    url : `str`
+        ``sqlite:///path`` or ``postgresql://...``.
+    namespace : `str`, optional
+        PostgreSQL schema for all tables.
+    drop : `bool`
+        Whether to drop what exists, *with all its data*, before.
+    replication : `bool`
+        Whether rows are also noted for replication to the PPDB; of a new APDB
+        only, because dax_apdb freezes it at creation.
+
+    Returns
+    -------
+    report : `ApdbReport`
+        What the database is now.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If ``url`` is of another kind of database.
+    ApdbSchemaError
+        If an APDB exists that this package cannot write to.
+    ApdbUnavailableError
+        If the database cannot be reached.
+    """
+    if drop and _in_transaction(url, namespace, _holds_apdb, missing=False):
+        _in_transaction(url, namespace, _drop, missing=None)
+    if drop or not _in_transaction(url, namespace, _holds_apdb, missing=False):
+        _create(url, namespace, drop=drop, replication=replication)
+    extend(url, namespace)
+    return check(url, namespace)
+
+
+def extend(url: str, namespace: str | None = None) -> None:
+    """Add our tables to an APDB that exists; one that has them is left as it is.
+
+    The single-source counter starts at the number of DIAObjects that have one
+    source now, so an APDB that others have filled counts right from the start.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If there is no APDB, or one without DiaObjectLast.
+    ApdbUnavailableError
+        If the database cannot be reached.
+    """
+    if not _in_transaction(url, namespace, _holds_apdb, missing=False):
+        raise ApdbSchemaError(f"the database that apdb.url names holds no APDB with DiaObjectLast; {INIT_REMEDY}")
+    _in_transaction(url, namespace, _extend, missing=None)
+
+
+def check(url: str, namespace: str | None = None) -> ApdbReport:
+    """Return what the database is, or raise what keeps the daemon from writing to it.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If it is not an APDB prepared for this version. The message names the remedy.
+    ApdbUnavailableError
+        If the database cannot be reached.
+    """
+    apdb = open_apdb(url, namespace)
+    try:
+        return apdb.report
+    finally:
+        apdb.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """What creation needs of either database.
+
+    ``execute`` runs a statement, ``name`` quotes a table's name, ``exists``
+    looks for a table, and ``mark`` stands for a parameter in a statement.
+    """
+
+    execute: Callable[..., Any]
+    name: Callable[[str], str]
+    exists: Callable[[str], bool]
+    mark: str
+
+
+def _holds_apdb(database: _Database, _types: dict[str, str]) -> bool:
+    return database.exists("metadata") and database.exists("DiaObjectLast")
+
+
+def _extend(database: _Database, types: dict[str, str]) -> None:
+    """Create what is missing; the version row says that the counter has been initialised."""
+    for table, definition in DEFINITIONS.items():
+        statement = definition.replace("{table}", database.name(table))
+        for placeholder, type_name in types.items():
+            statement = statement.replace(placeholder, type_name)
+        database.execute(statement)
+    added = database.execute(
+        f"INSERT INTO {database.name('metadata')} (name, value) VALUES ({database.mark}, {database.mark}) "
+        "ON CONFLICT (name) DO NOTHING RETURNING name",
+        (OUR_VERSION_KEY, OUR_VERSION),
+    ).fetchall()
+    if added:
+        database.execute(
+            f"INSERT INTO {database.name(COUNTER)} (shard, n_single_source) "
+            f'SELECT 0, count(*) FROM {database.name("DiaObjectLast")} WHERE "nDiaSources" = 1'
+        )
+
+
+def _drop(database: _Database, _types: dict[str, str]) -> None:
+    """Drop our tables, and our version with them; dax_apdb drops its own and knows nothing of ours."""
+    for table in OUR_TABLES:
+        database.execute(f"DROP TABLE IF EXISTS {database.name(table)}")
+    database.execute(f"DELETE FROM {database.name('metadata')} WHERE name = {database.mark}", (OUR_VERSION_KEY,))
+
+
+def _in_transaction(
+    url: str, namespace: str | None, action: Callable[[_Database, dict[str, str]], Any], *, missing: object
+) -> Any:  # noqa: ANN401
+    """Run an action on the database; ``missing`` is the answer of an SQLite file that does not exist."""
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        if not parsed.path.is_file():
+            return missing
+        with sqlite.translated(), closing(sqlite3.connect(parsed.path)) as connection, connection:
+            return action(_sqlite_database(connection), _SQLITE_TYPES)
+    with postgresql.translated(), psycopg.connect(parsed.conninfo) as server:
+        return action(_postgresql_database(server, namespace), _POSTGRESQL_TYPES)
+
+
+def _sqlite_database(connection: sqlite3.Connection) -> _Database:
+    def exists(table: str) -> bool:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
+    return _Database(connection.execute, lambda table: f'"{table}"', exists, "?")
+
+
+def _postgresql_database(server: psycopg.Connection[Any], namespace: str | None) -> _Database:
+    def name(table: str) -> str:
+        return postgresql.table_name(table, namespace).as_string(server)
+
+    def exists(table: str) -> bool:
+        row = server.execute("SELECT to_regclass(%s) IS NOT NULL", [name(table)]).fetchone()
+        return row is not None and bool(row[0])
+
+    def execute(statement: str, parameters: tuple[str, ...] | None = None) -> Any:  # noqa: ANN401
+        return server.execute(sql.SQL(statement), parameters)
+
+    return _Database(execute, name, exists, "%s")
+
+
+def _create(url: str, namespace: str | None, *, drop: bool, replication: bool) -> None:
+    import sqlalchemy.exc
+    from lsst.dax.apdb.sql import ApdbSql
+
+    try:
+        ApdbSql.init_database(
+            db_url=parse_url(url).sqlalchemy_url,
+            dia_object_index="last_object_table",
+            enable_replica=replication,
+            namespace=namespace,
+            drop=drop,
+        )
+    except sqlalchemy.exc.OperationalError as error:
+        raise ApdbUnavailableError(f"the APDB cannot be created now: {error.orig}") from error
+    except sqlalchemy.exc.DBAPIError as error:
+        raise ApdbSchemaError(f"the APDB cannot be created: {error.orig}") from error

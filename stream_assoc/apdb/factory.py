@@ -1,0 +1,102 @@
+"""From a URL to an adapter."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from stream_assoc.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.apdb.postgresql import PostgresqlApdb
+from stream_assoc.apdb.sqlite import SqliteApdb
+
+SqlApdb: TypeAlias = SqliteApdb | PostgresqlApdb
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteUrl:
+    """An SQLite file."""
+
+    path: Path
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The URL as SQLAlchemy, so dax_apdb, wants it."""
+        return f"sqlite:///{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlUrl:
+    """A PostgreSQL server; may hold a password, so it is shown in no message."""
+
+    conninfo: str
+
+    def __repr__(self) -> str:
+        return "PostgresqlUrl(...)"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The URL as dax_apdb wants it.
+
+        With ``postgresql://`` SQLAlchemy 2.1 takes psycopg 3, on which
+        dax_apdb's own `store` fails for the column of NULLs it writes.
+        """
+        return "postgresql+psycopg2" + self.conninfo.removeprefix("postgresql")
+
+
+def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
+    """Return what kind of database a URL names, and where it is.
+
+    Parameters
+    ----------
+    url : `str`
+        ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
+        ``postgresql://user:password@host:port/database``; a SQLAlchemy driver
+        after the scheme (``postgresql+psycopg2``) is ignored.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If it is anything else. The message never holds the URL itself.
+    """
+    scheme, separator, rest = url.partition("://")
+    backend = scheme.partition("+")[0]
+    if separator and backend == "postgresql":
+        return PostgresqlUrl(f"postgresql://{rest}")
+    if separator and backend == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return SqliteUrl(Path(rest[1:]))
+    shown = f"begins with {scheme!r}" if separator else "has no scheme"
+    raise ApdbConfigurationError(f"the setting apdb.url {shown}; use sqlite:///path or postgresql://host/database")
+
+
+def open_apdb(
+    url: str, namespace: str | None = None, *, tile_level: int = 10, replica_chunk_seconds: int = 600
+) -> SqlApdb:
+    """Return the adapter for a database, its schema checked.
+
+    Parameters
+    ----------
+    url : `str`
+        See `parse_url`.
+    namespace : `str`, optional
+        PostgreSQL schema that holds the tables.
+    tile_level : `int`
+        HTM level of the tiles.
+    replica_chunk_seconds : `int`
+        Length of a replica chunk, as in dax_apdb's configuration.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If the URL is of another kind.
+    ApdbSchemaError
+        If the database is no APDB prepared for this version.
+    ApdbUnavailableError
+        If it cannot be reached.
+    """
+    parsed = parse_url(url)
+    if isinstance(parsed, PostgresqlUrl):
+        return PostgresqlApdb(
+            parsed.conninfo, namespace, tile_level=tile_level, replica_chunk_seconds=replica_chunk_seconds
+        )
+    if namespace is not None:
+        raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
+    return SqliteApdb(parsed.path, tile_level=tile_level, replica_chunk_seconds=replica_chunk_seconds)

@@ -1,0 +1,237 @@
+"""The APDB in PostgreSQL: advisory locks on cells, binary COPY."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import psycopg
+import psycopg.conninfo
+from psycopg import sql
+
+from stream_assoc.apdb.compatibility import check_compatible
+from stream_assoc.apdb.copy_binary import CopyColumn
+from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.apdb.pool import ConnectionPool
+from stream_assoc.apdb.port import ApdbSession, OutboxEntry
+from stream_assoc.apdb.postgresql_session import PostgresqlSession, array_literal
+from stream_assoc.apdb.rows import ledger_entry
+from stream_assoc.apdb.statements import (
+    COUNTED_TABLES,
+    DAX_TABLES,
+    DEFAULT_FLAG_COLUMNS,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUR_TABLES,
+    OUTBOX,
+    point_expressions,
+    quoted,
+)
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.types import IntArray
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+_MAX_CELL: Final = 2**31
+"""An advisory lock's second key is an int4, which HTM indices fit up to level 13."""
+
+_SESSION_SETTINGS: Final = {
+    # Every statement of a session is a lookup by key. Until the first ANALYZE
+    # the planner takes the tables for tiny and would read them whole.
+    "enable_seqscan": "off",
+    "jit": "off",
+    # Results are aggregated in the order of a subquery, which parallel workers would not keep.
+    "max_parallel_workers_per_gather": "0",
+    # A machine that vanishes without closing its sockets loses its cells after a minute.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+class PostgresqlApdb:
+    """`Apdb` in PostgreSQL.
+
+    `exclusive` takes session-level advisory locks, one a cell, on the very
+    connection that then reads and writes: whoever loses the lock has lost the
+    transaction too. A pooler in transaction mode (PgBouncer) breaks that, so
+    ``apdb.url`` must lead to the server itself or to a session-mode pool.
+
+    Parameters
+    ----------
+    conninfo : `str`
+        libpq connection string or URL.
+    namespace : `str`, optional
+        PostgreSQL schema that holds the tables; else the first of the search path.
+    tile_level : `int`
+        HTM level of the tiles.
+    flag_columns : sequence of `str`
+        DiaSource flags any of which makes a source count as flagged.
+    replica_chunk_seconds : `int`
+        Length of a replica chunk, as in dax_apdb's configuration.
+    lock_timeout_seconds : `float`
+        How long to wait for cells that others hold.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If the database is no APDB prepared for this package.
+    ApdbUnavailableError
+        If the server cannot be reached now.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        namespace: str | None = None,
+        *,
+        tile_level: int = 10,
+        flag_columns: Sequence[str] = DEFAULT_FLAG_COLUMNS,
+        replica_chunk_seconds: int = 600,
+        lock_timeout_seconds: float = 30.0,
+    ) -> None:
+        self._conninfo = conninfo
+        self._settings = {**_SESSION_SETTINGS, "lock_timeout": str(int(lock_timeout_seconds * 1000))}
+        self._tile_level = tile_level
+        self._points = point_expressions(flag_columns, "strpos")
+        self._lock_class = np.array(zlib.crc32(f"stream_assoc {namespace or ''}".encode())).astype(np.int32).item()
+        self._pool = ConnectionPool(self._connect)
+        with self._connection() as connection:
+            names = ("metadata", *DAX_TABLES, *OUR_TABLES)
+            self._names = {name: table_name(name, namespace).as_string(connection) for name in names}
+            self._columns = _catalogue(connection, self._names)
+            metadata = (
+                dict(self._rows(connection, "SELECT name, value FROM {metadata}"))
+                if ("metadata" in self._columns)
+                else {}
+            )
+        self.report = check_compatible(metadata, self._columns)
+        self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+
+    @contextmanager
+    def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
+        """Wait for, then hold, exclusive access to ``cells``. See `Apdb.exclusive`.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If the cells were not free within the lock timeout, or the server is away.
+        """
+        keys = np.unique(cells)
+        if len(keys) and (keys[0] < 0 or keys[-1] >= _MAX_CELL):
+            raise ValueError("cells must be HTM indices of level 13 or coarser")
+        with self._connection() as connection:
+            # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
+            connection.execute(
+                "SELECT pg_advisory_lock(%s, cell) FROM unnest(%s::int[]) AS cell",
+                (self._lock_class, array_literal(keys)),
+            )
+            yield PostgresqlSession(
+                connection, self._names, self._columns, self._tile_level, self._points, self._chunk_seconds
+            )
+            connection.execute("SELECT pg_advisory_unlock_all()")
+
+    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
+        """Return the unpublished outputs of a processed batch. See `Apdb.outbox_entry`."""
+        entries = self._outbox("WHERE o.visit = %s AND o.detector = %s", batch)
+        return entries[0] if entries else None
+
+    def unpublished(self) -> list[OutboxEntry]:
+        """Return all outputs not known to be published, in the order they were stored."""
+        return self._outbox("ORDER BY o.sequence", ())
+
+    def mark_published(self, batches: Sequence[BatchId]) -> None:
+        """Forget the outputs of these batches."""
+        visits = [batch.visit for batch in batches]
+        detectors = [batch.detector for batch in batches]
+        with self._connection() as connection:
+            self._execute(
+                connection,
+                f"DELETE FROM {{{OUTBOX}}} o USING unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) "
+                "WHERE o.visit = b.visit AND o.detector = b.detector",
+                (visits, detectors),
+            )
+
+    def contains(self, batch: BatchId) -> bool:
+        """Tell whether the ledger holds this batch."""
+        with self._connection() as connection:
+            found = self._rows(connection, f"SELECT 1 FROM {{{LEDGER}}} WHERE visit = %s AND detector = %s", batch)
+        return bool(found)
+
+    def count_rows(self) -> dict[str, int]:
+        """Return the number of rows of each table of `COUNTED_TABLES`."""
+        with self._connection() as connection:
+            return {name: self._rows(connection, f"SELECT count(*) FROM {{{name}}}")[0][0] for name in COUNTED_TABLES}
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._pool.close()
+
+    def _outbox(self, condition: str, parameters: Sequence[object]) -> list[OutboxEntry]:
+        statement = (
+            f"SELECT {quoted(LEDGER_COLUMNS, 'l.')}, o.outputs FROM {{{OUTBOX}}} o "
+            f"JOIN {{{LEDGER}}} l USING (visit, detector) {condition}"
+        )
+        with self._connection() as connection:
+            rows = self._rows(connection, statement, parameters)
+        return [OutboxEntry(ledger_entry(row[:-1]), row[-1]) for row in rows]
+
+    def _rows(
+        self, connection: Connection, statement: str, parameters: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
+        return self._execute(connection, statement, parameters).fetchall()
+
+    def _execute(
+        self, connection: Connection, statement: str, parameters: Sequence[object]
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        return connection.execute(statement.format(**self._names).encode(), parameters, binary=True)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self._pool.connection() as connection, translated():
+            yield connection
+
+    def _connect(self) -> Connection:
+        with translated():
+            parameters = psycopg.conninfo.conninfo_to_dict(self._conninfo)
+            parameters.setdefault("connect_timeout", 10)
+            parameters.setdefault("application_name", "stream_assoc")
+            connection = psycopg.connect(psycopg.conninfo.make_conninfo("", **parameters), autocommit=True)
+            settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
+            values = [text for setting in self._settings.items() for text in setting]
+            connection.execute(f"SELECT {settings}".encode(), values)
+        return connection
+
+
+def table_name(name: str, namespace: str | None) -> sql.Identifier:
+    """Return the quoted name of a table, with its namespace where one is configured."""
+    return sql.Identifier(name) if namespace is None else sql.Identifier(namespace, name)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what PostgreSQL raises as what a caller can do about it."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        raise ApdbSchemaError(
+            f"the APDB does not have what this version expects, or not for this user: {error}"
+        ) from error
+    except psycopg.Error as error:
+        raise ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {error}") from error
+
+
+def _catalogue(connection: Connection, names: dict[str, str]) -> dict[str, list[CopyColumn]]:
+    """Return the columns of those tables that exist, from the database's own catalogue."""
+    rows = connection.execute(
+        "SELECT n.name, a.attname, t.typname, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' "
+        "FROM unnest(%s::text[], %s::text[]) AS n(name, full_name) "
+        "JOIN pg_attribute a ON a.attrelid = to_regclass(n.full_name) JOIN pg_type t ON t.oid = a.atttypid "
+        "WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY n.name, a.attnum",
+        (list(names), list(names.values())),
+    )
+    columns: dict[str, list[CopyColumn]] = {}
+    for table, name, type_name, required in rows:
+        columns.setdefault(table, []).append(CopyColumn(name, type_name, required))
+    return columns

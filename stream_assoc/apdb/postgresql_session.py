@@ -1,0 +1,265 @@
+"""One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from stream_assoc.apdb.column_query import column_query, columns_of
+from stream_assoc.apdb.copy_binary import CopyColumn, encode
+from stream_assoc.apdb.exceptions import (
+    ApdbSchemaError,
+    DuplicateSourceError,
+    LedgerConflictError,
+    RowsRefusedError,
+)
+from stream_assoc.apdb.port import Opening
+from stream_assoc.apdb.rows import (
+    ReplicaChunk,
+    StoreRows,
+    histories,
+    int_column,
+    ledger_entry,
+    pixel_ranges,
+    repeated,
+    split_by_tile,
+    store_rows,
+    versions_of,
+)
+from stream_assoc.apdb.statements import (
+    COUNTER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    POSITION_COLUMNS,
+    TILE,
+    VERSION_COLUMNS,
+    duplicate_message,
+    ledger_values,
+    quoted,
+)
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectHistories, SourcePoints
+from stream_assoc.model.types import FloatArray, IntArray
+
+_LEDGER_QUERY: Final = (
+    f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
+    "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
+)
+_TILE_QUERY: Final = f"SELECT tile, version FROM {{{TILE}}} WHERE tile = ANY(%s::bigint[])"
+_COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
+
+# The latest version is found at the end of its object's stretch of the primary
+# key, however many versions there are. It knows the pixelId DiaObjectLast is keyed by.
+_SUPERSEDE: Final = """
+    WITH closed AS (
+        UPDATE {DiaObject} o SET "validityEndMjdTai" = e.ends
+        FROM unnest(%s::bigint[], %s::float8[]) AS e(id, ends) CROSS JOIN LATERAL (
+            SELECT "validityStartMjdTai" AS start FROM {DiaObject}
+            WHERE "diaObjectId" = e.id ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+        WHERE o."diaObjectId" = e.id AND o."validityStartMjdTai" = latest.start AND o."validityEndMjdTai" IS NULL
+        RETURNING o."pixelId", o."diaObjectId")
+    DELETE FROM {DiaObjectLast} l USING closed c
+    WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"
+"""
+_VERSIONS: Final = f"""
+    SELECT {quoted(VERSION_COLUMNS, "latest.")} FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT * FROM {{DiaObject}} WHERE "diaObjectId" = asked.id
+        ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+    WHERE latest."validityEndMjdTai" IS NULL
+"""
+_POINTS: Final = """
+    SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
+"""
+_BUMP_TILES: Final = (
+    f"INSERT INTO {{{TILE}}} AS t (tile, version) SELECT tile, 1 FROM unnest(%s::bigint[]) AS tile "
+    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1 RETURNING tile, version"
+)
+_COUNT: Final = (
+    f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
+    "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
+)
+
+_POSITION_TYPES: Final = ("int8", "int8", "float8", "float8", "float4", "float4", "float8", "int4")
+_VERSION_TYPES: Final = ("int8", "float8", "float4", "float4", "float4")
+_POINT_TYPES: Final = (
+    *("int8", "float8", "float8", "float8", "float4", "float4", "float4", "float4"),
+    *("int4", "bool"),
+)
+_POINT_DTYPES: Final = (*[np.float64] * 7, np.int64, np.bool_)
+
+
+class PostgresqlSession:
+    """`ApdbSession` on the connection that holds the locks.
+
+    Parameters
+    ----------
+    connection : `psycopg.Connection`
+        In autocommit mode.
+    names : mapping
+        Quoted name of each table.
+    columns : mapping
+        Columns of each table, from the catalogue.
+    tile_level : `int`
+        HTM level of the tiles.
+    points : `str`
+        Select list of a source's points.
+    chunk_seconds : `int` or `None`
+        Length of a replica chunk; `None` when replication is off.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[tuple[Any, ...]],
+        names: Mapping[str, str],
+        columns: Mapping[str, Sequence[CopyColumn]],
+        tile_level: int,
+        points: str,
+        chunk_seconds: int | None,
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._columns = columns
+        self._tile_level = tile_level
+        self._points = points
+        self._chunk_seconds = chunk_seconds
+
+    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
+        """See `ApdbSession.open_batches`."""
+        visits, detectors = [batch.visit for batch in batches], [batch.detector for batch in batches]
+        with self._connection.pipeline():
+            ledger = self._execute(_LEDGER_QUERY, visits, detectors)
+            versions = self._execute(_TILE_QUERY, array_literal(tiles))
+            total = self._execute(_COUNTER_QUERY)
+        entries = [ledger_entry(row) for row in ledger]
+        stored = dict(versions.fetchall())
+        return Opening({entry.id: entry for entry in entries}, versions_of(tiles, stored), total.fetchall()[0][0])
+
+    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+        """See `ApdbSession.load_tiles`."""
+        # Written out, not bound: the planner judges constants by the table's statistics, parameters by guessing.
+        ranges = pixel_ranges(tiles, self._tile_level).tolist()
+        condition = " OR ".join(f'"pixelId" BETWEEN {first} AND {last}' for first, last in ranges) or "FALSE"
+        statement = f"SELECT {quoted(POSITION_COLUMNS)} FROM {{DiaObjectLast}} WHERE {condition}"
+        pixelId, *columns = self._read(statement, _POSITION_TYPES)
+        return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+
+    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
+        """See `ApdbSession.load_histories`."""
+        ids = array_literal(np.unique(diaObjectId))
+        versions = self._read(_VERSIONS, _VERSION_TYPES, ids)
+        source_object, *columns = self._read(_POINTS.replace("{points}", self._points), _POINT_TYPES, ids)
+        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, _POINT_DTYPES, strict=True)])
+        return histories(diaObjectId, versions, source_object, points)
+
+    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.store`."""
+        rows = store_rows(changes, self._chunk_seconds)
+        try:
+            with self._connection.transaction():
+                return self._write(changes, rows)
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            raise self._refusal(error, changes) from error
+        except pa.ArrowInvalid as error:
+            raise RowsRefusedError(f"a value does not fit its column of the APDB: {error}") from error
+
+    def _write(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
+        """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
+        with self._connection.pipeline():
+            self._write_ledger(changes)
+            for chunk in rows.chunks:
+                self._write_chunk(chunk, "NOTHING")
+            if len(rows.superseded):
+                self._execute(_SUPERSEDE, array_literal(rows.superseded), array_literal(rows.ends))
+            versions = self._execute(_BUMP_TILES, array_literal(rows.tiles))
+        for name, table in rows.tables.items():
+            self._copy(name, table)
+        with self._connection.pipeline():
+            for name, table in rows.chunk_tables.items():
+                self._insert_numbers(name, table)
+            if rows.delta:
+                self._execute(_COUNT, rows.shard, rows.delta)
+            for chunk in rows.chunks:
+                self._write_chunk(
+                    chunk, "UPDATE SET last_update_time = excluded.last_update_time, unique_id = excluded.unique_id"
+                )
+        return versions_of(rows.tiles, dict(versions.fetchall()))
+
+    def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
+        marks = ", ".join(["%s"] * len(LEDGER_COLUMNS))
+        for change in changes:
+            self._execute(
+                f"INSERT INTO {{{LEDGER}}} ({quoted(LEDGER_COLUMNS)}) VALUES ({marks})",
+                *ledger_values(change.entry),
+            )
+            self._execute(
+                f"INSERT INTO {{{OUTBOX}}} (visit, detector, outputs) VALUES (%s, %s, %s)",
+                *change.entry.id,
+                change.outputs,
+            )
+
+    def _write_chunk(self, chunk: ReplicaChunk, otherwise: str) -> None:
+        """Insert a replica chunk, as the rows that refer to it need, and later note its last change.
+
+        Changing the row at once would make every other daemon wait for this whole transaction.
+        """
+        self._execute(
+            "INSERT INTO {ApdbReplicaChunks} (apdb_replica_chunk, last_update_time, unique_id) "
+            f"VALUES (%s, %s, %s) ON CONFLICT (apdb_replica_chunk) DO {otherwise}",
+            chunk.id,
+            chunk.last_update_time,
+            chunk.unique_id,
+        )
+
+    def _copy(self, name: str, table: pa.Table) -> None:
+        given = set(table.column_names)
+        columns = [column for column in self._columns[name] if column.name in given]
+        missing = [column.name for column in self._columns[name] if column.required and column.name not in given]
+        if missing:
+            raise ApdbSchemaError(f"{name} requires {', '.join(missing)}, which this version does not write")
+        statement = f"COPY {{{name}}} ({quoted([column.name for column in columns])}) FROM STDIN (FORMAT BINARY)"
+        with self._connection.cursor() as cursor, cursor.copy(self._named(statement)) as copy:
+            copy.write(encode(table, columns).data)
+
+    def _insert_numbers(self, name: str, table: pa.Table) -> None:
+        """Insert rows of numbers without NULL, in a statement that a pipeline can hold, as it cannot a COPY."""
+        types = {column.name: column.type_name for column in self._columns[name]}
+        arrays = ", ".join(f"%s::{types[column]}[]" for column in table.column_names)
+        self._execute(
+            f"INSERT INTO {{{name}}} ({quoted(table.column_names)}) SELECT * FROM unnest({arrays})",
+            *[array_literal(column.to_numpy()) for column in table.columns],
+        )
+
+    def _refusal(
+        self, error: psycopg.Error, changes: Sequence[BatchChanges]
+    ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._execute(
+            'SELECT "diaSourceId" FROM {DiaSource} WHERE "diaSourceId" = ANY(%s::bigint[]) LIMIT 5',
+            array_literal(ids),
+        )
+        duplicates = [*(row[0] for row in stored), *repeated(ids).tolist()]
+        if duplicates:
+            return DuplicateSourceError(duplicate_message(duplicates))
+        if error.diag.table_name == LEDGER:
+            return LedgerConflictError(f"another session stored one of these batches first: {error}")
+        return RowsRefusedError(f"the APDB refuses the batch: {error}")
+
+    def _read(self, statement: str, types: tuple[str, ...], *parameters: object) -> list[np.ndarray[Any, Any]]:
+        return columns_of(self._execute(column_query(statement, types), *parameters).fetchall()[0], types)
+
+    def _execute(self, statement: str, *parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._connection.execute(self._named(statement), parameters or None, binary=True)
+
+    def _named(self, statement: str) -> bytes:
+        return statement.format(**self._names).encode()
+
+
+def array_literal(values: IntArray | FloatArray) -> str:
+    """Return numbers as a PostgreSQL array literal, which parses faster than a bound list."""
+    return f"{{{','.join(map(repr, values.tolist()))}}}"

@@ -1,0 +1,169 @@
+"""The APDB in an SQLite file: one writer, no server."""
+
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
+from stream_assoc.apdb.exceptions import (
+    ApdbSchemaError,
+    ApdbUnavailableError,
+)
+from stream_assoc.apdb.pool import ConnectionPool
+from stream_assoc.apdb.port import ApdbSession, OutboxEntry
+from stream_assoc.apdb.rows import (
+    ledger_entry,
+)
+from stream_assoc.apdb.sqlite_session import SqliteSession, transaction
+from stream_assoc.apdb.statements import (
+    COUNTED_TABLES,
+    DEFAULT_FLAG_COLUMNS,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    point_expressions,
+    quoted,
+)
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.types import IntArray
+
+_OUTBOX_SELECT: Final = (
+    f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector)'
+)
+
+
+class SqliteApdb:
+    """`Apdb` in an SQLite file.
+
+    SQLite has one writer, so `exclusive` covers the whole database whatever
+    the cells. Its lock is that of a second, empty database beside the first,
+    because a lock on the APDB itself would end with the transaction of
+    `ApdbSession.store`, before the caller has written its cache. Like every
+    lock of SQLite it dies with its process. The file must be on a local disk.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The database file, made by `stream_assoc.apdb.create.init`.
+    tile_level : `int`
+        HTM level of the tiles.
+    flag_columns : sequence of `str`
+        DiaSource flags any of which makes a source count as flagged.
+    replica_chunk_seconds : `int`
+        Length of a replica chunk, as in dax_apdb's configuration.
+    busy_timeout_seconds : `float`
+        How long to wait for other writers.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If the file does not exist or is no APDB prepared for this package.
+    ApdbUnavailableError
+        If the file cannot be read now.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        tile_level: int = 10,
+        flag_columns: Sequence[str] = DEFAULT_FLAG_COLUMNS,
+        replica_chunk_seconds: int = 600,
+        busy_timeout_seconds: float = 30.0,
+    ) -> None:
+        self._path = Path(path)
+        self._tile_level = tile_level
+        self._points = point_expressions(flag_columns, "instr")
+        self._timeout = busy_timeout_seconds
+        if not self._path.is_file():
+            raise ApdbSchemaError(f"apdb.url names {self._path}, which does not exist; {INIT_REMEDY}")
+        self._pool = ConnectionPool(self._connect)
+        self._locks = ConnectionPool(self._connect_lock)
+        with self._reading() as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            has_metadata = "metadata" in tables
+            metadata = dict(connection.execute("SELECT name, value FROM metadata")) if has_metadata else {}
+        self.report = check_compatible(metadata, tables)
+        self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+
+    @contextmanager
+    def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
+        """Wait for, then hold, exclusive access to the database. See `Apdb.exclusive`."""
+        with self._locks.connection() as lock:
+            with translated():
+                lock.execute("BEGIN EXCLUSIVE")
+            with self._reading() as connection:
+                yield SqliteSession(connection, self._tile_level, self._points, self._chunk_seconds)
+            lock.execute("ROLLBACK")
+
+    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
+        """Return the unpublished outputs of a processed batch. See `Apdb.outbox_entry`."""
+        with self._reading() as connection:
+            row = connection.execute(f"{_OUTBOX_SELECT} WHERE o.visit = ? AND o.detector = ?", batch).fetchone()
+        return None if row is None else OutboxEntry(ledger_entry(row[:-1]), row[-1])
+
+    def unpublished(self) -> list[OutboxEntry]:
+        """Return all outputs not known to be published, in the order they were stored."""
+        with self._reading() as connection:
+            rows = connection.execute(f"{_OUTBOX_SELECT} ORDER BY o.sequence").fetchall()
+        return [OutboxEntry(ledger_entry(row[:-1]), row[-1]) for row in rows]
+
+    def mark_published(self, batches: Sequence[BatchId]) -> None:
+        """Forget the outputs of these batches."""
+        with self._reading() as connection, transaction(connection):
+            connection.executemany(f'DELETE FROM "{OUTBOX}" WHERE visit = ? AND detector = ?', batches)
+
+    def contains(self, batch: BatchId) -> bool:
+        """Tell whether the ledger holds this batch."""
+        with self._reading() as connection:
+            found = connection.execute(f'SELECT 1 FROM "{LEDGER}" WHERE visit = ? AND detector = ?', batch)
+            return found.fetchone() is not None
+
+    def count_rows(self) -> dict[str, int]:
+        """Return the number of rows of each table of `COUNTED_TABLES`."""
+        with self._reading() as connection:
+            return {
+                name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in COUNTED_TABLES
+            }
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._pool.close()
+        self._locks.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._pool.connection() as connection, translated():
+            yield connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._open(f"file:{urllib.parse.quote(str(self._path.absolute()))}?mode=rw")
+        with translated():
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _connect_lock(self) -> sqlite3.Connection:
+        return self._open(f"file:{urllib.parse.quote(str(self._path.absolute()))}-exclusive")
+
+    def _open(self, uri: str) -> sqlite3.Connection:
+        with translated():
+            return sqlite3.connect(
+                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what SQLite raises as what a caller can do about it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
+            raise ApdbSchemaError(f"the APDB does not have the tables this version expects: {error}") from error
+        raise ApdbUnavailableError(f"the APDB file cannot be used now: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ApdbSchemaError(f"the file that apdb.url names cannot be used as an APDB: {error}") from error

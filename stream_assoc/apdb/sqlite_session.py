@@ -1,0 +1,245 @@
+"""One exclusive session on SQLite: plain statements over columns turned into rows."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.apdb.exceptions import (
+    DuplicateSourceError,
+    LedgerConflictError,
+    RowsRefusedError,
+)
+from stream_assoc.apdb.port import Opening
+from stream_assoc.apdb.rows import (
+    StoreRows,
+    histories,
+    int_column,
+    ledger_entry,
+    pixel_ranges,
+    repeated,
+    split_by_tile,
+    store_rows,
+    versions_of,
+)
+from stream_assoc.apdb.statements import (
+    COUNTER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    POSITION_COLUMNS,
+    TILE,
+    VERSION_COLUMNS,
+    duplicate_message,
+    ledger_values,
+    quoted,
+)
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectHistories, SourcePoints
+from stream_assoc.model.types import IntArray
+
+_LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
+_LATEST_VERSION: Final = (
+    '"diaObjectId" = ?1 AND "validityEndMjdTai" IS NULL AND "validityStartMjdTai" = '
+    '(SELECT max("validityStartMjdTai") FROM "DiaObject" WHERE "diaObjectId" = ?1)'
+)
+
+
+class SqliteSession:
+    """`ApdbSession` on one connection.
+
+    Parameters
+    ----------
+    connection : `sqlite3.Connection`
+        In autocommit mode.
+    tile_level : `int`
+        HTM level of the tiles.
+    points : `str`
+        Select list of a source's points.
+    chunk_seconds : `int` or `None`
+        Length of a replica chunk; `None` when replication is off.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, tile_level: int, points: str, chunk_seconds: int | None
+    ) -> None:
+        self._connection = connection
+        self._tile_level = tile_level
+        self._points = points
+        self._chunk_seconds = chunk_seconds
+
+    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
+        """See `ApdbSession.open_batches`."""
+        entries = {}
+        for batch in batches:
+            row = self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
+            if row:
+                entries[batch] = ledger_entry(row[0])
+        versions = self._fetch(
+            f'SELECT tile, version FROM "{TILE}" WHERE tile IN (SELECT value FROM json_each(?))', _json(tiles)
+        )
+        total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
+        return Opening(entries, versions_of(tiles, dict(versions)), total[0][0])
+
+    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+        """See `ApdbSession.load_tiles`."""
+        # CROSS JOIN keeps SQLite from looking for each object's range instead of each range's objects.
+        rows = self._fetch(
+            f'SELECT {quoted(POSITION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObjectLast" '
+            "WHERE \"pixelId\" BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')",
+            _json(pixel_ranges(tiles, self._tile_level)),
+        )
+        pixelId, *columns = _columns(rows, "iiddffdn")
+        return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+
+    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
+        """See `ApdbSession.load_histories`."""
+        asked = _json(np.unique(diaObjectId))
+        versions = self._fetch(
+            f'SELECT {quoted(VERSION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObject" '
+            f"WHERE {_LATEST_VERSION.replace('?1', 'r.value')}",
+            asked,
+        )
+        points = self._fetch(
+            f'SELECT {self._points} FROM "DiaSource" WHERE "diaObjectId" IN (SELECT value FROM json_each(?)) '
+            'AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
+            asked,
+        )
+        source_object, *columns = _columns(points, "idddddddib")
+        return histories(diaObjectId, _columns(versions, "idfff"), source_object, SourcePoints(*columns))
+
+    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.store`."""
+        rows = store_rows(changes, self._chunk_seconds)
+        try:
+            with transaction(self._connection):
+                self._write_ledger(changes)
+                self._supersede(rows)
+                self._write_replica_chunks(rows)
+                for name, table in (rows.tables | rows.chunk_tables).items():
+                    self._insert(name, table)
+                return self._write_tiles_and_counter(rows)
+        except sqlite3.IntegrityError as error:
+            raise self._refusal(error, changes) from error
+
+    def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
+        marks = ", ".join("?" * len(LEDGER_COLUMNS))
+        self._connection.executemany(
+            f'INSERT INTO "{LEDGER}" ({quoted(LEDGER_COLUMNS)}) VALUES ({marks})',
+            [ledger_values(change.entry) for change in changes],
+        )
+        self._connection.executemany(
+            f'INSERT INTO "{OUTBOX}" (visit, detector, outputs) VALUES (?, ?, ?)',
+            [(*change.entry.id, change.outputs) for change in changes],
+        )
+
+    def _supersede(self, rows: StoreRows) -> None:
+        """Close the stored versions and take the objects out of DiaObjectLast.
+
+        The version knows the pixelId that DiaObjectLast is indexed by.
+        """
+        ended = list(zip(rows.superseded.tolist(), rows.ends.tolist(), strict=True))
+        self._connection.executemany(
+            'DELETE FROM "DiaObjectLast" WHERE "diaObjectId" = ?1 AND "pixelId" = '
+            f'(SELECT "pixelId" FROM "DiaObject" WHERE {_LATEST_VERSION})',
+            [(identifier,) for identifier, _ in ended],
+        )
+        self._connection.executemany(
+            f'UPDATE "DiaObject" SET "validityEndMjdTai" = ?2 WHERE {_LATEST_VERSION}', ended
+        )
+
+    def _write_replica_chunks(self, rows: StoreRows) -> None:
+        # SQLAlchemy, through which dax_apdb reads, keeps times as text without a zone and UUIDs as 32 digits.
+        self._connection.executemany(
+            'INSERT INTO "ApdbReplicaChunks" (apdb_replica_chunk, last_update_time, unique_id) VALUES (?, ?, ?) '
+            "ON CONFLICT (apdb_replica_chunk) DO UPDATE SET "
+            "last_update_time = excluded.last_update_time, unique_id = excluded.unique_id",
+            [
+                (chunk.id, f"{chunk.last_update_time:%Y-%m-%d %H:%M:%S.%f}", chunk.unique_id.hex)
+                for chunk in rows.chunks
+            ],
+        )
+
+    def _insert(self, name: str, table: pa.Table) -> None:
+        known = {row[0] for row in self._fetch("SELECT name FROM pragma_table_info(?)", name)}
+        names = [column for column in table.column_names if column in known]
+        marks = ", ".join("?" * len(names))
+        columns = [_values(table.column(column)) for column in names]
+        self._connection.executemany(
+            f'INSERT INTO "{name}" ({quoted(names)}) VALUES ({marks})', zip(*columns, strict=True)
+        )
+
+    def _write_tiles_and_counter(self, rows: StoreRows) -> IntArray:
+        versions = self._fetch(
+            f'INSERT INTO "{TILE}" (tile, version) SELECT value, 1 FROM json_each(?) WHERE TRUE '
+            "ON CONFLICT (tile) DO UPDATE SET version = version + 1 RETURNING tile, version",
+            _json(rows.tiles),
+        )
+        if rows.delta:
+            self._connection.execute(
+                f'INSERT INTO "{COUNTER}" (shard, n_single_source) VALUES (?, ?) ON CONFLICT (shard) '
+                "DO UPDATE SET n_single_source = n_single_source + excluded.n_single_source",
+                (rows.shard, rows.delta),
+            )
+        return versions_of(rows.tiles, dict(versions))
+
+    def _refusal(
+        self, error: sqlite3.IntegrityError, changes: Sequence[BatchChanges]
+    ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._fetch(
+            'SELECT "diaSourceId" FROM "DiaSource" WHERE "diaSourceId" IN (SELECT value FROM json_each(?)) LIMIT 5',
+            _json(ids),
+        )
+        duplicates = [*(row[0] for row in stored), *repeated(ids).tolist()]
+        if duplicates:
+            return DuplicateSourceError(duplicate_message(duplicates))
+        if LEDGER in str(error):
+            return LedgerConflictError(f"another session stored one of these batches first: {error}")
+        return RowsRefusedError(f"the APDB refuses the batch: {error}")
+
+    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block writes, or undo it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return Python values that SQLite stores as dax_apdb does: NaN as NULL, booleans as 0 and 1."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        return [None if value is None or math.isnan(value) else value for value in values]
+    if pa.types.is_boolean(column.type):
+        return [None if value is None else int(value) for value in values]
+    return values
+
+
+_DTYPES: Final = {"i": np.int64, "n": np.int32, "d": np.float64, "f": np.float32, "b": np.bool_}
+
+
+def _columns(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any, Any]]:
+    """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
+    return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def _json(values: IntArray) -> str:
+    return json.dumps(values.tolist())

@@ -1,0 +1,152 @@
+"""Names, definitions and expressions that both SQL adapters use.
+
+Our four tables live beside those of ``lsst.dax.apdb``, in the same namespace.
+Words of the form ``{name}`` stand for an identifier that the adapter quotes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.types import BANDS
+
+LEDGER: Final = "StreamAssocLedger"
+OUTBOX: Final = "StreamAssocOutbox"
+TILE: Final = "StreamAssocTile"
+COUNTER: Final = "StreamAssocCounter"
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER)
+
+DAX_TABLES: Final = (
+    "DiaObject",
+    "DiaObjectLast",
+    "DiaSource",
+    "DiaForcedSource",
+    "ApdbReplicaChunks",
+    "DiaObjectChunks",
+    "DiaSourceChunks",
+    "DiaForcedSourceChunks",
+)
+"""Tables of dax_apdb that we write; the last four exist when replication is on."""
+
+OUR_VERSION_KEY: Final = "version:stream_assoc"
+OUR_VERSION: Final = "1.0.0"
+"""Version of our four tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
+
+COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)
+"""What `Apdb.count_rows` reports on."""
+
+N_COUNTER_SHARDS: Final = 64
+"""Rows of the single-source counter: daemons that work on different skies rarely update the same one."""
+
+DEFINITIONS: Final = {
+    LEDGER: """CREATE TABLE IF NOT EXISTS {table} (
+        visit BIGINT NOT NULL,
+        detector SMALLINT NOT NULL,
+        digest {bytes} NOT NULL,
+        "timeProcessedMjdTai" DOUBLE PRECISION NOT NULL,
+        n_sources INTEGER NOT NULL,
+        n_stored INTEGER NOT NULL,
+        input_topic TEXT,
+        input_partition INTEGER,
+        input_offset BIGINT,
+        PRIMARY KEY (visit, detector))""",
+    OUTBOX: """CREATE TABLE IF NOT EXISTS {table} (
+        sequence {sequence},
+        visit BIGINT NOT NULL,
+        detector SMALLINT NOT NULL,
+        outputs {bytes} NOT NULL,
+        UNIQUE (visit, detector))""",
+    TILE: """CREATE TABLE IF NOT EXISTS {table} (
+        tile BIGINT NOT NULL PRIMARY KEY,
+        version BIGINT NOT NULL)""",
+    COUNTER: """CREATE TABLE IF NOT EXISTS {table} (
+        shard SMALLINT NOT NULL PRIMARY KEY,
+        n_single_source BIGINT NOT NULL)""",
+}
+"""The outbox refers to the ledger for where its batch came from: one place for each fact."""
+
+LEDGER_COLUMNS: Final = (
+    "visit",
+    "detector",
+    "digest",
+    "timeProcessedMjdTai",
+    "n_sources",
+    "n_stored",
+    "input_topic",
+    "input_partition",
+    "input_offset",
+)
+
+POSITION_COLUMNS: Final = (
+    "pixelId",
+    "diaObjectId",
+    "ra",
+    "dec",
+    "raErr",
+    "decErr",
+    "validityStartMjdTai",
+    "nDiaSources",
+)
+"""Columns of DiaObjectLast that `load_tiles` reads, in this order."""
+
+VERSION_COLUMNS: Final = ("diaObjectId", "validityStartMjdTai", "raErr", "decErr", "ra_dec_Cov")
+"""Columns of DiaObject that `load_histories` reads, in this order."""
+
+POINT_COLUMNS: Final = (
+    "diaObjectId",
+    "ra",
+    "dec",
+    "midpointMjdTai",
+    "psfFlux",
+    "psfFluxErr",
+    "scienceFlux",
+    "scienceFluxErr",
+)
+"""Columns of DiaSource that `load_histories` reads, in this order, before band index and flag."""
+
+DEFAULT_FLAG_COLUMNS: Final = ("centroid_flag", "psfFlux_flag", "pixelFlags_bad")
+"""DiaSource flags any of which makes a source count as flagged in the statistics."""
+
+
+def quoted(names: Sequence[str], qualifier: str = "") -> str:
+    """Return the column names as a list of quoted identifiers."""
+    return ", ".join(f'{qualifier}"{name}"' for name in names)
+
+
+def point_expressions(flag_columns: Sequence[str], position_function: str) -> str:
+    """Return the select list of a source's points: columns, band index, flag.
+
+    The index is -1 for a source whose band is NULL or not in `BANDS`.
+
+    Parameters
+    ----------
+    flag_columns : sequence of `str`
+        DiaSource flags; a NULL flag counts as not set.
+    position_function : `str`
+        The dialect's name for the 1-based position of a substring.
+    """
+    band = f"COALESCE({position_function}('{''.join(BANDS)}', band), 0) - 1"
+    flags = " OR ".join(f'COALESCE("{name}", FALSE)' for name in flag_columns) or "FALSE"
+    return f"{quoted(POINT_COLUMNS)}, {band}, ({flags})"
+
+
+def ledger_values(entry: LedgerEntry) -> tuple[object, ...]:
+    """Return the row of a ledger entry, in the order of `LEDGER_COLUMNS`."""
+    position = entry.position
+    place = (None, None, None) if position is None else (position.topic, position.partition, position.offset)
+    return (
+        entry.id.visit,
+        entry.id.detector,
+        entry.digest,
+        entry.timeProcessedMjdTai,
+        entry.n_sources,
+        entry.n_stored,
+        *place,
+    )
+
+
+def duplicate_message(ids: Sequence[int], shown: int = 5) -> str:
+    """Return the message about diaSourceIds that are stored already or come twice."""
+    unique = sorted(set(ids))
+    names = ", ".join(str(identifier) for identifier in unique[:shown])
+    return f"diaSourceId {names}{', ...' if len(unique) > shown else ''} is stored already or comes twice"

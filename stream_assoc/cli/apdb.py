@@ -1,0 +1,48 @@
+"""``stream-assoc apdb``: make and check the Alert Production Database."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.settings.stores import ApdbSettings
+
+if TYPE_CHECKING:
+    from stream_assoc.apdb.compatibility import ApdbReport
+
+app = typer.Typer(help="Make and check the Alert Production Database.", no_args_is_help=True)
+
+
+@app.command()
+def init(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Drop what is there, with all its rows.")] = False,
+    replication: Annotated[
+        bool, typer.Option(help="Also note every row for replication to the PPDB; fixed when an APDB is created.")
+    ] = True,
+) -> None:
+    """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed."""
+    from stream_assoc.apdb.create import init as init_apdb
+
+    apdb = settings_of(config, set_).apdb
+    report = init_apdb(apdb.url.get_secret_value(), apdb.namespace, drop=drop, replication=replication)
+    typer.echo(describe(apdb, report))
+
+
+@app.command()
+def check(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Tell whether the database is there and in the schema that this version writes."""
+    from stream_assoc.apdb.create import check as check_apdb
+
+    apdb = settings_of(config, set_).apdb
+    typer.echo(describe(apdb, check_apdb(apdb.url.get_secret_value(), apdb.namespace)))
+
+
+def describe(apdb: ApdbSettings, report: "ApdbReport") -> str:
+    """Return what a usable database is, in one line without its password."""
+    replication = "on" if report.replication else "off"
+    return (
+        f"{apdb.url} is ready: APDB schema {report.schema_version}, "
+        f"tables of stream_assoc {report.stream_assoc_version}, replication {replication}."
+    )

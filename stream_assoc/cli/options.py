@@ -1,0 +1,61 @@
+"""Options that several commands share, and how they become settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from stream_assoc.settings import ConfigurationError, Settings, load_settings
+from stream_assoc.settings.kafka import KafkaSettings
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="TOML file of settings. Default: $STREAM_ASSOC_CONFIG, else ./stream-assoc.toml where there is one.",
+        show_default=False,
+    ),
+]
+SetOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="SECTION.NAME=VALUE",
+        help="Set one setting, over file and environment; may be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def settings_of(config: Path | None, assignments: Sequence[str] | None) -> Settings:
+    """Return the settings of a command from its ``--config`` and ``--set`` options.
+
+    Raises
+    ------
+    ConfigurationError
+        If an assignment lacks its ``=``, or a setting is not valid.
+    """
+    overrides = {}
+    for assignment in assignments or ():
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set {name}: there is no value; write --set SECTION.NAME=VALUE")
+        overrides[name.strip()] = _words(value) if value.startswith("[") else value
+    return load_settings(config, overrides)
+
+
+def without_client_logs(kafka: KafkaSettings) -> KafkaSettings:
+    """Return settings whose clients write no log lines of their own, unless the user asked for them.
+
+    What is wrong reaches a command as an error; librdkafka would also write
+    every failed attempt to connect.
+    """
+    return kafka.model_copy(update={"librdkafka": {"log_level": 0, **kafka.librdkafka}})
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip(" \"'") for word in value.strip("[] ").split(",") if word.strip(" \"'")]

@@ -1,0 +1,40 @@
+"""``stream-assoc schemas``: the Avro schemas of all topics."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream_assoc.cli.exceptions import CommandError
+
+app = typer.Typer(help="The Avro schemas of all topics.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Generate the Avro schemas of all topics."""
+
+
+@app.command()
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where to write the .avsc files.")] = Path("schemas"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file would change.")] = False,
+) -> None:
+    """Generate the Avro schemas from lsst-sdm-schemas."""
+    from stream_assoc.stream.schemas import NAMES, generate_schema, schema_text, write_schemas
+
+    if not check:
+        for file in write_schemas(folder):
+            typer.echo(file)
+        return
+    drifted = [
+        str(file)
+        for name in NAMES
+        if not (file := folder / f"{name}.avsc").is_file()
+        or file.read_text(encoding="utf-8") != schema_text(generate_schema(name))
+    ]
+    if drifted:
+        raise CommandError(
+            f"{', '.join(drifted)}: not as lsst-sdm-schemas has it; run `stream-assoc schemas generate`"
+        )
+    typer.echo(f"{len(NAMES)} schemas are as lsst-sdm-schemas has them.")

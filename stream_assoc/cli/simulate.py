@@ -1,0 +1,40 @@
+"""``stream-assoc simulate``: make batches of a sky whose truth is known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    folder: Annotated[Path, typer.Argument(help="Where to write the capture, the truth and the parameters.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    nights: Annotated[int, typer.Option(min=1, help="Nights.")] = 1,
+    visits: Annotated[int, typer.Option(min=1, help="Visits a night.")] = 100,
+    detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
+    fields: Annotated[int, typer.Option(min=1, help="Overlapping fields that the visits take in turn.")] = 3,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write a simulated survey; `stream-assoc replay FOLDER/batches.avro` sends it."""
+    from pydantic import ValidationError
+
+    from stream_assoc.replay.messages import BatchMessages
+    from stream_assoc.simulation.config import SimulationConfig
+    from stream_assoc.simulation.files import CAPTURE_NAME, TRUTH_NAME, write_simulation
+
+    topic = settings_of(config, set_).kafka.input_topic
+    try:
+        survey = SimulationConfig(seed=seed, n_nights=nights, n_visits=visits, n_detectors=detectors, n_fields=fields)
+    except ValidationError as error:
+        raise CommandError(
+            "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        ) from None
+    report = write_simulation(survey, folder, BatchMessages(topic))
+    typer.echo(
+        f"{report.n_batches} batches of {report.n_sources} sources: {folder / CAPTURE_NAME}; "
+        f"what they are: {folder / TRUTH_NAME}."
+    )

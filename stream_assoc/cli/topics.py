@@ -1,0 +1,22 @@
+"""``stream-assoc topics``: make the Kafka topics."""
+
+import typer
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+
+app = typer.Typer(help="Make the Kafka topics.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Make the Kafka topics."""
+
+
+@app.command()
+def init(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Create the topics that do not exist yet; those that do are left as they are."""
+    from stream_assoc.stream.kafka_topics import ensure_topics
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    created = ensure_topics(kafka)
+    typer.echo(f"created: {', '.join(created)}" if created else "All topics exist.")

@@ -1,0 +1,93 @@
+"""Settings of the running daemon: batch limits, retries, metrics, logging."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from stream_assoc.model.types import BANDS
+from stream_assoc.settings.section import Section
+
+
+class BatchSettings(Section):
+    """Which batches are accepted; the others are dead-lettered with the reason."""
+
+    bands: tuple[str, ...] = Field(
+        default=BANDS, min_length=1, description=f"Bands accepted, out of {', '.join(BANDS)}."
+    )
+    max_sources: int = Field(default=100_000, ge=1, description="Most sources of one batch.")
+    max_bytes: int = Field(default=64 * 1024**2, ge=1024, description="Largest encoded batch, bytes.")
+
+    @field_validator("bands")
+    @classmethod
+    def _are_known(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [band for band in bands if band not in BANDS]
+        if unknown:
+            raise ValueError(f"{', '.join(map(repr, unknown))} not among the bands {', '.join(BANDS)}")
+        return bands
+
+
+class DaemonSettings(Section):
+    """How the daemon takes its work, waits out failures and stops."""
+
+    micro_batch_messages: int = Field(default=16, ge=1, description="Most messages processed in one transaction.")
+    micro_batch_seconds: float = Field(
+        default=0.2, ge=0, description="Longest wait for a further message once one is in hand, seconds."
+    )
+    poll_timeout_seconds: float = Field(
+        default=1.0, gt=0, description="Longest wait of one poll for a message, seconds."
+    )
+    retry_initial_seconds: float = Field(
+        default=0.5, gt=0, description="Wait after the first failure of a service, seconds."
+    )
+    retry_max_seconds: float = Field(
+        default=30.0, gt=0, description="Longest wait between two tries, seconds; waits double up to it."
+    )
+    retry_jitter: float = Field(default=0.2, ge=0, le=1, description="Random part of each wait, as a fraction of it.")
+    restart_budget: int = Field(
+        default=20, ge=0, description="Restarts of the loop within restart_window_seconds before the daemon gives up."
+    )
+    restart_window_seconds: float = Field(
+        default=600.0, gt=0, description="Time over which restarts are counted, seconds."
+    )
+    drain_deadline_seconds: float = Field(
+        default=30.0, gt=0, description="Longest time to finish the batch in hand after SIGTERM, seconds."
+    )
+    pin_clock_mjd: float | None = Field(
+        default=None,
+        gt=0,
+        description="Processing time written into the APDB instead of the clock's, MJD TAI, so that two replays "
+        "compare byte for byte. Unset: the real time.",
+    )
+
+    @model_validator(mode="after")
+    def _waits_grow(self) -> Self:
+        if self.retry_initial_seconds > self.retry_max_seconds:
+            raise ValueError("daemon.retry_initial_seconds must not exceed daemon.retry_max_seconds")
+        return self
+
+
+class MetricsSettings(Section):
+    """Where Prometheus finds the daemon."""
+
+    prometheus_port: int | None = Field(
+        default=None, ge=0, le=65535, description="HTTP port of /metrics; 0 picks a free one. Unset: none."
+    )
+    prometheus_host: str = Field(
+        default="127.0.0.1", description="Address the metrics port listens on; 0.0.0.0 for all."
+    )
+
+
+class LoggingSettings(Section):
+    """How the daemon logs, on standard error."""
+
+    format: Literal["json", "console"] = Field(
+        default="console", description="`json`, one object a line, or `console`, for people."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _in_lower_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level

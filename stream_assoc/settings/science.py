@@ -1,0 +1,91 @@
+"""Settings that decide results: association, new objects, statistics, sky."""
+
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from stream_assoc.settings.section import Section
+
+BAD_FLAGS: Final = (
+    "centroid_flag",
+    "pixelFlags_crCenter",
+    "pixelFlags_nodataCenter",
+    "pixelFlags_interpolatedCenter",
+    "pixelFlags_saturatedCenter",
+    "pixelFlags_suspectCenter",
+    "pixelFlags_streakCenter",
+    "glint_trail",
+)
+"""DiaSource flags that keep an unmatched source from becoming an object, as in ``lsst.ap.association``."""
+
+
+class AssociationSettings(Section):
+    """How sources find their objects."""
+
+    max_distance_arcsec: float = Field(default=1.0, gt=0, le=60, description="Largest separation of a match, arcsec.")
+    sigma_floor_arcsec: float = Field(
+        default=0.05, gt=0, le=60, description="Least combined position error of a pair in the score, arcsec."
+    )
+    fallback_sigma_arcsec: float = Field(
+        default=0.2, gt=0, le=60, description="Position error taken where a catalogue gives none, arcsec."
+    )
+    solar_system_radius_arcsec: float = Field(
+        default=1.0, gt=0, le=60, description="Largest separation from a predicted solar-system object, arcsec."
+    )
+
+
+class NewObjectSettings(Section):
+    """Which unmatched sources become objects."""
+
+    bad_flags: tuple[str, ...] = Field(
+        default=BAD_FLAGS, description="DiaSource flag columns; a source that carries one of them makes no object."
+    )
+    min_reliability: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least reliability of a new object's source, 0 to 1. 0: no cut.",
+    )
+    min_snr: float | None = Field(
+        default=None, ge=0, description="Least signal-to-noise ratio of a new object's source. Unset: no cut."
+    )
+    max_new_dia_objects: int | None = Field(
+        default=None,
+        ge=1,
+        description="A batch that would make more new objects is dead-lettered whole. Unset: no limit.",
+    )
+
+
+class StatisticsSettings(Section):
+    """Which summary statistics objects carry."""
+
+    plugins: tuple[str, ...] | None = Field(
+        default=None, description="Names of the statistics plugins to run, in any order. Unset: the production set."
+    )
+    flag_columns: tuple[str, ...] = Field(
+        default=(),
+        description="DiaSource flag columns that raise an object's flag when any of its sources carries them.",
+    )
+
+
+class SkySettings(Section):
+    """How the sky is divided. Changing a level makes every cached tile be rebuilt from the APDB."""
+
+    tile_level: int = Field(
+        default=10, ge=2, le=20, description="HTM level of the tiles that positions are cached in."
+    )
+    cell_level: int = Field(
+        default=8, ge=2, le=20, description="HTM level of the cells that locks cover; at most tile_level."
+    )
+    angle_margin_arcsec: float = Field(
+        default=20.0, ge=0, le=3600, description="Margin around a footprint when objects are loaded, arcsec."
+    )
+
+    @model_validator(mode="after")
+    def _cells_hold_tiles(self) -> Self:
+        if self.cell_level > self.tile_level:
+            raise ValueError(
+                f"sky.cell_level ({self.cell_level}) must not exceed sky.tile_level ({self.tile_level}): "
+                "a cell holds whole tiles"
+            )
+        return self

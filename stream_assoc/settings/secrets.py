@@ -1,0 +1,71 @@
+"""Values that may hold a password, and how they are shown without it."""
+
+import re
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BeforeValidator, Secret, SecretStr
+
+MASK: Final = "***"
+
+_SENSITIVE_KEY: Final = re.compile(
+    r"password|secret|token|oauthbearer\.config|jaas|ssl\.key|ssl_key|key\.pem", re.IGNORECASE
+)
+# Greedy up to the last @, because a password may hold any character that a URL should have had quoted.
+_CREDENTIALS: Final = re.compile(r"(://[^:/?#@]*:).*@")
+_SENSITIVE_QUERY: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def is_sensitive(key: str) -> bool:
+    """Tell whether a client option of this name holds a secret.
+
+    Examples
+    --------
+    >>> is_sensitive("sasl.password"), is_sensitive("linger.ms")
+    (True, False)
+    """
+    return _SENSITIVE_KEY.search(key) is not None and not key.endswith(".location")
+
+
+def mask_url(url: str) -> str:
+    """Return the URL with its passwords replaced by ``***``.
+
+    Text with an ``@`` that is no URL is masked as a whole.
+
+    Examples
+    --------
+    >>> mask_url("postgresql://rubin:hunter2@db:5432/apdb?sslpassword=x")
+    'postgresql://rubin:***@db:5432/apdb?sslpassword=***'
+    """
+    if "://" not in url:
+        return MASK if "@" in url else url
+    return _SENSITIVE_QUERY.sub(rf"\g<1>{MASK}", _CREDENTIALS.sub(rf"\g<1>{MASK}@", url))
+
+
+class SecretUrl(Secret[str]):
+    """A URL that prints without its password; `get_secret_value` gives all of it."""
+
+    def _display(self) -> str:
+        return mask_url(self.get_secret_value())
+
+
+def _hide_sensitive(options: object) -> object:
+    if not isinstance(options, dict):
+        return options
+    return {
+        key: SecretStr(value) if isinstance(value, str) and is_sensitive(str(key)) else value
+        for key, value in options.items()
+    }
+
+
+ClientOptions: TypeAlias = Annotated[
+    dict[str, str | bool | int | float | SecretStr],
+    BeforeValidator(_hide_sensitive),
+]
+"""librdkafka options by their own names; those that hold secrets are kept as `pydantic.SecretStr`."""
+
+
+def reveal(options: dict[str, str | bool | int | float | SecretStr]) -> dict[str, str | bool | int | float]:
+    """Return the options as the client needs them, secrets in plain text."""
+    return {
+        key: value.get_secret_value() if isinstance(value, SecretStr) else value for key, value in options.items()
+    }

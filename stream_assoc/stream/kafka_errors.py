@@ -1,0 +1,160 @@
+"""Errors of the Kafka clients, and which of librdkafka's many codes means which."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from confluent_kafka import KafkaError, KafkaException
+
+from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.exceptions import PublishError, StreamError
+from stream_assoc.stream.messages import OutputMessage
+
+
+class KafkaUnavailableError(StreamError, RetriableError):
+    """No broker answers, or one is too busy or still electing a leader."""
+
+
+class KafkaConfigurationError(StreamError, FatalError):
+    """The cluster refuses this client, or lacks what the settings name: a topic, a permission."""
+
+
+class KafkaClientError(StreamError, FatalError):
+    """The client library gave up for good; only a new client can go on."""
+
+
+class ConsumerFencedError(StreamError, FatalError):
+    """Another daemon joined the group under the same ``kafka.group_instance_id``."""
+
+
+class ProducerFencedError(StreamError, FatalError):
+    """Another daemon publishes under the same ``kafka.transactional_id``."""
+
+
+class OutputTooLargeError(StreamError, FatalError):
+    """An output message is larger than ``kafka.max_message_bytes`` or than its topic allows."""
+
+
+class PublishInDoubtError(PublishError):
+    """The transaction was being committed when the broker went away.
+
+    Publish the same again: the publisher finds out what became of it first.
+    """
+
+
+class PartitionLostError(PublishError):
+    """Some of the consumed messages belong to another member of the group now.
+
+    Nothing was published: who owns the partition will do it.
+
+    Attributes
+    ----------
+    positions : `tuple` [`InputPosition`, ...]
+        The consumed positions that are no longer ours.
+    """
+
+    def __init__(self, positions: Sequence[InputPosition]) -> None:
+        first = positions[0]
+        super().__init__(
+            f"{len(positions)} consumed message(s), the first at {first.topic}[{first.partition}]@{first.offset}, "
+            "belong to another member of the group now"
+        )
+        self.positions = tuple(positions)
+
+
+class DeliveryError(StreamError, RetriableError):
+    """Messages whose delivery was not confirmed.
+
+    Attributes
+    ----------
+    failed : `tuple` [`OutputMessage`, ...]
+        These messages, in the order of their reports. They may have been
+        written all the same if the broker's answer was lost.
+    """
+
+    def __init__(self, cause: str, failed: Sequence[OutputMessage]) -> None:
+        topics = ", ".join(sorted({message.topic for message in failed}))
+        super().__init__(f"{len(failed)} message(s) to {topics} not confirmed: {cause}")
+        self.failed = tuple(failed)
+
+
+# confluent_kafka builds its codes at import from the C library, so some have no attribute in every stub.
+FENCED_CODES: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+
+CONFIGURATION_CODES: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError._INVALID_ARG,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNSUPPORTED_FEATURE,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError.UNSUPPORTED_VERSION,
+    }
+)
+
+HINTS: Final = {
+    KafkaError.INVALID_REPLICATION_FACTOR: "lower kafka.replication_factor or add brokers",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
+    KafkaError._UNKNOWN_TOPIC: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
+    KafkaError._AUTHENTICATION: "check kafka.librdkafka sasl.* and ssl.*",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check kafka.librdkafka sasl.*",
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower kafka.librdkafka_producer transaction.timeout.ms",
+    KafkaError._MAX_POLL_EXCEEDED: "raise kafka.librdkafka_consumer max.poll.interval.ms",
+}
+"""What to do about an error, where its own text does not say."""
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """Return the error that an exception of the client library carries."""
+    return cast(KafkaError, exception.args[0])
+
+
+def is_configuration_error(error: KafkaError) -> bool:
+    """Tell whether the cluster will go on refusing until something is changed."""
+    return error.code() in CONFIGURATION_CODES
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Tell whether another producer took over our transactional id."""
+    return error.code() in FENCED_CODES
+
+
+def translate(error: KafkaError, doing: str) -> StreamError:
+    """Return the error of this package for one of librdkafka's.
+
+    Parameters
+    ----------
+    error : `confluent_kafka.KafkaError`
+        What happened.
+    doing : `str`
+        What was tried, for the message: "reading dia-sources".
+    """
+    text = f"{doing}: {describe(error)}"
+    if error.code() == KafkaError.FENCED_INSTANCE_ID:
+        return ConsumerFencedError(f"{text}; another daemon runs with the same kafka.group_instance_id")
+    if is_fenced(error):
+        return ProducerFencedError(f"{text}; another daemon runs with the same kafka.transactional_id")
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return OutputTooLargeError(f"{text}; raise kafka.max_message_bytes and the topic's max.message.bytes")
+    if is_configuration_error(error):
+        return KafkaConfigurationError(text)
+    if error.fatal():
+        return KafkaClientError(text)
+    return KafkaUnavailableError(text)
+
+
+def describe(error: KafkaError) -> str:
+    """Return the error's name and text, and what to do about it where that is known."""
+    hint = HINTS.get(error.code())
+    return f"{error.name()}: {error.str()}" + (f"; {hint}" if hint else "")

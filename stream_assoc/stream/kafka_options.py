@@ -1,0 +1,71 @@
+"""Options of librdkafka that every client of ours starts from, and why."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+Options = Mapping[str, str | bool | int | float]
+"""librdkafka's options by their own names, as the user gives them."""
+
+DEFAULT_MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""Room for a detector of the galactic plane: 60,000 sources of 1 kB."""
+
+FRAMING_BYTES: Final = 1024 * 1024
+"""What a request or a response may need beside the largest message: its batch's headers and its neighbours."""
+
+LOGGER: Final = logging.getLogger("stream_assoc.kafka")
+"""Where librdkafka's own log lines go; without it they would go to standard error as they are."""
+
+
+def common_options(user: Options) -> dict[str, Any]:
+    """Return what every client is made with; the user's options come last and win."""
+    return {
+        "client.id": "stream-assoc",
+        "logger": LOGGER,
+        # A broker that closes an idle connection is no event worth a log line.
+        "log.connection.close": False,
+        # Through a silent network a dead connection is noticed by the kernel, not after the request's timeout.
+        "socket.keepalive.enable": True,
+        # A cluster that is away is tried, and logged, once a second instead of twenty times.
+        "reconnect.backoff.ms": 1000,
+        **user,
+    }
+
+
+def consumer_options(user: Options, group_id: str, group_instance_id: str | None, max_bytes: int) -> dict[str, Any]:
+    """Return the options of a consumer whose offsets are committed by a transactional producer."""
+    options = common_options(
+        {
+            # A group without offsets begins with the oldest message kept: a batch is never skipped unseen.
+            "auto.offset.reset": "earliest",
+            "fetch.max.bytes": max_bytes,
+            "max.partition.fetch.bytes": max_bytes,
+            "receive.message.max.bytes": max_bytes + FRAMING_BYTES,
+            **user,
+        }
+    )
+    options |= {
+        "group.id": group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": False,
+    }
+    if group_instance_id is not None:
+        options["group.instance.id"] = group_instance_id
+    # The newer protocol's broker assigns by itself, incrementally too.
+    if options.get("group.protocol") != "consumer":
+        options["partition.assignment.strategy"] = "cooperative-sticky"
+    return options
+
+
+def producer_options(user: Options, max_bytes: int) -> dict[str, Any]:
+    """Return the options of an idempotent producer."""
+    return common_options(
+        {
+            "message.max.bytes": max_bytes + FRAMING_BYTES,
+            # The cheapest to compress; objects of one batch share much.
+            "compression.type": "lz4",
+            **user,
+        }
+    ) | {"enable.idempotence": True}

@@ -1,0 +1,80 @@
+"""Which of the messages that were read are still ours to commit."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.kafka_errors import PartitionLostError
+
+Partition = tuple[str, int]
+"""Topic and partition number."""
+
+
+class Ownership:
+    """Owned partitions, and the run of offsets each has delivered since it was assigned.
+
+    The run matters: a partition that was lost and came back may have been
+    worked on by someone else meanwhile, so what was read before is not ours.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[Partition, range] = {}
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """The owned partitions."""
+        return frozenset(self._runs)
+
+    def gain(self, partitions: Iterable[Partition]) -> None:
+        """Own these too; nothing of them has been delivered yet."""
+        for partition in partitions:
+            self._runs[partition] = range(0)
+
+    def lose(self, partitions: Iterable[Partition]) -> None:
+        """Own these no longer."""
+        for partition in partitions:
+            self._runs.pop(partition, None)
+
+    def deliver(self, position: InputPosition) -> None:
+        """Note that this message was handed out."""
+        run = self._runs[partition_of(position)]
+        begin = min(run.start, position.offset) if run else position.offset
+        self._runs[partition_of(position)] = range(begin, position.offset + 1)
+
+    def rewind(self, position: InputPosition) -> None:
+        """Note that this and later messages of the partition will be handed out again."""
+        run = self._runs[partition_of(position)]
+        self._runs[partition_of(position)] = range(run.start, max(run.start, min(run.stop, position.offset)))
+
+    def holds(self, position: InputPosition) -> bool:
+        """Tell whether this message was handed out under the current assignment."""
+        return position.offset in self._runs.get(partition_of(position), range(0))
+
+    def offsets_after(self, consumed: Sequence[InputPosition]) -> dict[Partition, int]:
+        """Return, for each partition, the offset that says: all of these are done.
+
+        Raises
+        ------
+        PartitionLostError
+            If any of them is not ours any more.
+        """
+        if lost := [position for position in consumed if not self.holds(position)]:
+            raise PartitionLostError(lost)
+        offsets: dict[Partition, int] = {}
+        for position in consumed:
+            partition = partition_of(position)
+            offsets[partition] = max(offsets.get(partition, 0), position.offset + 1)
+        return offsets
+
+
+def partition_of(position: InputPosition) -> Partition:
+    """Return the partition of a position."""
+    return position.topic, position.partition
+
+
+def earliest_of(positions: Collection[InputPosition]) -> list[InputPosition]:
+    """Return the earliest position of each partition."""
+    earliest: dict[Partition, InputPosition] = {}
+    for position in positions:
+        known = earliest.get(partition_of(position), position)
+        earliest[partition_of(position)] = min(known, position, key=lambda one: one.offset)
+    return list(earliest.values())

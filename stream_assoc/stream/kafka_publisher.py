@@ -1,0 +1,183 @@
+"""Outputs to Kafka, in one transaction with the input offsets."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream_assoc.exceptions import FatalError
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.exceptions import PublishError, StreamError
+from stream_assoc.stream.kafka_errors import KafkaClientError, PublishInDoubtError, describe, error_of, translate
+from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, producer_options
+from stream_assoc.stream.kafka_producing import enqueue
+from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.messages import OutputMessage
+
+INIT_TIMEOUT_SECONDS: Final = 30.0
+"""For taking over the transactional id: the broker first ends what its last user left open."""
+
+COMMIT_TIMEOUT_SECONDS: Final = 45.0
+"""For sending all messages and committing: less than the 60 s after which the broker aborts by itself."""
+
+ABORT_TIMEOUT_SECONDS: Final = 10.0
+"""For an orderly abort; after that the producer is replaced, which aborts as well."""
+
+REPLACEABLE: Final[type[StreamError]] = KafkaClientError
+"""A client that gave up: the next call makes a new one."""
+
+
+class KafkaPublisher:
+    """Publishes outputs and commits the offsets of their inputs, all or nothing.
+
+    Make it before the source is first polled: taking over the transactional id
+    ends a transaction that a crash left open, and until then the group's
+    offsets cannot be read.
+
+    Parameters
+    ----------
+    options : `Mapping`
+        librdkafka's options by their own names, ``bootstrap.servers`` among them.
+    source : `KafkaSource`
+        Whose messages are consumed; used from the same thread.
+    transactional_id : `str`
+        One of its own for each running daemon, kept over restarts: the newest
+        user of an id fences off the others.
+    max_message_bytes : `int`
+        Largest message to be published.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker lets the transactional id be taken over in time.
+    KafkaConfigurationError
+        If an option is wrong or a permission is missing.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        source: KafkaSource,
+        *,
+        transactional_id: str,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._options: dict[str, Any] = {
+            **producer_options(options, max_message_bytes),
+            "transactional.id": transactional_id,
+            # A call back to Python for each of 10,000 messages costs more than sending them.
+            "delivery.report.only.error": True,
+        }
+        self._doing = f"publishing as {transactional_id}"
+        self._source = source
+        self._in_doubt = False
+        self._delivery_error: KafkaError | None = None
+        self._producer: Producer | None = self._take_over()
+
+    def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
+        """Publish the messages and commit the input offsets, all or nothing.
+
+        Raises
+        ------
+        PublishError
+            If the transaction was aborted: nothing was published, nothing committed.
+        PublishInDoubtError
+            If the broker went away during the commit. Publish the same again.
+        PartitionLostError
+            If a consumed message is not ours any more; nothing was published.
+        ProducerFencedError
+            If another daemon runs under the same transactional id.
+        KafkaConfigurationError, OutputTooLargeError
+            If the cluster will go on refusing these messages.
+        """
+        if self._producer is None:
+            self._producer = self._take_over()
+        offsets = self._source.offsets_after(consumed)
+        if self._in_doubt and self._are_committed(offsets):
+            return
+        self._send(self._producer, messages, offsets)
+        self._commit(self._producer)
+
+    def close(self) -> None:
+        """Release the connection; a transaction is never left open between calls."""
+        self._discard()
+
+    def _take_over(self) -> Producer:
+        try:
+            producer = Producer(self._options)
+            producer.init_transactions(INIT_TIMEOUT_SECONDS)
+        except KafkaException as exception:
+            raise translate(error_of(exception), self._doing) from exception
+        return producer
+
+    def _are_committed(self, offsets: Sequence[TopicPartition]) -> bool:
+        """Tell whether the transaction in doubt was committed after all.
+
+        It has ended one way or the other: a producer of the same id took over since.
+        """
+        committed = self._source.committed([(one.topic, one.partition) for one in offsets])
+        self._in_doubt = False
+        return bool(offsets) and all(committed.get((one.topic, one.partition), -1) >= one.offset for one in offsets)
+
+    def _send(self, producer: Producer, messages: Sequence[OutputMessage], offsets: list[TopicPartition]) -> None:
+        self._delivery_error = None
+        try:
+            producer.begin_transaction()
+            for message in messages:
+                enqueue(producer, message, self._note_delivery)
+            if offsets:
+                producer.send_offsets_to_transaction(offsets, self._source.group_metadata(), COMMIT_TIMEOUT_SECONDS)
+        except KafkaException as exception:
+            raise self._aborted(producer, error_of(exception)) from exception
+
+    def _commit(self, producer: Producer) -> None:
+        deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS
+        while True:
+            try:
+                producer.commit_transaction(max(0.0, deadline - time.monotonic()))
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.txn_requires_abort():
+                    raise self._aborted(producer, error) from exception
+                if error.retriable() and time.monotonic() < deadline:
+                    continue
+                raise self._doubtful(error) from exception
+            return
+
+    def _aborted(self, producer: Producer, error: KafkaError) -> StreamError:
+        """Abort the transaction, and return what to raise for it."""
+        try:
+            if error.fatal():
+                self._discard()
+            else:
+                producer.abort_transaction(ABORT_TIMEOUT_SECONDS)
+        except KafkaException as exception:
+            LOGGER.warning("%s: no orderly abort: %s", self._doing, describe(error_of(exception)))
+            self._discard()
+        # What made a delivery fail tells more than that the transaction did.
+        return self._publish_error(self._delivery_error or error)
+
+    def _doubtful(self, error: KafkaError) -> StreamError:
+        """Give up on a commit whose outcome is unknown, and return what to raise for it."""
+        self._discard()
+        self._in_doubt = True
+        failure = self._publish_error(error)
+        return failure if isinstance(failure, FatalError) else PublishInDoubtError(str(failure))
+
+    def _publish_error(self, error: KafkaError) -> StreamError:
+        failure = translate(error, self._doing)
+        if isinstance(failure, FatalError) and not isinstance(failure, REPLACEABLE):
+            return failure
+        return PublishError(str(failure))
+
+    def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            # Its own close() would wait for a broker that may be away.
+            producer.purge()
+
+    def _note_delivery(self, error: KafkaError | None, message: Message) -> None:
+        # Messages that went down with the one that failed are reported as purged.
+        if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+            self._delivery_error = self._delivery_error or error

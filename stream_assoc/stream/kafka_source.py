@@ -1,0 +1,275 @@
+"""Input messages from Kafka, and the knowledge of which of them are still ours."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.kafka_errors import describe, error_of, is_configuration_error, translate
+from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
+from stream_assoc.stream.kafka_ownership import Ownership, Partition, earliest_of
+from stream_assoc.stream.messages import InputMessage
+
+REQUEST_TIMEOUT_SECONDS: Final = 10.0
+"""How long a question to the broker may take: committed offsets, ends of partitions."""
+
+IDLE_STEP_SECONDS: Final = 0.5
+"""Idling polls in steps, to return soon after partitions were taken away."""
+
+PartitionsHook = Callable[[frozenset[Partition]], None]
+
+
+def _no_hook(partitions: frozenset[Partition]) -> None: ...
+
+
+class KafkaSource:
+    """A member of a consumer group; offsets are committed elsewhere, with the outputs.
+
+    Not thread-safe: use it from one thread, and call `poll` or `idle` at least
+    every ``max.poll.interval.ms``, else the group takes the member for dead.
+    Both hooks are called from within these two.
+
+    Parameters
+    ----------
+    options : `Mapping`
+        librdkafka's options by their own names, ``bootstrap.servers`` among
+        them. Those that exactly-once processing stands on are overridden:
+        auto-commit, isolation level, assignment strategy.
+    topics : `Sequence` [`str`]
+        What to read.
+    group_id : `str`
+        Consumer group.
+    group_instance_id : `str`, optional
+        Static membership: a restart within ``session.timeout.ms`` gets the
+        same partitions back without a rebalance.
+    max_message_bytes : `int`
+        Largest message to be read.
+
+    Attributes
+    ----------
+    on_revoke : callable
+        Called before partitions go to another member; still ours, so that what
+        is in hand may be finished and committed.
+    on_lost : callable
+        Called after partitions went without notice; nothing may be committed.
+
+    Raises
+    ------
+    KafkaConfigurationError
+        If an option is unknown or has an impossible value.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        topics: Sequence[str],
+        *,
+        group_id: str,
+        group_instance_id: str | None = None,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._doing = f"reading {', '.join(topics)} as group {group_id}"
+        self.on_revoke: PartitionsHook = _no_hook
+        self.on_lost: PartitionsHook = _no_hook
+        self._ownership = Ownership()
+        self._paused = False
+        self._pending_error: KafkaError | None = None
+        all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
+        with self._translated(self._doing):
+            self._consumer = Consumer({**all_options, "error_cb": self._on_error})
+            self._consumer.subscribe(
+                list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """The partitions that are assigned here."""
+        return self._ownership.partitions
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
+        """Return up to ``max_messages`` messages, waiting at most that long for the first.
+
+        Raises
+        ------
+        KafkaUnavailableError
+            If no broker answers. Reading goes on by itself when one is back.
+        KafkaConfigurationError, ConsumerFencedError, KafkaClientError
+            If reading cannot go on. Messages read before come first: the error
+            is raised by the next call.
+        """
+        self._raise_pending()
+        polled: list[Message] = []
+        with self._translated(self._doing):
+            # `consume` would wait until it has all it may return.
+            first = self._consumer.poll(timeout_seconds)
+            if first is not None:
+                polled = (
+                    [first, *self._consumer.consume(max_messages - 1, timeout=0)] if max_messages > 1 else [first]
+                )
+        messages = [self._deliver(message) for message in polled if self._is_deliverable(message)]
+        if not messages:
+            self._raise_pending()
+        return messages
+
+    def idle(self, seconds: float) -> None:
+        """Spend this time keeping the group membership alive; call it while paused.
+
+        Returns early when partitions were taken away.
+        """
+        before = self.partitions
+        deadline = time.monotonic() + seconds
+        while before <= self.partitions and (left := deadline - time.monotonic()) > 0:
+            with self._translated(self._doing):
+                message = self._consumer.poll(min(left, IDLE_STEP_SECONDS))
+            if message is not None and self._is_deliverable(message):
+                # Idling without a pause: give it back.
+                self.rewind([_position(message)])
+
+    def owns(self, position: InputPosition) -> bool:
+        """Tell whether this message was read under the current assignment of its partition."""
+        return self._ownership.holds(position)
+
+    def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Return the group's committed offset of each partition that has one.
+
+        Waits for transactions that are being committed, so the answer is final.
+        """
+        if not partitions:
+            return {}
+        asked = [TopicPartition(topic, number) for topic, number in partitions]
+        doing = f"asking for committed offsets while {self._doing}"
+        with self._translated(doing):
+            answers = self._consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)
+        for answer in answers:
+            if answer.error is not None:
+                raise translate(answer.error, doing)
+        return {(answer.topic, answer.partition): answer.offset for answer in answers if answer.offset >= 0}
+
+    def lag(self) -> dict[Partition, int]:
+        """Return how many offsets each owned partition is behind its last stable one.
+
+        Counted from the next message that will be read, transaction markers included.
+        """
+        owned = [TopicPartition(topic, number) for topic, number in sorted(self.partitions)]
+        lags: dict[Partition, int] = {}
+        with self._translated(f"asking for the ends of partitions while {self._doing}"):
+            positions = {(one.topic, one.partition): one.offset for one in self._consumer.position(owned)}
+            unread = [partition for partition, offset in positions.items() if offset < 0]
+            committed = self.committed(unread)
+            for one in owned:
+                low, high = self._consumer.get_watermark_offsets(one, timeout=REQUEST_TIMEOUT_SECONDS)
+                partition = (one.topic, one.partition)
+                next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
+                lags[partition] = max(0, high - max(low, next_offset))
+        return lags
+
+    def group_metadata(self) -> object:
+        """Return what a transactional producer needs to commit offsets as this very member."""
+        return self._consumer.consumer_group_metadata()
+
+    def offsets_after(self, consumed: Sequence[InputPosition]) -> list[TopicPartition]:
+        """Return the offsets to commit once these messages are done.
+
+        Raises
+        ------
+        PartitionLostError
+            If any of them is not ours any more.
+        """
+        offsets = self._ownership.offsets_after(consumed)
+        return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+
+    def rewind(self, positions: Sequence[InputPosition]) -> None:
+        """Read again from these positions on; those of partitions no longer owned are passed over."""
+        for position in earliest_of(positions):
+            if (position.topic, position.partition) in self.partitions:
+                with self._translated(f"rewinding {position.topic}[{position.partition}] to {position.offset}"):
+                    self._consumer.seek(TopicPartition(position.topic, position.partition, position.offset))
+                self._ownership.rewind(position)
+
+    def pause(self) -> None:
+        """Deliver nothing until `resume`, from partitions assigned meanwhile neither."""
+        self._paused = True
+        with self._translated("pausing"):
+            self._consumer.pause(self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Deliver again."""
+        self._paused = False
+        with self._translated("resuming"):
+            self._consumer.resume(self._consumer.assignment())
+
+    def close(self) -> None:
+        """Leave the group; a static member's place is kept for ``session.timeout.ms``."""
+        self._consumer.close()
+
+    def _is_deliverable(self, message: Message) -> bool:
+        """Tell whether this is a message of ours; keep an error for later."""
+        if (error := message.error()) is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                self._pending_error = error
+            return False
+        # A rebalance within the same poll may have taken its partition away.
+        return (message.topic(), message.partition()) in self.partitions
+
+    def _deliver(self, message: Message) -> InputMessage:
+        position = _position(message)
+        self._ownership.deliver(position)
+        _, timestamp_ms = message.timestamp()
+        headers = tuple((name, _bytes(value) or b"") for name, value in message.headers() or ())
+        return InputMessage(position, timestamp_ms, _bytes(message.key()), _bytes(message.value()), headers)
+
+    def _raise_pending(self) -> None:
+        error, self._pending_error = self._pending_error, None
+        if error is not None:
+            raise translate(error, self._doing)
+
+    def _on_error(self, error: KafkaError) -> None:
+        # librdkafka reconnects by itself; only what tells that nothing works is worth an error.
+        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN or is_configuration_error(error):
+            self._pending_error = error
+        else:
+            LOGGER.info("%s: %s", self._doing, describe(error))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        if self._paused:
+            consumer.pause(partitions)
+        self._ownership.gain(_keys(partitions))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self.on_revoke(_keys(partitions))
+        finally:
+            self._release(consumer, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        LOGGER.warning("lost %d partition(s) while %s", len(partitions), self._doing)
+        self._release(consumer, partitions)
+        self.on_lost(_keys(partitions))
+
+    def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._ownership.lose(_keys(partitions))
+        consumer.incremental_unassign(partitions)
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as exception:
+            raise translate(error_of(exception), doing) from exception
+
+
+def _keys(partitions: Sequence[TopicPartition]) -> frozenset[Partition]:
+    return frozenset((one.topic, one.partition) for one in partitions)
+
+
+def _position(message: Message) -> InputPosition:
+    # The stubs allow for messages without a place; those carry an error, and never come here.
+    return InputPosition(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,168 @@
+"""The topics of a daemon, and what they must be like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from stream_assoc.stream.kafka_errors import error_of, translate
+from stream_assoc.stream.kafka_options import FRAMING_BYTES, LOGGER, Options, common_options
+
+REQUEST_TIMEOUT_SECONDS: Final = 30.0
+
+DEAD_LETTER_RETENTION_MS: Final = 365 * 24 * 3600 * 1000
+"""A dead letter waits for a person, who may be on leave."""
+
+
+class TopicSettings(Protocol):
+    """The part of the settings that names the topics."""
+
+    @property
+    def input_topic(self) -> str:
+        """Topic of the batches."""
+
+    @property
+    def objects_topic(self) -> str:
+        """Topic of updated objects."""
+
+    @property
+    def metrics_topic(self) -> str:
+        """Topic of the metrics of each batch."""
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Topic of messages that could not be processed."""
+
+    @property
+    def partitions(self) -> int:
+        """Partitions of each."""
+
+    @property
+    def replication_factor(self) -> int:
+        """Replicas of each."""
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Largest input message."""
+
+    def client_options(self) -> dict[str, str | bool | int | float]:
+        """Return librdkafka's options of every client."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic must be like.
+
+    Attributes
+    ----------
+    name : `str`
+    partitions, replication_factor : `int`
+    config : `Mapping` [`str`, `str`]
+        Kafka's topic configurations that are not left to the broker's defaults.
+    """
+
+    name: str
+    partitions: int
+    replication_factor: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def topic_specs(settings: TopicSettings) -> list[TopicSpec]:
+    """Return the topics that a daemon reads and writes.
+
+    The objects topic is compacted: keyed by diaObjectId, it becomes "the sky
+    now". A dead letter carries the input's bytes and headers of its own, so its
+    topic takes more than the input's.
+    """
+    size = settings.max_message_bytes
+    partitions, replicas = settings.partitions, settings.replication_factor
+    return [
+        TopicSpec(settings.input_topic, partitions, replicas, {"max.message.bytes": str(size)}),
+        TopicSpec(settings.objects_topic, partitions, replicas, {"cleanup.policy": "compact"}),
+        TopicSpec(settings.metrics_topic, partitions, replicas),
+        TopicSpec(
+            settings.dead_letter_topic,
+            partitions,
+            replicas,
+            {"max.message.bytes": str(size + FRAMING_BYTES), "retention.ms": str(DEAD_LETTER_RETENTION_MS)},
+        ),
+    ]
+
+
+def ensure_topics(settings: TopicSettings) -> list[str]:
+    """Create the topics that do not exist; those that do are left as they are.
+
+    How existing ones differ from what they should be is logged as warnings; see
+    `topic_differences`.
+
+    Returns
+    -------
+    created : `list` [`str`]
+        Names of the topics that were created.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker answers.
+    KafkaConfigurationError
+        If the cluster does not let us, or cannot: fewer brokers than ``kafka.replication_factor``.
+    """
+    admin = _admin(settings.client_options())
+    specs = topic_specs(settings)
+    created = [spec.name for spec in specs if _create(admin, spec)]
+    for difference in _differences(admin, [spec for spec in specs if spec.name not in created]):
+        LOGGER.warning("%s", difference)
+    return created
+
+
+def topic_differences(settings: TopicSettings) -> list[str]:
+    """Return, one line each, how the topics differ from what they should be.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker answers.
+    """
+    return _differences(_admin(settings.client_options()), topic_specs(settings))
+
+
+def _admin(options: Options) -> AdminClient:
+    try:
+        return AdminClient(common_options(options))
+    except KafkaException as exception:
+        raise translate(error_of(exception), "connecting to Kafka") from exception
+
+
+def _create(admin: AdminClient, spec: TopicSpec) -> bool:
+    """Create the topic and return whether it was not there before."""
+    topic = NewTopic(spec.name, spec.partitions, spec.replication_factor, config=dict(spec.config))
+    future = admin.create_topics([topic], request_timeout=REQUEST_TIMEOUT_SECONDS)[spec.name]
+    try:
+        future.result()
+    except KafkaException as exception:
+        error = error_of(exception)
+        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise translate(error, f"creating topic {spec.name}") from exception
+    return True
+
+
+def _differences(admin: AdminClient, specs: list[TopicSpec]) -> list[str]:
+    try:
+        topics = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
+        present = [spec for spec in specs if spec.name in topics]
+        resources = {spec.name: ConfigResource(ResourceType.TOPIC, spec.name) for spec in present}
+        futures = admin.describe_configs(list(resources.values())) if resources else {}
+        configs = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}
+    except KafkaException as exception:
+        raise translate(error_of(exception), "comparing topics") from exception
+    lines = [f"{spec.name}: does not exist" for spec in specs if spec.name not in topics]
+    for spec in present:
+        if (actual := len(topics[spec.name].partitions)) != spec.partitions:
+            lines.append(f"{spec.name}: {actual} partitions, not {spec.partitions}")
+        for name, wanted in spec.config.items():
+            if (value := configs[spec.name][name].value) != wanted:
+                lines.append(f"{spec.name}: {name} is {value}, not {wanted}")
+    return lines

@@ -1,0 +1,13 @@
+"""From any catalogue of detections to batches with Rubin's DIASource columns.
+
+A survey is described by a column mapping, a short TOML file: which of its
+columns are the visit, the detector and the time, and how its other columns
+become DIASource columns. The mappings of Rubin, DECam and ZTF are packaged.
+"""
+
+from stream_assoc.transform.batches import Order, batches
+from stream_assoc.transform.exceptions import MappingError
+from stream_assoc.transform.footprints import footprint_of
+from stream_assoc.transform.mapping import Mapping, load_mapping, packaged_mappings
+
+__all__ = ["Mapping", "MappingError", "Order", "batches", "footprint_of", "load_mapping", "packaged_mappings"]

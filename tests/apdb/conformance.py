@@ -1,0 +1,358 @@
+"""What every APDB adapter must do, judged by our own readers and by the real dax_apdb client."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import astropy.time
+import numpy as np
+import pytest
+from lsst.dax.apdb import ApdbTables
+from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
+from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
+
+from stream_assoc.apdb.exceptions import (
+    ApdbUnavailableError,
+    DuplicateSourceError,
+    LedgerConflictError,
+    RowsRefusedError,
+)
+from stream_assoc.apdb.factory import SqlApdb, open_apdb, parse_url
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import BatchChanges, InputPosition
+from tests.apdb.builders import BIG, changes, dia_object, forced, pixel, source
+
+CELLS = np.array([pixel(10, -5, 8)])
+TILES = np.array([pixel(10, -5, 10)])
+FIRST, SECOND = BatchId(2**40 + 1, 3), BatchId(2**40 + 1, 188)
+
+
+def store(apdb: SqlApdb, *batches: BatchChanges) -> list[int]:
+    with apdb.exclusive(CELLS) as session:
+        return session.store(batches).tolist()
+
+
+def new_objects(batch: BatchId, ids: list[int], time: float = 60000.6, **values: object) -> BatchChanges:
+    """Return a batch whose sources all became objects."""
+    return changes(
+        batch,
+        [source(identifier, timeProcessedMjdTai=time, **values) for identifier in ids],
+        [dia_object(identifier, time) for identifier in ids],
+        time=time,
+        delta=len(ids),
+    )
+
+
+class ApdbConformance(ABC):
+    """Tests of one adapter; a subclass says where a prepared, empty APDB is."""
+
+    @pytest.fixture
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @pytest.fixture
+    def apdb(self, url: str) -> Iterator[SqlApdb]:
+        apdb = open_apdb(url)
+        yield apdb
+        apdb.close()
+
+    @pytest.fixture
+    def client(self, url: str) -> ApdbSql:
+        """The real client, on the same database."""
+        return ApdbSql(ApdbSqlConfig(db_url=parse_url(url).sqlalchemy_url))
+
+    # --- the ledger, the outbox, the counters ---
+
+    def test_empty_database_knows_nothing(self, apdb: SqlApdb) -> None:
+        with apdb.exclusive(CELLS) as session:
+            opening = session.open_batches([FIRST], TILES)
+            tiles = session.load_tiles(TILES)
+            histories = session.load_histories(np.array([BIG]))
+        assert opening.entries == {}
+        assert opening.tile_versions.tolist() == [0]
+        assert opening.n_single_source == 0
+        assert {tile: len(positions) for tile, positions in tiles.items()} == {TILES[0]: 0}
+        assert len(histories.diaObjectId) == 0
+        assert histories.offsets.tolist() == [0]
+
+    def test_opening_tells_what_was_stored(self, apdb: SqlApdb) -> None:
+        batch = changes(FIRST, position=InputPosition("dia-sources", 3, 2**40), tiles=[TILES[0], 99], delta=4)
+        assert store(apdb, batch) == [1, 1]
+        assert store(apdb, changes(SECOND, tiles=[99], delta=-1)) == [2]
+        with apdb.exclusive(CELLS) as session:
+            opening = session.open_batches([FIRST, BatchId(1, 1)], np.array([98, 99, TILES[0]]))
+        assert opening.entries == {FIRST: batch.entry}
+        assert opening.tile_versions.tolist() == [0, 2, 1]
+        assert opening.n_single_source == 3
+
+    def test_empty_batch_has_a_ledger_row(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        assert store(apdb, changes(FIRST)) == []
+        assert apdb.contains(FIRST)
+        assert not apdb.contains(SECOND)
+        assert client.tableRowCount()["DiaSource"] == 0
+
+    def test_outbox_keeps_the_bytes_until_published(self, apdb: SqlApdb) -> None:
+        batches = [changes(BatchId(9 - k, k), position=InputPosition("t", 0, k)) for k in range(4)]
+        store(apdb, *batches[:2])
+        store(apdb, *batches[2:])
+        assert [(left.entry, left.outputs) for left in apdb.unpublished()] == [
+            (batch.entry, batch.outputs) for batch in batches
+        ]
+        apdb.mark_published([batches[0].entry.id, batches[2].entry.id])
+        assert apdb.outbox_entry(batches[0].entry.id) is None
+        left = apdb.outbox_entry(batches[1].entry.id)
+        assert left is not None
+        assert left.outputs == batches[1].outputs
+        assert [left.entry.id for left in apdb.unpublished()] == [batches[1].entry.id, batches[3].entry.id]
+        assert apdb.contains(batches[0].entry.id)
+
+    def test_rows_are_counted(self, apdb: SqlApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG, BIG + 2]))
+        assert apdb.count_rows() == {
+            "DiaObject": 2,
+            "DiaObjectLast": 2,
+            "DiaSource": 2,
+            "DiaForcedSource": 0,
+            "StreamAssocLedger": 1,
+            "StreamAssocOutbox": 1,
+        }
+
+    # --- reading back ---
+
+    def test_tiles_hold_their_current_objects(self, apdb: SqlApdb) -> None:
+        rows = [
+            dia_object(BIG + 2, 60000.6),
+            dia_object(BIG, 60000.6, raErr=None, decErr=float("nan"), nDiaSources=7),
+            dia_object(5, 60000.6, ra=200.0, dec=40.0),
+        ]
+        other, empty = pixel(200, 40, 10), pixel(50, 0, 10)
+        store(apdb, changes(FIRST, objects=rows))
+        with apdb.exclusive(CELLS) as session:
+            tiles = session.load_tiles(np.array([other, TILES[0], empty]))
+        assert set(tiles) == {other, TILES[0], empty}
+        assert len(tiles[empty]) == 0
+        assert tiles[other].diaObjectId.tolist() == [5]
+        here = tiles[TILES[0]]
+        assert here.diaObjectId.tolist() == [BIG, BIG + 2]
+        assert here.nDiaSources.tolist() == [7, 1]
+        assert here.validityStartMjdTai.tolist() == [60000.6, 60000.6]
+        np.testing.assert_array_equal(here.raErr, np.array([np.nan, 1e-5], np.float32))
+        np.testing.assert_array_equal(here.decErr, np.array([np.nan, 2e-5], np.float32))
+        assert here.raErr.dtype == np.float32
+
+    def test_histories_come_in_order_of_processing(self, apdb: SqlApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG, BIG + 2], psfFlux=1.1, scienceFluxErr=float("nan")))
+        later = [
+            source(
+                BIG + 9, diaObjectId=BIG, timeProcessedMjdTai=60001.0, band="y", psfFlux_flag=True, midpointMjdTai=1.0
+            ),
+            source(BIG + 7, diaObjectId=BIG, timeProcessedMjdTai=60001.0, band="u", centroid_flag=None),
+            source(BIG + 8, diaObjectId=BIG, timeProcessedMjdTai=60001.0, timeWithdrawnMjdTai=60002.0),
+        ]
+        store(apdb, changes(SECOND, later, [dia_object(BIG, 60001.0, nDiaSources=3)], time=60001.0))
+        with apdb.exclusive(CELLS) as session:
+            histories = session.load_histories(np.array([BIG + 2, 4, BIG]))
+        assert histories.diaObjectId.tolist() == [BIG + 2, BIG]
+        assert histories.validityStartMjdTai.tolist() == [60000.6, 60001.0]
+        assert histories.offsets.tolist() == [0, 1, 4]
+        points = histories.points
+        assert points.band.tolist() == [2, 2, 0, 5]
+        assert points.flag.tolist() == [False, False, False, True]
+        assert points.midpointMjdTai.tolist() == [60000.5, 60000.5, 60000.5, 1.0]
+        assert points.psfFlux[1] == np.float64(np.float32(1.1))
+        np.testing.assert_array_equal(np.isnan(points.scienceFluxErr), [True, True, False, False])
+        assert histories.ra_dec_Cov.tolist() == [np.float32(1e-12)] * 2
+
+    # --- versions of objects ---
+
+    def test_versions_supersede_each_other(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
+        moved = {"ra": 10.4, "dec": -5.3}
+        one = changes(BatchId(2, 1), objects=[dia_object(BIG, 60001.0, **moved)], time=60001.0)
+        two = changes(BatchId(3, 1), objects=[dia_object(BIG, 60001.5, nDiaSources=3)], time=60001.5)
+        three = changes(BatchId(4, 1), objects=[dia_object(BIG, 60002.0, **moved, nDiaSources=4)], time=60002.0)
+        store(apdb, one, two)
+        store(apdb, three)
+        versions = self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai")
+        assert versions == [
+            (BIG, 60000.25, 60001.0),
+            (BIG, 60001.0, 60001.5),
+            (BIG, 60001.5, 60002.0),
+            (BIG, 60002.0, None),
+            (BIG + 2, 60000.25, None),
+        ]
+        last = self.select(client, "DiaObjectLast", "diaObjectId", "validityStartMjdTai", "nDiaSources", "pixelId")
+        assert last == [(BIG, 60002.0, 4, pixel(10.4, -5.3)), (BIG + 2, 60000.25, 1, pixel(10, -5))]
+
+    # --- all or nothing ---
+
+    def test_duplicate_source_is_named_and_nothing_written(self, apdb: SqlApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG]))
+        before = apdb.count_rows()
+        bad = new_objects(SECOND, [BIG + 4, BIG], time=60001.0)
+        good = new_objects(BatchId(8, 8), [BIG + 6], time=60000.9)
+        with pytest.raises(DuplicateSourceError, match=str(BIG)):
+            store(apdb, good, bad)
+        assert apdb.count_rows() == before
+        with apdb.exclusive(CELLS) as session:
+            opening = session.open_batches([SECOND], TILES)
+            positions = session.load_tiles(TILES)[TILES[0]]
+        assert opening.entries == {}
+        assert opening.tile_versions.tolist() == [1]
+        assert opening.n_single_source == 1
+        assert positions.validityStartMjdTai.tolist() == [60000.6]
+
+    def test_source_twice_in_one_store(self, apdb: SqlApdb) -> None:
+        twice = [changes(BatchId(1, k), [source(BIG)]) for k in range(2)]
+        with pytest.raises(DuplicateSourceError, match=str(BIG)):
+            store(apdb, *twice)
+        assert apdb.count_rows()["StreamAssocLedger"] == 0
+
+    def test_batch_stored_meanwhile(self, apdb: SqlApdb) -> None:
+        store(apdb, changes(FIRST))
+        with pytest.raises(LedgerConflictError):
+            store(apdb, new_objects(FIRST, [BIG]))
+        assert apdb.count_rows()["DiaSource"] == 0
+
+    def test_missing_value_is_refused(self, apdb: SqlApdb) -> None:
+        batch = changes(FIRST, [source(BIG, midpointMjdTai=None)])
+        with pytest.raises(RowsRefusedError, match="midpointMjdTai"):
+            store(apdb, batch)
+        assert not apdb.contains(FIRST)
+
+    def test_version_that_does_not_advance_is_refused(self, apdb: SqlApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG]))
+        with pytest.raises(RowsRefusedError):
+            store(apdb, changes(SECOND, objects=[dia_object(BIG, 60000.6)]))
+        assert not apdb.contains(SECOND)
+
+    # --- exclusion ---
+
+    def test_same_cell_is_exclusive(self, apdb: SqlApdb) -> None:
+        inside = threading.Event()
+        with apdb.exclusive(CELLS):
+            waiting = threading.Thread(target=self._enter, args=(apdb, CELLS, inside))
+            waiting.start()
+            assert not inside.wait(0.3)
+        assert inside.wait(20)
+        waiting.join()
+
+    def test_cells_are_free_after_an_error(self, apdb: SqlApdb) -> None:
+        with pytest.raises(LookupError), apdb.exclusive(CELLS):
+            raise LookupError
+        inside = threading.Event()
+        waiting = threading.Thread(target=self._enter, args=(apdb, CELLS, inside))
+        waiting.start()
+        assert inside.wait(20)
+        waiting.join()
+
+    def test_waiting_has_an_end(self, apdb: SqlApdb, url: str) -> None:
+        other = self.open_impatiently(url)
+        with apdb.exclusive(CELLS), pytest.raises(ApdbUnavailableError), other.exclusive(CELLS):
+            pass
+        with other.exclusive(CELLS):
+            other.close()
+
+    def test_reading_while_others_are_inside(self, apdb: SqlApdb) -> None:
+        with apdb.exclusive(CELLS) as session:
+            session.store([changes(FIRST)])
+            assert apdb.contains(FIRST)
+            apdb.mark_published([FIRST])
+        assert apdb.unpublished() == []
+
+    @abstractmethod
+    def open_impatiently(self, url: str) -> SqlApdb:
+        """Return an adapter that does not wait for long."""
+
+    @staticmethod
+    def _enter(apdb: SqlApdb, cells: np.ndarray, inside: threading.Event) -> None:
+        with apdb.exclusive(cells):
+            inside.set()
+
+    # --- what the real client sees ---
+
+    def test_client_reads_our_rows(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        time = astropy.time.Time(60000.6, format="mjd", scale="tai")
+        batch = changes(
+            FIRST,
+            [source(BIG, raErr=float("nan"), trailFlux=None, psfFlux=1.1), source(BIG + 2, glint_trail=True)],
+            [dia_object(BIG, 60000.6), dia_object(BIG + 2, 60000.6, r_psfFluxSigma=float("inf"))],
+            [forced(77, BIG, FIRST.visit, FIRST.detector, psfFluxErr=float("nan"))],
+            delta=2,
+        )
+        store(apdb, batch)
+        region = Circle(UnitVector3d(LonLat.fromDegrees(10.0, -5.0)), Angle.fromDegrees(0.1))
+        objects = client.getDiaObjects(region)
+        assert sorted(objects["diaObjectId"].tolist()) == [BIG, BIG + 2]
+        assert objects["nDiaSources"].tolist() == [1, 1]
+        sources = client.getDiaSources(region, [BIG, BIG + 2], time).sort_values("diaSourceId")
+        assert sources["diaSourceId"].tolist() == [BIG, BIG + 2]
+        assert sources["psfFlux"].iloc[0] == pytest.approx(1.1, rel=1e-6)
+        assert sources["reliabilityVersion"].tolist() == ["v1.2", "v1.2"]
+        assert sources["raErr"].isna().tolist() == [True, True]
+        assert [bool(flag) for flag in sources["glint_trail"].fillna(False)] == [False, True]
+        forced_sources = client.getDiaForcedSources(region, [BIG], time)
+        assert forced_sources["diaForcedSourceId"].tolist() == [77]
+        assert forced_sources["psfFluxErr"].isna().tolist() == [True]
+        assert client.containsVisitDetector(*FIRST, region, time)
+        assert not client.containsVisitDetector(*SECOND, region, time)
+        assert client.countUnassociatedObjects() == 2
+        infinite = self.select(client, "DiaObject", "diaObjectId", "r_psfFluxSigma")
+        assert infinite == [(BIG, None), (BIG + 2, float("inf"))]
+
+    def test_client_reads_our_replica_chunks(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        times = [60000.6, 60000.6 + 1e-4, 60000.7]
+        batches = [
+            changes(
+                BatchId(1, k),
+                [source(BIG + k)],
+                [dia_object(BIG, time)],
+                [forced(k, BIG, 1, k)],
+                time=time,
+            )
+            for k, time in enumerate(times)
+        ]
+        store(apdb, *batches[:2])
+        replica = client.get_replica()
+        earlier = replica.getReplicaChunks()
+        store(apdb, batches[2])
+        chunks = replica.getReplicaChunks()
+        assert earlier is not None
+        assert chunks is not None
+        assert [chunk.id for chunk in chunks] == sorted({self.upstream_chunk(time) for time in times})
+        assert chunks[0] == earlier[0]
+        latest = chunks[0].last_update_time.tai.mjd
+        assert latest == pytest.approx(times[1], abs=1e-9)
+        ids = [chunk.id for chunk in chunks]
+        rows = {
+            name: len(replica.getTableDataChunks(name, ids).rows())
+            for name in (ApdbTables.DiaObject, ApdbTables.DiaSource, ApdbTables.DiaForcedSource)
+        }
+        assert set(rows.values()) == {3}
+        data = replica.getTableDataChunks(ApdbTables.DiaSource, ids[:1])
+        place = list(data.column_names()).index("diaSourceId")
+        assert sorted(row[place] for row in data.rows()) == [BIG, BIG + 1]
+
+    def test_client_and_we_share_a_chunk(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        store(apdb, changes(FIRST, time=60000.6))
+        before = client.get_replica().getReplicaChunks()
+        store(apdb, changes(SECOND, time=60000.6 + 1e-4))
+        after = client.get_replica().getReplicaChunks()
+        assert before is not None
+        assert after is not None
+        assert [chunk.id for chunk in before] == [chunk.id for chunk in after]
+        assert before[0].unique_id != after[0].unique_id
+        assert after[0].last_update_time > before[0].last_update_time
+
+    @staticmethod
+    def upstream_chunk(time: float) -> int:
+        from lsst.dax.apdb.apdbReplica import ReplicaChunk
+
+        return ReplicaChunk.make_replica_chunk(astropy.time.Time(time, format="mjd", scale="tai"), 600).id
+
+    @staticmethod
+    def select(client: ApdbSql, table: str, *columns: str) -> list[tuple[object, ...]]:
+        names = ", ".join(f'"{column}"' for column in columns)
+        with client._engine.connect() as connection:
+            rows = connection.exec_driver_sql(f'SELECT {names} FROM "{table}" ORDER BY {names}')
+            return [tuple(row) for row in rows]

@@ -1,0 +1,34 @@
+import os
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from typer.testing import CliRunner
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch, tmp_path):
+    """No variable and no file of whoever runs the tests decides them."""
+    for name in [name for name in os.environ if name.upper().startswith("STREAM_ASSOC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def invoke():
+    """Run a command line in this process and return its result; its exceptions come through."""
+    from stream_assoc.cli.main import app
+
+    def run(*arguments, **options):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def topic(kafka_bootstrap):
+    """A topic of one partition that nothing else uses."""
+    name = f"cli-{uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    return name

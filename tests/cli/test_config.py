@@ -1,0 +1,58 @@
+"""``config check`` and ``config show``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stream_assoc.settings import ConfigurationError, load_settings
+
+SECRETIVE = [
+    "--set=apdb.url=postgresql://rubin:hunter2@db/apdb",
+    "--set=redis.url=redis://:hunter2@cache",
+    "--set=kafka.librdkafka.sasl.password=hunter2",
+]
+
+
+def test_valid_configuration_is_told(invoke):
+    assert invoke("config", "check").stdout == "The configuration is valid.\n"
+
+
+def test_unknown_librdkafka_option_is_told(invoke):
+    with pytest.raises(
+        ConfigurationError, match=r'kafka\.librdkafka_consumer: .*No such configuration.*"linger\.mss"'
+    ):
+        invoke("config", "check", "--set", "kafka.librdkafka.linger.mss=5")
+
+
+def test_option_of_the_producer_alone_is_judged_by_the_producer(invoke):
+    with pytest.raises(ConfigurationError, match=r"kafka\.librdkafka_producer: "):
+        invoke("config", "check", "--set", "kafka.librdkafka_producer.linger.ms=soon")
+
+
+def test_file_and_assignments_are_read(invoke):
+    Path("night.toml").write_text('[kafka]\ngroup_id = "night"\n', encoding="utf-8")
+    shown = json.loads(invoke("config", "show", "-c", "night.toml", "-s", "batch.bands=[g, r]", "--json").stdout)
+    assert shown["kafka"]["group_id"] == "night"
+    assert shown["batch"]["bands"] == ["g", "r"]
+
+
+def test_assignment_needs_a_value(invoke):
+    with pytest.raises(ConfigurationError, match=r"--set kafka\.group_id: there is no value"):
+        invoke("config", "show", "--set", "kafka.group_id")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_secrets_are_masked(invoke, form):
+    shown = invoke("config", "show", *form, *SECRETIVE).stdout
+    assert "hunter2" not in shown
+    assert "postgresql://rubin:***@db/apdb" in shown
+
+
+def test_what_is_shown_is_a_configuration_file(invoke):
+    Path("shown.toml").write_text(
+        invoke("config", "show", "-s", "kafka.group_id=night", "-s", "kafka.librdkafka.linger.ms=5").stdout,
+        encoding="utf-8",
+    )
+    settings = load_settings(Path("shown.toml"))
+    assert settings == load_settings(overrides={"kafka.group_id": "night", "kafka.librdkafka.linger.ms": "5"})

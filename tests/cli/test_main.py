@@ -1,0 +1,126 @@
+"""Every command explains itself, and every ending has its exit code."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stream_assoc import __version__
+from stream_assoc.cli import main
+from stream_assoc.exceptions import PoisonError, RetriableError
+from stream_assoc.settings import ConfigurationError
+
+COMMANDS = [
+    ["serve"],
+    ["replay"],
+    ["simulate"],
+    ["demo"],
+    ["apdb"],
+    ["apdb", "init"],
+    ["apdb", "check"],
+    ["config"],
+    ["config", "check"],
+    ["config", "show"],
+    ["topics"],
+    ["topics", "init"],
+    ["metrics"],
+    ["metrics", "tail"],
+    ["objects"],
+    ["objects", "tail"],
+    ["schemas"],
+    ["schemas", "generate"],
+]
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
+def test_help_of_every_command(invoke, command):
+    result = invoke(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+def test_help_imports_no_heavy_library():
+    heavy = "{'confluent_kafka', 'numba', 'numpy', 'pandas', 'psycopg', 'pyarrow', 'redis', 'scipy', 'sqlalchemy'}"
+    script = f"import sys, stream_assoc.cli.main; print(sorted(set(sys.modules) & {heavy}))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    # The names of the bands come with the model's types, and those with numpy.
+    assert loaded.strip() == "['numpy']"
+
+
+def test_version(invoke):
+    assert invoke("--version").stdout.strip() == __version__
+
+
+def test_mistyped_command_is_refused_with_the_nearest(invoke):
+    result = invoke("sreve")
+    assert result.exit_code == 2
+    assert "serve" in result.stderr
+
+
+def ending(monkeypatch, capsys, error, *arguments):
+    """Return the exit code and the error output of a run whose command raises ``error``."""
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(sys, "argv", ["stream-assoc", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main.run()
+    return caught.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigurationError("set it"), 2), (RetriableError("set it"), 1), (PoisonError("set it"), 1)],
+)
+def test_error_is_one_line_and_has_the_code_of_its_kind(monkeypatch, capsys, error, code):
+    assert ending(monkeypatch, capsys, error) == (code, "set it\n")
+
+
+def test_error_without_a_message_is_named(monkeypatch, capsys):
+    assert ending(monkeypatch, capsys, RetriableError()) == (1, "RetriableError\n")
+
+
+def test_debug_lets_the_traceback_through(monkeypatch):
+    def fail():
+        raise ConfigurationError
+
+    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(sys, "argv", ["stream-assoc", "--debug", "serve"])
+    with pytest.raises(ConfigurationError):
+        main.run()
+
+
+def test_interrupt_ends_with_130(invoke, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stream_assoc.cli.config.settings_of", interrupt)
+    assert invoke("config", "show").exit_code == 130
+
+
+def run_program(*arguments, **variables):
+    return subprocess.run(
+        [sys.executable, "-c", "from stream_assoc.cli.main import run; run()", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "", **variables},
+    )
+
+
+def test_wrong_configuration_ends_the_program_with_2_and_one_line():
+    ended = run_program("config", "check", STREAM_ASSOC_REDIS__URLL="x")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "the environment: unknown setting STREAM_ASSOC_REDIS__URLL; did you mean STREAM_ASSOC_REDIS__URL?\n"
+    )
+
+
+def test_traceback_of_debug_tells_no_secret():
+    ended = run_program("--debug", "config", "check", STREAM_ASSOC_APDB__URL="mysql://u:hunter2@h/d")
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+    assert "ConfigurationError: apdb.url" in ended.stderr
+    assert "hunter2" not in ended.stderr

@@ -1,0 +1,28 @@
+"""What people see of metrics and objects; reading topics is tested on a real broker in test_tail_topics.py."""
+
+from stream_assoc.cli.tail import describe_metrics, describe_object
+
+METRICS = {
+    "visit": 2026010100012,
+    "detector": 94,
+    "band": "r",
+    "numDiaSources": 10,
+    "numAssociatedDiaSources": 5,
+    "numAssociatedSsObjects": 1,
+    "numNewDiaObjects": 2,
+    "numMarginalDiaSources": 1,
+    "numDroppedDiaSources": 1,
+    "stageSeconds": {"decode": 0.010, "associate": 0.0025},
+}
+
+
+def test_metrics_are_one_line():
+    assert describe_metrics(METRICS) == (
+        "visit 2026010100012 detector 94 r: 10 sources, 5 associated, 1 solar system, 2 new objects, "
+        "1 marginal, 1 dropped, 12 ms"
+    )
+
+
+def test_object_is_one_line_with_the_bands_it_was_seen_in():
+    record = {"diaObjectId": 2**60 + 1, "ra": 10.5, "dec": -3.25, "nDiaSources": 3, "g_psfFluxMean": 120.4}
+    assert describe_object(record) == "1152921504606846977  10.500000 -3.250000  3 sources  g 120 nJy"

@@ -1,0 +1,66 @@
+"""Fixtures of every room: real services, started when the first test asks, and the survey data."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests import services
+
+
+@contextmanager
+def _or_skip(service: AbstractContextManager[str]) -> Iterator[str]:
+    try:
+        address = service.__enter__()
+    except services.ServiceUnavailableError as error:
+        pytest.skip(str(error))
+    try:
+        yield address
+    finally:
+        service.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """Bootstrap servers of a real Apache Kafka; topics must be created, so name them uniquely."""
+    with _or_skip(services.kafka()) as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """URL of a Valkey server that all tests share."""
+    with services.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """URL of a PostgreSQL server, as its superuser."""
+    with services.postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """URL of an empty database that ends with the test."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the survey data, which is not part of the repository."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no survey data in {folder}")
+    return folder

@@ -1,0 +1,28 @@
+"""A deployment on the real servers of the session, for each test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.deployment import Deployment, deploy
+
+
+@pytest.fixture
+def deployed(kafka_bootstrap: str, valkey_url: str, postgresql_database: str) -> Callable[..., Deployment]:
+    """Make a deployment on Kafka, Valkey and PostgreSQL."""
+
+    def make(**sections: dict[str, object]) -> Deployment:
+        return deploy(kafka_bootstrap, valkey_url, postgresql_database, **sections)
+
+    return make
+
+
+@pytest.fixture
+def deployed_on_sqlite(kafka_bootstrap: str, valkey_url: str, tmp_path: Path) -> Callable[..., Deployment]:
+    """Make a deployment on Kafka, Valkey and SQLite."""
+
+    def make(**sections: dict[str, object]) -> Deployment:
+        return deploy(kafka_bootstrap, valkey_url, f"sqlite:///{tmp_path / 'apdb.sqlite3'}", **sections)
+
+    return make

@@ -1,0 +1,151 @@
+"""A whole deployment on real servers: topics, database and key prefix of its own, and daemons in threads."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pyarrow as pa
+from confluent_kafka import Consumer, TopicPartition
+
+from stream_assoc.apdb.create import init
+from stream_assoc.daemon.assembly import open_daemon
+from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.batch import Batch
+from stream_assoc.settings import Settings
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.kafka_plain_producer import PlainProducer
+from stream_assoc.stream.kafka_topics import ensure_topics
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.subscriber import decode_metrics, decode_objects
+
+DEADLINE_SECONDS = 600.0
+
+
+@dataclass
+class Deployment:
+    """Settings of one isolated deployment, and what tests do with it."""
+
+    settings: Settings
+    sent: int = 0
+    errors: list[BaseException] = field(default_factory=list)
+
+    def send(self, batches: Sequence[Batch]) -> None:
+        encoder = BatchEncoder()
+        self.send_raw([OutputMessage(self.settings.kafka.input_topic, None, encoder.encode(b)) for b in batches])
+
+    def send_raw(self, messages: Sequence[OutputMessage]) -> None:
+        producer = PlainProducer(self.settings.kafka.producer_options())
+        producer.send(messages)
+        producer.flush()
+        producer.close()
+        self.sent += len(messages)
+
+    @contextlib.contextmanager
+    def daemon(self, settings: Settings | None = None) -> Iterator[threading.Thread]:
+        """Run a daemon in a thread; ask it to stop at the end, and wait until it has."""
+        stop = StopRequest(30.0)
+        thread = threading.Thread(target=self._run, args=(settings or self.settings, stop), daemon=True)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            stop.set()
+            thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive(), "the daemon did not stop"
+
+    def _run(self, settings: Settings, stop: StopRequest) -> None:
+        try:
+            with open_daemon(settings, Instruments(), stop) as daemon:
+                daemon.run(stop)
+        except BaseException as error:
+            self.errors.append(error)
+
+    def process_everything(self) -> None:
+        """Run one daemon until every message sent is committed."""
+        with self.daemon():
+            self.wait_until(lambda: self.n_committed() >= self.sent)
+        assert not self.errors, self.errors
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        pause = threading.Event()
+        while not condition():
+            assert not self.errors, self.errors
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            pause.wait(0.05)
+
+    def n_committed(self) -> int:
+        kafka = self.settings.kafka
+        options = {**kafka.consumer_options(), "group.id": kafka.group_id}
+        consumer = Consumer(options)
+        try:
+            partitions = [TopicPartition(kafka.input_topic, i) for i in range(kafka.partitions)]
+            return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=30))
+        finally:
+            consumer.close()
+
+    def read(self, topic: str) -> list[OutputMessage]:
+        """Return every message that a read_committed subscriber sees."""
+        options = {
+            **self.settings.kafka.consumer_options(),
+            "group.id": uuid4().hex,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": False,
+        }
+        consumer = Consumer(options)
+        seen: list[OutputMessage] = []
+        try:
+            for index in range(self.settings.kafka.partitions):
+                partition = TopicPartition(topic, index, 0)
+                _, high = consumer.get_watermark_offsets(partition, timeout=30)
+                consumer.assign([partition])
+                while (position := consumer.position([partition])[0].offset) < high:
+                    for message in consumer.consume(1000, timeout=1.0):
+                        assert message.error() is None, message.error()
+                        seen.append(
+                            OutputMessage(topic, message.key(), message.value(), tuple(message.headers() or ()))
+                        )
+                    assert consumer.position([partition])[0].offset > position or position < 0, "no progress"
+        finally:
+            consumer.close()
+        return seen
+
+    def metrics(self) -> list[AssociationMetrics]:
+        return [decode_metrics(message.value) for message in self.read(self.settings.kafka.metrics_topic)]
+
+    def objects(self) -> pa.RecordBatch:
+        return decode_objects([message.value for message in self.read(self.settings.kafka.objects_topic)])
+
+    def dead_letters(self) -> list[OutputMessage]:
+        return self.read(self.settings.kafka.dead_letter_topic)
+
+
+def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: dict[str, object]) -> Deployment:
+    """Return a deployment with its topics and tables made."""
+    name = uuid4().hex
+    kafka = {
+        "bootstrap_servers": kafka_bootstrap,
+        "group_id": f"group-{name}",
+        "transactional_id": f"transactions-{name}",
+        "input_topic": f"{name}.dia-sources",
+        "objects_topic": f"{name}.dia-objects",
+        "metrics_topic": f"{name}.association-metrics",
+        "dead_letter_topic": f"{name}.dlq",
+        "partitions": 4,
+        **sections.pop("kafka", {}),
+    }
+    settings = Settings(
+        kafka=kafka,
+        redis={"url": valkey_url, "prefix": name},
+        apdb={"url": apdb_url},
+        daemon={"poll_timeout_seconds": 0.2, **sections.pop("daemon", {})},
+        **sections,
+    )
+    init(apdb_url)
+    ensure_topics(settings.kafka)
+    return Deployment(settings)

@@ -1,0 +1,146 @@
+"""Where the tests get a Kafka, a Valkey and a PostgreSQL from.
+
+In this order: the environment variable that names a running one; a container,
+when a Docker engine answers; a process of our own.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
+from stream_assoc.embedded.kafka import free_ports, single_node_settings
+
+KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
+REDIS_VARIABLE: Final = "STREAM_ASSOC_TEST_REDIS"
+POSTGRESQL_VARIABLE: Final = "STREAM_ASSOC_TEST_POSTGRESQL"
+
+KAFKA_IMAGE: Final = "apache/kafka:4.1.1"
+VALKEY_IMAGE: Final = "valkey/valkey:9"
+POSTGRESQL_IMAGE: Final = "postgres:18"
+
+KAFKA_POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
+KAFKA_CACHE: Final = Path(__file__).parents[1] / ".cache" / "kafka"
+
+DOCKER_TIMEOUT_SECONDS: Final = 3
+KAFKA_CONTAINER_TIMEOUT_SECONDS: Final = 120
+MAVEN_TIMEOUT_SECONDS: Final = 300
+
+
+class ServiceUnavailableError(Exception):
+    """What a service needs is not on this machine; the text says what."""
+
+
+@contextmanager
+def kafka() -> Iterator[str]:
+    """Yield the bootstrap servers of a real Apache Kafka."""
+    with ExitStack() as stack:
+        if named := os.environ.get(KAFKA_VARIABLE):
+            yield named
+        elif docker_answers():
+            yield stack.enter_context(_kafka_container())
+        else:
+            yield stack.enter_context(EmbeddedKafka(kafka_jars())).bootstrap_servers
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """Yield the URL of a Valkey or Redis server."""
+    with ExitStack() as stack:
+        if named := os.environ.get(REDIS_VARIABLE):
+            yield named
+        elif docker_answers():
+            from testcontainers.community.valkey import ValkeyContainer
+
+            container = stack.enter_context(ValkeyContainer(VALKEY_IMAGE))
+            yield f"redis://{container.get_host()}:{container.get_exposed_port()}/0"
+        else:
+            yield stack.enter_context(EmbeddedValkey()).url
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Yield the URL of a PostgreSQL server, as its superuser."""
+    with ExitStack() as stack:
+        if named := os.environ.get(POSTGRESQL_VARIABLE):
+            yield named
+        elif docker_answers():
+            from testcontainers.community.postgres import PostgresContainer
+
+            # The user an image is started with is its superuser.
+            container = stack.enter_context(PostgresContainer(POSTGRESQL_IMAGE, driver=None))
+            yield container.get_connection_url()
+        else:
+            yield stack.enter_context(EmbeddedPostgresql()).url
+
+
+@cache
+def docker_answers() -> bool:
+    """Tell whether a Docker engine answers a ping."""
+    from docker.errors import DockerException
+
+    import docker
+
+    try:
+        client = docker.from_env(timeout=DOCKER_TIMEOUT_SECONDS)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except DockerException:
+        return False
+    finally:
+        client.close()
+
+
+def kafka_jars() -> Path:
+    """Return the folder of the broker's jars, fetched from Maven Central the first time.
+
+    Raises
+    ------
+    ServiceUnavailableError
+        If there is no Java or no Maven, or Maven cannot resolve them.
+    """
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None:
+            raise ServiceUnavailableError(f"no Kafka: set {KAFKA_VARIABLE}, start Docker, or install {program}")
+    jars = KAFKA_CACHE / "jars"
+    KAFKA_CACHE.mkdir(parents=True, exist_ok=True)
+    # Test runs may start at the same time; the folder gets its name when it is complete.
+    with (KAFKA_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not jars.exists():
+            _copy_dependencies(KAFKA_CACHE / "partial").rename(jars)
+    return jars
+
+
+def _copy_dependencies(target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(KAFKA_POM), *goal]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=MAVEN_TIMEOUT_SECONDS, check=False)
+    if result.returncode != 0:
+        raise ServiceUnavailableError(f"no Kafka: Maven cannot resolve its jars: {result.stdout}{result.stderr}")
+    return target
+
+
+@contextmanager
+def _kafka_container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    # Clients must reach the broker under the address it advertises, so its port is fixed beforehand.
+    port, controller_port = free_ports(2)
+    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
+    host = container.get_container_host_ip()
+    for name, value in single_node_settings(port, controller_port, bind="0.0.0.0", advertised=host).items():
+        container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
+    ready = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(KAFKA_CONTAINER_TIMEOUT_SECONDS)
+    with container.waiting_for(ready):
+        yield f"{host}:{port}"

@@ -1,0 +1,98 @@
+"""Creating and comparing topics, on a real broker."""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from stream_assoc.stream import kafka_topics
+from stream_assoc.stream.kafka_errors import KafkaConfigurationError, KafkaUnavailableError
+from stream_assoc.stream.kafka_topics import ensure_topics, topic_differences
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True)
+class Settings:
+    bootstrap: str
+    prefix: str = field(default_factory=lambda: f"test-{uuid4().hex}-")
+    partitions: int = 3
+    replication_factor: int = 1
+    max_message_bytes: int = 64 * 2**20
+
+    @property
+    def input_topic(self) -> str:
+        return self.prefix + "dia-sources"
+
+    @property
+    def objects_topic(self) -> str:
+        return self.prefix + "dia-objects"
+
+    @property
+    def metrics_topic(self) -> str:
+        return self.prefix + "association-metrics"
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return self.prefix + "dia-sources.dlq"
+
+    def client_options(self) -> dict[str, str | bool | int | float]:
+        return {"bootstrap.servers": self.bootstrap, "socket.timeout.ms": 3000}
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str) -> Settings:
+    return Settings(kafka_bootstrap)
+
+
+def config_of(settings: Settings, topic: str) -> dict[str, str]:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    admin = AdminClient(settings.client_options())
+    return {name: entry.value for name, entry in admin.describe_configs([resource])[resource].result().items()}
+
+
+def test_missing_topics_are_created_and_those_that_exist_are_left(settings: Settings) -> None:
+    names = [settings.input_topic, settings.objects_topic, settings.metrics_topic, settings.dead_letter_topic]
+
+    assert ensure_topics(settings) == names
+    assert ensure_topics(settings) == []
+    assert topic_differences(settings) == []
+
+
+def test_objects_are_compacted_and_inputs_may_be_large(settings: Settings) -> None:
+    ensure_topics(settings)
+
+    assert config_of(settings, settings.objects_topic)["cleanup.policy"] == "compact"
+    assert int(config_of(settings, settings.input_topic)["max.message.bytes"]) == settings.max_message_bytes
+
+
+def test_a_dead_letter_has_room_for_the_largest_input_and_its_headers(settings: Settings) -> None:
+    ensure_topics(settings)
+    config = config_of(settings, settings.dead_letter_topic)
+
+    assert int(config["max.message.bytes"]) > settings.max_message_bytes
+    assert int(config["retention.ms"]) > int(config_of(settings, settings.input_topic)["retention.ms"])
+
+
+def test_differences_are_told(settings: Settings) -> None:
+    missing = topic_differences(settings)
+    ensure_topics(settings)
+    wanted = Settings(settings.bootstrap, settings.prefix, partitions=4, max_message_bytes=2**20)
+
+    assert missing[0] == f"{settings.input_topic}: does not exist"
+    assert topic_differences(wanted)[:2] == [
+        f"{settings.input_topic}: 3 partitions, not 4",
+        f"{settings.input_topic}: max.message.bytes is {64 * 2**20}, not {2**20}",
+    ]
+
+
+def test_more_replicas_than_brokers_are_refused(settings: Settings) -> None:
+    with pytest.raises(KafkaConfigurationError, match=r"kafka\.replication_factor"):
+        ensure_topics(Settings(settings.bootstrap, replication_factor=30))
+
+
+def test_no_broker_is_retriable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_topics, "REQUEST_TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(KafkaUnavailableError):
+        ensure_topics(Settings("127.0.0.1:1"))
