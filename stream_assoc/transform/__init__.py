@@ -6,8 +6,20 @@ become DIASource columns. The mappings of Rubin, DECam and ZTF are packaged.
 """
 
 from stream_assoc.transform.batches import Order, batches
-from stream_assoc.transform.exceptions import MappingError
+from stream_assoc.transform.ephemerides import Ephemerides
+from stream_assoc.transform.exceptions import FootprintError, MappingError, TransformError
 from stream_assoc.transform.footprints import footprint_of
 from stream_assoc.transform.mapping import Mapping, load_mapping, packaged_mappings
 
-__all__ = ["Mapping", "MappingError", "Order", "batches", "footprint_of", "load_mapping", "packaged_mappings"]
+__all__ = [
+    "Ephemerides",
+    "FootprintError",
+    "Mapping",
+    "MappingError",
+    "Order",
+    "TransformError",
+    "batches",
+    "footprint_of",
+    "load_mapping",
+    "packaged_mappings",
+]

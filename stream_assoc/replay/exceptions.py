@@ -1,0 +1,11 @@
+"""Errors of the replay room."""
+
+from stream_assoc.exceptions import FatalError
+
+
+class ReplayError(FatalError):
+    """A replay that cannot be done as asked."""
+
+
+class CaptureError(ReplayError):
+    """A capture file that is damaged, cut short or not a capture file."""

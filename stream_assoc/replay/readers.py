@@ -1,0 +1,103 @@
+"""Files of batches, read as timed messages."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+import fastavro
+import numpy as np
+import pyarrow.parquet as pq
+
+from stream_assoc.replay.capture import is_capture, read_capture
+from stream_assoc.replay.exceptions import ReplayError
+from stream_assoc.replay.messages import BatchMessages, TimedMessage, sky_key
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.wire import AvroSchema, header
+from stream_assoc.transform.batches import Order, batches
+from stream_assoc.transform.mapping import Mapping
+
+AVRO_MAGIC: Final = b"Obj\x01"
+PARQUET_MAGIC: Final = b"PAR1"
+
+
+def read_messages(
+    path: Path, messages: BatchMessages, mapping: Mapping | None = None, order: Order = "midpoint"
+) -> Iterator[TimedMessage]:
+    """Read a file of batches, whichever of the three kinds it is.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        A capture, an Avro object container of batches, or a Parquet table of
+        detections. The content decides, not the name.
+    messages : `BatchMessages`
+        Makes messages, and names the topic they go to.
+    mapping : `Mapping`, optional
+        What the columns of a Parquet table mean.
+    order : ``"midpoint"`` or ``"arrival"``
+        Order of the batches of a Parquet table. The other files keep theirs.
+
+    Returns
+    -------
+    events : iterator of `TimedMessage`
+
+    Raises
+    ------
+    ReplayError
+        If the file is missing, of no known kind, or a table without a mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ReplayError(f"cannot read {path}: {error}") from error
+    if magic == PARQUET_MAGIC:
+        if mapping is None:
+            raise ReplayError(f"{path} is a table: name the column mapping that tells what its columns mean")
+        return read_parquet(path, messages, mapping, order)
+    if magic != AVRO_MAGIC:
+        raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
+    if is_capture(path):
+        return to_topic(read_capture(path), messages.topic)
+    return read_avro(path, messages.topic)
+
+
+def read_parquet(path: Path, messages: BatchMessages, mapping: Mapping, order: Order) -> Iterator[TimedMessage]:
+    """Read a table of detections; the whole table is held in memory."""
+    return map(messages.event, batches(pq.read_table(path), mapping, order))
+
+
+def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
+    """Read an Avro object container of batches in the schema ``dia_source_batch``.
+
+    Older writers are resolved against the current schema, and the messages are
+    written in it.
+
+    Raises
+    ------
+    ReplayError
+        If the file is damaged or holds something else than batches.
+    """
+    schema = cast(AvroSchema, fastavro.parse_schema(load_schema(BATCH)))
+    with path.open("rb") as file:
+        try:
+            for record in fastavro.reader(file, reader_schema=schema):
+                yield _event(cast(dict[str, Any], record), schema, topic)
+        except (EOFError, ValueError, LookupError, TypeError, fastavro.read.SchemaResolutionError) as error:
+            raise ReplayError(f"{path} cannot be read as a file of batches: {error}") from error
+
+
+def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessage]:
+    """Address messages to another topic."""
+    return (replace(event, message=replace(event.message, topic=topic)) for event in events)
+
+
+def _event(record: dict[str, Any], schema: AvroSchema, topic: str) -> TimedMessage:
+    datum = io.BytesIO()
+    datum.write(header(SCHEMA_ID))
+    fastavro.schemaless_writer(datum, schema, record)
+    footprint = np.array([(vertex["ra"], vertex["dec"]) for vertex in record["footprint"]])
+    return TimedMessage(record["midpointMjdTai"], OutputMessage(topic, sky_key(footprint), datum.getvalue()))

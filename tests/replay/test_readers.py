@@ -1,0 +1,93 @@
+import io
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stream_assoc.replay.capture import CaptureWriter
+from stream_assoc.replay.exceptions import ReplayError
+from stream_assoc.replay.messages import KEY_LEVEL, BatchMessages, sky_key
+from stream_assoc.replay.readers import read_messages
+from stream_assoc.simulation.config import SimulationConfig
+from stream_assoc.simulation.night import simulate
+from stream_assoc.sky.htm import htm_index
+from stream_assoc.sky.vectors import to_radec, unit_vectors
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.schemas import BATCH, load_schema
+from stream_assoc.transform.footprints import footprint_of
+from stream_assoc.transform.mapping import load_mapping
+
+MESSAGES = BatchMessages("dia-sources")
+
+
+@pytest.fixture(scope="module")
+def events():
+    return [MESSAGES.event(one.batch) for one in simulate(SimulationConfig(n_visits=2, n_detectors=2))]
+
+
+@pytest.fixture
+def avro_file(tmp_path, events):
+    path = tmp_path / "batches.avro"
+    schema = load_schema(BATCH)
+    records = [fastavro.schemaless_reader(io.BytesIO(event.message.value[5:]), schema) for event in events]
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, records)
+    return path
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(10.0, 20.0), (359.99, 0.0), (0.0, 90.0), (40.0, -90.0)])
+def test_the_key_is_the_trixel_of_the_centre(ra, dec):
+    footprint = footprint_of(np.array([ra]), np.array([dec]), 400.0)
+    # At a vertex of the mesh rounding decides between trixels; either serves as a key.
+    nearby = htm_index(*footprint_corners_towards(footprint, ra, dec), KEY_LEVEL)
+    assert int(sky_key(footprint)) in nearby
+
+
+def footprint_corners_towards(footprint, ra, dec):
+    """Positions an arcsecond or so around the centre, and the centre."""
+    vectors = unit_vectors([ra], [dec]) + 1e-5 * unit_vectors(*footprint.T)
+    return to_radec(np.vstack([vectors, unit_vectors([ra], [dec])]))
+
+
+def test_a_container_of_batches_gives_the_same_messages(avro_file, events):
+    assert list(read_messages(avro_file, MESSAGES)) == events
+
+
+def test_a_capture_is_addressed_to_the_topic_asked_for(tmp_path, events):
+    with CaptureWriter(tmp_path / "c") as capture:
+        for event in events:
+            capture.write(event)
+    read = list(read_messages(tmp_path / "c", BatchMessages("elsewhere")))
+    assert {event.message.topic for event in read} == {"elsewhere"}
+    assert [event.message.value for event in read] == [event.message.value for event in events]
+    assert [event.message.key for event in read] == [event.message.key for event in events]
+
+
+def test_a_table_needs_a_mapping(tmp_path):
+    pq.write_table(pa.table({"ra": [1.0]}), tmp_path / "t")
+    with pytest.raises(ReplayError, match="name the column mapping"):
+        read_messages(tmp_path / "t", MESSAGES)
+
+
+def test_a_damaged_container_is_refused(avro_file):
+    avro_file.write_bytes(avro_file.read_bytes()[:-20])
+    with pytest.raises(ReplayError, match="file of batches"):
+        list(read_messages(avro_file, MESSAGES))
+
+
+def test_what_is_no_file_of_batches_is_refused(tmp_path):
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(ReplayError, match="neither a Parquet table nor an Avro file"):
+        read_messages(tmp_path / "text", MESSAGES)
+    with pytest.raises(ReplayError, match="cannot read"):
+        read_messages(tmp_path / "missing", MESSAGES)
+
+
+@pytest.mark.real_data
+def test_a_real_table_is_read_with_its_mapping(shared_data):
+    path = shared_data / "decam_hits/dia_source.parquet"
+    read = list(read_messages(path, MESSAGES, load_mapping("decam"), "arrival"))
+    batches = [BatchDecoder().decode(event.message.value) for event in read]
+    assert [tuple(batch.id) for batch in batches] == [(411371, 56), (411371, 60), (411420, 10), (411420, 5)]
