@@ -1,5 +1,6 @@
 """From a URL to an adapter."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -68,7 +69,12 @@ def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
 
 
 def open_apdb(
-    url: str, namespace: str | None = None, *, tile_level: int = 10, replica_chunk_seconds: int = 600
+    url: str,
+    namespace: str | None = None,
+    *,
+    tile_level: int = 10,
+    flag_columns: Sequence[str] = (),
+    replica_chunk_seconds: int = 600,
 ) -> SqlApdb:
     """Return the adapter for a database, its schema checked.
 
@@ -80,6 +86,9 @@ def open_apdb(
         PostgreSQL schema that holds the tables.
     tile_level : `int`
         HTM level of the tiles.
+    flag_columns : `~collections.abc.Sequence` [`str`]
+        DiaSource columns that raise the flag of a stored source; the same as
+        the pipeline folds, or a rebuilt state differs.
     replica_chunk_seconds : `int`
         Length of a replica chunk, as in dax_apdb's configuration.
 
@@ -95,8 +104,14 @@ def open_apdb(
     parsed = parse_url(url)
     if isinstance(parsed, PostgresqlUrl):
         return PostgresqlApdb(
-            parsed.conninfo, namespace, tile_level=tile_level, replica_chunk_seconds=replica_chunk_seconds
+            parsed.conninfo,
+            namespace,
+            tile_level=tile_level,
+            flag_columns=flag_columns,
+            replica_chunk_seconds=replica_chunk_seconds,
         )
     if namespace is not None:
         raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
-    return SqliteApdb(parsed.path, tile_level=tile_level, replica_chunk_seconds=replica_chunk_seconds)
+    return SqliteApdb(
+        parsed.path, tile_level=tile_level, flag_columns=flag_columns, replica_chunk_seconds=replica_chunk_seconds
+    )

@@ -11,8 +11,8 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     A signal lets the batch in hand be finished and committed, within
     daemon.drain_deadline_seconds.
     """
-    from stream_assoc.daemon.assembly import open_daemon
     from stream_assoc.daemon.stopping import StopRequest
+    from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
     from stream_assoc.metrics import instruments as prometheus
 
@@ -25,5 +25,4 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
         if settings.metrics.prometheus_port is not None:
             server = prometheus.serve(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host)
             stack.callback(server.close)
-        daemon = stack.enter_context(open_daemon(settings, instruments, stop))
-        daemon.run(stop)
+        supervise(settings, instruments, stop)

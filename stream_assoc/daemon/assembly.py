@@ -111,7 +111,10 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
     """
     with contextlib.ExitStack() as stack:
         apdb = open_apdb(
-            settings.apdb.url.get_secret_value(), settings.apdb.namespace, tile_level=settings.sky.tile_level
+            settings.apdb.url.get_secret_value(),
+            settings.apdb.namespace,
+            tile_level=settings.sky.tile_level,
+            flag_columns=settings.statistics.flag_columns,
         )
         stack.callback(apdb.close)
         client = connect(

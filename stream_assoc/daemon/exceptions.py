@@ -1,6 +1,6 @@
 """Errors of the daemon itself."""
 
-from stream_assoc.exceptions import StreamAssocError
+from stream_assoc.exceptions import FatalError, StreamAssocError
 
 
 class DaemonError(StreamAssocError):
@@ -14,3 +14,7 @@ class HandAbandonedError(DaemonError):
     is stopping and its deadline has passed. Nothing of them was committed to
     Kafka, so whoever reads them next finds in the ledger what was done.
     """
+
+
+class RestartBudgetError(DaemonError, FatalError):
+    """The daemon was opened anew as often as it may be, and failed each time."""

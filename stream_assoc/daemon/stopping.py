@@ -34,6 +34,10 @@ class StopRequest:
         """Tell whether the daemon was asked to stop."""
         return self._event.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Let this time pass, or less when the daemon is asked to stop meanwhile."""
+        self._event.wait(seconds)
+
     def is_overdue(self) -> bool:
         """Tell whether it was asked to, and the deadline has passed."""
         return self.is_set() and self._monotonic() - self._asked_at >= self._deadline_seconds

@@ -50,6 +50,13 @@ class MockKafka:
         """What a consumer must set to read from the mock without long waits."""
         return dict(CONSUMER_SETTINGS)
 
+    def make_topics(self, *topics: str) -> None:
+        """Let these topics appear; the mock knows no other way of creating one than naming it."""
+        if self._owner is None:
+            raise EmbeddedServiceError("the mock Kafka cluster is not running: use it in a with statement")
+        for topic in topics:
+            self._owner.list_topics(topic, timeout=START_TIMEOUT_SECONDS)
+
     def __enter__(self) -> Self:
         # The cluster belongs to this client and ends with it. librdkafka logs a warning about
         # the use of test.mock.num.brokers: expected here, so nothing below an error is shown.

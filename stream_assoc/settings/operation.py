@@ -29,9 +29,8 @@ class BatchSettings(Section):
 class DaemonSettings(Section):
     """How the daemon takes its work, waits out failures and stops."""
 
-    micro_batch_messages: int = Field(default=16, ge=1, description="Most messages processed in one transaction.")
-    micro_batch_seconds: float = Field(
-        default=0.2, ge=0, description="Longest wait for a further message once one is in hand, seconds."
+    micro_batch_messages: int = Field(
+        default=16, ge=1, description="Most waiting messages processed in one transaction."
     )
     poll_timeout_seconds: float = Field(
         default=1.0, gt=0, description="Longest wait of one poll for a message, seconds."
@@ -44,7 +43,9 @@ class DaemonSettings(Section):
     )
     retry_jitter: float = Field(default=0.2, ge=0, le=1, description="Random part of each wait, as a fraction of it.")
     restart_budget: int = Field(
-        default=20, ge=0, description="Restarts of the loop within restart_window_seconds before the daemon gives up."
+        default=20,
+        ge=0,
+        description="How often the daemon is opened anew within restart_window_seconds before it gives up.",
     )
     restart_window_seconds: float = Field(
         default=600.0, gt=0, description="Time over which restarts are counted, seconds."

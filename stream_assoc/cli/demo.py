@@ -1,0 +1,82 @@
+"""``stream-assoc demo``: the main job, end to end, on a machine with nothing but Python."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_assoc.cli.exceptions import CommandError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stream_assoc.demo.night import NightReport
+    from stream_assoc.demo.totals import Total
+
+
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the outputs go; must be empty. Default: a new temporary folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sky.")] = 1,
+    visits: Annotated[int, typer.Option(min=1, help="Visits of the night.")] = 24,
+    detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
+) -> None:
+    """Replay a simulated night through the real daemon, and check every total.
+
+    Needs no server: Kafka is librdkafka's mock cluster, Redis a Valkey from
+    its wheel, the APDB an SQLite file. Exits with 1 if anything is missing.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from stream_assoc.demo.night import play_night
+    from stream_assoc.demo.totals import totals
+    from stream_assoc.replay.messages import BatchMessages
+    from stream_assoc.simulation.config import SimulationConfig
+    from stream_assoc.simulation.files import write_simulation
+
+    console = Console()
+    folder = _empty_folder(folder)
+    sky = SimulationConfig(seed=seed, n_visits=visits, n_detectors=detectors)
+    console.print(f"Simulating {visits} visits of {detectors} detectors: variables, transients, artifacts, asteroids")
+    written = write_simulation(sky, folder, BatchMessages("dia-sources"))
+    console.print(
+        f"Replaying {written.n_batches:,} batches of {written.n_sources:,} sources through stream-assoc serve"
+    )
+    console.print("(on a machine's first run the daemon compiles its kernels before it answers)")
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("batches", total=written.n_batches)
+        night = play_night(folder, lambda answered: progress.update(task, completed=answered))
+    account = totals(folder, night)
+    _print_account(console, account, night, folder)
+    if wrong := [total.name for total in account if not total.is_right]:
+        raise CommandError(f"the demo's totals are wrong: {', '.join(wrong)}; everything it made is in {folder}")
+
+
+def _empty_folder(folder: Path | None) -> Path:
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="stream-assoc-demo-"))
+    if folder.exists() and any(folder.iterdir()):
+        raise CommandError(f"{folder} is not empty; give --folder a new one")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _print_account(console: "Console", account: "list[Total]", night: "NightReport", folder: Path) -> None:
+    from rich.table import Table
+
+    table = Table(title="The night's account", title_justify="left")
+    for heading in ("", "is", "must be", ""):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for total in account:
+        table.add_row(total.name, total.value, total.expected, "[green]ok" if total.is_right else "[red]WRONG")
+    console.print(table)
+    visits = len({metrics.visit for metrics in night.metrics})
+    seconds = max(night.seconds, 1e-9)
+    console.print(
+        f"{visits / seconds:.1f} visits a second, {night.n_sent / seconds:.0f} batches a second, "
+        f"{sum(metrics.numDiaSources for metrics in night.metrics) / seconds:,.0f} sources a second"
+    )
+    console.print(f"Outputs in {folder}: apdb.sqlite3 (the APDB), batches.avro, truth.parquet, daemon.log")

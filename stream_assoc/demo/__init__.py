@@ -1,0 +1,1 @@
+"""A simulated night through the real daemon, on services that need no installation, with its totals checked."""
