@@ -20,7 +20,6 @@ from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
     DAX_TABLES,
-    DEFAULT_FLAG_COLUMNS,
     LEDGER,
     LEDGER_COLUMNS,
     OUR_TABLES,
@@ -87,7 +86,7 @@ class PostgresqlApdb:
         namespace: str | None = None,
         *,
         tile_level: int = 10,
-        flag_columns: Sequence[str] = DEFAULT_FLAG_COLUMNS,
+        flag_columns: Sequence[str] = (),
         replica_chunk_seconds: int = 600,
         lock_timeout_seconds: float = 30.0,
     ) -> None:

@@ -20,7 +20,6 @@ from stream_assoc.apdb.rows import (
 from stream_assoc.apdb.sqlite_session import SqliteSession, transaction
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
-    DEFAULT_FLAG_COLUMNS,
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
@@ -70,7 +69,7 @@ class SqliteApdb:
         path: str | Path,
         *,
         tile_level: int = 10,
-        flag_columns: Sequence[str] = DEFAULT_FLAG_COLUMNS,
+        flag_columns: Sequence[str] = (),
         replica_chunk_seconds: int = 600,
         busy_timeout_seconds: float = 30.0,
     ) -> None:

@@ -104,9 +104,6 @@ POINT_COLUMNS: Final = (
 )
 """Columns of DiaSource that `load_histories` reads, in this order, before band index and flag."""
 
-DEFAULT_FLAG_COLUMNS: Final = ("centroid_flag", "psfFlux_flag", "pixelFlags_bad")
-"""DiaSource flags any of which makes a source count as flagged in the statistics."""
-
 
 def quoted(names: Sequence[str], qualifier: str = "") -> str:
     """Return the column names as a list of quoted identifiers."""

@@ -52,7 +52,7 @@ class ApdbConformance(ABC):
 
     @pytest.fixture
     def apdb(self, url: str) -> Iterator[SqlApdb]:
-        apdb = open_apdb(url)
+        apdb = open_apdb(url, flag_columns=("centroid_flag", "psfFlux_flag"))
         yield apdb
         apdb.close()
 
