@@ -1,7 +1,7 @@
 """Fixtures of every room: real services, started when the first test asks, and the survey data."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,22 +13,14 @@ from psycopg import sql
 from tests import services
 
 
-@contextmanager
-def _or_skip(service: AbstractContextManager[str]) -> Iterator[str]:
-    try:
-        address = service.__enter__()
-    except services.ServiceUnavailableError as error:
-        pytest.skip(str(error))
-    try:
-        yield address
-    finally:
-        service.__exit__(None, None, None)
-
-
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Iterator[str]:
-    """Bootstrap servers of a real Apache Kafka; topics must be created, so name them uniquely."""
-    with _or_skip(services.kafka()) as bootstrap_servers:
+    """Bootstrap servers of a real Apache Kafka, shared by all tests: give topics and groups names of their own."""
+    with ExitStack() as stack:
+        try:
+            bootstrap_servers = stack.enter_context(services.kafka())
+        except services.ServiceUnavailableError as error:
+            pytest.skip(str(error))
         yield bootstrap_servers
 
 

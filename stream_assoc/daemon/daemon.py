@@ -105,6 +105,8 @@ class Daemon:
         done = 0
         for hand in hands(messages, self._limits.bytes):
             if not self._finish(hand):
+                # A commit may have gone through unheard. What is published must be known before it is read again.
+                self._perseverance.until_done(self.clear_outbox, [])
                 self._read_again(messages[done:])
                 return
             done += len(hand)

@@ -22,6 +22,9 @@ START_TIMEOUT_SECONDS: Final = 30.0
 UNPRIVILEGED_USERS: Final = ("postgres", "nobody")
 """PostgreSQL refuses to run as root; the first of these that exists runs it then."""
 
+SYSTEM_FOLDER: Final = Path("/usr/lib/postgresql")
+"""Where Debian's packages keep each version's programs."""
+
 MAX_SOCKET_PATH: Final = 107
 """Bytes of a Unix socket's path, ``sizeof(sun_path) - 1`` on Linux."""
 
@@ -147,7 +150,7 @@ def _unprivileged_user() -> pwd.struct_passwd:
 
 def _find_programs(user: pwd.struct_passwd | None) -> Path:
     """Return the first directory of PostgreSQL programs that ``user`` may execute."""
-    candidates = [*_wheel_programs(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    candidates = [*_wheel_programs(), *sorted(SYSTEM_FOLDER.glob("*/bin"), reverse=True)]
     if on_path := shutil.which("postgres"):
         candidates.append(Path(on_path).resolve().parent)
     complete = [path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()]

@@ -78,7 +78,6 @@ class DeliveryError(StreamError, RetriableError):
         self.failed = tuple(failed)
 
 
-# confluent_kafka builds its codes at import from the C library, so some have no attribute in every stub.
 FENCED_CODES: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 CONFIGURATION_CODES: Final = frozenset(
@@ -120,16 +119,6 @@ def error_of(exception: KafkaException) -> KafkaError:
     return cast(KafkaError, exception.args[0])
 
 
-def is_configuration_error(error: KafkaError) -> bool:
-    """Tell whether the cluster will go on refusing until something is changed."""
-    return error.code() in CONFIGURATION_CODES
-
-
-def is_fenced(error: KafkaError) -> bool:
-    """Tell whether another producer took over our transactional id."""
-    return error.code() in FENCED_CODES
-
-
 def translate(error: KafkaError, doing: str) -> StreamError:
     """Return the error of this package for one of librdkafka's.
 
@@ -143,11 +132,11 @@ def translate(error: KafkaError, doing: str) -> StreamError:
     text = f"{doing}: {describe(error)}"
     if error.code() == KafkaError.FENCED_INSTANCE_ID:
         return ConsumerFencedError(f"{text}; another daemon runs with the same kafka.group_instance_id")
-    if is_fenced(error):
+    if error.code() in FENCED_CODES:
         return ProducerFencedError(f"{text}; another daemon runs with the same kafka.transactional_id")
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return OutputTooLargeError(f"{text}; raise kafka.max_message_bytes and the topic's max.message.bytes")
-    if is_configuration_error(error):
+    if error.code() in CONFIGURATION_CODES:
         return KafkaConfigurationError(text)
     if error.fatal():
         return KafkaClientError(text)

@@ -16,6 +16,30 @@ FRAMING_BYTES: Final = 1024 * 1024
 LOGGER: Final = logging.getLogger("stream_assoc.kafka")
 """Where librdkafka's own log lines go; without it they would go to standard error as they are."""
 
+REPEAT_SECONDS: Final = 60.0
+"""How often a client that cannot connect says so."""
+
+
+class _SparingFilter(logging.Filter):
+    """Lets one line of failed connections through a minute and client, where librdkafka logs each attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_seconds: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is worth keeping; librdkafka's arguments are facility, client and text."""
+        if not isinstance(record.args, tuple) or len(record.args) != 3 or record.args[0] != "FAIL":
+            return True
+        client = str(record.args[1])
+        if record.created - self._last_seconds.get(client, 0.0) < REPEAT_SECONDS:
+            return False
+        self._last_seconds[client] = record.created
+        return True
+
+
+LOGGER.addFilter(_SparingFilter())
+
 
 def common_options(user: Options) -> dict[str, Any]:
     """Return what every client is made with; the user's options come last and win."""
@@ -26,7 +50,7 @@ def common_options(user: Options) -> dict[str, Any]:
         "log.connection.close": False,
         # Through a silent network a dead connection is noticed by the kernel, not after the request's timeout.
         "socket.keepalive.enable": True,
-        # A cluster that is away is tried, and logged, once a second instead of twenty times.
+        # A cluster that is away is tried about once a second, instead of twenty times.
         "reconnect.backoff.ms": 1000,
         **user,
     }

@@ -24,6 +24,15 @@ COMMIT_TIMEOUT_SECONDS: Final = 45.0
 ABORT_TIMEOUT_SECONDS: Final = 10.0
 """For an orderly abort; after that the producer is replaced, which aborts as well."""
 
+PRODUCER_DEFAULTS: Final = {
+    # Sending offsets waits that long for a broker that is away, whatever timeout it is given
+    # (librdkafka 2.16). Shorter than the consumer's session, or an outage costs the partitions.
+    "socket.timeout.ms": 20_000,
+    # The broker refuses a transaction while it still writes the markers of the one before; with
+    # the default of 100 ms, a transaction of one message takes 107 ms instead of 36 ms.
+    "retry.backoff.ms": 20,
+}
+
 REPLACEABLE: Final[type[StreamError]] = KafkaClientError
 """A client that gave up: the next call makes a new one."""
 
@@ -64,7 +73,7 @@ class KafkaPublisher:
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._options: dict[str, Any] = {
-            **producer_options(options, max_message_bytes),
+            **producer_options({**PRODUCER_DEFAULTS, **options}, max_message_bytes),
             "transactional.id": transactional_id,
             # A call back to Python for each of 10,000 messages costs more than sending them.
             "delivery.report.only.error": True,

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from stream_assoc.exceptions import FatalError
 from stream_assoc.model.changes import InputPosition
-from stream_assoc.stream.kafka_errors import describe, error_of, is_configuration_error, translate
+from stream_assoc.stream.exceptions import StreamError
+from stream_assoc.stream.kafka_errors import error_of, translate
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
 from stream_assoc.stream.kafka_ownership import Ownership, Partition, earliest_of
 from stream_assoc.stream.messages import InputMessage
@@ -18,6 +20,9 @@ REQUEST_TIMEOUT_SECONDS: Final = 10.0
 
 IDLE_STEP_SECONDS: Final = 0.5
 """Idling polls in steps, to return soon after partitions were taken away."""
+
+LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._PARTITION_EOF})
+"""Not worth a line of our own: librdkafka has logged the first two already."""
 
 PartitionsHook = Callable[[frozenset[Partition]], None]
 
@@ -76,7 +81,7 @@ class KafkaSource:
         self.on_lost: PartitionsHook = _no_hook
         self._ownership = Ownership()
         self._paused = False
-        self._pending_error: KafkaError | None = None
+        self._pending_error: StreamError | None = None
         all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
         with self._translated(self._doing):
             self._consumer = Consumer({**all_options, "error_cb": self._on_error})
@@ -92,10 +97,12 @@ class KafkaSource:
     def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
         """Return up to ``max_messages`` messages, waiting at most that long for the first.
 
+        An outage raises nothing: no messages come, and reading goes on by itself
+        when a broker is back. If it lasts longer than ``session.timeout.ms``,
+        the partitions are lost.
+
         Raises
         ------
-        KafkaUnavailableError
-            If no broker answers. Reading goes on by itself when one is back.
         KafkaConfigurationError, ConsumerFencedError, KafkaClientError
             If reading cannot go on. Messages read before come first: the error
             is raised by the next call.
@@ -206,10 +213,9 @@ class KafkaSource:
         self._consumer.close()
 
     def _is_deliverable(self, message: Message) -> bool:
-        """Tell whether this is a message of ours; keep an error for later."""
+        """Tell whether this is a message of ours, not an error."""
         if (error := message.error()) is not None:
-            if error.code() != KafkaError._PARTITION_EOF:
-                self._pending_error = error
+            self._on_error(error)
             return False
         # A rebalance within the same poll may have taken its partition away.
         return (message.topic(), message.partition()) in self.partitions
@@ -224,14 +230,17 @@ class KafkaSource:
     def _raise_pending(self) -> None:
         error, self._pending_error = self._pending_error, None
         if error is not None:
-            raise translate(error, self._doing)
+            raise error
 
     def _on_error(self, error: KafkaError) -> None:
-        # librdkafka reconnects by itself; only what tells that nothing works is worth an error.
-        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN or is_configuration_error(error):
-            self._pending_error = error
+        if error.code() in LOGGED_BY_LIBRARY:
+            return
+        translated = translate(error, self._doing)
+        if isinstance(translated, FatalError):
+            self._pending_error = translated
         else:
-            LOGGER.info("%s: %s", self._doing, describe(error))
+            # librdkafka gets over it by itself.
+            LOGGER.warning("%s", translated)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)

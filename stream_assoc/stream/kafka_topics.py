@@ -1,16 +1,19 @@
 """The topics of a daemon, and what they must be like."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata
 
-from stream_assoc.stream.kafka_errors import error_of, translate
+from stream_assoc.stream.kafka_errors import KafkaUnavailableError, error_of, translate
 from stream_assoc.stream.kafka_options import FRAMING_BYTES, LOGGER, Options, common_options
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
+
+POLL_INTERVAL_SECONDS: Final = 0.05
 
 DEAD_LETTER_RETENTION_MS: Final = 365 * 24 * 3600 * 1000
 """A dead letter waits for a person, who may be on leave."""
@@ -97,6 +100,8 @@ def ensure_topics(settings: TopicSettings) -> list[str]:
     How existing ones differ from what they should be is logged as warnings; see
     `topic_differences`.
 
+    When this returns the brokers know the topics: they can be written to.
+
     Returns
     -------
     created : `list` [`str`]
@@ -112,6 +117,7 @@ def ensure_topics(settings: TopicSettings) -> list[str]:
     admin = _admin(settings.client_options())
     specs = topic_specs(settings)
     created = [spec.name for spec in specs if _create(admin, spec)]
+    _wait_until_known(admin, created)
     for difference in _differences(admin, [spec for spec in specs if spec.name not in created]):
         LOGGER.warning("%s", difference)
     return created
@@ -149,10 +155,26 @@ def _create(admin: AdminClient, spec: TopicSpec) -> bool:
     return True
 
 
-def _differences(admin: AdminClient, specs: list[TopicSpec]) -> list[str]:
+def _wait_until_known(admin: AdminClient, names: Collection[str]) -> None:
+    """Wait until a created topic has spread from the controller to the broker that answers us."""
+    deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+    while missing := set(names) - _existing(admin).keys():
+        if time.monotonic() > deadline:
+            raise KafkaUnavailableError(f"no broker knows {', '.join(sorted(missing))} though it was created")
+        time.sleep(POLL_INTERVAL_SECONDS)
+
+
+def _existing(admin: AdminClient) -> dict[str, TopicMetadata]:
     try:
-        topics = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
-        present = [spec for spec in specs if spec.name in topics]
+        return admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
+    except KafkaException as exception:
+        raise translate(error_of(exception), "listing topics") from exception
+
+
+def _differences(admin: AdminClient, specs: list[TopicSpec]) -> list[str]:
+    topics = _existing(admin)
+    present = [spec for spec in specs if spec.name in topics]
+    try:
         resources = {spec.name: ConfigResource(ResourceType.TOPIC, spec.name) for spec in present}
         futures = admin.describe_configs(list(resources.values())) if resources else {}
         configs = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}

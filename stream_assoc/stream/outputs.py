@@ -77,7 +77,8 @@ class OutputEncoder:
 
     def _encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
         schema = self._objects.arrow_schema
-        missing = [name for name in schema.names if name not in dia_objects.schema.names]
+        given = set(dia_objects.column_names)
+        missing = [name for name in schema.names if name not in given]
         if missing:
             raise EncodeError(
                 f"the object rows have no {', '.join(missing)}; give every DiaObject column and pixelId"

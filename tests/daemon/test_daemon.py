@@ -108,6 +108,18 @@ def test_messages_behind_an_abandoned_hand_are_read_again():
     assert len(log.published) == 2
 
 
+def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again():
+    handler = EchoHandler(failures=1)
+    bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
+    bench.source.idle = lambda seconds: bench.source.lost.add(1)
+    events = []
+    bench.outbox.unpublished = lambda: events.append("outbox looked through") or []
+    answer = handler.answer
+    handler.answer = lambda messages: events.append(f"{len(messages)} in hand") or answer(messages)
+    bench.run()
+    assert events == ["outbox looked through", "2 in hand", "outbox looked through", "1 in hand"]
+
+
 def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon():
     bench = Bench([message(0)], EchoHandler(failures=100))
     bench.source.idle = lambda seconds: bench.stop.set()

@@ -16,7 +16,9 @@ def test_messages_go_around() -> None:
         with open_source(bootstrap, "in", group, **kafka.consumer_settings) as source:
             publisher = KafkaPublisher({"bootstrap.servers": bootstrap}, source, transactional_id=group)
             messages = read(source, 3)
-            publisher.publish([OutputMessage("out", None, message.value) for message in messages], positions(messages))
+            publisher.publish(
+                [OutputMessage("out", None, message.value) for message in messages], positions(messages)
+            )
             publisher.close()
 
         with open_source(bootstrap, "out", f"{group}-reader", **kafka.consumer_settings) as subscriber:

@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 
 from stream_assoc.embedded import EmbeddedKafka
-from stream_assoc.stream import kafka_publisher
+from stream_assoc.stream import kafka_publisher, kafka_source
 from stream_assoc.stream.exceptions import PublishError
 from stream_assoc.stream.kafka_errors import KafkaUnavailableError, PublishInDoubtError
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.messages import OutputMessage
 from tests import services
-from tests.stream.kafka_support import contents, fill, new_topic, open_source, positions, read, until
+from tests.stream.kafka_support import contents, fill, new_topic, open_source, positions, read
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +30,7 @@ def broker() -> Iterator[EmbeddedKafka]:
 
 @pytest.fixture(autouse=True)
 def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_source, "REQUEST_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(kafka_publisher, "COMMIT_TIMEOUT_SECONDS", 2.0)
     monkeypatch.setattr(kafka_publisher, "ABORT_TIMEOUT_SECONDS", 1.0)
 
@@ -40,14 +41,17 @@ def test_an_outage_is_retriable_and_nothing_is_lost_or_doubled(broker: EmbeddedK
     group = f"group-{uuid4().hex}"
     fill(bootstrap, inputs, [b"a", b"b"])
     with open_source(bootstrap, inputs, group) as source:
-        publisher = KafkaPublisher({"bootstrap.servers": bootstrap}, source, transactional_id=group)
+        publisher = KafkaPublisher(
+            {"bootstrap.servers": bootstrap, "socket.timeout.ms": 3000}, source, transactional_id=group
+        )
         messages = read(source, 2)
 
         broker.stop()
         with pytest.raises(PublishError):
             publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         with pytest.raises(KafkaUnavailableError):
-            until(lambda: bool(source.poll(1, 0.2)))
+            source.committed([(inputs, 0)])
+        assert source.poll(1, 0.2) == []
 
         broker.start()
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
@@ -64,7 +68,9 @@ def test_a_commit_that_never_reached_the_broker_is_made_again(
     group = f"group-{uuid4().hex}"
     fill(bootstrap, inputs, [b"a"])
     with open_source(bootstrap, inputs, group) as source:
-        publisher = KafkaPublisher({"bootstrap.servers": bootstrap}, source, transactional_id=group)
+        publisher = KafkaPublisher(
+            {"bootstrap.servers": bootstrap, "socket.timeout.ms": 3000}, source, transactional_id=group
+        )
         messages = read(source, 1)
         send = publisher._send
 
@@ -72,9 +78,10 @@ def test_a_commit_that_never_reached_the_broker_is_made_again(
             send(producer, outgoing, offsets)
             broker.stop()
 
-        with monkeypatch.context() as patch, pytest.raises(PublishInDoubtError):
+        with monkeypatch.context() as patch:
             patch.setattr(publisher, "_send", send_and_lose_the_broker)
-            publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
+            with pytest.raises(PublishInDoubtError):
+                publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
 
         broker.start()
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
@@ -91,16 +98,19 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
     group = f"group-{uuid4().hex}"
     fill(bootstrap, inputs, [b"a"])
     with open_source(bootstrap, inputs, group) as source:
-        publisher = KafkaPublisher({"bootstrap.servers": bootstrap}, source, transactional_id=group)
+        publisher = KafkaPublisher(
+            {"bootstrap.servers": bootstrap, "socket.timeout.ms": 3000}, source, transactional_id=group
+        )
         messages = read(source, 1)
 
         def commit_without_an_answer(producer: Producer) -> None:
             producer.commit_transaction(10)
             raise publisher._doubtful(KafkaError(KafkaError._TIMED_OUT))
 
-        with monkeypatch.context() as patch, pytest.raises(PublishInDoubtError):
+        with monkeypatch.context() as patch:
             patch.setattr(publisher, "_commit", commit_without_an_answer)
-            publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
+            with pytest.raises(PublishInDoubtError):
+                publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
 
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         assert contents(bootstrap, outputs) == [b"1"]

@@ -17,7 +17,7 @@ from stream_assoc.stream.kafka_errors import (
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.messages import OutputMessage
-from tests.stream.kafka_support import contents, fill, new_topic, open_source, positions, read, records, until
+from tests.stream.kafka_support import contents, fill, new_topic, open_source, positions, read, records
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,66 @@
+"""What an APDB holds, read with plain SQL, so that two of them can be compared."""
+
+import contextlib
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from stream_assoc.apdb.factory import SqliteUrl, parse_url
+from stream_assoc.apdb.statements import quoted
+
+SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
+CHUNK_TABLES = ("DiaObjectChunks", "DiaSourceChunks", "DiaForcedSourceChunks")
+LEDGER = "StreamAssocLedger"
+OUTBOX = "StreamAssocOutbox"
+COUNTER = "StreamAssocCounter"
+ALL_TABLES = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, OUTBOX, COUNTER)
+
+Rows = list[tuple[Any, ...]]
+
+
+def contents(url: str, *tables: str, without: tuple[str, ...] = ()) -> dict[str, Rows]:
+    """Return the sorted rows of some tables, NULL and NaN as None, columns in the order of their names.
+
+    The outbox is read without its sequence, which counts failed transactions
+    too, and the counter as one sum, because which shard counts is of no meaning.
+    """
+    return {name: _rows(url, name, {*without, "sequence"}) for name in tables or SCIENCE_TABLES}
+
+
+def column(url: str, table: str, name: str) -> list[Any]:
+    """Return one column of a table, in no order: two columns read so do not belong together."""
+    return [row[0] for row in columns(url, table, name)]
+
+
+def columns(url: str, table: str, *names: str) -> Rows:
+    """Return some columns of a table, row by row, in no order."""
+    return _select(url, f'SELECT {quoted(names)} FROM "{table}"')[1]
+
+
+def _rows(url: str, table: str, without: set[str]) -> Rows:
+    names, rows = _select(url, f'SELECT * FROM "{table}"')
+    if table == COUNTER:
+        return [(sum(row[names.index("n_single_source")] for row in rows),)]
+    kept = sorted((name, index) for index, name in enumerate(names) if name not in without)
+    return sorted((tuple(_plain(row[index]) for _, index in kept) for row in rows), key=repr)
+
+
+def _select(url: str, statement: str) -> tuple[list[str], Rows]:
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        with contextlib.closing(sqlite3.connect(Path(parsed.path))) as connection:
+            cursor = connection.execute(statement)
+            return [one[0] for one in cursor.description], cursor.fetchall()
+    # As text, a float4 would come back as another double than the one SQLite keeps.
+    with psycopg.connect(url) as server, server.cursor(binary=True) as reader:
+        reader.execute(statement)
+        return [one.name for one in reader.description or ()], reader.fetchall()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return bytes(value) if isinstance(value, memoryview) else int(value) if isinstance(value, bool) else value
