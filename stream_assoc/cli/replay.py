@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stream_assoc.replay.messages import TimedMessage
     from stream_assoc.replay.pacing import Due
     from stream_assoc.replay.runner import ReplayReport
+    from stream_assoc.stream.batch_encoder import BatchEncoder
 
 MEBIBYTE = 1024**2
 
@@ -43,7 +44,11 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Send recorded batches to kafka.input_topic, and account for each of them."""
+    """Send recorded batches to kafka.input_topic, and account for each of them.
+
+    A capture is sent byte for byte. A table's batches are encoded here, under
+    the id a configured Schema Registry gives their schema.
+    """
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.replay.plan import duplicated, limited, shuffled
     from stream_assoc.replay.readers import read_messages
@@ -51,7 +56,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
     columns = None if mapping is None else load_mapping(mapping)
-    events = read_messages(file, BatchMessages(kafka.input_topic), columns, order)
+    events = read_messages(file, BatchMessages(kafka.input_topic, batch_encoder(kafka)), columns, order)
     if limit is not None:
         events = limited(events, limit)
     if shuffle:
@@ -68,6 +73,18 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         f"{report.n_sent} messages, {report.n_bytes / MEBIBYTE:.1f} MiB, in {report.seconds:.1f} s to "
         f"{kafka.input_topic}: all confirmed, {report.greatest_delay_seconds:.1f} s late at most."
     )
+
+
+def batch_encoder(kafka: KafkaSettings) -> "BatchEncoder":
+    """Return the encoder of a table's batches; with a Schema Registry, register their schema there first."""
+    from stream_assoc.stream.batch_encoder import BatchEncoder
+    from stream_assoc.stream.registry import SchemaRegistry
+    from stream_assoc.stream.schemas import BATCH, load_schema
+
+    if kafka.schema_registry_url is None:
+        return BatchEncoder()
+    registry = SchemaRegistry(kafka.schema_registry_url.get_secret_value())
+    return BatchEncoder(registry.register(f"{kafka.input_topic}-value", load_schema(BATCH)))
 
 
 def paced(events: "Iterator[TimedMessage]", speed: float | None, rate: float | None) -> "Iterator[Due]":
