@@ -113,7 +113,9 @@ class Batch:
         For measured quantities only: an identifier must be read from
         `diaSources` itself, because it does not fit in a float.
         """
-        values = self.diaSources.column(name).cast(pa.float64())
+        values = self.diaSources.column(name)
+        if not pa.types.is_floating(values.type):
+            values = values.cast(pa.float64())
         return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
 
     @property

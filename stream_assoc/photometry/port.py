@@ -1,5 +1,6 @@
 """What the pipeline asks of forced photometry."""
 
+import functools
 from typing import Protocol
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ class ForcedPhotometer(Protocol):
         """
 
 
+@functools.cache
 def no_forced_sources() -> pa.Table:
     """Return an empty table of DiaForcedSources, every column in its Rubin type."""
     return apdb_table("DiaForcedSource").arrow_schema().empty_table()

@@ -104,7 +104,7 @@ class Neighbourhood:
         loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
         before = self._staged.read_tiles(loaded, self._versions_of(loaded))
         after = {
-            tile: _without_and_with(
+            tile: without_and_with(
                 before[tile], matched.diaObjectId[old_tiles == tile], positions.take(new_tiles == tile)
             )
             for tile in loaded.tolist()
@@ -133,7 +133,8 @@ class Neighbourhood:
         return self._partition.cells(self._tiles(objects))
 
 
-def _without_and_with(tile: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:
-    staying = tile.take(~np.isin(tile.diaObjectId, leaving))
+def without_and_with(objects: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:
+    """Return the objects without those that leave and with those that arrive, ascending by diaObjectId."""
+    staying = objects.take(~np.isin(objects.diaObjectId, leaving))
     together = ObjectPositions.concatenate([staying, arriving])
     return together.take(np.argsort(together.diaObjectId))

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
-from stream_assoc.apdb.exceptions import DuplicateSourceError
 from stream_assoc.apdb.port import Apdb
 from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
@@ -31,7 +31,7 @@ from stream_assoc.pipeline.clock import Clock, Stopwatch, later
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.matching import Matchmakers, match_sources
 from stream_assoc.pipeline.measurements import measure
-from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from stream_assoc.pipeline.neighbourhood import Neighbourhood, without_and_with
 from stream_assoc.pipeline.region import SkyPartition, region_of
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
 from stream_assoc.statistics.calculator import StatisticsCalculator
@@ -85,6 +85,23 @@ class Rejected:
 
 
 Outcome = Processed | Redelivered | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What processing a batch came to: what `write_down` makes rows and messages of.
+
+    ``states`` are those of its objects after it; the rest is as in
+    `BatchChanges` and `Processed`.
+    """
+
+    entry: LedgerEntry
+    metrics: AssociationMetrics
+    states: ObjectStates
+    dia_sources: pa.Table
+    forced_sources: pa.Table
+    tiles: IntArray
+    single_source_delta: int
 
 
 def arrive(
@@ -142,7 +159,8 @@ def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
         return []
     try:
         return _process_together(arrivals, rooms)
-    except DuplicateSourceError as error:
+    except PoisonError as error:
+        # The APDB refuses the rows of one batch, and with them the transaction of all.
         if len(arrivals) == 1:
             return [Rejected(arrivals[0].batch.id, error)]
         return [outcome for arrival in arrivals for outcome in process_batches([arrival], rooms)]
@@ -158,32 +176,33 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
         neighbourhood = Neighbourhood(session, staged, rooms.calculator, rooms.partition, versions)
         ledger = dict(opening.entries)
         n_single_source = opening.n_single_source
-        outcomes: list[Outcome] = []
-        changes: list[BatchChanges] = []
-        for arrival in arrivals:
+        outcomes: dict[int, Outcome] = {}
+        decisions: dict[int, Decision] = {}
+        for place, arrival in enumerate(arrivals):
             batch_id = arrival.batch.id
             try:
                 if batch_id in ledger:
-                    outcomes.append(_redelivered(arrival, ledger[batch_id], rooms.apdb))
+                    outcomes[place] = _redelivered(arrival, ledger[batch_id], rooms.apdb)
                     continue
-                processed, change = process_batch(arrival, neighbourhood, n_single_source, rooms)
+                decision = process_batch(arrival, neighbourhood, n_single_source, rooms)
             except PoisonError as error:
-                outcomes.append(Rejected(batch_id, error))
+                outcomes[place] = Rejected(batch_id, error)
                 continue
-            outcomes.append(processed)
-            changes.append(change)
-            ledger[batch_id] = change.entry
-            n_single_source += change.single_source_delta
-        if changes:
+            decisions[place] = decision
+            ledger[batch_id] = decision.entry
+            n_single_source += decision.single_source_delta
+        if decisions:
+            processed, changes = write_down(list(decisions.values()), rooms)
+            outcomes |= zip(decisions, processed, strict=True)
             new_versions = session.store(changes)
             neighbourhood.flush(_union(change.tiles for change in changes), new_versions)
-    return outcomes
+    return [outcomes[place] for place in range(len(arrivals))]
 
 
 def process_batch(
     arrival: Arrival, neighbourhood: Neighbourhood, n_single_source: int, rooms: Rooms
-) -> tuple[Processed, BatchChanges]:
-    """Take one batch from its sources to its changes.
+) -> Decision:
+    """Take one batch from its sources to the new states of its objects.
 
     Parameters
     ----------
@@ -198,10 +217,8 @@ def process_batch(
 
     Returns
     -------
-    processed : `Processed`
-        The outcome, true once ``changes`` are stored.
-    changes : `BatchChanges`
-        What to store.
+    decision : `Decision`
+        What is to be written down.
 
     Raises
     ------
@@ -225,17 +242,15 @@ def process_batch(
         sources = np.concatenate([matches.associated, matches.new])
         points = source_points(batch, sources, rooms.flag_columns)
         states = rooms.calculator.update(before, points, processing_time)
-        changed_tiles = neighbourhood.replace(matched, states)
 
     with watch.stage("photometer"):
         forced_sources = no_forced_sources()
         if rooms.photometer is not None:
-            here = neighbourhood.objects(region.tiles)
+            here = without_and_with(objects, matched.diaObjectId, rooms.calculator.positions(states))
             here = here.take(region.footprint.contains(here.ra, here.dec))
             forced_sources = rooms.photometer.measure(batch, here, processing_time)
 
-    with watch.stage("encode"):
-        dia_objects = rooms.calculator.object_rows(states)
+    with watch.stage("rows"):
         dia_sources = source_rows(
             batch,
             matches.stored,
@@ -243,19 +258,66 @@ def process_batch(
             matches.ssObjectId[matches.stored],
             processing_time,
         )
+
+    # Nothing after this refuses the batch: a photometer may.
+    with watch.stage("replace"):
+        changed_tiles = neighbourhood.replace(matched, states)
+
     metrics = measure(
         arrival, matches, rooms.partition.angle_margin_arcsec, processing_time, n_single_source, watch.seconds
     )
-    outputs = rooms.encoder.encode(dia_objects, metrics)
-    return Processed(batch.id, metrics, outputs), BatchChanges(
+    return Decision(
         entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
+        metrics=metrics,
+        states=states,
         dia_sources=dia_sources,
-        dia_objects=dia_objects,
         forced_sources=forced_sources,
         tiles=changed_tiles,
         single_source_delta=metrics.totalUnassociatedDiaObjects - n_single_source,
-        outputs=pack_outputs(outputs),
     )
+
+
+def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Processed], list[BatchChanges]]:
+    """Make rows and messages of some decisions.
+
+    The objects of all batches go through Arrow and Avro together: a hundred
+    columns cost as much for one row as for hundreds.
+
+    Parameters
+    ----------
+    decisions : `list` [`Decision`]
+        At least one.
+    rooms : `Rooms`
+        Algorithms and the encoder.
+
+    Returns
+    -------
+    processed : `list` [`Processed`]
+        The outcome of each, true once its changes are stored.
+    changes : `list` [`BatchChanges`]
+        What to store for each.
+    """
+    dia_objects = rooms.calculator.object_rows(ObjectStates.concatenate([one.states for one in decisions]))
+    messages = rooms.encoder.encode_objects(dia_objects)
+    processed, changes = [], []
+    begin = 0
+    for one in decisions:
+        end = begin + len(one.states)
+        outputs = [*messages[begin:end], rooms.encoder.encode_metrics(one.metrics)]
+        processed.append(Processed(one.entry.id, one.metrics, outputs))
+        changes.append(
+            BatchChanges(
+                entry=one.entry,
+                dia_sources=one.dia_sources,
+                dia_objects=dia_objects.slice(begin, end - begin),
+                forced_sources=one.forced_sources,
+                tiles=one.tiles,
+                single_source_delta=one.single_source_delta,
+                outputs=pack_outputs(outputs),
+            )
+        )
+        begin = end
+    return processed, changes
 
 
 def _redelivered(arrival: Arrival, known: LedgerEntry, apdb: Apdb) -> Redelivered:

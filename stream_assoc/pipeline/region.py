@@ -7,6 +7,7 @@ import numpy as np
 
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import parent_index
 from stream_assoc.sky.region import ConvexFootprint, trixels_near
 
@@ -14,6 +15,10 @@ _REACH: Final = 2.0
 """Match radii around a source that are loaded: a matched object lies within one
 radius, and its new mean position between it and the source, so two leave room
 for rounding."""
+
+_MAX_FOOTPRINT_DEG: Final = 20.0
+"""Widest footprint that is believed: a detector is narrower, and a wrong one of
+the size of a hemisphere would load millions of tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,10 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
     Raises
     ------
     InvalidFootprintError
-        If the footprint is no convex outline on the sky.
+        If the footprint is no convex outline on the sky, or far too wide.
     """
     footprint = ConvexFootprint.from_vertices(batch.footprint)
+    _refuse_too_wide(footprint)
     ra, dec = batch.column("ra"), batch.column("dec")
     centroid = batch.column("x") + batch.column("y")
     usable = np.isfinite(ra) & np.isfinite(centroid) & (np.abs(dec) <= 90.0)
@@ -80,3 +86,13 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
         trixels_near(ra[usable], dec[usable], _REACH * match_radius_arcsec, partition.tile_level),
     )
     return BatchRegion(footprint, tiles, usable)
+
+
+def _refuse_too_wide(footprint: ConvexFootprint) -> None:
+    corners = footprint.corners
+    width = float(np.degrees(np.arccos(np.clip(corners @ corners.T, -1.0, 1.0)).max()))
+    if width > _MAX_FOOTPRINT_DEG:
+        raise InvalidFootprintError(
+            f"the footprint is {width:.1f} degrees across, a batch may cover {_MAX_FOOTPRINT_DEG:.0f}; "
+            "give the corners of the detector as (ra, dec) in degrees"
+        )

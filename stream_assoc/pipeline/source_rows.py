@@ -52,7 +52,7 @@ def source_rows(
     batch : `Batch`
         Where the measured columns come from.
     rows : `numpy.ndarray` [int64], shape (n,)
-        The sources to store.
+        The sources to store, ascending.
     diaObjectId, ssObjectId : `numpy.ndarray` [int64], shape (n,)
         What each was associated with; 0 for none, which is stored as NULL
         (the schema: each DIASource belongs to one or the other).
@@ -64,8 +64,8 @@ def source_rows(
     dia_sources : `pyarrow.Table`
         ``n`` rows: every column of DiaSource, then ``pixelId``.
     """
-    measured = batch.diaSources.take(pa.array(rows))
     n = len(rows)
+    measured = batch.diaSources if n == len(batch) else batch.diaSources.take(pa.array(rows))
     visit_values = (batch.id.visit, batch.id.detector, batch.band, batch.midpointMjdTai, batch.exposureTime)
     assigned: dict[str, pa.Array] = {
         "diaObjectId": pa.array(diaObjectId, mask=diaObjectId == 0),

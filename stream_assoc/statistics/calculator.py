@@ -13,10 +13,10 @@ from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
 from stream_assoc.statistics import rows
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.light_curves import append_one_each, curves_of
-from stream_assoc.statistics.plugin import BandPlugin, ObjectPlugin, Plugin
+from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin, ObjectPlugin, Plugin
 from stream_assoc.statistics.registry import CORE_PLUGINS, PRODUCTION_PLUGINS, find_plugin
 
-AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+PluginKind = TypeVar("PluginKind", bound=Plugin)
 
 
 class StatisticsCalculator:
@@ -55,7 +55,7 @@ class StatisticsCalculator:
 
     def __init__(self, plugins: Sequence[str] = PRODUCTION_PLUGINS) -> None:
         chosen = [find_plugin(name) for name in dict.fromkeys((*CORE_PLUGINS, *plugins))]
-        self._object_plugins = [plugin for plugin in chosen if isinstance(plugin, ObjectPlugin)]
+        self._object_plugins = [plugin for plugin in chosen if not isinstance(plugin, BandPlugin)]
         self._band_plugins = [plugin for plugin in chosen if isinstance(plugin, BandPlugin)]
         self._initial_object = _initial(self._object_plugins)
         self.initial_band_fields = _initial(self._band_plugins)
@@ -218,13 +218,17 @@ class StatisticsCalculator:
     def _fold_sources(self, states: ObjectStates, points: SourcePoints, offsets: IntArray) -> None:
         if len(points) > 0:
             for plugin, fields in _parts(self._object_plugins, states.object_fields):
-                plugin.fold_sources(fields, points, offsets)
+                if isinstance(plugin, ObjectPlugin):
+                    plugin.fold_sources(fields, points, offsets)
 
     def _fold_curves(self, states: ObjectStates, starts: IntArray) -> None:
         if states.curves.offsets[-1] > 0:
             flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
             for plugin, fields in _parts(self._band_plugins, flat):
                 plugin.fold(fields, states.curves, starts)
+            for whole, fields in _parts(self._object_plugins, states.object_fields):
+                if isinstance(whole, LightCurvePlugin):
+                    whole.fold_light_curves(fields, states.curves, starts)
 
     def _check_layout(self, states: ObjectStates) -> None:
         widths = states.object_fields.shape[1], states.band_fields.shape[2]
@@ -235,7 +239,7 @@ class StatisticsCalculator:
             )
 
 
-def _parts(plugins: Sequence[AnyPlugin], fields: FloatArray) -> Iterator[tuple[AnyPlugin, FloatArray]]:
+def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[PluginKind, FloatArray]]:
     """Give each plugin its own columns of a field array."""
     end = 0
     for plugin in plugins:

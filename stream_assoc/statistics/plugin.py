@@ -9,7 +9,7 @@ older version are rebuilt and not misread.
 """
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from stream_assoc.model.states import LightCurves, SourcePoints
 from stream_assoc.model.types import FloatArray, IntArray
@@ -86,3 +86,25 @@ class ObjectPlugin(Plugin, Protocol):
         offsets : `numpy.ndarray` [int64], shape (n + 1,)
             Object ``i`` owns the sources ``offsets[i]:offsets[i + 1]``.
         """
+
+
+@runtime_checkable
+class LightCurvePlugin(Plugin, Protocol):
+    """A statistic of each object that needs its light curves in all bands at once."""
+
+    def fold_light_curves(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
+        """Fold new points into the fields, in place; the promise is that of `BandPlugin.fold`.
+
+        Parameters
+        ----------
+        fields : `numpy.ndarray` [float64], shape (n, k)
+            One row an object, as for an `ObjectPlugin`; ``columns`` carry
+            their band prefix themselves.
+        curves : `LightCurves`
+            All points, the new ones of a slot last: object ``i`` in band ``b`` is slot ``i * 6 + b``.
+        starts : `numpy.ndarray` [int64], shape (n * 6,)
+            Slot ``i`` has folded its points ``offsets[i]:starts[i]`` before.
+        """
+
+
+AnyPlugin: TypeAlias = BandPlugin | ObjectPlugin | LightCurvePlugin

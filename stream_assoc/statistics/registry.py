@@ -14,7 +14,8 @@ from stream_assoc.statistics.averages import Chi2Flux, MeanErrFlux, MeanFlux, Me
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.moments import SigmaFlux, SkewFlux
 from stream_assoc.statistics.order_statistics import MadFlux, MinMaxFlux, PercentileFlux
-from stream_assoc.statistics.plugin import BandPlugin, ObjectPlugin
+from stream_assoc.statistics.periodograms import MultibandPeriodogram, Periodogram
+from stream_assoc.statistics.plugin import AnyPlugin
 from stream_assoc.statistics.stetson import StetsonJ
 from stream_assoc.statistics.trends import LinearFit, MaxSlopeFlux
 from stream_assoc.statistics.whole_object import (
@@ -56,24 +57,27 @@ ALL_PLUGINS: Final = (
 )
 """Every plugin of ``lsst.meas.base.diaCalculationPlugins`` but the two periodograms."""
 
-_registered: Final[dict[str, BandPlugin | ObjectPlugin]] = {}
+OPTIONAL_PLUGINS: Final = ("ap_lombScarglePeriodogram", "ap_lombScarglePeriodogramMulti")
+"""The two periodograms: far dearer than all the others together."""
+
+_registered: Final[dict[str, AnyPlugin]] = {}
 
 
-def register(plugin: BandPlugin | ObjectPlugin) -> None:
+def register(plugin: AnyPlugin) -> None:
     """Make a plugin known in this process.
 
     Parameters
     ----------
-    plugin : `BandPlugin` or `ObjectPlugin`
+    plugin : `BandPlugin`, `ObjectPlugin` or `LightCurvePlugin`
 
     Raises
     ------
     PluginError
         If its name is taken by another plugin, or it is no plugin.
     """
-    if not isinstance(plugin, BandPlugin | ObjectPlugin):
+    if not isinstance(plugin, AnyPlugin):
         raise PluginError(
-            f"{plugin!r} is no statistics plugin: it has neither fold nor fold_sources as plugin.py asks"
+            f"{plugin!r} is no statistics plugin: it has none of the methods that plugin.py asks for"
         )
     if _registered.get(plugin.name, plugin) is not plugin or plugin.name in _announced():
         raise PluginError(f"the statistics plugin name {plugin.name!r} is taken; give yours another `name`")
@@ -85,7 +89,7 @@ def plugin_names() -> tuple[str, ...]:
     return tuple(sorted({*_registered, *_announced()}))
 
 
-def find_plugin(name: str) -> BandPlugin | ObjectPlugin:
+def find_plugin(name: str) -> AnyPlugin:
     """Return the plugin of that name.
 
     Raises
@@ -103,7 +107,7 @@ def find_plugin(name: str) -> BandPlugin | ObjectPlugin:
         plugin = announced[name].load()
     except (ImportError, AttributeError) as error:
         raise PluginError(f"the statistics plugin {name!r} ({announced[name].value}) cannot be imported") from error
-    if not isinstance(plugin, BandPlugin | ObjectPlugin) or plugin.name != name:
+    if not isinstance(plugin, AnyPlugin) or plugin.name != name:
         raise PluginError(f"the entry point {name!r} ({announced[name].value}) is no statistics plugin of that name")
     return plugin
 
@@ -131,5 +135,7 @@ for _plugin in (
     MaxSlopeFlux(),
     LinearFit(),
     StetsonJ(),
+    Periodogram(),
+    MultibandPeriodogram(),
 ):
     _registered[_plugin.name] = _plugin

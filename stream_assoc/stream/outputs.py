@@ -73,9 +73,10 @@ class OutputEncoder:
             If a column is missing, of another type, or null where a value is
             required.
         """
-        return [*self._encode_objects(dia_objects), self._encode_metrics(metrics)]
+        return [*self.encode_objects(dia_objects), self.encode_metrics(metrics)]
 
-    def _encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
+    def encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
+        """Return one message for each row, in order, of whichever batches. See `encode`."""
         schema = self._objects.arrow_schema
         given = set(dia_objects.column_names)
         missing = [name for name in schema.names if name not in given]
@@ -92,7 +93,8 @@ class OutputEncoder:
             for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
         ]
 
-    def _encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
+    def encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
+        """Return the message of one batch's metrics. See `encode`."""
         record = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
         return OutputMessage(
             self._topics.metrics,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_assoc.apdb.create import init
 from stream_assoc.daemon.assembly import open_daemon
@@ -71,13 +71,13 @@ class Deployment:
             self.wait_until(lambda: self.n_committed() >= self.sent)
         assert not self.errors, self.errors
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
+    def wait_until(self, condition: Callable[[], bool], look_every_seconds: float = 0.05) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
         pause = threading.Event()
         while not condition():
             assert not self.errors, self.errors
             assert time.monotonic() < deadline, "the condition did not come true in time"
-            pause.wait(0.05)
+            pause.wait(look_every_seconds)
 
     def n_committed(self) -> int:
         kafka = self.settings.kafka
@@ -86,6 +86,11 @@ class Deployment:
         try:
             partitions = [TopicPartition(kafka.input_topic, i) for i in range(kafka.partitions)]
             return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=30))
+        except KafkaException as error:
+            # A broker that has just started is still loading its groups.
+            if not error.args[0].retriable():
+                raise
+            return 0
         finally:
             consumer.close()
 
