@@ -11,7 +11,7 @@ from typing import Final
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
 from stream_assoc.apdb.rows import PIXEL_LEVEL
-from stream_assoc.apdb.statements import OUR_TABLES, OUR_VERSION, OUR_VERSION_KEY
+from stream_assoc.apdb.statements import IDENTITY_KEY, OUR_TABLES, OUR_VERSION, OUR_VERSION_KEY, PARTITION_KEY
 from stream_assoc.model.schema import schema_version
 
 SCHEMA_VERSION_KEY: Final = "version:schema"
@@ -32,11 +32,25 @@ class ApdbReport:
         Version of our own tables.
     replication : `bool`
         Whether rows are also noted for replication to the PPDB.
+    identity : `str`
+        Random name of this database's contents and partition. It is part of
+        every cache key, because tile versions count from zero in each new
+        database: a cache filled from another one must not look current.
+    partition : `str`
+        HTM levels of the tiles and cells, such as ``10/8``. All daemons must
+        agree on them, or their locks and tile versions would not meet.
     """
 
     schema_version: str
     stream_assoc_version: str
     replication: bool
+    identity: str
+    partition: str
+
+
+def partition_name(tile_level: int, cell_level: int) -> str:
+    """Return how a partition of the sky is written in the database."""
+    return f"{tile_level}/{cell_level}"
 
 
 def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> ApdbReport:
@@ -67,12 +81,17 @@ def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> Ap
     if configuration.get("htm_level", PIXEL_LEVEL) != PIXEL_LEVEL:
         raise ApdbSchemaError(f"the APDB was created with htm_level={configuration['htm_level']}, not {PIXEL_LEVEL}")
     missing = [name for name in OUR_TABLES if name not in tables]
-    if missing or OUR_VERSION_KEY not in metadata:
-        names = ", ".join(missing) or OUR_VERSION_KEY
+    missing += [key for key in (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY) if key not in metadata]
+    if missing:
+        names = ", ".join(missing)
         raise ApdbSchemaError(f"the APDB lacks what stream_assoc adds to it ({names}); {INIT_REMEDY}")
     _check_version("stream_assoc tables", metadata[OUR_VERSION_KEY], OUR_VERSION)
     return ApdbReport(
-        metadata[SCHEMA_VERSION_KEY], metadata[OUR_VERSION_KEY], bool(configuration.get("enable_replica", False))
+        schema_version=metadata[SCHEMA_VERSION_KEY],
+        stream_assoc_version=metadata[OUR_VERSION_KEY],
+        replication=bool(configuration.get("enable_replica", False)),
+        identity=metadata[IDENTITY_KEY],
+        partition=metadata[PARTITION_KEY],
     )
 
 

@@ -4,7 +4,9 @@
 that import costs seconds.
 """
 
+import functools
 import sqlite3
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,16 +16,32 @@ import psycopg
 from psycopg import sql
 
 from stream_assoc.apdb import postgresql, sqlite
-from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport
+from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, partition_name
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
-from stream_assoc.apdb.statements import COUNTER, DEFINITIONS, OUR_TABLES, OUR_VERSION, OUR_VERSION_KEY
+from stream_assoc.apdb.statements import (
+    COUNTER,
+    DEFINITIONS,
+    IDENTITY_KEY,
+    OUR_TABLES,
+    OUR_VERSION,
+    OUR_VERSION_KEY,
+    PARTITION_KEY,
+)
 
 _SQLITE_TYPES: Final = {"{bytes}": "BLOB", "{sequence}": "INTEGER PRIMARY KEY AUTOINCREMENT"}
 _POSTGRESQL_TYPES: Final = {"{bytes}": "BYTEA", "{sequence}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}
 
 
-def init(url: str, namespace: str | None = None, *, drop: bool = False, replication: bool = True) -> ApdbReport:
+def init(
+    url: str,
+    namespace: str | None = None,
+    *,
+    drop: bool = False,
+    replication: bool = True,
+    tile_level: int = 10,
+    cell_level: int = 8,
+) -> ApdbReport:
     """Create an APDB, or complete one that exists.
 
     Parameters
@@ -37,6 +55,8 @@ def init(url: str, namespace: str | None = None, *, drop: bool = False, replicat
     replication : `bool`
         Whether rows are also noted for replication to the PPDB; of a new APDB
         only, because dax_apdb freezes it at creation.
+    tile_level, cell_level : `int`
+        HTM levels of the tiles and cells; of an APDB without our tables only.
 
     Returns
     -------
@@ -56,11 +76,11 @@ def init(url: str, namespace: str | None = None, *, drop: bool = False, replicat
         _in_transaction(url, namespace, _drop, missing=None)
     if drop or not _in_transaction(url, namespace, _holds_apdb, missing=False):
         _create(url, namespace, drop=drop, replication=replication)
-    extend(url, namespace)
-    return check(url, namespace)
+    extend(url, namespace, tile_level=tile_level, cell_level=cell_level)
+    return check(url, namespace, tile_level=tile_level, cell_level=cell_level)
 
 
-def extend(url: str, namespace: str | None = None) -> None:
+def extend(url: str, namespace: str | None = None, *, tile_level: int = 10, cell_level: int = 8) -> None:
     """Add our tables to an APDB that exists; one that has them is left as it is.
 
     The single-source counter starts at the number of DIAObjects that have one
@@ -75,20 +95,40 @@ def extend(url: str, namespace: str | None = None) -> None:
     """
     if not _in_transaction(url, namespace, _holds_apdb, missing=False):
         raise ApdbSchemaError(f"the database that apdb.url names holds no APDB with DiaObjectLast; {INIT_REMEDY}")
-    _in_transaction(url, namespace, _extend, missing=None)
+    partition = partition_name(tile_level, cell_level)
+    _in_transaction(url, namespace, functools.partial(_extend, partition=partition), missing=None)
 
 
-def check(url: str, namespace: str | None = None) -> ApdbReport:
+def repartition(url: str, namespace: str | None = None, *, tile_level: int, cell_level: int) -> ApdbReport:
+    """Divide the sky of an APDB anew. No daemon may be running on it.
+
+    The database gets a new identity, so that nothing cached before is found again.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If there is no APDB prepared for this version.
+    ApdbUnavailableError
+        If the database cannot be reached.
+    """
+    partition = partition_name(tile_level, cell_level)
+    _in_transaction(url, namespace, functools.partial(_repartition, partition=partition), missing=None)
+    return check(url, namespace, tile_level=tile_level, cell_level=cell_level)
+
+
+def check(url: str, namespace: str | None = None, *, tile_level: int = 10, cell_level: int = 8) -> ApdbReport:
     """Return what the database is, or raise what keeps the daemon from writing to it.
 
     Raises
     ------
+    ApdbConfigurationError
+        If it is partitioned at other levels.
     ApdbSchemaError
         If it is not an APDB prepared for this version. The message names the remedy.
     ApdbUnavailableError
         If the database cannot be reached.
     """
-    apdb = open_apdb(url, namespace)
+    apdb = open_apdb(url, namespace, tile_level=tile_level, cell_level=cell_level)
     try:
         return apdb.report
     finally:
@@ -113,30 +153,46 @@ def _holds_apdb(database: _Database, _types: dict[str, str]) -> bool:
     return database.exists("metadata") and database.exists("DiaObjectLast")
 
 
-def _extend(database: _Database, types: dict[str, str]) -> None:
+def _extend(database: _Database, types: dict[str, str], *, partition: str) -> None:
     """Create what is missing; the version row says that the counter has been initialised."""
     for table, definition in DEFINITIONS.items():
         statement = definition.replace("{table}", database.name(table))
         for placeholder, type_name in types.items():
             statement = statement.replace(placeholder, type_name)
         database.execute(statement)
-    added = database.execute(
-        f"INSERT INTO {database.name('metadata')} (name, value) VALUES ({database.mark}, {database.mark}) "
-        "ON CONFLICT (name) DO NOTHING RETURNING name",
-        (OUR_VERSION_KEY, OUR_VERSION),
-    ).fetchall()
-    if added:
+    _note(database, IDENTITY_KEY, uuid.uuid4().hex)
+    _note(database, PARTITION_KEY, partition)
+    if _note(database, OUR_VERSION_KEY, OUR_VERSION):
         database.execute(
             f"INSERT INTO {database.name(COUNTER)} (shard, n_single_source) "
             f'SELECT 0, count(*) FROM {database.name("DiaObjectLast")} WHERE "nDiaSources" = 1'
         )
 
 
+def _note(database: _Database, key: str, value: str) -> bool:
+    """Write a row of the metadata table unless it is there; return whether it was not."""
+    added = database.execute(
+        f"INSERT INTO {database.name('metadata')} (name, value) VALUES ({database.mark}, {database.mark}) "
+        "ON CONFLICT (name) DO NOTHING RETURNING name",
+        (key, value),
+    ).fetchall()
+    return bool(added)
+
+
+def _repartition(database: _Database, _types: dict[str, str], *, partition: str) -> None:
+    for key, value in ((IDENTITY_KEY, uuid.uuid4().hex), (PARTITION_KEY, partition)):
+        database.execute(
+            f"UPDATE {database.name('metadata')} SET value = {database.mark} WHERE name = {database.mark}",
+            (value, key),
+        )
+
+
 def _drop(database: _Database, _types: dict[str, str]) -> None:
-    """Drop our tables, and our version with them; dax_apdb drops its own and knows nothing of ours."""
+    """Drop our tables and notes; dax_apdb drops its own and knows nothing of ours."""
     for table in OUR_TABLES:
         database.execute(f"DROP TABLE IF EXISTS {database.name(table)}")
-    database.execute(f"DELETE FROM {database.name('metadata')} WHERE name = {database.mark}", (OUR_VERSION_KEY,))
+    for key in (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY):
+        database.execute(f"DELETE FROM {database.name('metadata')} WHERE name = {database.mark}", (key,))
 
 
 def _in_transaction(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from stream_assoc.apdb.compatibility import partition_name
 from stream_assoc.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.apdb.postgresql import PostgresqlApdb
 from stream_assoc.apdb.sqlite import SqliteApdb
@@ -73,6 +74,7 @@ def open_apdb(
     namespace: str | None = None,
     *,
     tile_level: int = 10,
+    cell_level: int = 8,
     flag_columns: Sequence[str] = (),
     replica_chunk_seconds: int = 600,
 ) -> SqlApdb:
@@ -84,8 +86,8 @@ def open_apdb(
         See `parse_url`.
     namespace : `str`, optional
         PostgreSQL schema that holds the tables.
-    tile_level : `int`
-        HTM level of the tiles.
+    tile_level, cell_level : `int`
+        HTM levels of the tiles and cells, those the database was made with.
     flag_columns : `~collections.abc.Sequence` [`str`]
         DiaSource columns that raise the flag of a stored source; the same as
         the pipeline folds, or a rebuilt state differs.
@@ -95,12 +97,27 @@ def open_apdb(
     Raises
     ------
     ApdbConfigurationError
-        If the URL is of another kind.
+        If the URL is of another kind, or the levels are not the database's.
     ApdbSchemaError
         If the database is no APDB prepared for this version.
     ApdbUnavailableError
         If it cannot be reached.
     """
+    apdb = _adapter(url, namespace, tile_level, flag_columns, replica_chunk_seconds)
+    asked = partition_name(tile_level, cell_level)
+    if apdb.report.partition != asked:
+        apdb.close()
+        raise ApdbConfigurationError(
+            f"sky.tile_level/cell_level are {asked}, but the APDB is partitioned as {apdb.report.partition}, and "
+            "all its daemons must agree; set them back, or stop every daemon and run "
+            "`stream-assoc apdb init --repartition`"
+        )
+    return apdb
+
+
+def _adapter(
+    url: str, namespace: str | None, tile_level: int, flag_columns: Sequence[str], replica_chunk_seconds: int
+) -> SqlApdb:
     parsed = parse_url(url)
     if isinstance(parsed, PostgresqlUrl):
         return PostgresqlApdb(

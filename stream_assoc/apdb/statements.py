@@ -30,6 +30,8 @@ DAX_TABLES: Final = (
 
 OUR_VERSION_KEY: Final = "version:stream_assoc"
 OUR_VERSION: Final = "1.0.0"
+IDENTITY_KEY: Final = "stream_assoc:identity"
+PARTITION_KEY: Final = "stream_assoc:partition"
 """Version of our four tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
 
 COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)

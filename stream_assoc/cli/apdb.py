@@ -21,13 +21,22 @@ def init(
     replication: Annotated[
         bool, typer.Option(help="Also note every row for replication to the PPDB; fixed when an APDB is created.")
     ] = True,
+    repartition: Annotated[
+        bool,
+        typer.Option("--repartition", help="Divide the sky anew at sky.tile_level and cell_level. Stop all daemons."),
+    ] = False,
 ) -> None:
     """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed."""
-    from stream_assoc.apdb.create import init as init_apdb
+    from stream_assoc.apdb import create
 
-    apdb = settings_of(config, set_).apdb
-    report = init_apdb(apdb.url.get_secret_value(), apdb.namespace, drop=drop, replication=replication)
-    typer.echo(describe(apdb, report))
+    settings = settings_of(config, set_)
+    url, namespace = settings.apdb.url.get_secret_value(), settings.apdb.namespace
+    levels = {"tile_level": settings.sky.tile_level, "cell_level": settings.sky.cell_level}
+    if repartition:
+        report = create.repartition(url, namespace, **levels)
+    else:
+        report = create.init(url, namespace, drop=drop, replication=replication, **levels)
+    typer.echo(describe(settings.apdb, report))
 
 
 @app.command()
@@ -35,8 +44,14 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Tell whether the database is there and in the schema that this version writes."""
     from stream_assoc.apdb.create import check as check_apdb
 
-    apdb = settings_of(config, set_).apdb
-    typer.echo(describe(apdb, check_apdb(apdb.url.get_secret_value(), apdb.namespace)))
+    settings = settings_of(config, set_)
+    report = check_apdb(
+        settings.apdb.url.get_secret_value(),
+        settings.apdb.namespace,
+        tile_level=settings.sky.tile_level,
+        cell_level=settings.sky.cell_level,
+    )
+    typer.echo(describe(settings.apdb, report))
 
 
 def describe(apdb: ApdbSettings, report: "ApdbReport") -> str:
@@ -44,5 +59,6 @@ def describe(apdb: ApdbSettings, report: "ApdbReport") -> str:
     replication = "on" if report.replication else "off"
     return (
         f"{apdb.url} is ready: APDB schema {report.schema_version}, "
-        f"tables of stream_assoc {report.stream_assoc_version}, replication {replication}."
+        f"tables of stream_assoc {report.stream_assoc_version}, partition {report.partition}, "
+        f"replication {replication}."
     )

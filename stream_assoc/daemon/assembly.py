@@ -114,6 +114,7 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
             settings.apdb.url.get_secret_value(),
             settings.apdb.namespace,
             tile_level=settings.sky.tile_level,
+            cell_level=settings.sky.cell_level,
             flag_columns=settings.statistics.flag_columns,
         )
         stack.callback(apdb.close)
@@ -128,7 +129,7 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
             layout_of(calculator_of(settings)),
             tile_level=settings.sky.tile_level,
             cell_level=settings.sky.cell_level,
-            prefix=settings.redis.prefix,
+            prefix=f"{settings.redis.prefix}:{apdb.report.identity}",
         )
         stack.callback(cache.close)
         for advice in cache.check():

@@ -69,7 +69,7 @@ class StatisticsSettings(Section):
 
 
 class SkySettings(Section):
-    """How the sky is divided. Changing a level makes every cached tile be rebuilt from the APDB."""
+    """How the sky is divided. An APDB remembers its levels; `apdb init --repartition` changes them."""
 
     tile_level: int = Field(
         default=10, ge=2, le=20, description="HTM level of the tiles that positions are cached in."

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from lsst.dax.apdb.sql import ApdbSql
 
-from stream_assoc.apdb.create import check, extend, init
-from stream_assoc.apdb.exceptions import ApdbSchemaError
+from stream_assoc.apdb.create import check, extend, init, repartition
+from stream_assoc.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.apdb.factory import open_apdb
 from tests.apdb.builders import BIG, changes
 from tests.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
@@ -93,9 +93,9 @@ def test_what_is_no_apdb_is_refused(tmp_path):
 def test_copied_file_works(sqlite_apdb_url, tmp_path):
     copy = tmp_path / "copy.db"
     shutil.copy(sqlite_apdb_url.removeprefix("sqlite:///"), copy)
-    apdb = open_apdb(f"sqlite:///{copy}", tile_level=9)
+    apdb = open_apdb(f"sqlite:///{copy}")
     with apdb.exclusive(np.array([8])) as session:
-        assert set(session.load_tiles(np.array([8 << 18]))) == {8 << 18}
+        assert set(session.load_tiles(np.array([8 << 20]))) == {8 << 20}
     apdb.close()
 
 
@@ -115,3 +115,20 @@ def test_namespaces_are_apart(postgresql_database):
     two.close()
     init(postgresql_database, "one", drop=True)
     assert set(open_apdb(postgresql_database, "one").count_rows().values()) == {0}
+
+
+def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url):
+    first = init(sqlite_apdb_url).identity
+    assert init(sqlite_apdb_url).identity == first
+    assert init(sqlite_apdb_url, drop=True).identity != first
+
+
+def test_daemons_of_another_partition_are_refused_until_the_sky_is_divided_anew(sqlite_apdb_url):
+    first = init(sqlite_apdb_url)
+    assert first.partition == "10/8"
+    with pytest.raises(ApdbConfigurationError, match="--repartition"):
+        open_apdb(sqlite_apdb_url, tile_level=9)
+    second = repartition(sqlite_apdb_url, tile_level=9, cell_level=7)
+    assert second.partition == "9/7"
+    assert second.identity != first.identity
+    open_apdb(sqlite_apdb_url, tile_level=9, cell_level=7).close()
