@@ -11,12 +11,14 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     A signal lets the batch in hand be finished and committed, within
     daemon.drain_deadline_seconds.
     """
+    # A mistake in the settings is told before the rooms, which take seconds, are imported.
+    settings = settings_of(config, set_)
+
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
     from stream_assoc.metrics import instruments as prometheus
 
-    settings = settings_of(config, set_)
     configure_logging(settings.logging.format, settings.logging.level)
     stop = StopRequest(settings.daemon.drain_deadline_seconds)
     stop.on_signals()

@@ -103,6 +103,9 @@ CONFIGURATION_CODES: Final = frozenset(
 )
 
 HINTS: Final = {
+    KafkaError._TIMED_OUT: "is a broker up, and does kafka.bootstrap_servers name it?",
+    KafkaError._TRANSPORT: "is a broker up, and does kafka.bootstrap_servers name it?",
+    KafkaError._ALL_BROKERS_DOWN: "is a broker up, and does kafka.bootstrap_servers name it?",
     KafkaError.INVALID_REPLICATION_FACTOR: "lower kafka.replication_factor or add brokers",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
     KafkaError._UNKNOWN_TOPIC: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
