@@ -5,6 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from stream_assoc.metrics.exceptions import MetricsPortError
 from stream_assoc.metrics.record import AssociationMetrics
 
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -129,12 +130,18 @@ class MetricsServer:
 
     Raises
     ------
-    OSError
-        If the port is taken.
+    MetricsPortError
+        If the port is taken, or the host has no such address.
     """
 
     def __init__(self, instruments: Instruments, port: int, host: str = "127.0.0.1") -> None:
-        self._server, self._thread = start_http_server(port, addr=host, registry=instruments.registry)
+        try:
+            self._server, self._thread = start_http_server(port, addr=host, registry=instruments.registry)
+        except OSError as error:
+            raise MetricsPortError(
+                f"metrics cannot be served on {host}:{port}: {error.strerror}; choose another "
+                "metrics.prometheus_port (0 for any free one) or metrics.prometheus_host"
+            ) from error
         self.port = int(self._server.server_port)
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
+import socket
 import urllib.request
 from dataclasses import replace
 
 import pytest
 
+from stream_assoc.metrics.exceptions import MetricsPortError
 from stream_assoc.metrics.instruments import Instruments, serve
 from stream_assoc.metrics.record import AssociationMetrics
 
@@ -109,3 +111,10 @@ def test_metrics_are_served_until_closed(instruments):
     server.close()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_a_port_that_is_taken_names_the_setting():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MetricsPortError, match=rf"127\.0\.0\.1:{port}.*metrics\.prometheus_port"):
+            serve(Instruments(), port)

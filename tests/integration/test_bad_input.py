@@ -1,0 +1,209 @@
+"""Whatever a producer sends: a dead letter with the reason or a counted drop, and every good batch counts."""
+
+import contextlib
+import copy
+import dataclasses
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.dead_letters import read_dead_letter
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.wire import header
+from tests.contents import LEDGER, columns
+from tests.pipeline.skies import batch, night, square
+
+pytestmark = pytest.mark.integration
+
+MAX_SOURCES = 100
+MAX_BYTES = 60_000
+ADDED_COLUMN_ID = 98
+MISSING_COLUMN_ID = 99
+
+
+def good() -> tuple[Batch, ...]:
+    """Return four visits of two detectors that see the same sky."""
+    return night()[:8]
+
+
+def schema_without(*names: str) -> dict:
+    schema = copy.deepcopy(load_schema(BATCH))
+    sources = next(field for field in schema["fields"] if field["name"] == "diaSources")["type"]["items"]
+    sources["fields"] = [field for field in sources["fields"] if field["name"] not in names]
+    return schema
+
+
+WRITERS = {
+    SCHEMA_ID: load_schema(BATCH),
+    ADDED_COLUMN_ID: schema_without("glint_trail", "apFlux"),
+    MISSING_COLUMN_ID: schema_without("dec", "x"),
+}
+
+
+class RegistryHandler(BaseHTTPRequestHandler):
+    """Knows the writers' schemas, and gives every schema that is registered Rubin's id."""
+
+    def do_GET(self) -> None:
+        schema = WRITERS.get(int(self.path.rpartition("/")[2]))
+        self._answer(404 if schema is None else 200, {"schema": json.dumps(schema)})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, {"id": SCHEMA_ID})
+
+    def _answer(self, status: int, body: dict) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def registry_url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RegistryHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def encoded(one: Batch) -> bytes:
+    return BatchEncoder().encode(one)
+
+
+def written_by(schema_id: int, one: Batch) -> bytes:
+    """Return the batch as a producer of another version writes it."""
+    datum = encoded(one)[len(header(SCHEMA_ID)) :]
+    record = fastavro.schemaless_reader(io.BytesIO(datum), fastavro.parse_schema(load_schema(BATCH)))
+    target = io.BytesIO()
+    fastavro.schemaless_writer(target, fastavro.parse_schema(WRITERS[schema_id]), record)
+    return header(schema_id) + target.getvalue()
+
+
+def with_strange_text(visit: int) -> Batch:
+    """Return a batch that Avro and Arrow accept, and PostgreSQL, whose text knows no NUL, does not."""
+    one = batch(visit, [150.0], [2.0])
+    field = one.diaSources.schema.field("reliabilityVersion")
+    index = one.diaSources.schema.get_field_index(field.name)
+    return dataclasses.replace(one, diaSources=one.diaSources.set_column(index, field, pa.array(["1\x00"])))
+
+
+def crowd(visit: int) -> Batch:
+    n = MAX_SOURCES + 1
+    return batch(visit, np.linspace(150.0, 150.1, n).tolist(), [2.0] * n)
+
+
+def bad() -> dict[str, bytes | None]:
+    """Return a message for each reason to be set aside."""
+    taken, other = night()[0], night()[9]
+    return {
+        "empty": None,
+        "undecodable": b"{'visit': 1}",
+        "unknown_schema": header(4242) + encoded(other)[5:],
+        "missing_columns": written_by(MISSING_COLUMN_ID, other),
+        "unknown_band": encoded(dataclasses.replace(other, band="w")),
+        "duplicate_ids": encoded(batch(101, [150.0, 150.01], [2.0, 2.0], ids=[5, 5])),
+        "invalid_id": encoded(batch(102, [150.0], [2.0], ids=[0])),
+        "invalid_time": encoded(dataclasses.replace(other, midpointMjdTai=float("nan"))),
+        "invalid_visit": encoded(dataclasses.replace(other, id=BatchId(-1, 0))),
+        "invalid_footprint": encoded(batch(103, [150.0], [2.0], footprint=square(150.0, 2.0)[:2])),
+        "too_many_sources": encoded(crowd(104)),
+        "too_large": header(SCHEMA_ID) + bytes(MAX_BYTES),
+        "conflicting_batch": encoded(dataclasses.replace(other, id=taken.id)),
+        "duplicate_source": encoded(batch(105, [150.0], [2.0], ids=[int(taken.diaSourceId[0])])),
+        "quarantine": encoded(batch(106, np.linspace(10.0, 10.1, 80).tolist(), [2.0] * 80)),
+        "refused_by_apdb": encoded(with_strange_text(107)),
+    }
+
+
+NO_POSITIONS = batch(
+    201,
+    [150.0, np.nan, 150.01, np.inf, 150.02, 150.03],
+    [2.0, 2.0, np.nan, 2.0, 90.5, -1e9],
+    footprint=square(150.0, 2.0),
+)
+EMPTY = batch(202, [], [], footprint=square(150.0, 2.0))
+OLD_WRITER = batch(203, [151.0], [2.0])
+
+
+def test_every_bad_message_is_set_aside_and_every_good_batch_counts(deployed, registry_url):
+    deployment = deployed(
+        kafka={"partitions": 1, "schema_registry_url": registry_url},
+        batch={"max_sources": MAX_SOURCES, "max_bytes": MAX_BYTES},
+        new_objects={"max_new_dia_objects": 70},
+    )
+    accepted = [*map(encoded, [*good(), NO_POSITIONS, EMPTY]), written_by(ADDED_COLUMN_ID, OLD_WRITER)]
+    rejected = bad()
+    messages = interleaved(accepted, list(rejected.items()))
+    topic = deployment.settings.kafka.input_topic
+    deployment.send_raw([OutputMessage(topic, b"key", value, headers) for value, headers in messages])
+    deployment.process_everything()
+
+    letters = [read_dead_letter(letter) for letter in deployment.dead_letters()]
+    assert {letter.record.reason: letter.original.value for letter in letters} == rejected
+    assert len(letters) == len(rejected)
+    for letter in letters:
+        offset = letter.original.position.offset
+        assert (messages[offset][0], messages[offset][1]) == (letter.original.value, letter.original.headers)
+        assert letter.original.key == b"key"
+        assert letter.record.message
+
+    by_visit = {(one.visit, one.detector): one for one in deployment.metrics()}
+    expected = [*(one.id for one in good()), NO_POSITIONS.id, EMPTY.id, OLD_WRITER.id]
+    assert sorted(by_visit) == sorted(expected)
+    assert by_visit[NO_POSITIONS.id].numDroppedDiaSources == 5
+    assert by_visit[EMPTY.id].numDiaSources == 0
+    url = deployment.settings.apdb.url.get_secret_value()
+    assert sorted(columns(url, LEDGER, "visit", "detector")) == sorted(expected)
+    sent = sum(one.numDiaSources for one in by_visit.values())
+    left_out = sum(one.numMarginalDiaSources + one.numDroppedDiaSources for one in by_visit.values())
+    assert sent == sum(map(len, [*good(), NO_POSITIONS, EMPTY, OLD_WRITER]))
+    assert len(columns(url, "DiaSource", "diaSourceId")) == sent - left_out
+
+
+def interleaved(
+    accepted: list[bytes], rejected: list[tuple[str, bytes | None]]
+) -> list[tuple[bytes | None, tuple[tuple[str, bytes], ...]]]:
+    """Return both by turns, a good one first; a bad one carries a header that says what it is."""
+    messages = []
+    for index in range(max(len(accepted), len(rejected))):
+        messages += [(value, ()) for value in accepted[index : index + 1]]
+        messages += [(value, (("is", name.encode()),)) for name, value in rejected[index : index + 1]]
+    return messages
+
+
+def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(deployed, registry_url):
+    deployment = deployed(
+        kafka={"partitions": 1, "schema_registry_url": registry_url}, daemon={"retry_initial_seconds": 0.01}
+    )
+    answers = []
+
+    def stumble(handler: RegistryHandler) -> None:
+        answers.append(handler.path)
+        if len(answers) <= 2:
+            handler._answer(503, {"error_code": 50302, "message": "not now"})
+        else:
+            original(handler)
+
+    original, RegistryHandler.do_GET = RegistryHandler.do_GET, stumble
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, RegistryHandler, "do_GET", original)
+        deployment.send(good()[:2])
+        deployment.process_everything()
+    assert len(answers) > 2
+    assert [one.visit for one in deployment.metrics()] == [one.id.visit for one in good()[:2]]
+    assert deployment.dead_letters() == []

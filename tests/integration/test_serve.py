@@ -1,0 +1,142 @@
+"""``stream-assoc serve`` as operators run it: a process, configured by its environment, ended by a signal."""
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream_assoc.embedded.kafka import free_ports
+from tests.contents import LEDGER, OUTBOX, columns, contents
+from tests.integration.deployment import Deployment
+from tests.pipeline.skies import night
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = Path(sys.executable).with_name("stream-assoc")
+DRAIN_SECONDS = 20
+EXIT_SECONDS = DRAIN_SECONDS + 20.0
+"""Leaving the group and closing connections come after the drain."""
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Return this process's environment with these settings only; ``kafka__group_id`` is kafka.group_id."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
+    return inherited | {f"STREAM_ASSOC_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def environment_of(deployment: Deployment, **settings: object) -> dict[str, str]:
+    kafka, redis = deployment.settings.kafka, deployment.settings.redis
+    names = ("bootstrap_servers", "group_id", "transactional_id")
+    topics = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic")
+    return environment(
+        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
+        redis__url=redis.url.get_secret_value(),
+        redis__prefix=redis.prefix,
+        apdb__url=deployment.settings.apdb.url.get_secret_value(),
+        daemon__poll_timeout_seconds=0.2,
+        daemon__drain_deadline_seconds=DRAIN_SECONDS,
+        logging__format="json",
+        **settings,
+    )
+
+
+@contextlib.contextmanager
+def serve(folder: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run the daemon in a folder without a configuration file; it has ended at the end."""
+    log = folder / "serve.log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [PROGRAM, "serve"], cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+    assert "Traceback" not in log.read_text()
+
+
+def ended_by(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    process.send_signal(number)
+    return process.wait(EXIT_SECONDS)
+
+
+def is_running_until_done(process: subprocess.Popen[str], deployment: Deployment, n_messages: int) -> bool:
+    assert process.poll() is None, "the daemon has ended"
+    return deployment.n_committed() >= n_messages
+
+
+def assert_consistent(deployment: Deployment) -> None:
+    """Check that what is in the APDB, what is committed to Kafka and what is published are the same batches."""
+    url = deployment.settings.apdb.url.get_secret_value()
+    counted = sorted(columns(url, LEDGER, "visit", "detector"))
+    assert len(counted) == deployment.n_committed()
+    assert sorted((one.visit, one.detector) for one in deployment.metrics()) == counted
+    assert contents(url, OUTBOX)[OUTBOX] == []
+
+
+def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path):
+    deployment = deployed()
+    (port,) = free_ports(1)
+    deployment.send(night())
+    with serve(tmp_path, environment_of(deployment, metrics__prometheus_port=port)) as process:
+        deployment.wait_until(lambda: is_running_until_done(process, deployment, deployment.sent))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        assert ended_by(process, signal.SIGTERM) == 0
+    assert f'stream_assoc_batches_total{{outcome="processed"}} {float(len(night()))}' in metrics
+    assert "stream_assoc_lag_messages{" in metrics
+    assert_consistent(deployment)
+
+
+def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_on(deployed, tmp_path):
+    deployment = deployed()
+    deployment.send(night())
+    variables = environment_of(deployment, daemon__micro_batch_messages=1)
+    for number, n_messages in ((signal.SIGTERM, 1), (signal.SIGINT, deployment.sent)):
+        with serve(tmp_path, variables) as process:
+            deployment.wait_until(functools.partial(is_running_until_done, process, deployment, n_messages))
+            assert ended_by(process, number) == 0
+        assert_consistent(deployment)
+    assert len(deployment.metrics()) == len(night())
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"kafka__groupid": "night"}, "STREAM_ASSOC_KAFKA__GROUP_ID"),
+        ({"apdb__url": "mysql://host/apdb"}, "apdb.url"),
+        ({"apdb__url": "sqlite:///not-there.sqlite3"}, "stream-assoc apdb init"),
+        ({"sky__tile_level": "fine"}, "sky.tile_level"),
+        ({"daemon__retry_initial_seconds": "50"}, "daemon.retry_max_seconds"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_in_one_line(tmp_path, settings, hint):
+    assert hint in refusal(tmp_path, environment(**settings))
+
+
+def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refusal(tmp_path, environment(metrics__prometheus_port=port))
+    assert "metrics.prometheus_port" in line
+    assert str(port) in line
+
+
+def refusal(folder: Path, variables: dict[str, str]) -> str:
+    """Return the one line with which the daemon refuses to start."""
+    ended = subprocess.run(
+        [PROGRAM, "serve"], cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    return line

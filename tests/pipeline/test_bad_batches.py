@@ -1,0 +1,145 @@
+"""A batch or a source that is no good harms no other."""
+
+import numpy as np
+import pytest
+
+from stream_assoc.apdb.exceptions import DuplicateSourceError, RowsRefusedError
+from stream_assoc.association.new_objects import TooManyNewObjectsError
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.pipeline.process import Processed, Rejected, arrive
+from stream_assoc.sky.exceptions import InvalidFootprintError
+from tests.contents import ALL_TABLES, LEDGER, column, contents
+from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, square
+
+LIMIT = 5
+GOOD = [batch(1, [150.0, 150.01], [2.0, 2.0]), batch(2, [150.0, 150.02], [2.0, 2.0])]
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    made = pinned_rooms(tmp_path / "tested", new_objects={"max_new_dia_objects": LIMIT})
+    yield made
+    made.apdb.close()
+
+
+@pytest.fixture
+def expected(tmp_path):
+    """Everything that the good batches alone leave in the APDB."""
+    made = pinned_rooms(tmp_path / "expected")
+    process_from(made, 0, GOOD[0])
+    process_from(made, 2, GOOD[1])
+    made.apdb.close()
+    return contents(apdb_url(tmp_path / "expected"), *ALL_TABLES)
+
+
+def too_many() -> object:
+    return batch(9, [150.0 + i / 100 for i in range(LIMIT + 2)], [2.005] * (LIMIT + 2))
+
+
+def stored_before() -> object:
+    return batch(9, [150.0, 150.03], [2.0, 2.0], ids=[int(GOOD[0].diaSourceId[1]), 77])
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(too_many, TooManyNewObjectsError), (stored_before, DuplicateSourceError)]
+)
+def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path, expected, bad, error):
+    outcomes = process_from(rooms, 0, GOOD[0], bad(), GOOD[1])
+    assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
+    assert isinstance(outcomes[1].error, error)
+    assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
+
+
+def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path, expected, monkeypatch):
+    refused = batch(9, [150.04], [2.0])
+    exclusive = rooms.apdb.exclusive
+
+    class Session:
+        """The real one, but for a batch whose rows it refuses."""
+
+        def __init__(self, real):
+            self._real = real
+
+        def __getattr__(self, name):
+            return getattr(self._real, name)
+
+        def store(self, changes):
+            if any(change.entry.id == refused.id for change in changes):
+                raise RowsRefusedError("a value is too long")
+            return self._real.store(changes)
+
+    class Exclusive:
+        def __init__(self, cells):
+            self._context = exclusive(cells)
+
+        def __enter__(self):
+            return Session(self._context.__enter__())
+
+        def __exit__(self, *exception):
+            return self._context.__exit__(*exception)
+
+    monkeypatch.setattr(rooms.apdb, "exclusive", Exclusive)
+    outcomes = process_from(rooms, 0, GOOD[0], refused, GOOD[1])
+    assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
+    assert outcomes[1].error.reason == "refused_by_apdb"
+    assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
+
+
+@pytest.mark.parametrize(
+    "footprint",
+    [
+        np.empty((0, 2)),
+        [[150.0, 2.0], [150.1, 2.0]],
+        [[150.0, 2.0], [150.1, 2.0], [150.2, np.nan]],
+        [[150.0, 2.0], [150.1, 2.0], [150.2, 91.0]],
+        [[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]],
+        [[0.0, 0.0], [120.0, 0.0], [240.0, 0.0], [0.0, 90.0]],
+        square(150.0, 2.0, half_width_deg=20.0),
+    ],
+)
+def test_a_footprint_that_is_none_is_refused_on_arrival(rooms, footprint):
+    with pytest.raises(InvalidFootprintError) as caught:
+        arrive(batch(1, [150.0], [2.0], footprint=np.asarray(footprint)), rooms)
+    assert isinstance(caught.value, PoisonError)
+
+
+def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_path):
+    ra = [150.0, np.nan, 150.01, np.inf, -np.inf, 150.02, 150.03, 150.04, 150.05, 150.06]
+    dec = [2.0, 2.0, np.nan, 2.0, 2.0, np.inf, 90.001, -91.0, 2.0, 2.0]
+    x = [5.0] * 8 + [np.nan, 5.0]
+    y = [5.0] * 9 + [np.nan]
+    (outcome,) = process_from(rooms, 0, batch(1, ra, dec, x=x, y=y))
+    assert outcome.metrics.numDiaSources == 10
+    assert outcome.metrics.numDroppedDiaSources == 9
+    assert outcome.metrics.numNewDiaObjects == 1
+    assert column(apdb_url(tmp_path / "tested"), "DiaSource", "ra") == [150.0]
+
+
+def test_a_batch_without_a_usable_source_counts(rooms, tmp_path):
+    (outcome,) = process_from(rooms, 0, batch(1, [np.nan], [2.0], footprint=square(150.0, 2.0)))
+    assert outcome.metrics.numDroppedDiaSources == 1
+    assert column(apdb_url(tmp_path / "tested"), LEDGER, "n_stored") == [0]
+
+
+def test_an_empty_batch_counts(rooms, tmp_path):
+    process_from(rooms, 0, GOOD[0])
+    (outcome,) = process_from(rooms, 1, batch(2, [], [], footprint=square(150.0, 2.0)))
+    assert isinstance(outcome, Processed)
+    assert outcome.metrics.numDiaSources == 0
+    assert outcome.metrics.numUnassociatedDiaObjects == 2
+    assert outcome.metrics.fracUpdatedDiaObjects == 0.0
+    assert len(outcome.outputs) == 1, "the metrics"
+    assert sorted(column(apdb_url(tmp_path / "tested"), LEDGER, "visit")) == [1, 2]
+
+
+def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tmp_path):
+    ra, dec = [150.0, 150.01, 150.02, 150.03], [2.0] * 4
+    process_from(rooms, 0, batch(1, ra, dec))
+    bad = {
+        "psfFlux": [np.nan, np.inf, 1.0, 1000.0],
+        "psfFluxErr": [1.0, 1.0, 0.0, 10.0],
+        "raErr": [np.nan, 0, -1, 1e-5],
+    }
+    (outcome,) = process_from(rooms, 1, batch(2, ra, dec, **bad))
+    assert outcome.metrics.numUpdatedDiaObjects == 4
+    assert np.isfinite(column(apdb_url(tmp_path / "tested"), "DiaObjectLast", "ra")).all()

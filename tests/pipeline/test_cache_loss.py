@@ -1,0 +1,110 @@
+"""The cache may be empty, old or away: not a byte of any result changes."""
+
+import dataclasses
+
+import pytest
+
+from stream_assoc.cache.exceptions import CacheUnavailableError
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.pipeline.process import Processed, Redelivered
+from tests.contents import ALL_TABLES, contents
+from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
+
+
+def run(folder, meddle=lambda cache, turn: None, **cache_replacements):
+    """Process a night one batch after another, with something done to the cache before each."""
+    rooms = pinned_rooms(folder, **cache_replacements)
+    outcomes = []
+    for turn, batch in enumerate(night()):
+        meddle(rooms.cache, turn)
+        outcomes += process_from(rooms, turn, batch)
+    rooms.apdb.close()
+    return outcomes, contents(apdb_url(folder), *ALL_TABLES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_a_flush_before_every_batch(tmp_path, undisturbed):
+    assert run(tmp_path, lambda cache, turn: cache.flush()) == undisturbed
+
+
+@pytest.mark.parametrize("lost", ["tiles", "states"])
+def test_the_loss_of_one_kind(tmp_path, undisturbed, lost):
+    assert run(tmp_path, lambda cache, turn: getattr(cache, lost).clear()) == undisturbed
+
+
+def test_the_loss_of_every_other_key(tmp_path, undisturbed):
+    def thin_out(cache, turn):
+        for kept in (cache.tiles, cache.states):
+            for key in sorted(kept)[turn % 2 :: 2]:
+                del kept[key]
+
+    assert run(tmp_path, thin_out) == undisturbed
+
+
+def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path, undisturbed):
+    snapshots = []
+
+    def restore(cache, turn):
+        snapshots.append((dict(cache.tiles), dict(cache.states)))
+        cache.tiles, cache.states = map(dict, snapshots[turn // 2])
+
+    assert run(tmp_path, restore) == undisturbed
+
+
+def test_damaged_blobs(tmp_path, undisturbed):
+    def damage(cache, turn):
+        for kept in (cache.tiles, cache.states):
+            for key, blob in kept.items():
+                kept[key] = blob[: len(blob) // 2] if key % 2 else bytes([blob[0] ^ 1]) + bytes(blob[1:])
+
+    assert run(tmp_path, damage) == undisturbed
+
+
+class FailsOnce:
+    """A cache that is away at one write, and at the read before it on demand."""
+
+    def __init__(self, real, method):
+        self._real = real
+        self._method = method
+        self.failures = 1
+
+    def __getattr__(self, name):
+        if name == self._method and self.failures:
+            self.failures -= 1
+            return self._fail
+        return getattr(self._real, name)
+
+    def _fail(self, *arguments):
+        raise CacheUnavailableError("the cache is away")
+
+
+def failing(folder, method):
+    rooms = pinned_rooms(folder)
+    process_from(rooms, 0, *night()[:2])
+    return dataclasses.replace(rooms, cache=FailsOnce(rooms.cache, method))
+
+
+def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed):
+    expected, _ = undisturbed
+    rooms = failing(tmp_path, "write")
+    with pytest.raises(RetriableError):
+        process_from(rooms, 2, *night()[2:4])
+    again = process_from(rooms, 2, *night()[2:4])
+    assert again == [Redelivered(outcome.id, outcome.outputs) for outcome in expected[2:4]]
+    assert process_from(rooms, 4, *night()[4:]) == expected[4:]
+
+
+@pytest.mark.parametrize("method", ["read_tiles", "read_states"])
+def test_a_cache_that_goes_away_before_the_commit(tmp_path, undisturbed, method):
+    expected, _ = undisturbed
+    rooms = failing(tmp_path, method)
+    with pytest.raises(RetriableError):
+        process_from(rooms, 2, *night()[2:4])
+    assert not rooms.apdb.contains(night()[2].id)
+    outcomes = process_from(rooms, 2, *night()[2:])
+    assert all(isinstance(outcome, Processed) for outcome in outcomes)
+    assert outcomes == expected[2:]

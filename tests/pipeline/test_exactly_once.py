@@ -1,0 +1,111 @@
+"""A batch counts once, in whatever company and however often it comes."""
+
+from dataclasses import replace
+
+import pytest
+
+from stream_assoc.pipeline.exceptions import ConflictingBatchError
+from stream_assoc.pipeline.process import Processed, Redelivered, Rejected, arrive, process_batches
+from stream_assoc.stream.outputs import unpack_outputs
+from tests.contents import ALL_TABLES, contents
+from tests.pipeline.skies import apdb_url, batch, night, pinned_rooms, position, process_from
+
+
+def everything(folder):
+    return contents(apdb_url(folder), *ALL_TABLES)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two sets of rooms with a pinned clock, and the folders of their databases."""
+    folders = (tmp_path / "one", tmp_path / "other")
+    rooms = [pinned_rooms(folder) for folder in folders]
+    yield list(zip(rooms, folders, strict=True))
+    for one in rooms:
+        one.apdb.close()
+
+
+@pytest.mark.parametrize("size", [2, 5, 16])
+def test_a_micro_batch_equals_its_batches_one_by_one(two, size):
+    (alone, alone_folder), (together, together_folder) = two
+    expected = [process_from(alone, i, one)[0] for i, one in enumerate(night())]
+    got = []
+    for first in range(0, len(night()), size):
+        got += process_from(together, first, *night()[first : first + size])
+    assert got == expected
+    assert all(isinstance(outcome, Processed) for outcome in got)
+    assert everything(together_folder) == everything(alone_folder)
+
+
+def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two):
+    (rooms, folder), _ = two
+    first = process_from(rooms, 0, *night()[:6])
+    before = everything(folder)
+    again = process_from(rooms, 0, *night()[:6])
+    assert again == [Redelivered(outcome.id, outcome.outputs) for outcome in first]
+    assert everything(folder) == before
+
+
+def test_published_outputs_are_not_repeated(two):
+    (rooms, _), _ = two
+    first = process_from(rooms, 0, *night()[:2])
+    rooms.apdb.mark_published([first[0].id])
+    again = process_from(rooms, 0, *night()[:2])
+    assert again == [Redelivered(first[0].id, ()), Redelivered(first[1].id, first[1].outputs)]
+
+
+@pytest.mark.parametrize("where", [position(7), position(0, partition=1), None])
+def test_a_copy_elsewhere_publishes_nothing(two, where):
+    (rooms, folder), _ = two
+    process_from(rooms, 0, night()[0])
+    before = everything(folder)
+    copy = process_batches([arrive(night()[0], rooms, where)], rooms)
+    assert copy == [Redelivered(night()[0].id, ())]
+    assert everything(folder) == before
+
+
+def test_a_copy_within_a_micro_batch_publishes_nothing(two):
+    (rooms, folder), (reference, reference_folder) = two
+    first, copy, other = process_from(rooms, 0, night()[0], night()[0], night()[1])
+    assert isinstance(first, Processed)
+    assert isinstance(other, Processed)
+    assert copy == Redelivered(night()[0].id, ())
+    process_from(reference, 0, night()[0])
+    process_from(reference, 2, night()[1])
+    assert everything(folder) == everything(reference_folder)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together):
+    (rooms, folder), (reference, reference_folder) = two
+    conflicting = replace(night()[2], id=night()[0].id)
+    outcomes = (
+        process_from(rooms, 0, night()[0], conflicting)
+        if together
+        else process_from(rooms, 0, night()[0]) + process_from(rooms, 1, conflicting)
+    )
+    assert isinstance(outcomes[1], Rejected)
+    assert isinstance(outcomes[1].error, ConflictingBatchError)
+    assert outcomes[1].error.reason == "conflicting_batch"
+    process_from(reference, 0, night()[0])
+    assert everything(folder) == everything(reference_folder)
+
+
+def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two):
+    (rooms, _), _ = two
+    outcomes = process_from(rooms, 0, *night()[:3])
+    kept = rooms.apdb.unpublished()
+    assert [entry.entry.id for entry in kept] == [outcome.id for outcome in outcomes]
+    assert [unpack_outputs(entry.outputs) for entry in kept] == [list(outcome.outputs) for outcome in outcomes]
+    rooms.apdb.mark_published([outcome.id for outcome in outcomes])
+    assert rooms.apdb.unpublished() == []
+
+
+def test_processing_times_of_an_object_strictly_increase_though_the_clock_stands_still(two):
+    (rooms, folder), _ = two
+    visits = [batch(visit, [150.0], [2.0]) for visit in range(1, 6)]
+    outcomes = process_from(rooms, 0, *visits[:3]) + process_from(rooms, 3, *visits[3:])
+    times = [outcome.metrics.timeProcessedMjdTai for outcome in outcomes]
+    assert times == sorted(set(times))
+    versions = contents(apdb_url(folder), "DiaObject")["DiaObject"]
+    assert len(versions) == 5

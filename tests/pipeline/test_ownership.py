@@ -1,0 +1,210 @@
+"""Every source has one owner or a reason for none, wherever on the sky it is."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.model.batch import SolarSystemObjects
+from stream_assoc.model.schema import apdb_table
+from stream_assoc.pipeline.process import Processed, Rejected
+from tests.contents import column, columns
+from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_rooms, process_from, square
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    made = pinned_rooms(tmp_path)
+    yield made
+    made.apdb.close()
+
+
+def is_accounted_for(metrics):
+    return metrics.numDiaSources == (
+        metrics.numAssociatedDiaSources
+        + metrics.numAssociatedSsObjects
+        + metrics.numNewDiaObjects
+        + metrics.numMarginalDiaSources
+        + metrics.numDroppedDiaSources
+    )
+
+
+def test_a_night_is_accounted_for(rooms, tmp_path):
+    outcomes = process_from(rooms, 0, *night())
+    assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
+    assert sum(outcome.metrics.numAssociatedSsObjects for outcome in outcomes) > 0
+    owners = columns(apdb_url(tmp_path), "DiaSource", "diaObjectId", "ssObjectId")
+    assert [pair.count(None) for pair in owners] == [1] * len(owners), "each stored source has exactly one owner"
+    stored = sum(
+        outcome.metrics.numDiaSources - outcome.metrics.numMarginalDiaSources - outcome.metrics.numDroppedDiaSources
+        for outcome in outcomes
+    )
+    assert len(owners) == stored
+    single = sum(count == 1 for count in column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources"))
+    assert outcomes[-1].metrics.totalUnassociatedDiaObjects == single
+
+
+def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path):
+    process_from(rooms, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
+    moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([150.0]), np.array([2.0]))
+    here = batch(2, [150.0, 150.01], [2.0, 2.0], solar_system_objects=moving)
+    (outcome,) = process_from(rooms, 1, here)
+    assert outcome.metrics.numAssociatedSsObjects == 1
+    assert outcome.metrics.numUpdatedDiaObjects == 1
+    rows = columns(apdb_url(tmp_path), "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
+    owners = {source: owner for source, *owner in rows}
+    assert owners[int(here.diaSourceId[0])] == [None, 2**55 + 1]
+    assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 2]
+
+
+def test_predictions_without_a_position_claim_nothing(rooms):
+    moving = SolarSystemObjects(
+        np.arange(1, 5), np.array([np.nan, np.inf, 150.0, 150.0]), np.array([2, 2, np.nan, 95])
+    )
+    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    assert outcome.metrics.numAssociatedSsObjects == 0
+    assert outcome.metrics.numNewDiaObjects == 1
+
+
+def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path):
+    elsewhere = square(200.0, -40.0)
+    process_from(rooms, 0, batch(1, [150.0], [2.0]))
+    outcomes = process_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
+    assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [1, 1]
+    assert column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources") == [3]
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"), [(0.0, 0.0), (360.0 - 1e-9, 20.0), (0.0, -89.9999), (77.0, 90.0), (10.0, -90.0), (180.0, 0.0)]
+)
+def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path, ra, dec):
+    steps = [(-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (-0.3, 0.3)]
+    outline = square(ra, dec)
+    places = [offset(ra, dec, east, north) for east, north in steps]
+    visits = [batch(visit, [place[0]], [place[1]], footprint=outline) for visit, place in enumerate(places, 1)]
+    outcomes = process_from(rooms, 0, *visits[:2]) + process_from(rooms, 2, *visits[2:])
+    assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [0, 1, 1, 1]
+    (mean_ra,), (mean_dec,) = (column(apdb_url(tmp_path), "DiaObjectLast", name) for name in ("ra", "dec"))
+    assert 0.0 <= mean_ra < 360.0
+    assert abs(mean_dec - dec) < 0.1 * ARCSEC
+    assert len(column(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId")) == 1
+
+
+class Photometer:
+    """Measures its own numbering at every object it is given."""
+
+    def __init__(self):
+        self.seen = []
+
+    def measure(self, batch_, objects, timeProcessedMjdTai):
+        self.seen.append(sorted(objects.diaObjectId.tolist()))
+        n = len(objects)
+        values = {
+            "diaForcedSourceId": objects.diaObjectId + batch_.id.visit,
+            "diaObjectId": objects.diaObjectId,
+            "visit": np.full(n, batch_.id.visit),
+            "detector": np.full(n, batch_.id.detector),
+            "ra": objects.ra,
+            "dec": objects.dec,
+            "band": [batch_.band] * n,
+            "midpointMjdTai": np.full(n, batch_.midpointMjdTai),
+            "timeProcessedMjdTai": np.full(n, timeProcessedMjdTai),
+            "psfFlux": np.arange(n, dtype=np.float64),
+        }
+        schema = apdb_table("DiaForcedSource").arrow_schema()
+        columns = [
+            pa.array(values[field.name]).cast(field.type) if field.name in values else pa.nulls(n, field.type)
+            for field in schema
+        ]
+        return pa.Table.from_arrays(columns, schema=schema)
+
+
+def test_forced_photometry_sees_the_objects_as_the_batch_leaves_them(rooms, tmp_path):
+    photometer = Photometer()
+    rooms = dataclasses.replace(rooms, photometer=photometer)
+    outline = square(150.0, 2.0)
+    first = batch(1, [150.0, 150.01, 150.02], [2.0, 2.0, 3.0], footprint=outline)
+    second = batch(2, [150.0, 150.03], [2.0, 2.0], footprint=outline)
+    process_from(rooms, 0, first, second)
+    inside = [int(first.diaSourceId[0]), int(first.diaSourceId[1])]
+    assert photometer.seen == [inside, sorted([*inside, int(second.diaSourceId[1])])]
+    assert sorted(column(apdb_url(tmp_path), "DiaForcedSource", "diaObjectId")) == sorted(
+        [*inside, *inside, int(second.diaSourceId[1])]
+    )
+    assert sorted(column(apdb_url(tmp_path), "DiaForcedSource", "psfFlux")) == [0.0, 0.0, 1.0, 1.0, 2.0]
+
+
+class NoImageError(PoisonError):
+    """What a photometer raises whose image is gone."""
+
+
+def test_a_photometer_that_refuses_a_batch_leaves_no_trace_of_it(rooms, tmp_path):
+    class Refusing(Photometer):
+        def measure(self, batch_, objects, timeProcessedMjdTai):
+            if batch_.id.visit == 2:
+                raise NoImageError("the image is gone")
+            return super().measure(batch_, objects, timeProcessedMjdTai)
+
+    rooms = dataclasses.replace(rooms, photometer=Refusing())
+    outcomes = process_from(rooms, 0, *(batch(visit, [150.0 + visit // 2], [2.0]) for visit in (1, 2, 3)))
+    assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
+    assert outcomes[2].metrics.numNewDiaObjects == 1, "the object of the refused batch is not there"
+    assert outcomes[2].metrics.numUpdatedDiaObjects == 0
+
+
+coordinate = st.one_of(
+    st.floats(-3.0, 3.0).map(lambda arcsec: arcsec * ARCSEC), st.sampled_from([np.nan, np.inf, -np.inf, 200.0])
+)
+small_batch = st.lists(st.tuples(coordinate, coordinate, st.floats(0.0, 1.0), st.booleans()), max_size=6)
+predictions = st.lists(st.tuples(coordinate, coordinate), max_size=2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(visits=st.lists(st.tuples(small_batch, predictions), min_size=1, max_size=4))
+def test_any_source_is_accounted_for(visits):
+    with tempfile.TemporaryDirectory() as folder:
+        rooms = pinned_rooms(Path(folder))
+        batches = [random_batch(visit, rows, moving) for visit, (rows, moving) in enumerate(visits, 1)]
+        outcomes = process_from(rooms, 0, *batches)
+        rooms.apdb.close()
+        assert all(isinstance(outcome, Processed) for outcome in outcomes)
+        assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
+        usable = [int(np.count_nonzero(is_usable(one))) for one in batches]
+        assert [one.metrics.numDiaSources - one.metrics.numDroppedDiaSources for one in outcomes] == usable
+        owners = columns(apdb_url(Path(folder)), "DiaSource", "diaObjectId", "ssObjectId")
+        owned = [pair.count(None) for pair in owners]
+        assert owned == [1] * len(owned), "each stored source has exactly one owner"
+        assert len(owned) == sum(
+            len(one) - outcome.metrics.numMarginalDiaSources - outcome.metrics.numDroppedDiaSources
+            for one, outcome in zip(batches, outcomes, strict=True)
+        )
+
+
+def random_batch(visit, rows, moving):
+    east, north, reliability, flag = (
+        (list(values) for values in zip(*rows, strict=True)) if rows else ([], [], [], [])
+    )
+    return batch(
+        visit,
+        east,
+        north,
+        footprint=square(0.0, 0.0),
+        reliability=reliability,
+        centroid_flag=np.array(flag, np.bool_),
+        solar_system_objects=SolarSystemObjects(
+            np.arange(1, len(moving) + 1),
+            np.array([one for one, _ in moving], np.float64),
+            np.array([one for _, one in moving], np.float64),
+        ),
+    )
+
+
+def is_usable(made):
+    ra, dec = made.column("ra"), made.column("dec")
+    return np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
