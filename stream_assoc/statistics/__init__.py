@@ -11,6 +11,6 @@ statistic, and only of that one.
 """
 
 from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.statistics.registry import ALL_PLUGINS, PRODUCTION_PLUGINS, register
+from stream_assoc.statistics.registry import ALL_PLUGINS, OPTIONAL_PLUGINS, PRODUCTION_PLUGINS, register
 
-__all__ = ["ALL_PLUGINS", "PRODUCTION_PLUGINS", "StatisticsCalculator", "register"]
+__all__ = ["ALL_PLUGINS", "OPTIONAL_PLUGINS", "PRODUCTION_PLUGINS", "StatisticsCalculator", "register"]

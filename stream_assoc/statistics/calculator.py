@@ -57,6 +57,10 @@ class StatisticsCalculator:
         chosen = [find_plugin(name) for name in dict.fromkeys((*CORE_PLUGINS, *plugins))]
         self._object_plugins = [plugin for plugin in chosen if not isinstance(plugin, BandPlugin)]
         self._band_plugins = [plugin for plugin in chosen if isinstance(plugin, BandPlugin)]
+        places = list(_places(self._object_plugins))
+        # Sorted here once: what a protocol asks is slow to answer.
+        self._folds_sources = [(plugin, place) for plugin, place in places if isinstance(plugin, ObjectPlugin)]
+        self._folds_curves = [(plugin, place) for plugin, place in places if isinstance(plugin, LightCurvePlugin)]
         self._initial_object = _initial(self._object_plugins)
         self.initial_band_fields = _initial(self._band_plugins)
         self.n_object_fields = len(self._initial_object)
@@ -217,18 +221,16 @@ class StatisticsCalculator:
 
     def _fold_sources(self, states: ObjectStates, points: SourcePoints, offsets: IntArray) -> None:
         if len(points) > 0:
-            for plugin, fields in _parts(self._object_plugins, states.object_fields):
-                if isinstance(plugin, ObjectPlugin):
-                    plugin.fold_sources(fields, points, offsets)
+            for plugin, place in self._folds_sources:
+                plugin.fold_sources(states.object_fields[:, place], points, offsets)
 
     def _fold_curves(self, states: ObjectStates, starts: IntArray) -> None:
         if states.curves.offsets[-1] > 0:
             flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
             for plugin, fields in _parts(self._band_plugins, flat):
                 plugin.fold(fields, states.curves, starts)
-            for whole, fields in _parts(self._object_plugins, states.object_fields):
-                if isinstance(whole, LightCurvePlugin):
-                    whole.fold_light_curves(fields, states.curves, starts)
+            for whole, place in self._folds_curves:
+                whole.fold_light_curves(states.object_fields[:, place], states.curves, starts)
 
     def _check_layout(self, states: ObjectStates) -> None:
         widths = states.object_fields.shape[1], states.band_fields.shape[2]
@@ -239,12 +241,17 @@ class StatisticsCalculator:
             )
 
 
-def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[PluginKind, FloatArray]]:
-    """Give each plugin its own columns of a field array."""
+def _places(plugins: Sequence[PluginKind]) -> Iterator[tuple[PluginKind, slice]]:
+    """Give each plugin its own columns among those of all."""
     end = 0
     for plugin in plugins:
         start, end = end, end + len(plugin.fields)
-        yield plugin, fields[:, start:end]
+        yield plugin, slice(start, end)
+
+
+def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[PluginKind, FloatArray]]:
+    """Give each plugin its own columns of a field array."""
+    return ((plugin, fields[:, place]) for plugin, place in _places(plugins))
 
 
 def _initial(plugins: Sequence[Plugin]) -> FloatArray:

@@ -1,0 +1,157 @@
+"""``AssociationTask``: DIASources to DIAObjects, on data frames.
+
+Counterpart of ``lsst.ap.association.association`` (June 2026). The work is that
+of `stream_assoc.association`, which the daemon runs too.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+import pandas as pd
+
+from stream_assoc.association.associator import AssociationConfig as AssociatorConfig
+from stream_assoc.association.associator import Associator, SourcePositions
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.types import Float32Array, FloatArray, IntArray
+from stream_assoc.tasks.frames import floats, has_column, identifiers, with_plain_index
+
+
+@dataclass(slots=True)
+class AssociationConfig:
+    """Settings of `AssociationTask`; the defaults are upstream's.
+
+    Like upstream's, a configuration may be changed until a task is made of it.
+
+    Attributes
+    ----------
+    maxDistArcSeconds : `float`
+        Largest separation of a source and its object, arcseconds.
+    sigmaFloorArcSeconds : `float`
+        Least combined position error of a pair in either axis, arcseconds.
+    fallbackSigmaArcSeconds : `float`
+        Position error of a source or an object that has none, arcseconds.
+    """
+
+    maxDistArcSeconds: float = 1.0
+    sigmaFloorArcSeconds: float = 0.05
+    fallbackSigmaArcSeconds: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationResult:
+    """What `AssociationTask.run` returns.
+
+    Attributes
+    ----------
+    matchedDiaSources : `pandas.DataFrame`
+        Sources that joined an object, its id in ``diaObjectId`` (int64).
+    unAssocDiaSources : `pandas.DataFrame`
+        Sources that did not, ``diaObjectId`` 0.
+    nUpdatedDiaObjects : `int`
+        Objects that were joined.
+    nUnassociatedDiaObjects : `int`
+        Objects that were not.
+    """
+
+    matchedDiaSources: pd.DataFrame
+    unAssocDiaSources: pd.DataFrame
+    nUpdatedDiaObjects: int
+    nUnassociatedDiaObjects: int
+
+
+class AssociationTask:
+    """Associate new DIASources with existing DIAObjects.
+
+    Parameters
+    ----------
+    config : `AssociationConfig`, optional
+
+    Raises
+    ------
+    AssociationConfigError
+        If a setting is not a positive number of arcseconds.
+    """
+
+    ConfigClass: ClassVar = AssociationConfig
+
+    def __init__(self, config: AssociationConfig | None = None) -> None:
+        self.config = config if config is not None else AssociationConfig()
+        self._associator = Associator(
+            AssociatorConfig(
+                max_distance_arcsec=self.config.maxDistArcSeconds,
+                sigma_floor_arcsec=self.config.sigmaFloorArcSeconds,
+                fallback_sigma_arcsec=self.config.fallbackSigmaArcSeconds,
+            )
+        )
+
+    def run(self, diaSources: pd.DataFrame, diaObjects: pd.DataFrame) -> AssociationResult:
+        """Match every source with at most one object, and every object with at most one source.
+
+        Parameters
+        ----------
+        diaSources : `pandas.DataFrame`
+            New sources: ``ra``, ``dec``, and if there are ``raErr``,
+            ``decErr``, all degrees. Not changed.
+        diaObjects : `pandas.DataFrame`
+            Existing objects: the same columns, and ``diaObjectId`` (int64) as
+            column or index. Not changed.
+
+        Returns
+        -------
+        result : `AssociationResult`
+            All columns of ``diaSources`` in their types, rows in their order,
+            indexed from 0. Sources without a position on the sphere are in
+            neither frame.
+
+        Raises
+        ------
+        MissingColumnError
+            If a column is missing.
+        CatalogError
+            If ``diaObjectId`` is no integer.
+        TooManyCandidatesError
+            If millions of pairs are within the radius.
+
+        Notes
+        -----
+        What is matched is upstream's; see `~stream_assoc.association.associator.Associator`.
+        """
+        object_ids = identifiers(diaObjects, "diaObjectId")
+        result = self._associator.associate(_source_positions(diaSources), _object_positions(diaObjects, object_ids))
+        matched = result.object_row >= 0
+        ids = np.zeros(len(diaSources), np.int64)
+        ids[matched] = object_ids[result.object_row[matched]]
+        sources = with_plain_index(diaSources).assign(diaObjectId=ids)
+        n_updated = int(np.count_nonzero(matched))
+        return AssociationResult(
+            matchedDiaSources=sources[matched].reset_index(drop=True),
+            unAssocDiaSources=sources[~matched & ~result.dropped].reset_index(drop=True),
+            nUpdatedDiaObjects=n_updated,
+            nUnassociatedDiaObjects=len(diaObjects) - n_updated,
+        )
+
+
+def _source_positions(frame: pd.DataFrame) -> SourcePositions:
+    return SourcePositions(floats(frame, "ra"), floats(frame, "dec"), *_errors(frame))
+
+
+def _object_positions(frame: pd.DataFrame, object_ids: IntArray) -> ObjectPositions:
+    raErr, decErr = _errors(frame)
+    return ObjectPositions(
+        diaObjectId=object_ids,
+        ra=floats(frame, "ra"),
+        dec=floats(frame, "dec"),
+        # A frame may hold errors in float64, as upstream's do; rounding them would change its scores.
+        raErr=cast("Float32Array", raErr),
+        decErr=cast("Float32Array", decErr),
+        validityStartMjdTai=np.full(len(frame), np.nan),
+        nDiaSources=np.zeros(len(frame), np.int32),
+    )
+
+
+def _errors(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Return both position errors: a catalogue without them is matched by distance, as upstream does."""
+    if has_column(frame, "raErr") and has_column(frame, "decErr"):
+        return floats(frame, "raErr"), floats(frame, "decErr")
+    return np.full(len(frame), np.nan), np.full(len(frame), np.nan)

@@ -1,0 +1,84 @@
+"""Reading numbers out of data frames without losing a bit of an identifier."""
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_integer_dtype, is_object_dtype
+
+from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError
+
+
+def has_column(frame: pd.DataFrame, name: str) -> bool:
+    """Tell whether a frame has a column or an index level of that name."""
+    return name in frame.columns or name in frame.index.names
+
+
+def column_or_level(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column, or the index level of that name.
+
+    Raises
+    ------
+    MissingColumnError
+        If there is neither.
+    """
+    if name in frame.columns:
+        return frame[name]
+    if name in frame.index.names:
+        return frame.index.get_level_values(name).to_series(index=frame.index)
+    raise MissingColumnError(
+        f"the catalogue has no column {name!r}; it has {', '.join(map(str, frame.columns)) or 'none'}"
+    )
+
+
+def identifiers(frame: pd.DataFrame, name: str) -> IntArray:
+    """Return a column of identifiers, bit for bit.
+
+    Parameters
+    ----------
+    frame : `pandas.DataFrame`
+    name : `str`
+        A column or index level of integers: ``int64``, ``Int64`` or Python's own.
+
+    Returns
+    -------
+    ids : `numpy.ndarray` [int64], shape (n,)
+
+    Raises
+    ------
+    MissingColumnError
+        If there is no such column.
+    CatalogError
+        If it holds missing values, or floats, which cannot hold an identifier above 2**53.
+    """
+    column = column_or_level(frame, name)
+    if not len(column):
+        return np.empty(0, np.int64)
+    if not (is_integer_dtype(column.dtype) or is_object_dtype(column.dtype)):
+        raise CatalogError(f"{name} is {column.dtype}, which cannot hold every identifier; give it as int64 or Int64")
+    if column.isna().any():
+        raise CatalogError(f"{name} is missing in {int(column.isna().sum())} rows")
+    if is_object_dtype(column.dtype) and not all(isinstance(value, int | np.integer) for value in column):
+        raise CatalogError(f"{name} holds objects that are not integers; give it as int64 or Int64")
+    return column.to_numpy(np.int64)
+
+
+def floats(frame: pd.DataFrame, name: str) -> FloatArray:
+    """Return a measured column in float64, NaN where missing.
+
+    Raises
+    ------
+    MissingColumnError
+        If there is no such column.
+    CatalogError
+        If it holds what is no number.
+    """
+    try:
+        return column_or_level(frame, name).to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise CatalogError(f"{name} holds values that are not numbers: {error}") from error
+
+
+def with_plain_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame numbered from 0, index levels that are no column yet having become one."""
+    levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=levels).reset_index(drop=True) if levels else frame.reset_index(drop=True)
