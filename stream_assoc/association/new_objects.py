@@ -95,7 +95,9 @@ def eligible(sources: pa.RecordBatch, config: NewObjectConfig) -> BoolArray:
     """
     bad = np.zeros(sources.num_rows, dtype=np.bool_)
     for name in config.bad_flags:
-        bad |= pc.fill_null(sources.column(name), False).to_numpy(zero_copy_only=False)
+        flags = sources.column(name)
+        if flags.true_count:
+            bad |= pc.fill_null(flags, False).to_numpy(zero_copy_only=False)
     if config.min_reliability is not None:
         bad |= _floats(sources, "reliability") < config.min_reliability
     if config.min_snr is not None:

@@ -10,6 +10,7 @@ from stream_assoc.cli.apdb import app as apdb_app
 from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.demo import demo
 from stream_assoc.cli.replay import replay
+from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
 from stream_assoc.cli.serve import serve
 from stream_assoc.cli.simulate import simulate
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(replay)
+app.command()(run_visit)
 app.command()(simulate)
 app.command()(demo)
 app.add_typer(apdb_app, name="apdb")

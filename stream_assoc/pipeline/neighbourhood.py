@@ -59,8 +59,8 @@ class Neighbourhood:
         self.rebuilt_tiles = 0
         self.rebuilt_states = 0
 
-    def objects(self, tiles: IntArray) -> ObjectPositions:
-        """Return every object of these tiles, tile after tile."""
+    def load(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+        """Return the objects of each of these tiles, and keep those that were not here yet."""
         present = self._staged.read_tiles(tiles, self._versions_of(tiles))
         missing = np.array([tile for tile in tiles.tolist() if tile not in present], np.int64)
         if len(missing):
@@ -69,6 +69,11 @@ class Neighbourhood:
             self._staged.write(cached, self._no_states, np.empty(0, np.int64))
             present |= rebuilt
             self.rebuilt_tiles += len(missing)
+        return present
+
+    def objects(self, tiles: IntArray) -> ObjectPositions:
+        """Return every object of these tiles, tile after tile."""
+        present = self.load(tiles)
         return ObjectPositions.concatenate([present[tile] for tile in tiles.tolist()])
 
     def states(self, objects: ObjectPositions) -> ObjectStates:

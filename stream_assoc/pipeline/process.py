@@ -174,6 +174,8 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
         versions = dict(zip(tiles.tolist(), opening.tile_versions.tolist(), strict=True))
         staged = StagedCache(rooms.cache, rooms.layout)
         neighbourhood = Neighbourhood(session, staged, rooms.calculator, rooms.partition, versions)
+        # One round trip for all; each batch finds its tiles there.
+        neighbourhood.load(tiles)
         ledger = dict(opening.entries)
         n_single_source = opening.n_single_source
         outcomes: dict[int, Outcome] = {}
@@ -199,9 +201,7 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
     return [outcomes[place] for place in range(len(arrivals))]
 
 
-def process_batch(
-    arrival: Arrival, neighbourhood: Neighbourhood, n_single_source: int, rooms: Rooms
-) -> Decision:
+def process_batch(arrival: Arrival, neighbourhood: Neighbourhood, n_single_source: int, rooms: Rooms) -> Decision:
     """Take one batch from its sources to the new states of its objects.
 
     Parameters

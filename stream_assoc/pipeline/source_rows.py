@@ -67,7 +67,8 @@ def source_rows(
     n = len(rows)
     measured = batch.diaSources if n == len(batch) else batch.diaSources.take(pa.array(rows))
     visit_values = (batch.id.visit, batch.id.detector, batch.band, batch.midpointMjdTai, batch.exposureTime)
-    assigned: dict[str, pa.Array] = {
+    columns: dict[str, pa.Array] = {
+        **dict(zip(measured.schema.names, measured.columns, strict=True)),
         "diaObjectId": pa.array(diaObjectId, mask=diaObjectId == 0),
         "ssObjectId": pa.array(ssObjectId, mask=ssObjectId == 0),
         "ssObjectReassocTimeMjdTai": pa.nulls(n, pa.float64()),
@@ -76,11 +77,10 @@ def source_rows(
     }
     schema = dia_source_schema()
     for name, value in zip(VISIT_COLUMNS, visit_values, strict=True):
-        assigned[name] = pa.repeat(pa.scalar(value, schema.field(name).type), n)
+        columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), n)
     ra, dec = batch.column("ra")[rows], batch.column("dec")[rows]
-    assigned["pixelId"] = pa.array(htm_index(ra, dec, PIXEL_ID_LEVEL))
-    columns = [assigned[name] if name in assigned else measured.column(name) for name in schema.names]
-    return pa.Table.from_arrays(columns, schema=schema)
+    columns["pixelId"] = pa.array(htm_index(ra, dec, PIXEL_ID_LEVEL))
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 @functools.cache

@@ -61,6 +61,10 @@ class BatchDecoder:
         self._footprint = fields["footprint"]
         self._moving = fields["solarSystemObjects"]
         self._sources = fields["diaSources"]
+        self._item_schemas = {
+            name: pa.schema(map(arrow_field, fields[name]["type"]["items"]["fields"]))
+            for name in ("footprint", "solarSystemObjects")
+        }
         self._source_schema = source_schema()
 
     def decode(self, value: bytes | None) -> Batch:
@@ -133,12 +137,16 @@ class BatchDecoder:
         return header
 
     def _read_footprint(self, written: pa.RecordBatch) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-        vertices = _table(written, self._footprint)
+        vertices = self._table(written, self._footprint)
         return np.column_stack([vertices.column("ra").to_numpy(), vertices.column("dec").to_numpy()])
 
     def _read_moving(self, written: pa.RecordBatch) -> SolarSystemObjects:
-        moving = _table(written, self._moving)
+        moving = self._table(written, self._moving)
         return SolarSystemObjects(*(moving.column(name).to_numpy() for name in ("ssObjectId", "ra", "dec")))
+
+    def _table(self, written: pa.RecordBatch, field: dict[str, Any]) -> pa.RecordBatch:
+        columns, n_rows = items(written, field)
+        return resolve(columns, n_rows, field["type"]["items"]["fields"], self._item_schemas[field["name"]])
 
     def _read_sources(self, written: pa.RecordBatch) -> pa.RecordBatch:
         columns, n_sources = items(written, self._sources)
@@ -157,12 +165,6 @@ def source_schema() -> pa.Schema:
     """Return the Arrow schema of a batch's sources: the measured columns in Rubin's types."""
     table = apdb_table("DiaSource")
     return pa.schema([table.column(name).arrow_field() for name in measured_columns()])
-
-
-def _table(written: pa.RecordBatch, field: dict[str, Any]) -> pa.RecordBatch:
-    columns, n_rows = items(written, field)
-    fields = field["type"]["items"]["fields"]
-    return resolve(columns, n_rows, fields, pa.schema(map(arrow_field, fields)))
 
 
 def _check_range(name: str, number: int, greatest: int) -> None:

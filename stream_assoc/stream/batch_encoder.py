@@ -64,10 +64,11 @@ class BatchEncoder:
 
 def _source_columns(schema: pa.Schema, sources: pa.RecordBatch) -> Iterable[pa.Array]:
     wanted = schema.field("diaSources").type.value_type
-    missing = [field.name for field in wanted if field.name not in sources.schema.names]
+    given = dict(zip(sources.schema.names, sources.columns, strict=True))
+    missing = [field.name for field in wanted if field.name not in given]
     if missing:
         raise EncodeError(f"the sources have no {', '.join(missing)}; give every measured column")
-    return (sources.column(field.name) for field in wanted)
+    return (given[field.name] for field in wanted)
 
 
 def _list(schema: pa.Schema, name: str, columns: Iterable[pa.Array]) -> pa.ListArray:

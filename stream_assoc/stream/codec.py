@@ -148,7 +148,9 @@ class ColumnWriter:
 
 def contiguous(column: pa.ChunkedArray) -> pa.Array:
     """Return a column of a table in one piece."""
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([*column.chunks, pa.array([], column.type)])
+    return (
+        column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([*column.chunks, pa.array([], column.type)])
+    )
 
 
 def refuse_nulls(rows: pa.RecordBatch, required: set[str]) -> None:
