@@ -69,9 +69,9 @@ def match_sources(
 ) -> BatchMatches:
     """Decide the owner of every source of a batch.
 
-    Known solar-system objects claim theirs first. The others are associated
-    with the DIAObjects, and what is left becomes new objects where it is good
-    enough (the order of upstream's DiaPipelineTask).
+    Known solar-system objects claim theirs first, so that a moving object
+    never drags a DIAObject along. The others are associated with the
+    DIAObjects, and what is left becomes new objects where it is good enough.
 
     Parameters
     ----------

@@ -1,0 +1,68 @@
+"""``stream-assoc run-visit``: process batches of a file without Kafka."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+
+if TYPE_CHECKING:
+    from stream_assoc.metrics.record import AssociationMetrics
+
+
+def run_visit(
+    file: Annotated[
+        Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="What a table's columns mean: rubin, rubin_alert, decam, ztf, or a TOML file."),
+    ] = None,
+    history_window: Annotated[
+        float | None,
+        typer.Option(help="Days before the midpoint that statistics look back. Default: all; upstream's: 360."),
+    ] = None,
+    purge_edge: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Arcsec: store no object nearer to the edge. Upstream's: 1.5 pixels; default: none is lost."
+        ),
+    ] = 0.0,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing."""
+    from stream_assoc.daemon.assembly import schema_registry_of
+    from stream_assoc.replay.messages import BatchMessages
+    from stream_assoc.replay.readers import read_messages
+    from stream_assoc.stream.batch_decoder import BatchDecoder
+    from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
+    from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
+    from stream_assoc.tasks.exceptions import VisitProcessedError
+    from stream_assoc.transform.mapping import load_mapping
+
+    settings = settings_of(config, set_)
+    columns = None if mapping is None else load_mapping(mapping)
+    # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
+    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns)
+    decoder = BatchDecoder(
+        schema_registry_of(settings), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
+    )
+    task_config = DiaPipelineConfig.from_settings(settings)
+    task_config.history_window, task_config.purge_edge = history_window, purge_edge
+    with DiaPipelineTask(task_config) as task:
+        for event in events:
+            try:
+                typer.echo(_line(task.run_batch(decoder.decode(event.message.value)).metrics))
+            except VisitProcessedError as error:
+                typer.echo(str(error))
+
+
+def _line(metrics: "AssociationMetrics") -> str:
+    return (
+        f"visit {metrics.visit} detector {metrics.detector} {metrics.band}: {metrics.numDiaSources} sources, "
+        f"{metrics.numAssociatedDiaSources} associated, {metrics.numAssociatedSsObjects} of the solar system, "
+        f"{metrics.numNewDiaObjects} new objects, {metrics.numMarginalDiaSources} marginal, "
+        f"{metrics.numDroppedDiaSources} dropped"
+    )

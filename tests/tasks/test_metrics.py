@@ -1,0 +1,53 @@
+"""Metrics with units: the daemon's numbers."""
+
+import astropy.units as u
+import pytest
+
+from stream_assoc.tasks import metrics as tasks
+from tests.pipeline.bench import process
+from tests.pipeline.skies import batch, night, pinned_rooms
+
+TASKS = (
+    tasks.NumberNewDiaObjectsMetricTask,
+    tasks.NumberUnassociatedDiaObjectsMetricTask,
+    tasks.FractionUpdatedDiaObjectsMetricTask,
+    tasks.TotalUnassociatedDiaObjectsMetricTask,
+    tasks.NumberSolarSystemObjectsMetricTask,
+    tasks.NumberAssociatedSolarSystemObjectsMetricTask,
+)
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    rooms = pinned_rooms(tmp_path)
+    yield rooms
+    rooms.apdb.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_metric_is_the_field_that_the_daemon_publishes(rooms, task):
+    for one in night()[:3]:
+        (outcome,) = process(rooms, one)
+    measured = task().run(outcome.metrics)
+    assert measured.value == getattr(outcome.metrics, task.metric)
+    assert measured.unit == (u.dimensionless_unscaled if task.metric.startswith("frac") else u.count)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_association_is_no_metric(task):
+    assert task().run(None) is None
+
+
+def test_a_fraction_of_nothing_is_none_and_of_something_a_number(rooms):
+    fraction = tasks.FractionUpdatedDiaObjectsMetricTask()
+    first, second = (process(rooms, batch(visit, [150.0], [2.0]))[0] for visit in (1, 2))
+    assert fraction.run(first.metrics) is None
+    assert fraction.run(second.metrics) == 1.0 * u.dimensionless_unscaled
+
+
+def test_the_total_of_the_database_is_that_of_its_last_batch(rooms):
+    task = tasks.TotalUnassociatedDiaObjectsMetricTask()
+    assert task.run_apdb(rooms.apdb) == 0 * u.count
+    for one in night()[:4]:
+        (outcome,) = process(rooms, one)
+    assert task.run_apdb(rooms.apdb) == task.run(outcome.metrics)
