@@ -1,0 +1,27 @@
+"""Eight years of ZTF detections: nothing is lost, and the objects are nearly the survey's own."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stream_assoc.simulation.score import score
+from tests.integration.real_data.replaying import MANY_SMALL_MESSAGES, column, replay
+
+pytestmark = [pytest.mark.integration, pytest.mark.real_data]
+
+
+def test_ztf_through_real_servers(deployed, shared_data):
+    path = shared_data / "ztf" / "detections.parquet"
+    replayed = replay(deployed(**MANY_SMALL_MESSAGES), path, "--mapping", "ztf")
+    table = pq.read_table(path, columns=["candid", "objectId"])
+    assert table.num_rows == 9_362
+    replayed.assert_nothing_lost(table.num_rows)
+    assert replayed.dead_letters == []
+    assert len(replayed.diaSourceId) == table.num_rows
+    result = score(
+        replayed.diaSourceId, replayed.diaObjectId, column(table, "candid"), np.array(table["objectId"].to_pylist())
+    )
+    # Why not 1: docs/real-data.md.
+    assert result.purity > 0.999
+    assert result.completeness > 0.94
+    assert result.n_lost_sources == 0
