@@ -20,8 +20,8 @@ from tests.integration.deployment import Deployment
 STREAM_ASSOC = Path(sys.executable).with_name("stream-assoc")
 LOOK_EVERY_SECONDS = 1.0
 
-MANY_SMALL_MESSAGES = {
-    # One partition keeps the order of the file, so that the outcome is the same every time.
+IN_ORDER = {
+    # One partition keeps the order of the file, so that each object is founded by the same source every time.
     "kafka": {"partitions": 1},
     "daemon": {"micro_batch_messages": 256},
 }

@@ -1,24 +1,21 @@
 """Two real DECam visits: the objects upstream made of them."""
 
-import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.transform.batches import batches
-from stream_assoc.transform.mapping import load_mapping
+from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
 def test_every_source_gets_the_object_upstream_gave_it(deployed, shared_data):
-    table = pq.read_table(shared_data / "decam_hits" / "dia_source.parquet")
-    expected = dict(zip(table["diaSourceId"].to_pylist(), table["diaObjectId"].to_pylist(), strict=True))
-    deployment = deployed(new_objects={"bad_flags": [], "min_reliability": 0.0})
-    deployment.send(list(batches(table, load_mapping("decam"), "arrival")))
-    deployment.process_everything()
-    with psycopg.connect(deployment.settings.apdb.url.get_secret_value()) as connection:
-        ours = dict(connection.execute('SELECT "diaSourceId", "diaObjectId" FROM "DiaSource"').fetchall())
-    assert len(ours) == 627
-    assert ours == expected
-    assert sum(metrics.numDiaSources for metrics in deployment.metrics()) == 627
-    assert deployment.dead_letters() == []
+    path = shared_data / "decam_hits" / "dia_source.parquet"
+    table = pq.read_table(path)
+    expected = dict(zip(column(table, "diaSourceId").tolist(), column(table, "diaObjectId").tolist(), strict=True))
+    deployment = deployed(**IN_ORDER, new_objects={"bad_flags": [], "min_reliability": 0.0})
+    replayed = replay(deployment, path, "--mapping", "decam", "--order", "arrival")
+    assert len(expected) == 627
+    replayed.assert_nothing_lost(627)
+    assert replayed.dead_letters == []
+    assert dict(zip(replayed.diaSourceId.tolist(), replayed.diaObjectId.tolist(), strict=True)) == expected
+    assert sum(metrics.numDiaSources for metrics in replayed.metrics) == 627

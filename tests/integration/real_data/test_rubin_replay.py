@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.simulation.score import score
-from tests.integration.real_data.replaying import MANY_SMALL_MESSAGES, column, replay
+from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 # The longest test there is: 27,000 transactions' worth of batches, on whatever machine.
 pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.timeout(3600)]
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.timeou
 
 def test_rubin_through_real_servers(deployed, shared_data):
     path = shared_data / "rubin" / "sources.parquet"
-    replayed = replay(deployed(**MANY_SMALL_MESSAGES), path, "--mapping", "rubin", "--order", "arrival")
+    replayed = replay(deployed(**IN_ORDER), path, "--mapping", "rubin", "--order", "arrival")
     table = pq.read_table(path, columns=["diaSourceId", "diaObjectId"])
     assert table.num_rows == 29_373
     replayed.assert_nothing_lost(table.num_rows)

@@ -5,14 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.simulation.score import score
-from tests.integration.real_data.replaying import MANY_SMALL_MESSAGES, column, replay
+from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
 def test_ztf_through_real_servers(deployed, shared_data):
     path = shared_data / "ztf" / "detections.parquet"
-    replayed = replay(deployed(**MANY_SMALL_MESSAGES), path, "--mapping", "ztf")
+    replayed = replay(deployed(**IN_ORDER), path, "--mapping", "ztf")
     table = pq.read_table(path, columns=["candid", "objectId"])
     assert table.num_rows == 9_362
     replayed.assert_nothing_lost(table.num_rows)
