@@ -156,21 +156,24 @@ class KafkaSource:
         return {(answer.topic, answer.partition): answer.offset for answer in answers if answer.offset >= 0}
 
     def lag(self) -> dict[Partition, int]:
-        """Return how many offsets each owned partition is behind its last stable one.
+        """Return how many offsets each owned partition is behind its end.
 
+        The end is that of the partition's last fetch, because asking the
+        broker waits behind the fetch that is under way, a quarter of a second
+        a partition. A partition that has not been fetched yet is left out.
         Counted from the next message that will be read, transaction markers included.
         """
         owned = [TopicPartition(topic, number) for topic, number in sorted(self.partitions)]
         lags: dict[Partition, int] = {}
-        with self._translated(f"asking for the ends of partitions while {self._doing}"):
+        with self._translated(f"asking for positions while {self._doing}"):
             positions = {(one.topic, one.partition): one.offset for one in self._consumer.position(owned)}
-            unread = [partition for partition, offset in positions.items() if offset < 0]
-            committed = self.committed(unread)
+            committed = self.committed([partition for partition, offset in positions.items() if offset < 0])
             for one in owned:
-                low, high = self._consumer.get_watermark_offsets(one, timeout=REQUEST_TIMEOUT_SECONDS)
+                low, high = self._consumer.get_watermark_offsets(one, cached=True)
                 partition = (one.topic, one.partition)
-                next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
-                lags[partition] = max(0, high - max(low, next_offset))
+                if high >= 0:
+                    next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
+                    lags[partition] = max(0, high - max(low, next_offset, 0))
         return lags
 
     def group_metadata(self) -> object:
