@@ -1,29 +1,17 @@
 """Which unmatched sources are good enough to become DIAObjects."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.association.exceptions import AssociationConfigError, TooManyNewObjectsError
+from stream_assoc.model.flags import BAD_FLAGS
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BoolArray, FloatArray
 
-__all__ = ["BAD_FLAGS", "NewObjectConfig", "TooManyNewObjectsError", "eligible"]
-
-BAD_FLAGS: Final = (
-    "centroid_flag",
-    "pixelFlags_crCenter",
-    "pixelFlags_nodataCenter",
-    "pixelFlags_interpolatedCenter",
-    "pixelFlags_saturatedCenter",
-    "pixelFlags_suspectCenter",
-    "pixelFlags_streakCenter",
-    "glint_trail",
-)
-"""Upstream's ``DiaPipelineConfig.newObjectBadFlags``."""
+__all__ = ["NewObjectConfig", "TooManyNewObjectsError", "eligible"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,11 @@
 """Settings that decide results: association, new objects, statistics, sky."""
 
-from typing import Final, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from stream_assoc.model.flags import BAD_FLAGS
 from stream_assoc.settings.section import Section
-
-BAD_FLAGS: Final = (
-    "centroid_flag",
-    "pixelFlags_crCenter",
-    "pixelFlags_nodataCenter",
-    "pixelFlags_interpolatedCenter",
-    "pixelFlags_saturatedCenter",
-    "pixelFlags_suspectCenter",
-    "pixelFlags_streakCenter",
-    "glint_trail",
-)
-"""DiaSource flags that keep an unmatched source from becoming an object, as in ``lsst.ap.association``."""
 
 
 class AssociationSettings(Section):

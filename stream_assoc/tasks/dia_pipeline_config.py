@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from stream_assoc.model.flags import BAD_FLAGS
 from stream_assoc.model.types import BANDS
 from stream_assoc.settings import Settings
-from stream_assoc.settings.science import BAD_FLAGS
 from stream_assoc.tasks.association import AssociationConfig
 from stream_assoc.tasks.connections import DiaPipelineConnections
 from stream_assoc.tasks.forced_source import DiaForcedSourcedConfig

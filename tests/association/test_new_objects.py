@@ -3,8 +3,9 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.association.exceptions import AssociationConfigError, TooManyNewObjectsError
-from stream_assoc.association.new_objects import BAD_FLAGS, NewObjectConfig, eligible
+from stream_assoc.association.new_objects import NewObjectConfig, eligible
 from stream_assoc.exceptions import PoisonError
+from stream_assoc.model.flags import BAD_FLAGS
 
 
 def batch(**columns: list[float | bool | None]) -> pa.RecordBatch:
