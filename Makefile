@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CHAOS_KILLS ?= 200
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check format docs clean
+.PHONY: help install demo test chaos check format docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -38,6 +39,9 @@ demo: $(STAMP)  ## Run a simulated night through the real daemon and check its t
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -m 'not integration and not real_data'
 	@$(BIN)/pytest -m 'integration or real_data'
+
+chaos: $(STAMP)  ## Kill the daemon at every step and at 200 random instants (CHAOS_KILLS=...), and compare
+	@STREAM_ASSOC_TEST_CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -m chaos --timeout 7200
 
 check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and drift of generated files
 	@$(BIN)/ruff check .

@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests import services
 
@@ -41,12 +37,8 @@ def postgresql_url() -> Iterator[str]:
 @pytest.fixture
 def postgresql_database(postgresql_url: str) -> Iterator[str]:
     """URL of an empty database that ends with the test."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with services.new_database(postgresql_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,11 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
 
 from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
 from stream_assoc.embedded.kafka import free_ports, single_node_settings
@@ -78,6 +83,17 @@ def postgresql() -> Iterator[str]:
             yield container.get_connection_url()
         else:
             yield stack.enter_context(EmbeddedPostgresql()).url
+
+
+@contextmanager
+def new_database(postgresql_url: str) -> Iterator[str]:
+    """Yield the URL of an empty database on this server, and drop it at the end."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @cache

@@ -102,6 +102,9 @@ class Apdb(Protocol):
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""
 
+    def known_tiles(self) -> IntArray:
+        """Return every tile that any batch has changed, sorted."""
+
     def count_rows(self) -> dict[str, int]:
         """Return the number of rows of each APDB table, for reports and checks."""
 

@@ -24,6 +24,7 @@ from stream_assoc.apdb.statements import (
     LEDGER_COLUMNS,
     OUR_TABLES,
     OUTBOX,
+    TILE,
     point_expressions,
     quoted,
 )
@@ -157,6 +158,12 @@ class PostgresqlApdb:
         with self._connection() as connection:
             found = self._rows(connection, f"SELECT 1 FROM {{{LEDGER}}} WHERE visit = %s AND detector = %s", batch)
         return bool(found)
+
+    def known_tiles(self) -> IntArray:
+        """Return every tile that any batch has changed, sorted."""
+        with self._connection() as connection:
+            rows = self._rows(connection, f"SELECT tile FROM {{{TILE}}} ORDER BY tile")
+        return np.array([tile for (tile,) in rows], np.int64)
 
     def count_rows(self) -> dict[str, int]:
         """Return the number of rows of each table of `COUNTED_TABLES`."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
 from stream_assoc.apdb.exceptions import (
     ApdbSchemaError,
@@ -23,6 +25,7 @@ from stream_assoc.apdb.statements import (
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
+    TILE,
     point_expressions,
     quoted,
 )
@@ -120,6 +123,12 @@ class SqliteApdb:
         with self._reading() as connection:
             found = connection.execute(f'SELECT 1 FROM "{LEDGER}" WHERE visit = ? AND detector = ?', batch)
             return found.fetchone() is not None
+
+    def known_tiles(self) -> IntArray:
+        """Return every tile that any batch has changed, sorted."""
+        with self._reading() as connection:
+            rows = connection.execute(f'SELECT tile FROM "{TILE}" ORDER BY tile').fetchall()
+        return np.array([tile for (tile,) in rows], np.int64)
 
     def count_rows(self) -> dict[str, int]:
         """Return the number of rows of each table of `COUNTED_TABLES`."""

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stream_assoc.cache.packing import StateLayout, pack_states, pack_tile, unpack_states, unpack_tile
+from stream_assoc.cache.packing import (
+    StateLayout,
+    pack_states,
+    pack_tile,
+    unpack_state_versions,
+    unpack_states,
+    unpack_tile,
+)
 from stream_assoc.cache.port import CachedStates, CachedTile
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
@@ -12,7 +19,7 @@ from stream_assoc.model.types import FloatArray, IntArray
 
 
 class MemoryCache:
-    """An `~stream_assoc.cache.port.ObjectCache` in two dictionaries of blobs.
+    """An `~stream_assoc.cache.port.InspectableCache` in two dictionaries of blobs.
 
     It keeps the very blobs that Redis would, so what it returns shares no
     memory with what was written. It never forgets and is not shared between
@@ -38,17 +45,9 @@ class MemoryCache:
 
     def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
         """Return those tiles that are cached with exactly the given version."""
-        found = {}
-        for tile, version in zip(tiles.tolist(), versions.tolist(), strict=True):
-            blob = self.tiles.get(tile)
-            if blob is None:
-                continue
-            cached = unpack_tile(blob)
-            if cached is None:
-                self.unreadable += 1
-            elif cached.version == version:
-                found[tile] = cached.positions
-        return found
+        asked = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
+        cached = self.peek_tiles(tiles)
+        return {tile: one.positions for tile, one in cached.items() if one.version == asked[tile]}
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are cached for exactly the given object version.
@@ -59,6 +58,23 @@ class MemoryCache:
         cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
         self.unreadable += n_unreadable
         return cached
+
+    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
+        """Return those tiles that are cached, at whatever version."""
+        found = {}
+        for tile in tiles.tolist():
+            blob = self.tiles.get(tile)
+            cached = None if blob is None else unpack_tile(blob)
+            if cached is not None:
+                found[tile] = cached
+            elif blob is not None:
+                self.unreadable += 1
+        return found
+
+    def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable."""
+        blobs = [self.states.get(key) for key in diaObjectId.tolist()]
+        return unpack_state_versions(blobs, self._layout, diaObjectId)
 
     def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles and these states; never fails."""

@@ -197,9 +197,7 @@ def unpack_states(
     n_unreadable : `int`
         Blobs that no writer of this layout has written for this object.
     """
-    whole = [blob if blob is not None and len(blob) % 8 == 0 else b"" for blob in blobs]
-    starts = _offsets(np.fromiter(map(len, whole), np.int64, len(whole)) // 8)
-    words = _words(np.frombuffer(b"".join(whole), np.uint8))
+    words, starts = _joined(blobs)
     validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
     verdicts, lengths = state_words.examine(
         words, starts, _identity(layout), _read_only(diaObjectId), _read_only(validity_bits)
@@ -209,6 +207,32 @@ def unpack_states(
     state_words.read(words, starts, current, _read_only(_initial_bits(layout)), _arrays(states, _as_is))
     n_missing = sum(blob is None for blob in blobs)
     return CachedStates(current, states), int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - n_missing
+
+
+def unpack_state_versions(blobs: Sequence[Blob | None], layout: StateLayout, diaObjectId: IntArray) -> FloatArray:
+    """Return the validityStartMjdTai that each readable state carries, NaN for the others.
+
+    Parameters
+    ----------
+    blobs, layout, diaObjectId
+        As for `unpack_states`.
+    """
+    words, starts = _joined(blobs)
+    none_asked_for = np.full(len(blobs), np.nan).view(np.int64)
+    verdicts, _ = state_words.examine(
+        words, starts, _identity(layout), _read_only(diaObjectId), _read_only(none_asked_for)
+    )
+    readable = np.flatnonzero(verdicts != state_words.UNREADABLE)
+    versions = np.full(len(blobs), np.nan)
+    versions[readable] = words.doubles[starts[readable] + state_words.VERSION]
+    return versions
+
+
+def _joined(blobs: Sequence[Blob | None]) -> tuple[state_words.Words, IntArray]:
+    """Return the words of all blobs, and where each blob begins; what is no blob has none."""
+    whole = [blob if blob is not None and len(blob) % 8 == 0 else b"" for blob in blobs]
+    starts = _offsets(np.fromiter(map(len, whole), np.int64, len(whole)) // 8)
+    return _words(np.frombuffer(b"".join(whole), np.uint8)), starts
 
 
 def _offsets(lengths: IntArray) -> IntArray:

@@ -64,3 +64,24 @@ class ObjectCache(Protocol):
 
     def close(self) -> None:
         """Release every connection."""
+
+
+class InspectableCache(ObjectCache, Protocol):
+    """A cache that also tells what it holds and should not: for its maintenance, never for a batch.
+
+    Attributes
+    ----------
+    unreadable : `int`
+        Blobs found damaged or foreign so far by the methods that read.
+    """
+
+    unreadable: int
+
+    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
+        """Return those tiles that are cached, at whatever version."""
+
+    def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable.
+
+        Unreadable states are not counted: `read_states` has counted them.
+        """

@@ -15,6 +15,7 @@ from stream_assoc.cache.packing import (
     StateLayout,
     pack_states,
     pack_tile,
+    unpack_state_versions,
     unpack_states,
     unpack_tile,
 )
@@ -29,7 +30,7 @@ _EVICTING: Final = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
 
 
 class RedisCache:
-    """An `~stream_assoc.cache.port.ObjectCache` shared by all daemons on one Redis.
+    """An `~stream_assoc.cache.port.InspectableCache` shared by all daemons on one Redis.
 
     A tile is the string ``{prefix}:{version}:{layout}:{cell}:tile:{index}``, a
     state ``{prefix}:{version}:{layout}:{cell}:object:{id}``, where version is
@@ -90,18 +91,9 @@ class RedisCache:
         CacheConfigurationError
             If Redis refuses the credentials or the command.
         """
-        indices = tiles.tolist()
-        blobs = self._get([self.tile_key(tile) for tile in indices])
-        found = {}
-        for tile, version, blob in zip(indices, versions.tolist(), blobs, strict=True):
-            if blob is None:
-                continue
-            cached = unpack_tile(blob)
-            if cached is None:
-                self.unreadable += 1
-            elif cached.version == version:
-                found[tile] = cached.positions
-        return found
+        asked = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
+        cached = self.peek_tiles(tiles)
+        return {tile: one.positions for tile, one in cached.items() if one.version == asked[tile]}
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are cached for exactly the given object version.
@@ -115,6 +107,34 @@ class RedisCache:
         cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
         self.unreadable += n_unreadable
         return cached
+
+    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
+        """Return those tiles that are cached, at whatever version.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        indices = tiles.tolist()
+        found = {}
+        for tile, blob in zip(indices, self._get([self.tile_key(tile) for tile in indices]), strict=True):
+            cached = None if blob is None else unpack_tile(blob)
+            if cached is not None:
+                found[tile] = cached
+            elif blob is not None:
+                self.unreadable += 1
+        return found
+
+    def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        return unpack_state_versions(self._get(self.state_keys(diaObjectId, cells)), self._layout, diaObjectId)
 
     def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in one round trip.

@@ -39,6 +39,9 @@ CURRENT: Final = 0
 OUTDATED: Final = 1
 UNREADABLE: Final = 2
 
+VERSION: Final = 4
+"""The word that holds validityStartMjdTai."""
+
 _HEADER: Final = 7
 _QUIET_NAN: Final = 1 << 51
 _LOST_BITS: Final = (1 << 29) - 1

@@ -7,8 +7,10 @@ import typer
 
 from stream_assoc import __version__
 from stream_assoc.cli.apdb import app as apdb_app
+from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.demo import demo
+from stream_assoc.cli.dlq import app as dlq_app
 from stream_assoc.cli.replay import replay
 from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
@@ -35,11 +37,13 @@ app.command()(run_visit)
 app.command()(simulate)
 app.command()(demo)
 app.add_typer(apdb_app, name="apdb")
+app.add_typer(cache_app, name="cache")
 app.add_typer(config_app, name="config")
 app.add_typer(topics_app, name="topics")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(objects_app, name="objects")
 app.add_typer(schemas_app, name="schemas")
+app.add_typer(dlq_app, name="dlq")
 
 
 def _print_version(asked: bool) -> None:

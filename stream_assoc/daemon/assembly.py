@@ -47,9 +47,15 @@ def calculator_of(settings: Settings) -> StatisticsCalculator:
     return StatisticsCalculator(settings.statistics.plugins or PRODUCTION_PLUGINS)
 
 
-def layout_of(calculator: StatisticsCalculator) -> StateLayout:
-    """Return how the cache lays out this calculator's states."""
-    return StateLayout(calculator.layout, calculator.n_object_fields, calculator.initial_band_fields)
+def layout_of(settings: Settings) -> StateLayout:
+    """Return how the cache lays out the states of the configured statistics.
+
+    The flag columns are part of its name: a state folded with others tells
+    another flag.
+    """
+    calculator = calculator_of(settings)
+    name = "+".join([calculator.layout, *sorted(settings.statistics.flag_columns)])
+    return StateLayout(name, calculator.n_object_fields, calculator.initial_band_fields)
 
 
 def partition_of(settings: Settings) -> SkyPartition:
@@ -86,7 +92,7 @@ def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
     return Rooms(
         apdb=apdb,
         cache=cache,
-        layout=layout_of(calculator),
+        layout=layout_of(settings),
         matchmakers=matchmakers_of(settings),
         calculator=calculator,
         encoder=OutputEncoder(
@@ -99,8 +105,8 @@ def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
 
 
 @contextlib.contextmanager
-def open_rooms(settings: Settings) -> Iterator[Rooms]:
-    """Open the APDB and the cache, furnish the rooms, and close both stores at the end.
+def open_stores(settings: Settings) -> Iterator[tuple[Apdb, RedisCache]]:
+    """Open the APDB and the cache, and close both at the end.
 
     Raises
     ------
@@ -126,7 +132,7 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
         )
         cache = RedisCache(
             client,
-            layout_of(calculator_of(settings)),
+            layout_of(settings),
             tile_level=settings.sky.tile_level,
             cell_level=settings.sky.cell_level,
             prefix=f"{settings.redis.prefix}:{apdb.report.identity}",
@@ -134,6 +140,13 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
         stack.callback(cache.close)
         for advice in cache.check():
             log.warning("cache", advice=advice)
+        yield apdb, cache
+
+
+@contextlib.contextmanager
+def open_rooms(settings: Settings) -> Iterator[Rooms]:
+    """Open the APDB and the cache as `open_stores`, and furnish the rooms."""
+    with open_stores(settings) as (apdb, cache):
         yield rooms_of(settings, apdb, cache)
 
 

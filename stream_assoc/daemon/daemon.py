@@ -23,6 +23,7 @@ from stream_assoc.daemon.exceptions import HandAbandonedError
 from stream_assoc.daemon.handler import Answer, MessageHandler
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.failpoints import failpoint
 from stream_assoc.stream.messages import InputMessage, StreamEnds
 
 log = structlog.get_logger(__name__)
@@ -135,10 +136,13 @@ class Daemon:
 
     def _finish(self, hand: Sequence[InputMessage]) -> bool:
         """Take these messages all the way; return whether that is done."""
+        failpoint("after-poll")
         positions = [message.position for message in hand]
         try:
             answers = self._perseverance.until_done(lambda: self._handler.answer(hand), positions)
+            failpoint("before-publish")
             self._perseverance.until_done(lambda: self._publish(answers), positions)
+            failpoint("after-publish")
         except HandAbandonedError as error:
             log.warning("hand abandoned", error=str(error))
             return False
@@ -146,6 +150,7 @@ class Daemon:
         # From here on the offsets are committed: what stays in the outbox is cleared at the next start.
         with contextlib.suppress(HandAbandonedError):
             self._perseverance.until_done(lambda: self._apdb.mark_published(answered), [])
+        failpoint("after-mark-published")
         return True
 
     def _read_again(self, messages: Sequence[InputMessage]) -> None:

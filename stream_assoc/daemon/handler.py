@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from stream_assoc.exceptions import PoisonError
+from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.model.batch import BatchId
 from stream_assoc.pipeline.arrival import Arrival
@@ -15,6 +16,7 @@ from stream_assoc.pipeline.process import Outcome, Processed, Redelivered, Rejec
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.messages import InputMessage, OutputMessage
+from stream_assoc.stream.release import is_released
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ class MessageHandler:
             If a service is away. Calling again with the same messages is safe.
         """
         read = [self._read(message) for message in messages]
+        failpoint("after-decode")
         outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
         return [
             self._answer_to(message, next(outcomes))
@@ -83,7 +86,7 @@ class MessageHandler:
         try:
             with watch.stage("decode"):
                 batch = self._decoder.decode(message.value)
-            return arrive(batch, self._rooms, message.position, watch.seconds)
+            return arrive(batch, self._rooms, message.position, watch.seconds, unlimited=is_released(message.headers))
         except PoisonError as error:
             return error
 

@@ -73,27 +73,38 @@ class EmbeddedPostgresql:
         return f"postgresql://postgres@/postgres?host={self._folder.name}"
 
     def __enter__(self) -> Self:
-        programs = _find_programs(self._user)
         self._prepare_folders()
         if not (self._data / "PG_VERSION").exists():
-            self._initialise(programs / "initdb")
+            self._initialise(_find_programs(self._user) / "initdb")
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the server; again after `stop`, at the same place with the same data."""
         settings = SETTINGS | {"unix_socket_directories": self._folder.name}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions instead of waiting for them.
         self._process = ServerProcess(
-            [str(programs / "postgres"), "-D", str(self._data), *options],
+            [str(_find_programs(self._user) / "postgres"), "-D", str(self._data), *options],
             Path(self._folder.name, "postgresql.log"),
             user=self._user,
             stop_signal=signal.SIGINT,
         )
         self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
-        return self
+
+    def stop(self, *, immediately: bool = False) -> None:
+        """Stop the server; its data stay until the context is left. Idempotent.
+
+        ``immediately`` is PostgreSQL's immediate shutdown, which saves nothing:
+        the next start recovers from the write-ahead log, as after a crash.
+        """
+        if self._process is not None:
+            self._process.stop(stop_signal=signal.SIGQUIT if immediately else None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.stop()
+        self.stop()
         self._folder.cleanup()
 
     def _prepare_folders(self) -> None:

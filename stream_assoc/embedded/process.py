@@ -98,13 +98,16 @@ class ServerProcess:
             self.stop()
             raise
 
-    def stop(self, timeout_seconds: float = 10.0) -> None:
-        """End the server, by force if it has not ended in time. Idempotent."""
+    def stop(self, timeout_seconds: float = 10.0, stop_signal: signal.Signals | None = None) -> None:
+        """End the server, by force if it has not ended in time. Idempotent.
+
+        ``stop_signal`` replaces for once what the server takes as a request to end.
+        """
         process, self._process = self._process, None
         if process is None:
             return
         atexit.unregister(self.stop)
-        _signal_group(process.pid, self._stop_signal)
+        _signal_group(process.pid, stop_signal or self._stop_signal)
         try:
             process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:

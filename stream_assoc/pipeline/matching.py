@@ -65,7 +65,7 @@ class Matchmakers:
 
 
 def match_sources(
-    batch: Batch, usable: BoolArray, objects: ObjectPositions, matchmakers: Matchmakers
+    batch: Batch, usable: BoolArray, objects: ObjectPositions, matchmakers: Matchmakers, *, unlimited: bool = False
 ) -> BatchMatches:
     """Decide the owner of every source of a batch.
 
@@ -83,6 +83,8 @@ def match_sources(
         Every DIAObject within reach.
     matchmakers : `Matchmakers`
         The algorithms.
+    unlimited : `bool`, optional
+        Whether any number of new objects is accepted, whatever the settings say.
 
     Raises
     ------
@@ -105,7 +107,8 @@ def match_sources(
 
     unmatched = np.setdiff1d(searched, associated)
     new = unmatched[eligible(batch.diaSources, matchmakers.new_objects)[unmatched]]
-    _refuse_too_many(batch, new, matchmakers.new_objects)
+    if not unlimited:
+        _refuse_too_many(batch, new, matchmakers.new_objects)
 
     diaObjectId = np.zeros(n, np.int64)
     diaObjectId[associated] = objects.diaObjectId[object_row[associated]]
@@ -132,5 +135,6 @@ def _refuse_too_many(batch: Batch, new: IntArray, config: NewObjectConfig) -> No
         raise TooManyNewObjectsError(
             f"visit {batch.id.visit} detector {batch.id.detector} would create {len(new)} DIAObjects, more than "
             f"new_objects.max_new_dia_objects = {config.max_new_dia_objects}; a bad subtraction is the usual cause. "
-            "Look at the image, then replay the dead letter with a higher limit if the objects are real"
+            "Look at the image; if the objects are real, release the dead letter with `stream-assoc dlq release`, "
+            "or raise the limit"
         )

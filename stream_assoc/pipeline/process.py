@@ -20,6 +20,7 @@ from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.exceptions import PoisonError
+from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, BatchId
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
@@ -105,7 +106,12 @@ class Decision:
 
 
 def arrive(
-    batch: Batch, rooms: Rooms, position: InputPosition | None = None, seconds: dict[str, float] | None = None
+    batch: Batch,
+    rooms: Rooms,
+    position: InputPosition | None = None,
+    seconds: dict[str, float] | None = None,
+    *,
+    unlimited: bool = False,
 ) -> Arrival:
     """Return the batch with the sky it needs, ready to be processed.
 
@@ -119,6 +125,8 @@ def arrive(
         The message it came in.
     seconds : `dict` [`str`, `float`], optional
         What earlier stages took.
+    unlimited : `bool`, optional
+        Whether it may create any number of objects.
 
     Raises
     ------
@@ -128,7 +136,7 @@ def arrive(
     watch = Stopwatch(rooms.clock, seconds)
     with watch.stage("region"):
         region = region_of(batch, rooms.partition, rooms.matchmakers.associator.config.max_distance_arcsec)
-    return Arrival(batch, region, position, watch.seconds)
+    return Arrival(batch, region, position, watch.seconds, unlimited)
 
 
 def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
@@ -196,8 +204,11 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
         if decisions:
             processed, changes = write_down(list(decisions.values()), rooms)
             outcomes |= zip(decisions, processed, strict=True)
+            failpoint("before-store")
             new_versions = session.store(changes)
+            failpoint("after-store")
             neighbourhood.flush(_union(change.tiles for change in changes), new_versions)
+            failpoint("after-cache-write")
     return [outcomes[place] for place in range(len(arrivals))]
 
 
@@ -232,7 +243,7 @@ def process_batch(arrival: Arrival, neighbourhood: Neighbourhood, n_single_sourc
         objects = neighbourhood.objects(region.tiles)
 
     with watch.stage("associate"):
-        matches = match_sources(batch, region.usable, objects, rooms.matchmakers)
+        matches = match_sources(batch, region.usable, objects, rooms.matchmakers, unlimited=arrival.unlimited)
 
     with watch.stage("summarise"):
         matched = objects.take(matches.object_row[matches.associated])

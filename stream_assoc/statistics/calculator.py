@@ -39,6 +39,8 @@ class StatisticsCalculator:
         fields. States of different layouts must never meet.
     n_object_fields, n_band_fields : `int`
         Widths of the two field arrays.
+    object_field_names, band_field_names : `tuple` [`str`, ...]
+        What each column of the two field arrays is, as ``plugin.field``.
     initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
         Fields of a band that has no point yet.
 
@@ -63,6 +65,8 @@ class StatisticsCalculator:
         self._folds_curves = [(plugin, place) for plugin, place in places if isinstance(plugin, LightCurvePlugin)]
         self._initial_object = _initial(self._object_plugins)
         self.initial_band_fields = _initial(self._band_plugins)
+        self.object_field_names = _field_names(self._object_plugins)
+        self.band_field_names = _field_names(self._band_plugins)
         self.n_object_fields = len(self._initial_object)
         self.n_band_fields = len(self.initial_band_fields)
         self.layout = _digest(self._object_plugins, self._band_plugins)
@@ -256,6 +260,10 @@ def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[
 
 def _initial(plugins: Sequence[Plugin]) -> FloatArray:
     return np.array([value for plugin in plugins for value in plugin.fields.values()], np.float64)
+
+
+def _field_names(plugins: Sequence[Plugin]) -> tuple[str, ...]:
+    return tuple(f"{plugin.name}.{field}" for plugin in plugins for field in plugin.fields)
 
 
 def _digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream_assoc.exceptions import FatalError
+from stream_assoc.failpoints import failpoint
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.exceptions import PublishError, StreamError
 from stream_assoc.stream.kafka_errors import KafkaClientError, PublishInDoubtError, describe, error_of, translate
@@ -106,6 +107,7 @@ class KafkaPublisher:
         if self._in_doubt and self._are_committed(offsets):
             return
         self._send(self._producer, messages, offsets)
+        failpoint("in-kafka-transaction")
         self._commit(self._producer)
 
     def close(self) -> None:

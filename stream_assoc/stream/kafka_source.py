@@ -224,11 +224,9 @@ class KafkaSource:
         return (message.topic(), message.partition()) in self.partitions
 
     def _deliver(self, message: Message) -> InputMessage:
-        position = _position(message)
-        self._ownership.deliver(position)
-        _, timestamp_ms = message.timestamp()
-        headers = tuple((name, _bytes(value) or b"") for name, value in message.headers() or ())
-        return InputMessage(position, timestamp_ms, _bytes(message.key()), _bytes(message.value()), headers)
+        delivered = input_message(message)
+        self._ownership.deliver(delivered.position)
+        return delivered
 
     def _raise_pending(self) -> None:
         error, self._pending_error = self._pending_error, None
@@ -272,6 +270,13 @@ class KafkaSource:
             yield
         except KafkaException as exception:
             raise translate(error_of(exception), doing) from exception
+
+
+def input_message(message: Message) -> InputMessage:
+    """Return a message of the client library as the rest of the package sees it."""
+    _, timestamp_ms = message.timestamp()
+    headers = tuple((name, _bytes(value) or b"") for name, value in message.headers() or ())
+    return InputMessage(_position(message), timestamp_ms, _bytes(message.key()), _bytes(message.value()), headers)
 
 
 def _keys(partitions: Sequence[TopicPartition]) -> frozenset[Partition]:

@@ -123,6 +123,10 @@ class VisitApdb:
         """See `Apdb.contains`."""
         return self._apdb.contains(batch)
 
+    def known_tiles(self) -> IntArray:
+        """See `Apdb.known_tiles`."""
+        return self._apdb.known_tiles()
+
     def count_rows(self) -> dict[str, int]:
         """See `Apdb.count_rows`."""
         return self._apdb.count_rows()

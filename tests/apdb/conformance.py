@@ -85,6 +85,13 @@ class ApdbConformance(ABC):
         assert opening.tile_versions.tolist() == [0, 2, 1]
         assert opening.n_single_source == 3
 
+    def test_tiles_that_batches_have_changed_are_known(self, apdb: SqlApdb) -> None:
+        assert apdb.known_tiles().tolist() == []
+        store(apdb, changes(FIRST, tiles=[99, 2**34]), changes(SECOND, tiles=[7, 99]))
+        known = apdb.known_tiles()
+        assert known.tolist() == [7, 99, 2**34]
+        assert known.dtype == np.int64
+
     def test_empty_batch_has_a_ledger_row(self, apdb: SqlApdb, client: ApdbSql) -> None:
         assert store(apdb, changes(FIRST)) == []
         assert apdb.contains(FIRST)

@@ -72,6 +72,24 @@ class CacheConformance(ABC):
         assert self.read_tile(cache, version=version) is None
         assert cache.unreadable == 0
 
+    def test_peeking_finds_tiles_of_any_version(self, cache):
+        self.write_tiles(cache, {FIRST_TILE: tile(4, version=7), FIRST_TILE + 1: tile(0, version=0)})
+        self.put_tile_blob(cache, FIRST_TILE + 2, b"rubbish")
+        found = cache.peek_tiles(np.arange(FIRST_TILE, FIRST_TILE + 4))
+        assert {index: one.version for index, one in found.items()} == {FIRST_TILE: 7, FIRST_TILE + 1: 0}
+        assert_same(found[FIRST_TILE].positions, tile(4).positions)
+        assert cache.unreadable == 1
+
+    def test_peeking_finds_versions_of_states(self, cache):
+        some = states(4)
+        self.write_states(cache, some.take(np.array([0, 1, 3])))
+        self.put_state_blob(cache, int(some.diaObjectId[1]), int(cells_of(some)[1]), b"rubbish")
+        found = cache.peek_state_versions(some.diaObjectId, cells_of(some))
+        np.testing.assert_array_equal(found[[0, 3]], some.validityStartMjdTai[[0, 3]])
+        assert np.isnan(found[[1, 2]]).all()
+        assert cache.peek_state_versions(some.diaObjectId[:0], NO_CELLS).tolist() == []
+        assert cache.unreadable == 0
+
     def test_a_later_write_replaces_a_tile(self, cache):
         self.write_tiles(cache, {FIRST_TILE: tile(4, version=1)})
         self.write_tiles(cache, {FIRST_TILE: tile(2, version=2, seed=9)})

@@ -29,6 +29,11 @@ COMMANDS = [
     ["objects", "tail"],
     ["schemas"],
     ["schemas", "generate"],
+    ["dlq"],
+    ["dlq", "ls"],
+    ["dlq", "show"],
+    ["dlq", "replay"],
+    ["dlq", "release"],
 ]
 
 

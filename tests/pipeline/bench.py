@@ -11,7 +11,7 @@ import pyarrow as pa
 from stream_assoc.apdb.create import init
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import calculator_of, layout_of, rooms_of
+from stream_assoc.daemon.assembly import layout_of, rooms_of
 from stream_assoc.model.batch import Batch, BatchId, measured_columns
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.pipeline.process import Outcome, Rooms, arrive, process_batches
@@ -24,7 +24,7 @@ def rooms_in(folder: Path, **sections: Mapping[str, object]) -> Rooms:
     settings = Settings(**sections)
     url = f"sqlite:///{folder / APDB_FILE}"
     init(url)
-    return rooms_of(settings, open_apdb(url), MemoryCache(layout_of(calculator_of(settings))))
+    return rooms_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
 
 
 def dia_sources(table: pd.DataFrame) -> pa.RecordBatch:

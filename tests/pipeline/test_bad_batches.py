@@ -6,7 +6,7 @@ import pytest
 from stream_assoc.apdb.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.association.new_objects import TooManyNewObjectsError
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.pipeline.process import Processed, Rejected, arrive
+from stream_assoc.pipeline.process import Processed, Rejected, arrive, process_batches
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from tests.contents import ALL_TABLES, LEDGER, column, contents
 from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, square
@@ -48,6 +48,12 @@ def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path, expect
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
     assert isinstance(outcomes[1].error, error)
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
+
+
+def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms, tmp_path):
+    released, held_back = (arrive(too_many(), rooms, unlimited=unlimited) for unlimited in (True, False))
+    assert [type(outcome) for outcome in process_batches([held_back, released], rooms)] == [Rejected, Processed]
+    assert len(column(apdb_url(tmp_path / "tested"), "DiaObject", "diaObjectId")) == LIMIT + 2
 
 
 def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path, expected, monkeypatch):

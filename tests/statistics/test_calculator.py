@@ -162,3 +162,13 @@ def test_positions_carry_the_identity_of_the_states(points_of: Points, histories
     assert positions.nDiaSources.dtype == np.int32
     assert positions.nDiaSources.tolist() == [2, 1]
     assert dataclasses.is_dataclass(positions)
+
+
+def test_every_field_has_a_name_of_its_own():
+    calculator = StatisticsCalculator(ALL_PLUGINS)
+    for names, width in (
+        (calculator.object_field_names, calculator.n_object_fields),
+        (calculator.band_field_names, calculator.n_band_fields),
+    ):
+        assert len(set(names)) == width
+        assert all(name.partition(".")[0] and name.partition(".")[2] for name in names)

@@ -1,0 +1,199 @@
+"""``stream-assoc dlq``: the messages that could not be processed, and what becomes of them."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.tail import writer_schemas
+from stream_assoc.settings.kafka import KafkaSettings
+
+if TYPE_CHECKING:
+    from stream_assoc.dead_letter_office.letters import Address, FiledLetter, Selection
+    from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+    from stream_assoc.stream.messages import OutputMessage
+
+app = typer.Typer(help="The messages that could not be processed: find, inspect, send back.", no_args_is_help=True)
+
+ReasonOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Only letters of this reason, such as quarantine.", show_default=False)
+]
+SinceOption: TypeAlias = Annotated[
+    datetime | None, typer.Option(help="Only letters set aside since then, UTC.", show_default=False)
+]
+ADDRESS = "PARTITION:OFFSET"
+
+
+@app.callback()
+def _group() -> None:
+    """Find, inspect and send back the messages that could not be processed."""
+
+
+@app.command("ls")
+def list_letters(
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Only the latest ones.", show_default=False)
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print each letter as one line of JSON.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """List the dead letters, the oldest first."""
+    from stream_assoc.cli.letters import letter_table
+    from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    # Of each letter only its record is kept: the originals together may not fit into memory.
+    with DeadLetterTopic(kafka) as topic:
+        entries = [(one.address, one.letter.record) for one in matching(topic, selection(reason, since))]
+    entries.sort(key=lambda entry: (entry[1].time, entry[0]))
+    entries = entries if limit is None else entries[-limit:]
+    lines = (
+        (json.dumps({"letter": str(address), **asdict(record)}) for address, record in entries)
+        if json_
+        else letter_table(entries)
+    )
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def show(
+    address: Annotated[str, typer.Argument(metavar=ADDRESS, help="The letter, as `dlq ls` tells it.")],
+    raw: Annotated[
+        Path | None,
+        typer.Option(help="Also write the original value, byte for byte, to this file.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Print all that is known of one letter, and the header of its batch where that can be read."""
+    from stream_assoc.cli.letters import described
+    from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    with DeadLetterTopic(kafka) as topic:
+        found = topic.letter(*addresses([address]))
+    for line in described(found, writer_schemas(kafka)):
+        typer.echo(line)
+    if raw is not None:
+        raw.write_bytes(found.letter.original.value or b"")
+
+
+@app.command()
+def replay(
+    letters: Annotated[
+        list[str] | None, typer.Argument(metavar=f"[{ADDRESS}]...", help="The letters.", show_default=False)
+    ] = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC", help="Another topic than the one they were read from.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Send messages back as they were, once what was wrong with them has been put right.
+
+    Name letters, or choose those of a reason or since a time; of equal
+    messages so chosen one is sent. The letters stay where they are. Sending
+    one again is harmless: a batch that has counted does not count twice.
+    """
+    from stream_assoc.dead_letter_office.letters import without_repeats
+    from stream_assoc.dead_letter_office.sending import returned
+    from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+
+    by_rule = reason is not None or since is not None
+    if bool(letters) == by_rule:
+        raise typer.BadParameter(f"name letters as {ADDRESS}, or choose them by --reason or --since")
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    prepare = partial(returned, topic=to)
+    with DeadLetterTopic(kafka) as topic:
+        if by_rule:
+            send(map(prepare, without_repeats(matching(topic, selection(reason, since)))), kafka)
+        else:
+            send(named(topic, addresses(letters or []), prepare), kafka)
+
+
+@app.command()
+def release(
+    letters: Annotated[list[str], typer.Argument(metavar=f"{ADDRESS}...", help="Quarantined letters.")],
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Send quarantined batches back, to be processed however many objects they create."""
+    from stream_assoc.dead_letter_office.sending import released
+    from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    with DeadLetterTopic(kafka) as topic:
+        send(named(topic, addresses(letters), released), kafka)
+
+
+def addresses(texts: Iterable[str]) -> "list[Address]":
+    """Return the addresses that arguments name, each once."""
+    from stream_assoc.dead_letter_office.letters import Address
+
+    try:
+        return list(dict.fromkeys(Address.parse(text) for text in texts))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def selection(reason: str | None, since: datetime | None) -> "Selection":
+    """Return the selection that options name; their times are UTC."""
+    from stream_assoc.dead_letter_office.letters import Selection
+
+    return Selection(reason, None if since is None else round(since.replace(tzinfo=UTC).timestamp() * 1000))
+
+
+def named(
+    topic: "DeadLetterTopic", where: "Sequence[Address]", prepare: "Callable[[FiledLetter], OutputMessage]"
+) -> "Iterator[OutputMessage]":
+    """Return what to send for the letters at these addresses; one that cannot be sent is told before any is."""
+    for address in where:
+        prepare(topic.letter(address))
+    # Read again rather than kept: the originals together may not fit into memory.
+    return (prepare(topic.letter(address)) for address in where)
+
+
+def matching(topic: "DeadLetterTopic", which: "Selection") -> "Iterator[FiledLetter]":
+    """Yield the letters of a selection; messages that are no dead letters are told and passed over."""
+    from stream_assoc.cli.letters import printable
+    from stream_assoc.dead_letter_office.letters import Address, filed
+    from stream_assoc.stream.exceptions import DecodeError
+
+    for message in topic.messages():
+        try:
+            found = filed(message)
+        except DecodeError as error:
+            address = Address.of(message.position)
+            typer.secho(f"{address} passed over: {printable(str(error))}", fg=typer.colors.YELLOW, err=True)
+            continue
+        if which.holds(found):
+            yield found
+
+
+def send(messages: "Iterable[OutputMessage]", kafka: KafkaSettings) -> None:
+    """Send messages, and tell how many were confirmed, also when an error or Ctrl-C ends it early."""
+    from stream_assoc.dead_letter_office.sending import deliver
+    from stream_assoc.stream.kafka_plain_producer import PlainProducer
+
+    n_sent = 0
+    producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
+    with closing(producer):
+        try:
+            for _ in deliver(messages, producer):
+                n_sent += 1
+        finally:
+            typer.echo(f"{n_sent} sent back, each confirmed.")

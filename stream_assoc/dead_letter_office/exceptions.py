@@ -1,0 +1,15 @@
+"""Errors of the dead letter office."""
+
+from stream_assoc.exceptions import FatalError
+
+
+class DeadLetterOfficeError(FatalError):
+    """Something asked of the dead letters that cannot be done."""
+
+
+class LetterNotFoundError(DeadLetterOfficeError):
+    """There is no dead letter at this address, or none any more."""
+
+
+class NotQuarantinedError(DeadLetterOfficeError):
+    """A letter that cannot be released, because it is not held back for its many new objects."""

@@ -1,0 +1,81 @@
+"""Places where a test lets the process die, between any two steps that make something durable.
+
+The kill-anywhere tests (tests/chaos) start a daemon with
+``STREAM_ASSOC_TEST_FAILPOINT=after-store:3`` in its environment; it ends
+itself with SIGKILL when it comes to that place for the third time. Without the
+variable `failpoint` is a function that does nothing: some 0.1 µs a call, nine
+calls a micro-batch.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+VARIABLE: Final = "STREAM_ASSOC_TEST_FAILPOINT"
+"""``name``, or ``name:count`` for the count-th arrival; read once, at import."""
+
+FAILPOINTS: Final = (
+    "after-poll",
+    "after-decode",
+    "before-store",
+    "after-store",
+    "after-cache-write",
+    "before-publish",
+    "in-kafka-transaction",
+    "after-publish",
+    "after-mark-published",
+)
+"""Every place there is, in the order in which a batch comes to them."""
+
+
+def armed(setting: str | None, die: Callable[[], object]) -> Callable[[str], None]:
+    """Return the function to call at every failpoint.
+
+    Parameters
+    ----------
+    setting : `str` or `None`
+        The value of the variable; `None` or empty if it is not set.
+    die : callable
+        Called when the place is reached for the count-th time.
+
+    Raises
+    ------
+    ValueError
+        If there is no such failpoint, or the count is not a positive number.
+
+    Examples
+    --------
+    >>> at = armed("after-store:2", lambda: print("dies"))
+    >>> at("after-store")
+    >>> at("before-publish")
+    >>> at("after-store")
+    dies
+    """
+    if not setting:
+        return _nothing
+    words = re.fullmatch(r"([a-z-]+)(?::([1-9][0-9]*))?", setting)
+    if words is None or words[1] not in FAILPOINTS:
+        raise ValueError(f"{VARIABLE}={setting}: expected name or name:count, name one of {', '.join(FAILPOINTS)}")
+    name, left = words[1], int(words[2] or 1)
+
+    def count_down(reached: str) -> None:
+        nonlocal left
+        if reached == name:
+            left -= 1
+            if left == 0:
+                die()
+
+    return count_down
+
+
+def _nothing(reached: str) -> None: ...
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("a process does not outlive SIGKILL")
+
+
+failpoint: Final = armed(os.environ.get(VARIABLE), _die)

@@ -1,0 +1,25 @@
+"""A person's word, in a header, that a batch held back for its many new objects is real.
+
+The limit that holds it back guards against bad subtractions, not against
+producers: whoever may write to the input topic may set the header.
+"""
+
+from typing import Final
+
+from stream_assoc.stream.messages import Headers
+
+RELEASE_HEADER: Final = "stream_assoc.release"
+"""Names the reason of the dead letter that is released."""
+
+QUARANTINE: Final = "quarantine"
+"""The one reason that can be released: the batch would create too many objects."""
+
+
+def with_release(headers: Headers) -> Headers:
+    """Return the headers of a message that is to be processed without the limit on new objects."""
+    return (*(entry for entry in headers if entry[0] != RELEASE_HEADER), (RELEASE_HEADER, QUARANTINE.encode()))
+
+
+def is_released(headers: Headers) -> bool:
+    """Tell whether a message is to be processed without the limit on new objects."""
+    return (RELEASE_HEADER, QUARANTINE.encode()) in headers

@@ -1,0 +1,52 @@
+import pytest
+
+from stream_assoc.dead_letter_office.exceptions import NotQuarantinedError
+from stream_assoc.dead_letter_office.sending import deliver, released, returned
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.release import RELEASE_HEADER
+from tests.dead_letter_office.builders import letter
+
+
+class Producer:
+    """Loses contact after some messages."""
+
+    def __init__(self, n_until_failure):
+        self.sent = []
+        self._n_left = n_until_failure
+
+    def send(self, messages):
+        self.sent.extend(messages)
+
+    def flush(self):
+        if self._n_left == 0:
+            raise RetriableError("the broker is away")
+        self._n_left -= 1
+
+
+def test_a_message_goes_back_as_it_was():
+    headers = (("producer", b"simulator"),)
+    assert returned(letter(0)) == OutputMessage("dia-sources", b"key", b"value", headers)
+    assert returned(letter(0), "elsewhere") == OutputMessage("elsewhere", b"key", b"value", headers)
+
+
+def test_a_released_message_says_so_in_one_header():
+    message = released(letter(0, reason="quarantine"))
+    headers = (("producer", b"simulator"), (RELEASE_HEADER, b"quarantine"))
+    assert message == OutputMessage("dia-sources", b"key", b"value", headers)
+
+
+def test_only_what_is_quarantined_is_released():
+    with pytest.raises(NotQuarantinedError, match="1:9 was set aside for the reason unknown_band"):
+        released(letter(9))
+
+
+def test_what_is_yielded_is_confirmed_and_nothing_is_sent_after_a_failure():
+    producer = Producer(n_until_failure=2)
+    messages = [OutputMessage("t", None, bytes([index])) for index in range(5)]
+    deliveries = deliver(messages, producer)
+    confirmed = [next(deliveries), next(deliveries)]
+    with pytest.raises(RetriableError):
+        next(deliveries)
+    assert confirmed == messages[:2]
+    assert producer.sent == messages[:3]
