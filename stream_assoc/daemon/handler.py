@@ -12,7 +12,8 @@ from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.model.batch import BatchId
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch
-from stream_assoc.pipeline.process import Outcome, Processed, Redelivered, Rejected, Rooms, arrive, process_batches
+from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
+from stream_assoc.pipeline.process import Rooms, arrive, process_batches
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.messages import InputMessage, OutputMessage

@@ -22,7 +22,7 @@ from stream_assoc.cache.staging import StagedCache
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
@@ -33,10 +33,10 @@ from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.matching import Matchmakers, match_sources
 from stream_assoc.pipeline.measurements import measure
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, without_and_with
+from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
 from stream_assoc.pipeline.region import SkyPartition, region_of
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
 from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.outputs import OutputEncoder, pack_outputs, unpack_outputs
 
 
@@ -54,38 +54,6 @@ class Rooms:
     clock: Clock
     flag_columns: tuple[str, ...]
     photometer: ForcedPhotometer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Processed:
-    """A batch that counted: it is in the APDB, its outputs are to be published."""
-
-    id: BatchId
-    metrics: AssociationMetrics
-    outputs: Sequence[OutputMessage]
-
-
-@dataclass(frozen=True, slots=True)
-class Redelivered:
-    """A batch that had counted before: nothing changes.
-
-    ``outputs`` holds the very messages of the first time when those are not
-    known to be published, which is so after a crash between the two commits.
-    """
-
-    id: BatchId
-    outputs: Sequence[OutputMessage]
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A batch that can never count, and why."""
-
-    id: BatchId
-    error: PoisonError
-
-
-Outcome = Processed | Redelivered | Rejected
 
 
 @dataclass(frozen=True, slots=True)

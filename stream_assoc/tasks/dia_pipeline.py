@@ -19,7 +19,8 @@ from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, SolarSystemObjects
 from stream_assoc.model.changes import LedgerEntry
 from stream_assoc.pipeline.arrival import Arrival
-from stream_assoc.pipeline.process import Outcome, Processed, Rejected, arrive, process_batches
+from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
+from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
 from stream_assoc.tasks.exceptions import ExposureError, TaskConfigError, VisitProcessedError
 from stream_assoc.tasks.exposure import Exposure

@@ -9,7 +9,7 @@ import pytest
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.daemon.assembly import rooms_of
 from stream_assoc.exceptions import FatalError
-from stream_assoc.pipeline.process import Redelivered
+from stream_assoc.pipeline.outcomes import Redelivered
 from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import BatchMessages
 from stream_assoc.settings import Settings

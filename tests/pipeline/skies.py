@@ -12,7 +12,8 @@ import pandas as pd
 from stream_assoc.apdb.create import init
 from stream_assoc.model.batch import Batch, BatchId, SolarSystemObjects
 from stream_assoc.model.changes import InputPosition
-from stream_assoc.pipeline.process import Outcome, Rooms, arrive, process_batches
+from stream_assoc.pipeline.outcomes import Outcome
+from stream_assoc.pipeline.process import Rooms, arrive, process_batches
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import simulate
 from stream_assoc.sky.vectors import to_radec, unit_vectors

@@ -6,7 +6,8 @@ import pytest
 from stream_assoc.apdb.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.association.new_objects import TooManyNewObjectsError
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.pipeline.process import Processed, Rejected, arrive, process_batches
+from stream_assoc.pipeline.outcomes import Processed, Rejected
+from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from tests.contents import ALL_TABLES, LEDGER, column, contents
 from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, square

@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.cache.exceptions import CacheUnavailableError
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.pipeline.process import Processed, Redelivered
+from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
-from stream_assoc.pipeline.process import Processed, Redelivered, Rejected, arrive, process_batches
+from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
+from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.stream.outputs import unpack_outputs
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.skies import apdb_url, batch, night, pinned_rooms, position, process_from

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import SolarSystemObjects
 from stream_assoc.model.schema import apdb_table
-from stream_assoc.pipeline.process import Processed, Rejected
+from stream_assoc.pipeline.outcomes import Processed, Rejected
 from tests.contents import column, columns
 from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_rooms, process_from, square
 
