@@ -1,0 +1,152 @@
+"""A small night that ``stream-assoc serve``, as a process, lives through in as many lives as it takes."""
+
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_assoc.failpoints import VARIABLE
+from stream_assoc.model.batch import Batch
+from stream_assoc.simulation.night import simulate
+from tests.chaos.outcome import Outcome, outcome_of
+from tests.contents import LEDGER, OUTBOX, columns
+from tests.integration.deployment import Deployment, deploy
+from tests.pipeline.skies import PINNED, SMALL_NIGHT
+
+LIFE_SECONDS = 120.0
+"""No life takes that long, not on a busy machine either."""
+
+EXIT_SECONDS = 60.0
+
+BYTECODE = Path(__file__).parents[2] / ".cache" / "bytecode"
+"""Kept even where PYTHONDONTWRITEBYTECODE is set: most of a short life is importing."""
+
+SECTIONS = {
+    # One partition: the order is that of sending, so that an object's sources always come in the same order.
+    "kafka": {"partitions": 1},
+    "daemon": {**PINNED["daemon"], "micro_batch_messages": 2, "poll_timeout_seconds": 0.2},
+}
+
+
+@functools.cache
+def batches() -> tuple[Batch, ...]:
+    """Twenty visits of two detectors that overlap."""
+    return tuple(simulated.batch for simulated in simulate(SMALL_NIGHT.model_copy(update={"n_visits": 20})))
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """The batches of a night in Kafka, and the daemon that is to process them."""
+
+    deployment: Deployment
+    folder: Path
+
+    @property
+    def apdb_url(self) -> str:
+        return self.deployment.settings.apdb.url.get_secret_value()
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "serve.log"
+
+    def n_counted(self) -> int:
+        return len(columns(self.apdb_url, LEDGER, "visit"))
+
+    def n_in_outbox(self) -> int:
+        return len(columns(self.apdb_url, OUTBOX, "visit"))
+
+    def die_at(self, failpoint: str, count: int = 1) -> None:
+        """Live until this failpoint is reached for the count-th time."""
+        with self.life({VARIABLE: f"{failpoint}:{count}"}) as process:
+            status = process.wait(LIFE_SECONDS)
+        assert status == -signal.SIGKILL, f"{failpoint}: {status}\n{self.log.read_text()}"
+
+    def die_when_a_batch_counts(self) -> float:
+        """Live until the first batch of this life is in the APDB; return how many seconds that took."""
+        before = self.n_counted()
+        with self.life() as process:
+            start = time.monotonic()
+            self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+            seconds = time.monotonic() - start
+            process.kill()
+        return seconds
+
+    def die_after(self, seconds: float) -> None:
+        """Live for so long."""
+        with self.life() as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(seconds)
+                raise AssertionError(f"the daemon ended with status {status}\n{self.log.read_text()}")
+            process.kill()
+
+    def finish(self) -> None:
+        """Live until everything is committed."""
+        with self.life() as process:
+            self.finish_life(process)
+
+    def finish_life(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until everything is committed, and ask the daemon to stop."""
+        self.deployment.wait_until(lambda: self._is_done(process))
+        process.send_signal(signal.SIGTERM)
+        # Where an earlier life did the last of the work, this one may not have come to its signal handlers yet.
+        assert process.wait(EXIT_SECONDS) in (0, -signal.SIGTERM), self.log.read_text()
+
+    def outcome(self) -> Outcome:
+        return outcome_of(self.deployment)
+
+    @contextlib.contextmanager
+    def life(self, variables: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """Run the daemon; it has ended at the end."""
+        environment = {**environment_of(self.deployment), **(variables or {})}
+        command = [sys.executable, "-m", "stream_assoc", "serve"]
+        with (
+            self.log.open("ab") as log,
+            subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
+        assert "Traceback" not in self.log.read_text()
+
+    def _is_done(self, process: subprocess.Popen[bytes]) -> bool:
+        """Tell whether all three commits of every batch are made."""
+        assert process.poll() is None, self.log.read_text()
+        is_counted = self.n_counted() == len(batches()) and self.n_in_outbox() == 0
+        return is_counted and self.deployment.n_committed() == len(batches())
+
+
+def night_on(kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path) -> Night:
+    """Return a night, its batches sent."""
+    sections = {name: dict(section) for name, section in SECTIONS.items()}
+    deployment = deploy(kafka_bootstrap, valkey_url, apdb_url, **sections)
+    deployment.send(batches())
+    return Night(deployment, folder)
+
+
+def environment_of(deployment: Deployment) -> dict[str, str]:
+    """Return the environment of a daemon with these settings and none of this process's."""
+    settings = deployment.settings
+    kafka = settings.kafka
+    names = ("bootstrap_servers", "group_id", "transactional_id")
+    topics = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic")
+    ours = {
+        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
+        # A static member that comes back gets its partitions at once; another would wait for the dead one's session.
+        "kafka__group_instance_id": "the-only-one",
+        "redis__url": settings.redis.url.get_secret_value(),
+        "redis__prefix": settings.redis.prefix,
+        "apdb__url": settings.apdb.url.get_secret_value(),
+        **{f"daemon__{name}": getattr(settings.daemon, name) for name in SECTIONS["daemon"]},
+        "logging__format": "json",
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
+    return inherited | {f"STREAM_ASSOC_{name.upper()}": str(value) for name, value in ours.items()}

@@ -1,0 +1,123 @@
+"""What a night came to: the APDB, the sky as a daemon reads it through the cache, what subscribers saw."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stream_assoc.apdb.statements import TILE
+from stream_assoc.cache.connection import Client, connect
+from stream_assoc.cache.packing import pack_states, pack_tile
+from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.staging import StagedCache
+from stream_assoc.daemon.assembly import open_rooms
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, column, contents
+from tests.integration.deployment import Deployment
+
+STAND_IN = "n" * 32
+"""Stands for the deployment's own name, which is as long, in everything that is compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What must not depend on how often the daemon died.
+
+    Attributes
+    ----------
+    apdb : `dict`
+        The rows of every table, but for the replica chunks' random ids.
+    outbox : `list`
+        Outputs that still wait to be published.
+    sky : `dict`
+        Tiles and states as the next batch would meet them, packed: from Redis
+        what is current there, from the APDB what is not.
+    keys : `frozenset` [`str`]
+        What is in Redis. A daemon that dies before it writes the cache leaves
+        fewer, so they are no part of what is compared for equality.
+    published : `dict`
+        Key, value and headers of each message that a read_committed subscriber
+        sees, in order, by topic.
+    """
+
+    apdb: dict[str, Rows]
+    outbox: Rows
+    sky: dict[str, bytes]
+    keys: frozenset[str] = field(compare=False)
+    published: dict[str, list[tuple]]
+
+
+def outcome_of(deployment: Deployment) -> Outcome:
+    url = deployment.settings.apdb.url.get_secret_value()
+    tables = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, COUNTER)
+    return Outcome(
+        apdb=contents(url, *tables, without=("input_topic", "apdb_replica_chunk")),
+        outbox=contents(url, OUTBOX)[OUTBOX],
+        sky=sky_of(deployment),
+        keys=keys_of(deployment),
+        published=published(deployment),
+    )
+
+
+def assert_nothing_shows(outcome: Outcome, expected: Outcome) -> None:
+    """Check that nobody can tell an interrupted night from an uninterrupted one."""
+    assert outcome.outbox == []
+    assert outcome.apdb == expected.apdb
+    assert outcome.published == expected.published
+    assert outcome.sky == expected.sky
+    assert outcome.keys <= expected.keys
+
+
+def sky_of(deployment: Deployment) -> dict[str, bytes]:
+    url = deployment.settings.apdb.url.get_secret_value()
+    tiles = np.unique(np.array(column(url, TILE, "tile"), np.int64))
+    sky = {}
+    with (
+        open_rooms(deployment.settings) as rooms,
+        rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as one,
+    ):
+        versions = dict(zip(tiles.tolist(), one.open_batches([], tiles).tile_versions.tolist(), strict=True))
+        staged = StagedCache(rooms.cache, rooms.layout)
+        neighbourhood = Neighbourhood(one, staged, rooms.calculator, rooms.partition, versions)
+        for tile, positions in neighbourhood.load(tiles).items():
+            # How often a tile was written depends on which batches shared a transaction.
+            sky[f"tile {tile}"] = pack_tile(CachedTile(0, positions))
+        states = neighbourhood.states(neighbourhood.objects(tiles))
+        blobs = pack_states(states, rooms.layout)
+        sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
+    return sky
+
+
+def keys_of(deployment: Deployment) -> frozenset[str]:
+    with client_of(deployment) as client:
+        keys = [key.decode() for key in client.scan_iter(match=f"{deployment.settings.redis.prefix}:*", count=1000)]
+    # After the prefix comes the identity of the APDB, which is random.
+    return frozenset(key.split(":", 2)[2] for key in keys)
+
+
+def empty_cache(deployment: Deployment) -> int:
+    """Delete what this deployment has in Redis; return how many keys that was."""
+    with client_of(deployment) as client:
+        keys = list(client.scan_iter(match=f"{deployment.settings.redis.prefix}:*", count=1000))
+        return client.delete(*keys) if keys else 0
+
+
+@contextlib.contextmanager
+def client_of(deployment: Deployment) -> Iterator[Client]:
+    url = deployment.settings.redis.url.get_secret_value()
+    with contextlib.closing(connect(url, connect_timeout_seconds=5.0, timeout_seconds=5.0)) as client:
+        yield client
+
+
+def published(deployment: Deployment) -> dict[str, list[tuple]]:
+    kafka = deployment.settings.kafka
+    name = kafka.input_topic.removesuffix(".dia-sources")
+    assert len(name) == len(STAND_IN)
+    return {
+        topic.replace(name, STAND_IN): [
+            (one.key, one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
+            for one in deployment.read(topic)
+        ]
+        for topic in (kafka.objects_topic, kafka.metrics_topic, kafka.dead_letter_topic)
+    }

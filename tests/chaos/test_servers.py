@@ -1,0 +1,84 @@
+"""A server dies while the daemon works, and comes back: the daemon waits, and the night comes out the same."""
+
+import contextlib
+import functools
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
+from tests.chaos.nights import Night, batches, night_on
+from tests.chaos.outcome import Outcome, assert_nothing_shows
+from tests.services import ServiceUnavailableError, kafka_jars
+
+pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+
+
+def test_valkey_is_killed_and_comes_back_empty(
+    kafka_bootstrap: str, postgresql_database: str, expected: Outcome, tmp_path: Path
+):
+    with EmbeddedValkey() as valkey:
+        night = night_on(kafka_bootstrap, valkey.url, postgresql_database, tmp_path)
+        finish_though(night, away_until_noticed(night, valkey.kill, valkey.start))
+        assert_nothing_shows(night.outcome(), expected)
+
+
+def test_postgresql_is_shut_down_immediately_and_recovers(
+    kafka_bootstrap: str, valkey_url: str, expected: Outcome, tmp_path: Path
+):
+    with EmbeddedPostgresql() as postgresql:
+        night = night_on(kafka_bootstrap, valkey_url, postgresql.url, tmp_path)
+        shut_down = functools.partial(postgresql.stop, immediately=True)
+        finish_though(night, away_until_noticed(night, shut_down, postgresql.start))
+        assert_nothing_shows(night.outcome(), expected)
+
+
+def test_the_broker_is_killed_and_comes_back(
+    valkey_url: str, postgresql_database: str, expected: Outcome, tmp_path: Path
+):
+    try:
+        jars = kafka_jars()
+    except ServiceUnavailableError as error:
+        pytest.skip(str(error))
+    with EmbeddedKafka(jars) as kafka:
+        night = night_on(kafka.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
+
+        def crash_and_recover() -> None:
+            kafka.kill()
+            kafka.start()
+
+        finish_though(night, crash_and_recover, n_crashes=2)
+        assert_nothing_shows(night.outcome(), expected)
+
+
+def away_until_noticed(night: Night, crash: Callable[[], None], start: Callable[[], None]) -> Callable[[], None]:
+    """Return a crash that lasts until the daemon has found the server away."""
+
+    def n_failures() -> int:
+        return night.log.read_text().count('"event": "retrying"')
+
+    def crash_and_recover() -> None:
+        noticed = n_failures()
+        crash()
+        night.deployment.wait_until(lambda: n_failures() > noticed)
+        start()
+
+    return crash_and_recover
+
+
+def finish_though(night: Night, crash_and_recover: Callable[[], None], n_crashes: int = 4) -> None:
+    """Let one life process the night while a server crashes again and again, in the middle of work."""
+    random = np.random.default_rng(10)
+    with night.life() as process:
+        for _ in range(n_crashes):
+            so_far = night.n_counted()
+            night.deployment.wait_until(lambda n=so_far: night.n_counted() > n, look_every_seconds=0.02)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(random.uniform(0.0, 0.15))
+                raise AssertionError(night.log.read_text())
+            assert night.n_counted() < len(batches()), "the night is over"
+            crash_and_recover()
+        night.finish_life(process)
