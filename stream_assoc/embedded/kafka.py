@@ -2,7 +2,6 @@
 
 import base64
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -109,7 +108,7 @@ class EmbeddedKafka:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Start the broker; again after `stop` or `kill`, on the same port with the same data."""
+        """Start the broker; again after `stop`, on the same port with the same data."""
         self._process = ServerProcess(
             [*self._java(), "kafka.Kafka", str(self._settings_path)], Path(self._folder.name, "kafka.log")
         )
@@ -119,11 +118,6 @@ class EmbeddedKafka:
         """Stop the broker; its data stay until the context is left. Idempotent."""
         if self._process is not None:
             self._process.stop()
-
-    def kill(self) -> None:
-        """End the broker with SIGKILL, as a crash would. Idempotent."""
-        if self._process is not None:
-            self._process.stop(stop_signal=signal.SIGKILL)
 
     @property
     def _settings_path(self) -> Path:
