@@ -109,7 +109,8 @@ def stetson_j(residual: np.ndarray, error: np.ndarray, level: float) -> float:
         weight = 1.0 / (error**2 * (1.0 + (stretch * (residual - mean) / error / 2.0) ** 2))
         mean = float(np.sum(weight * residual) / np.sum(weight))
         change = abs(mean - previous)
-        if change < 1e-6 and change < 1e-6 * (level + mean):
+        # Relative to the mean with its sign, so that below zero the second condition always holds.
+        if change < 1e-6 and level + mean != 0.0 and change / (level + mean) < 1e-6:
             break
     pull = (stretch * (residual - mean) / error) ** 2 - 1.0
     return float(np.mean(np.sign(pull) * np.sqrt(np.abs(pull))))
@@ -166,6 +167,12 @@ def test_any_order_of_arrival(
     arriving = data.draw(st.permutations(rows))
     n_at_once = data.draw(st.integers(0, len(rows)))
     assert_recomputed(fold(histories_of, points_of(arriving), n_at_once), 0, rows)
+
+
+def test_stetson_j_stops_early_below_zero(points_of: Points, histories_of: Histories) -> None:
+    steps = [(-0.1875, 2.0), (0.6875, 0.5), (-0.75, 1.0), (-0.75, 2.0), (-2.0625, 2.0)]
+    rows = [(60000.0, -1e7 + step, error, 1) for step, error in [*steps, *steps]]
+    assert_recomputed(fold(histories_of, points_of(rows), 0), 0, rows)
 
 
 @given(light_curves(), st.data())
