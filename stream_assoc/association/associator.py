@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from stream_assoc.association.candidates import Candidates, find_candidates, has_position
+from stream_assoc.association.candidates import Candidates, find_candidates
+from stream_assoc.association.cells import has_position
 from stream_assoc.association.exceptions import AssociationConfigError
 from stream_assoc.association.matching import match_at_least_cost
 from stream_assoc.association.scores import (
