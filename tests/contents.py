@@ -40,6 +40,11 @@ def columns(url: str, table: str, *names: str) -> Rows:
     return _select(url, f'SELECT {quoted(names)} FROM "{table}"')[1]
 
 
+def n_rows(url: str, table: str) -> int:
+    """Return the number of rows of a table."""
+    return int(_select(url, f'SELECT count(*) FROM "{table}"')[1][0][0])
+
+
 def _rows(url: str, table: str, without: set[str]) -> Rows:
     names, rows = _select(url, f'SELECT * FROM "{table}"')
     if table == COUNTER:

@@ -85,6 +85,11 @@ def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> Ap
     if missing:
         names = ", ".join(missing)
         raise ApdbSchemaError(f"the APDB lacks what stream_assoc adds to it ({names}); {INIT_REMEDY}")
+    if is_older_layout(metadata[OUR_VERSION_KEY]):
+        raise ApdbSchemaError(
+            f"the database holds version {metadata[OUR_VERSION_KEY]} of the stream_assoc tables and this "
+            f"installation writes {OUR_VERSION}; stop every daemon and {INIT_REMEDY}, which brings them up to date"
+        )
     _check_version("stream_assoc tables", metadata[OUR_VERSION_KEY], OUR_VERSION)
     return ApdbReport(
         schema_version=metadata[SCHEMA_VERSION_KEY],
@@ -93,6 +98,11 @@ def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> Ap
         identity=metadata[IDENTITY_KEY],
         partition=metadata[PARTITION_KEY],
     )
+
+
+def is_older_layout(stored: str) -> bool:
+    """Tell whether our tables are of a layout that `stream_assoc.apdb.create.extend` can bring up to date."""
+    return stored.startswith("1.")
 
 
 def _check_version(what: str, stored: str, ours: str) -> None:

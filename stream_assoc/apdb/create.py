@@ -15,18 +15,22 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from stream_assoc.apdb import postgresql, sqlite
-from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, partition_name
+from stream_assoc.apdb import postgresql, postgresql_connection, sqlite
+from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, is_older_layout, partition_name
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
 from stream_assoc.apdb.statements import (
     COUNTER,
     DEFINITIONS,
     IDENTITY_KEY,
+    LEDGER,
+    LEDGER_COLUMNS,
     OUR_TABLES,
     OUR_VERSION,
     OUR_VERSION_KEY,
+    OUTBOX,
     PARTITION_KEY,
+    quoted,
 )
 
 _SQLITE_TYPES: Final = {"{bytes}": "BLOB", "{sequence}": "INTEGER PRIMARY KEY AUTOINCREMENT"}
@@ -81,7 +85,9 @@ def init(
 
 
 def extend(url: str, namespace: str | None = None, *, tile_level: int = 10, cell_level: int = 8) -> None:
-    """Add our tables to an APDB that exists; one that has them is left as it is.
+    """Add our tables to an APDB that exists, or bring those of an older version up to date.
+
+    No daemon may be running for the latter. Tables of this version are left as they are.
 
     The single-source counter starts at the number of DIAObjects that have one
     source now, so an APDB that others have filled counts right from the start.
@@ -155,11 +161,19 @@ def _holds_apdb(database: _Database, _types: dict[str, str]) -> bool:
 
 def _extend(database: _Database, types: dict[str, str], *, partition: str) -> None:
     """Create what is missing; the version row says that the counter has been initialised."""
+    version = database.execute(
+        f"SELECT value FROM {database.name('metadata')} WHERE name = {database.mark}", (OUR_VERSION_KEY,)
+    ).fetchone()
+    is_old = version is not None and is_older_layout(version[0])
+    if is_old:
+        _set_aside(database)
     for table, definition in DEFINITIONS.items():
         statement = definition.replace("{table}", database.name(table))
         for placeholder, type_name in types.items():
             statement = statement.replace(placeholder, type_name)
         database.execute(statement)
+    if is_old:
+        _put_back(database)
     _note(database, IDENTITY_KEY, uuid.uuid4().hex)
     _note(database, PARTITION_KEY, partition)
     if _note(database, OUR_VERSION_KEY, OUR_VERSION):
@@ -167,6 +181,28 @@ def _extend(database: _Database, types: dict[str, str], *, partition: str) -> No
             f"INSERT INTO {database.name(COUNTER)} (shard, n_single_source) "
             f'SELECT 0, count(*) FROM {database.name("DiaObjectLast")} WHERE "nDiaSources" = 1'
         )
+
+
+def _set_aside(database: _Database) -> None:
+    """Take the tables of version 1, which knew no revisions, out of the way of the new ones."""
+    for table in (LEDGER, OUTBOX):
+        database.execute(f'CREATE TEMPORARY TABLE "old{table}" AS SELECT * FROM {database.name(table)}')
+        database.execute(f"DROP TABLE {database.name(table)}")
+
+
+def _put_back(database: _Database) -> None:
+    """Fill the new tables: what version 1 holds was processed once."""
+    kept = [column for column in LEDGER_COLUMNS if column != "revision"]
+    database.execute(
+        f'INSERT INTO {database.name(LEDGER)} ({quoted(kept)}, revision) SELECT {quoted(kept)}, 0 FROM "old{LEDGER}"'
+    )
+    database.execute(
+        f"INSERT INTO {database.name(OUTBOX)} (visit, detector, revision, outputs) "
+        f'SELECT visit, detector, 0, outputs FROM "old{OUTBOX}" ORDER BY sequence'
+    )
+    for table in (LEDGER, OUTBOX):
+        database.execute(f'DROP TABLE "old{table}"')
+    _set(database, OUR_VERSION_KEY, OUR_VERSION)
 
 
 def _note(database: _Database, key: str, value: str) -> bool:
@@ -180,11 +216,15 @@ def _note(database: _Database, key: str, value: str) -> bool:
 
 
 def _repartition(database: _Database, _types: dict[str, str], *, partition: str) -> None:
-    for key, value in ((IDENTITY_KEY, uuid.uuid4().hex), (PARTITION_KEY, partition)):
-        database.execute(
-            f"UPDATE {database.name('metadata')} SET value = {database.mark} WHERE name = {database.mark}",
-            (value, key),
-        )
+    _set(database, IDENTITY_KEY, uuid.uuid4().hex)
+    _set(database, PARTITION_KEY, partition)
+
+
+def _set(database: _Database, key: str, value: str) -> None:
+    """Change a row of the metadata table."""
+    database.execute(
+        f"UPDATE {database.name('metadata')} SET value = {database.mark} WHERE name = {database.mark}", (value, key)
+    )
 
 
 def _drop(database: _Database, _types: dict[str, str]) -> None:
@@ -204,8 +244,10 @@ def _in_transaction(
         if not parsed.path.is_file():
             return missing
         with sqlite.translated(), closing(sqlite3.connect(parsed.path)) as connection, connection:
+            # Without it sqlite3 would commit each definition of a table at once.
+            connection.execute("BEGIN IMMEDIATE")
             return action(_sqlite_database(connection), _SQLITE_TYPES)
-    with postgresql.translated(), psycopg.connect(parsed.conninfo) as server:
+    with postgresql_connection.translated(), psycopg.connect(parsed.conninfo) as server:
         return action(_postgresql_database(server, namespace), _POSTGRESQL_TYPES)
 
 

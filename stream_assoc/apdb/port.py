@@ -14,11 +14,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, LedgerEntry
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories
-from stream_assoc.model.types import IntArray
+from stream_assoc.model.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,53 @@ class Opening:
 
     Attributes
     ----------
-    entries : `dict` [`BatchId`, `LedgerEntry`]
-        Those of the asked batches that have been processed before.
+    entries : `dict` [`BatchId`, `tuple` [`LedgerEntry`, ...]]
+        Those of the asked batches that have been processed before, by
+        ascending revision.
     tile_versions : `numpy.ndarray` [int64], shape (n_tiles,)
         Version of each asked tile; 0 for a tile that no batch has changed yet.
     n_single_source : `int`
         DIAObjects in the whole APDB that have exactly one source.
     """
 
-    entries: dict[BatchId, LedgerEntry]
+    entries: dict[BatchId, tuple[LedgerEntry, ...]]
     tile_versions: IntArray
     n_single_source: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSources:
+    """The sources of a batch that count: stored, and not withdrawn.
+
+    Attributes
+    ----------
+    diaSourceId : `numpy.ndarray` [int64], shape (n,)
+        Ascending.
+    diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        The object each belongs to, 0 for none.
+    """
+
+    diaSourceId: IntArray
+    diaObjectId: IntArray
+
+    def __len__(self) -> int:
+        return len(self.diaSourceId)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersions:
+    """The latest versions of some objects.
+
+    Attributes
+    ----------
+    positions : `ObjectPositions`
+        Ascending by diaObjectId.
+    is_open : `numpy.ndarray` [bool], shape (n,)
+        Whether the version is the current one; an object without such has ended.
+    """
+
+    positions: ObjectPositions
+    is_open: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +96,20 @@ class ApdbSession(Protocol):
         Every asked tile is a key, also those that hold nothing.
         """
 
-    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
-        """Return the stored sources of these objects, from which states are rebuilt."""
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+        """Return the stored sources of these objects, from which states are rebuilt.
+
+        Withdrawn sources are left out, and those of the batch ``without``.
+        """
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """Return the sources of a batch that count so far."""
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """Return the latest version of each of these objects that ever was, wherever on the sky.
+
+        Only what lies in the session's own cells cannot change meanwhile.
+        """
 
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """Write the batches in one transaction.
@@ -90,14 +138,14 @@ class Apdb(Protocol):
     def exclusive(self, cells: IntArray) -> AbstractContextManager[ApdbSession]:
         """Wait for, then hold, exclusive access to ``cells`` (sorted HTM indices)."""
 
-    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
-        """Return the unpublished outputs of a processed batch, if any are left."""
+    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
+        """Return the unpublished outputs of one processing of a batch, if any are left."""
 
     def unpublished(self) -> list[OutboxEntry]:
         """Return all outputs not known to be published, oldest first."""
 
-    def mark_published(self, batches: Sequence[BatchId]) -> None:
-        """Forget the outputs of these batches: subscribers have them."""
+    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
+        """Forget the outputs of these: subscribers have them."""
 
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""

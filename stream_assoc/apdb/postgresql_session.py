@@ -1,5 +1,6 @@
 """One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,17 +16,19 @@ from stream_assoc.apdb.exceptions import (
     LedgerConflictError,
     RowsRefusedError,
 )
-from stream_assoc.apdb.port import Opening
+from stream_assoc.apdb.port import CountedSources, ObjectVersions, Opening
 from stream_assoc.apdb.rows import (
     ReplicaChunk,
     StoreRows,
+    chunk_id,
+    entries_by_batch,
     histories,
     int_column,
-    ledger_entry,
     pixel_ranges,
     repeated,
     split_by_tile,
     store_rows,
+    stored_elsewhere,
     versions_of,
 )
 from stream_assoc.apdb.statements import (
@@ -35,10 +38,18 @@ from stream_assoc.apdb.statements import (
     OUTBOX,
     POSITION_COLUMNS,
     TILE,
+    UPDATES,
     VERSION_COLUMNS,
     duplicate_message,
     ledger_values,
     quoted,
+)
+from stream_assoc.apdb.withdrawal import (
+    FORCED_SOURCES,
+    SOURCES,
+    UPDATE_COLUMNS,
+    update_payloads,
+    update_time_ns,
 )
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
@@ -66,14 +77,21 @@ _SUPERSEDE: Final = """
     DELETE FROM {DiaObjectLast} l USING closed c
     WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"
 """
-_VERSIONS: Final = f"""
-    SELECT {quoted(VERSION_COLUMNS, "latest.")} FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
-        SELECT * FROM {{DiaObject}} WHERE "diaObjectId" = asked.id
+_LATEST: Final = """
+    FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT * FROM {DiaObject} WHERE "diaObjectId" = asked.id
         ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
-    WHERE latest."validityEndMjdTai" IS NULL
+"""
+_IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
+_VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {_LATEST} WHERE {_IS_OPEN}"
+_LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {_IS_OPEN} {_LATEST} ORDER BY asked.id"
+_COUNTED: Final = """
+    SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM {DiaSource}
+    WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"
 """
 _POINTS: Final = """
     SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
+    AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
 _BUMP_TILES: Final = (
@@ -136,9 +154,8 @@ class PostgresqlSession:
             ledger = self._execute(_LEDGER_QUERY, visits, detectors)
             versions = self._execute(_TILE_QUERY, array_literal(tiles))
             total = self._execute(_COUNTER_QUERY)
-        entries = [ledger_entry(row) for row in ledger]
-        stored = dict(versions.fetchall())
-        return Opening({entry.id: entry for entry in entries}, versions_of(tiles, stored), total.fetchall()[0][0])
+        entries = entries_by_batch(ledger.fetchall())
+        return Opening(entries, versions_of(tiles, dict(versions.fetchall())), total.fetchall()[0][0])
 
     def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
         """See `ApdbSession.load_tiles`."""
@@ -149,13 +166,24 @@ class PostgresqlSession:
         pixelId, *columns = self._read(statement, _POSITION_TYPES)
         return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         ids = array_literal(np.unique(diaObjectId))
         versions = self._read(_VERSIONS, _VERSION_TYPES, ids)
-        source_object, *columns = self._read(_POINTS.replace("{points}", self._points), _POINT_TYPES, ids)
+        points_query = _POINTS.replace("{points}", self._points)
+        source_object, *columns = self._read(points_query, _POINT_TYPES, ids, *(without or (None, None)))
         points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, _POINT_DTYPES, strict=True)])
         return histories(diaObjectId, versions, source_object, points)
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """See `ApdbSession.counted_sources`."""
+        return CountedSources(*self._read(_COUNTED, ("int8", "int8"), *batch))
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """See `ApdbSession.latest_versions`."""
+        types = (*_POSITION_TYPES[1:], "bool")
+        *columns, is_open = self._read(_LATEST_VERSIONS, types, array_literal(np.unique(diaObjectId)))
+        return ObjectVersions(ObjectPositions(*columns), is_open)
 
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`."""
@@ -177,6 +205,9 @@ class PostgresqlSession:
             if len(rows.superseded):
                 self._execute(_SUPERSEDE, array_literal(rows.superseded), array_literal(rows.ends))
             versions = self._execute(_BUMP_TILES, array_literal(rows.tiles))
+        for change in changes:
+            if change.entry.revision:
+                self._withdraw(change)
         for name, table in rows.tables.items():
             self._copy(name, table)
         with self._connection.pipeline():
@@ -198,8 +229,8 @@ class PostgresqlSession:
                 *ledger_values(change.entry),
             )
             self._execute(
-                f"INSERT INTO {{{OUTBOX}}} (visit, detector, outputs) VALUES (%s, %s, %s)",
-                *change.entry.id,
+                f"INSERT INTO {{{OUTBOX}}} (visit, detector, revision, outputs) VALUES (%s, %s, %s, %s)",
+                *change.entry.key,
                 change.outputs,
             )
 
@@ -215,6 +246,25 @@ class PostgresqlSession:
             chunk.last_update_time,
             chunk.unique_id,
         )
+
+    def _withdraw(self, change: BatchChanges) -> None:
+        """Take back what was stored of this batch before."""
+        entry, withdrawn = change.entry, {}
+        for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
+            again = array_literal(int_column(rows, table.key))
+            self._execute(table.replace_statement("%s", "= ANY(%s::bigint[])"), *entry.id, again)
+            left = self._execute(table.withdraw_statement("%s"), entry.timeProcessedMjdTai, *entry.id)
+            withdrawn[table] = left.fetchall()
+        if self._chunk_seconds is not None:
+            payloads = update_payloads(change, withdrawn)
+            self._execute(
+                f"INSERT INTO {{{UPDATES}}} ({quoted(UPDATE_COLUMNS)}) SELECT %s, %s, n - 1, %s, payload "
+                "FROM unnest(%s::text[]) WITH ORDINALITY AS u(payload, n)",
+                chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds),
+                update_time_ns(change),
+                uuid.uuid4(),
+                payloads,
+            )
 
     def _copy(self, name: str, table: pa.Table) -> None:
         given = set(table.column_names)
@@ -238,16 +288,15 @@ class PostgresqlSession:
     def _refusal(
         self, error: psycopg.Error, changes: Sequence[BatchChanges]
     ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
-        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
-        stored = self._execute(
-            'SELECT "diaSourceId" FROM {DiaSource} WHERE "diaSourceId" = ANY(%s::bigint[]) LIMIT 5',
-            array_literal(ids),
-        )
-        duplicates = [*(row[0] for row in stored), *repeated(ids).tolist()]
-        if duplicates:
-            return DuplicateSourceError(duplicate_message(duplicates))
         if error.diag.table_name == LEDGER:
             return LedgerConflictError(f"another session stored one of these batches first: {error}")
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._execute(
+            'SELECT "diaSourceId", visit, detector FROM {DiaSource} WHERE "diaSourceId" = ANY(%s::bigint[])',
+            array_literal(ids),
+        )
+        if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
+            return DuplicateSourceError(duplicate_message(duplicates))
         return RowsRefusedError(f"the APDB refuses the batch: {error}")
 
     def _read(self, statement: str, types: tuple[str, ...], *parameters: object) -> list[np.ndarray[Any, Any]]:

@@ -6,7 +6,7 @@ not depend on the database.
 
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,7 +52,8 @@ class StoreRows:
     superseded : `numpy.ndarray` [int64], shape (k,)
         Objects whose stored open version, if they have one, ends now.
     ends : `numpy.ndarray` [float64], shape (k,)
-        When it ends: ``validityStartMjdTai`` of the object's first new version.
+        When it ends: ``validityStartMjdTai`` of the object's first new
+        version, or the processing time of the batch that closes it.
     tables : `dict` [`str`, `pyarrow.Table`]
         New rows of dax_apdb's tables that have any.
     chunks : `list` [`ReplicaChunk`]
@@ -98,6 +99,8 @@ def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> St
     """
     objects = pa.concat_tables([change.dia_objects for change in changes])
     objects, last_rows, superseded, ends = _close_versions(objects)
+    closed = [change.closed.diaObjectId for change in changes]
+    closing = [np.full(len(change.closed), change.entry.timeProcessedMjdTai) for change in changes]
     last_columns = [*apdb_table("DiaObjectLast").names, "pixelId"]
     tables = {
         "DiaObject": objects,
@@ -112,8 +115,8 @@ def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> St
         chunk_tables = _chunk_tables(changes, chunk_seconds)
     tiles = np.unique(np.concatenate([np.asarray(change.tiles, np.int64) for change in changes]))
     return StoreRows(
-        superseded=superseded,
-        ends=ends,
+        superseded=np.concatenate([superseded, *closed]),
+        ends=np.concatenate([ends, *closing]),
         tables={name: table for name, table in tables.items() if table.num_rows},
         chunks=chunks,
         chunk_tables=chunk_tables,
@@ -181,6 +184,12 @@ def repeated(ids: IntArray) -> IntArray:
     return unique[counts > 1]
 
 
+def stored_elsewhere(stored: Iterable[Sequence[Any]], changes: Sequence[BatchChanges]) -> list[int]:
+    """Return those stored sources (diaSourceId, visit, detector) that none of the batches replaces."""
+    replaced = {change.entry.id for change in changes if change.entry.revision}
+    return [identifier for identifier, *batch in stored if tuple(batch) not in replaced]
+
+
 def int_column(table: pa.Table, name: str) -> IntArray:
     """Return an identifier column, which has no nulls, as int64."""
     return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
@@ -188,9 +197,17 @@ def int_column(table: pa.Table, name: str) -> IntArray:
 
 def ledger_entry(row: Sequence[Any]) -> LedgerEntry:
     """Return the ledger entry of a row in the order of `LEDGER_COLUMNS`."""
-    visit, detector, digest, time, n_sources, n_stored, topic, partition, offset = row
+    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset = row
     position = None if topic is None else InputPosition(topic, partition, offset)
-    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position)
+    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position, revision)
+
+
+def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[LedgerEntry, ...]]:
+    """Return the ledger entries of rows in any order, by batch and ascending revision."""
+    entries: dict[BatchId, tuple[LedgerEntry, ...]] = {}
+    for entry in sorted(map(ledger_entry, rows), key=lambda one: one.key):
+        entries[entry.id] = (*entries.get(entry.id, ()), entry)
+    return entries
 
 
 def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:

@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,16 +16,18 @@ from stream_assoc.apdb.exceptions import (
     LedgerConflictError,
     RowsRefusedError,
 )
-from stream_assoc.apdb.port import Opening
+from stream_assoc.apdb.port import CountedSources, ObjectVersions, Opening
 from stream_assoc.apdb.rows import (
     StoreRows,
+    chunk_id,
+    entries_by_batch,
     histories,
     int_column,
-    ledger_entry,
     pixel_ranges,
     repeated,
     split_by_tile,
     store_rows,
+    stored_elsewhere,
     versions_of,
 )
 from stream_assoc.apdb.statements import (
@@ -34,10 +37,18 @@ from stream_assoc.apdb.statements import (
     OUTBOX,
     POSITION_COLUMNS,
     TILE,
+    UPDATES,
     VERSION_COLUMNS,
     duplicate_message,
     ledger_values,
     quoted,
+)
+from stream_assoc.apdb.withdrawal import (
+    FORCED_SOURCES,
+    SOURCES,
+    UPDATE_COLUMNS,
+    update_payloads,
+    update_time_ns,
 )
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
@@ -77,11 +88,13 @@ class SqliteSession:
 
     def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
         """See `ApdbSession.open_batches`."""
-        entries = {}
-        for batch in batches:
-            row = self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
-            if row:
-                entries[batch] = ledger_entry(row[0])
+        entries = entries_by_batch(
+            [
+                row
+                for batch in batches
+                for row in self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
+            ]
+        )
         versions = self._fetch(
             f'SELECT tile, version FROM "{TILE}" WHERE tile IN (SELECT value FROM json_each(?))', _json(tiles)
         )
@@ -99,7 +112,7 @@ class SqliteSession:
         pixelId, *columns = _columns(rows, "iiddffdn")
         return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         asked = _json(np.unique(diaObjectId))
         versions = self._fetch(
@@ -109,11 +122,34 @@ class SqliteSession:
         )
         points = self._fetch(
             f'SELECT {self._points} FROM "DiaSource" WHERE "diaObjectId" IN (SELECT value FROM json_each(?)) '
-            'AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
+            'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
+            'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
             asked,
+            *(without or (None, None)),
         )
         source_object, *columns = _columns(points, "idddddddib")
         return histories(diaObjectId, _columns(versions, "idfff"), source_object, SourcePoints(*columns))
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """See `ApdbSession.counted_sources`."""
+        rows = self._fetch(
+            'SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM "DiaSource" '
+            'WHERE visit = ? AND detector = ? AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"',
+            *batch,
+        )
+        return CountedSources(*_columns(rows, "ii"))
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """See `ApdbSession.latest_versions`."""
+        rows = self._fetch(
+            f'SELECT {quoted(POSITION_COLUMNS[1:], "o.")}, o."validityEndMjdTai" IS NULL '
+            'FROM json_each(?) r CROSS JOIN "DiaObject" o WHERE o."diaObjectId" = r.value AND '
+            'o."validityStartMjdTai" = (SELECT max("validityStartMjdTai") FROM "DiaObject" '
+            'WHERE "diaObjectId" = r.value) ORDER BY r.value',
+            _json(np.unique(diaObjectId)),
+        )
+        *columns, is_open = _columns(rows, "iddffdnb")
+        return ObjectVersions(ObjectPositions(*columns), is_open)
 
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`."""
@@ -123,6 +159,9 @@ class SqliteSession:
                 self._write_ledger(changes)
                 self._supersede(rows)
                 self._write_replica_chunks(rows)
+                for change in changes:
+                    if change.entry.revision:
+                        self._withdraw(change)
                 for name, table in (rows.tables | rows.chunk_tables).items():
                     self._insert(name, table)
                 return self._write_tiles_and_counter(rows)
@@ -136,8 +175,8 @@ class SqliteSession:
             [ledger_values(change.entry) for change in changes],
         )
         self._connection.executemany(
-            f'INSERT INTO "{OUTBOX}" (visit, detector, outputs) VALUES (?, ?, ?)',
-            [(*change.entry.id, change.outputs) for change in changes],
+            f'INSERT INTO "{OUTBOX}" (visit, detector, revision, outputs) VALUES (?, ?, ?, ?)',
+            [(*change.entry.key, change.outputs) for change in changes],
         )
 
     def _supersede(self, rows: StoreRows) -> None:
@@ -167,6 +206,26 @@ class SqliteSession:
             ],
         )
 
+    def _withdraw(self, change: BatchChanges) -> None:
+        """Take back what was stored of this batch before."""
+        entry, withdrawn = change.entry, {}
+        for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
+            names = {table.table: f'"{table.table}"'}
+            replaced = table.replace_statement("?", "IN (SELECT value FROM json_each(?))").format(**names)
+            self._fetch(replaced, *entry.id, _json(int_column(rows, table.key)))
+            left = table.withdraw_statement("?").format(**names)
+            withdrawn[table] = self._fetch(left, entry.timeProcessedMjdTai, *entry.id)
+        if self._chunk_seconds is not None:
+            chunk = chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds)
+            unique_id = uuid.uuid4().hex
+            self._connection.executemany(
+                f'INSERT INTO "{UPDATES}" ({quoted(UPDATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?)',
+                [
+                    (chunk, update_time_ns(change), order, unique_id, payload)
+                    for order, payload in enumerate(update_payloads(change, withdrawn))
+                ],
+            )
+
     def _insert(self, name: str, table: pa.Table) -> None:
         known = {row[0] for row in self._fetch("SELECT name FROM pragma_table_info(?)", name)}
         names = [column for column in table.column_names if column in known]
@@ -193,16 +252,16 @@ class SqliteSession:
     def _refusal(
         self, error: sqlite3.IntegrityError, changes: Sequence[BatchChanges]
     ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
-        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
-        stored = self._fetch(
-            'SELECT "diaSourceId" FROM "DiaSource" WHERE "diaSourceId" IN (SELECT value FROM json_each(?)) LIMIT 5',
-            _json(ids),
-        )
-        duplicates = [*(row[0] for row in stored), *repeated(ids).tolist()]
-        if duplicates:
-            return DuplicateSourceError(duplicate_message(duplicates))
         if LEDGER in str(error):
             return LedgerConflictError(f"another session stored one of these batches first: {error}")
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._fetch(
+            'SELECT "diaSourceId", visit, detector FROM "DiaSource" '
+            'WHERE "diaSourceId" IN (SELECT value FROM json_each(?))',
+            _json(ids),
+        )
+        if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
+            return DuplicateSourceError(duplicate_message(duplicates))
         return RowsRefusedError(f"the APDB refuses the batch: {error}")
 
     def _fetch(self, statement: str, *parameters: object) -> list[Any]:

@@ -16,6 +16,9 @@ TILE: Final = "StreamAssocTile"
 COUNTER: Final = "StreamAssocCounter"
 OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER)
 
+UPDATES: Final = "ApdbUpdateRecordChunks"
+"""Where dax_apdb notes changes of rows that may have been replicated already."""
+
 DAX_TABLES: Final = (
     "DiaObject",
     "DiaObjectLast",
@@ -25,14 +28,15 @@ DAX_TABLES: Final = (
     "DiaObjectChunks",
     "DiaSourceChunks",
     "DiaForcedSourceChunks",
+    UPDATES,
 )
-"""Tables of dax_apdb that we write; the last four exist when replication is on."""
+"""Tables of dax_apdb that we write; the last five exist when replication is on."""
 
 OUR_VERSION_KEY: Final = "version:stream_assoc"
-OUR_VERSION: Final = "1.0.0"
+OUR_VERSION: Final = "2.0.0"
+"""Version of our four tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
 IDENTITY_KEY: Final = "stream_assoc:identity"
 PARTITION_KEY: Final = "stream_assoc:partition"
-"""Version of our four tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
 
 COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)
 """What `Apdb.count_rows` reports on."""
@@ -44,6 +48,7 @@ DEFINITIONS: Final = {
     LEDGER: """CREATE TABLE IF NOT EXISTS {table} (
         visit BIGINT NOT NULL,
         detector SMALLINT NOT NULL,
+        revision SMALLINT NOT NULL,
         digest {bytes} NOT NULL,
         "timeProcessedMjdTai" DOUBLE PRECISION NOT NULL,
         n_sources INTEGER NOT NULL,
@@ -51,13 +56,14 @@ DEFINITIONS: Final = {
         input_topic TEXT,
         input_partition INTEGER,
         input_offset BIGINT,
-        PRIMARY KEY (visit, detector))""",
+        PRIMARY KEY (visit, detector, revision))""",
     OUTBOX: """CREATE TABLE IF NOT EXISTS {table} (
         sequence {sequence},
         visit BIGINT NOT NULL,
         detector SMALLINT NOT NULL,
+        revision SMALLINT NOT NULL,
         outputs {bytes} NOT NULL,
-        UNIQUE (visit, detector))""",
+        UNIQUE (visit, detector, revision))""",
     TILE: """CREATE TABLE IF NOT EXISTS {table} (
         tile BIGINT NOT NULL PRIMARY KEY,
         version BIGINT NOT NULL)""",
@@ -70,6 +76,7 @@ DEFINITIONS: Final = {
 LEDGER_COLUMNS: Final = (
     "visit",
     "detector",
+    "revision",
     "digest",
     "timeProcessedMjdTai",
     "n_sources",
@@ -136,6 +143,7 @@ def ledger_values(entry: LedgerEntry) -> tuple[object, ...]:
     return (
         entry.id.visit,
         entry.id.detector,
+        entry.revision,
         entry.digest,
         entry.timeProcessedMjdTai,
         entry.n_sources,

@@ -30,7 +30,7 @@ def init(
     from stream_assoc.apdb import create
 
     settings = settings_of(config, set_)
-    url, namespace = settings.apdb.url.get_secret_value(), settings.apdb.namespace
+    url, namespace = settings.apdb.connection_url(), settings.apdb.namespace
     levels = {"tile_level": settings.sky.tile_level, "cell_level": settings.sky.cell_level}
     if repartition:
         report = create.repartition(url, namespace, **levels)
@@ -46,7 +46,7 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
 
     settings = settings_of(config, set_)
     report = check_apdb(
-        settings.apdb.url.get_secret_value(),
+        settings.apdb.connection_url(),
         settings.apdb.namespace,
         tile_level=settings.sky.tile_level,
         cell_level=settings.sky.cell_level,

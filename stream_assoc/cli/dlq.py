@@ -90,7 +90,7 @@ def show(
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     letters: Annotated[
         list[str] | None, typer.Argument(metavar=f"[{ADDRESS}]...", help="The letters.", show_default=False)
     ] = None,
@@ -100,6 +100,13 @@ def replay(
         str | None,
         typer.Option(metavar="TOPIC", help="Another topic than the one they were read from.", show_default=False),
     ] = None,
+    as_reprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--as-reprocessing",
+            help="Mark them: each takes the place of the batch it conflicts with. Only for letters of that reason.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -108,16 +115,21 @@ def replay(
     Name letters, or choose those of a reason or since a time; of equal
     messages so chosen one is sent. The letters stay where they are. Sending
     one again is harmless: a batch that has counted does not count twice.
+    A batch that conflicts with an earlier one of its visit and detector takes
+    its place with --as-reprocessing.
     """
     from stream_assoc.dead_letter_office.letters import without_repeats
-    from stream_assoc.dead_letter_office.sending import returned
+    from stream_assoc.dead_letter_office.sending import reprocessing, returned
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+    from stream_assoc.stream.reprocessing import CONFLICT
 
     by_rule = reason is not None or since is not None
     if bool(letters) == by_rule:
         raise typer.BadParameter(f"name letters as {ADDRESS}, or choose them by --reason or --since")
+    if as_reprocessing and by_rule and reason != CONFLICT:
+        raise typer.BadParameter(f"--as-reprocessing goes with named letters, or with --reason {CONFLICT}")
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    prepare = partial(returned, topic=to)
+    prepare = partial(reprocessing if as_reprocessing else returned, topic=to)
     with DeadLetterTopic(kafka) as topic:
         if by_rule:
             send(map(prepare, without_repeats(matching(topic, selection(reason, since)))), kafka)

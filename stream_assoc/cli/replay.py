@@ -78,12 +78,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 def batch_encoder(kafka: KafkaSettings) -> "BatchEncoder":
     """Return the encoder of a table's batches; with a Schema Registry, register their schema there first."""
     from stream_assoc.stream.batch_encoder import BatchEncoder
-    from stream_assoc.stream.registry import SchemaRegistry
+    from stream_assoc.stream.registry import registry_of
     from stream_assoc.stream.schemas import BATCH, load_schema
 
-    if kafka.schema_registry_url is None:
+    registry = registry_of(kafka)
+    if registry is None:
         return BatchEncoder()
-    registry = SchemaRegistry(kafka.schema_registry_url.get_secret_value())
     return BatchEncoder(registry.register(f"{kafka.input_topic}-value", load_schema(BATCH)))
 
 

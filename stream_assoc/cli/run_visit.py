@@ -33,10 +33,10 @@ def run_visit(
     set_: SetOption = None,
 ) -> None:
     """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing."""
-    from stream_assoc.daemon.assembly import schema_registry_of
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.replay.readers import read_messages
     from stream_assoc.stream.batch_decoder import BatchDecoder
+    from stream_assoc.stream.registry import registry_of
     from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
     from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
     from stream_assoc.tasks.exceptions import VisitProcessedError
@@ -47,7 +47,7 @@ def run_visit(
     # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
     events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns)
     decoder = BatchDecoder(
-        schema_registry_of(settings), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
+        registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
     )
     task_config = DiaPipelineConfig.from_settings(settings)
     task_config.history_window, task_config.purge_edge = history_window, purge_edge

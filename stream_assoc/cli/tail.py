@@ -76,9 +76,9 @@ def tail_objects(
 
 def writer_schemas(kafka: KafkaSettings) -> "WriterSchemas | None":
     """Return where writer schemas are found: the registry where one is configured, else those of this version."""
-    from stream_assoc.stream.registry import SchemaRegistry
+    from stream_assoc.stream.registry import registry_of
 
-    return SchemaRegistry(kafka.schema_registry_url.get_secret_value()) if kafka.schema_registry_url else None
+    return registry_of(kafka)
 
 
 def describe_metrics(record: Mapping[str, Any]) -> str:
@@ -89,6 +89,16 @@ def describe_metrics(record: Mapping[str, Any]) -> str:
         f"{record['numDiaSources']} sources, {record['numAssociatedDiaSources']} associated, "
         f"{record['numAssociatedSsObjects']} solar system, {record['numNewDiaObjects']} new objects, "
         f"{record['numMarginalDiaSources']} marginal, {record['numDroppedDiaSources']} dropped, {milliseconds:.0f} ms"
+        f"{_taken_back(record)}"
+    )
+
+
+def _taken_back(record: Mapping[str, Any]) -> str:
+    if not record["revision"]:
+        return ""
+    return (
+        f"; revision {record['revision']}, {record['numWithdrawnDiaSources']} sources withdrawn, "
+        f"{record['numClosedDiaObjects']} objects closed"
     )
 
 

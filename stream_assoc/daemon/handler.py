@@ -9,15 +9,18 @@ import structlog
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.instruments import Instruments
-from stream_assoc.model.batch import BatchId
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.batch import BatchRevision
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
-from stream_assoc.pipeline.process import Rooms, arrive, process_batches
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from stream_assoc.stream.release import is_released
+from stream_assoc.stream.reprocessing import is_reprocessing
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +35,13 @@ class Answer:
         The message; publishing the answer consumes it.
     outputs : `list` [`OutputMessage`]
         Updated objects and metrics, or one dead letter, or nothing.
-    batch : `BatchId` or `None`
+    batch : `BatchRevision` or `None`
         The batch whose outbox is cleared once the outputs are published.
     """
 
     message: InputMessage
     outputs: Sequence[OutputMessage]
-    batch: BatchId | None = None
+    batch: BatchRevision | None = None
 
 
 class MessageHandler:
@@ -87,7 +90,14 @@ class MessageHandler:
         try:
             with watch.stage("decode"):
                 batch = self._decoder.decode(message.value)
-            return arrive(batch, self._rooms, message.position, watch.seconds, unlimited=is_released(message.headers))
+            return arrive(
+                batch,
+                self._rooms,
+                message.position,
+                watch.seconds,
+                unlimited=is_released(message.headers),
+                reprocessing=is_reprocessing(message.headers),
+            )
         except PoisonError as error:
             return error
 
@@ -97,8 +107,14 @@ class MessageHandler:
                 return self._reject(message, error)
             case Redelivered(id=batch, outputs=outputs):
                 self._instruments.count_redelivery()
-                log.info("redelivered", visit=batch.visit, detector=batch.detector, outputs=len(outputs))
-                return Answer(message, outputs, batch if outputs else None)
+                log.info(
+                    "redelivered",
+                    visit=batch.visit,
+                    detector=batch.detector,
+                    revision=outcome.revision,
+                    outputs=len(outputs),
+                )
+                return Answer(message, outputs, outcome.key if outputs else None)
             case Processed(id=batch, metrics=metrics, outputs=outputs):
                 self._instruments.observe(metrics)
                 log.info(
@@ -112,9 +128,21 @@ class MessageHandler:
                     unassociated=metrics.numUnassociatedDiaObjects,
                     marginal=metrics.numMarginalDiaSources,
                     dropped=metrics.numDroppedDiaSources,
+                    **self._taken_back(metrics),
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
                 )
-                return Answer(message, outputs, batch)
+                return Answer(message, outputs, outcome.key)
+
+    @staticmethod
+    def _taken_back(metrics: AssociationMetrics) -> dict[str, int]:
+        """Return what only the log line of a re-processing has."""
+        if not metrics.revision:
+            return {}
+        return {
+            "revision": metrics.revision,
+            "withdrawn": metrics.numWithdrawnDiaSources,
+            "closed": metrics.numClosedDiaObjects,
+        }
 
     def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
         self._instruments.count_dead_letter(error.reason)

@@ -11,5 +11,9 @@ class LetterNotFoundError(DeadLetterOfficeError):
     """There is no dead letter at this address, or none any more."""
 
 
+class NotConflictingError(DeadLetterOfficeError):
+    """A letter that cannot take the place of an earlier batch, because it was set aside for another reason."""
+
+
 class NotQuarantinedError(DeadLetterOfficeError):
     """A letter that cannot be released, because it is not held back for its many new objects."""

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from stream_assoc.dead_letter_office.exceptions import NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import NotConflictingError, NotQuarantinedError
 from stream_assoc.dead_letter_office.letters import FiledLetter
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.release import QUARANTINE, with_release
+from stream_assoc.stream.reprocessing import CONFLICT, with_reprocessing
 
 
 class Producer(Protocol):
@@ -49,6 +50,31 @@ def released(filed: FiledLetter) -> OutputMessage:
         )
     message = returned(filed)
     return OutputMessage(message.topic, message.key, message.value, with_release(message.headers))
+
+
+def reprocessing(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
+    """Return the message with the word that it takes the place of what its visit and detector was before.
+
+    Parameters
+    ----------
+    filed : `FiledLetter`
+        The letter.
+    topic : `str`, optional
+        Where it goes; by default to the topic it was read from.
+
+    Raises
+    ------
+    NotConflictingError
+        If it was set aside for another reason than its conflict with that batch.
+    """
+    reason = filed.letter.record.reason
+    if reason != CONFLICT:
+        raise NotConflictingError(
+            f"the letter at {filed.address} was set aside for the reason {reason}, not {CONFLICT}; "
+            "use `stream-assoc dlq replay` without --as-reprocessing once the cause is gone"
+        )
+    message = returned(filed, topic)
+    return OutputMessage(message.topic, message.key, message.value, with_reprocessing(message.headers))
 
 
 def deliver(messages: Iterable[OutputMessage], producer: Producer) -> Iterator[OutputMessage]:

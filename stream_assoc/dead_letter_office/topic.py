@@ -13,8 +13,8 @@ from stream_assoc.dead_letter_office.letters import Address, FiledLetter, filed
 from stream_assoc.exceptions import FatalError
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.kafka_errors import KafkaUnavailableError, error_of, translate
+from stream_assoc.stream.kafka_messages import input_message
 from stream_assoc.stream.kafka_options import consumer_options
-from stream_assoc.stream.kafka_source import input_message
 from stream_assoc.stream.messages import InputMessage
 
 ANSWER_SECONDS: Final = 10.0

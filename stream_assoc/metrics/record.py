@@ -1,13 +1,13 @@
 """The association metrics: one record a batch, published and counted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 
 # A dataclass field has the type of what it will hold.
-def _metric(doc: str, unit: str = "") -> Any:  # noqa: ANN401
-    return field(metadata={"doc": doc, "unit": unit})
+def _metric(doc: str, unit: str = "", default: Any = MISSING) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"doc": doc, "unit": unit})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,17 @@ class AssociationMetrics:
     inputTopic: str | None = _metric("Topic the batch was read from; null when it did not come from Kafka.")  # noqa: N815
     inputPartition: int | None = _metric("Partition the batch was read from.")  # noqa: N815
     inputOffset: int | None = _metric("Offset the batch was read from.")  # noqa: N815
+    revision: int = _metric(
+        "How many processings of this visit and detector went before; above 0, this took the place of the last.",
+        default=0,
+    )
+    numWithdrawnDiaSources: int = _metric(
+        "DIASources of an earlier processing that count no longer: withdrawn, or replaced under the same id.",
+        default=0,
+    )
+    numClosedDiaObjects: int = _metric(
+        "DIAObjects that ended because they had no other DIASource than withdrawn ones.", default=0
+    )
 
 
 def fraction_updated(updated: int, unassociated: int) -> float | None:

@@ -35,6 +35,14 @@ class BatchId(NamedTuple):
     detector: int
 
 
+class BatchRevision(NamedTuple):
+    """Names one processing of a batch: 0 the first, and one more each time it is re-processed."""
+
+    visit: int
+    detector: int
+    revision: int
+
+
 @dataclass(frozen=True, slots=True)
 class SolarSystemObjects:
     """Predicted positions of known solar-system objects at the visit's midpoint.

@@ -1,10 +1,11 @@
 """What one batch changes, as one indivisible value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
+from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.types import IntArray
 
 
@@ -24,7 +25,7 @@ class LedgerEntry:
     Attributes
     ----------
     id : `BatchId`
-        Visit and detector, the primary key.
+        Visit and detector; with ``revision`` the primary key.
     digest : `bytes`
         SHA-256 of the payload that was processed.
     timeProcessedMjdTai : `float`
@@ -33,6 +34,9 @@ class LedgerEntry:
         Sources in the message, and those that became DiaSource rows.
     position : `InputPosition` or `None`
         Where the message came from; `None` when it did not come from Kafka.
+    revision : `int`
+        How many times the batch had been processed before. The sources of the
+        highest revision count, those of all others are withdrawn.
     """
 
     id: BatchId
@@ -41,6 +45,12 @@ class LedgerEntry:
     n_sources: int
     n_stored: int
     position: InputPosition | None = None
+    revision: int = 0
+
+    @property
+    def key(self) -> BatchRevision:
+        """The primary key."""
+        return BatchRevision(*self.id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,9 @@ class BatchChanges:
     Attributes
     ----------
     entry : `LedgerEntry`
-        The ledger row.
+        The ledger row. With a revision above 0, every source and forced source
+        of its visit and detector that counts so far is replaced, where its key
+        comes again, or else withdrawn at ``timeProcessedMjdTai``.
     dia_sources : `pyarrow.Table`
         New DiaSource rows, every column of the APDB table including ``pixelId``.
     dia_objects : `pyarrow.Table`
@@ -64,6 +76,9 @@ class BatchChanges:
         Change of the number of objects that have exactly one source.
     outputs : `bytes`
         The encoded output messages, kept in the outbox until they are published.
+    closed : `ObjectPositions`
+        Objects that end at ``timeProcessedMjdTai`` without a successor, where
+        they were; none of them has a row in ``dia_objects``.
     """
 
     entry: LedgerEntry
@@ -73,3 +88,4 @@ class BatchChanges:
     tiles: IntArray
     single_source_delta: int
     outputs: bytes
+    closed: ObjectPositions = field(default_factory=ObjectPositions.empty)

@@ -22,6 +22,9 @@ class Arrival:
         What earlier stages took.
     unlimited : `bool`
         Whether it may create any number of objects: a person has looked at it.
+    reprocessing : `bool`
+        Whether it may take the place of an earlier processing of its visit and
+        detector: its producer, or a person, has said so.
     """
 
     batch: Batch
@@ -29,3 +32,4 @@ class Arrival:
     position: InputPosition | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     unlimited: bool = False
+    reprocessing: bool = False

@@ -1,6 +1,7 @@
 """Errors of the pipeline itself."""
 
 from stream_assoc.exceptions import PoisonError, StreamAssocError
+from stream_assoc.stream.reprocessing import CONFLICT
 
 
 class PipelineError(StreamAssocError):
@@ -8,6 +9,6 @@ class PipelineError(StreamAssocError):
 
 
 class ConflictingBatchError(PipelineError, PoisonError):
-    """A (visit, detector) that has been processed arrives again with other content."""
+    """A (visit, detector) that has been processed arrives again with other content, not marked as a re-processing."""
 
-    reason = "conflicting_batch"
+    reason = CONFLICT

@@ -65,7 +65,13 @@ class Matchmakers:
 
 
 def match_sources(
-    batch: Batch, usable: BoolArray, objects: ObjectPositions, matchmakers: Matchmakers, *, unlimited: bool = False
+    batch: Batch,
+    usable: BoolArray,
+    objects: ObjectPositions,
+    matchmakers: Matchmakers,
+    *,
+    unlimited: bool = False,
+    names: IntArray | None = None,
 ) -> BatchMatches:
     """Decide the owner of every source of a batch.
 
@@ -85,6 +91,8 @@ def match_sources(
         The algorithms.
     unlimited : `bool`, optional
         Whether any number of new objects is accepted, whatever the settings say.
+    names : `numpy.ndarray` [int64], shape (n_sources,), optional
+        What an object that each source founds is called; the source's id by default.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def match_sources(
 
     diaObjectId = np.zeros(n, np.int64)
     diaObjectId[associated] = objects.diaObjectId[object_row[associated]]
-    diaObjectId[new] = batch.diaSourceId[new]
+    diaObjectId[new] = (batch.diaSourceId if names is None else names)[new]
     ssObjectId = np.zeros(n, np.int64)
     ssObjectId[solar] = batch.solar_system_objects.ssObjectId[solar_row[solar]]
     return BatchMatches(

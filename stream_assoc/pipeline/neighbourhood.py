@@ -7,13 +7,14 @@ after the APDB has committed.
 
 import numpy as np
 
-from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.apdb.port import ApdbSession, Opening
 from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.calculator import StatisticsCalculator
 
@@ -34,11 +35,6 @@ class Neighbourhood:
         The division of the sky into tiles and cells.
     versions : `dict` [`int`, `int`]
         The tiles of the neighbourhood and the version the APDB gives each.
-
-    Attributes
-    ----------
-    rebuilt_tiles, rebuilt_states : `int`
-        How many the cache lacked.
     """
 
     def __init__(
@@ -56,8 +52,6 @@ class Neighbourhood:
         self._versions = versions
         nothing = np.empty(0, np.float32)
         self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
-        self.rebuilt_tiles = 0
-        self.rebuilt_states = 0
 
     def load(self, tiles: IntArray) -> dict[int, ObjectPositions]:
         """Return the objects of each of these tiles, and keep those that were not here yet."""
@@ -68,7 +62,6 @@ class Neighbourhood:
             cached = {tile: CachedTile(self._versions[tile], positions) for tile, positions in rebuilt.items()}
             self._staged.write(cached, self._no_states, np.empty(0, np.int64))
             present |= rebuilt
-            self.rebuilt_tiles += len(missing)
         return present
 
     def objects(self, tiles: IntArray) -> ObjectPositions:
@@ -83,7 +76,6 @@ class Neighbourhood:
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
         rebuilt = self._calculator.rebuild(self._session.load_histories(objects.diaObjectId[missing]))
-        self.rebuilt_states += len(missing)
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
@@ -132,10 +124,22 @@ class Neighbourhood:
         return np.array([self._versions[tile] for tile in tiles.tolist()], np.int64)
 
     def _tiles(self, objects: ObjectPositions) -> IntArray:
-        return htm_index(objects.ra, objects.dec, self._partition.tile_level)
+        return tiles_of(objects, self._partition)
 
     def _cells(self, objects: ObjectPositions) -> IntArray:
         return self._partition.cells(self._tiles(objects))
+
+
+def neighbourhood_of(session: ApdbSession, opening: Opening, tiles: IntArray, rooms: Rooms) -> Neighbourhood:
+    """Return the neighbourhood of these tiles, whose versions ``opening`` tells."""
+    versions = dict(zip(tiles.tolist(), opening.tile_versions.tolist(), strict=True))
+    staged = StagedCache(rooms.cache, rooms.layout)
+    return Neighbourhood(session, staged, rooms.calculator, rooms.partition, versions)
+
+
+def tiles_of(objects: ObjectPositions, partition: SkyPartition) -> IntArray:
+    """Return the tile that each object is in."""
+    return htm_index(objects.ra, objects.dec, partition.tile_level)
 
 
 def without_and_with(objects: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:

@@ -5,22 +5,31 @@ from dataclasses import dataclass
 
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.stream.messages import OutputMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """A batch that counted: it is in the APDB, its outputs are to be published."""
+    """A batch that counted: it is in the APDB, its outputs are to be published.
+
+    ``revision`` is above 0 if it took the place of an earlier processing.
+    """
 
     id: BatchId
     metrics: AssociationMetrics
     outputs: Sequence[OutputMessage]
+    revision: int = 0
+
+    @property
+    def key(self) -> BatchRevision:
+        """What its outputs are kept under until they are published."""
+        return BatchRevision(*self.id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)
 class Redelivered:
-    """A batch that had counted before: nothing changes.
+    """A batch that had counted before: nothing changes, also if a later ``revision`` has taken its place.
 
     ``outputs`` holds the very messages of the first time when those are not
     known to be published, which is so after a crash between the two commits.
@@ -28,6 +37,12 @@ class Redelivered:
 
     id: BatchId
     outputs: Sequence[OutputMessage]
+    revision: int = 0
+
+    @property
+    def key(self) -> BatchRevision:
+        """What its outputs are kept under until they are published."""
+        return BatchRevision(*self.id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)

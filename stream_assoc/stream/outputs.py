@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.types import IntArray
 from stream_assoc.stream.codec import ColumnWriter, contiguous
 from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import METRICS, OBJECT, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 
 
@@ -31,7 +32,7 @@ class OutputSchemaIds:
     """The schema ids to write: those a Schema Registry gave, or by default Rubin's."""
 
     objects: int = SCHEMA_ID
-    metrics: int = SCHEMA_ID
+    metrics: int = METRICS_SCHEMA_ID
 
 
 class OutputEncoder:
@@ -91,6 +92,18 @@ class OutputEncoder:
         return [
             OutputMessage(topic, key, prefix + datum)
             for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
+        ]
+
+    def encode_closed(self, diaObjectId: IntArray, validityEndMjdTai: float) -> list[OutputMessage]:
+        """Return one message for each object that has ended: its key without a value.
+
+        Log compaction then forgets the object. When it ended stands in the
+        header ``validityEndMjdTai`` as text.
+        """
+        headers = (("validityEndMjdTai", repr(validityEndMjdTai).encode()),)
+        return [
+            OutputMessage(self._topics.objects, str(identifier).encode(), None, headers)
+            for identifier in diaObjectId.tolist()
         ]
 
     def encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
@@ -165,9 +178,24 @@ def unpack_outputs(packed: bytes) -> list[OutputMessage]:
         )
     if zlib.crc32(body) != checksum:
         raise OutboxFormatError("an outbox entry does not match its checksum; restore the APDB's outbox table")
-    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
-        table = reader.read_all()
+    table = _read_messages(body)
     columns = (table.column(name).to_pylist() for name in _MESSAGES.names)
     return [
         OutputMessage(topic, key, value, tuple(headers)) for topic, key, value, headers in zip(*columns, strict=True)
     ]
+
+
+def _read_messages(body: memoryview) -> pa.Table:
+    """Return the table of an Arrow stream whose checksum is right: what is wrong with it, another writer did."""
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+            if not reader.schema.equals(_MESSAGES):
+                raise OutboxFormatError("an outbox entry has other columns; it needs the version that wrote it")
+            table = reader.read_all()
+        # Arrow trusts lengths and offsets as they are; looked up unchecked, they may lead out of the buffer.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise OutboxFormatError(
+            f"an outbox entry cannot be read: {error}; restore the APDB's outbox table"
+        ) from error
+    return table

@@ -10,8 +10,8 @@ import importlib.resources
 import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, Field, fields
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,11 @@ from stream_assoc.stream.wire import AvroSchema, AvroType, KnownSchemas, rubin_s
 VERSION: Final = (1, 0)
 SCHEMA_ID: Final = rubin_schema_id(*VERSION)
 NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
+"""Stays while new fields have defaults: readers and registries match records by name."""
+
+METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 1)
+_NEW_METRICS: Final = ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects")
+"""What version 1.1 of the metrics has and 1.0 had not."""
 
 BATCH: Final = "dia_source_batch"
 OBJECT: Final = "dia_object"
@@ -138,16 +143,17 @@ def _metrics_schema() -> AvroSchema:
     return _record(
         "AssociationMetrics",
         "What association did with one batch.",
-        (_metric(field.name, hints[field.name], field.metadata) for field in fields(AssociationMetrics)),
+        (_metric(field, hints[field.name]) for field in fields(AssociationMetrics)),
     )
 
 
-def _metric(name: str, annotation: type, metadata: Mapping[str, str]) -> dict[str, Any]:
-    doc, unit = metadata["doc"], metadata["unit"]
+def _metric(field: Field[Any], annotation: type) -> dict[str, Any]:
+    name, doc, unit = field.name, field.metadata["doc"], field.metadata["unit"]
+    default = {} if field.default is MISSING else {"default": field.default}
     if typing.get_origin(annotation) is types.UnionType:
         return _nullable(name, _PYTHON_TYPES[typing.get_args(annotation)[0]], doc, unit)
     if annotation in _PYTHON_TYPES:
-        return _field(name, _PYTHON_TYPES[annotation], doc, unit)
+        return _field(name, _PYTHON_TYPES[annotation], doc, unit, **default)
     return _field(name, {"type": "map", "values": "double"}, doc, unit)
 
 
@@ -241,7 +247,11 @@ def load_schema(name: str) -> AvroSchema:
 
 def known_schemas(name: str) -> KnownSchemas:
     """Return every version of a schema that is known without a registry."""
-    return KnownSchemas({SCHEMA_ID: load_schema(name)})
+    schema = load_schema(name)
+    if name != METRICS:
+        return KnownSchemas({SCHEMA_ID: schema})
+    first = {**schema, "fields": [field for field in schema["fields"] if field["name"] not in _NEW_METRICS]}
+    return KnownSchemas({SCHEMA_ID: first, METRICS_SCHEMA_ID: schema})
 
 
 if __name__ == "__main__":

@@ -24,15 +24,16 @@ def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None
 
     Parameters
     ----------
-    values : `~collections.abc.Sequence` [`bytes`]
-        Values of the messages; their schemas may differ.
+    values : `~collections.abc.Sequence` [`bytes` or `None`]
+        Values of the messages; their schemas may differ. A message without a
+        value tells that the object its key names has ended: it gives no row.
     schemas : `WriterSchemas`, optional
         Where writer schemas are found; those of this version by default.
 
     Returns
     -------
     rows : `pyarrow.RecordBatch`
-        One row a message, in order, with the columns of `object_schema`.
+        One row a value, in order, with the columns of `object_schema`.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None
         If one of them is no message of this topic.
     """
     lookup = schemas or known_schemas(OBJECT)
-    messages = [split(value) for value in values]
+    messages = [split(value) for value in values if value is not None]
     schema_ids = np.array([schema_id for schema_id, _ in messages], np.int64)
     target, fields = object_schema(), load_schema(OBJECT)["fields"]
     parts = [target.empty_table()]

@@ -183,7 +183,7 @@ class DiaPipelineTask:
         apdb = VisitApdb(self._apdb, self._limits(arrival))
         rooms = replace(self._rooms, apdb=apdb, cache=MemoryCache(self._rooms.layout))
         (outcome,) = process_batches([arrival], rooms)
-        self._forget_outputs(batch)
+        self._forget_outputs(outcome)
         return _result(arrival, outcome, apdb.stored)
 
     def _limits(self, arrival: Arrival) -> UpstreamLimits:
@@ -194,11 +194,13 @@ class DiaPipelineTask:
             edge_arcsec=self.config.purge_edge,
         )
 
-    def _forget_outputs(self, batch: Batch) -> None:
+    def _forget_outputs(self, outcome: Outcome) -> None:
         """Take the outputs out of the outbox, unless they belong to a message that a daemon has still to publish."""
-        kept = self._apdb.outbox_entry(batch.id)
+        if isinstance(outcome, Rejected):
+            return
+        kept = self._apdb.outbox_entry(outcome.key)
         if kept is not None and kept.entry.position is None:
-            self._apdb.mark_published([batch.id])
+            self._apdb.mark_published([outcome.key])
 
 
 def _result(arrival: Arrival, outcome: Outcome, stored: Stored | None) -> DiaPipelineResult:

@@ -119,7 +119,7 @@ class DiaPipelineConfig:
             name: getattr(getattr(settings, section), key) for name, (section, key) in _SETTINGS.items()
         }
         values |= {name: values[name] or 0 for name in _ZERO_IS_UNSET}
-        values["apdb_url"] = settings.apdb.url.get_secret_value()
+        values["apdb_url"] = settings.apdb.connection_url()
         association = settings.association
         return cls(
             associator=AssociationConfig(**{name: getattr(association, key) for name, key in _ASSOCIATION.items()}),

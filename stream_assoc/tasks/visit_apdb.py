@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.apdb.port import Apdb, ApdbSession, Opening, OutboxEntry
+from stream_assoc.apdb.port import Apdb, ApdbSession, CountedSources, ObjectVersions, Opening, OutboxEntry
 from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories
@@ -107,17 +107,17 @@ class VisitApdb:
             yield visit_session
         self.stored = visit_session.stored
 
-    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
+    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
         """See `Apdb.outbox_entry`."""
-        return self._apdb.outbox_entry(batch)
+        return self._apdb.outbox_entry(key)
 
     def unpublished(self) -> list[OutboxEntry]:
         """See `Apdb.unpublished`."""
         return self._apdb.unpublished()
 
-    def mark_published(self, batches: Sequence[BatchId]) -> None:
+    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         """See `Apdb.mark_published`."""
-        self._apdb.mark_published(batches)
+        self._apdb.mark_published(keys)
 
     def contains(self, batch: BatchId) -> bool:
         """See `Apdb.contains`."""
@@ -156,9 +156,17 @@ class VisitSession:
         self._known = known.take(np.argsort(known.diaObjectId))
         return loaded
 
-    def load_histories(self, diaObjectId: IntArray) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`; without the sources that are too old."""
-        return self._limits.cut(self._session.load_histories(diaObjectId))
+        return self._limits.cut(self._session.load_histories(diaObjectId, without))
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """See `ApdbSession.counted_sources`."""
+        return self._session.counted_sources(batch)
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """See `ApdbSession.latest_versions`."""
+        return self._session.latest_versions(diaObjectId)
 
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`; without the objects that lie too near to the edge."""

@@ -9,6 +9,7 @@ from lsst.sphgeom import HtmPixelization, LonLat, UnitVector3d
 
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import PIXEL_ID, Table, apdb_table
 
 BIG = 2**60 + 1
@@ -91,6 +92,14 @@ def forced(identifier: int, object_id: int, visit: int, detector: int, **values:
     return row | values
 
 
+def positions(ids: Sequence[int], start: float = 60000.6) -> ObjectPositions:
+    """Return where `dia_object` puts objects."""
+    n = len(ids)
+    ra, dec = np.full(n, 10.0), np.full(n, -5.0)
+    raErr, decErr = np.full(n, 1e-5, np.float32), np.full(n, 2e-5, np.float32)
+    return ObjectPositions(np.array(ids, np.int64), ra, dec, raErr, decErr, np.full(n, start), np.ones(n, np.int32))
+
+
 def changes(
     batch: BatchId,
     sources: Sequence[dict[str, Any]] = (),
@@ -101,16 +110,19 @@ def changes(
     delta: int = 0,
     tiles: Sequence[int] | None = None,
     position: InputPosition | None = None,
+    revision: int = 0,
+    closed: Sequence[int] = (),
 ) -> BatchChanges:
     rows = [{"visit": batch.visit, "detector": batch.detector} | row for row in sources]
     if tiles is None:
         tiles = sorted({pixel(row["ra"], row["dec"], 10) for row in objects})
     return BatchChanges(
-        entry=LedgerEntry(batch, b"\x01" * 32, time, len(sources), len(sources), position),
+        entry=LedgerEntry(batch, b"\x01" * 32, time, len(sources), len(sources), position, revision),
         dia_sources=table("DiaSource", rows),
         dia_objects=table("DiaObject", objects),
         forced_sources=table("DiaForcedSource", forced_sources),
         tiles=np.array(tiles, np.int64),
         single_source_delta=delta,
-        outputs=b"outputs of %d/%d\x00\xff" % batch,
+        outputs=b"outputs of %d/%d/%d\x00\xff" % (*batch, revision),
+        closed=positions(closed),
     )

@@ -18,7 +18,7 @@ from stream_assoc.apdb.exceptions import (
     RowsRefusedError,
 )
 from stream_assoc.apdb.factory import SqlApdb, open_apdb, parse_url
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, InputPosition
 from tests.apdb.builders import BIG, changes, dia_object, forced, pixel, source
 
@@ -81,7 +81,7 @@ class ApdbConformance(ABC):
         assert store(apdb, changes(SECOND, tiles=[99], delta=-1)) == [2]
         with apdb.exclusive(CELLS) as session:
             opening = session.open_batches([FIRST, BatchId(1, 1)], np.array([98, 99, TILES[0]]))
-        assert opening.entries == {FIRST: batch.entry}
+        assert opening.entries == {FIRST: (batch.entry,)}
         assert opening.tile_versions.tolist() == [0, 2, 1]
         assert opening.n_single_source == 3
 
@@ -105,9 +105,9 @@ class ApdbConformance(ABC):
         assert [(left.entry, left.outputs) for left in apdb.unpublished()] == [
             (batch.entry, batch.outputs) for batch in batches
         ]
-        apdb.mark_published([batches[0].entry.id, batches[2].entry.id])
-        assert apdb.outbox_entry(batches[0].entry.id) is None
-        left = apdb.outbox_entry(batches[1].entry.id)
+        apdb.mark_published([batches[0].entry.key, batches[2].entry.key])
+        assert apdb.outbox_entry(batches[0].entry.key) is None
+        left = apdb.outbox_entry(batches[1].entry.key)
         assert left is not None
         assert left.outputs == batches[1].outputs
         assert [left.entry.id for left in apdb.unpublished()] == [batches[1].entry.id, batches[3].entry.id]
@@ -233,6 +233,114 @@ class ApdbConformance(ABC):
             store(apdb, changes(SECOND, objects=[dia_object(BIG, 60000.6)]))
         assert not apdb.contains(SECOND)
 
+    # --- re-processing ---
+
+    def store_and_reprocess(self, apdb: SqlApdb) -> None:
+        """Store two objects and a third that another batch adds to; then take back the first batch, but for one."""
+        first = changes(
+            FIRST,
+            [source(BIG + k, timeProcessedMjdTai=60000.6) for k in (0, 2, 4)],
+            [dia_object(BIG + k, 60000.6) for k in (0, 2, 4)],
+            [forced(70 + k, BIG + k, *FIRST) for k in (0, 2, 4)],
+            delta=3,
+        )
+        second = changes(
+            SECOND,
+            [source(BIG + 9, diaObjectId=BIG + 4, timeProcessedMjdTai=60001.0)],
+            [dia_object(BIG + 4, 60001.0, nDiaSources=2)],
+            time=60001.0,
+            delta=-1,
+        )
+        again = changes(
+            FIRST,
+            [source(BIG, psfFlux=2.0, timeProcessedMjdTai=60002.0)],
+            [dia_object(BIG, 60002.0), dia_object(BIG + 4, 60002.0)],
+            [forced(80, BIG, *FIRST)],
+            time=60002.0,
+            revision=1,
+            closed=[BIG + 2],
+        )
+        store(apdb, first, second)
+        store(apdb, again)
+
+    def test_rows_of_the_earlier_processing_are_replaced_or_withdrawn(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        self.store_and_reprocess(apdb)
+        sources = self.select(client, "DiaSource", "diaSourceId", "psfFlux", "timeWithdrawnMjdTai")
+        assert [(one, withdrawn) for one, _, withdrawn in sources] == [
+            (BIG, None),
+            (BIG + 2, 60002.0),
+            (BIG + 4, 60002.0),
+            (BIG + 9, None),
+        ]
+        assert sources[0][1] == 2.0
+        forced_sources = self.select(client, "DiaForcedSource", "diaForcedSourceId", "timeWithdrawnMjdTai")
+        assert forced_sources == [(72, 60002.0), (74, 60002.0), (80, None)]
+        ends = self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai")
+        assert [end for identifier, _, end in ends if identifier == BIG + 2] == [60002.0]
+        assert self.select(client, "DiaObjectLast", "diaObjectId") == [(BIG,), (BIG + 4,)]
+
+    def test_what_counts_is_told(self, apdb: SqlApdb) -> None:
+        self.store_and_reprocess(apdb)
+        with apdb.exclusive(CELLS) as session:
+            opening = session.open_batches([FIRST, SECOND], TILES)
+            counted = session.counted_sources(FIRST)
+            latest = session.latest_versions(np.array([BIG + 4, 3, BIG + 2, BIG]))
+            histories = session.load_histories(np.array([BIG, BIG + 4]))
+            without = session.load_histories(np.array([BIG, BIG + 4]), without=FIRST)
+            nothing = session.counted_sources(BatchId(1, 1))
+        assert [entry.revision for entry in opening.entries[FIRST]] == [0, 1]
+        assert (counted.diaSourceId.tolist(), counted.diaObjectId.tolist()) == ([BIG], [BIG])
+        assert len(nothing) == 0
+        assert latest.positions.diaObjectId.tolist() == [BIG, BIG + 2, BIG + 4]
+        assert latest.is_open.tolist() == [True, False, True]
+        assert latest.positions.validityStartMjdTai.tolist() == [60002.0, 60000.6, 60002.0]
+        assert histories.offsets.tolist() == [0, 1, 2]
+        assert without.offsets.tolist() == [0, 0, 1]
+        assert without.points.psfFlux.tolist() == [histories.points.psfFlux[1]]
+
+    def test_each_processing_has_its_own_outbox_entry(self, apdb: SqlApdb) -> None:
+        self.store_and_reprocess(apdb)
+        assert [(*left.entry.key,) for left in apdb.unpublished()] == [(*FIRST, 0), (*SECOND, 0), (*FIRST, 1)]
+        apdb.mark_published([BatchRevision(*FIRST, 1)])
+        assert [left.entry.revision for left in apdb.unpublished()] == [0, 0]
+        kept = apdb.outbox_entry(BatchRevision(*FIRST, 0))
+        assert kept is not None
+        assert kept.outputs == changes(FIRST).outputs
+
+    def test_replicas_are_told_what_was_taken_back(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        self.store_and_reprocess(apdb)
+        replica = client.get_replica()
+        chunks = [chunk.id for chunk in replica.getReplicaChunks() or ()]
+        assert self.upstream_chunk(60002.0) in chunks
+        records = sorted(replica.getUpdateRecordChunks(chunks))
+        told = [(record.update_type, *(value for _, value in record.record_id())) for record in records]
+        assert told == [
+            ("withdraw_diasource", BIG + 2),
+            ("withdraw_diasource", BIG + 4),
+            ("withdraw_diaforcedsource", BIG + 2, *FIRST),
+            ("withdraw_diaforcedsource", BIG + 4, *FIRST),
+            ("close_diaobject_validity", BIG + 2),
+        ]
+        assert {record.record_payload()[0][1] for record in records} == {60002.0}
+
+    def test_a_reprocessing_that_is_refused_changes_nothing(self, apdb: SqlApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG, BIG + 2]), new_objects(SECOND, [BIG + 9], time=60000.7))
+        before = apdb.count_rows()
+        refused = changes(FIRST, [source(BIG, midpointMjdTai=None)], time=60001.0, revision=1)
+        with pytest.raises(RowsRefusedError, match="midpointMjdTai"):
+            store(apdb, refused)
+        stolen = changes(FIRST, [source(BIG), source(BIG + 9)], time=60001.0, revision=1)
+        with pytest.raises(DuplicateSourceError, match=rf"diaSourceId {BIG + 9} is"):
+            store(apdb, stolen)
+        assert apdb.count_rows() == before
+        with apdb.exclusive(CELLS) as session:
+            assert session.counted_sources(FIRST).diaSourceId.tolist() == [BIG, BIG + 2]
+
+    def test_the_same_revision_stored_meanwhile(self, apdb: SqlApdb) -> None:
+        self.store_and_reprocess(apdb)
+        with pytest.raises(LedgerConflictError):
+            store(apdb, changes(FIRST, [source(BIG)], time=60003.0, revision=1))
+
     # --- exclusion ---
 
     def test_same_cell_is_exclusive(self, apdb: SqlApdb) -> None:
@@ -264,7 +372,7 @@ class ApdbConformance(ABC):
         with apdb.exclusive(CELLS) as session:
             session.store([changes(FIRST)])
             assert apdb.contains(FIRST)
-            apdb.mark_published([FIRST])
+            apdb.mark_published([BatchRevision(*FIRST, 0)])
         assert apdb.unpublished() == []
 
     @abstractmethod

@@ -3,12 +3,15 @@ import sqlite3
 from contextlib import closing
 
 import numpy as np
+import psycopg
 import pytest
 from lsst.dax.apdb.sql import ApdbSql
 
 from stream_assoc.apdb.create import check, extend, init, repartition
 from stream_assoc.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import InputPosition, LedgerEntry
 from tests.apdb.builders import BIG, changes
 from tests.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
 
@@ -115,6 +118,64 @@ def test_namespaces_are_apart(postgresql_database):
     two.close()
     init(postgresql_database, "one", drop=True)
     assert set(open_apdb(postgresql_database, "one").count_rows().values()) == {0}
+
+
+OLD_LEDGER = """CREATE TABLE "StreamAssocLedger" (
+    visit BIGINT NOT NULL, detector SMALLINT NOT NULL, digest {bytes} NOT NULL,
+    "timeProcessedMjdTai" DOUBLE PRECISION NOT NULL, n_sources INTEGER NOT NULL, n_stored INTEGER NOT NULL,
+    input_topic TEXT, input_partition INTEGER, input_offset BIGINT, PRIMARY KEY (visit, detector))"""
+OLD_OUTBOX = """CREATE TABLE "StreamAssocOutbox" (
+    sequence {sequence}, visit BIGINT NOT NULL, detector SMALLINT NOT NULL, outputs {bytes} NOT NULL,
+    UNIQUE (visit, detector))"""
+OLD_ROWS = (
+    'INSERT INTO "StreamAssocLedger" (visit, detector, digest, "timeProcessedMjdTai", n_sources, n_stored, '
+    "input_topic, input_partition, input_offset) "
+    "VALUES (7, 1, {digest}, 60000.5, 3, 2, 'dia-sources', 4, 5), (6, 1, {digest}, 60000.25, 0, 0, NULL, NULL, NULL)",
+    'INSERT INTO "StreamAssocOutbox" (visit, detector, outputs) VALUES (7, 1, {digest}), (6, 1, {digest})',
+    "UPDATE metadata SET value = '1.0.0' WHERE name = 'version:stream_assoc'",
+)
+
+
+def make_old(execute, **words):
+    """Give a database the ledger and the outbox of version 1.0.0."""
+    for table in ("StreamAssocLedger", "StreamAssocOutbox"):
+        execute(f'DROP TABLE "{table}"')
+    for statement in (OLD_LEDGER, OLD_OUTBOX, *OLD_ROWS):
+        execute(statement.format(**words))
+
+
+def assert_brought_up_to_date(url):
+    with pytest.raises(ApdbSchemaError, match=r"version 1.0.0 .* run `stream-assoc apdb init`"):
+        check(url)
+    assert init(url).stream_assoc_version == "2.0.0"
+    apdb = open_apdb(url)
+    expected = [
+        LedgerEntry(BatchId(7, 1), b"\x01\x02", 60000.5, 3, 2, InputPosition("dia-sources", 4, 5)),
+        LedgerEntry(BatchId(6, 1), b"\x01\x02", 60000.25, 0, 0),
+    ]
+    assert [left.entry for left in apdb.unpublished()] == expected
+    with apdb.exclusive(CELLS) as session:
+        opening = session.open_batches([entry.id for entry in expected], TILES)
+    assert opening.entries == {entry.id: (entry,) for entry in expected}
+    store(apdb, changes(FIRST), changes(FIRST, revision=1))
+    apdb.close()
+    assert init(url).stream_assoc_version == "2.0.0"
+
+
+def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url):
+    with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
+        words = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT", "digest": "x'0102'"}
+        make_old(connection.execute, **words)
+    assert_brought_up_to_date(sqlite_apdb_url)
+
+
+@pytest.mark.integration
+def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_database):
+    init(postgresql_database)
+    with psycopg.connect(postgresql_database) as connection:
+        sequence = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+        make_old(connection.execute, bytes="BYTEA", sequence=sequence, digest="'\\x0102'")
+    assert_brought_up_to_date(postgresql_database)
 
 
 def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url):

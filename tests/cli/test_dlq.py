@@ -6,13 +6,14 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from stream_assoc.dead_letter_office.exceptions import LetterNotFoundError, NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import LetterNotFoundError, NotConflictingError, NotQuarantinedError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.kafka_errors import KafkaConfigurationError
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from stream_assoc.stream.release import RELEASE_HEADER
+from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
 from tests.stream.kafka_support import new_topic, records
 
 HOUR_MS = 3_600_000
@@ -112,6 +113,14 @@ def test_a_quarantined_batch_is_released_with_a_header(office):
     assert office.returned() == [(b"key", b"crowd", (*HEADERS, (RELEASE_HEADER, b"quarantine")))]
 
 
+def test_a_conflicting_batch_is_sent_as_a_reprocessing(office):
+    office.file(letter_of(office.inputs, 14, "conflicting_batch", b"other", hour=6))
+    with pytest.raises(NotConflictingError):
+        office.run("replay", "--as-reprocessing", "0:10", "0:0")
+    office.run("replay", "--as-reprocessing", "--reason", "conflicting_batch")
+    assert office.returned() == [(b"key", b"other", (*HEADERS, (REPROCESSING_HEADER, b"true")))]
+
+
 @pytest.mark.parametrize(
     ("command", "address", "error"),
     [
@@ -127,7 +136,11 @@ def test_nothing_is_sent_when_one_letter_cannot_be(office, command, address, err
 
 
 @pytest.mark.parametrize(
-    "arguments", [["replay"], ["replay", "0:0", "--reason", "x"], ["replay", "zero"], ["release"], ["show", "0"]]
+    "arguments",
+    [
+        *(["replay"], ["replay", "0:0", "--reason", "x"], ["replay", "zero"], ["release"], ["show", "0"]),
+        ["replay", "--as-reprocessing", "--reason", "undecodable"],
+    ],
 )
 def test_wrong_usage_is_told(invoke, arguments):
     assert invoke("dlq", *arguments).exit_code == 2

@@ -13,6 +13,7 @@ METRICS = {
     "numMarginalDiaSources": 1,
     "numDroppedDiaSources": 1,
     "stageSeconds": {"decode": 0.010, "associate": 0.0025},
+    "revision": 0,
 }
 
 
@@ -21,6 +22,11 @@ def test_metrics_are_one_line():
         "visit 2026010100012 detector 94 r: 10 sources, 5 associated, 1 solar system, 2 new objects, "
         "1 marginal, 1 dropped, 12 ms"
     )
+
+
+def test_a_reprocessing_tells_what_it_took_back():
+    taken_back = {"revision": 2, "numWithdrawnDiaSources": 9, "numClosedDiaObjects": 3}
+    assert describe_metrics(METRICS | taken_back).endswith("12 ms; revision 2, 9 sources withdrawn, 3 objects closed")
 
 
 def test_object_is_one_line_with_the_bands_it_was_seen_in():

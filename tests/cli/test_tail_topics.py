@@ -13,7 +13,7 @@ from stream_assoc.cli.topic_reader import read_topic
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.settings import load_settings
 from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import METRICS, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 
 pytestmark = pytest.mark.integration
@@ -35,7 +35,7 @@ def publish(bootstrap, topic, values, *, commit=True):
 def test_metrics_are_printed_from_the_beginning_up_to_the_limit(invoke, kafka_bootstrap, topic):
     records = [metrics_of(visit) for visit in (1, 2, 3)]
     codec = RecordCodec(load_schema(METRICS))
-    publish(kafka_bootstrap, topic, [header(SCHEMA_ID) + codec.write(asdict(record)) for record in records])
+    publish(kafka_bootstrap, topic, [header(METRICS_SCHEMA_ID) + codec.write(asdict(record)) for record in records])
     printed = invoke(
         *("metrics", "tail", "--from-beginning", "--limit", 2, "--json"),
         f"--set=kafka.bootstrap_servers={kafka_bootstrap}",

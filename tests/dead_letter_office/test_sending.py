@@ -1,10 +1,11 @@
 import pytest
 
-from stream_assoc.dead_letter_office.exceptions import NotQuarantinedError
-from stream_assoc.dead_letter_office.sending import deliver, released, returned
+from stream_assoc.dead_letter_office.exceptions import NotConflictingError, NotQuarantinedError
+from stream_assoc.dead_letter_office.sending import deliver, released, reprocessing, returned
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.release import RELEASE_HEADER
+from stream_assoc.stream.reprocessing import REPROCESSING_HEADER, is_reprocessing, with_reprocessing
 from tests.dead_letter_office.builders import letter
 
 
@@ -39,6 +40,20 @@ def test_a_released_message_says_so_in_one_header():
 def test_only_what_is_quarantined_is_released():
     with pytest.raises(NotQuarantinedError, match="1:9 was set aside for the reason unknown_band"):
         released(letter(9))
+
+
+def test_a_message_of_a_conflict_takes_the_place_of_the_other():
+    message = reprocessing(letter(0, reason="conflicting_batch"), "elsewhere")
+    headers = (("producer", b"simulator"), (REPROCESSING_HEADER, b"true"))
+    assert message == OutputMessage("elsewhere", b"key", b"value", headers)
+    assert is_reprocessing(message.headers)
+    assert with_reprocessing(message.headers) == message.headers
+    assert not is_reprocessing(((REPROCESSING_HEADER, b"false"),))
+
+
+def test_only_a_conflict_is_sent_as_a_reprocessing():
+    with pytest.raises(NotConflictingError, match="1:9 was set aside for the reason unknown_band"):
+        reprocessing(letter(9))
 
 
 def test_what_is_yielded_is_confirmed_and_nothing_is_sent_after_a_failure():

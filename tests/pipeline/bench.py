@@ -15,7 +15,8 @@ from stream_assoc.daemon.assembly import layout_of, rooms_of
 from stream_assoc.model.batch import Batch, BatchId, measured_columns
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.pipeline.outcomes import Outcome
-from stream_assoc.pipeline.process import Rooms, arrive, process_batches
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import Settings
 
 APDB_FILE = "apdb.sqlite3"

@@ -13,7 +13,8 @@ from stream_assoc.apdb.create import init
 from stream_assoc.model.batch import Batch, BatchId, SolarSystemObjects
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.pipeline.outcomes import Outcome
-from stream_assoc.pipeline.process import Rooms, arrive, process_batches
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import simulate
 from stream_assoc.sky.vectors import to_radec, unit_vectors
@@ -48,8 +49,10 @@ def night() -> tuple[Batch, ...]:
 
 
 def pinned_rooms(folder: Path, **sections: Mapping[str, object]) -> Rooms:
+    """Return rooms with a pinned clock, on the APDB in this folder or a new one."""
     folder.mkdir(exist_ok=True)
-    (folder / APDB_FILE).write_bytes(_empty_apdb())
+    if not (folder / APDB_FILE).exists():
+        (folder / APDB_FILE).write_bytes(_empty_apdb())
     return rooms_in(folder, **{**PINNED, **sections})
 
 

@@ -50,7 +50,7 @@ def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two):
 def test_published_outputs_are_not_repeated(two):
     (rooms, _), _ = two
     first = process_from(rooms, 0, *night()[:2])
-    rooms.apdb.mark_published([first[0].id])
+    rooms.apdb.mark_published([first[0].key])
     again = process_from(rooms, 0, *night()[:2])
     assert again == [Redelivered(first[0].id, ()), Redelivered(first[1].id, first[1].outputs)]
 
@@ -98,7 +98,7 @@ def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two
     kept = rooms.apdb.unpublished()
     assert [entry.entry.id for entry in kept] == [outcome.id for outcome in outcomes]
     assert [unpack_outputs(entry.outputs) for entry in kept] == [list(outcome.outputs) for outcome in outcomes]
-    rooms.apdb.mark_published([outcome.id for outcome in outcomes])
+    rooms.apdb.mark_published([outcome.key for outcome in outcomes])
     assert rooms.apdb.unpublished() == []
 
 

@@ -2,11 +2,12 @@ import copy
 import io
 
 import fastavro
+import numpy as np
 import pytest
 
 from stream_assoc.stream.exceptions import DecodeError
-from stream_assoc.stream.outputs import OutputEncoder
-from stream_assoc.stream.schemas import METRICS, OBJECT, SCHEMA_ID, load_schema
+from stream_assoc.stream.outputs import OutputEncoder, pack_outputs, unpack_outputs
+from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.stream.subscriber import decode_metrics, decode_objects, object_schema
 from stream_assoc.stream.wire import KnownSchemas, header
 
@@ -41,6 +42,26 @@ def test_metrics_of_an_older_version_take_defaults(metrics):
     assert decoded.numDiaSources == metrics.numDiaSources
 
 
+def test_metrics_of_version_1_0_are_known(metrics):
+    first = known_schemas(METRICS).writer_schema(SCHEMA_ID)
+    target = io.BytesIO()
+    record = {field["name"]: getattr(metrics, field["name"]) for field in first["fields"]}
+    assert "revision" not in record
+    fastavro.schemaless_writer(target, fastavro.parse_schema(first), record)
+    assert decode_metrics(header(SCHEMA_ID) + target.getvalue()) == metrics
+
+
+def test_the_end_of_an_object_has_no_row(object_rows):
+    encoder = OutputEncoder()
+    (closed,) = encoder.encode_closed(np.array([2**60 + 1]), 61_000.25)
+    assert (closed.key, closed.value) == (b"1152921504606846977", None)
+    rows = object_rows(2)
+    first, second = encoder.encode_objects(rows)
+    decoded = decode_objects([first.value, closed.value, second.value])
+    assert decoded.to_pylist() == rows.to_pylist()
+    assert unpack_outputs(pack_outputs([first, closed])) == [first, closed]
+
+
 @pytest.mark.parametrize("rest", [b"", b"\x02", b"\xff" * 30])
 def test_metrics_that_are_none_are_refused(rest):
     with pytest.raises(DecodeError) as caught:
@@ -58,5 +79,5 @@ def test_metrics_of_an_incompatible_schema_are_refused(object_rows, metrics):
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
     other = {"type": "record", "name": "Other", "fields": [{"name": "visit", "type": "string"}]}
     with pytest.raises(DecodeError) as caught:
-        decode_metrics(value, KnownSchemas({SCHEMA_ID: other}))
+        decode_metrics(value, KnownSchemas({METRICS_SCHEMA_ID: other}))
     assert caught.value.reason == "incompatible_schema"

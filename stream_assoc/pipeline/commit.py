@@ -1,0 +1,100 @@
+"""What was decided, made durable: one APDB transaction, then the cache."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.failpoints import failpoint
+from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.pipeline.decide import Decision
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.stream.outputs import pack_outputs
+
+
+def commit(
+    decisions: Sequence[Decision], session: ApdbSession, neighbourhood: Neighbourhood, rooms: Rooms
+) -> list[Processed]:
+    """Store some decisions in one transaction, and write the cache.
+
+    Parameters
+    ----------
+    decisions : `list` [`Decision`]
+        At least one.
+    session : `ApdbSession`
+        Where they are stored.
+    neighbourhood : `Neighbourhood`
+        What of it the cache is given.
+    rooms : `Rooms`
+        Algorithms and the encoder.
+
+    Returns
+    -------
+    processed : `list` [`Processed`]
+        The outcome of each; it is durable.
+
+    Raises
+    ------
+    PoisonError
+        If the APDB refuses a row. Nothing was stored.
+    RetriableError
+        If a store went away. Either nothing was stored, or all of it was.
+    """
+    processed, changes = write_down(decisions, rooms)
+    failpoint("before-store")
+    versions = session.store(changes)
+    failpoint("after-store")
+    neighbourhood.flush(np.unique(np.concatenate([change.tiles for change in changes])), versions)
+    failpoint("after-cache-write")
+    return processed
+
+
+def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Processed], list[BatchChanges]]:
+    """Make rows and messages of some decisions.
+
+    The objects of all batches go through Arrow and Avro together: a hundred
+    columns cost as much for one row as for hundreds.
+
+    Parameters
+    ----------
+    decisions : `list` [`Decision`]
+        At least one.
+    rooms : `Rooms`
+        Algorithms and the encoder.
+
+    Returns
+    -------
+    processed : `list` [`Processed`]
+        The outcome of each, true once its changes are stored.
+    changes : `list` [`BatchChanges`]
+        What to store for each.
+    """
+    dia_objects = rooms.calculator.object_rows(ObjectStates.concatenate([one.states for one in decisions]))
+    messages = rooms.encoder.encode_objects(dia_objects)
+    processed, changes = [], []
+    begin = 0
+    for one in decisions:
+        end = begin + len(one.states)
+        outputs = [
+            *messages[begin:end],
+            *rooms.encoder.encode_closed(one.closed.diaObjectId, one.entry.timeProcessedMjdTai),
+            rooms.encoder.encode_metrics(one.metrics),
+        ]
+        processed.append(Processed(one.entry.id, one.metrics, outputs, one.entry.revision))
+        changes.append(
+            BatchChanges(
+                entry=one.entry,
+                dia_sources=one.dia_sources,
+                dia_objects=dia_objects.slice(begin, end - begin),
+                forced_sources=one.forced_sources,
+                tiles=one.tiles,
+                single_source_delta=one.single_source_delta,
+                outputs=pack_outputs(outputs),
+                closed=one.closed,
+            )
+        )
+        begin = end
+    return processed, changes

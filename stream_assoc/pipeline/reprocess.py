@@ -1,0 +1,185 @@
+"""A batch that takes the place of an earlier processing of its visit and detector.
+
+In one exclusive session and one transaction the earlier sources are withdrawn,
+the objects they belonged to are folded anew from the sources they have left,
+and the new sources are associated with the sky that leaves. An object without
+a source left ends.
+
+This may reach beyond the batch's own region, because the earlier sources may
+lie elsewhere. What it reaches is only known for sure under the locks, so the
+session is begun again with more cells if it turns out to need them.
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream_assoc.apdb.port import ApdbSession, Opening
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.model.batch import Batch
+from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.commit import commit
+from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.ledger import recall
+from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
+from stream_assoc.pipeline.outcomes import Outcome, Rejected
+from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.statistics.calculator import StatisticsCalculator
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What taking back the earlier processings of a batch leaves.
+
+    Attributes
+    ----------
+    revision : `int`
+        How many of them there were.
+    n_sources : `int`
+        Sources that counted so far.
+    objects : `ObjectPositions`
+        The objects they belonged to, as they are in the APDB.
+    left : `ObjectStates`
+        Those of the objects that have other sources, folded from these.
+    names : `numpy.ndarray` [int64], shape (len(batch),)
+        What an object that each source of the batch founds is called.
+    versions : `numpy.ndarray` [float64]
+        Times that the processing time must come after, MJD TAI.
+    """
+
+    revision: int
+    n_sources: int
+    objects: ObjectPositions
+    left: ObjectStates
+    names: IntArray
+    versions: FloatArray
+
+
+def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
+    """Process a batch that may take the place of an earlier one.
+
+    A batch whose content has counted before changes nothing, and one whose
+    visit and detector is unknown is processed as any other.
+
+    Parameters
+    ----------
+    arrival : `Arrival`
+        The batch.
+    rooms : `Rooms`
+        What it meets.
+
+    Raises
+    ------
+    RetriableError
+        If a store went away, as in `~stream_assoc.pipeline.process.process_batches`.
+    """
+    batch_id = arrival.batch.id
+    tiles = arrival.region.tiles
+    try:
+        while True:
+            with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
+                opening = session.open_batches([batch_id], tiles)
+                entries = opening.entries.get(batch_id, ())
+                if (known := recall(arrival, entries, rooms.apdb)) is not None:
+                    return known
+                withdrawal = _withdrawal(session, arrival.batch, entries, rooms.calculator)
+                needed = _tiles_of(withdrawal, rooms)
+                if np.isin(needed, tiles).all():
+                    return _take_its_place(arrival, withdrawal, opening, session, rooms, tiles)
+            tiles = np.union1d(tiles, needed)
+    except PoisonError as error:
+        return Rejected(batch_id, error)
+
+
+def _withdrawal(
+    session: ApdbSession, batch: Batch, entries: tuple[LedgerEntry, ...], calculator: StatisticsCalculator
+) -> Withdrawal:
+    sources = session.counted_sources(batch.id)
+    owners = sources.diaObjectId[sources.diaObjectId != 0]
+    latest = session.latest_versions(np.concatenate([owners, batch.diaSourceId]))
+    positions = latest.positions
+    objects = positions.take(latest.is_open & np.isin(positions.diaObjectId, owners))
+    histories = session.load_histories(objects.diaObjectId, without=batch.id)
+    left = calculator.rebuild(histories).take(np.flatnonzero(np.diff(histories.offsets)))
+    emptied = np.setdiff1d(objects.diaObjectId, left.diaObjectId)
+    living = np.setdiff1d(positions.diaObjectId[latest.is_open], emptied)
+    return Withdrawal(
+        revision=len(entries),
+        n_sources=len(sources),
+        objects=objects,
+        left=left,
+        names=_names(batch.diaSourceId, living, len(entries)),
+        versions=np.append(positions.validityStartMjdTai, [entry.timeProcessedMjdTai for entry in entries]),
+    )
+
+
+def _names(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray:
+    """Return what objects founded by these sources are called.
+
+    That is the source's own id, unless an object of this name lives on: the
+    source that it is named after is withdrawn, but it has others. Then it is a
+    negative number, as no producer gives to a source, drawn from the id and
+    the revision, so that a repetition gives the same.
+    """
+    names = diaSourceId.copy()
+    for row in np.flatnonzero(np.isin(diaSourceId, living)).tolist():
+        digest = hashlib.sha256(f"{diaSourceId[row]}.{revision}".encode()).digest()
+        names[row] = -1 - (int.from_bytes(digest[:8], "big") >> 1)
+    return names
+
+
+def _tiles_of(withdrawal: Withdrawal, rooms: Rooms) -> IntArray:
+    """Return the tiles that lose an object, or that one moves to when it loses a source."""
+    left = rooms.calculator.positions(withdrawal.left)
+    both = ObjectPositions.concatenate([withdrawal.objects, left])
+    return np.unique(tiles_of(both, rooms.partition))
+
+
+def _take_its_place(
+    arrival: Arrival, withdrawal: Withdrawal, opening: Opening, session: ApdbSession, rooms: Rooms, tiles: IntArray
+) -> Outcome:
+    neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
+    neighbourhood.load(tiles)
+    left_tiles = neighbourhood.replace(withdrawal.objects, withdrawal.left)
+    n_single = np.count_nonzero(rooms.calculator.positions(withdrawal.left).nDiaSources == 1)
+    withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
+    n_single_source = opening.n_single_source + withdrawn_delta
+    decision = decide(
+        arrival, neighbourhood, n_single_source, rooms, names=withdrawal.names, versions=withdrawal.versions
+    )
+    states, moved_tiles = _with_bereaved(decision, withdrawal, neighbourhood, rooms.calculator)
+    closed = withdrawal.objects.take(~np.isin(withdrawal.objects.diaObjectId, states.diaObjectId))
+    completed = dataclasses.replace(
+        decision,
+        entry=dataclasses.replace(decision.entry, revision=withdrawal.revision),
+        metrics=dataclasses.replace(
+            decision.metrics,
+            revision=withdrawal.revision,
+            numWithdrawnDiaSources=withdrawal.n_sources,
+            numClosedDiaObjects=len(closed),
+        ),
+        states=states,
+        tiles=np.unique(np.concatenate([decision.tiles, left_tiles, moved_tiles])),
+        single_source_delta=decision.single_source_delta + withdrawn_delta,
+        closed=closed,
+    )
+    (processed,) = commit([completed], session, neighbourhood, rooms)
+    return processed
+
+
+def _with_bereaved(
+    decision: Decision, withdrawal: Withdrawal, neighbourhood: Neighbourhood, calculator: StatisticsCalculator
+) -> tuple[ObjectStates, IntArray]:
+    """Return the states of all objects that have changed, with those that only lost a source, and their tiles."""
+    rows = np.flatnonzero(~np.isin(withdrawal.left.diaObjectId, decision.states.diaObjectId))
+    before = withdrawal.left.take(rows)
+    versions = np.full(len(rows), decision.entry.timeProcessedMjdTai)
+    bereaved = dataclasses.replace(before, validityStartMjdTai=versions)
+    tiles = neighbourhood.replace(calculator.positions(before), bereaved)
+    return ObjectStates.concatenate([decision.states, bereaved]), tiles

@@ -1,0 +1,29 @@
+"""What every batch meets on its way."""
+
+from dataclasses import dataclass
+
+from stream_assoc.apdb.port import Apdb
+from stream_assoc.cache.packing import StateLayout
+from stream_assoc.cache.port import ObjectCache
+from stream_assoc.photometry.port import ForcedPhotometer
+from stream_assoc.pipeline.clock import Clock
+from stream_assoc.pipeline.matching import Matchmakers
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.stream.outputs import OutputEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything a batch meets on its way: algorithms, stores and the clock."""
+
+    apdb: Apdb
+    cache: ObjectCache
+    layout: StateLayout
+    matchmakers: Matchmakers
+    calculator: StatisticsCalculator
+    encoder: OutputEncoder
+    partition: SkyPartition
+    clock: Clock
+    flag_columns: tuple[str, ...]
+    photometer: ForcedPhotometer | None = None

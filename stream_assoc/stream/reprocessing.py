@@ -1,0 +1,27 @@
+"""A producer's word, in a header, that a batch takes the place of an earlier one of its visit and detector.
+
+Without it, other content under a (visit, detector) that has counted is a
+mistake and becomes a dead letter.
+"""
+
+from typing import Final
+
+from stream_assoc.stream.messages import Headers
+
+REPROCESSING_HEADER: Final = "stream_assoc.reprocessing"
+"""Its value is ``true``."""
+
+CONFLICT: Final = "conflicting_batch"
+"""The reason of the dead letters that the mark would have spared."""
+
+_MARK: Final = (REPROCESSING_HEADER, b"true")
+
+
+def with_reprocessing(headers: Headers) -> Headers:
+    """Return the headers of a message that may take the place of an earlier one."""
+    return (*(entry for entry in headers if entry[0] != REPROCESSING_HEADER), _MARK)
+
+
+def is_reprocessing(headers: Headers) -> bool:
+    """Tell whether a message may take the place of an earlier one."""
+    return _MARK in headers

@@ -1,0 +1,118 @@
+"""The daemon dies at every step around a re-processing that shares its hand with the original: nothing shows."""
+
+from pathlib import Path
+
+import pytest
+
+from stream_assoc.daemon.daemon import Daemon, HandLimits
+from stream_assoc.daemon.handler import MessageHandler
+from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.retry import Backoff, Perseverance
+from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.failpoints import FAILPOINTS
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.messages import InputMessage, StreamEnds
+from stream_assoc.stream.reprocessing import with_reprocessing
+from tests.contents import ALL_TABLES, contents
+from tests.daemon.fakes import FakeLog, FakePublisher, FakeSource
+from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_rooms, position, square
+
+RA, DEC = 150.0, 2.0
+DEAD_LETTERS = "dia-sources.dlq"
+
+STEPS = [
+    (name, count)
+    for name in FAILPOINTS
+    if name != "in-kafka-transaction"
+    # One arrival for each hand, but one for each of the three transactions that a hand takes.
+    for count in ((1, 2, 3) if name in ("before-store", "after-store", "after-cache-write") else (1, 2))
+]
+
+
+class CrashError(BaseException):
+    """Stands for the death of the process: nobody catches it."""
+
+
+def stars(visit, places, ids=None):
+    return batch(
+        visit, [RA] * len(places), [DEC + one * ARCSEC for one in places], ids=ids, footprint=square(RA, DEC)
+    )
+
+
+def messages() -> list[InputMessage]:
+    """Return two visits, the first of them again with other content, a third, and all of that once more."""
+    original = stars(1, [0, 10, 20, 40])
+    again = stars(1, [0.2, 10.1, 30], ids=[BIG + 71, int(original.diaSourceId[1]), BIG + 73])
+    sequence = [
+        (original, False),
+        (stars(2, [0.1, 20.1]), False),
+        (again, True),
+        (stars(3, [0.3, 10.1, 30.1]), False),
+        (original, False),
+        (again, True),
+    ]
+    encoder = BatchEncoder()
+    return [
+        InputMessage(position(i), 0, None, encoder.encode(one), with_reprocessing(()) if marked else ())
+        for i, (one, marked) in enumerate(sequence)
+    ]
+
+
+def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
+    """Run a daemon that begins with an empty cache, until everything is read."""
+    rooms = pinned_rooms(folder)
+    stop = StopRequest(0.0)
+    source = FakeSource(log)
+    source.on_empty = stop.set
+    instruments = Instruments()
+    handler = MessageHandler(BatchDecoder(), rooms, DEAD_LETTERS, instruments)
+    daemon = Daemon(
+        StreamEnds(source, FakePublisher(log)),
+        handler,
+        rooms.apdb,
+        Perseverance(source, Backoff(), stop, Health(instruments)),
+        HandLimits(messages=n_messages),
+    )
+    try:
+        daemon.run(stop)
+    finally:
+        rooms.apdb.close()
+
+
+def outcome(folder: Path, log: FakeLog) -> tuple:
+    return contents(apdb_url(folder), *ALL_TABLES), log.published, log.committed
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "apdb"
+    log = FakeLog(messages())
+    live(folder, log, n_messages=4)
+    tables, published, _ = outcome(folder, log)
+    assert not any(one.topic == DEAD_LETTERS for one in published)
+    assert any(one.value is None for one in published)
+    assert sorted(row[-1] for row in tables["StreamAssocOutbox"]) == []
+    return outcome(folder, log)
+
+
+@pytest.mark.parametrize(("name", "count"), STEPS)
+def test_a_crash_around_a_reprocessing(tmp_path, monkeypatch, undisturbed, name, count):
+    left = count
+
+    def failpoint(reached):
+        nonlocal left
+        left -= reached == name
+        if reached == name and left == 0:
+            raise CrashError
+
+    log = FakeLog(messages())
+    folder = tmp_path / "apdb"
+    with monkeypatch.context() as patched:
+        for room in ("daemon.daemon", "daemon.handler", "pipeline.commit"):
+            patched.setattr(f"stream_assoc.{room}.failpoint", failpoint)
+        with pytest.raises(CrashError):
+            live(folder, log, n_messages=4)
+    live(folder, log, n_messages=4)
+    assert outcome(folder, log) == undisturbed

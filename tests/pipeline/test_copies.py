@@ -1,0 +1,66 @@
+"""A visit that comes two to five times, in any order and among others, counts as if it had come once."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from stream_assoc.model.batch import Batch, BatchRevision
+from stream_assoc.pipeline.outcomes import Processed, Redelivered
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.stream.messages import OutputMessage
+from tests.chaos.outcome import sky_in
+from tests.contents import ALL_TABLES, contents
+from tests.pipeline.focal_plane import FocalPlane, visits
+from tests.pipeline.skies import apdb_url, pinned_rooms, position
+
+Delivery = tuple[int, Batch]
+"""An offset, and what is there."""
+
+
+@functools.cache
+def three_visits() -> list[Batch]:
+    camera = FocalPlane(columns=(20.0,), rows=(3.0,), sites=3)
+    return [one for visit in visits(camera, 3) for one in visit]
+
+
+def with_copies(seed: int) -> list[Delivery]:
+    """Return each batch two to five times, in random order."""
+    random = np.random.default_rng(seed)
+    copies = [one for one in three_visits() for _ in range(random.integers(2, 6))]
+    return [(offset, copies[place]) for offset, place in enumerate(random.permutation(len(copies)))]
+
+
+def without_copies(deliveries: list[Delivery]) -> list[Delivery]:
+    first: dict[tuple[int, int], Delivery] = {}
+    for offset, one in deliveries:
+        first.setdefault(one.id, (offset, one))
+    return list(first.values())
+
+
+def take(rooms: Rooms, deliveries: list[Delivery], hand: int) -> list[OutputMessage]:
+    """Process hands of so many deliveries as a daemon does; return what it publishes."""
+    published: list[OutputMessage] = []
+    for begin in range(0, len(deliveries), hand):
+        arrivals = [arrive(one, rooms, position(offset)) for offset, one in deliveries[begin : begin + hand]]
+        for outcome in process_batches(arrivals, rooms):
+            assert isinstance(outcome, Processed | Redelivered)
+            published += outcome.outputs
+        rooms.apdb.mark_published([BatchRevision(*arrival.batch.id, 0) for arrival in arrivals])
+    return published
+
+
+@pytest.mark.parametrize("hand", [1, 4, 16])
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_in_any_order_change_nothing(tmp_path, seed, hand):
+    deliveries = with_copies(seed)
+    once = without_copies(deliveries)
+    assert len(deliveries) >= 2 * len(once) == 2 * len(three_visits())
+    results = []
+    for name, given in (("copies", deliveries), ("once", once)):
+        rooms = pinned_rooms(tmp_path / name)
+        published = take(rooms, given, hand)
+        results.append((published, contents(apdb_url(tmp_path / name), *ALL_TABLES), sky_in(rooms)))
+        rooms.apdb.close()
+    assert results[0] == results[1]
