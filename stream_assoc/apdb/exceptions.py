@@ -23,6 +23,10 @@ class ApdbConfigurationError(ApdbError, FatalError):
     """A setting of the APDB is wrong, such as ``apdb.url``."""
 
 
+class ApdbDamagedError(ApdbError, FatalError):
+    """The database says that what it holds is damaged: it must be restored before anything is written."""
+
+
 class ApdbSchemaError(ApdbError, FatalError):
     """The database is not an APDB of the schema version this package writes."""
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import psycopg
+import psycopg.conninfo
+
 from stream_assoc.apdb.compatibility import partition_name
 from stream_assoc.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.postgresql import PostgresqlApdb
 from stream_assoc.apdb.sqlite import SqliteApdb
 
@@ -62,11 +66,26 @@ def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
     scheme, separator, rest = url.partition("://")
     backend = scheme.partition("+")[0]
     if separator and backend == "postgresql":
+        _check_readable(f"postgresql://{rest}")
         return PostgresqlUrl(f"postgresql://{rest}")
     if separator and backend == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return SqliteUrl(Path(rest[1:]))
     shown = f"begins with {scheme!r}" if separator else "has no scheme"
     raise ApdbConfigurationError(f"the setting apdb.url {shown}; use sqlite:///path or postgresql://host/database")
+
+
+def _check_readable(url: str) -> None:
+    """Refuse a URL that libpq reads in another way than it was meant, and would then quote with its password."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = {"host": "@"}
+    ports = str(parts.get("port") or "").split(",")
+    if "@" in str(parts.get("host") or "") or not all(port.isdigit() or not port for port in ports):
+        raise ApdbConfigurationError(
+            "the setting apdb.url cannot be read: write postgresql://user@host:port/database, "
+            "and the password percent-encoded or in apdb.password"
+        )
 
 
 def open_apdb(
@@ -76,7 +95,7 @@ def open_apdb(
     tile_level: int = 10,
     cell_level: int = 8,
     flag_columns: Sequence[str] = (),
-    replica_chunk_seconds: int = 600,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> SqlApdb:
     """Return the adapter for a database, its schema checked.
 
@@ -91,8 +110,8 @@ def open_apdb(
     flag_columns : `~collections.abc.Sequence` [`str`]
         DiaSource columns that raise the flag of a stored source; the same as
         the pipeline folds, or a rebuilt state differs.
-    replica_chunk_seconds : `int`
-        Length of a replica chunk, as in dax_apdb's configuration.
+    patience : `Patience`
+        How long to wait for the database, and for what other sessions hold.
 
     Raises
     ------
@@ -103,7 +122,7 @@ def open_apdb(
     ApdbUnavailableError
         If it cannot be reached.
     """
-    apdb = _adapter(url, namespace, tile_level, flag_columns, replica_chunk_seconds)
+    apdb = _adapter(url, namespace, tile_level, flag_columns, patience)
     asked = partition_name(tile_level, cell_level)
     if apdb.report.partition != asked:
         apdb.close()
@@ -116,7 +135,7 @@ def open_apdb(
 
 
 def _adapter(
-    url: str, namespace: str | None, tile_level: int, flag_columns: Sequence[str], replica_chunk_seconds: int
+    url: str, namespace: str | None, tile_level: int, flag_columns: Sequence[str], patience: Patience
 ) -> SqlApdb:
     parsed = parse_url(url)
     if isinstance(parsed, PostgresqlUrl):
@@ -125,10 +144,8 @@ def _adapter(
             namespace,
             tile_level=tile_level,
             flag_columns=flag_columns,
-            replica_chunk_seconds=replica_chunk_seconds,
+            patience=patience,
         )
     if namespace is not None:
         raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
-    return SqliteApdb(
-        parsed.path, tile_level=tile_level, flag_columns=flag_columns, replica_chunk_seconds=replica_chunk_seconds
-    )
+    return SqliteApdb(parsed.path, tile_level=tile_level, flag_columns=flag_columns, patience=patience)

@@ -7,14 +7,14 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import psycopg
-import psycopg.conninfo
 from psycopg import sql
 
 from stream_assoc.apdb.compatibility import check_compatible
 from stream_assoc.apdb.copy_binary import CopyColumn
-from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
+from stream_assoc.apdb.postgresql_connection import Connector, translated
 from stream_assoc.apdb.postgresql_session import PostgresqlSession, array_literal
 from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
@@ -28,7 +28,7 @@ from stream_assoc.apdb.statements import (
     point_expressions,
     quoted,
 )
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -43,10 +43,6 @@ _SESSION_SETTINGS: Final = {
     "jit": "off",
     # Results are aggregated in the order of a subquery, which parallel workers would not keep.
     "max_parallel_workers_per_gather": "0",
-    # A machine that vanishes without closing its sockets loses its cells after a minute.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
 }
 
 
@@ -70,8 +66,8 @@ class PostgresqlApdb:
         DiaSource flags any of which makes a source count as flagged.
     replica_chunk_seconds : `int`
         Length of a replica chunk, as in dax_apdb's configuration.
-    lock_timeout_seconds : `float`
-        How long to wait for cells that others hold.
+    patience : `Patience`
+        How long to wait for the server, and for cells that others hold.
 
     Raises
     ------
@@ -89,14 +85,13 @@ class PostgresqlApdb:
         tile_level: int = 10,
         flag_columns: Sequence[str] = (),
         replica_chunk_seconds: int = 600,
-        lock_timeout_seconds: float = 30.0,
+        patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
-        self._conninfo = conninfo
-        self._settings = {**_SESSION_SETTINGS, "lock_timeout": str(int(lock_timeout_seconds * 1000))}
+        self._connector = Connector(conninfo, _SESSION_SETTINGS, patience)
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "strpos")
         self._lock_class = np.array(zlib.crc32(f"stream_assoc {namespace or ''}".encode())).astype(np.int32).item()
-        self._pool = ConnectionPool(self._connect)
+        self._pool = ConnectionPool(self._connector.connect)
         with self._connection() as connection:
             names = ("metadata", *DAX_TABLES, *OUR_TABLES)
             self._names = {name: table_name(name, namespace).as_string(connection) for name in names}
@@ -132,25 +127,25 @@ class PostgresqlApdb:
             )
             connection.execute("SELECT pg_advisory_unlock_all()")
 
-    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
-        """Return the unpublished outputs of a processed batch. See `Apdb.outbox_entry`."""
-        entries = self._outbox("WHERE o.visit = %s AND o.detector = %s", batch)
+    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
+        """Return the unpublished outputs of one processing of a batch. See `Apdb.outbox_entry`."""
+        entries = self._outbox("WHERE o.visit = %s AND o.detector = %s AND o.revision = %s", key)
         return entries[0] if entries else None
 
     def unpublished(self) -> list[OutboxEntry]:
         """Return all outputs not known to be published, in the order they were stored."""
         return self._outbox("ORDER BY o.sequence", ())
 
-    def mark_published(self, batches: Sequence[BatchId]) -> None:
-        """Forget the outputs of these batches."""
-        visits = [batch.visit for batch in batches]
-        detectors = [batch.detector for batch in batches]
+    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
+        """Forget the outputs of these."""
+        columns = [[key[index] for key in keys] for index in range(3)]
         with self._connection() as connection:
             self._execute(
                 connection,
-                f"DELETE FROM {{{OUTBOX}}} o USING unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) "
-                "WHERE o.visit = b.visit AND o.detector = b.detector",
-                (visits, detectors),
+                f"DELETE FROM {{{OUTBOX}}} o USING unnest(%s::bigint[], %s::smallint[], %s::smallint[]) "
+                "AS b(visit, detector, revision) "
+                "WHERE o.visit = b.visit AND o.detector = b.detector AND o.revision = b.revision",
+                columns,
             )
 
     def contains(self, batch: BatchId) -> bool:
@@ -177,7 +172,7 @@ class PostgresqlApdb:
     def _outbox(self, condition: str, parameters: Sequence[object]) -> list[OutboxEntry]:
         statement = (
             f"SELECT {quoted(LEDGER_COLUMNS, 'l.')}, o.outputs FROM {{{OUTBOX}}} o "
-            f"JOIN {{{LEDGER}}} l USING (visit, detector) {condition}"
+            f"JOIN {{{LEDGER}}} l USING (visit, detector, revision) {condition}"
         )
         with self._connection() as connection:
             rows = self._rows(connection, statement, parameters)
@@ -195,37 +190,18 @@ class PostgresqlApdb:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        with self._pool.connection() as connection, translated():
-            yield connection
-
-    def _connect(self) -> Connection:
-        with translated():
-            parameters = psycopg.conninfo.conninfo_to_dict(self._conninfo)
-            parameters.setdefault("connect_timeout", 10)
-            parameters.setdefault("application_name", "stream_assoc")
-            connection = psycopg.connect(psycopg.conninfo.make_conninfo("", **parameters), autocommit=True)
-            settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
-            values = [text for setting in self._settings.items() for text in setting]
-            connection.execute(f"SELECT {settings}".encode(), values)
-        return connection
+        with self._pool.connection() as connection:
+            try:
+                with translated():
+                    yield connection
+            except BaseException:
+                self._connector.lose(connection)
+                raise
 
 
 def table_name(name: str, namespace: str | None) -> sql.Identifier:
     """Return the quoted name of a table, with its namespace where one is configured."""
     return sql.Identifier(name) if namespace is None else sql.Identifier(namespace, name)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise what PostgreSQL raises as what a caller can do about it."""
-    try:
-        yield
-    except psycopg.ProgrammingError as error:
-        raise ApdbSchemaError(
-            f"the APDB does not have what this version expects, or not for this user: {error}"
-        ) from error
-    except psycopg.Error as error:
-        raise ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {error}") from error
 
 
 def _catalogue(connection: Connection, names: dict[str, str]) -> dict[str, list[CopyColumn]]:

@@ -11,9 +11,12 @@ import numpy as np
 
 from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
 from stream_assoc.apdb.exceptions import (
+    ApdbDamagedError,
+    ApdbError,
     ApdbSchemaError,
     ApdbUnavailableError,
 )
+from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
 from stream_assoc.apdb.rows import (
@@ -29,12 +32,22 @@ from stream_assoc.apdb.statements import (
     point_expressions,
     quoted,
 )
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 
 _OUTBOX_SELECT: Final = (
-    f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector)'
+    f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o '
+    f'JOIN "{LEDGER}" l USING (visit, detector, revision)'
 )
+
+_REMEDIES: Final = {
+    sqlite3.SQLITE_FULL: "its file system is full: free space there",
+    sqlite3.SQLITE_IOERR: "see that its file system has space and takes writes",
+    sqlite3.SQLITE_CANTOPEN: "see that its folder exists, has space and takes new files",
+    sqlite3.SQLITE_READONLY: "make the file, its folder and its file system writable",
+    sqlite3.SQLITE_BUSY: "another process held it for longer than apdb.lock_timeout_seconds",
+}
+"""What to do about a result code, where SQLite's own words do not tell."""
 
 
 class SqliteApdb:
@@ -56,7 +69,7 @@ class SqliteApdb:
         DiaSource flags any of which makes a source count as flagged.
     replica_chunk_seconds : `int`
         Length of a replica chunk, as in dax_apdb's configuration.
-    busy_timeout_seconds : `float`
+    patience : `Patience`
         How long to wait for other writers.
 
     Raises
@@ -74,12 +87,12 @@ class SqliteApdb:
         tile_level: int = 10,
         flag_columns: Sequence[str] = (),
         replica_chunk_seconds: int = 600,
-        busy_timeout_seconds: float = 30.0,
+        patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._path = Path(path)
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "instr")
-        self._timeout = busy_timeout_seconds
+        self._timeout = patience.lock_seconds
         if not self._path.is_file():
             raise ApdbSchemaError(f"apdb.url names {self._path}, which does not exist; {INIT_REMEDY}")
         self._pool = ConnectionPool(self._connect)
@@ -101,10 +114,11 @@ class SqliteApdb:
                 yield SqliteSession(connection, self._tile_level, self._points, self._chunk_seconds)
             lock.execute("ROLLBACK")
 
-    def outbox_entry(self, batch: BatchId) -> OutboxEntry | None:
-        """Return the unpublished outputs of a processed batch. See `Apdb.outbox_entry`."""
+    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
+        """Return the unpublished outputs of one processing of a batch. See `Apdb.outbox_entry`."""
         with self._reading() as connection:
-            row = connection.execute(f"{_OUTBOX_SELECT} WHERE o.visit = ? AND o.detector = ?", batch).fetchone()
+            condition = "o.visit = ? AND o.detector = ? AND o.revision = ?"
+            row = connection.execute(f"{_OUTBOX_SELECT} WHERE {condition}", key).fetchone()
         return None if row is None else OutboxEntry(ledger_entry(row[:-1]), row[-1])
 
     def unpublished(self) -> list[OutboxEntry]:
@@ -113,10 +127,10 @@ class SqliteApdb:
             rows = connection.execute(f"{_OUTBOX_SELECT} ORDER BY o.sequence").fetchall()
         return [OutboxEntry(ledger_entry(row[:-1]), row[-1]) for row in rows]
 
-    def mark_published(self, batches: Sequence[BatchId]) -> None:
-        """Forget the outputs of these batches."""
+    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
+        """Forget the outputs of these."""
         with self._reading() as connection, transaction(connection):
-            connection.executemany(f'DELETE FROM "{OUTBOX}" WHERE visit = ? AND detector = ?', batches)
+            connection.executemany(f'DELETE FROM "{OUTBOX}" WHERE visit = ? AND detector = ? AND revision = ?', keys)
 
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""
@@ -169,9 +183,21 @@ def translated() -> Iterator[None]:
     """Raise what SQLite raises as what a caller can do about it."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
-            raise ApdbSchemaError(f"the APDB does not have the tables this version expects: {error}") from error
-        raise ApdbUnavailableError(f"the APDB file cannot be used now: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise ApdbSchemaError(f"the file that apdb.url names cannot be used as an APDB: {error}") from error
+        raise translate(error) from error
+
+
+def translate(error: sqlite3.DatabaseError) -> ApdbError:
+    """Return an SQLite error as one of the kinds the daemon distinguishes.
+
+    A violated constraint is the session's to judge: it knows the batch.
+    """
+    code = error.sqlite_errorcode & 0xFF
+    if code == sqlite3.SQLITE_CORRUPT:
+        return ApdbDamagedError(f"SQLite finds the file of apdb.url damaged: {error}")
+    if not isinstance(error, sqlite3.OperationalError):
+        return ApdbSchemaError(f"the file that apdb.url names cannot be used as an APDB: {error}")
+    if code == sqlite3.SQLITE_ERROR:
+        return ApdbSchemaError(f"the APDB does not have the tables this version expects: {error}")
+    remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
+    return ApdbUnavailableError(f"the APDB file cannot be used now (apdb.url): {error}{remedy}")

@@ -1,8 +1,9 @@
 """Connections to Redis, and its errors in this package's words."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import redis
@@ -42,6 +43,7 @@ _BACKOFF_CAP_SECONDS: Final = 0.5
 def connect(
     url: str,
     *,
+    options: Mapping[str, str] | None = None,
     cluster: bool = False,
     connect_timeout_seconds: float = 5.0,
     timeout_seconds: float = 10.0,
@@ -54,6 +56,8 @@ def connect(
     url : `str`
         ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the query options
         of `redis.Redis.from_url`.
+    options : `~collections.abc.Mapping`, optional
+        Options of `redis.Redis`, such as user, password and certificates.
     cluster : `bool`, optional
         Whether the URL names a node of a Redis Cluster.
     connect_timeout_seconds, timeout_seconds : `float`, optional
@@ -74,7 +78,8 @@ def connect(
     CacheUnavailableError
         If a cluster, whose nodes are asked for at once, cannot be reached.
     """
-    options = {
+    all_options: dict[str, Any] = {
+        **(options or {}),
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": connect_timeout_seconds,
         "retry": Retry(ExponentialWithJitterBackoff(base=_BACKOFF_SECONDS, cap=_BACKOFF_CAP_SECONDS), retries),
@@ -82,9 +87,9 @@ def connect(
     }
     try:
         if not cluster:
-            return redis.Redis.from_url(url, **options)
+            return redis.Redis.from_url(url, **all_options)
         with translated_errors(_place(url)):
-            return RedisCluster.from_url(url, **options)
+            return RedisCluster.from_url(url, **all_options)
     except ValueError:
         # The parser's own message may quote a piece of the password.
         raise CacheConfigurationError(
@@ -130,6 +135,8 @@ def translate(error: Exception, place: str) -> CacheError:
         that says the command itself is not possible here.
     """
     match error:
+        case _ if isinstance(error.__context__, ssl.SSLError):
+            return _tls_failure(error.__context__, place)
         case OutOfMemoryError():
             return CacheUnavailableError(
                 f"Redis at {place} is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru "
@@ -142,12 +149,27 @@ def translate(error: Exception, place: str) -> CacheError:
             | NoPermissionError()
         ):
             return CacheConfigurationError(
-                f"Redis at {place} refuses the user of redis.url: {error}. "
-                "It needs a password that is accepted, and the commands MGET, MSET and PING"
+                f"Redis at {place} refuses this user: {error}. Check redis.username and redis.password (or "
+                "redis.url); the user needs the commands MGET, MSET and PING on the keys of redis.prefix"
             )
         case ClusterCrossSlotError():
             return CacheConfigurationError(f"Redis at {place} is a node of a cluster: set redis.cluster to true")
         case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_PASSING_CODES):
             return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {error}")
         case _:
-            return CacheUnavailableError(f"Redis at {place} is not available: {error}")
+            return CacheUnavailableError(
+                f"Redis at {place} is not available: {error}; "
+                "is it up, and does it speak TLS where redis.url says so?"
+            )
+
+
+def _tls_failure(error: ssl.SSLError, place: str) -> CacheError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CacheConfigurationError(
+            f"the certificate of Redis at {place} is not trusted: {error.verify_message}; set "
+            "redis.ssl_ca_file to the authority that signed it, and redis.url to a host it was made for"
+        )
+    return CacheUnavailableError(
+        f"Redis at {place} cannot be spoken to with TLS: {error}; if it speaks none, redis.url must begin with "
+        "redis://, and if it asks for a certificate, set redis.ssl_certificate_file and redis.ssl_key_file"
+    )

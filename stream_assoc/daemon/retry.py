@@ -1,5 +1,6 @@
 """Waiting for a service that is away, without losing the place in the group."""
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from stream_assoc.daemon.exceptions import HandAbandonedError
+from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.model.changes import InputPosition
@@ -56,8 +58,13 @@ class Perseverance:
     stop : `StopRequest`
         Nothing in hand is given up at once when it is set, what is in hand
         when its deadline has passed.
+    health : `Health`
+        Told of every failure, and of work that is done.
+
+    Attributes
+    ----------
     on_failure : callable
-        Told of every failure.
+        Called at each failure, before anything is asked of the source.
     """
 
     def __init__(
@@ -65,13 +72,14 @@ class Perseverance:
         source: MessageSource,
         backoff: Backoff,
         stop: StopRequest,
-        on_failure: Callable[[RetriableError], None],
+        health: Health,
     ) -> None:
         self._source = source
         self._backoff = backoff
         self._stop = stop
-        self._on_failure = on_failure
+        self._health = health
         self._random = random.Random()
+        self.on_failure: Callable[[], None] = lambda: None
 
     def until_done(self, action: Callable[[], Result], hand: Sequence[InputPosition]) -> Result:
         """Return what ``action`` returns once it does.
@@ -83,30 +91,36 @@ class Perseverance:
             daemon has to stop, before the action succeeded.
         """
         failures = 0
-        while True:
-            try:
-                result = action()
-            except RetriableError as error:
-                failures += 1
-                self._on_failure(error)
-                if failures == 1:
-                    self._source.pause()
-                wait = self._backoff.wait_seconds(failures, self._random.random())
-                log.warning("retrying", error=str(error), failures=failures, wait_seconds=round(wait, 2))
-                self._wait(wait, hand)
-            else:
-                if failures:
-                    log.info("recovered", failures=failures)
-                    self._source.resume()
-                return result
+        with contextlib.ExitStack() as pause:
+            while True:
+                self._must_own(hand)
+                try:
+                    result = action()
+                except RetriableError as error:
+                    failures += 1
+                    self._health.failed(error)
+                    self.on_failure()
+                    if failures == 1:
+                        self._source.pause()
+                        pause.callback(self._source.resume)
+                    wait = self._backoff.wait_seconds(failures, self._random.random())
+                    log.warning("retrying", error=str(error), failures=failures, wait_seconds=round(wait, 2))
+                    self._wait(wait, hand)
+                else:
+                    if failures:
+                        log.info("recovered", failures=failures)
+                    if failures or hand:
+                        self._health.recovered()
+                    return result
 
-    def _wait(self, seconds: float, hand: Sequence[InputPosition]) -> None:
-        self._source.idle(seconds)
+    def _must_own(self, hand: Sequence[InputPosition]) -> None:
         if lost := [position for position in hand if not self._source.owns(position)]:
-            self._source.resume()
             raise HandAbandonedError(
                 f"{len(lost)} message(s) in hand belong to another daemon now, "
                 f"the first of them from {lost[0].topic}[{lost[0].partition}]"
             )
+
+    def _wait(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+        self._source.idle(seconds)
         if self._stop.is_overdue() or (self._stop.is_set() and not hand):
             raise HandAbandonedError("the daemon is stopping before a service came back")

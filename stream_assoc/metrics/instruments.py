@@ -35,8 +35,8 @@ class Instruments:
         gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
         histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
         self._batches = counter("batches", "Messages by what became of them.", ["outcome"])
-        self._sources = counter("dia_sources", "DIASources of processed batches by what became of them.", ["outcome"])
-        self._objects = counter("dia_objects", "DIAObjects of processed batches by what became of them.", ["outcome"])
+        self._sources = counter("dia_sources", "DIASources of batches by what became of them.", ["outcome"])
+        self._objects = counter("dia_objects", "DIAObjects of batches by what became of them.", ["outcome"])
         self._ambiguous = counter("ambiguous_dia_sources", "Matched DIASources with more than one candidate.")
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
         self._retries = counter("retries", "Repeated attempts, by the service that was away.", ["service"])
@@ -62,12 +62,14 @@ class Instruments:
             ("new", metrics.numNewDiaObjects),
             ("marginal", metrics.numMarginalDiaSources),
             ("dropped", metrics.numDroppedDiaSources),
+            ("withdrawn", metrics.numWithdrawnDiaSources),
         ):
             self._sources.labels(outcome).inc(number)
         for outcome, number in (
             ("new", metrics.numNewDiaObjects),
             ("updated", metrics.numUpdatedDiaObjects),
             ("unassociated", metrics.numUnassociatedDiaObjects),
+            ("closed", metrics.numClosedDiaObjects),
         ):
             self._objects.labels(outcome).inc(number)
         self._ambiguous.inc(metrics.numAmbiguousDiaSources)

@@ -12,7 +12,7 @@ from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, open_apdb, parse
         ("sqlite:///a/b.db", SqliteUrl(Path("a/b.db"))),
         ("sqlite:////a/b.db", SqliteUrl(Path("/a/b.db"))),
         ("postgresql://u:p@h/d", PostgresqlUrl("postgresql://u:p@h/d")),
-        ("postgresql+psycopg2://h/d?x=1", PostgresqlUrl("postgresql://h/d?x=1")),
+        ("postgresql+psycopg2://h/d?sslmode=require", PostgresqlUrl("postgresql://h/d?sslmode=require")),
     ],
 )
 def test_urls_are_understood(url, parsed):

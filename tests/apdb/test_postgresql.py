@@ -6,6 +6,7 @@ import pytest
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError, RowsRefusedError
 from stream_assoc.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.postgresql import PostgresqlApdb
 from tests.apdb.builders import BIG, changes, pixel, source
 from tests.apdb.conformance import CELLS, FIRST, SECOND, ApdbConformance, new_objects, store
@@ -19,7 +20,7 @@ class TestPostgresql(ApdbConformance):
         return postgresql_apdb_url
 
     def open_impatiently(self, url: str) -> PostgresqlApdb:
-        return PostgresqlApdb(url, lock_timeout_seconds=0.05)
+        return PostgresqlApdb(url, patience=Patience(lock_seconds=0.05))
 
     def test_other_cells_are_free(self, apdb: SqlApdb) -> None:
         inside = threading.Event()

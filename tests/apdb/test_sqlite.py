@@ -1,6 +1,7 @@
 import pytest
 
 from stream_assoc.apdb.factory import SqliteUrl, parse_url
+from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.sqlite import SqliteApdb
 from tests.apdb.conformance import ApdbConformance
 
@@ -13,4 +14,4 @@ class TestSqlite(ApdbConformance):
     def open_impatiently(self, url: str) -> SqliteApdb:
         parsed = parse_url(url)
         assert isinstance(parsed, SqliteUrl)
-        return SqliteApdb(parsed.path, busy_timeout_seconds=0.05)
+        return SqliteApdb(parsed.path, patience=Patience(lock_seconds=0.05))

@@ -1,0 +1,225 @@
+"""Connections to PostgreSQL that notice when nobody is at the other end.
+
+A network that breaks says nothing: both ends wait. Three things bound that.
+
+* A call that hears nothing for `Patience.silence_seconds` fails, and so does
+  a connecting that takes too long. This holds behind a proxy and with a hung
+  server too, where the kernel sees nothing wrong.
+* Both kernels probe an idle connection (keepalives) and give up one on which
+  nothing is acknowledged, so that the session of a machine that vanished ends
+  on the server, and with it its advisory locks, after a minute.
+* A process that comes back first ends those of its own sessions whose end it
+  has not seen, and so does not wait for locks that it holds itself.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import psycopg
+import psycopg.conninfo
+from psycopg.abc import PQGen
+
+from stream_assoc.apdb.exceptions import (
+    ApdbConfigurationError,
+    ApdbDamagedError,
+    ApdbError,
+    ApdbSchemaError,
+    ApdbUnavailableError,
+)
+from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.apdb.refusals import refusal_remedy
+
+Result = TypeVar("Result")
+
+_LOOK_EVERY_SECONDS: Final = 0.1
+"""psycopg's own interval, at which it hands control back."""
+
+_KEEPALIVES: Final = {"idle": 30, "interval": 10, "count": 3}
+"""Seconds, seconds and probes: a minute in all."""
+
+_NETWORK_SETTINGS: Final = {
+    **{f"tcp_keepalives_{name}": str(value) for name, value in _KEEPALIVES.items()},
+    "tcp_user_timeout": "60000",
+}
+"""The server's side of it, per session; without effect on a Unix socket."""
+
+_DURABLE: Final = (
+    "set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)"
+)
+"""What was published must not be lost by the database: a commit waits at least for the server's own disk."""
+
+_GHOST_SECONDS: Final = 5
+"""How long to wait for the end of a session that was told to end."""
+
+_REMEDIES: Final = {
+    "53100": "its disk is full: free space there",
+    "53200": "it is out of memory",
+    "53300": "it has no free connection: raise its max_connections, or end other sessions",
+    "55P03": "cells or rows were held by another session for longer than apdb.lock_timeout_seconds",
+    "25006": "it accepts no writes: apdb.url must lead to the primary",
+}
+"""What a server says by SQLSTATE, and what to do about it, where its own words do not tell."""
+
+_DAMAGE: Final = ("XX001", "XX002")
+"""SQLSTATEs of a damaged table and a damaged index."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSession:
+    """The server's side of a connection; the start tells it from a later one with the same number."""
+
+    pid: int
+    started: str
+
+
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is given up when the server is silent for too long."""
+
+    silence_seconds: float = DEFAULT_PATIENCE.silence_seconds
+    session: ServerSession | None = None
+
+    def wait(
+        self,
+        gen: PQGen[Result],
+        interval: float = _LOOK_EVERY_SECONDS,
+        *rest: Any,  # noqa: ANN401 - psycopg's own, which differ between its versions
+        **named: Any,  # noqa: ANN401 - the same
+    ) -> Result:
+        """Run what psycopg wants to run on this connection.
+
+        Raises
+        ------
+        psycopg.OperationalError
+            If nothing came for `silence_seconds`. The connection is closed
+            then; what the server made of the last command is unknown.
+        """
+        return super().wait(self._while_it_answers(gen), interval, *rest, **named)
+
+    def _while_it_answers(self, gen: PQGen[Result]) -> PQGen[Result]:
+        try:
+            wanted = next(gen)
+            deadline = time.monotonic() + self.silence_seconds
+            while True:
+                ready = yield wanted
+                if ready:
+                    deadline = time.monotonic() + self.silence_seconds
+                elif time.monotonic() > deadline:
+                    self.close()
+                    raise psycopg.OperationalError(
+                        f"no answer within {self.silence_seconds:g} s "
+                        "(apdb.timeout_seconds + apdb.lock_timeout_seconds)"
+                    )
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+class Connector:
+    """Opens connections of one process to one database, and ends the sessions it has lost.
+
+    Parameters
+    ----------
+    conninfo : `str`
+        libpq connection string or URL; what it sets is not overridden.
+    settings : mapping
+        Server settings of each session.
+    patience : `Patience`
+        How long to wait.
+    """
+
+    def __init__(self, conninfo: str, settings: Mapping[str, str], patience: Patience) -> None:
+        self._conninfo = conninfo
+        self._settings = {**settings, **_NETWORK_SETTINGS, "lock_timeout": _milliseconds(patience.lock_seconds)}
+        self._patience = patience
+        self._lost: dict[ServerSession, None] = {}
+
+    def connect(self) -> BoundedConnection:
+        """Return a new connection in autocommit mode, its session set up.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If the server cannot be reached, or a lost session does not end.
+        """
+        with translated():
+            connection = BoundedConnection.connect(self._parameters(), autocommit=True)
+            try:
+                connection.silence_seconds = self._patience.silence_seconds
+                connection.session = self._set_up(connection)
+                self._end_lost_sessions(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def lose(self, connection: BoundedConnection) -> None:
+        """Remember that a connection was given up without knowing that its session has ended."""
+        if connection.session is not None:
+            self._lost[connection.session] = None
+
+    def _parameters(self) -> str:
+        parameters = psycopg.conninfo.conninfo_to_dict(self._conninfo)
+        defaults: dict[str, str | int] = {
+            # libpq counts whole seconds, 2 at least.
+            "connect_timeout": max(2, round(self._patience.connect_seconds)),
+            "application_name": "stream_assoc",
+            "tcp_user_timeout": _milliseconds(self._patience.silence_seconds),
+            **{f"keepalives_{name}": value for name, value in _KEEPALIVES.items()},
+        }
+        return psycopg.conninfo.make_conninfo("", **{**defaults, **parameters})
+
+    def _set_up(self, connection: BoundedConnection) -> ServerSession:
+        settings = ", ".join([_DURABLE, *["set_config(%s, %s, false)"] * len(self._settings)])
+        values = [text for setting in self._settings.items() for text in setting]
+        # Not the number that the protocol tells: a proxy tells its own.
+        statement = f"SELECT pid, backend_start::text, {settings} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        (row,) = connection.execute(statement.encode(), values)
+        return ServerSession(*row[:2])
+
+    def _end_lost_sessions(self, connection: BoundedConnection) -> None:
+        lost = list(self._lost)
+        if not lost:
+            return
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity "
+            "JOIN unnest(%s::int[], %s::text[]) AS lost(pid, started) USING (pid) "
+            "WHERE backend_start::text = started",
+            (1000 * _GHOST_SECONDS, [one.pid for one in lost], [one.started for one in lost]),
+        )
+        if not all(is_ended for (is_ended,) in ended):
+            raise ApdbUnavailableError("a session of this process that was cut off does not end on the server")
+        for session in lost:
+            self._lost.pop(session, None)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what PostgreSQL raises as what a caller can do about it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
+def translate(error: psycopg.Error) -> ApdbError:
+    """Return a psycopg error as one of the kinds the daemon distinguishes.
+
+    A violated constraint and a value that does not fit are the session's to
+    judge: it knows the batch.
+    """
+    code = error.sqlstate or ""
+    if code in _DAMAGE:
+        return ApdbDamagedError(f"PostgreSQL finds the APDB damaged: {error}")
+    if isinstance(error, psycopg.ProgrammingError):
+        return ApdbSchemaError(f"the APDB does not have what this version expects, or not for this user: {error}")
+    if not code and (refused := refusal_remedy(str(error))):
+        return ApdbConfigurationError(f"PostgreSQL refuses apdb.url: {error}; {refused}")
+    remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
+    return ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {error}{remedy}")
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(1000 * seconds)))

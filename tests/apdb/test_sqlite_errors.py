@@ -1,0 +1,107 @@
+"""What SQLite says, as what the daemon can do about it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stream_assoc.apdb.exceptions import ApdbDamagedError, ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.apdb.patience import Patience
+from stream_assoc.apdb.sqlite import SqliteApdb, translate, translated
+from stream_assoc.exceptions import FatalError, RetriableError
+from tests.apdb.builders import BIG
+from tests.apdb.conformance import CELLS, FIRST, SECOND, new_objects
+
+RETRIABLE = {
+    sqlite3.SQLITE_FULL: "free space",
+    sqlite3.SQLITE_IOERR: "has space",
+    sqlite3.SQLITE_IOERR_WRITE: "has space",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "has space",
+    sqlite3.SQLITE_CANTOPEN: "new files",
+    sqlite3.SQLITE_READONLY: "writable",
+    sqlite3.SQLITE_BUSY: "apdb.lock_timeout_seconds",
+    sqlite3.SQLITE_LOCKED: "apdb.url",
+    sqlite3.SQLITE_PROTOCOL: "apdb.url",
+}
+"""Result codes that pass, and what the message must hold."""
+
+FIRST_PAGES = 8192
+"""Bytes of a file that are left whole when it is damaged: it still says what it is."""
+
+
+def operational(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("SQLite's words")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("code", RETRIABLE)
+def test_what_passes_is_retriable_and_says_what_to_do(code: int):
+    translated = translate(operational(code))
+    assert isinstance(translated, ApdbUnavailableError)
+    assert isinstance(translated, RetriableError)
+    assert "SQLite's words" in str(translated)
+    assert RETRIABLE[code] in str(translated)
+
+
+def test_a_missing_table_is_fatal(sqlite_apdb_url: str):
+    with (
+        pytest.raises(ApdbSchemaError, match="no such table"),
+        translated(),
+        closing(sqlite3.connect(":memory:")) as connection,
+    ):
+        connection.execute("SELECT * FROM DiaObject")
+
+
+def test_a_damaged_file_is_fatal(sqlite_apdb_url: str):
+    path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
+    with path.open("r+b") as file:
+        file.seek(FIRST_PAGES)
+        file.write(b"\xff" * (path.stat().st_size - FIRST_PAGES))
+    with pytest.raises(ApdbDamagedError) as caught:
+        SqliteApdb(path)
+    assert isinstance(caught.value, FatalError)
+
+
+def test_a_file_that_is_no_database_is_fatal(tmp_path: Path):
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear APDB, " * 1000)
+    with pytest.raises(ApdbSchemaError, match="not a database"):
+        SqliteApdb(path)
+
+
+def test_a_full_database_refuses_a_batch_whole_and_takes_it_later(sqlite_apdb_url: str):
+    path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
+    with closing(SqliteApdb(path)) as apdb:
+        with apdb.exclusive(CELLS) as session:
+            session.store([new_objects(FIRST, [BIG])])
+        before = apdb.count_rows()
+        with pytest.raises(ApdbUnavailableError, match="free space"):
+            store_without_space(apdb)
+        assert apdb.count_rows() == before
+        with apdb.exclusive(CELLS) as session:
+            session.store([many(SECOND)])
+        assert apdb.contains(SECOND)
+
+
+def store_without_space(apdb: SqliteApdb) -> None:
+    with apdb.exclusive(CELLS) as session:
+        # The connection's own limit, which SQLite reports as it does a full disk.
+        (pages,) = session._connection.execute("PRAGMA page_count").fetchone()
+        session._connection.execute(f"PRAGMA max_page_count = {pages}")
+        session.store([many(SECOND)])
+
+
+def many(batch):
+    return new_objects(batch, [BIG + 10 + k for k in range(1000)])
+
+
+def test_every_commit_is_synced(sqlite_apdb_url: str):
+    apdb = SqliteApdb(sqlite_apdb_url.removeprefix("sqlite:///"), patience=Patience(lock_seconds=1.0))
+    with closing(apdb), apdb.exclusive(CELLS) as session:
+        pragmas = {
+            name: session._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
