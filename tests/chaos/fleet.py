@@ -1,0 +1,124 @@
+"""Daemons of one group, each a process: while some work, others come, go, freeze and die."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.daemon_process import serve
+from tests.contents import LEDGER, n_rows
+from tests.integration.deployment import Deployment
+
+# Every daemon is forked from one process that is ready to work: getting there takes seconds.
+FORKS: Final = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([serve.__module__])
+
+SESSION: Final = {"session.timeout.ms": 2500, "heartbeat.interval.ms": 500}
+"""A daemon that is silent for so long has its partitions taken away."""
+
+EXIT_SECONDS: Final = 60.0
+
+
+class Fleet:
+    """Daemons on one deployment that can be told to leave, killed and frozen.
+
+    Parameters
+    ----------
+    deployment : `Deployment`
+        With at least as many partitions as there are daemons.
+    folder : `Path`
+        Where each daemon writes its log.
+    """
+
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self.deployment = deployment
+        self._folder = folder
+        self._members: dict[int, ForkServerProcess] = {}
+
+    @contextlib.contextmanager
+    def running(self, n_daemons: int) -> Iterator[None]:
+        """Run so many daemons; at the end, ask each to stop and see that it does without a complaint."""
+        try:
+            for number in range(n_daemons):
+                self._start(number)
+            self._await_members(n_daemons)
+            yield
+            for process in self._members.values():
+                process.terminate()
+            for number in range(n_daemons):
+                self._await_exit(number)
+        finally:
+            for process in self._members.values():
+                process.kill()
+                process.join()
+
+    def await_counted(self, n_batches: int) -> None:
+        """Wait until so many batches are in the APDB."""
+        self.await_condition(lambda: n_rows(self._apdb_url, LEDGER) >= n_batches)
+
+    def await_everything(self) -> None:
+        """Wait until all three commits of every message sent are made."""
+        self.await_condition(lambda: self.deployment.n_committed() >= self.deployment.sent)
+
+    def await_condition(self, condition: Callable[[], bool]) -> None:
+        """Wait until this holds, as long as every daemon lives."""
+        self.deployment.wait_until(lambda: self._is_alive() and condition())
+
+    def leave(self, number: int) -> None:
+        """Let a daemon leave in order, and come back: its partitions go to the others, and some return."""
+        self._members[number].terminate()
+        self._await_exit(number)
+        self._start(number)
+
+    def kill(self, number: int) -> None:
+        """Kill a daemon, and start it anew when the others have what it had in hand."""
+        n_members = len(self._members)
+        process = self._members.pop(number)
+        process.kill()
+        process.join()
+        self._await_members(n_members - 1)
+        self._start(number)
+
+    def freeze(self, number: int) -> None:
+        """Stop a daemon where it is, locks and all, until the others take it for dead; then let it go on."""
+        process = self._members[number]
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            self._await_members(len(self._members) - 1)
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+
+    @property
+    def _apdb_url(self) -> str:
+        return self.deployment.settings.apdb.url.get_secret_value()
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"daemon-{number}.log"
+
+    def _start(self, number: int) -> None:
+        settings = self.deployment.settings
+        kafka = settings.kafka.model_copy(update={"transactional_id": f"{settings.kafka.transactional_id}.{number}"})
+        process = FORKS.Process(
+            target=serve, args=(settings.model_copy(update={"kafka": kafka}), self._log(number)), daemon=True
+        )
+        process.start()
+        self._members[number] = process
+
+    def _await_exit(self, number: int) -> None:
+        process = self._members.pop(number)
+        process.join(EXIT_SECONDS)
+        # A daemon may be asked to stop before it has come to its signal handlers.
+        assert process.exitcode in (0, -signal.SIGTERM), self._log(number).read_text()
+
+    def _await_members(self, n_members: int) -> None:
+        self.await_condition(lambda: self.deployment.n_working_members() == n_members)
+
+    def _is_alive(self) -> bool:
+        for number, process in self._members.items():
+            assert process.exitcode is None, self._log(number).read_text()
+        return True

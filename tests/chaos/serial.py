@@ -1,0 +1,200 @@
+"""The judge of several daemons: one pipeline takes the same batches in the order in which they were committed."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from stream_assoc.apdb.create import init
+from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.cache.memory import MemoryCache
+from stream_assoc.daemon.assembly import layout_of, rooms_of
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.settings import Settings
+from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.subscriber import decode_metrics
+from tests.chaos.outcome import sky_in, sky_of
+from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, columns, contents
+from tests.integration.deployment import Deployment
+
+RADIUS: Final = 1.0 / ARCSEC_PER_RADIAN
+"""Within which no two objects should be, radians."""
+
+ORDER: Final = ("timeProcessedMjdTai", "visit", "detector", "input_topic", "input_partition", "input_offset")
+TABLES: Final = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, COUNTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What daemons did that one pipeline does not do; nothing of it where all is well.
+
+    Attributes
+    ----------
+    uncounted : `frozenset` [`BatchId`]
+        Batches that were sent and are not in the ledger.
+    lost : `frozenset` [`int`]
+        Sources that were sent and are not stored.
+    owned_otherwise : `frozenset` [`int`]
+        Sources that belong to another object than in the serial run.
+    twins : `frozenset`
+        Pairs of objects within the match radius of one another, created by
+        different batches, that the serial run does not have.
+    miscounted : `frozenset` [`int`]
+        Objects whose nDiaSources is not the number of their sources.
+    tables : `frozenset` [`str`]
+        Tables whose rows are not those of the serial run.
+    unpublished : `int`
+        Outputs that are still in the outbox.
+    objects, metrics : `int`
+        Messages that subscribers of each topic should not see, or see too often, or miss.
+    dead_letters : `int`
+    is_other_sky : `bool`
+        Whether the next batch would meet other tiles or states.
+    """
+
+    uncounted: frozenset[BatchId] = frozenset()
+    lost: frozenset[int] = frozenset()
+    owned_otherwise: frozenset[int] = frozenset()
+    twins: frozenset[tuple[int, int]] = frozenset()
+    miscounted: frozenset[int] = frozenset()
+    tables: frozenset[str] = frozenset()
+    unpublished: int = 0
+    objects: int = 0
+    metrics: int = 0
+    dead_letters: int = 0
+    is_other_sky: bool = False
+
+
+NOTHING: Final = Findings()
+
+
+def judge(deployment: Deployment, batches: Iterable[Batch], folder: Path) -> Findings:
+    """Compare what daemons made of these batches with what one pipeline makes of them, on SQLite.
+
+    Order is that of the ledger's processing times. A batch takes its time
+    while it holds its cells, so batches that share sky were committed in this
+    order. Of the metrics, the stages' seconds are left out, and the number of
+    single-source objects of the whole APDB: batches that share no sky are
+    committed side by side.
+    """
+    url = deployment.settings.apdb.url.get_secret_value()
+    sent = {one.id: one for one in batches}
+    with _empty_rooms(deployment.settings, folder) as (rooms, serial_url):
+        outputs = _replay(rooms, columns(url, LEDGER, *ORDER), sent)
+        serial_sky = sky_in(rooms)
+    kafka = deployment.settings.kafka
+    ours, serial = (contents(one, *TABLES, without=("apdb_replica_chunk",)) for one in (url, serial_url))
+    owners, serial_owners = _owners(url), _owners(serial_url)
+    return Findings(
+        uncounted=frozenset(sent) - {BatchId(*row) for row in columns(url, LEDGER, "visit", "detector")},
+        lost=frozenset(key for one in sent.values() for key in one.diaSourceId.tolist()) - owners.keys(),
+        owned_otherwise=frozenset(key for key, owner in owners.items() if serial_owners.get(key) != owner),
+        twins=_twins(url, sent.values()) - _twins(serial_url, sent.values()),
+        miscounted=_miscounted(url, owners),
+        tables=frozenset(name for name in TABLES if ours[name] != serial[name]),
+        unpublished=len(contents(url, OUTBOX)[OUTBOX]),
+        objects=_difference(
+            ((one.key, one.value) for one in deployment.read(kafka.objects_topic)),
+            ((one.key, one.value) for one in outputs if one.topic == kafka.objects_topic),
+        ),
+        metrics=_difference(
+            map(_comparable, deployment.metrics()),
+            (_comparable(decode_metrics(one.value)) for one in outputs if one.topic == kafka.metrics_topic),
+        ),
+        dead_letters=len(deployment.dead_letters()),
+        is_other_sky=sky_of(deployment) != serial_sky,
+    )
+
+
+class RecordedClock:
+    """Gives each batch the processing time that the ledger has for it.
+
+    Parameters
+    ----------
+    times : `Iterable` [`float`]
+        MJD TAI, in the order of processing.
+    """
+
+    def __init__(self, times: Iterable[float]) -> None:
+        self._times = iter(times)
+
+    def processing_time(self) -> float:
+        return next(self._times)
+
+    def stopwatch_time(self) -> float:
+        return 0.0
+
+
+@contextlib.contextmanager
+def _empty_rooms(settings: Settings, folder: Path) -> Iterator[tuple[Rooms, str]]:
+    """Give rooms on an empty APDB in SQLite, with a cache in memory."""
+    url = f"sqlite:///{folder / 'serial.sqlite3'}"
+    init(url)
+    with contextlib.closing(open_apdb(url)) as apdb:
+        yield rooms_of(settings, apdb, MemoryCache(layout_of(settings))), url
+
+
+def _replay(rooms: Rooms, ledger: Sequence[tuple], sent: dict[BatchId, Batch]) -> list[OutputMessage]:
+    """Process the batches of the ledger one after the other; return all outputs."""
+    encoder, decoder = BatchEncoder(), BatchDecoder()
+    in_order = sorted(ledger)
+    rooms = replace(rooms, clock=RecordedClock(row[0] for row in in_order))
+    outputs: list[OutputMessage] = []
+    for _, visit, detector, *position in in_order:
+        # Through the message and back, for its digest.
+        batch = decoder.decode(encoder.encode(sent[BatchId(visit, detector)]))
+        (outcome,) = process_batches([arrive(batch, rooms, InputPosition(*position))], rooms)
+        assert isinstance(outcome, Processed)
+        outputs += outcome.outputs
+    return outputs
+
+
+def _owners(url: str) -> dict[int, tuple]:
+    return {
+        source: tuple(owner)
+        for source, *owner in columns(url, "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
+    }
+
+
+def _twins(url: str, batches: Iterable[Batch]) -> frozenset[tuple[int, int]]:
+    """Return pairs of current objects that lie too near one another, and come from different batches."""
+    # An object has the id of its first source.
+    creator = {key: one.id for one in batches for key in one.diaSourceId.tolist()}
+    current = [
+        row[:3]
+        for row in columns(url, "DiaObject", "diaObjectId", "ra", "dec", "validityEndMjdTai")
+        if row[3] is None
+    ]
+    ids, ra, dec = zip(*current, strict=True)
+    pairs = cKDTree(unit_vectors(np.array(ra), np.array(dec))).query_pairs(RADIUS)
+    named = (tuple(sorted((ids[first], ids[second]))) for first, second in pairs)
+    return frozenset((first, second) for first, second in named if creator[first] != creator[second])
+
+
+def _miscounted(url: str, owners: dict[int, tuple]) -> frozenset[int]:
+    n_sources = Counter(owner for owner, _ in owners.values() if owner is not None)
+    claimed = dict(columns(url, "DiaObjectLast", "diaObjectId", "nDiaSources"))
+    return frozenset(key for key in claimed.keys() | n_sources.keys() if claimed.get(key) != n_sources[key])
+
+
+def _comparable(metrics: AssociationMetrics) -> tuple:
+    kept = replace(metrics, stageSeconds={}, totalUnassociatedDiaObjects=0)
+    return tuple(getattr(kept, one.name) for one in fields(kept) if one.name != "stageSeconds")
+
+
+def _difference(seen: Iterable[tuple], expected: Iterable[tuple]) -> int:
+    ours, theirs = Counter(seen), Counter(expected)
+    return (ours - theirs).total() + (theirs - ours).total()

@@ -1,0 +1,141 @@
+"""Several daemons on detectors that overlap do what one does, also while they come, go, freeze and die.
+
+The number of visits is in the environment: STREAM_ASSOC_TEST_CHAOS_VISITS (``make chaos``).
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+
+from stream_assoc.apdb.postgresql import PostgresqlApdb
+from stream_assoc.apdb.postgresql_session import PostgresqlSession
+from stream_assoc.model.batch import Batch
+from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.types import IntArray
+from tests.chaos.fleet import SESSION, Fleet
+from tests.chaos.serial import NOTHING, judge
+from tests.contents import n_rows
+from tests.integration.deployment import Deployment, deploy
+from tests.pipeline.focal_plane import FocalPlane, visits
+
+pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+
+N_VISITS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_VISITS", "9"))
+"""For each number of daemons."""
+
+VISITS_BETWEEN_DISTURBANCES = 3 if N_VISITS < 100 else 12
+
+VISITS_IN_FLIGHT = 4
+"""Visits are sent that far ahead of what has counted."""
+
+CAMERA = FocalPlane(columns=(1.0, 20.0), rows=(8.0,))
+
+SECTIONS: dict[str, dict[str, object]] = {
+    "kafka": {"partitions": len(CAMERA.detectors), "librdkafka_consumer": SESSION},
+    # Hands of several batches want the cells of several detectors at once.
+    "daemon": {"micro_batch_messages": 3},
+}
+
+NO_CELLS = np.empty(0, np.int64)
+
+
+@pytest.fixture
+def deployment(kafka_bootstrap: str, valkey_url: str, postgresql_database: str) -> Deployment:
+    return deploy(kafka_bootstrap, valkey_url, postgresql_database, **copy_of(SECTIONS))
+
+
+def copy_of(sections: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+    return {name: dict(section) for name, section in sections.items()}
+
+
+@pytest.mark.parametrize("n_daemons", [2, 4])
+def test_daemons_that_come_and_go_do_what_one_does(deployment: Deployment, n_daemons: int, tmp_path: Path):
+    fleet = Fleet(deployment, tmp_path)
+    sent: list[Batch] = []
+    start = time.monotonic()
+    with fleet.running(n_daemons):
+        disturbances = disturb(fleet, n_daemons)
+        for number, visit in enumerate(visits(CAMERA, N_VISITS), start=1):
+            deployment.send_into([(one.id.detector, one) for one in visit])
+            sent += visit
+            fleet.await_counted(len(sent) - VISITS_IN_FLIGHT * len(visit))
+            if number % VISITS_BETWEEN_DISTURBANCES == 0:
+                next(disturbances)
+        fleet.await_everything()
+        seconds = time.monotonic() - start
+    assert judge(deployment, sent, tmp_path) == NOTHING
+    assert n_deadlocks(deployment) == 0
+    n_objects = n_rows(deployment.settings.apdb.url.get_secret_value(), "DiaObjectLast")
+    print(f"{n_daemons} daemons, {len(sent)} batches, {n_objects} objects, {seconds:.0f} s")
+
+
+def disturb(fleet: Fleet, n_daemons: int) -> Iterator[None]:
+    """Do something to one daemon after the other."""
+    random = np.random.default_rng(n_daemons)
+    while True:
+        for disturb_one in (fleet.leave, fleet.kill, fleet.freeze):
+            disturb_one(int(random.integers(n_daemons)))
+            yield
+
+
+def n_deadlocks(deployment: Deployment) -> int:
+    """Return how many the server had to break."""
+    with psycopg.connect(deployment.settings.apdb.url.get_secret_value()) as server:
+        row = server.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_without_locks_the_judge_sees_twins(
+    kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # A partition for each daemon, a batch in each partition.
+    deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, kafka={"partitions": 2})
+    kafka = deployment.settings.kafka.model_copy(update={"transactional_id": f"{tmp_path.name}.other"})
+    other = deployment.settings.model_copy(update={"kafka": kafka})
+    both_have_loaded = threading.Barrier(2, timeout=60.0)
+    exclusive, store = PostgresqlApdb.exclusive, PostgresqlSession.store
+
+    def store_when_both_have_loaded(session: PostgresqlSession, changes: Sequence[BatchChanges]) -> IntArray:
+        both_have_loaded.wait()
+        return store(session, changes)
+
+    (visit,) = visits(CAMERA, 1)
+    side_by_side = visit[1:3]
+    with monkeypatch.context() as naive, deployment.daemon(), deployment.daemon(other):
+        naive.setattr(PostgresqlApdb, "exclusive", lambda apdb, _: exclusive(apdb, NO_CELLS))
+        naive.setattr(PostgresqlSession, "store", store_when_both_have_loaded)
+        deployment.wait_until(lambda: deployment.n_working_members() == 2)
+        deployment.send_into(list(enumerate(side_by_side)))
+        deployment.wait_until(lambda: deployment.n_committed() == 2)
+    findings = judge(deployment, side_by_side, tmp_path)
+    assert findings.twins
+    assert findings.owned_otherwise
+    assert findings.objects
+    assert "DiaObject" in findings.tables
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_copies_to_two_daemons_change_nothing(
+    kafka_bootstrap: str, valkey_url: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"
+    else:
+        url = request.getfixturevalue("postgresql_database")
+    deployment = deploy(kafka_bootstrap, valkey_url, url, **copy_of(SECTIONS))
+    random = np.random.default_rng(11)
+    sent = [one for visit in visits(CAMERA, 2) for one in visit]
+    copies = [one for one in sent for _ in range(random.integers(2, 6))]
+    partitions = random.integers(deployment.settings.kafka.partitions, size=len(copies)).tolist()
+    fleet = Fleet(deployment, tmp_path)
+    with fleet.running(2):
+        deployment.send_into([(partitions[place], copies[place]) for place in random.permutation(len(copies))])
+        fleet.await_everything()
+    assert judge(deployment, sent, tmp_path) == NOTHING
