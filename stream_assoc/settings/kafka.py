@@ -1,34 +1,20 @@
-"""Settings of the Kafka client and of the topics."""
+"""Settings of the Kafka client, of the topics and of the Schema Registry."""
 
 import socket
-from typing import Annotated, Final
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
-from stream_assoc.settings.secrets import ClientOptions, SecretUrl, mask_url, reveal
-from stream_assoc.settings.section import Section
+from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
+from stream_assoc.settings.pairs import require_pair
+from stream_assoc.settings.secrets import SecretUrl, mask_url
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
-RESERVED_OPTIONS: Final = {
-    "bootstrap.servers": "set kafka.bootstrap_servers instead",
-    "group.id": "set kafka.group_id instead",
-    "group.instance.id": "set kafka.group_instance_id instead",
-    "transactional.id": "set kafka.transactional_id instead",
-    "enable.auto.commit": "offsets are committed with the outputs, in one transaction",
-    "enable.auto.offset.store": "offsets are committed with the outputs, in one transaction",
-    "enable.idempotence": "a transactional producer is always idempotent",
-    "isolation.level": "inputs are always read_committed",
-}
-"""librdkafka keys that cannot be passed through: they have a setting, or exactly-once stands on their value."""
 
+class KafkaSettings(KafkaConnectionSettings):
+    """Brokers, encryption, consumer group, topics, Schema Registry, and any further librdkafka option."""
 
-class KafkaSettings(Section):
-    """Brokers, consumer group, topics, and any further librdkafka option."""
-
-    bootstrap_servers: str = Field(
-        default="localhost:9092", min_length=1, description="Brokers to begin with, comma-separated host:port."
-    )
     group_id: str = Field(
         default="stream-assoc", min_length=1, description="Consumer group of the daemons that share the work."
     )
@@ -65,16 +51,15 @@ class KafkaSettings(Section):
         default=None,
         description="Confluent Schema Registry, http(s)://[user:password@]host:port. Unset: schema ids are Rubin's.",
     )
-    librdkafka: ClientOptions = Field(
-        default_factory=dict,
-        description='Any librdkafka option for every client, by its own name, such as `"security.protocol"`. In the '
-        "environment underscores stand for the dots: `STREAM_ASSOC_KAFKA__LIBRDKAFKA__SECURITY_PROTOCOL`.",
+    schema_registry_user: str | None = Field(
+        default=None, min_length=1, description="User of the Schema Registry, instead of one in the URL."
     )
-    librdkafka_consumer: ClientOptions = Field(
-        default_factory=dict, description="librdkafka options for consumers only."
+    schema_registry_password: SecretStr | None = Field(
+        default=None, min_length=1, description="That user's password, instead of one in the URL."
     )
-    librdkafka_producer: ClientOptions = Field(
-        default_factory=dict, description="librdkafka options for producers only."
+    schema_registry_ca_file: FilePath | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the registry's certificate. Unset: the system's.",
     )
 
     @field_validator("schema_registry_url")
@@ -84,27 +69,22 @@ class KafkaSettings(Section):
             raise ValueError(f"{mask_url(url.get_secret_value())} does not begin with http:// or https://")
         return url
 
-    @field_validator("librdkafka", "librdkafka_consumer", "librdkafka_producer")
-    @classmethod
-    def _leaves_reserved_alone(cls, options: ClientOptions) -> ClientOptions:
-        for key in options:
-            if key in RESERVED_OPTIONS:
-                raise ValueError(f"{key} cannot be passed through: {RESERVED_OPTIONS[key]}")
-        return options
+    @model_validator(mode="after")
+    def _registry_is_complete(self) -> Self:
+        require_pair(self, "kafka", "schema_registry_user", "schema_registry_password")
+        url = None if self.schema_registry_url is None else self.schema_registry_url.get_secret_value()
+        if self.schema_registry_user is not None:
+            if url is None:
+                raise ValueError("kafka.schema_registry_user needs kafka.schema_registry_url")
+            if "@" in url:
+                raise ValueError("kafka.schema_registry_url names a user, and so does kafka.schema_registry_user")
+        if self.schema_registry_ca_file is not None and not (url or "").startswith("https://"):
+            raise ValueError(
+                "kafka.schema_registry_ca_file needs a kafka.schema_registry_url that begins with https://"
+            )
+        return self
 
     @property
     def effective_transactional_id(self) -> str:
         """The transactional id in force: the one set, or the one derived."""
         return self.transactional_id or f"{self.group_id}.{self.group_instance_id or socket.gethostname()}"
-
-    def client_options(self) -> dict[str, str | bool | int | float]:
-        """Return what every client is made with, secrets in plain text."""
-        return {"bootstrap.servers": self.bootstrap_servers, **reveal(self.librdkafka)}
-
-    def consumer_options(self) -> dict[str, str | bool | int | float]:
-        """Return the user's options of a consumer; group and isolation are the caller's."""
-        return {**self.client_options(), **reveal(self.librdkafka_consumer)}
-
-    def producer_options(self) -> dict[str, str | bool | int | float]:
-        """Return the user's options of a producer; the transactional id is the caller's."""
-        return {**self.client_options(), **reveal(self.librdkafka_producer)}

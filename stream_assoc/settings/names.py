@@ -29,6 +29,11 @@ def is_mapping(name: str) -> bool:
     return get_origin(fields()[name].annotation) is dict
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether a setting is a secret, or a URL that may hold one."""
+    return "Secret" in repr(fields()[name].annotation) and not is_mapping(name)
+
+
 def environment_name(name: str) -> str:
     """Return the environment variable of a setting.
 

@@ -10,8 +10,9 @@ import textwrap
 import types
 import typing
 from pathlib import Path
-from typing import Final, Literal, get_args, get_origin
+from typing import Annotated, Final, Literal, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from stream_assoc.settings.names import environment_name, fields
@@ -31,15 +32,16 @@ wins:
 
 1. `--set SECTION.NAME=VALUE` on the command line;
 2. an environment variable, `STREAM_ASSOC_SECTION__NAME`. A list is comma-separated or JSON; an empty variable
-   counts as none;
+   counts as none. A secret, or a URL that may hold one, can be in a file instead, which
+   `STREAM_ASSOC_SECTION__NAME_FILE` names: `STREAM_ASSOC_KAFKA__SASL_PASSWORD_FILE=/run/secrets/kafka`;
 3. the TOML file: `--config FILE`, else the one that `STREAM_ASSOC_CONFIG` names, else `./stream-assoc.toml`;
    [`stream-assoc.example.toml`](../stream-assoc.example.toml) lists every setting with its default;
 4. the default below.
 
 A name that is no setting is refused, in the file and among the `STREAM_ASSOC_` variables, and the nearest valid name
 is suggested. `stream-assoc config check` checks everything, librdkafka's options included, and contacts no server;
-`stream-assoc config show` prints what is in force. Passwords in URLs and librdkafka options that hold secrets are
-never shown or logged.
+`stream-assoc config show` prints what is in force. Passwords, also those in URLs and in librdkafka options, are
+never shown or logged. What to set for TLS, users and their least permissions is in [security.md](security.md).
 """
 
 _NAMES: Final[dict[type, str]] = {
@@ -47,6 +49,8 @@ _NAMES: Final[dict[type, str]] = {
     int: "whole number",
     float: "number",
     bool: "true or false",
+    Path: "path of a file",
+    SecretStr: "secret text",
     SecretUrl: "URL",
 }
 
@@ -100,6 +104,8 @@ def _form_of_type(annotation: object) -> str:
         return " or ".join(f"`{choice}`" for choice in get_args(annotation))
     if origin in {types.UnionType, typing.Union}:
         return next(_form_of_type(member) for member in get_args(annotation) if member is not types.NoneType)
+    if origin is Annotated:
+        return _form_of_type(get_args(annotation)[0])
     if origin is tuple:
         return "list of text"
     if origin is dict:

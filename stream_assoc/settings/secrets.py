@@ -29,7 +29,7 @@ def is_sensitive(key: str) -> bool:
 def mask_url(url: str) -> str:
     """Return the URL with its passwords replaced by ``***``.
 
-    Text with an ``@`` that is no URL is masked as a whole.
+    Text that is no URL, but could hold a password, is masked as a whole.
 
     Examples
     --------
@@ -37,7 +37,8 @@ def mask_url(url: str) -> str:
     'postgresql://rubin:***@db:5432/apdb?sslpassword=***'
     """
     if "://" not in url:
-        return MASK if "@" in url else url
+        # libpq also knows "host=db password=...".
+        return MASK if set(url) & set("@=") else url
     return _SENSITIVE_QUERY.sub(rf"\g<1>{MASK}", _CREDENTIALS.sub(rf"\g<1>{MASK}@", url))
 
 

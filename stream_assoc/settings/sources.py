@@ -18,6 +18,7 @@ from stream_assoc.settings.names import (
     environment_name,
     fields,
     is_mapping,
+    is_secret,
     nearest,
     unknown_names,
 )
@@ -25,6 +26,8 @@ from stream_assoc.settings.settings import Settings
 
 FILE_VARIABLE: Final = "STREAM_ASSOC_CONFIG"
 DEFAULT_FILE: Final = Path("stream-assoc.toml")
+FILE_SUFFIX: Final = "_FILE"
+"""A variable of this ending names the file that holds a secret, as Docker and Kubernetes mount them."""
 TEST_PREFIX: Final = "STREAM_ASSOC_TEST_"
 """The test suite finds its servers through variables of this prefix."""
 
@@ -93,14 +96,16 @@ def override_layer(overrides: Mapping[str, Any]) -> Layer:
 
 
 def environment_layer() -> Layer:
-    """Return the layer of the process's environment.
+    """Return the layer of the process's environment, and of the files of secrets that it names.
 
     Raises
     ------
     ConfigurationError
-        If a variable begins with ``STREAM_ASSOC_`` and is no setting.
+        If a variable begins with ``STREAM_ASSOC_`` and is no setting, or if a
+        secret cannot be read.
     """
-    valid = {environment_name(name) for name in fields()} | {FILE_VARIABLE}
+    secret_files = {environment_name(name) + FILE_SUFFIX: name for name in fields() if is_secret(name)}
+    valid = {environment_name(name) for name in fields()} | {FILE_VARIABLE} | secret_files.keys()
     mappings = tuple(f"{environment_name(name)}__" for name in fields() if is_mapping(name))
     ours = [name for name in sorted(os.environ) if name.upper().startswith(ENVIRONMENT_PREFIX)]
     unknown = [
@@ -111,11 +116,30 @@ def environment_layer() -> Layer:
             "\n".join(_unknown("the environment", name, name.upper(), valid) for name in unknown)
         )
     values = EnvironmentSource(Settings)()
+    named = {secret_files[name.upper()]: name for name in ours if name.upper() in secret_files and os.environ[name]}
+    for name, variable in named.items():
+        section, _, key = name.partition(".")
+        # The environment source takes any variable below a section for a setting of it.
+        values[section].pop(f"{key}{FILE_SUFFIX.lower()}")
+        if key in values[section]:
+            raise ConfigurationError(f"{environment_name(name)} and {variable} are both set; keep one of them")
+        values[section][key] = _secret_in(variable)
     for section, inner in values.items():
         for name in inner:
             if is_mapping(f"{section}.{name}") and isinstance(inner[name], dict):
                 inner[name] = {key.replace("_", "."): value for key, value in inner[name].items()}
-    return Layer(values, lambda name: f"the environment variable {environment_name(name)}")
+    return Layer(values, lambda name: f"the environment variable {named.get(name, environment_name(name))}")
+
+
+def _secret_in(variable: str) -> str:
+    """Return the secret in the file that a variable names, without the line end most editors leave."""
+    path = Path(os.environ[variable])
+    try:
+        secret = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{variable}: the secret in {path} cannot be read: {reason}") from None
+    return secret.rstrip("\r\n")
 
 
 def file_layer(config: Path | None) -> Layer:

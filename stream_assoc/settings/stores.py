@@ -1,12 +1,23 @@
 """Settings of the two stores: the cache (Redis or Valkey) and the APDB."""
 
-from pydantic import Field, field_validator
+from typing import Literal, Self
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+
+from stream_assoc.settings.pairs import require_pair
 from stream_assoc.settings.secrets import SecretUrl, mask_url
 from stream_assoc.settings.section import Section
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 APDB_SCHEMES = ("sqlite:///", "postgresql://")
+_POSTGRESQL_PARAMETERS = {
+    "password": "password",
+    "ssl_mode": "sslmode",
+    "ssl_ca_file": "sslrootcert",
+    "ssl_certificate_file": "sslcert",
+    "ssl_key_file": "sslkey",
+}
 
 
 class RedisSettings(Section):
@@ -16,6 +27,20 @@ class RedisSettings(Section):
         default=SecretUrl("redis://localhost:6379/0"),
         description="Redis or Valkey: redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path?db=0.",
     )
+    username: str | None = Field(
+        default=None, min_length=1, description="ACL user, instead of one in the URL. Unset: the default user."
+    )
+    password: SecretStr | None = Field(
+        default=None, min_length=1, description="The user's password, instead of one in the URL."
+    )
+    ssl_ca_file: FilePath | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the server's certificate. Unset: the system's.",
+    )
+    ssl_certificate_file: FilePath | None = Field(
+        default=None, description="PEM file of the client's own certificate, for a server that asks for one."
+    )
+    ssl_key_file: FilePath | None = Field(default=None, description="PEM file of that certificate's private key.")
     prefix: str = Field(
         default="stream_assoc", pattern=r"^[^\s{}]+$", description="First part of every key; no braces or spaces."
     )
@@ -28,6 +53,30 @@ class RedisSettings(Section):
     def _has_known_scheme(cls, url: SecretUrl) -> SecretUrl:
         return _with_scheme(url, REDIS_SCHEMES)
 
+    @model_validator(mode="after")
+    def _security_is_complete(self) -> Self:
+        url = self.url.get_secret_value()
+        require_pair(self, "redis", "ssl_certificate_file", "ssl_key_file")
+        for name in ("ssl_ca_file", "ssl_certificate_file"):
+            if getattr(self, name) is not None and not url.startswith("rediss://"):
+                raise ValueError(f"redis.{name} needs a redis.url that begins with rediss://")
+        if self.username is not None and self.password is None:
+            raise ValueError("redis.username needs redis.password")
+        if self.password is not None and "@" in url:
+            raise ValueError("redis.url holds a user or a password, and so does redis.password; keep one of them")
+        return self
+
+    def client_options(self) -> dict[str, str]:
+        """Return what clients are made with beside the URL, the password in plain text."""
+        options = {
+            "username": self.username,
+            "password": None if self.password is None else self.password.get_secret_value(),
+            "ssl_ca_certs": self.ssl_ca_file,
+            "ssl_certfile": self.ssl_certificate_file,
+            "ssl_keyfile": self.ssl_key_file,
+        }
+        return {name: str(value) for name, value in options.items() if value is not None}
+
 
 class ApdbSettings(Section):
     """Where everything is kept."""
@@ -36,16 +85,82 @@ class ApdbSettings(Section):
         default=SecretUrl("sqlite:///stream-assoc.sqlite3"),
         description="The APDB: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:5432/database.",
     )
+    password: SecretStr | None = Field(
+        default=None, min_length=1, description="Password of PostgreSQL's user, instead of one in the URL."
+    )
+    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None,
+        description="Encryption of the connection to PostgreSQL; only `verify-full` proves the server's identity. "
+        "Unset: `prefer`, which takes what it gets.",
+    )
+    ssl_ca_file: FilePath | None = Field(
+        default=None, description="PEM file of the authorities that may sign PostgreSQL's certificate."
+    )
+    ssl_certificate_file: FilePath | None = Field(
+        default=None, description="PEM file of the client's own certificate, for a server that asks for one."
+    )
+    ssl_key_file: FilePath | None = Field(
+        default=None, description="PEM file of that certificate's private key, readable by its owner only."
+    )
     namespace: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="PostgreSQL schema that holds the tables. Unset: the default one.",
+    )
+    connect_timeout_seconds: float = Field(
+        default=10.0, ge=2, description="Longest wait for a connection to PostgreSQL, whole seconds."
+    )
+    timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest silence of PostgreSQL while it works for the daemon, seconds, beyond the wait for a "
+        "lock. Then the connection counts as lost.",
+    )
+    lock_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest wait for what another session holds, seconds: cells of the sky, or SQLite's one writer.",
     )
 
     @field_validator("url")
     @classmethod
     def _has_known_scheme(cls, url: SecretUrl) -> SecretUrl:
         return _with_scheme(url, APDB_SCHEMES)
+
+    @model_validator(mode="after")
+    def _security_is_complete(self) -> Self:
+        url = self.url.get_secret_value()
+        given = [name for name in _POSTGRESQL_PARAMETERS if getattr(self, name) is not None]
+        if given and not url.startswith("postgresql://"):
+            raise ValueError(f"apdb.{given[0]} is for PostgreSQL; apdb.url names an SQLite file")
+        in_url = parse_qs(urlsplit(url).query)
+        for name in given:
+            if (parameter := _POSTGRESQL_PARAMETERS[name]) in in_url:
+                raise ValueError(f"apdb.url holds {parameter}, and so does apdb.{name}; keep one of them")
+        if self.password is not None and ":" in urlsplit(url).netloc.rpartition("@")[0]:
+            raise ValueError("apdb.url holds a password, and so does apdb.password; keep one of them")
+        require_pair(self, "apdb", "ssl_certificate_file", "ssl_key_file")
+        mode = self.ssl_mode or in_url.get("sslmode", ["prefer"])[0]
+        if self.ssl_ca_file is not None and not mode.startswith("verify-"):
+            raise ValueError(
+                f"apdb.ssl_ca_file is not looked at with apdb.ssl_mode {mode}; set that to verify-full (or verify-ca)"
+            )
+        if self.ssl_mode in {"verify-ca", "verify-full"} and self.ssl_ca_file is None and "sslrootcert" not in in_url:
+            raise ValueError(f"apdb.ssl_mode {self.ssl_mode} needs apdb.ssl_ca_file")
+        return self
+
+    def connection_url(self) -> str:
+        """Return the URL with everything that clients need to connect, the password in plain text."""
+        url = self.url.get_secret_value()
+        given = {parameter: getattr(self, name) for name, parameter in _POSTGRESQL_PARAMETERS.items()}
+        parameters = {
+            parameter: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for parameter, value in given.items()
+            if value is not None
+        }
+        # Not as a form's query: libpq takes a plus for a plus.
+        query = urlencode(parameters, quote_via=quote)
+        return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 def _with_scheme(url: SecretUrl, schemes: tuple[str, ...]) -> SecretUrl:

@@ -18,6 +18,7 @@ import pyruhvro
 
 from stream_assoc.stream.exceptions import DecodeError, EncodeError
 from stream_assoc.stream.wire import AvroSchema, AvroType
+from stream_assoc.stream.writer_schema import readable
 
 _SEAL_FIELD: Final = "stream_assoc_seal"
 
@@ -32,7 +33,8 @@ class SealedReader:
     nothing left to fill it. That costs one copy of the payload.
 
     Integers are read as 64-bit ones, which have the same encoding, so that
-    a number that does not fit its column is refused when it is cast.
+    a number that does not fit its column is refused when it is cast. What a
+    writer schema may be is told in `stream_assoc.stream.writer_schema`.
 
     Parameters
     ----------
@@ -74,6 +76,11 @@ class SealedReader:
             rows.validate(full=True)
         except ValueError as error:
             raise DecodeError(f"the payload is not what its schema says: {error}", "undecodable") from error
+        except BaseException as error:
+            # Let through, a panic would end the daemon, and again each time it reads the message anew.
+            if not _is_panic(error):
+                raise
+            raise DecodeError(f"the payload cannot be read, the decoder gave up: {error}", "undecodable") from error
         if not pc.all(pc.equal(rows.column(_SEAL_FIELD), self._seal_value), min_count=0).as_py():
             raise DecodeError(
                 "the payload does not end where its schema says; write one datum a message, with its own schema",
@@ -83,32 +90,14 @@ class SealedReader:
 
 
 def _sealed(schema: AvroSchema) -> AvroSchema:
-    widened = _widened_record(schema)
-    widened["fields"].append({"name": _SEAL_FIELD, "type": "double"})
-    return widened
+    sealed = readable(schema)
+    sealed["fields"].append({"name": _SEAL_FIELD, "type": "double"})
+    return sealed
 
 
-def _widened_record(schema: AvroSchema) -> AvroSchema:
-    """Return the record with every int a long, without what pyruhvro has no use for."""
-    named: AvroSchema = {key: schema[key] for key in ("type", "name", "namespace") if key in schema}
-    fields = [{"name": field["name"], "type": _widened(field["type"])} for field in schema["fields"]]
-    return {**named, "fields": fields}
-
-
-def _widened(avro_type: AvroType) -> AvroType:
-    if isinstance(avro_type, list):
-        return [_widened(branch) for branch in avro_type]
-    if isinstance(avro_type, str):
-        return "long" if avro_type == "int" else avro_type
-    match avro_type["type"]:
-        case "record":
-            return _widened_record(avro_type)
-        case "array":
-            return {"type": "array", "items": _widened(avro_type["items"])}
-        case "map":
-            return {"type": "map", "values": _widened(avro_type["values"])}
-        case primitive:
-            return "long" if primitive == "int" else avro_type
+def _is_panic(error: BaseException) -> bool:
+    """Tell whether this is a panic of Rust code; its class cannot be imported and has no base but `BaseException`."""
+    return type(error).__module__ == "pyo3_runtime"
 
 
 class ColumnWriter:

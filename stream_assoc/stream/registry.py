@@ -7,11 +7,14 @@ with the standard library: https://docs.confluent.io/platform/current/schema-reg
 import base64
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any, Final
 
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from stream_assoc.stream.wire import AvroSchema
 
@@ -31,10 +34,27 @@ class SchemaRegistry:
     url : `str`
         ``http(s)://[user:password@]host[:port][/path]``.
     timeout_seconds : `float`, optional
-        Longest wait for an answer.
+        Longest silence of the registry that is waited out.
+    credentials : `tuple` [`str`, `str`], optional
+        User and password, instead of those in the URL.
+    ca_file : `pathlib.Path`, optional
+        PEM file of the authorities that may sign the registry's certificate;
+        the system's by default.
+
+    Raises
+    ------
+    RegistryConfigurationError
+        If the URL is of another kind, or the file holds no certificates.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        *,
+        credentials: tuple[str, str] | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise RegistryConfigurationError(
@@ -44,9 +64,9 @@ class SchemaRegistry:
         self._base = urllib.parse.urlunsplit((parts.scheme, address, parts.path.rstrip("/"), "", ""))
         self._headers = {"Accept": _CONTENT_TYPE, "Content-Type": _CONTENT_TYPE}
         if parts.username is not None:
-            user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
-            token = base64.b64encode(f"{user}:{password}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {token}"
+            credentials = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+        self._authorization = None if credentials is None else _basic(*credentials)
+        self._tls = _tls_context(ca_file) if parts.scheme == "https" else None
         self._timeout_seconds = timeout_seconds
         self._schemas: dict[int, AvroSchema] = {}
 
@@ -90,6 +110,8 @@ class SchemaRegistry:
             answer = self._call(path, {"schema": json.dumps(schema)})
         except urllib.error.HTTPError as error:
             raise self._refusal(error, f"register the schema of {subject}") from error
+        if not isinstance(answer.get("id"), int):
+            raise RegistryUnavailableError(f"the Schema Registry {self._base} answers without the id of {subject}")
         return int(answer["id"])
 
     def _find(self, schema_id: int) -> AvroSchema:
@@ -102,7 +124,7 @@ class SchemaRegistry:
                     "unknown_schema",
                 ) from error
             raise self._refusal(error, f"look up schema id {schema_id}") from error
-        schema = json.loads(answer["schema"])
+        schema = _parsed(answer.get("schema"))
         kind = answer.get("schemaType", "AVRO")
         if (
             kind != "AVRO"
@@ -111,7 +133,8 @@ class SchemaRegistry:
             or schema.get("type") != "record"
         ):
             raise DecodeError(
-                f"schema id {schema_id} is {kind} and not an Avro record without references", "incompatible_schema"
+                f"schema id {schema_id} is {kind!s:.20} and not an Avro record without references",
+                "incompatible_schema",
             )
         return schema
 
@@ -120,14 +143,33 @@ class SchemaRegistry:
         request = urllib.request.Request(  # noqa: S310
             self._base + path, data=None if body is None else json.dumps(body).encode(), headers=self._headers
         )
+        if self._authorization is not None:
+            # Other headers follow a redirect to wherever it leads; a password must not.
+            request.add_unredirected_header("Authorization", self._authorization)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_seconds) as response:  # noqa: S310
-                answer: dict[str, Any] = json.loads(response.read(_MAX_ANSWER_BYTES))
+            with urllib.request.urlopen(  # noqa: S310
+                request, timeout=self._timeout_seconds, context=self._tls
+            ) as response:
+                answer = json.loads(response.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError:
             raise
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise RegistryUnavailableError(f"the Schema Registry {self._base} does not answer: {error}") from error
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            raise self._unavailable(error) from error
+        if not isinstance(answer, dict):
+            raise RegistryUnavailableError(f"the Schema Registry {self._base} answers with no JSON object")
         return answer
+
+    def _unavailable(self, error: Exception) -> RegistryUnavailableError | RegistryConfigurationError:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return RegistryConfigurationError(
+                f"the certificate of the Schema Registry {self._base} is not trusted: {reason.verify_message}; "
+                "set kafka.schema_registry_ca_file to the authority that signed it, "
+                "and kafka.schema_registry_url to a name it was made for"
+            )
+        return RegistryUnavailableError(
+            f"the Schema Registry {self._base} does not answer: {error}; check kafka.schema_registry_url"
+        )
 
     def _refusal(
         self, error: urllib.error.HTTPError, what: str
@@ -136,3 +178,44 @@ class SchemaRegistry:
         if error.code in _BUSY or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
             return RegistryUnavailableError(text)
         return RegistryConfigurationError(f"{text}; check kafka.schema_registry_url, its user and its permissions")
+
+
+def registry_of(kafka: KafkaSettings) -> SchemaRegistry | None:
+    """Return the configured Schema Registry, `None` without one.
+
+    Raises
+    ------
+    RegistryConfigurationError
+        As `SchemaRegistry`.
+    """
+    if kafka.schema_registry_url is None:
+        return None
+    user, password = kafka.schema_registry_user, kafka.schema_registry_password
+    return SchemaRegistry(
+        kafka.schema_registry_url.get_secret_value(),
+        credentials=None if user is None or password is None else (user, password.get_secret_value()),
+        ca_file=kafka.schema_registry_ca_file,
+    )
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise RegistryConfigurationError(
+            f"kafka.schema_registry_ca_file {ca_file} holds no usable certificates: {error}"
+        ) from error
+
+
+def _parsed(schema: object) -> object:
+    """Return the schema of an answer, `None` for what is no JSON."""
+    if not isinstance(schema, str):
+        return None
+    try:
+        return json.loads(schema)
+    except (ValueError, RecursionError):
+        return None

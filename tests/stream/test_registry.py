@@ -1,6 +1,7 @@
 import base64
 import json
 import socket
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -8,6 +9,7 @@ import pytest
 
 from stream_assoc.stream.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from stream_assoc.stream.registry import SchemaRegistry
+from tests.security.certificates import Authority
 
 SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "v", "type": "long"}]}
 
@@ -140,3 +142,72 @@ def test_an_incompatible_schema_cannot_be_registered(server, registry):
 def test_another_url_is_refused(url):
     with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
         SchemaRegistry(url)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"[" * 100_000, b"[]", b"7", b"null", b'"schema"', b'{"schema":' * 50_000],
+)
+def test_an_answer_that_is_no_object_is_waited_for(server, registry, answer):
+    server.answers["/schemas/ids/7"] = (200, answer)
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(7)
+
+
+@pytest.mark.parametrize("schema", [None, 7, [], "{", "[" * 100_000, "[]"])
+def test_an_answer_without_a_schema_condemns_the_message(server, registry, schema):
+    server.answers["/schemas/ids/7"] = (200, {"schema": schema})
+    with pytest.raises(DecodeError) as caught:
+        registry.writer_schema(7)
+    assert caught.value.reason == "incompatible_schema"
+
+
+def test_a_registration_without_an_id_is_waited_for(server, registry):
+    server.answers["/subjects/dia-objects-value/versions"] = (200, {"id": None})
+    with pytest.raises(RegistryUnavailableError, match="without the id"):
+        registry.register("dia-objects-value", SCHEMA)
+
+
+def test_credentials_are_given_beside_the_url(server):
+    server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
+    address = f"http://127.0.0.1:{server.server_port}"
+    SchemaRegistry(address, credentials=("reader", "se@cret:1")).writer_schema(7)
+    assert server.requests == [("/schemas/ids/7", "Basic " + base64.b64encode(b"reader:se@cret:1").decode())]
+
+
+def test_credentials_do_not_follow_a_redirect(server):
+    class Redirecting(Handler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{server.server_port}{self.path}")
+            self.end_headers()
+
+    server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{other.server_port}"
+        assert SchemaRegistry(address, credentials=("reader", "secret")).writer_schema(7) == SCHEMA
+        other.shutdown()
+        thread.join()
+    assert server.requests == [("/schemas/ids/7", None)]
+
+
+def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path):
+    authority, stranger = Authority.in_folder(tmp_path / "own"), Authority.in_folder(tmp_path / "stranger")
+    issued = authority.issue("registry")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(issued.certificate, issued.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
+    address = f"https://127.0.0.1:{server.server_port}"
+    assert SchemaRegistry(address, ca_file=authority.file).writer_schema(7) == SCHEMA
+    for unknown in (stranger.file, None):
+        with pytest.raises(RegistryConfigurationError, match=r"set kafka\.schema_registry_ca_file"):
+            SchemaRegistry(address, ca_file=unknown).writer_schema(7)
+
+
+def test_a_file_without_certificates_is_refused(tmp_path):
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(RegistryConfigurationError, match=r"kafka\.schema_registry_ca_file"):
+        SchemaRegistry("https://registry", ca_file=tmp_path / "empty.pem")

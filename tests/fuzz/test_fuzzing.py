@@ -1,0 +1,49 @@
+"""Whatever bytes come from outside: an answer or one of our errors, in bounded time and memory, and never a crash.
+
+The number of inputs is in the environment: STREAM_ASSOC_TEST_CHAOS_FUZZ
+(``make chaos``). Every input has a number, and is made of that number alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
+from tests.fuzz.worker import noted
+
+REPOSITORY = Path(__file__).parents[2]
+N_INPUTS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_FUZZ", "1500"))
+
+PEAK_MEGABYTES = 512 + 0.04 * N_INPUTS * TARGETS["foreign_batch"].share // 100
+"""What the whole process may take; 270 MB of it are the interpreter and its libraries. pyruhvro keeps each schema
+that it has ever read, 27 kB of it, and each input of that target has another."""
+
+
+def test_no_input_crashes_hangs_or_takes_much_memory(tmp_path):
+    # In a process of its own, so that a crash of native code is seen, and the input is not lost.
+    worker = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.worker", str(tmp_path), str(N_INPUTS)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert worker.returncode == 0, f"{culprit(tmp_path)}\n{worker.stderr[-3000:]}"
+    report = json.loads(worker.stdout)
+    print(worker.stdout)
+    assert report["peak_megabytes"] < PEAK_MEGABYTES
+    outcomes = {name: Counter(report[name]["outcomes"]) for name in TARGETS}
+    # Inputs that no parser accepts, or that each does, would prove little.
+    assert all(len(found) > 1 for name, found in outcomes.items() if name != "outbox"), outcomes
+    assert {"decoded", "undecodable", "too_many_sources"} <= outcomes["batch"].keys()
+
+
+def culprit(folder: Path) -> str:
+    """Return which input a worker died of."""
+    name, data = noted(folder)
+    return (
+        f"the worker died of {len(data)} bytes for the target {name}, kept in {folder / 'input'}: {data[:200].hex()}"
+    )
