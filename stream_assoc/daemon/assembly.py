@@ -2,41 +2,41 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import structlog
 
-from stream_assoc.apdb.exceptions import ApdbError
 from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.port import Apdb
 from stream_assoc.association.associator import AssociationConfig, Associator
 from stream_assoc.association.new_objects import NewObjectConfig
 from stream_assoc.association.solar_system import SolarSystemAssociator
 from stream_assoc.cache.connection import connect
-from stream_assoc.cache.exceptions import CacheError
+from stream_assoc.cache.metered import MeteredCache
 from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.daemon.daemon import Daemon, HandLimits
 from stream_assoc.daemon.handler import MessageHandler
+from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
 from stream_assoc.daemon.lag import LagReporter
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
-from stream_assoc.exceptions import RetriableError
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
 from stream_assoc.pipeline.matching import Matchmakers
-from stream_assoc.pipeline.process import Rooms
 from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import Settings
 from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.registry import PRODUCTION_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
-from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.messages import StreamEnds
 from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
-from stream_assoc.stream.registry import SchemaRegistry
+from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.schemas import METRICS, OBJECT, load_schema
 
 log = structlog.get_logger(__name__)
@@ -117,15 +117,17 @@ def open_stores(settings: Settings) -> Iterator[tuple[Apdb, RedisCache]]:
     """
     with contextlib.ExitStack() as stack:
         apdb = open_apdb(
-            settings.apdb.url.get_secret_value(),
+            settings.apdb.connection_url(),
             settings.apdb.namespace,
             tile_level=settings.sky.tile_level,
             cell_level=settings.sky.cell_level,
             flag_columns=settings.statistics.flag_columns,
+            patience=patience_of(settings),
         )
         stack.callback(apdb.close)
         client = connect(
             settings.redis.url.get_secret_value(),
+            options=settings.redis.client_options(),
             cluster=settings.redis.cluster,
             connect_timeout_seconds=settings.redis.connect_timeout_seconds,
             timeout_seconds=settings.redis.timeout_seconds,
@@ -164,6 +166,7 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
     kafka = settings.kafka
     with contextlib.ExitStack() as stack:
         rooms = stack.enter_context(open_rooms(settings))
+        rooms = replace(rooms, cache=MeteredCache(rooms.cache, instruments.count_cache_reads))
         source = KafkaSource(
             kafka.consumer_options(),
             [kafka.input_topic],
@@ -180,13 +183,15 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
         )
         stack.callback(publisher.close)
         decoder = BatchDecoder(
-            schema_registry_of(settings), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
+            registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
         )
+        health = Health(instruments)
+        health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
         yield Daemon(
             StreamEnds(source, publisher),
             MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
             rooms.apdb,
-            Perseverance(source, backoff_of(settings), stop, lambda error: count_failure(instruments, error)),
+            Perseverance(source, backoff_of(settings), stop, health),
             HandLimits(
                 messages=settings.daemon.micro_batch_messages, poll_seconds=settings.daemon.poll_timeout_seconds
             ),
@@ -194,15 +199,9 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
         )
 
 
-def schema_registry_of(settings: Settings) -> SchemaRegistry | None:
-    """Return the configured Schema Registry, or `None`: the schemas of this version only."""
-    url = settings.kafka.schema_registry_url
-    return None if url is None else SchemaRegistry(url.get_secret_value())
-
-
 def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
     """Return the ids outputs are written with; with a Schema Registry, register them there first."""
-    registry = schema_registry_of(settings)
+    registry = registry_of(settings.kafka)
     if registry is None:
         return OutputSchemaIds()
     return OutputSchemaIds(
@@ -211,15 +210,13 @@ def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
     )
 
 
+def patience_of(settings: Settings) -> Patience:
+    """Return how long to wait for the APDB."""
+    apdb = settings.apdb
+    return Patience(apdb.connect_timeout_seconds, apdb.timeout_seconds, apdb.lock_timeout_seconds)
+
+
 def backoff_of(settings: Settings) -> Backoff:
     """Return the configured waits between tries."""
     daemon = settings.daemon
     return Backoff(daemon.retry_initial_seconds, daemon.retry_max_seconds, daemon.retry_jitter)
-
-
-def count_failure(instruments: Instruments, error: RetriableError) -> None:
-    """Count a failure under the service that it came from."""
-    services = {ApdbError: "apdb", CacheError: "cache", StreamError: "kafka"}
-    for base, service in services.items():
-        if isinstance(error, base):
-            instruments.count_retry(service)

@@ -10,6 +10,8 @@ A crash before 1 leaves nothing, and the message is read again. Between 1 and 2
 the message is read again, found in the ledger, and the outbox gives the same
 bytes to publish. Between 2 and 3 nothing is read again; the next start clears
 the outbox.
+
+However long that takes, the daemon stays a member of its group (`membership`).
 """
 
 import contextlib
@@ -21,6 +23,7 @@ import structlog
 from stream_assoc.apdb.port import Apdb
 from stream_assoc.daemon.exceptions import HandAbandonedError
 from stream_assoc.daemon.handler import Answer, MessageHandler
+from stream_assoc.daemon.membership import MembershipKeeper
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.failpoints import failpoint
@@ -83,6 +86,8 @@ class Daemon:
         self._perseverance = perseverance
         self._limits = limits
         self._each_turn = each_turn
+        self._keeper = MembershipKeeper(ends.source)
+        perseverance.on_failure = self._keeper.let_go
 
     def run(self, stop: StopRequest) -> None:
         """Process messages until asked to stop; then finish what is in hand.
@@ -94,7 +99,8 @@ class Daemon:
         """
         # What is abandoned with nothing in hand is abandoned because the daemon stops.
         with contextlib.suppress(HandAbandonedError):
-            self._perseverance.until_done(self.clear_outbox, [])
+            with self._keeper.at_work():
+                self._perseverance.until_done(self.clear_outbox, [])
             while not stop.is_set():
                 self._take(self._perseverance.until_done(self._poll, []))
                 self._each_turn()
@@ -105,9 +111,12 @@ class Daemon:
     def _take(self, messages: Sequence[InputMessage]) -> None:
         done = 0
         for hand in hands(messages, self._limits.bytes):
-            if not self._finish(hand):
-                # A commit may have gone through unheard. What is published must be known before it is read again.
-                self._perseverance.until_done(self.clear_outbox, [])
+            with self._keeper.at_work():
+                is_finished = self._finish(hand)
+                if not is_finished:
+                    # A commit may have gone through unheard. What is published must be known before it is read again.
+                    self._perseverance.until_done(self.clear_outbox, [])
+            if not is_finished:
                 self._read_again(messages[done:])
                 return
             done += len(hand)
@@ -124,7 +133,7 @@ class Daemon:
         positions = [entry.entry.position for entry in kept if entry.entry.position is not None]
         committed = self._source.committed({(position.topic, position.partition) for position in positions})
         published = [
-            entry.entry.id
+            entry.entry.key
             for entry in kept
             if (position := entry.entry.position) is not None
             and committed.get((position.topic, position.partition), 0) > position.offset

@@ -7,8 +7,9 @@ from random import Random
 
 import structlog
 
-from stream_assoc.daemon.assembly import backoff_of, count_failure, open_daemon
+from stream_assoc.daemon.assembly import backoff_of, open_daemon
 from stream_assoc.daemon.exceptions import RestartBudgetError
+from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.metrics.instruments import Instruments
@@ -78,7 +79,7 @@ def supervise(settings: Settings, instruments: Instruments, stop: StopRequest) -
             with open_daemon(settings, instruments, stop) as daemon:
                 daemon.run(stop)
         except RetriableError as error:
-            count_failure(instruments, error)
+            Health(instruments).failed(error)
             try:
                 failures = budget.spend()
             except RestartBudgetError as exhausted:

@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -77,6 +78,9 @@ class EmbeddedKafka:
         resolves for ``org.apache.kafka:kafka_2.13``.
     settings : `Mapping` [`str`, `str`], optional
         Broker settings over those of `single_node_settings`.
+    proxied_ports : `tuple` [`int`, `int`], optional
+        A second port to listen on, and that of the proxy through which clients
+        reach it: who comes from there is told to come back that way.
 
     Raises
     ------
@@ -84,8 +88,11 @@ class EmbeddedKafka:
         If there is no ``java``, or the broker does not start.
     """
 
-    def __init__(self, jars: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, jars: Path, settings: Mapping[str, str] | None = None, proxied_ports: tuple[int, int] | None = None
+    ) -> None:
         self._jars = jars
+        self._proxied_ports = proxied_ports
         self._extra_settings = dict(settings or {})
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_kafka_")
         self._port, self._controller_port = free_ports(2)
@@ -108,7 +115,7 @@ class EmbeddedKafka:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Start the broker; again after `stop`, on the same port with the same data."""
+        """Start the broker; again after `stop` or `kill`, on the same port with the same data."""
         self._process = ServerProcess(
             [*self._java(), "kafka.Kafka", str(self._settings_path)], Path(self._folder.name, "kafka.log")
         )
@@ -119,6 +126,11 @@ class EmbeddedKafka:
         if self._process is not None:
             self._process.stop()
 
+    def kill(self) -> None:
+        """End the broker with SIGKILL, as a crash would. Idempotent."""
+        if self._process is not None:
+            self._process.stop(stop_signal=signal.SIGKILL)
+
     @property
     def _settings_path(self) -> Path:
         return Path(self._folder.name, "server.properties")
@@ -127,11 +139,17 @@ class EmbeddedKafka:
         """Write the settings, and give the data folder the identity KRaft asks for."""
         folder = Path(self._folder.name)
         settings = single_node_settings(self._port, self._controller_port, "127.0.0.1", "127.0.0.1")
+        if self._proxied_ports is not None:
+            port, proxy_port = self._proxied_ports
+            settings["listeners"] += f",PROXIED://127.0.0.1:{port}"
+            settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{proxy_port}"
+            settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
         settings |= {"log.dirs": str(folder / "data"), **self._extra_settings}
         self._settings_path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (folder / "log4j2.properties").write_text(LOGGING)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        storage_tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config"]
+        # In one word: a random id may begin with a dash.
+        storage_tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config"]
         result = subprocess.run(  # noqa: S603
             [*self._java(), *storage_tool, str(self._settings_path)],
             capture_output=True,

@@ -15,6 +15,10 @@ class KafkaUnavailableError(StreamError, RetriableError):
     """No broker answers, or one is too busy or still electing a leader."""
 
 
+class CallOverdueError(StreamError, RetriableError):
+    """A call of the client library has not returned in time, and may never."""
+
+
 class KafkaConfigurationError(StreamError, FatalError):
     """The cluster refuses this client, or lacks what the settings name: a topic, a permission."""
 
@@ -102,15 +106,22 @@ CONFIGURATION_CODES: Final = frozenset(
     }
 )
 
+_NO_ANSWER: Final = "is a broker up, does kafka.bootstrap_servers name it, does it speak kafka.security_protocol?"
+
+UNTRUSTED: Final = "certificate verify failed"
+"""OpenSSL's words; every other failure of TLS may be that of a broker that is going down."""
+
 HINTS: Final = {
-    KafkaError._TIMED_OUT: "is a broker up, and does kafka.bootstrap_servers name it?",
-    KafkaError._TRANSPORT: "is a broker up, and does kafka.bootstrap_servers name it?",
-    KafkaError._ALL_BROKERS_DOWN: "is a broker up, and does kafka.bootstrap_servers name it?",
+    KafkaError._TIMED_OUT: _NO_ANSWER,
+    KafkaError._TRANSPORT: _NO_ANSWER,
+    KafkaError._ALL_BROKERS_DOWN: _NO_ANSWER,
     KafkaError.INVALID_REPLICATION_FACTOR: "lower kafka.replication_factor or add brokers",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
     KafkaError._UNKNOWN_TOPIC: "create it with `stream-assoc topics init`, or correct kafka.*_topic",
-    KafkaError._AUTHENTICATION: "check kafka.librdkafka sasl.* and ssl.*",
-    KafkaError.SASL_AUTHENTICATION_FAILED: "check kafka.librdkafka sasl.*",
+    KafkaError._AUTHENTICATION: "check kafka.sasl_mechanism, sasl_username and sasl_password",
+    KafkaError._SSL: "check kafka.security_protocol and kafka.ssl_*, "
+    "and that the names in kafka.bootstrap_servers are those the certificates were made for",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check kafka.sasl_mechanism, sasl_username and sasl_password",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower kafka.librdkafka_producer transaction.timeout.ms",
     KafkaError._MAX_POLL_EXCEEDED: "raise kafka.librdkafka_consumer max.poll.interval.ms",
 }
@@ -139,7 +150,7 @@ def translate(error: KafkaError, doing: str) -> StreamError:
         return ProducerFencedError(f"{text}; another daemon runs with the same kafka.transactional_id")
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return OutputTooLargeError(f"{text}; raise kafka.max_message_bytes and the topic's max.message.bytes")
-    if error.code() in CONFIGURATION_CODES:
+    if error.code() in CONFIGURATION_CODES or (error.code() == KafkaError._SSL and UNTRUSTED in error.str()):
         return KafkaConfigurationError(text)
     if error.fatal():
         return KafkaClientError(text)

@@ -1,6 +1,8 @@
 """Which of the messages that were read are still ours to commit."""
 
+import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.kafka_errors import PartitionLostError
@@ -9,45 +11,73 @@ Partition = tuple[str, int]
 """Topic and partition number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a member of the group says is done.
+
+    Attributes
+    ----------
+    offsets : `dict` [`tuple` [`str`, `int`], `int`]
+        The next message to read, of each partition.
+    member : `object`
+        Who says so, in the words of the client library.
+    """
+
+    offsets: dict[Partition, int]
+    member: object
+
+
 class Ownership:
     """Owned partitions, and the run of offsets each has delivered since it was assigned.
 
     The run matters: a partition that was lost and came back may have been
     worked on by someone else meanwhile, so what was read before is not ours.
+
+    Thread-safe: partitions come and go in the thread that polls.
     """
 
     def __init__(self) -> None:
         self._runs: dict[Partition, range] = {}
+        self._mutex = threading.Lock()
 
     @property
     def partitions(self) -> frozenset[Partition]:
         """The owned partitions."""
-        return frozenset(self._runs)
+        with self._mutex:
+            return frozenset(self._runs)
 
     def gain(self, partitions: Iterable[Partition]) -> None:
         """Own these too; nothing of them has been delivered yet."""
-        for partition in partitions:
-            self._runs[partition] = range(0)
+        with self._mutex:
+            self._runs |= dict.fromkeys(partitions, range(0))
 
     def lose(self, partitions: Iterable[Partition]) -> None:
         """Own these no longer."""
-        for partition in partitions:
-            self._runs.pop(partition, None)
+        with self._mutex:
+            for partition in partitions:
+                self._runs.pop(partition, None)
 
     def deliver(self, position: InputPosition) -> None:
-        """Note that this message was handed out."""
-        run = self._runs[partition_of(position)]
-        begin = min(run.start, position.offset) if run else position.offset
-        self._runs[partition_of(position)] = range(begin, position.offset + 1)
+        """Note that this message is handed out, if its partition is owned."""
+        partition = partition_of(position)
+        with self._mutex:
+            run = self._runs.get(partition)
+            if run is not None:
+                begin = min(run.start, position.offset) if run else position.offset
+                self._runs[partition] = range(begin, position.offset + 1)
 
     def rewind(self, position: InputPosition) -> None:
-        """Note that this and later messages of the partition will be handed out again."""
-        run = self._runs[partition_of(position)]
-        self._runs[partition_of(position)] = range(run.start, max(run.start, min(run.stop, position.offset)))
+        """Note that this and later messages of the partition will be handed out again, if it is owned."""
+        partition = partition_of(position)
+        with self._mutex:
+            run = self._runs.get(partition)
+            if run is not None:
+                self._runs[partition] = range(run.start, max(run.start, min(run.stop, position.offset)))
 
     def holds(self, position: InputPosition) -> bool:
         """Tell whether this message was handed out under the current assignment."""
-        return position.offset in self._runs.get(partition_of(position), range(0))
+        with self._mutex:
+            return position.offset in self._runs.get(partition_of(position), range(0))
 
     def offsets_after(self, consumed: Sequence[InputPosition]) -> dict[Partition, int]:
         """Return, for each partition, the offset that says: all of these are done.

@@ -1,7 +1,7 @@
 """Outputs to Kafka, in one transaction with the input offsets."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -10,8 +10,17 @@ from stream_assoc.exceptions import FatalError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.exceptions import PublishError, StreamError
-from stream_assoc.stream.kafka_errors import KafkaClientError, PublishInDoubtError, describe, error_of, translate
+from stream_assoc.stream.kafka_deadline import within
+from stream_assoc.stream.kafka_errors import (
+    CallOverdueError,
+    KafkaClientError,
+    PublishInDoubtError,
+    describe,
+    error_of,
+    translate,
+)
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, producer_options
+from stream_assoc.stream.kafka_ownership import Claim, Partition
 from stream_assoc.stream.kafka_producing import enqueue
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.messages import OutputMessage
@@ -19,15 +28,26 @@ from stream_assoc.stream.messages import OutputMessage
 INIT_TIMEOUT_SECONDS: Final = 30.0
 """For taking over the transactional id: the broker first ends what its last user left open."""
 
+INIT_STEP_SECONDS: Final = 2.0
+"""How often it is looked meanwhile whether the broker refuses this client."""
+
 COMMIT_TIMEOUT_SECONDS: Final = 45.0
 """For sending all messages and committing: less than the 60 s after which the broker aborts by itself."""
+
+OFFSETS_TIMEOUT_SECONDS: Final = 8.0
+"""For sending offsets, which takes some milliseconds; trying again with another producer costs little."""
+
+OFFSETS_GRACE_SECONDS: Final = 2.0
+"""For the client library to notice that this time is over. It does not always: what it waits for is a
+change in the state of a connection, and a broker that is back again may never give it one
+(https://github.com/confluentinc/librdkafka/issues/5456)."""
 
 ABORT_TIMEOUT_SECONDS: Final = 10.0
 """For an orderly abort; after that the producer is replaced, which aborts as well."""
 
 PRODUCER_DEFAULTS: Final = {
-    # Sending offsets waits that long for a broker that is away, whatever timeout it is given
-    # (librdkafka 2.16). Shorter than the consumer's session, or an outage costs the partitions.
+    # A request on a connection that died in silence is repeated after that time. With the default
+    # of a minute, the broker would have aborted the transaction by then.
     "socket.timeout.ms": 20_000,
     # The broker refuses a transaction while it still writes the markers of the one before; with
     # the default of 100 ms, a transaction of one message takes 107 ms instead of 36 ms.
@@ -83,6 +103,7 @@ class KafkaPublisher:
         self._source = source
         self._in_doubt = False
         self._delivery_error: KafkaError | None = None
+        self._refusal: StreamError | None = None
         self._producer: Producer | None = self._take_over()
 
     def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
@@ -103,10 +124,10 @@ class KafkaPublisher:
         """
         if self._producer is None:
             self._producer = self._take_over()
-        offsets = self._source.offsets_after(consumed)
-        if self._in_doubt and self._are_committed(offsets):
+        claim = self._source.claim(consumed)
+        if self._in_doubt and self._are_committed(claim.offsets):
             return
-        self._send(self._producer, messages, offsets)
+        self._send(self._producer, messages, claim)
         failpoint("in-kafka-transaction")
         self._commit(self._producer)
 
@@ -115,32 +136,61 @@ class KafkaPublisher:
         self._discard()
 
     def _take_over(self) -> Producer:
+        deadline = time.monotonic() + INIT_TIMEOUT_SECONDS
+        self._refusal = None
         try:
-            producer = Producer(self._options)
-            producer.init_transactions(INIT_TIMEOUT_SECONDS)
+            producer = Producer({**self._options, "error_cb": self._note_refusal})
+            while not self._is_taken_over(producer, deadline):
+                # Waiting knows only that it takes long; why is told to the callback, which runs when polled.
+                producer.poll(0)
+                if self._refusal is not None:
+                    raise self._refusal
         except KafkaException as exception:
             raise translate(error_of(exception), self._doing) from exception
         return producer
 
-    def _are_committed(self, offsets: Sequence[TopicPartition]) -> bool:
+    def _is_taken_over(self, producer: Producer, deadline: float) -> bool:
+        """Try for a while; return `False` if it is worth while to go on."""
+        try:
+            producer.init_transactions(INIT_STEP_SECONDS)
+        except KafkaException as exception:
+            if error_of(exception).code() != KafkaError._TIMED_OUT or time.monotonic() > deadline:
+                raise
+            return False
+        return True
+
+    def _note_refusal(self, error: KafkaError) -> None:
+        refusal = translate(error, self._doing)
+        if isinstance(refusal, FatalError):
+            self._refusal = refusal
+
+    def _are_committed(self, offsets: Mapping[Partition, int]) -> bool:
         """Tell whether the transaction in doubt was committed after all.
 
         It has ended one way or the other: a producer of the same id took over since.
         """
-        committed = self._source.committed([(one.topic, one.partition) for one in offsets])
+        committed = self._source.committed(offsets)
         self._in_doubt = False
-        return bool(offsets) and all(committed.get((one.topic, one.partition), -1) >= one.offset for one in offsets)
+        return bool(offsets) and all(committed.get(partition, -1) >= offset for partition, offset in offsets.items())
 
-    def _send(self, producer: Producer, messages: Sequence[OutputMessage], offsets: list[TopicPartition]) -> None:
+    def _send(self, producer: Producer, messages: Sequence[OutputMessage], claim: Claim) -> None:
         self._delivery_error = None
         try:
             producer.begin_transaction()
             for message in messages:
                 enqueue(producer, message, self._note_delivery)
-            if offsets:
-                producer.send_offsets_to_transaction(offsets, self._source.group_metadata(), COMMIT_TIMEOUT_SECONDS)
+            if claim.offsets:
+                offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in claim.offsets.items()]
+                within(
+                    OFFSETS_TIMEOUT_SECONDS + OFFSETS_GRACE_SECONDS,
+                    lambda: producer.send_offsets_to_transaction(offsets, claim.member, OFFSETS_TIMEOUT_SECONDS),
+                )
         except KafkaException as exception:
             raise self._aborted(producer, error_of(exception)) from exception
+        except CallOverdueError as error:
+            # Who takes over its id aborts the transaction, and whatever this producer still sends is refused.
+            self._discard()
+            raise PublishError(f"{self._doing}: sending offsets: {error}") from error
 
     def _commit(self, producer: Producer) -> None:
         deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS

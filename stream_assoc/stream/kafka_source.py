@@ -1,7 +1,8 @@
 """Input messages from Kafka, and the knowledge of which of them are still ours."""
 
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -10,21 +11,23 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_assoc.exceptions import FatalError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.exceptions import StreamError
-from stream_assoc.stream.kafka_errors import error_of, translate
+from stream_assoc.stream.kafka_errors import PartitionLostError, error_of, translate
+from stream_assoc.stream.kafka_messages import input_message, position_of
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
-from stream_assoc.stream.kafka_ownership import Ownership, Partition, earliest_of
-from stream_assoc.stream.messages import InputMessage
+from stream_assoc.stream.kafka_ownership import Claim, Ownership, Partition, earliest_of
+from stream_assoc.stream.messages import InputMessage, PartitionsHook
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """How long a question to the broker may take: committed offsets, ends of partitions."""
+
+MAX_POLL_INTERVAL_MS: Final = 300_000
+"""librdkafka's default."""
 
 IDLE_STEP_SECONDS: Final = 0.5
 """Idling polls in steps, to return soon after partitions were taken away."""
 
 LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._PARTITION_EOF})
 """Not worth a line of our own: librdkafka has logged the first two already."""
-
-PartitionsHook = Callable[[frozenset[Partition]], None]
 
 
 def _no_hook(partitions: frozenset[Partition]) -> None: ...
@@ -33,9 +36,13 @@ def _no_hook(partitions: frozenset[Partition]) -> None: ...
 class KafkaSource:
     """A member of a consumer group; offsets are committed elsewhere, with the outputs.
 
-    Not thread-safe: use it from one thread, and call `poll` or `idle` at least
-    every ``max.poll.interval.ms``, else the group takes the member for dead.
-    Both hooks are called from within these two.
+    Call `poll` or `idle` at least every `max_poll_interval_seconds`, else the
+    group takes the member for dead. Both hooks are called from within these
+    two. While one thread works on what it has polled, another may `pause`,
+    `idle` and `resume`; `poll` and `rewind` are for the first one only. The
+    client library lets one in at a time, and a hook keeps the others out: `owns`
+    and `claim` ask the library nothing, so that work goes on while a hook waits
+    for it.
 
     Parameters
     ----------
@@ -55,6 +62,9 @@ class KafkaSource:
 
     Attributes
     ----------
+    max_poll_interval_seconds : `float`
+        Longest time between two polls of a living member, and the longest that
+        ``on_revoke`` may take.
     on_revoke : callable
         Called before partitions go to another member; still ours, so that what
         is in hand may be finished and committed.
@@ -80,9 +90,12 @@ class KafkaSource:
         self.on_revoke: PartitionsHook = _no_hook
         self.on_lost: PartitionsHook = _no_hook
         self._ownership = Ownership()
-        self._paused = False
+        self._n_pauses = 0
+        self._counting = threading.Lock()
+        self._member: object | None = None
         self._pending_error: StreamError | None = None
         all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
+        self.max_poll_interval_seconds = float(all_options.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)) / 1000.0
         with self._translated(self._doing):
             self._consumer = Consumer({**all_options, "error_cb": self._on_error})
             self._consumer.subscribe(
@@ -117,23 +130,28 @@ class KafkaSource:
                     [first, *self._consumer.consume(max_messages - 1, timeout=0)] if max_messages > 1 else [first]
                 )
         messages = [self._deliver(message) for message in polled if self._is_deliverable(message)]
-        if not messages:
+        if messages:
+            self._note_member()
+        else:
             self._raise_pending()
         return messages
 
     def idle(self, seconds: float) -> None:
-        """Spend this time keeping the group membership alive; call it while paused.
+        """Spend this time, or none, keeping the group membership alive; call it while paused.
 
         Returns early when partitions were taken away.
         """
         before = self.partitions
         deadline = time.monotonic() + seconds
-        while before <= self.partitions and (left := deadline - time.monotonic()) > 0:
+        left = seconds
+        while before <= self.partitions and left >= 0.0:
             with self._translated(self._doing):
                 message = self._consumer.poll(min(left, IDLE_STEP_SECONDS))
             if message is not None and self._is_deliverable(message):
                 # Idling without a pause: give it back.
-                self.rewind([_position(message)])
+                self.rewind([position_of(message)])
+            left = deadline - time.monotonic()
+        self._note_member()
 
     def owns(self, position: InputPosition) -> bool:
         """Tell whether this message was read under the current assignment of its partition."""
@@ -176,20 +194,22 @@ class KafkaSource:
                     lags[partition] = max(0, high - max(low, next_offset, 0))
         return lags
 
-    def group_metadata(self) -> object:
-        """Return what a transactional producer needs to commit offsets as this very member."""
-        return self._consumer.consumer_group_metadata()
+    def claim(self, consumed: Sequence[InputPosition]) -> Claim:
+        """Return what a transactional producer needs to commit these messages as done, as this very member.
 
-    def offsets_after(self, consumed: Sequence[InputPosition]) -> list[TopicPartition]:
-        """Return the offsets to commit once these messages are done.
+        The broker refuses it once the group has gone on without this member.
 
         Raises
         ------
         PartitionLostError
             If any of them is not ours any more.
         """
+        # In this order: a member that has joined again since would be believed, but has lost its partitions.
+        member = self._member
         offsets = self._ownership.offsets_after(consumed)
-        return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+        if member is None and consumed:
+            raise PartitionLostError(consumed)
+        return Claim(offsets, member)
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         """Read again from these positions on; those of partitions no longer owned are passed over."""
@@ -200,16 +220,20 @@ class KafkaSource:
                 self._ownership.rewind(position)
 
     def pause(self) -> None:
-        """Deliver nothing until `resume`, from partitions assigned meanwhile neither."""
-        self._paused = True
+        """Deliver nothing until as many calls of `resume`, from partitions assigned meanwhile neither."""
+        with self._counting:
+            self._n_pauses += 1
         with self._translated("pausing"):
             self._consumer.pause(self._consumer.assignment())
 
     def resume(self) -> None:
-        """Deliver again."""
-        self._paused = False
-        with self._translated("resuming"):
-            self._consumer.resume(self._consumer.assignment())
+        """Deliver again, if everybody who paused has resumed."""
+        with self._counting:
+            self._n_pauses -= 1
+            is_last = self._n_pauses == 0
+        if is_last:
+            with self._translated("resuming"):
+                self._consumer.resume(self._consumer.assignment())
 
     def close(self) -> None:
         """Leave the group; a static member's place is kept for ``session.timeout.ms``."""
@@ -228,6 +252,16 @@ class KafkaSource:
         self._ownership.deliver(delivered.position)
         return delivered
 
+    def _note_member(self) -> None:
+        """Remember who this member is, for `claim`; one that was thrown out is nobody until it has joined again."""
+        try:
+            member = self._consumer.consumer_group_metadata()
+        except RuntimeError:
+            # There is none while the consumer is being closed.
+            self._member = None
+        else:
+            self._member = member if self._consumer.memberid() else None
+
     def _raise_pending(self) -> None:
         error, self._pending_error = self._pending_error, None
         if error is not None:
@@ -245,11 +279,16 @@ class KafkaSource:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
-        if self._paused:
-            consumer.pause(partitions)
         self._ownership.gain(_keys(partitions))
+        if self._n_pauses:
+            consumer.pause(partitions)
+        else:
+            # One that went while it was paused comes back paused.
+            consumer.resume(partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # The rebalance that takes them away has made another generation of the group.
+        self._note_member()
         try:
             self.on_revoke(_keys(partitions))
         finally:
@@ -272,21 +311,5 @@ class KafkaSource:
             raise translate(error_of(exception), doing) from exception
 
 
-def input_message(message: Message) -> InputMessage:
-    """Return a message of the client library as the rest of the package sees it."""
-    _, timestamp_ms = message.timestamp()
-    headers = tuple((name, _bytes(value) or b"") for name, value in message.headers() or ())
-    return InputMessage(_position(message), timestamp_ms, _bytes(message.key()), _bytes(message.value()), headers)
-
-
 def _keys(partitions: Sequence[TopicPartition]) -> frozenset[Partition]:
     return frozenset((one.topic, one.partition) for one in partitions)
-
-
-def _position(message: Message) -> InputPosition:
-    # The stubs allow for messages without a place; those carry an error, and never come here.
-    return InputPosition(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

@@ -1,12 +1,14 @@
 """Messages as the rest of the package sees them, and the two ends they pass through."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from stream_assoc.model.changes import InputPosition
 
 Headers = tuple[tuple[str, bytes], ...]
+
+PartitionsHook = Callable[[frozenset[tuple[str, int]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,21 @@ class OutputMessage:
 
 
 class MessageSource(Protocol):
-    """Where input messages come from."""
+    """Where input messages come from.
+
+    While one thread works on what it has polled, another may pause, idle and
+    resume.
+
+    Attributes
+    ----------
+    max_poll_interval_seconds : `float`
+        Who neither polls nor idles for so long is no member of the group any more.
+    on_revoke : callable
+        Called while polling or idling, before partitions go to another member.
+    """
+
+    max_poll_interval_seconds: float
+    on_revoke: PartitionsHook
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
         """Return up to ``max_messages`` messages, waiting at most that long for the first."""
@@ -65,7 +81,7 @@ class MessageSource(Protocol):
         """Keep the group membership alive by polling, but deliver nothing."""
 
     def resume(self) -> None:
-        """Deliver again."""
+        """Deliver again, if everybody who paused has resumed."""
 
     def close(self) -> None:
         """Leave the group."""

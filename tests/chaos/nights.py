@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from stream_assoc.failpoints import VARIABLE
 from stream_assoc.model.batch import Batch
@@ -46,6 +48,7 @@ class Night:
 
     deployment: Deployment
     folder: Path
+    n_batches: int = field(default_factory=lambda: len(batches()))
 
     @property
     def apdb_url(self) -> str:
@@ -80,9 +83,7 @@ class Night:
     def die_after(self, seconds: float) -> None:
         """Live for so long."""
         with self.life() as process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                status = process.wait(seconds)
-                raise AssertionError(f"the daemon ended with status {status}\n{self.log.read_text()}")
+            self.live_on(process, seconds)
             process.kill()
 
     def finish(self) -> None:
@@ -96,6 +97,23 @@ class Night:
         process.send_signal(signal.SIGTERM)
         # Where an earlier life did the last of the work, this one may not have come to its signal handlers yet.
         assert process.wait(EXIT_SECONDS) in (0, -signal.SIGTERM), self.log.read_text()
+
+    def come_to_work(self, process: subprocess.Popen[bytes], random: np.random.Generator) -> None:
+        """Live until another batch counts, and a random moment more."""
+        before = self.n_counted()
+        self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+        self.live_on(process, random.uniform(0.0, 0.15))
+        assert self.n_counted() < len(batches()), "the night is over"
+
+    def live_on(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """Live for so long, which the daemon must."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(seconds)
+            raise AssertionError(f"the daemon ended with status {status}\n{self.log.read_text()}")
+
+    def n_failures(self) -> int:
+        """Return how often the daemon has found a service away."""
+        return self.log.read_text().count('"event": "retrying"')
 
     def outcome(self) -> Outcome:
         return outcome_of(self.deployment)
@@ -118,8 +136,8 @@ class Night:
     def _is_done(self, process: subprocess.Popen[bytes]) -> bool:
         """Tell whether all three commits of every batch are made."""
         assert process.poll() is None, self.log.read_text()
-        is_counted = self.n_counted() == len(batches()) and self.n_in_outbox() == 0
-        return is_counted and self.deployment.n_committed() == len(batches())
+        is_counted = self.n_counted() == self.n_batches and self.n_in_outbox() == 0
+        return is_counted and self.deployment.n_committed() == self.n_batches
 
 
 def night_on(kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path) -> Night:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stream_assoc.apdb.statements import TILE
 from stream_assoc.cache.connection import Client, connect
 from stream_assoc.cache.packing import pack_states, pack_tile
 from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.daemon.assembly import open_rooms
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, column, contents
+from stream_assoc.pipeline.rooms import Rooms
+from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
 
 STAND_IN = "n" * 32
@@ -70,13 +70,14 @@ def assert_nothing_shows(outcome: Outcome, expected: Outcome) -> None:
 
 
 def sky_of(deployment: Deployment) -> dict[str, bytes]:
-    url = deployment.settings.apdb.url.get_secret_value()
-    tiles = np.unique(np.array(column(url, TILE, "tile"), np.int64))
+    with open_rooms(deployment.settings) as rooms:
+        return sky_in(rooms)
+
+
+def sky_in(rooms: Rooms) -> dict[str, bytes]:
+    tiles = rooms.apdb.known_tiles()
     sky = {}
-    with (
-        open_rooms(deployment.settings) as rooms,
-        rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as one,
-    ):
+    with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as one:
         versions = dict(zip(tiles.tolist(), one.open_batches([], tiles).tile_versions.tolist(), strict=True))
         staged = StagedCache(rooms.cache, rooms.layout)
         neighbourhood = Neighbourhood(one, staged, rooms.calculator, rooms.partition, versions)
@@ -116,7 +117,7 @@ def published(deployment: Deployment) -> dict[str, list[tuple]]:
     assert len(name) == len(STAND_IN)
     return {
         topic.replace(name, STAND_IN): [
-            (one.key, one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
+            (one.key, one.value and one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
             for one in deployment.read(topic)
         ]
         for topic in (kafka.objects_topic, kafka.metrics_topic, kafka.dead_letter_topic)

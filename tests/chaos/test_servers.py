@@ -2,20 +2,36 @@
 
 import contextlib
 import functools
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stream_assoc.embedded import EmbeddedPostgresql, EmbeddedValkey
+from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
 from tests.chaos.nights import Night, batches, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
+from tests.services import ServiceUnavailableError, kafka_jars
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 N_CRASHES = 4
+
+N_BROKER_CRASHES = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_BROKER_CRASHES", "1"))
+"""Fewer, because a broker takes some seconds to start."""
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedKafka]:
+    """A Kafka of the test's own."""
+    try:
+        jars = kafka_jars()
+    except ServiceUnavailableError as error:
+        pytest.skip(str(error))
+    with EmbeddedKafka(jars) as broker:
+        yield broker
 
 
 def test_valkey_is_killed_and_comes_back_empty(
@@ -37,6 +53,19 @@ def test_postgresql_is_shut_down_immediately_and_recovers(
         assert_nothing_shows(night.outcome(), expected)
 
 
+def test_broker_is_killed_and_comes_back(
+    broker: EmbeddedKafka, valkey_url: str, postgresql_database: str, expected: Outcome, tmp_path: Path
+):
+    night = night_on(broker.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
+
+    def crash_and_recover() -> None:
+        broker.kill()
+        broker.start()
+
+    finish_though(night, crash_and_recover, N_BROKER_CRASHES)
+    assert_nothing_shows(night.outcome(), expected)
+
+
 def away_until_noticed(night: Night, crash: Callable[[], None], start: Callable[[], None]) -> Callable[[], None]:
     """Return a crash that lasts until the daemon has found the server away."""
 
@@ -52,11 +81,11 @@ def away_until_noticed(night: Night, crash: Callable[[], None], start: Callable[
     return crash_and_recover
 
 
-def finish_though(night: Night, crash_and_recover: Callable[[], None]) -> None:
+def finish_though(night: Night, crash_and_recover: Callable[[], None], n_crashes: int = N_CRASHES) -> None:
     """Let one life process the night while a server crashes again and again, in the middle of work."""
     random = np.random.default_rng(10)
     with night.life() as process:
-        for _ in range(N_CRASHES):
+        for _ in range(n_crashes):
             so_far = night.n_counted()
             night.deployment.wait_until(lambda n=so_far: night.n_counted() > n, look_every_seconds=0.02)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from stream_assoc.apdb.port import OutboxEntry
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchRevision
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 
@@ -30,6 +30,8 @@ class FakeSource:
         self.paused = False
         self.idled: list[float] = []
         self.on_empty = lambda: None
+        self.max_poll_interval_seconds = 300.0
+        self.on_revoke = lambda partitions: None
         self._next = {
             p: log.committed.get(("dia-sources", p), 0) for p in {m.position.partition for m in log.messages}
         }
@@ -89,11 +91,11 @@ class FakePublisher:
 
 class FakeOutbox:
     def __init__(self, entries: list[OutboxEntry] | None = None) -> None:
-        self.entries = {entry.entry.id: entry for entry in entries or []}
+        self.entries = {entry.entry.key: entry for entry in entries or []}
 
     def unpublished(self) -> list[OutboxEntry]:
         return list(self.entries.values())
 
-    def mark_published(self, batches: Sequence[BatchId]) -> None:
-        for batch in batches:
-            self.entries.pop(batch, None)
+    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
+        for key in keys:
+            self.entries.pop(key, None)

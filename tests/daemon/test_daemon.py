@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from stream_assoc.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.apdb.port import OutboxEntry
 from stream_assoc.daemon.daemon import Daemon, HandLimits, hands
 from stream_assoc.daemon.handler import Answer
+from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
-from stream_assoc.exceptions import FatalError, RetriableError
-from stream_assoc.model.batch import BatchId
+from stream_assoc.exceptions import FatalError
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import InputPosition, LedgerEntry
 from stream_assoc.stream.messages import InputMessage, OutputMessage, StreamEnds
 from tests.daemon.fakes import FakeLog, FakeOutbox, FakePublisher, FakeSource, message
@@ -21,7 +24,7 @@ class EchoHandler:
 
     def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
         self.failures = failures
-        self.error = error or RetriableError("the database is away")
+        self.error = error or ApdbUnavailableError("the database is away")
         self.hands: list[list[int]] = []
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
@@ -30,7 +33,9 @@ class EchoHandler:
             self.failures -= 1
             raise self.error
         return [
-            Answer(m, [OutputMessage("out", m.key, m.value)], BatchId(m.position.offset, m.position.partition))
+            Answer(
+                m, [OutputMessage("out", m.key, m.value)], BatchRevision(m.position.offset, m.position.partition, 0)
+            )
             for m in messages
         ]
 
@@ -49,8 +54,8 @@ class Bench:
         self.source = FakeSource(self.log)
         self.source.on_empty = self.stop.set
         self.outbox = FakeOutbox(outbox)
-        self.seen_failures: list[RetriableError] = []
-        perseverance = Perseverance(self.source, Backoff(), self.stop, self.seen_failures.append)
+        self.instruments = Instruments()
+        perseverance = Perseverance(self.source, Backoff(), self.stop, Health(self.instruments))
         self.daemon = Daemon(
             StreamEnds(self.source, FakePublisher(self.log, failures)),
             handler,
@@ -62,6 +67,10 @@ class Bench:
     def run(self):
         self.daemon.run(self.stop)
         return self.log
+
+    def shown(self, name):
+        """Return what Prometheus sees of the APDB."""
+        return self.instruments.registry.get_sample_value(f"stream_assoc_{name}", {"service": "apdb"})
 
 
 def test_everything_is_published_in_order_and_committed():
@@ -75,7 +84,8 @@ def test_a_service_that_is_away_is_waited_for_while_polling_paused():
     bench = Bench([message(0), message(1)], EchoHandler(failures=3))
     log = bench.run()
     assert len(log.published) == 2
-    assert len(bench.seen_failures) == 3
+    assert bench.shown("retries_total") == 3
+    assert bench.shown("service_up") == 1
     assert bench.source.idled == sorted(bench.source.idled), "each wait is longer than the one before"
     assert not bench.source.paused
 
@@ -137,7 +147,7 @@ def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest():
     bench = Bench([], EchoHandler(), outbox=[entry(1, offset=4), entry(2, offset=5), entry(3, offset=None)])
     bench.log.committed[("dia-sources", 0)] = 5
     bench.run()
-    assert set(bench.outbox.entries) == {BatchId(2, 0), BatchId(3, 0)}
+    assert set(bench.outbox.entries) == {BatchRevision(2, 0, 0), BatchRevision(3, 0, 0)}
 
 
 @pytest.mark.parametrize(

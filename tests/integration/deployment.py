@@ -1,6 +1,7 @@
 """A whole deployment on real servers: topics, database and key prefix of its own, and daemons in threads."""
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from stream_assoc.apdb.create import init
 from stream_assoc.daemon.assembly import open_daemon
@@ -24,6 +26,13 @@ from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.subscriber import decode_metrics, decode_objects
 
 DEADLINE_SECONDS = 600.0
+
+STARTING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+"""What a broker that has just started says of its groups."""
 
 
 @dataclass
@@ -44,6 +53,15 @@ class Deployment:
         producer.flush()
         producer.close()
         self.sent += len(messages)
+
+    def send_into(self, placed: Sequence[tuple[int, Batch]]) -> None:
+        """Send batches at once, each to the partition it is given with."""
+        encoder = BatchEncoder()
+        producer = Producer(self.settings.kafka.producer_options())
+        for partition, batch in placed:
+            producer.produce(self.settings.kafka.input_topic, encoder.encode(batch), partition=partition)
+        assert producer.flush(60.0) == 0
+        self.sent += len(placed)
 
     @contextlib.contextmanager
     def daemon(self, settings: Settings | None = None) -> Iterator[threading.Thread]:
@@ -93,6 +111,21 @@ class Deployment:
             return 0
         finally:
             consumer.close()
+
+    def n_working_members(self) -> int:
+        """Return how many members of the group have partitions."""
+        group_id = self.settings.kafka.group_id
+        try:
+            group = self._admin.describe_consumer_groups([group_id])[group_id].result()
+        except KafkaException as error:
+            if error.args[0].code() not in STARTING:
+                raise
+            return 0
+        return sum(bool(member.assignment.topic_partitions) for member in group.members)
+
+    @functools.cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(self.settings.kafka.client_options())
 
     def read(self, topic: str) -> list[OutputMessage]:
         """Return every message that a read_committed subscriber sees."""

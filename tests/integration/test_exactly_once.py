@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.apdb.postgresql import PostgresqlApdb
@@ -227,7 +226,7 @@ def test_two_daemons_on_overlapping_detectors_do_what_one_does(
     encoder = BatchEncoder()
     topic = deployment.settings.kafka.input_topic
     with deployment.daemon(), deployment.daemon(other):
-        deployment.wait_until(lambda: n_working_members(deployment) == 2)
+        deployment.wait_until(lambda: deployment.n_working_members() == 2)
         deployment.send_raw([OutputMessage(topic, str(one.id).encode(), encoder.encode(one)) for one in night()])
         deployment.wait_until(lambda: deployment.n_committed() >= deployment.sent)
     assert not deployment.errors
@@ -241,13 +240,6 @@ def test_two_daemons_on_overlapping_detectors_do_what_one_does(
     versions = columns(url, "DiaObject", "diaObjectId", "validityStartMjdTai")
     assert len(deployment.objects()) == len(versions)
     assert outbox_of(deployment) == []
-
-
-def n_working_members(deployment: Deployment) -> int:
-    kafka = deployment.settings.kafka
-    admin = AdminClient(kafka.client_options())
-    group = admin.describe_consumer_groups([kafka.group_id])[kafka.group_id].result()
-    return sum(bool(member.assignment.topic_partitions) for member in group.members)
 
 
 def ledger(url: str) -> list[tuple]:

@@ -95,6 +95,10 @@ def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path):
         assert ended_by(process, signal.SIGTERM) == 0
     assert f'stream_assoc_batches_total{{outcome="processed"}} {float(len(night()))}' in metrics
     assert "stream_assoc_lag_messages{" in metrics
+    for service in ("apdb", "cache", "kafka"):
+        assert f'stream_assoc_service_up{{service="{service}"}} 1.0' in metrics
+    for kind in ("tile", "state"):
+        assert f'stream_assoc_cache_reads_total{{kind="{kind}",result="hit"}}' in metrics
     assert_consistent(deployment)
 
 

@@ -32,6 +32,8 @@ def broker() -> Iterator[EmbeddedKafka]:
 def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_source, "REQUEST_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(kafka_publisher, "COMMIT_TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_publisher, "OFFSETS_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(kafka_publisher, "OFFSETS_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(kafka_publisher, "ABORT_TIMEOUT_SECONDS", 1.0)
 
 

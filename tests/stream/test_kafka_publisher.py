@@ -3,10 +3,14 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from queue import Queue
+from threading import Event
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream_assoc.stream import kafka_publisher
 from stream_assoc.stream.exceptions import PublishError
 from stream_assoc.stream.kafka_errors import (
     KafkaConfigurationError,
@@ -179,8 +183,6 @@ def test_a_restarted_daemon_reads_on_where_the_outputs_end(flow: Flow) -> None:
 
 
 def test_what_a_crash_left_open_is_aborted_by_the_next_start(flow: Flow) -> None:
-    from confluent_kafka import Producer
-
     transactional_id = f"crashing-{uuid4().hex}"
     options = {"bootstrap.servers": flow.bootstrap, "transactional.id": transactional_id}
     crashed = Producer(options)
@@ -193,3 +195,35 @@ def test_what_a_crash_left_open_is_aborted_by_the_next_start(flow: Flow) -> None
 
     assert contents(flow.bootstrap, flow.outputs) == []
     assert contents(flow.bootstrap, flow.outputs, "read_uncommitted") == [b"of the crash"]
+
+
+def test_a_call_that_never_returns_is_given_up_and_comes_to_nothing_when_it_goes_on(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_publisher, "OFFSETS_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(kafka_publisher, "OFFSETS_GRACE_SECONDS", 0.1)
+    messages = read(flow.source, 2)
+    held_back, refused = Event(), Queue[KafkaError]()
+    send_offsets = Producer.send_offsets_to_transaction
+
+    class Stuck(Producer):
+        def send_offsets_to_transaction(self, offsets: list, member: object, timeout: float) -> None:
+            held_back.wait()
+            try:
+                send_offsets(self, offsets, member, 10.0)
+            except KafkaException as exception:
+                refused.put(exception.args[0])
+                raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kafka_publisher, "Producer", Stuck)
+        publisher = flow.again()
+    with pytest.raises(PublishError, match="sending offsets"):
+        publisher.publish([OutputMessage(flow.outputs, None, b"given up")], positions(messages))
+    monkeypatch.undo()
+    publisher.publish([OutputMessage(flow.outputs, None, b"1")], positions(messages[:1]))
+    held_back.set()
+
+    assert refused.get(timeout=30.0).fatal()
+    assert contents(flow.bootstrap, flow.outputs) == [b"1"]
+    assert flow.committed() == 1

@@ -116,6 +116,25 @@ def test_partitions_assigned_during_a_pause_are_paused_too(kafka_bootstrap: str,
         assert len(read(source, 20)) == 20
 
 
+def test_a_partition_that_went_during_a_pause_delivers_when_it_comes_back(kafka_bootstrap: str, group: str) -> None:
+    topic = new_topic(kafka_bootstrap, partitions=2)
+
+    with open_source(kafka_bootstrap, topic, group) as source:
+        until(lambda: source.poll(1, 0.2) == [] and len(source.partitions) == 2)
+        source.pause()
+        with open_source(kafka_bootstrap, topic, group) as other:
+
+            def is_shared() -> bool:
+                source.idle(0.2)
+                return other.poll(1, 0.2) == [] and len(source.partitions) == len(other.partitions) == 1
+
+            until(is_shared)
+            source.resume()
+        until(lambda: source.poll(1, 0.2) == [] and len(source.partitions) == 2)
+        fill(kafka_bootstrap, topic, [b"%d" % i for i in range(20)])
+        assert len(read(source, 20)) == 20
+
+
 def test_idling_without_a_pause_loses_nothing(kafka_bootstrap: str, group: str) -> None:
     topic = new_topic(kafka_bootstrap)
     fill(kafka_bootstrap, topic, [b"0", b"1"])
