@@ -10,10 +10,11 @@ import numpy as np
 from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.tiles import without_and_with
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.calculator import StatisticsCalculator
 
@@ -71,10 +72,9 @@ class Neighbourhood:
             self.rebuilt_tiles += len(missing)
         return present
 
-    def objects(self, tiles: IntArray) -> ObjectPositions:
-        """Return every object of these tiles, tile after tile."""
-        present = self.load(tiles)
-        return ObjectPositions.concatenate([present[tile] for tile in tiles.tolist()])
+    def objects(self, tiles: IntArray) -> TiledObjects:
+        """Return every object of these tiles, which ascend."""
+        return TiledObjects.of(self.load(tiles), tiles)
 
     def states(self, objects: ObjectPositions) -> ObjectStates:
         """Return the states of these objects, in their order."""
@@ -87,13 +87,15 @@ class Neighbourhood:
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
-    def replace(self, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+    def replace(self, objects: TiledObjects, matched_rows: IntArray, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.
 
         Parameters
         ----------
-        matched : `ObjectPositions`
-            The objects as they were; they leave their tiles.
+        objects : `TiledObjects`
+            The objects of the batch's tiles before it.
+        matched_rows : `numpy.ndarray` [int64]
+            Those of them that have changed; they leave their tiles.
         states : `ObjectStates`
             Their new states, and those of new objects.
 
@@ -103,18 +105,20 @@ class Neighbourhood:
             The sorted tiles whose content has changed.
         """
         positions = self._calculator.positions(states)
-        old_tiles, new_tiles = self._tiles(matched), self._tiles(positions)
-        changed = np.union1d(old_tiles, new_tiles)
-        # A tile that was not loaded is not rewritten: its new version makes any cached copy out of date.
-        loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
-        before = self._staged.read_tiles(loaded, self._versions_of(loaded))
-        after = {
-            tile: without_and_with(
-                before[tile], matched.diaObjectId[old_tiles == tile], positions.take(new_tiles == tile)
-            )
-            for tile in loaded.tolist()
-        }
-        self._staged.stage(after, states, self._cells(positions))
+        new_tiles = self._tiles(positions)
+        near = np.isin(new_tiles, objects.tiles)
+        changed = np.union1d(objects.tile_of(matched_rows), new_tiles)
+        split = without_and_with(objects, matched_rows, positions.take(near), new_tiles[near]).split()
+        after = {tile: split[tile] for tile in changed.tolist() if tile in split}
+        # A mean may move out of the batch's own tiles. A tile that was not loaded is not
+        # rewritten: its new version makes any cached copy out of date.
+        beyond = np.array([tile for tile in np.unique(new_tiles[~near]).tolist() if tile in self._versions], np.int64)
+        arriving = np.isin(new_tiles, beyond)
+        nothing = np.empty(0, np.int64)
+        after |= without_and_with(
+            self.objects(beyond), nothing, positions.take(arriving), new_tiles[arriving]
+        ).split()
+        self._staged.stage(after, states, self._partition.cells(new_tiles))
         return changed
 
     def flush(self, tiles: IntArray, versions: IntArray) -> None:
@@ -136,10 +140,3 @@ class Neighbourhood:
 
     def _cells(self, objects: ObjectPositions) -> IntArray:
         return self._partition.cells(self._tiles(objects))
-
-
-def without_and_with(objects: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:
-    """Return the objects without those that leave and with those that arrive, ascending by diaObjectId."""
-    staying = objects.take(~np.isin(objects.diaObjectId, leaving))
-    together = ObjectPositions.concatenate([staying, arriving])
-    return together.take(np.argsort(together.diaObjectId))

@@ -24,6 +24,7 @@ from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
@@ -32,7 +33,7 @@ from stream_assoc.pipeline.clock import Clock, Stopwatch, later
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.matching import Matchmakers, match_sources
 from stream_assoc.pipeline.measurements import measure
-from stream_assoc.pipeline.neighbourhood import Neighbourhood, without_and_with
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
 from stream_assoc.pipeline.region import SkyPartition, region_of
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
@@ -214,7 +215,8 @@ def process_batch(arrival: Arrival, neighbourhood: Neighbourhood, n_single_sourc
         matches = match_sources(batch, region.usable, objects, rooms.matchmakers, unlimited=arrival.unlimited)
 
     with watch.stage("summarise"):
-        matched = objects.take(matches.object_row[matches.associated])
+        matched_rows = matches.object_row[matches.associated]
+        matched = objects.positions.take(matched_rows)
         processing_time = later(rooms.clock.processing_time(), matched.validityStartMjdTai)
         newborn = rooms.calculator.new_states(batch.diaSourceId[matches.new], *first_errors(batch, matches.new))
         before = ObjectStates.concatenate([neighbourhood.states(matched), newborn])
@@ -225,7 +227,8 @@ def process_batch(arrival: Arrival, neighbourhood: Neighbourhood, n_single_sourc
     with watch.stage("photometer"):
         forced_sources = no_forced_sources()
         if rooms.photometer is not None:
-            here = without_and_with(objects, matched.diaObjectId, rooms.calculator.positions(states))
+            others = objects.positions.without(matched_rows)
+            here = ObjectPositions.concatenate([others, rooms.calculator.positions(states)])
             here = here.take(region.footprint.contains(here.ra, here.dec))
             forced_sources = rooms.photometer.measure(batch, here, processing_time)
 
@@ -240,11 +243,9 @@ def process_batch(arrival: Arrival, neighbourhood: Neighbourhood, n_single_sourc
 
     # Nothing after this refuses the batch: a photometer may.
     with watch.stage("replace"):
-        changed_tiles = neighbourhood.replace(matched, states)
+        changed_tiles = neighbourhood.replace(objects, matched_rows, states)
 
-    metrics = measure(
-        arrival, matches, rooms.partition.angle_margin_arcsec, processing_time, n_single_source, watch.seconds
-    )
+    metrics = measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds)
     return Decision(
         entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,
