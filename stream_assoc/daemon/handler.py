@@ -10,7 +10,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import BatchRevision
+from stream_assoc.model.batch import Batch, BatchRevision
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
@@ -75,7 +75,7 @@ class MessageHandler:
         RetriableError
             If a service is away. Calling again with the same messages is safe.
         """
-        read = [self._read(message) for message in messages]
+        read = self._read(messages)
         failpoint("after-decode")
         outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
         return [
@@ -85,16 +85,23 @@ class MessageHandler:
             for message, arrival in zip(messages, read, strict=True)
         ]
 
-    def _read(self, message: InputMessage) -> Arrival | PoisonError:
+    def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._rooms.clock)
+        with watch.stage("decode"):
+            decoded = self._decoder.decode_all([message.value for message in messages])
+        share = {"decode": watch.seconds["decode"] / len(messages)}
+        return [
+            batch if isinstance(batch, PoisonError) else self._arrive(message, batch, share)
+            for message, batch in zip(messages, decoded, strict=True)
+        ]
+
+    def _arrive(self, message: InputMessage, batch: Batch, seconds: dict[str, float]) -> Arrival | PoisonError:
         try:
-            with watch.stage("decode"):
-                batch = self._decoder.decode(message.value)
             return arrive(
                 batch,
                 self._rooms,
                 message.position,
-                watch.seconds,
+                seconds,
                 unlimited=is_released(message.headers),
                 reprocessing=is_reprocessing(message.headers),
             )

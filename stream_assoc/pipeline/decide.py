@@ -15,7 +15,7 @@ from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
 from stream_assoc.pipeline.matching import match_sources
 from stream_assoc.pipeline.measurements import measure
-from stream_assoc.pipeline.neighbourhood import Neighbourhood, without_and_with
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
 
@@ -86,7 +86,8 @@ def decide(
         )
 
     with watch.stage("summarise"):
-        matched = objects.take(matches.object_row[matches.associated])
+        matched_rows = matches.object_row[matches.associated]
+        matched = objects.positions.take(matched_rows)
         past = matched.validityStartMjdTai if versions is None else np.append(versions, matched.validityStartMjdTai)
         processing_time = later(rooms.clock.processing_time(), past)
         newborn = rooms.calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
@@ -98,7 +99,8 @@ def decide(
     with watch.stage("photometer"):
         forced_sources = no_forced_sources()
         if rooms.photometer is not None:
-            here = without_and_with(objects, matched.diaObjectId, rooms.calculator.positions(states))
+            others = objects.positions.without(matched_rows)
+            here = ObjectPositions.concatenate([others, rooms.calculator.positions(states)])
             here = here.take(region.footprint.contains(here.ra, here.dec))
             forced_sources = rooms.photometer.measure(batch, here, processing_time)
 
@@ -115,9 +117,7 @@ def decide(
     with watch.stage("replace"):
         changed_tiles = neighbourhood.replace(matched, states)
 
-    metrics = measure(
-        arrival, matches, rooms.partition.angle_margin_arcsec, processing_time, n_single_source, watch.seconds
-    )
+    metrics = measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds)
     return Decision(
         entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,

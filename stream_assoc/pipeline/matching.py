@@ -8,7 +8,7 @@ from stream_assoc.association.associator import Association, Associator, SourceP
 from stream_assoc.association.new_objects import NewObjectConfig, TooManyNewObjectsError, eligible
 from stream_assoc.association.solar_system import SolarSystemAssociator
 from stream_assoc.model.batch import Batch
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.types import BoolArray, IntArray
 
 
@@ -18,7 +18,7 @@ class BatchMatches:
 
     Attributes
     ----------
-    objects : `ObjectPositions`
+    objects : `TiledObjects`
         The catalogue that was searched.
     diaObjectId, ssObjectId : `numpy.ndarray` [int64], shape (n_sources,)
         The owner; 0 where there is none. A source has at most one owner.
@@ -42,7 +42,7 @@ class BatchMatches:
         solar-system object.
     """
 
-    objects: ObjectPositions
+    objects: TiledObjects
     diaObjectId: IntArray
     ssObjectId: IntArray
     associated: IntArray
@@ -67,7 +67,7 @@ class Matchmakers:
 def match_sources(
     batch: Batch,
     usable: BoolArray,
-    objects: ObjectPositions,
+    objects: TiledObjects,
     matchmakers: Matchmakers,
     *,
     unlimited: bool = False,
@@ -85,7 +85,7 @@ def match_sources(
         The sources.
     usable : `numpy.ndarray` [bool], shape (n_sources,)
         Sources that have a position.
-    objects : `ObjectPositions`
+    objects : `TiledObjects`
         Every DIAObject within reach.
     matchmakers : `Matchmakers`
         The algorithms.
@@ -108,7 +108,7 @@ def match_sources(
     solar = np.flatnonzero(solar_row >= 0)
 
     searched = np.flatnonzero(usable & (solar_row < 0))
-    association = matchmakers.associator.associate(positions.take(searched), objects)
+    association = matchmakers.associator.associate(positions.take(searched), objects.positions)
     object_row = np.full(n, -1, np.int64)
     object_row[searched] = association.object_row
     associated = np.flatnonzero(object_row >= 0)
@@ -119,7 +119,7 @@ def match_sources(
         _refuse_too_many(batch, new, matchmakers.new_objects)
 
     diaObjectId = np.zeros(n, np.int64)
-    diaObjectId[associated] = objects.diaObjectId[object_row[associated]]
+    diaObjectId[associated] = objects.positions.diaObjectId[object_row[associated]]
     diaObjectId[new] = (batch.diaSourceId if names is None else names)[new]
     ssObjectId = np.zeros(n, np.int64)
     ssObjectId[solar] = batch.solar_system_objects.ssObjectId[solar_row[solar]]

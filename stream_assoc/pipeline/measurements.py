@@ -7,12 +7,13 @@ from stream_assoc.model.batch import Batch
 from stream_assoc.model.types import FloatArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.matching import BatchMatches
+from stream_assoc.pipeline.region import SkyPartition, in_footprint
 
 
 def measure(
     arrival: Arrival,
     matches: BatchMatches,
-    margin_arcsec: float,
+    partition: SkyPartition,
     timeProcessedMjdTai: float,
     n_single_source: int,
     seconds: dict[str, float],
@@ -25,8 +26,9 @@ def measure(
         The batch, its footprint, and where it came from.
     matches : `BatchMatches`
         What became of its sources, and the objects as they were before.
-    margin_arcsec : `float`
-        How far outside of the footprint an object still counts as unassociated.
+    partition : `SkyPartition`
+        Its margin is how far outside of the footprint an object still counts
+        as unassociated.
     timeProcessedMjdTai : `float`
         Processing time, MJD TAI.
     n_single_source : `int`
@@ -34,13 +36,12 @@ def measure(
     seconds : `dict` [`str`, `float`]
         What each stage took.
     """
-    batch, position, objects = arrival.batch, arrival.position, matches.objects
-    in_footprint = arrival.region.footprint.contains(objects.ra, objects.dec, margin_arcsec)
+    batch, position = arrival.batch, arrival.position
     matched_rows = matches.object_row[matches.associated]
-    updated = np.zeros(len(objects), np.bool_)
-    updated[matched_rows] = True
-    n_unassociated = int(np.count_nonzero(in_footprint & ~updated))
-    grown_up = int(np.count_nonzero(objects.nDiaSources[matched_rows] == 1))
+    unassociated = in_footprint(arrival.region, matches.objects, partition)
+    unassociated[matched_rows] = False
+    n_unassociated = int(np.count_nonzero(unassociated))
+    grown_up = int(np.count_nonzero(matches.objects.positions.nDiaSources[matched_rows] == 1))
     margin = matches.association.margin[matches.association.object_row >= 0]
     rivals = margin[np.isfinite(margin)]
     offset_ra, offset_dec = _offsets_arcsec(batch, matches)
@@ -77,8 +78,9 @@ def _offsets_arcsec(batch: Batch, matches: BatchMatches) -> tuple[FloatArray, Fl
     """Return source minus object, along right ascension (times cos dec) and declination."""
     ra, dec = batch.column("ra")[matches.associated], batch.column("dec")[matches.associated]
     rows = matches.object_row[matches.associated]
-    difference = (ra - matches.objects.ra[rows] + 180.0) % 360.0 - 180.0
-    return difference * np.cos(np.radians(dec)) * 3600.0, (dec - matches.objects.dec[rows]) * 3600.0
+    objects = matches.objects.positions
+    difference = (ra - objects.ra[rows] + 180.0) % 360.0 - 180.0
+    return difference * np.cos(np.radians(dec)) * 3600.0, (dec - objects.dec[rows]) * 3600.0
 
 
 def _median(values: FloatArray) -> float | None:

@@ -10,11 +10,12 @@ import numpy as np
 from stream_assoc.apdb.port import ApdbSession, Opening
 from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.tiles import without_and_with
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.calculator import StatisticsCalculator
 
@@ -64,10 +65,9 @@ class Neighbourhood:
             present |= rebuilt
         return present
 
-    def objects(self, tiles: IntArray) -> ObjectPositions:
-        """Return every object of these tiles, tile after tile."""
-        present = self.load(tiles)
-        return ObjectPositions.concatenate([present[tile] for tile in tiles.tolist()])
+    def objects(self, tiles: IntArray) -> TiledObjects:
+        """Return every object of these tiles, which ascend."""
+        return TiledObjects.of(self.load(tiles), tiles)
 
     def states(self, objects: ObjectPositions) -> ObjectStates:
         """Return the states of these objects, in their order."""
@@ -99,14 +99,15 @@ class Neighbourhood:
         changed = np.union1d(old_tiles, new_tiles)
         # A tile that was not loaded is not rewritten: its new version makes any cached copy out of date.
         loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
-        before = self._staged.read_tiles(loaded, self._versions_of(loaded))
-        after = {
-            tile: without_and_with(
-                before[tile], matched.diaObjectId[old_tiles == tile], positions.take(new_tiles == tile)
-            )
-            for tile in loaded.tolist()
-        }
-        self._staged.stage(after, states, self._cells(positions))
+        leaving, arriving = np.isin(old_tiles, loaded), np.isin(new_tiles, loaded)
+        after = without_and_with(
+            self.objects(loaded),
+            matched.diaObjectId[leaving],
+            old_tiles[leaving],
+            positions.take(arriving),
+            new_tiles[arriving],
+        )
+        self._staged.stage(after.split(), states, self._partition.cells(new_tiles))
         return changed
 
     def flush(self, tiles: IntArray, versions: IntArray) -> None:
@@ -140,10 +141,3 @@ def neighbourhood_of(session: ApdbSession, opening: Opening, tiles: IntArray, ro
 def tiles_of(objects: ObjectPositions, partition: SkyPartition) -> IntArray:
     """Return the tile that each object is in."""
     return htm_index(objects.ra, objects.dec, partition.tile_level)
-
-
-def without_and_with(objects: ObjectPositions, leaving: IntArray, arriving: ObjectPositions) -> ObjectPositions:
-    """Return the objects without those that leave and with those that arrive, ascending by diaObjectId."""
-    staying = objects.take(~np.isin(objects.diaObjectId, leaving))
-    together = ObjectPositions.concatenate([staying, arriving])
-    return together.take(np.argsort(together.diaObjectId))

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from stream_assoc.model.batch import Batch
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.types import BoolArray, IntArray
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import parent_index
@@ -81,11 +82,32 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
     ra, dec = batch.column("ra"), batch.column("dec")
     centroid = batch.column("x") + batch.column("y")
     usable = np.isfinite(ra) & np.isfinite(centroid) & (np.abs(dec) <= 90.0)
-    tiles = np.union1d(
-        footprint.trixels(partition.tile_level, partition.angle_margin_arcsec),
-        trixels_near(ra[usable], dec[usable], _REACH * match_radius_arcsec, partition.tile_level),
-    )
+    margin, reach = partition.angle_margin_arcsec, _REACH * match_radius_arcsec
+    tiles = footprint.trixels(partition.tile_level, margin)
+    beyond = usable.copy()
+    if margin >= reach:
+        # What is within reach of the others is within the margin.
+        beyond[usable] = ~footprint.contains(ra[usable], dec[usable], margin - reach)
+    if beyond.any():
+        tiles = np.union1d(tiles, trixels_near(ra[beyond], dec[beyond], reach, partition.tile_level))
     return BatchRegion(footprint, tiles, usable)
+
+
+def in_footprint(region: BatchRegion, objects: TiledObjects, partition: SkyPartition) -> BoolArray:
+    """Tell which objects are in the footprint or no farther from it than the margin.
+
+    Only those on the border are looked at one by one.
+    """
+    inside = np.repeat(
+        np.isin(objects.tiles, region.footprint.inner_trixels(partition.tile_level), assume_unique=True),
+        np.diff(objects.offsets),
+    )
+    border = np.flatnonzero(~inside)
+    positions = objects.positions
+    inside[border] = region.footprint.contains(
+        positions.ra[border], positions.dec[border], partition.angle_margin_arcsec
+    )
+    return inside
 
 
 def _refuse_too_wide(footprint: ConvexFootprint) -> None:

@@ -126,6 +126,27 @@ class ConvexFootprint:
         check_level(level)
         return _expanded(HtmPixelization(level).envelope(self._grown(_margin(margin_arcsec))))
 
+    def inner_trixels(self, level: int) -> IntArray:
+        """Return trixels that lie in the footprint with all their points.
+
+        Parameters
+        ----------
+        level : `int`
+            Subdivision level.
+
+        Returns
+        -------
+        trixels : `numpy.ndarray` [int64]
+            Sorted, without repetition; a few along the border may be missing.
+
+        Raises
+        ------
+        InvalidLevelError
+            If there is no such level.
+        """
+        check_level(level)
+        return _expanded(HtmPixelization(level).interior(_polygon(self.corners)))
+
     def _grown(self, limit: float) -> Region:
         """Return a region that holds all within ``limit`` radians of the polygon.
 

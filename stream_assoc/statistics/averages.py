@@ -90,6 +90,7 @@ class MeanFlux:
 
     name: ClassVar[str] = "ap_meanFlux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = MEAN_FIELDS
     columns: ClassVar[tuple[str, ...]] = ("psfFluxMean", "psfFluxMeanErr", "psfFluxNdata")
 
@@ -114,6 +115,7 @@ class MeanTotFlux:
 
     name: ClassVar[str] = "ap_meanTotFlux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = MEAN_FIELDS
     columns: ClassVar[tuple[str, ...]] = ("scienceFluxMean", "scienceFluxMeanErr")
 
@@ -136,6 +138,7 @@ class Chi2Flux:
 
     name: ClassVar[str] = "ap_chi2Flux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = {**MEAN_FIELDS, "chi2": 0.0}
     columns: ClassVar[tuple[str, ...]] = ("psfFluxChi2",)
 
@@ -157,6 +160,7 @@ class MeanErrFlux:
 
     name: ClassVar[str] = "ap_meanErrFlux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = {"count": 0.0, "total": 0.0}
     columns: ClassVar[tuple[str, ...]] = ("psfFluxErrMean",)
 

@@ -13,7 +13,7 @@ from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
 from stream_assoc.statistics import rows
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.light_curves import append_one_each, curves_of
-from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin, ObjectPlugin, Plugin
+from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin, ObjectPlugin, Plugin, needs_history
 from stream_assoc.statistics.registry import CORE_PLUGINS, PRODUCTION_PLUGINS, find_plugin
 
 PluginKind = TypeVar("PluginKind", bound=Plugin)
@@ -35,8 +35,8 @@ class StatisticsCalculator:
     Attributes
     ----------
     layout : `str`
-        Digest of what the field arrays mean: plugins, their versions and
-        fields. States of different layouts must never meet.
+        Digest of what a state means: plugins, their versions and fields,
+        and whether light curves are kept. States of different layouts must never meet.
     n_object_fields, n_band_fields : `int`
         Widths of the two field arrays.
     object_field_names, band_field_names : `tuple` [`str`, ...]
@@ -63,13 +63,14 @@ class StatisticsCalculator:
         # Sorted here once: what a protocol asks is slow to answer.
         self._folds_sources = [(plugin, place) for plugin, place in places if isinstance(plugin, ObjectPlugin)]
         self._folds_curves = [(plugin, place) for plugin, place in places if isinstance(plugin, LightCurvePlugin)]
+        self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = _initial(self._object_plugins)
         self.initial_band_fields = _initial(self._band_plugins)
         self.object_field_names = _field_names(self._object_plugins)
         self.band_field_names = _field_names(self._band_plugins)
         self.n_object_fields = len(self._initial_object)
         self.n_band_fields = len(self.initial_band_fields)
-        self.layout = _digest(self._object_plugins, self._band_plugins)
+        self.layout = _digest(self._object_plugins, self._band_plugins, self._keeps_curves)
         _check_columns(self._object_plugins, self._band_plugins)
 
     def new_states(
@@ -122,19 +123,25 @@ class StatisticsCalculator:
             raise ValueError(f"{len(points)} points for {len(states)} states: there must be one each")
         self._check_layout(states)
         points = _compilable(points)
-        curves = append_one_each(states.curves, points)
+        n = len(points)
+        if self._keeps_curves:
+            curves = append_one_each(states.curves, points)
+            starts = curves.offsets[:-1] + np.diff(states.curves.offsets)
+        else:
+            curves = curves_of(points, np.arange(n, dtype=np.int64), n)
+            starts = curves.offsets[:-1].copy()
         updated = ObjectStates(
             diaObjectId=states.diaObjectId,
-            validityStartMjdTai=np.full(len(states), validityStartMjdTai),
+            validityStartMjdTai=np.full(n, validityStartMjdTai),
             raErr=states.raErr,
             decErr=states.decErr,
             ra_dec_Cov=states.ra_dec_Cov,
             object_fields=np.array(states.object_fields, order="C"),
             band_fields=np.array(states.band_fields, order="C"),
-            curves=curves,
+            curves=self._kept(curves),
         )
-        self._fold_sources(updated, points, np.arange(len(points) + 1, dtype=np.int64))
-        self._fold_curves(updated, curves.offsets[:-1] + np.diff(states.curves.offsets))
+        self._fold_sources(updated, points, np.arange(n + 1, dtype=np.int64))
+        self._fold_curves(updated, curves, starts)
         return updated
 
     def rebuild(self, histories: ObjectHistories) -> ObjectStates:
@@ -149,6 +156,7 @@ class StatisticsCalculator:
         points = _compilable(histories.points)
         offsets = np.require(histories.offsets, np.int64, ("C", "W"))
         owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
+        curves = curves_of(points, owners, n)
         states = ObjectStates(
             diaObjectId=histories.diaObjectId,
             validityStartMjdTai=histories.validityStartMjdTai,
@@ -157,10 +165,10 @@ class StatisticsCalculator:
             ra_dec_Cov=histories.ra_dec_Cov,
             object_fields=np.tile(self._initial_object, (n, 1)),
             band_fields=np.tile(self.initial_band_fields, (n, N_BANDS, 1)),
-            curves=curves_of(points, owners, n),
+            curves=self._kept(curves),
         )
         self._fold_sources(states, points, offsets)
-        self._fold_curves(states, states.curves.offsets[:-1].copy())
+        self._fold_curves(states, curves, curves.offsets[:-1].copy())
         return states
 
     def positions(self, states: ObjectStates) -> ObjectPositions:
@@ -228,13 +236,16 @@ class StatisticsCalculator:
             for plugin, place in self._folds_sources:
                 plugin.fold_sources(states.object_fields[:, place], points, offsets)
 
-    def _fold_curves(self, states: ObjectStates, starts: IntArray) -> None:
-        if states.curves.offsets[-1] > 0:
+    def _kept(self, curves: LightCurves) -> LightCurves:
+        return curves if self._keeps_curves else LightCurves.empty(curves.n_slots)
+
+    def _fold_curves(self, states: ObjectStates, curves: LightCurves, starts: IntArray) -> None:
+        if curves.offsets[-1] > 0:
             flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
             for plugin, fields in _parts(self._band_plugins, flat):
-                plugin.fold(fields, states.curves, starts)
+                plugin.fold(fields, curves, starts)
             for whole, place in self._folds_curves:
-                whole.fold_light_curves(states.object_fields[:, place], states.curves, starts)
+                whole.fold_light_curves(states.object_fields[:, place], curves, starts)
 
     def _check_layout(self, states: ObjectStates) -> None:
         widths = states.object_fields.shape[1], states.band_fields.shape[2]
@@ -266,12 +277,12 @@ def _field_names(plugins: Sequence[Plugin]) -> tuple[str, ...]:
     return tuple(f"{plugin.name}.{field}" for plugin in plugins for field in plugin.fields)
 
 
-def _digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> str:
+def _digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin], keeps_curves: bool) -> str:
     meaning = [
         [(plugin.name, plugin.version, list(plugin.fields)) for plugin in plugins]
         for plugins in (object_plugins, band_plugins)
     ]
-    return hashlib.sha256(repr(meaning).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((meaning, keeps_curves)).encode()).hexdigest()[:12]
 
 
 def _check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> None:

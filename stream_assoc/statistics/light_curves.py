@@ -3,7 +3,9 @@
 import numpy as np
 
 from stream_assoc.model.states import N_BANDS, LightCurves, SourcePoints
-from stream_assoc.model.types import IntArray
+from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.sky.vectors import read_only
+from stream_assoc.statistics.kernel import kernel
 
 
 def curves_of(points: SourcePoints, owners: IntArray, n_objects: int) -> LightCurves:
@@ -42,15 +44,25 @@ def append_one_each(curves: LightCurves, points: SourcePoints) -> LightCurves:
     counts = np.diff(curves.offsets)
     counts[slots] += 1
     offsets = _offsets(counts)
-    is_new = np.zeros(offsets[-1], np.bool_)
-    is_new[offsets[slots + 1] - 1] = True
-    columns = []
-    for name in LightCurves.COLUMNS:
-        column = np.empty(len(is_new))
-        column[~is_new] = getattr(curves, name)
-        column[is_new] = getattr(points, name)
-        columns.append(column)
+    columns = (
+        _appended(read_only(getattr(curves, name)), curves.offsets, slots, read_only(getattr(points, name)))
+        for name in LightCurves.COLUMNS
+    )
     return LightCurves(offsets, *columns)
+
+
+@kernel
+def _appended(column: FloatArray, offsets: IntArray, slots: IntArray, new: FloatArray) -> FloatArray:
+    """Return the column with each new value behind the points of its slot; the slots ascend."""
+    grown = np.empty(len(column) + len(new))
+    begin = 0
+    for i in range(len(new)):
+        end = offsets[slots[i] + 1]
+        grown[begin + i : end + i] = column[begin:end]
+        grown[end + i] = new[i]
+        begin = end
+    grown[begin + len(new) :] = column[begin:]
+    return grown
 
 
 def _offsets(counts: IntArray) -> IntArray:

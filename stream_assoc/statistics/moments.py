@@ -76,6 +76,7 @@ class SigmaFlux:
     name: str
     flux: str
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = SIGMA_FIELDS
     columns: tuple[str, ...] = field(init=False)
 
@@ -102,6 +103,7 @@ class SkewFlux:
 
     name: ClassVar[str] = "ap_skewFlux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = {**SIGMA_FIELDS, "m3": 0.0}
     columns: ClassVar[tuple[str, ...]] = ("psfFluxSkew",)
 

@@ -72,6 +72,7 @@ class MinMaxFlux:
 
     name: ClassVar[str] = "ap_minMaxFlux"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = {"minimum": math.nan, "maximum": math.nan}
     columns: ClassVar[tuple[str, ...]] = ("psfFluxMin", "psfFluxMax")
 

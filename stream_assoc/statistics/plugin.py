@@ -50,7 +50,12 @@ class Plugin(Protocol):
 
 @runtime_checkable
 class BandPlugin(Plugin, Protocol):
-    """A statistic of each object in each band."""
+    """A statistic of each object in each band.
+
+    One that keeps all it needs in its fields says so with a class attribute
+    ``needs_history = False``. Where every chosen plugin does, no light curve
+    is kept, and a new source costs the same whatever came before it.
+    """
 
     def fold(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
         """Fold new points into the fields, in place and in order.
@@ -63,7 +68,8 @@ class BandPlugin(Plugin, Protocol):
         fields : `numpy.ndarray` [float64], shape (n_slots, k)
             A view, in general not contiguous.
         curves : `LightCurves`
-            All points of every slot, the new ones last.
+            All points of every slot, the new ones last; for a plugin that
+            needs no history perhaps only the new ones.
         starts : `numpy.ndarray` [int64], shape (n_slots,)
             Slot ``i`` has folded its points ``offsets[i]:starts[i]`` before;
             ``starts[i]:offsets[i + 1]`` are new.
@@ -108,3 +114,8 @@ class LightCurvePlugin(Plugin, Protocol):
 
 
 AnyPlugin: TypeAlias = BandPlugin | ObjectPlugin | LightCurvePlugin
+
+
+def needs_history(plugin: AnyPlugin) -> bool:
+    """Tell whether a plugin reads points that it has folded before."""
+    return not isinstance(plugin, ObjectPlugin) and bool(getattr(plugin, "needs_history", True))

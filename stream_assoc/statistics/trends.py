@@ -135,6 +135,7 @@ class LinearFit:
 
     name: ClassVar[str] = "ap_linearFit"
     version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, float]] = {
         "count": 0.0,
         "time_reference": 0.0,

@@ -1,6 +1,7 @@
 """Bytes to batches, and every reason why not."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,10 +9,11 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.types import BANDS, IntArray
+from stream_assoc.model.types import BANDS, FloatArray, IntArray
 from stream_assoc.stream.codec import SealedReader, arrow_field, is_column
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.resolution import items, resolve
@@ -93,35 +95,104 @@ class BatchDecoder:
         RegistryUnavailableError
             If the schema must be asked for and the registry does not answer.
         """
+        (outcome,) = self.decode_all([value])
+        if isinstance(outcome, PoisonError):
+            raise outcome
+        return outcome
+
+    def decode_all(self, values: Sequence[bytes | None]) -> "list[Batch | PoisonError]":
+        """Decode some messages together, and set aside those that are none.
+
+        Each comes out as it would by itself. Together they cost less: a
+        hundred columns take as long for one message as for a dozen.
+
+        Parameters
+        ----------
+        values : `~collections.abc.Sequence` [`bytes` or `None`]
+            Values of Kafka messages.
+
+        Returns
+        -------
+        outcomes : `list` [`Batch` or `PoisonError`]
+            One for each, in order; the errors are those that `decode` raises.
+
+        Raises
+        ------
+        RegistryUnavailableError
+            If a schema must be asked for and the registry does not answer.
+        """
+        outcomes: list[Batch | PoisonError | None] = [None] * len(values)
+        payloads: dict[int, list[tuple[int, memoryview]]] = {}
+        for place, value in enumerate(values):
+            try:
+                schema_id, payload = self._split(value)
+                self._reader(schema_id)
+            except PoisonError as error:
+                outcomes[place] = error
+            else:
+                payloads.setdefault(schema_id, []).append((place, payload))
+        for schema_id, written in payloads.items():
+            decoded = self._decode_of_one_schema(schema_id, [payload for _, payload in written])
+            for (place, _), outcome in zip(written, decoded, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _split(self, value: bytes | None) -> tuple[int, memoryview]:
         if value is not None and len(value) > self._max_bytes:
             raise DecodeError(
                 f"the message has {len(value)} bytes, batch.max_bytes allows {self._max_bytes}; "
                 "split the batch or raise the setting",
                 "too_large",
             )
-        schema_id, payload = split(value)
-        written = self._reader(schema_id).read([payload])
-        header = self._read_header(written)
-        return Batch(
-            id=BatchId(header["visit"], header["detector"]),
-            band=header["band"],
-            midpointMjdTai=header["midpointMjdTai"],
-            exposureTime=_finite_or_none(header["exposureTime"]),
-            footprint=self._read_footprint(written),
-            diaSources=self._read_sources(written),
-            digest=hashlib.sha256(payload).digest(),
-            solar_system_objects=self._read_moving(written),
-            images=ImageUris(header["differenceImageUri"], header["scienceImageUri"]),
-        )
+        return split(value)
+
+    def _decode_of_one_schema(
+        self, schema_id: int, payloads: Sequence[memoryview]
+    ) -> "Sequence[Batch | PoisonError]":
+        try:
+            return self._decode_together(schema_id, payloads)
+        except PoisonError as error:
+            # One of them spoils what is done together. By itself it spoils nothing.
+            if len(payloads) == 1:
+                return [error]
+            return [self._decode_of_one_schema(schema_id, [payload])[0] for payload in payloads]
+
+    def _decode_together(self, schema_id: int, payloads: Sequence[memoryview]) -> list[Batch]:
+        written = self._reader(schema_id).read(payloads)
+        headers = self._read_headers(written)
+        footprints = self._read_footprints(written)
+        sources = self._read_sources(written)
+        moving = self._read_moving(written)
+        return [
+            Batch(
+                id=BatchId(header["visit"], header["detector"]),
+                band=header["band"],
+                midpointMjdTai=header["midpointMjdTai"],
+                exposureTime=_finite_or_none(header["exposureTime"]),
+                footprint=footprints[row],
+                diaSources=sources[row],
+                digest=hashlib.sha256(payloads[row]).digest(),
+                solar_system_objects=moving[row],
+                images=ImageUris(header["differenceImageUri"], header["scienceImageUri"]),
+            )
+            for row, header in enumerate(headers)
+        ]
 
     def _reader(self, schema_id: int) -> SealedReader:
         if schema_id not in self._readers:
             self._readers[schema_id] = SealedReader(self._schemas.writer_schema(schema_id))
         return self._readers[schema_id]
 
-    def _read_header(self, written: pa.RecordBatch) -> dict[str, Any]:
+    def _read_headers(self, written: pa.RecordBatch) -> list[dict[str, Any]]:
         columns = dict(zip(written.schema.names, written.columns, strict=True))
-        header: dict[str, Any] = resolve(columns, 1, self._header, self._header_schema).to_pylist()[0]
+        headers: list[dict[str, Any]] = resolve(
+            columns, written.num_rows, self._header, self._header_schema
+        ).to_pylist()
+        for header in headers:
+            self._check_header(header)
+        return headers
+
+    def _check_header(self, header: dict[str, Any]) -> None:
         if header["band"] not in self._bands:
             raise InvalidBatchError(
                 f"band {header['band'][:_SHOWN_CHARACTERS]!r} is none of {', '.join(self._bands)}; "
@@ -134,31 +205,39 @@ class BatchDecoder:
             raise InvalidBatchError(
                 f"midpointMjdTai is {header['midpointMjdTai']}; it must be finite", "invalid_time"
             )
-        return header
 
-    def _read_footprint(self, written: pa.RecordBatch) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-        vertices = self._table(written, self._footprint)
-        return np.column_stack([vertices.column("ra").to_numpy(), vertices.column("dec").to_numpy()])
+    def _read_footprints(self, written: pa.RecordBatch) -> list[FloatArray]:
+        vertices, offsets = self._table(written, self._footprint)
+        corners = np.column_stack([vertices.column("ra").to_numpy(), vertices.column("dec").to_numpy()])
+        return [corners[begin:end] for begin, end in itertools.pairwise(offsets)]
 
-    def _read_moving(self, written: pa.RecordBatch) -> SolarSystemObjects:
-        moving = self._table(written, self._moving)
-        return SolarSystemObjects(*(moving.column(name).to_numpy() for name in ("ssObjectId", "ra", "dec")))
+    def _read_moving(self, written: pa.RecordBatch) -> list[SolarSystemObjects]:
+        moving, offsets = self._table(written, self._moving)
+        columns = [moving.column(name).to_numpy() for name in ("ssObjectId", "ra", "dec")]
+        return [
+            SolarSystemObjects(*(column[begin:end] for column in columns))
+            for begin, end in itertools.pairwise(offsets)
+        ]
 
-    def _table(self, written: pa.RecordBatch, field: dict[str, Any]) -> pa.RecordBatch:
-        columns, n_rows = items(written, field)
-        return resolve(columns, n_rows, field["type"]["items"]["fields"], self._item_schemas[field["name"]])
+    def _table(self, written: pa.RecordBatch, field: dict[str, Any]) -> tuple[pa.RecordBatch, list[int]]:
+        columns, offsets = items(written, field)
+        rows = resolve(columns, offsets[-1], field["type"]["items"]["fields"], self._item_schemas[field["name"]])
+        return rows, offsets
 
-    def _read_sources(self, written: pa.RecordBatch) -> pa.RecordBatch:
-        columns, n_sources = items(written, self._sources)
-        if n_sources > self._max_sources:
-            raise InvalidBatchError(
-                f"the batch has {n_sources} sources, batch.max_sources allows {self._max_sources}; "
-                "split the batch or raise the setting",
-                "too_many_sources",
-            )
-        sources = resolve(columns, n_sources, self._sources["type"]["items"]["fields"], self._source_schema)
-        _check_ids(sources.column("diaSourceId").to_numpy())
-        return sources
+    def _read_sources(self, written: pa.RecordBatch) -> list[pa.RecordBatch]:
+        columns, offsets = items(written, self._sources)
+        for begin, end in itertools.pairwise(offsets):
+            if end - begin > self._max_sources:
+                raise InvalidBatchError(
+                    f"the batch has {end - begin} sources, batch.max_sources allows {self._max_sources}; "
+                    "split the batch or raise the setting",
+                    "too_many_sources",
+                )
+        sources = resolve(columns, offsets[-1], self._sources["type"]["items"]["fields"], self._source_schema)
+        ids = sources.column("diaSourceId").to_numpy()
+        for begin, end in itertools.pairwise(offsets):
+            _check_ids(ids[begin:end])
+        return [sources.slice(begin, end - begin) for begin, end in itertools.pairwise(offsets)]
 
 
 def source_schema() -> pa.Schema:

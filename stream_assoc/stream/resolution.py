@@ -7,6 +7,7 @@ old producer costs no more than a current one, so a fleet of producers can be
 upgraded after its consumers.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,8 +53,8 @@ def resolve(
     return pa.RecordBatch.from_arrays(columns, schema=target)
 
 
-def items(written: pa.RecordBatch, field: dict[str, Any]) -> tuple[dict[str, pa.Array], int]:
-    """Return the columns of a list of records, over all rows, and how many items there are.
+def items(written: pa.RecordBatch, field: dict[str, Any]) -> tuple[dict[str, pa.Array], list[int]]:
+    """Return the columns of a list of records, over all rows, and where the items of each row begin.
 
     Parameters
     ----------
@@ -61,6 +62,13 @@ def items(written: pa.RecordBatch, field: dict[str, Any]) -> tuple[dict[str, pa.
         What the writer wrote.
     field : `dict`
         The reader's field, an array of records.
+
+    Returns
+    -------
+    columns : `dict` [`str`, `pyarrow.Array`]
+        Of the items of all rows, one row after the other.
+    offsets : `list` [`int`]
+        One more than there are rows: row ``i`` has the items ``offsets[i]:offsets[i + 1]``.
 
     Raises
     ------
@@ -71,13 +79,14 @@ def items(written: pa.RecordBatch, field: dict[str, Any]) -> tuple[dict[str, pa.
     if name not in written.schema.names:
         if "default" not in field:
             raise DecodeError(f"the message has no {name}; write with a schema that has it", "missing_columns")
-        return {item["name"]: pa.nulls(0) for item in field["type"]["items"]["fields"]}, 0
+        return {item["name"]: pa.nulls(0) for item in field["type"]["items"]["fields"]}, [0] * (written.num_rows + 1)
     values = written.column(name)
     if not kinds.is_list(values.type) or not kinds.is_struct(values.type.value_type):
         raise DecodeError(f"{name} was written as {values.type}, not as an array of records", "incompatible_schema")
     records = values.flatten()
     columns = {child.name: records.field(index) for index, child in enumerate(records.type)}
-    return columns, len(records)
+    lengths = values.value_lengths().fill_null(0).to_pylist()
+    return columns, list(itertools.accumulate(lengths, initial=0))
 
 
 def _default(field: dict[str, Any], wanted: pa.Field, n_rows: int) -> pa.Array:

@@ -84,7 +84,7 @@ def sky_in(rooms: Rooms) -> dict[str, bytes]:
         for tile, positions in neighbourhood.load(tiles).items():
             # How often a tile was written depends on which batches shared a transaction.
             sky[f"tile {tile}"] = pack_tile(CachedTile(0, positions))
-        states = neighbourhood.states(neighbourhood.objects(tiles))
+        states = neighbourhood.states(neighbourhood.objects(tiles).positions)
         blobs = pack_states(states, rooms.layout)
         sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
     return sky

@@ -11,8 +11,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.worker import noted
+
+pytestmark = pytest.mark.chaos
 
 REPOSITORY = Path(__file__).parents[2]
 N_INPUTS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_FUZZ", "1500"))

@@ -111,3 +111,15 @@ def test_a_margin_beyond_the_hemisphere_is_still_covered() -> None:
 def test_a_negative_margin_is_refused() -> None:
     with pytest.raises(ValueError, match="margin_arcsec"):
         ConvexFootprint.from_vertices(SQUARE).contains([10.0], [0.0], -1.0)
+
+
+@pytest.mark.parametrize("level", [8, 12])
+def test_inner_trixels_lie_within(level: int) -> None:
+    footprint = ConvexFootprint.from_vertices([(10.0, 20.0), (12.0, 20.0), (12.0, 22.0), (10.0, 22.0)])
+    inner = footprint.inner_trixels(level)
+    generator = np.random.default_rng(5)
+    ra, dec = generator.uniform(9.5, 12.5, 20_000), generator.uniform(19.5, 22.5, 20_000)
+    in_inner = np.isin(htm_index(ra, dec, level), inner)
+    assert in_inner.any()
+    assert footprint.contains(ra[in_inner], dec[in_inner]).all()
+    assert set(inner.tolist()) <= set(footprint.trixels(level).tolist())

@@ -172,3 +172,38 @@ def test_every_field_has_a_name_of_its_own():
     ):
         assert len(set(names)) == width
         assert all(name.partition(".")[0] and name.partition(".")[2] for name in names)
+
+
+WITHOUT_HISTORY = (
+    "ap_meanFlux",
+    "ap_sigmaFlux",
+    "ap_skewFlux",
+    "ap_chi2Flux",
+    "ap_minMaxFlux",
+    "ap_meanErrFlux",
+    "ap_meanTotFlux",
+    "ap_sigmaTotFlux",
+    "ap_linearFit",
+    "ap_diaObjectFlag",
+)
+
+
+def test_no_light_curve_is_kept_where_no_plugin_needs_one(points_of: Points, histories_of: Histories) -> None:
+    few, all_of_them = StatisticsCalculator(WITHOUT_HISTORY), StatisticsCalculator(ALL_PLUGINS)
+    rows = [(60000.0 + i, float((-3) ** (i % 7)), 1.0 + i % 3, i % 3) for i in range(40)]
+    history = histories_of(points_of(rows[:30]), [30])
+    lean, whole = few.rebuild(history), all_of_them.rebuild(history)
+    for row in rows[30:]:
+        lean, whole = (
+            few.update(lean, points_of([row]), 61000.0),
+            all_of_them.update(whole, points_of([row]), 61000.0),
+        )
+    wanted = all_of_them.statistics(whole)
+    statistics = few.statistics(lean)
+    assert {f"g_{name}" for name in ("psfFluxMean", "psfFluxSkew", "psfFluxLinearSlope")} <= set(statistics)
+    assert all(np.array_equal(values, wanted[name], equal_nan=True) for name, values in statistics.items())
+    assert len(whole.curves.psfFlux) == len(rows)
+    assert len(lean.curves.psfFlux) == 0
+    assert lean.curves.n_slots == whole.curves.n_slots
+    again = few.rebuild(histories_of(points_of(rows), [40]))
+    assert again.band_fields.tobytes() == lean.band_fields.tobytes()

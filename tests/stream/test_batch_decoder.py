@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import io
+import re
 
 import fastavro
 import numpy as np
@@ -277,3 +278,37 @@ def test_ids_are_exact(make_batch):
     sources = make_batch(3).diaSources.set_column(0, source_schema().field(0), ids)
     decoded = BatchDecoder().decode(ENCODER.encode(make_batch(diaSources=sources)))
     assert decoded.diaSourceId.tolist() == ids.to_pylist()
+
+
+def same(one, other):
+    plain = ("id", "band", "midpointMjdTai", "exposureTime", "digest", "images")
+    assert all(getattr(one, name) == getattr(other, name) for name in plain)
+    assert one.footprint.tolist() == other.footprint.tolist()
+    assert one.diaSources.equals(other.diaSources)
+    assert one.solar_system_objects.ra.tolist() == other.solar_system_objects.ra.tolist()
+
+
+def test_messages_decoded_together_are_those_decoded_alone(make_batch):
+    older = writer(lambda schema: source_fields(schema).pop())
+    schemas = KnownSchemas({SCHEMA_ID: load_schema(BATCH), 42: older})
+    decoder = BatchDecoder(schemas)
+    good = [ENCODER.encode(make_batch(n, id=BatchId(n + 1, 5))) for n in (3, 0, 250)]
+    bad = [
+        None,
+        b"\x00",
+        header(7) + b"unknown",
+        good[2][:-1],
+        written({**MESSAGE, "band": "q"}),
+        written({**MESSAGE, "diaSources": [SOURCE, SOURCE]}),
+    ]
+    mixed = [good[0], bad[0], written(MESSAGE, older, 42), *bad[1:4], good[1], *bad[4:], good[2]]
+    outcomes = decoder.decode_all(mixed)
+    assert len(outcomes) == len(mixed)
+    for value, outcome in zip(mixed, outcomes, strict=True):
+        if value in bad:
+            with pytest.raises(type(outcome), match=re.escape(str(outcome))):
+                decoder.decode(value)
+        else:
+            same(outcome, decoder.decode(value))
+    assert [outcome.id for outcome in decoder.decode_all(good)] == [decoder.decode(value).id for value in good]
+    assert decoder.decode_all([]) == []

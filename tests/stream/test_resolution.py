@@ -70,5 +70,5 @@ def test_items_of_all_rows_follow_each_other():
         1
     )
     field = {"name": "l", "type": {"type": "array", "items": record("long")}}
-    columns, n_items = items(rows, field)
-    assert (columns["x"].to_pylist(), n_items) == ([1, 2, 3], 3)
+    columns, offsets = items(rows, field)
+    assert (columns["x"].to_pylist(), offsets) == ([1, 2, 3], [0, 2, 2, 3])

@@ -1,0 +1,54 @@
+"""Collects the figures of a run, shows them as a table, and fails the run when a bar is missed."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.side_by_side import LATEST, Figure, write
+from tests.conftest import kafka_bootstrap, postgresql_database, postgresql_url, valkey_url
+
+__all__ = ["kafka_bootstrap", "postgresql_database", "postgresql_url", "valkey_url"]
+
+_FIGURES: list[Figure] = []
+
+
+@pytest.fixture
+def record() -> Callable[[Figure], None]:
+    """Add a figure to the table; a missed bar fails the benchmark."""
+
+    def add(figure: Figure) -> None:
+        _FIGURES.append(figure)
+        assert figure.holds, f"{figure.name}: {figure.value:.3g} {figure.unit}, the bar is {figure.bar}"
+
+    return add
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary() -> Iterator[None]:
+    """Print the table and write it as JSON."""
+    if _FIGURES:
+        table = Table("figure", "value", "bar", "met")
+        for figure in _FIGURES:
+            bar = "" if figure.bar is None else f"{'≥' if figure.at_least else '≤'} {figure.bar:g}"
+            table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", bar, "yes" if figure.holds else "NO")
+        Console().print(table)
+        write(_FIGURES, machine())
+        Console().print(f"Written to {LATEST}")
+    yield
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load at the end": f"{os.getloadavg()[0]:.1f}",
+    }

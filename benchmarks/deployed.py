@@ -1,0 +1,172 @@
+"""A daemon on real servers, and when subscribers saw what it did."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+from psycopg import sql
+
+from benchmarks.skies import CENTRE_DEC, CENTRE_RA, FIRST_SOURCE_ID, MJD, Size, objects_of, visit_of
+from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.kafka_plain_producer import PlainProducer
+from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.subscriber import decode_metrics
+from tests.integration.deployment import Deployment
+from tests.pipeline.bench import batch_of
+
+SECTIONS = {
+    "kafka": {"partitions": 4},
+    "new_objects": {"max_new_dia_objects": 1_000_000},
+}
+"""What differs from the defaults of a daemon: a burst of new objects is wanted here."""
+
+N_DETECTORS = 189
+SOURCES_PER_DETECTOR = 53
+DETECTOR_DEGREES = 0.23
+GRID = 14
+
+
+class Listener:
+    """A read_committed subscriber of the metrics topic, in a thread.
+
+    Attributes
+    ----------
+    seen : `dict` [`BatchId`, `float`]
+        When the metrics of each batch could be read, by `time.monotonic`.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self.seen: dict[BatchId, float] = {}
+
+    def _listen(self) -> None:
+        kafka = self._deployment.settings.kafka
+        consumer = Consumer(
+            {**kafka.consumer_options(), "group.id": uuid4().hex, "isolation.level": "read_committed"}
+        )
+        try:
+            consumer.assign([TopicPartition(kafka.metrics_topic, index, 0) for index in range(kafka.partitions)])
+            while not self._stop.is_set():
+                messages = consumer.consume(500, timeout=0.01)
+                now = time.monotonic()
+                with self._changed:
+                    for message in messages:
+                        metrics = decode_metrics(message.value())
+                        self.seen.setdefault(BatchId(metrics.visit, metrics.detector), now)
+                    self._changed.notify_all()
+        finally:
+            consumer.close()
+
+    def wait_for(self, batches: list[BatchId], timeout_seconds: float = 600.0) -> list[float]:
+        """Return when each of these was seen, once all of them are."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: all(one in self.seen for one in batches), timeout_seconds)
+        assert done, f"{sum(one not in self.seen for one in batches)} of {len(batches)} batches were not published"
+        return [self.seen[one] for one in batches]
+
+    @classmethod
+    @contextlib.contextmanager
+    def on(cls, deployment: Deployment) -> Iterator["Listener"]:
+        """Listen until the end of the block."""
+        listener = cls(deployment)
+        thread = threading.Thread(target=listener._listen)
+        thread.start()
+        try:
+            yield listener
+        finally:
+            listener._stop.set()
+            thread.join()
+
+
+class Sender:
+    """Sends encoded batches, each into the partition of its detector."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        kafka = deployment.settings.kafka
+        self._topic = kafka.input_topic
+        self._producer = PlainProducer(kafka.producer_options())
+        self._encoder = BatchEncoder()
+
+    def encoded(self, batch: Batch) -> OutputMessage:
+        """Return the message of a batch."""
+        return OutputMessage(self._topic, str(batch.id.detector).encode(), self._encoder.encode(batch))
+
+    def send(self, messages: list[OutputMessage]) -> float:
+        """Send, and return when the broker had them, by `time.monotonic`."""
+        self._producer.send(messages)
+        self._producer.flush()
+        return time.monotonic()
+
+
+def detector_batches(visit: int) -> list[Batch]:
+    """Return a visit as Rubin's 189 detectors, about 53 sources each, the same stars every time."""
+    batches = []
+    for detector in range(N_DETECTORS):
+        row, column = divmod(detector, GRID)
+        dec = CENTRE_DEC + (row - GRID / 2) * DETECTOR_DEGREES
+        scale = 1.0 / np.cos(np.radians(dec))
+        ra = CENTRE_RA + (column - GRID / 2) * DETECTOR_DEGREES * scale
+        stars = np.random.default_rng(detector)
+        scatter = np.random.default_rng((visit, detector))
+        n = SOURCES_PER_DETECTOR
+        across, along = stars.uniform(0.01, DETECTOR_DEGREES - 0.01, (2, n))
+        table = pd.DataFrame(
+            {
+                "diaSourceId": FIRST_SOURCE_ID + (visit * 1_000 + detector) * 1_000 + np.arange(n, dtype=np.int64),
+                "ra": ra + across * scale + scatter.normal(0.0, 2e-5, n),
+                "dec": dec + along + scatter.normal(0.0, 2e-5, n),
+                "raErr": np.full(n, 2e-5),
+                "decErr": np.full(n, 2e-5),
+                "x": np.full(n, 1.0),
+                "y": np.full(n, 1.0),
+                "psfFlux": scatter.normal(1000.0, 100.0, n),
+                "psfFluxErr": np.full(n, 50.0),
+                "scienceFlux": scatter.normal(1000.0, 100.0, n),
+                "scienceFluxErr": np.full(n, 50.0),
+                "reliability": np.full(n, 0.9),
+            }
+        )
+        side, height = DETECTOR_DEGREES * scale, DETECTOR_DEGREES
+        outline = np.array([(ra, dec), (ra + side, dec), (ra + side, dec + height), (ra, dec + height)])
+        batches.append(batch_of(table, BatchId(visit, detector), "r", MJD + visit / 2000.0, outline))
+    return batches
+
+
+def whole_visit(size: Size, visit: int) -> Batch:
+    """Return a visit of one batch over the objects that `first_visits` makes."""
+    return visit_of(size, objects_of(size), visit)
+
+
+def first_visits(size: Size, at_once: int = 10_000) -> list[Batch]:
+    """Return visits that make every object of the region, so many at a time."""
+    objects = objects_of(size)
+    batches = []
+    for index, begin in enumerate(range(0, len(objects), at_once)):
+        part = objects.rows(begin, begin + at_once)
+        everything = Size(round(len(part) / 0.9), len(part))
+        batches.append(visit_of(everything, part, visit=900_000 + index))
+    return batches
+
+
+@contextlib.contextmanager
+def copy_of(url: str, name: str) -> Iterator[psycopg.Connection]:
+    """Make a copy of a database that nobody is connected to; yield a connection to it."""
+    source = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as server:
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(str(source)))
+        )
+        try:
+            with psycopg.connect(url, dbname=name) as connection:
+                yield connection
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

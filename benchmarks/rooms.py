@@ -1,0 +1,93 @@
+"""The pipeline without stores: what a visit costs in computing alone."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyruhvro
+
+from benchmarks.skies import Size, objects_of, states_of, visit_of
+from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.association.candidates import find_candidates
+from stream_assoc.cache.memory import MemoryCache
+from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.staging import StagedCache
+from stream_assoc.daemon.assembly import layout_of, rooms_of
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.commit import write_down
+from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from stream_assoc.pipeline.process import arrive
+from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.settings import Settings
+from stream_assoc.sky.htm import htm_index
+from stream_assoc.statistics.registry import ALL_PLUGINS
+from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.schemas import BATCH, load_schema
+from stream_assoc.stream.wire import HEADER_BYTES
+
+SETTINGS = {
+    "new_objects": {"max_new_dia_objects": 1_000_000},
+    "statistics": {"plugins": ALL_PLUGINS},
+}
+
+
+class EmptySky:
+    """A session on an APDB that has nothing the cache lacks."""
+
+    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+        return {tile: ObjectPositions.empty() for tile in tiles.tolist()}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A visit as its message, its objects cached in this process, and the rooms it goes through."""
+
+    size: Size
+    message: bytes
+    rooms: Rooms
+    decoder: BatchDecoder
+    decode_only: Callable[[], object]
+
+    def compute(self) -> Decision:
+        """Take the message to encoded outputs; store nothing."""
+        arrival = arrive(self.decoder.decode(self.message), self.rooms)
+        versions = dict.fromkeys(arrival.region.tiles.tolist(), 1)
+        session: ApdbSession = EmptySky()  # type: ignore[assignment]
+        staged = StagedCache(self.rooms.cache, self.rooms.layout)
+        neighbourhood = Neighbourhood(session, staged, self.rooms.calculator, self.rooms.partition, versions)
+        decision = decide(arrival, neighbourhood, 0, self.rooms)
+        write_down([decision], self.rooms)
+        return decision
+
+
+def visit(size: Size) -> Visit:
+    """Return a visit of this size, its objects in a cache in memory."""
+    settings = Settings(**SETTINGS)
+    layout = layout_of(settings)
+    cache = MemoryCache(layout)
+    rooms = rooms_of(settings, None, cache)  # type: ignore[arg-type]
+    objects = objects_of(size)
+    batch = visit_of(size, objects)
+    near = find_candidates(batch.column("ra"), batch.column("dec"), objects.ra, objects.dec, 2.0)
+    met = objects.take(np.unique(near.object_row))
+    level = rooms.partition.tile_level
+    cells = rooms.partition.cells(htm_index(met.ra, met.dec, level))
+    cache.write(tiles_of(objects, level), states_of(rooms.calculator, met, size.n_points), cells)
+    message = BatchEncoder().encode(batch)
+    schema = json.dumps(load_schema(BATCH))
+    return Visit(
+        size, message, rooms, BatchDecoder(), lambda: pyruhvro.deserialize_array([message[HEADER_BYTES:]], schema)
+    )
+
+
+def tiles_of(objects: ObjectPositions, level: int) -> dict[int, CachedTile]:
+    """Return the objects by tile, as the cache keeps them."""
+    tile = htm_index(objects.ra, objects.dec, level)
+    order = np.lexsort((objects.diaObjectId, tile))
+    tiles, starts = np.unique(tile[order], return_index=True)
+    parts = np.split(order, starts[1:])
+    return {one: CachedTile(1, objects.take(rows)) for one, rows in zip(tiles.tolist(), parts, strict=True)}

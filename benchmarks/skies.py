@@ -1,0 +1,136 @@
+"""A sky of any size, its objects with a history, and the message of a visit of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectHistories, ObjectStates, SourcePoints
+from stream_assoc.model.types import BANDS, FloatArray, IntArray
+from stream_assoc.statistics.calculator import StatisticsCalculator
+from tests.pipeline.bench import batch_of
+
+CENTRE_RA, CENTRE_DEC = 50.0, -30.0
+VISIT_DEGREES = 3.5
+"""Side of a square of about the area of Rubin's field of view."""
+
+MJD = 61_000.0
+SCATTER_ARCSEC = 0.1
+FIRST_OBJECT_ID = 1 << 58
+FIRST_SOURCE_ID = 1 << 59
+NEW_FRACTION = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a visit is.
+
+    Attributes
+    ----------
+    n_sources, n_objects : `int`
+        Of the visit, and in its region.
+    n_points : `int`
+        Of each object before the visit, the visit's band and another in turn.
+    """
+
+    n_sources: int
+    n_objects: int
+    n_points: int = 20
+
+
+def footprint() -> FloatArray:
+    """Return the corners of the visit, (ra, dec) in degrees."""
+    half = VISIT_DEGREES / 2.0
+    corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
+    corners[:, 0] /= np.cos(np.radians(CENTRE_DEC))
+    return corners + np.array([CENTRE_RA, CENTRE_DEC])
+
+
+def scattered(generator: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:
+    """Return positions all over the visit, degrees."""
+    across, along = generator.uniform(-VISIT_DEGREES / 2.0, VISIT_DEGREES / 2.0, (2, n)) * 0.99
+    return CENTRE_RA + across / np.cos(np.radians(CENTRE_DEC)), CENTRE_DEC + along
+
+
+def objects_of(size: Size) -> ObjectPositions:
+    """Return the objects of the region."""
+    ra, dec = scattered(np.random.default_rng(1), size.n_objects)
+    n = size.n_objects
+    return ObjectPositions(
+        diaObjectId=FIRST_OBJECT_ID + np.arange(n, dtype=np.int64),
+        ra=ra,
+        dec=dec,
+        raErr=np.full(n, 2e-5, np.float32),
+        decErr=np.full(n, 2e-5, np.float32),
+        validityStartMjdTai=np.full(n, MJD - 1.0),
+        nDiaSources=np.full(n, size.n_points, np.int32),
+    )
+
+
+def met_objects(size: Size) -> IntArray:
+    """Return the rows of the objects that the visit sees again."""
+    n_met = min(size.n_objects, round(size.n_sources * (1.0 - NEW_FRACTION)))
+    return np.sort(np.random.default_rng(2).choice(size.n_objects, n_met, replace=False))
+
+
+def histories_of(objects: ObjectPositions, n_points: int) -> ObjectHistories:
+    """Return so many points of each of these objects."""
+    generator = np.random.default_rng(3)
+    n = len(objects) * n_points
+    owners = np.repeat(np.arange(len(objects)), n_points)
+    flux = generator.normal(1000.0, 100.0, n).astype(np.float32).astype(np.float64)
+    error = np.full(n, 50.0)
+    scatter_ra, scatter_dec = generator.normal(0.0, SCATTER_ARCSEC / 3600.0, (2, n))
+    return ObjectHistories(
+        diaObjectId=objects.diaObjectId,
+        validityStartMjdTai=objects.validityStartMjdTai,
+        raErr=objects.raErr,
+        decErr=objects.decErr,
+        ra_dec_Cov=np.zeros(len(objects), np.float32),
+        offsets=np.arange(len(objects) + 1, dtype=np.int64) * n_points,
+        points=SourcePoints(
+            ra=objects.ra[owners] + scatter_ra,
+            dec=objects.dec[owners] + scatter_dec,
+            midpointMjdTai=MJD - 1000.0 + np.tile(np.arange(n_points, dtype=np.float64), len(objects)),
+            psfFlux=flux,
+            psfFluxErr=error,
+            scienceFlux=flux,
+            scienceFluxErr=error,
+            band=np.tile(np.arange(n_points) % 2 + BANDS.index("r") - 1, len(objects)),
+            flag=np.zeros(n, np.bool_),
+        ),
+    )
+
+
+def states_of(calculator: StatisticsCalculator, objects: ObjectPositions, n_points: int) -> ObjectStates:
+    """Return the states of these objects after their history."""
+    return calculator.rebuild(histories_of(objects, n_points))
+
+
+def visit_of(size: Size, objects: ObjectPositions, visit: int = 1) -> Batch:
+    """Return the visit: most of its sources belong to an object, the others to none."""
+    generator = np.random.default_rng(4 + visit)
+    met = met_objects(size)
+    new_ra, new_dec = scattered(generator, size.n_sources - len(met))
+    scatter_ra, scatter_dec = generator.normal(0.0, SCATTER_ARCSEC / 3600.0, (2, len(met)))
+    n = size.n_sources
+    table = pd.DataFrame(
+        {
+            "diaSourceId": FIRST_SOURCE_ID + visit * 1_000_000 + np.arange(n, dtype=np.int64),
+            "ra": np.concatenate([objects.ra[met] + scatter_ra, new_ra]),
+            "dec": np.concatenate([objects.dec[met] + scatter_dec, new_dec]),
+            "raErr": np.full(n, 2e-5),
+            "decErr": np.full(n, 2e-5),
+            "x": generator.uniform(0, 4000, n),
+            "y": generator.uniform(0, 4000, n),
+            "psfFlux": generator.normal(1000.0, 100.0, n),
+            "psfFluxErr": np.full(n, 50.0),
+            "scienceFlux": generator.normal(1000.0, 100.0, n),
+            "scienceFluxErr": np.full(n, 50.0),
+            "snr": np.full(n, 20.0),
+            "reliability": np.full(n, 0.9),
+        }
+    ).sample(frac=1.0, random_state=5)
+    return batch_of(table, BatchId(visit, 1), "r", MJD + visit / 1000.0, footprint())

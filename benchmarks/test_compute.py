@@ -1,0 +1,111 @@
+"""Computing alone: no store, no broker."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from benchmarks.rooms import visit
+from benchmarks.side_by_side import Figure, in_turns
+from benchmarks.skies import MJD, Size, histories_of, objects_of, visit_of
+from stream_assoc.association.candidates import find_candidates
+from stream_assoc.model.states import SourcePoints
+from stream_assoc.model.types import BANDS
+from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.statistics.calculator import StatisticsCalculator
+
+RADIUS_ARCSEC = 1.0
+
+ACCUMULATORS = (
+    "ap_meanFlux",
+    "ap_sigmaFlux",
+    "ap_skewFlux",
+    "ap_chi2Flux",
+    "ap_minMaxFlux",
+    "ap_meanErrFlux",
+    "ap_meanTotFlux",
+    "ap_sigmaTotFlux",
+    "ap_linearFit",
+)
+"""The plugins that need no light curve."""
+
+Record = Callable[[Figure], None]
+
+
+def test_compute_path(record: Record):
+    small, large = visit(Size(10_000, 500_000)), visit(Size(40_000, 500_000))
+    timed = in_turns(7, decode=small.decode_only, compute=small.compute, compute_40k=large.compute)
+    record(
+        Figure(
+            "compute path of 10k sources x 500k objects / pyruhvro decoding the message",
+            timed.ratio("compute", "decode"),
+            bar=5.0,
+            details=timed.seconds,
+        )
+    )
+    record(
+        Figure(
+            "compute cost of a source at 40k / at 10k",
+            timed.ratio("compute_40k", "compute") / 4.0,
+            bar=1.3,
+            details=timed.seconds,
+        )
+    )
+
+
+def test_candidates_against_a_tree(record: Record):
+    size = Size(10_000, 500_000)
+    objects = objects_of(size)
+    batch = visit_of(size, objects)
+    ra, dec = batch.column("ra"), batch.column("dec")
+    vectors, object_vectors = unit_vectors(ra, dec), unit_vectors(objects.ra, objects.dec)
+    radius = RADIUS_ARCSEC / ARCSEC_PER_RADIAN
+
+    def with_tree() -> list[list[int]]:
+        return cKDTree(object_vectors).query_ball_point(vectors, radius)
+
+    found = find_candidates(ra, dec, objects.ra, objects.dec, RADIUS_ARCSEC)
+    pairs = [(source, row) for source, rows in enumerate(with_tree()) for row in sorted(rows)]
+    assert pairs == list(zip(found.source_row.tolist(), found.object_row.tolist(), strict=True))
+    timed = in_turns(
+        10, ours=lambda: find_candidates(ra, dec, objects.ra, objects.dec, RADIUS_ARCSEC), tree=with_tree
+    )
+    record(
+        Figure(
+            "candidates of 10k x 500k / scipy cKDTree build + query_ball_point",
+            timed.ratio("ours", "tree"),
+            bar=1.0 / 30.0,
+            details=timed.seconds,
+        )
+    )
+
+
+def test_long_histories(record: Record):
+    calculator = StatisticsCalculator(ACCUMULATORS)
+    objects = objects_of(Size(1, 1_000))
+    n = len(objects)
+    points = SourcePoints(
+        ra=objects.ra,
+        dec=objects.dec,
+        midpointMjdTai=np.full(n, MJD),
+        psfFlux=np.full(n, 900.0),
+        psfFluxErr=np.full(n, 50.0),
+        scienceFlux=np.full(n, 900.0),
+        scienceFluxErr=np.full(n, 50.0),
+        band=np.full(n, BANDS.index("r")),
+        flag=np.zeros(n, np.bool_),
+    )
+    short, long = (calculator.rebuild(histories_of(objects, n_points)) for n_points in (10, 1_000))
+    timed = in_turns(
+        20,
+        short=lambda: calculator.update(short, points, MJD),
+        long=lambda: calculator.update(long, points, MJD),
+    )
+    record(
+        Figure(
+            "update of an object with 1,000 points / with 10, accumulator plugins",
+            timed.ratio("long", "short"),
+            bar=2.0,
+            details=timed.seconds,
+        )
+    )

@@ -1,0 +1,158 @@
+"""From Kafka to Kafka: durable, exactly once, on PostgreSQL and Valkey."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import psycopg
+from psycopg import sql
+
+from benchmarks.deployed import (
+    N_DETECTORS,
+    SECTIONS,
+    Listener,
+    Sender,
+    copy_of,
+    detector_batches,
+    first_visits,
+    whole_visit,
+)
+from benchmarks.side_by_side import Figure
+from benchmarks.skies import Size
+from tests.integration.deployment import deploy
+
+Record = Callable[[Figure], None]
+
+TABLES = {
+    "DiaSource": "visit = %(visit)s",
+    "DiaObject": '"validityStartMjdTai" = %(version)s',
+    "DiaObjectLast": '"validityStartMjdTai" = %(version)s',
+}
+"""The science tables of the APDB, and which of their rows a visit has written."""
+
+BACKLOG_VISITS = 4
+CADENCE_PER_SECOND = 5.0
+CADENCE_MESSAGES = 150
+
+
+def test_a_visit_against_a_raw_copy_of_its_rows(kafka_bootstrap, valkey_url, postgresql_database, record: Record):
+    size = Size(10_000, 100_000)
+    deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
+    sender = Sender(deployment)
+    preparation = [*first_visits(size), whole_visit(size, 1)]
+    visits = [whole_visit(size, visit) for visit in range(2, 7)]
+    with Listener.on(deployment) as listener:
+        with deployment.daemon():
+            for batch in preparation:
+                sender.send([sender.encoded(batch)])
+            listener.wait_for([batch.id for batch in preparation])
+        with copy_of(postgresql_database, "raw_copy") as raw:
+            raw.execute("ANALYZE")
+            raw.commit()
+            ours, copies = [], []
+            with deployment.daemon(), psycopg.connect(postgresql_database) as apdb:
+                apdb.execute("ANALYZE")
+                apdb.commit()
+                for batch in visits:
+                    message = sender.encoded(batch)
+                    sent = sender.send([message])
+                    (seen,) = listener.wait_for([batch.id])
+                    ours.append(seen - sent)
+                    copies.append(raw_copy_seconds(apdb, raw, batch.id.visit))
+    # The first visit of each daemon opens connections and loads kernels.
+    ours, copies = ours[1:], copies[1:]
+    record(
+        Figure(
+            "a visit of 10k sources, Kafka to Kafka / raw binary COPY of its rows",
+            min(ours) / min(copies),
+            bar=2.0,
+            details={"visit": min(ours), "copy": min(copies), "median visit": float(np.median(ours))},
+        )
+    )
+
+
+def raw_copy_seconds(apdb: psycopg.Connection, raw: psycopg.Connection, visit: int) -> float:
+    """Copy the rows of a visit into the same tables of another database; return how long that took."""
+    values = {"visit": visit, "version": version_of(apdb, visit)}
+    rows = {table: copied_out(apdb, table, condition, values) for table, condition in TABLES.items()}
+    ids = [
+        row[0]
+        for row in apdb.execute(
+            'SELECT "diaObjectId" FROM "DiaObjectLast" WHERE "validityStartMjdTai" = %s', [values["version"]]
+        )
+    ]
+    raw.execute('DELETE FROM "DiaObjectLast" WHERE "diaObjectId" = ANY(%s)', [ids])
+    start = time.monotonic()
+    for table, data in rows.items():
+        with raw.cursor().copy(sql.SQL("COPY {} FROM STDIN BINARY").format(sql.Identifier(table))) as copy:
+            copy.write(data)
+    raw.commit()
+    return time.monotonic() - start
+
+
+def version_of(apdb: psycopg.Connection, visit: int) -> float:
+    (version,) = apdb.execute(
+        'SELECT DISTINCT "timeProcessedMjdTai" FROM "DiaSource" WHERE visit = %s', [visit]
+    ).fetchone()
+    return version
+
+
+def copied_out(apdb: psycopg.Connection, table: str, condition: str, values: dict[str, object]) -> bytes:
+    query = sql.SQL("COPY (SELECT * FROM {} WHERE " + condition + ") TO STDOUT BINARY").format(sql.Identifier(table))
+    with apdb.cursor().copy(query, values) as copy:
+        return b"".join(copy)
+
+
+def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, record: Record):
+    deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
+    sender = Sender(deployment)
+    with Listener.on(deployment) as listener:
+        backlog = [batch for visit in range(BACKLOG_VISITS) for batch in detector_batches(visit)]
+        sender.send([sender.encoded(batch) for batch in backlog])
+        with deployment.daemon():
+            seen = np.sort(listener.wait_for([batch.id for batch in backlog]))
+            # The first of the four visits makes all objects and compiles what is not compiled yet.
+            steady = seen[N_DETECTORS:]
+            record(
+                Figure(
+                    "detector messages of 53 sources a second, sustained backlog",
+                    (len(steady) - 1) / (steady[-1] - steady[0]),
+                    unit="/s",
+                    bar=40.0,
+                    at_least=True,
+                )
+            )
+            burst = detector_batches(100)
+            sent = sender.send([sender.encoded(batch) for batch in burst])
+            seen = np.array(listener.wait_for([batch.id for batch in burst]))
+            record(
+                Figure(
+                    "189 detector messages at once, until all are published",
+                    float(seen.max() - sent),
+                    unit="s",
+                    bar=5.0,
+                )
+            )
+            latencies = latencies_at_cadence(sender, listener)
+            record(
+                Figure(
+                    "99th percentile of a message at Rubin's cadence",
+                    float(np.percentile(latencies, 99)),
+                    unit="s",
+                    bar=1.0,
+                    details={"median": float(np.median(latencies)), "maximum": float(latencies.max())},
+                )
+            )
+
+
+def latencies_at_cadence(sender: Sender, listener: Listener) -> np.ndarray:
+    """Send one message each fifth of a second, whatever becomes of the earlier ones."""
+    batches = detector_batches(200)[:CADENCE_MESSAGES]
+    messages = [sender.encoded(batch) for batch in batches]
+    start = time.monotonic()
+    due = start + np.arange(len(messages)) / CADENCE_PER_SECOND
+    for message, when in zip(messages, due.tolist(), strict=True):
+        time.sleep(max(0.0, when - time.monotonic()))
+        sender.send([message])
+    # Against when each was due, so that a sender held up cannot hide latency.
+    return np.array(listener.wait_for([batch.id for batch in batches])) - due
