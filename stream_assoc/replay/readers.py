@@ -92,7 +92,7 @@ def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
 
 def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessage]:
     """Address messages to another topic."""
-    return (replace(event, message=replace(event.message, topic=topic)) for event in events)
+    return (replace(event, message=event.message._replace(topic=topic)) for event in events)
 
 
 def _event(record: dict[str, Any], schema: AvroSchema, topic: str) -> TimedMessage:

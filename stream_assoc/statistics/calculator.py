@@ -124,12 +124,7 @@ class StatisticsCalculator:
         self._check_layout(states)
         points = _compilable(points)
         n = len(points)
-        if self._keeps_curves:
-            curves = append_one_each(states.curves, points)
-            starts = curves.offsets[:-1] + np.diff(states.curves.offsets)
-        else:
-            curves = curves_of(points, np.arange(n, dtype=np.int64), n)
-            starts = curves.offsets[:-1].copy()
+        curves = append_one_each(states.curves, points) if self._keeps_curves else states.curves
         updated = ObjectStates(
             diaObjectId=states.diaObjectId,
             validityStartMjdTai=np.full(n, validityStartMjdTai),
@@ -138,10 +133,12 @@ class StatisticsCalculator:
             ra_dec_Cov=states.ra_dec_Cov,
             object_fields=np.array(states.object_fields, order="C"),
             band_fields=np.array(states.band_fields, order="C"),
-            curves=self._kept(curves),
+            curves=curves,
         )
         self._fold_sources(updated, points, np.arange(n + 1, dtype=np.int64))
-        self._fold_curves(updated, curves, starts)
+        self._fold_one_each(updated, points)
+        if self._folds_curves:
+            self._fold_whole(updated, curves, curves.offsets[:-1] + np.diff(states.curves.offsets))
         return updated
 
     def rebuild(self, histories: ObjectHistories) -> ObjectStates:
@@ -165,10 +162,13 @@ class StatisticsCalculator:
             ra_dec_Cov=histories.ra_dec_Cov,
             object_fields=np.tile(self._initial_object, (n, 1)),
             band_fields=np.tile(self.initial_band_fields, (n, N_BANDS, 1)),
-            curves=self._kept(curves),
+            curves=curves if self._keeps_curves else LightCurves.empty(curves.n_slots),
         )
         self._fold_sources(states, points, offsets)
-        self._fold_curves(states, curves, curves.offsets[:-1].copy())
+        if len(points) > 0:
+            starts = curves.offsets[:-1].copy()
+            self._fold_bands(states.band_fields.reshape(n * N_BANDS, self.n_band_fields), curves, starts)
+            self._fold_whole(states, curves, starts)
         return states
 
     def positions(self, states: ObjectStates) -> ObjectPositions:
@@ -236,16 +236,28 @@ class StatisticsCalculator:
             for plugin, place in self._folds_sources:
                 plugin.fold_sources(states.object_fields[:, place], points, offsets)
 
-    def _kept(self, curves: LightCurves) -> LightCurves:
-        return curves if self._keeps_curves else LightCurves.empty(curves.n_slots)
+    def _fold_one_each(self, states: ObjectStates, points: SourcePoints) -> None:
+        """Fold the last point of each object; its other bands are not looked at."""
+        n = len(points)
+        slots = np.arange(n, dtype=np.int64) * N_BANDS + points.band
+        if self._keeps_curves:
+            curves = states.curves.take(slots)
+        else:
+            curves = LightCurves(
+                np.arange(n + 1, dtype=np.int64), *(getattr(points, name) for name in LightCurves.COLUMNS)
+            )
+        flat = states.band_fields.reshape(n * N_BANDS, self.n_band_fields)
+        fields = flat[slots]
+        self._fold_bands(fields, curves, curves.offsets[1:] - 1)
+        flat[slots] = fields
 
-    def _fold_curves(self, states: ObjectStates, curves: LightCurves, starts: IntArray) -> None:
-        if curves.offsets[-1] > 0:
-            flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
-            for plugin, fields in _parts(self._band_plugins, flat):
-                plugin.fold(fields, curves, starts)
-            for whole, place in self._folds_curves:
-                whole.fold_light_curves(states.object_fields[:, place], curves, starts)
+    def _fold_bands(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
+        for plugin, part in _parts(self._band_plugins, fields):
+            plugin.fold(part, curves, starts)
+
+    def _fold_whole(self, states: ObjectStates, curves: LightCurves, starts: IntArray) -> None:
+        for plugin, place in self._folds_curves:
+            plugin.fold_light_curves(states.object_fields[:, place], curves, starts)
 
     def _check_layout(self, states: ObjectStates) -> None:
         widths = states.object_fields.shape[1], states.band_fields.shape[2]

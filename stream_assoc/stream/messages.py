@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stream_assoc.model.changes import InputPosition
 
@@ -32,9 +32,8 @@ class InputMessage:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OutputMessage:
-    """A message to be published."""
+class OutputMessage(NamedTuple):
+    """A message to be published; a tuple, because a visit has ten thousand of them."""
 
     topic: str
     key: bytes | None
