@@ -42,6 +42,7 @@ demo: $(STAMP)  ## Run a simulated night through the real daemon and check its t
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'integration or real_data'
+	@$(BIN)/pytest benchmarks/test_gate.py
 
 chaos: $(STAMP)  ## Kill, cut, fill and flood for hours (CHAOS_KILLS=200 CHAOS_VISITS=1000), and compare
 	@STREAM_ASSOC_TEST_CHAOS_KILLS=$(CHAOS_KILLS) STREAM_ASSOC_TEST_CHAOS_VISITS=$(CHAOS_VISITS) \
@@ -52,6 +53,7 @@ chaos: $(STAMP)  ## Kill, cut, fill and flood for hours (CHAOS_KILLS=200 CHAOS_V
 bench: $(STAMP)  ## Measure every figure of docs/performance.md, side by side with what it is compared with
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/pytest benchmarks --timeout 3600
+	@$(BIN)/python -m benchmarks.report
 
 check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and drift of generated files
 	@$(BIN)/ruff check .

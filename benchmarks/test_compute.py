@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from benchmarks.rooms import visit
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import MJD, Size, histories_of, objects_of, visit_of
-from stream_assoc.association.candidates import find_candidates
+from stream_assoc.association.candidates import Candidates, find_candidates
 from stream_assoc.model.states import SourcePoints
 from stream_assoc.model.types import BANDS
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
@@ -53,23 +53,29 @@ def test_compute_path(record: Record):
     )
 
 
-def test_candidates_against_a_tree(record: Record):
-    size = Size(10_000, 500_000)
+def ours_and_tree(size: Size) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return the two ways to candidates on the same arrays, their pairs compared."""
     objects = objects_of(size)
     batch = visit_of(size, objects)
     ra, dec = batch.column("ra"), batch.column("dec")
     vectors, object_vectors = unit_vectors(ra, dec), unit_vectors(objects.ra, objects.dec)
     radius = RADIUS_ARCSEC / ARCSEC_PER_RADIAN
 
-    def with_tree() -> list[list[int]]:
+    def ours() -> Candidates:
+        return find_candidates(ra, dec, objects.ra, objects.dec, RADIUS_ARCSEC)
+
+    def tree() -> list[list[int]]:
         return cKDTree(object_vectors).query_ball_point(vectors, radius)
 
-    found = find_candidates(ra, dec, objects.ra, objects.dec, RADIUS_ARCSEC)
-    pairs = [(source, row) for source, rows in enumerate(with_tree()) for row in sorted(rows)]
+    pairs = [(source, row) for source, rows in enumerate(tree()) for row in sorted(rows)]
+    found = ours()
     assert pairs == list(zip(found.source_row.tolist(), found.object_row.tolist(), strict=True))
-    timed = in_turns(
-        10, ours=lambda: find_candidates(ra, dec, objects.ra, objects.dec, RADIUS_ARCSEC), tree=with_tree
-    )
+    return ours, tree
+
+
+def test_candidates_against_a_tree(record: Record):
+    ours, tree = ours_and_tree(Size(10_000, 500_000))
+    timed = in_turns(10, ours=ours, tree=tree)
     record(
         Figure(
             "candidates of 10k x 500k / scipy cKDTree build + query_ball_point",
@@ -80,7 +86,8 @@ def test_candidates_against_a_tree(record: Record):
     )
 
 
-def test_long_histories(record: Record):
+def long_and_short_updates() -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return updates of a thousand objects with ten points each, and with a thousand."""
     calculator = StatisticsCalculator(ACCUMULATORS)
     objects = objects_of(Size(1, 1_000))
     n = len(objects)
@@ -96,11 +103,12 @@ def test_long_histories(record: Record):
         flag=np.zeros(n, np.bool_),
     )
     short, long = (calculator.rebuild(histories_of(objects, n_points)) for n_points in (10, 1_000))
-    timed = in_turns(
-        20,
-        short=lambda: calculator.update(short, points, MJD),
-        long=lambda: calculator.update(long, points, MJD),
-    )
+    return lambda: calculator.update(short, points, MJD), lambda: calculator.update(long, points, MJD)
+
+
+def test_long_histories(record: Record):
+    short, long = long_and_short_updates()
+    timed = in_turns(20, short=short, long=long)
     record(
         Figure(
             "update of an object with 1,000 points / with 10, accumulator plugins",

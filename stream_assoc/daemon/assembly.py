@@ -166,7 +166,11 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
     kafka = settings.kafka
     with contextlib.ExitStack() as stack:
         rooms = stack.enter_context(open_rooms(settings))
-        rooms = replace(rooms, cache=MeteredCache(rooms.cache, instruments.count_cache_reads))
+        rooms = replace(
+            rooms,
+            cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
+            observe_hand=instruments.observe_hand,
+        )
         source = KafkaSource(
             kafka.consumer_options(),
             [kafka.input_topic],

@@ -27,6 +27,7 @@ from stream_assoc.daemon.membership import MembershipKeeper
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.failpoints import failpoint
+from stream_assoc.pipeline.clock import Stopwatch, SystemClock
 from stream_assoc.stream.messages import InputMessage, StreamEnds
 
 log = structlog.get_logger(__name__)
@@ -147,19 +148,22 @@ class Daemon:
         """Take these messages all the way; return whether that is done."""
         failpoint("after-poll")
         positions = [message.position for message in hand]
+        watch = Stopwatch(SystemClock())
         try:
             answers = self._perseverance.until_done(lambda: self._handler.answer(hand), positions)
             failpoint("before-publish")
-            self._perseverance.until_done(lambda: self._publish(answers), positions)
+            with watch.stage("publish"):
+                self._perseverance.until_done(lambda: self._publish(answers), positions)
             failpoint("after-publish")
         except HandAbandonedError as error:
             log.warning("hand abandoned", error=str(error))
             return False
         answered = [answer.batch for answer in answers if answer.batch is not None]
         # From here on the offsets are committed: what stays in the outbox is cleared at the next start.
-        with contextlib.suppress(HandAbandonedError):
+        with contextlib.suppress(HandAbandonedError), watch.stage("clear_outbox"):
             self._perseverance.until_done(lambda: self._apdb.mark_published(answered), [])
         failpoint("after-mark-published")
+        self._handler.observe_hand(watch.seconds)
         return True
 
     def _read_again(self, messages: Sequence[InputMessage]) -> None:

@@ -1,7 +1,7 @@
 """From messages to what must be published for them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -84,6 +84,10 @@ class MessageHandler:
             else self._reject(message, arrival)
             for message, arrival in zip(messages, read, strict=True)
         ]
+
+    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+        """Show in the instruments what each of these steps took for some messages together, seconds."""
+        self._instruments.observe_hand(seconds)
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._rooms.clock)

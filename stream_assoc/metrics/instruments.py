@@ -1,5 +1,6 @@
 """What Prometheus sees of a daemon."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -44,6 +45,12 @@ class Instruments:
             "cache_reads", "What was read of the cache, and whether it was there.", ["kind", "result"]
         )
         self._stage = histogram("stage_seconds", "Time of each stage of a batch.", ["stage"], buckets=_STAGE_BUCKETS)
+        self._hand = histogram(
+            "hand_step_seconds",
+            "Time of each step that the messages of a hand share.",
+            ["step"],
+            buckets=_STAGE_BUCKETS,
+        )
         self._latency = histogram(
             "latency_seconds", "From the middle of the exposure to the processing time.", buckets=_LATENCY_BUCKETS
         )
@@ -81,6 +88,11 @@ class Instruments:
         for axis, offset in (("ra", metrics.medianRaOffset), ("dec", metrics.medianDecOffset)):
             if offset is not None:
                 self._offset.labels(axis).set(offset)
+
+    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+        """Observe what each step took that some messages share, seconds."""
+        for step, taken in seconds.items():
+            self._hand.labels(step).observe(taken)
 
     def count_redelivery(self) -> None:
         """Count a batch that had been processed before."""

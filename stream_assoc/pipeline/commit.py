@@ -8,6 +8,7 @@ from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.failpoints import failpoint
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.states import ObjectStates
+from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed
@@ -43,12 +44,17 @@ def commit(
     RetriableError
         If a store went away. Either nothing was stored, or all of it was.
     """
-    processed, changes = write_down(decisions, rooms)
+    watch = Stopwatch(rooms.clock)
+    with watch.stage("encode"):
+        processed, changes = write_down(decisions, rooms)
     failpoint("before-store")
-    versions = session.store(changes)
+    with watch.stage("store"):
+        versions = session.store(changes)
     failpoint("after-store")
-    neighbourhood.flush(np.unique(np.concatenate([change.tiles for change in changes])), versions)
+    with watch.stage("write_cache"):
+        neighbourhood.flush(np.unique(np.concatenate([change.tiles for change in changes])), versions)
     failpoint("after-cache-write")
+    rooms.observe_hand(watch.seconds)
     return processed
 
 

@@ -11,6 +11,7 @@ computed by pure functions, what is stored goes through the ports of
 `~stream_assoc.pipeline.rooms.Rooms`.
 """
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 
@@ -117,11 +118,17 @@ def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome
 
 def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
     tiles = np.unique(np.concatenate([arrival.region.tiles for arrival in arrivals]))
-    with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
-        opening = session.open_batches([arrival.batch.id for arrival in arrivals], tiles)
-        neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
-        # One round trip for all; each batch finds its tiles there.
-        neighbourhood.load(tiles)
+    watch = Stopwatch(rooms.clock)
+    with contextlib.ExitStack() as stack:
+        with watch.stage("lock"):
+            session = stack.enter_context(rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))))
+        with watch.stage("open"):
+            opening = session.open_batches([arrival.batch.id for arrival in arrivals], tiles)
+        with watch.stage("read_cache"):
+            neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
+            # One round trip for all; each batch finds its tiles there.
+            neighbourhood.load(tiles)
+        rooms.observe_hand(watch.seconds)
         ledger = dict(opening.entries)
         n_single_source = opening.n_single_source
         outcomes: dict[int, Outcome] = {}

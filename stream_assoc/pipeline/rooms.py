@@ -1,5 +1,6 @@
 """What every batch meets on its way."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stream_assoc.apdb.port import Apdb
@@ -13,9 +14,17 @@ from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.stream.outputs import OutputEncoder
 
 
+def _nobody_asks(seconds: Mapping[str, float]) -> None:
+    """Forget what the steps of a hand took."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """Everything a batch meets on its way: algorithms, stores and the clock."""
+    """Everything a batch meets on its way: algorithms, stores and the clock.
+
+    ``observe_hand`` is told what each step that some batches share took,
+    seconds. A batch's own stages are in its metrics.
+    """
 
     apdb: Apdb
     cache: ObjectCache
@@ -27,3 +36,4 @@ class Rooms:
     clock: Clock
     flag_columns: tuple[str, ...]
     photometer: ForcedPhotometer | None = None
+    observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks

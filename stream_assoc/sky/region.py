@@ -88,7 +88,8 @@ class ConvexFootprint:
         inside: BoolArray = np.all(heights >= -_ROUNDING, axis=1)
         if limit > 0.0:
             around = np.flatnonzero(~inside & np.all(heights >= -math.sin(limit) - _ROUNDING, axis=1))
-            inside[around] = self._near_border(points[around], heights[around], limit)
+            if len(around):
+                inside[around] = self._near_border(points[around], heights[around], limit)
         return inside
 
     def _near_border(self, points: FloatArray, heights: FloatArray, limit: float) -> BoolArray:

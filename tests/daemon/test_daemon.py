@@ -1,6 +1,6 @@
 """The consumer loop: order of commits, retries, partitions that are taken away."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -26,6 +26,10 @@ class EchoHandler:
         self.failures = failures
         self.error = error or ApdbUnavailableError("the database is away")
         self.hands: list[list[int]] = []
+        self.observed: list[set[str]] = []
+
+    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+        self.observed.append(set(seconds))
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
         self.hands.append([m.position.offset for m in messages])

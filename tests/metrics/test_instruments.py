@@ -67,6 +67,14 @@ def test_objects_stages_latency_and_levels(instruments):
     assert value(instruments, "astrometric_offset_arcsec", axis="dec") == -0.02
 
 
+def test_steps_of_a_hand_are_observed(instruments):
+    instruments.observe_hand({"store": 0.02, "publish": 0.04})
+    instruments.observe_hand({"store": 0.3})
+    value = instruments.registry.get_sample_value
+    assert value("stream_assoc_hand_step_seconds_sum", {"step": "store"}) == pytest.approx(0.32)
+    assert value("stream_assoc_hand_step_seconds_count", {"step": "publish"}) == 1
+
+
 def test_an_undefined_offset_leaves_the_last_one(instruments):
     instruments.observe(METRICS)
     instruments.observe(replace(METRICS, medianRaOffset=None, medianDecOffset=None))
