@@ -23,6 +23,7 @@ from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.kafka_topics import ensure_topics
 from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.subscriber import decode_metrics, decode_objects
 
 DEADLINE_SECONDS = 600.0
@@ -154,10 +155,12 @@ class Deployment:
         return seen
 
     def metrics(self) -> list[AssociationMetrics]:
-        return [decode_metrics(message.value) for message in self.read(self.settings.kafka.metrics_topic)]
+        schemas = registry_of(self.settings.kafka)
+        return [decode_metrics(message.value, schemas) for message in self.read(self.settings.kafka.metrics_topic)]
 
     def objects(self) -> pa.RecordBatch:
-        return decode_objects([message.value for message in self.read(self.settings.kafka.objects_topic)])
+        values = [message.value for message in self.read(self.settings.kafka.objects_topic)]
+        return decode_objects(values, registry_of(self.settings.kafka))
 
     def dead_letters(self) -> list[OutputMessage]:
         return self.read(self.settings.kafka.dead_letter_topic)

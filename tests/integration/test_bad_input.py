@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import fastavro
 import numpy as np
@@ -50,16 +51,24 @@ WRITERS = {
 }
 
 
+FIRST_REGISTERED_ID = 7000
+
+
 class RegistryHandler(BaseHTTPRequestHandler):
-    """Knows the writers' schemas, and gives every schema that is registered Rubin's id."""
+    """Knows the writers' schemas and those that are registered, each under an id of its own."""
+
+    registered: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        schema = WRITERS.get(int(self.path.rpartition("/")[2]))
+        known = WRITERS | {FIRST_REGISTERED_ID + i: json.loads(one) for i, one in enumerate(self.registered)}
+        schema = known.get(int(self.path.rpartition("/")[2]))
         self._answer(404 if schema is None else 200, {"schema": json.dumps(schema)})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(200, {"id": SCHEMA_ID})
+        schema = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
+        if schema not in self.registered:
+            self.registered.append(schema)
+        self._answer(200, {"id": FIRST_REGISTERED_ID + self.registered.index(schema)})
 
     def _answer(self, status: int, body: dict) -> None:
         content = json.dumps(body).encode()

@@ -1,0 +1,105 @@
+"""An image of the sky with all that a flux needs.
+
+Pixel positions are array indices: (0, 0) is the middle of the first pixel, x
+runs along a row. FITS headers count from one; the readers take that off.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from stream_assoc.model.types import Float32Array, FloatArray
+from stream_assoc.photometry.exceptions import ImageUnreadableError
+from stream_assoc.photometry.psf import Psf
+
+
+@dataclass(frozen=True, slots=True)
+class VisitInfo:
+    """What an image tells of the visit it was taken in; each may be missing."""
+
+    visit: int | None = None
+    detector: int | None = None
+    band: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """An image, its noise and its masks.
+
+    Attributes
+    ----------
+    image : `numpy.ndarray` [float32], shape (n_y, n_x)
+        Background-subtracted counts.
+    variance : `numpy.ndarray` [float32], shape (n_y, n_x)
+        Squared standard deviation of each pixel, counts squared.
+    mask : `numpy.ndarray` [int32], shape (n_y, n_x)
+        One bit a mask plane.
+    mask_planes : `~collections.abc.Mapping` [`str`, `int`]
+        The bit of each plane, 0 to 31.
+    wcs : `astropy.wcs.WCS`
+        From the sky to pixels.
+    psf : `~stream_assoc.photometry.psf.Psf`
+    nJy_per_count : `float`
+        Photometric calibration. Where an aperture correction is wanted, it is
+        part of this.
+    visit_info : `VisitInfo`
+
+    Raises
+    ------
+    ImageUnreadableError
+        If image, variance and mask do not have one shape in two dimensions,
+        the calibration is no positive number or a plane has no such bit.
+    """
+
+    image: Float32Array
+    variance: Float32Array
+    mask: "npt.NDArray[np.int32]"
+    mask_planes: Mapping[str, int]
+    wcs: WCS
+    psf: Psf
+    nJy_per_count: float
+    visit_info: VisitInfo = VisitInfo()
+
+    def __post_init__(self) -> None:
+        shapes = {self.image.shape, self.variance.shape, self.mask.shape}
+        if len(shapes) > 1 or self.image.ndim != 2:
+            raise ImageUnreadableError(
+                f"image, variance and mask must have one shape in two dimensions, not "
+                f"{self.image.shape}, {self.variance.shape} and {self.mask.shape}"
+            )
+        if not 0.0 < self.nJy_per_count < np.inf:
+            raise ImageUnreadableError(f"the calibration must be a positive number of nJy, not {self.nJy_per_count}")
+        if not all(0 <= bit < 32 for bit in self.mask_planes.values()):
+            raise ImageUnreadableError("the bits of the mask planes must lie between 0 and 31")
+
+    def pixels_of(self, ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return where positions of the sky lie on the image.
+
+        Parameters
+        ----------
+        ra, dec : `numpy.ndarray` [float64], shape (n,)
+            Degrees.
+
+        Returns
+        -------
+        x, y : `numpy.ndarray` [float64], shape (n,)
+            Pixels; NaN where the projection does not reach.
+        """
+        if not len(ra):
+            return np.empty(0), np.empty(0)
+        x, y = self.wcs.all_world2pix(ra, dec, 0, quiet=True)
+        return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+    def footprint(self) -> FloatArray:
+        """Return the image's corners as (ra, dec) in degrees, shape (4, 2), in the order of `Batch.footprint`."""
+        height, width = self.image.shape
+        x = np.array([0.0, width, width, 0.0]) - 0.5
+        y = np.array([0.0, 0.0, height, height]) - 0.5
+        return np.column_stack(self.wcs.all_pix2world(x, y, 0))
+
+    def bits(self, planes: Sequence[str]) -> int:
+        """Return the mask bits of the planes that the image has; it need not have all."""
+        return sum(1 << self.mask_planes[plane] for plane in {*planes} & {*self.mask_planes})

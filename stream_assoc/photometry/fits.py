@@ -1,0 +1,189 @@
+"""Reads exposures from FITS: the project's own layout, Rubin's masked images, and the cutouts of alerts.
+
+docs/forced-photometry.md describes what must be in a file.
+"""
+
+import io
+import warnings
+from typing import IO, Final
+
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+from astropy.wcs import WCS, InvalidTransformError, SingularMatrixError, WcsError
+
+from stream_assoc.photometry.exceptions import ImageUnreadableError
+from stream_assoc.photometry.exposure import Exposure, VisitInfo
+from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
+
+AB_ZERO_POINT_NJY: Final = 3631e9
+"""The flux density of magnitude 0, nJy."""
+
+_PLANE_PREFIX: Final = "MP_"
+
+
+def read_exposure(path: str) -> Exposure:
+    """Return the exposure in a file.
+
+    Parameters
+    ----------
+    path : `str`
+        As `~stream_assoc.photometry.image_roots.ImageRoots.resolve` returned it.
+
+    Raises
+    ------
+    ImageUnreadableError
+        If there is no such file, or it holds no complete exposure. The batch
+        is to be processed without it.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _read(file, path)
+    except OSError as error:
+        raise ImageUnreadableError(
+            f"the image {path!r} cannot be opened: {error.strerror}; the batch must name it when it is in place"
+        ) from error
+
+
+def read_cutout(payload: bytes) -> Exposure:
+    """Return the exposure in a cutout of a Rubin alert.
+
+    Parameters
+    ----------
+    payload : `bytes`
+        One of ``cutoutDifference``, ``cutoutScience`` and ``cutoutTemplate``.
+
+    Raises
+    ------
+    ImageUnreadableError
+        If it is none.
+    """
+    return _read(io.BytesIO(payload), "cutout")
+
+
+def _read(file: IO[bytes], name: str) -> Exposure:
+    try:
+        with warnings.catch_warnings():
+            # A file that deviates in its header only is read; one that is too short is not.
+            warnings.simplefilter("ignore", AstropyWarning)
+            warnings.filterwarnings("error", message=".*truncated.*")
+            with fits.open(file, memmap=False, lazy_load_hdus=False) as hdus:
+                return _exposure(hdus)
+    except ImageUnreadableError as error:
+        raise ImageUnreadableError(f"the image {name!r} is of no use: {error}") from error
+    # What astropy raises for bytes that are no FITS file, or not all of one, is any of these.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        EOFError,
+        AstropyWarning,
+        fits.VerifyError,
+    ) as error:
+        raise ImageUnreadableError(
+            f"the image {name!r} is damaged or no FITS file ({type(error).__name__}: {error}); write it again, "
+            "under another name first so that nobody reads half of it"
+        ) from error
+
+
+def _exposure(hdus: fits.HDUList) -> Exposure:
+    named = {_name(hdu): hdu for hdu in hdus if hdu.is_image and hdu.data is not None}
+    if "PSFIMAGE" in named and "IMAGE" not in named:
+        image, variance, psf = hdus[0], _part(named, "UNCERT"), named["PSFIMAGE"]
+    else:
+        image, variance, psf = (_part(named, part) for part in ("IMAGE", "VARIANCE", "PSF"))
+    mask = named.get("MASK")
+    pixels = _pixels(image)
+    return Exposure(
+        image=pixels,
+        variance=_pixels(variance),
+        mask=np.zeros(pixels.shape, np.int32) if mask is None else _mask(mask),
+        mask_planes={} if mask is None else _planes(mask.header),
+        wcs=_wcs(image.header),
+        psf=_psf(psf),
+        nJy_per_count=_calibration(image.header, hdus[0].header),
+        visit_info=_visit_info(hdus[0].header),
+    )
+
+
+def _name(hdu: fits.ImageHDU) -> str:
+    """Return what an extension is; afw wrote EXTTYPE before it wrote EXTNAME."""
+    return str(hdu.header.get("EXTNAME") or hdu.header.get("EXTTYPE", "")).strip().upper()
+
+
+def _part(named: dict[str, fits.ImageHDU], part: str) -> fits.ImageHDU:
+    if part not in named:
+        raise ImageUnreadableError(
+            f"it has no extension {part} with an image, only {', '.join(filter(None, named)) or 'none'}; see "
+            "docs/forced-photometry.md for what a file must hold"
+        )
+    return named[part]
+
+
+def _pixels(hdu: fits.ImageHDU) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(hdu.data, dtype=np.float32)
+
+
+def _mask(hdu: fits.ImageHDU) -> npt.NDArray[np.int32]:
+    if not np.issubdtype(hdu.data.dtype, np.integer) or hdu.data.dtype.itemsize > 4:
+        raise ImageUnreadableError(f"MASK holds {hdu.data.dtype.name}; write integers of 32 bits or fewer")
+    return np.ascontiguousarray(hdu.data.astype(np.uint32)).view(np.int32)
+
+
+def _planes(header: fits.Header) -> dict[str, int]:
+    return {key.removeprefix(_PLANE_PREFIX): int(header[key]) for key in header if key.startswith(_PLANE_PREFIX)}
+
+
+def _wcs(header: fits.Header) -> WCS:
+    cards = header.copy()
+    if "CRVAL1" in cards and "CTYPE1" not in cards:
+        # Rubin's alerts leave it out.
+        cards["CTYPE1"], cards["CTYPE2"] = "RA---TAN", "DEC--TAN"
+    try:
+        wcs = WCS(cards)
+        if not wcs.has_celestial or wcs.naxis != 2:
+            raise ImageUnreadableError(
+                "it has no WCS that leads to the sky; write CTYPE, CRVAL, CRPIX and CD or PC into the header "
+                "of the image"
+            )
+        centre = 0.5 * (header["NAXIS1"] - 1), 0.5 * (header["NAXIS2"] - 1)
+        if not np.isfinite(wcs.all_pix2world([centre], 0)).all():
+            raise ImageUnreadableError("its WCS gives the centre of the image no position")
+    except (WcsError, InvalidTransformError, SingularMatrixError) as error:
+        raise ImageUnreadableError(f"its WCS cannot be used: {' '.join(str(error).split())}") from error
+    return wcs
+
+
+def _psf(hdu: fits.ImageHDU) -> Psf:
+    if hdu.data.ndim == 2:
+        return ConstantPsf.of(hdu.data)
+    header = hdu.header
+    if not {"GRIDNX", "GRIDNY"} <= {*header}:
+        raise ImageUnreadableError("PSF holds several images but no GRIDNX and GRIDNY; see docs/forced-photometry.md")
+    x, y = (
+        float(header[f"GRID{axis}0"]) + float(header[f"GRIDD{axis}"]) * np.arange(int(header[f"GRIDN{axis}"]))
+        for axis in ("X", "Y")
+    )
+    return GriddedPsf.of(hdu.data, x, y)
+
+
+def _calibration(*headers: fits.Header) -> float:
+    """Return nJy per count: as the unit of the image, as our own keyword, or as afw's zero point."""
+    for header in headers:
+        if str(header.get("BUNIT", "")).strip().lower() == "njy":
+            return 1.0
+        if "NJYPERCT" in header:
+            return float(header["NJYPERCT"])
+        if "FLUXMAG0" in header:
+            return AB_ZERO_POINT_NJY / float(header["FLUXMAG0"])
+    raise ImageUnreadableError("nothing tells its photometric calibration; write BUNIT = 'nJy' or NJYPERCT")
+
+
+def _visit_info(header: fits.Header) -> VisitInfo:
+    visit, detector = header.get("VISIT"), header.get("DETECTOR")
+    return VisitInfo(
+        None if visit is None else int(visit), None if detector is None else int(detector), header.get("BAND")
+    )
