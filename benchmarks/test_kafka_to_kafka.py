@@ -27,8 +27,13 @@ TABLES = {
     "DiaSource": "visit = %(visit)s",
     "DiaObject": '"validityStartMjdTai" = %(version)s',
     "DiaObjectLast": '"validityStartMjdTai" = %(version)s',
+    "DiaObjectChunks": '"validityStartMjdTai" = %(version)s',
+    "DiaSourceChunks": '"diaSourceId" IN (SELECT "diaSourceId" FROM "DiaSource" WHERE visit = %(visit)s)',
 }
-"""The science tables of the APDB, and which of their rows a visit has written."""
+"""The tables of the APDB, and which of their rows a visit has written."""
+
+CHUNKS = "ApdbReplicaChunks"
+"""What the last two refer to."""
 
 BACKLOG_VISITS = 4
 CADENCE_PER_SECOND = 5.0
@@ -82,6 +87,8 @@ def raw_copy_seconds(apdb: psycopg.Connection, raw: psycopg.Connection, visit: i
         )
     ]
     raw.execute('DELETE FROM "DiaObjectLast" WHERE "diaObjectId" = ANY(%s)', [ids])
+    for chunk in apdb.execute(f'SELECT * FROM "{CHUNKS}"').fetchall():
+        raw.execute(f'INSERT INTO "{CHUNKS}" VALUES (%s, %s, %s) ON CONFLICT DO NOTHING', chunk)
     start = time.monotonic()
     for table, data in rows.items():
         with raw.cursor().copy(sql.SQL("COPY {} FROM STDIN BINARY").format(sql.Identifier(table))) as copy:

@@ -47,7 +47,7 @@ class HandLimits:
         How long to wait for the first.
     """
 
-    messages: int = 16
+    messages: int = 64
     bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 1.0
 
