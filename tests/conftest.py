@@ -11,8 +11,12 @@ from tests import services
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
 # pytest --hypothesis-profile explore
-hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=True)
-hypothesis.settings.register_profile("explore", print_blob=True)
+# None is timed: on a busy machine an example may take any time.
+_UNTIMED = hypothesis.settings(
+    deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("repeatable", _UNTIMED, derandomize=True)
+hypothesis.settings.register_profile("explore", _UNTIMED)
 hypothesis.settings.load_profile("repeatable")
 
 
