@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from stream_assoc.model.types import Float32Array, FloatArray
+from stream_assoc.model.types import BoolArray, Float32Array, FloatArray
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.psf import Psf
 
@@ -92,6 +92,12 @@ class Exposure:
             return np.empty(0), np.empty(0)
         x, y = self.wcs.all_world2pix(ra, dec, 0, quiet=True)
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+    def contains(self, ra: FloatArray, dec: FloatArray) -> BoolArray:
+        """Tell which positions, in degrees, lie on a pixel of the image."""
+        height, width = self.image.shape
+        x, y = self.pixels_of(ra, dec)
+        return np.asarray((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5))
 
     def footprint(self) -> FloatArray:
         """Return the image's corners as (ra, dec) in degrees, shape (4, 2), in the order of `Batch.footprint`."""

@@ -4,12 +4,17 @@ docs/forced-photometry.md describes what must be in a file.
 """
 
 import io
+import itertools
+import math
 import warnings
 from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
+
+# astropy exports it nowhere else.
+from astropy.io.fits.hdu.compressed._compression import CfitsioException
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, InvalidTransformError, SingularMatrixError, WcsError
 
@@ -20,7 +25,28 @@ from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
 AB_ZERO_POINT_NJY: Final = 3631e9
 """The flux density of magnitude 0, nJy."""
 
+MAX_PIXELS: Final = 2**27
+"""Eight detectors of Rubin. A few bytes of compressed data can claim to be any number of pixels."""
+
+MAX_EXTENSIONS: Final = 100
+"""More than any exposure has. A size below zero leads back into the file, and astropy would read on forever."""
+
 _PLANE_PREFIX: Final = "MP_"
+_DAMAGE: Final = (
+    ArithmeticError,
+    AstropyWarning,
+    CfitsioException,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    fits.VerifyError,
+)
+"""What astropy raises, as flipping bytes has shown, for bytes that are no FITS file or not all of one."""
+
+_IMAGES: Final = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 
 
 def read_exposure(path: str) -> Exposure:
@@ -68,29 +94,28 @@ def _read(file: IO[bytes], name: str) -> Exposure:
             # A file that deviates in its header only is read; one that is too short is not.
             warnings.simplefilter("ignore", AstropyWarning)
             warnings.filterwarnings("error", message=".*truncated.*")
-            with fits.open(file, memmap=False, lazy_load_hdus=False) as hdus:
-                return _exposure(hdus)
+            with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
+                return _exposure(_extensions(hdus))
     except ImageUnreadableError as error:
         raise ImageUnreadableError(f"the image {name!r} is of no use: {error}") from error
-    # What astropy raises for bytes that are no FITS file, or not all of one, is any of these.
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        EOFError,
-        AstropyWarning,
-        fits.VerifyError,
-    ) as error:
+    except _DAMAGE as error:
         raise ImageUnreadableError(
             f"the image {name!r} is damaged or no FITS file ({type(error).__name__}: {error}); write it again, "
             "under another name first so that nobody reads half of it"
         ) from error
 
 
-def _exposure(hdus: fits.HDUList) -> Exposure:
-    named = {_name(hdu): hdu for hdu in hdus if hdu.is_image and hdu.data is not None}
+def _extensions(hdus: fits.HDUList) -> list[fits.ImageHDU]:
+    read = list(itertools.islice(hdus, MAX_EXTENSIONS + 1))
+    if len(read) > MAX_EXTENSIONS:
+        raise ImageUnreadableError(
+            f"it has, or one of its sizes makes it seem to have, over {MAX_EXTENSIONS} extensions"
+        )
+    return read
+
+
+def _exposure(hdus: list[fits.ImageHDU]) -> Exposure:
+    named = {_name(hdu): hdu for hdu in hdus if isinstance(hdu, _IMAGES) and _n_pixels(hdu) > 0}
     if "PSFIMAGE" in named and "IMAGE" not in named:
         image, variance, psf = hdus[0], _part(named, "UNCERT"), named["PSFIMAGE"]
     else:
@@ -112,6 +137,15 @@ def _exposure(hdus: fits.HDUList) -> Exposure:
 def _name(hdu: fits.ImageHDU) -> str:
     """Return what an extension is; afw wrote EXTTYPE before it wrote EXTNAME."""
     return str(hdu.header.get("EXTNAME") or hdu.header.get("EXTTYPE", "")).strip().upper()
+
+
+def _n_pixels(hdu: fits.ImageHDU) -> int:
+    n_pixels = math.prod(hdu.shape) if hdu.shape else 0
+    if n_pixels > MAX_PIXELS:
+        raise ImageUnreadableError(
+            f"its extension {_name(hdu)} claims {n_pixels} pixels; at most {MAX_PIXELS} are read"
+        )
+    return n_pixels
 
 
 def _part(named: dict[str, fits.ImageHDU], part: str) -> fits.ImageHDU:
@@ -178,8 +212,14 @@ def _calibration(*headers: fits.Header) -> float:
         if "NJYPERCT" in header:
             return float(header["NJYPERCT"])
         if "FLUXMAG0" in header:
-            return AB_ZERO_POINT_NJY / float(header["FLUXMAG0"])
+            return AB_ZERO_POINT_NJY / _zero_point(float(header["FLUXMAG0"]))
     raise ImageUnreadableError("nothing tells its photometric calibration; write BUNIT = 'nJy' or NJYPERCT")
+
+
+def _zero_point(counts: float) -> float:
+    if not counts > 0.0:
+        raise ImageUnreadableError(f"FLUXMAG0, the counts of magnitude 0, must be positive, not {counts}")
+    return counts
 
 
 def _visit_info(header: fits.Header) -> VisitInfo:

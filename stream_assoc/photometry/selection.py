@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
-from stream_assoc.photometry.exposure import Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def select(
     objects: ObjectPositions,
     updated: IntArray,
     vouched_for: IntArray,
-    exposure: Exposure,
+    inside: BoolArray,
     config: SelectionConfig,
 ) -> BoolArray:
     """Tell which objects to measure.
@@ -71,7 +70,9 @@ def select(
         diaObjectId of those that a source of this visit went to, new ones included.
     vouched_for : `numpy.ndarray` [int64]
         diaObjectId of those with at least one of `good_sources`.
-    exposure : `~stream_assoc.photometry.exposure.Exposure`
+    inside : `numpy.ndarray` [bool], shape (n_objects,)
+        Which of them lie in the image.
+    config : `SelectionConfig`
 
     Returns
     -------
@@ -81,7 +82,7 @@ def select(
     """
     known = objects.nDiaSources >= config.history_threshold
     known &= np.isin(objects.diaObjectId, vouched_for)
-    known &= _inside(exposure, objects)
+    known &= inside
     return np.asarray(known | np.isin(objects.diaObjectId, updated))
 
 
@@ -117,12 +118,6 @@ def _scrambled(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     values = ((values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)) & _LOW_63_BITS
     values = ((values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)) & _LOW_63_BITS
     return values ^ (values >> np.uint64(31))
-
-
-def _inside(exposure: Exposure, objects: ObjectPositions) -> BoolArray:
-    height, width = exposure.image.shape
-    x, y = exposure.pixels_of(objects.ra, objects.dec)
-    return np.asarray((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5))
 
 
 def _floats(sources: pa.RecordBatch | pa.Table, name: str) -> FloatArray:

@@ -68,14 +68,14 @@ def test_objects_are_chosen_by_history_place_and_visit():
     )
     vouched_for = objects.diaObjectId[[0, 1, 3, 4, 5]]
     updated = objects.diaObjectId[[6, 7]]
-    chosen = select(objects, updated, vouched_for, image, CONFIG)
+    chosen = select(objects, updated, vouched_for, image.contains(objects.ra, objects.dec), CONFIG)
     # Enough and good; too few; none good; just inside; outside; outside; updated; updated, though outside.
     assert chosen.tolist() == [True, False, False, True, False, False, True, True]
 
 
 def test_nothing_is_chosen_from_nothing():
     nothing = np.empty(0, np.int64)
-    assert len(select(ObjectPositions.empty(), nothing, nothing, exposure(np.zeros((9, 9))), CONFIG)) == 0
+    assert len(select(ObjectPositions.empty(), nothing, nothing, np.empty(0, np.bool_), CONFIG)) == 0
 
 
 def test_a_name_depends_on_visit_detector_and_object_alone():
