@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Plot
 from benchmarks.rooms import visit
 from benchmarks.side_by_side import in_turns
 from benchmarks.skies import Size
+from stream_assoc.daemon.heap import keep_freed_memory
 
 PLOT = Path(__file__).parents[1] / "docs" / "figures" / "growth.svg"
 ROUNDS = 5
@@ -67,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", type=Path, default=PLOT, help="where the SVG goes")
     path = parser.parse_args().plot
+    keep_freed_memory()
     every = all_series()
     plot = Plot(figsize=(4.2 * len(every), 3.6), layout="constrained")
     for axes, series in zip(plot.subplots(1, len(every)), every, strict=True):

@@ -13,20 +13,12 @@ from stream_assoc.model.states import SourcePoints
 from stream_assoc.model.types import BANDS
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.statistics.plugin import needs_history
+from stream_assoc.statistics.registry import ALL_PLUGINS, find_plugin
 
 RADIUS_ARCSEC = 1.0
 
-ACCUMULATORS = (
-    "ap_meanFlux",
-    "ap_sigmaFlux",
-    "ap_skewFlux",
-    "ap_chi2Flux",
-    "ap_minMaxFlux",
-    "ap_meanErrFlux",
-    "ap_meanTotFlux",
-    "ap_sigmaTotFlux",
-    "ap_linearFit",
-)
+ACCUMULATORS = [name for name in ALL_PLUGINS if not needs_history(find_plugin(name))]
 """The plugins that need no light curve."""
 
 Record = Callable[[Figure], None]
