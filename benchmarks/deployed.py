@@ -1,13 +1,17 @@
 """A daemon on real servers, and when subscribers saw what it did."""
 
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
+import psutil
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from psycopg import sql
@@ -18,6 +22,7 @@ from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.subscriber import decode_metrics
+from tests.chaos.nights import environment_of
 from tests.integration.deployment import Deployment
 from tests.pipeline.bench import batch_of
 
@@ -107,6 +112,22 @@ class Sender:
         return time.monotonic()
 
 
+@contextlib.contextmanager
+def serving(deployment: Deployment, folder: Path) -> Iterator[psutil.Process]:
+    """Run a daemon as its operator does; stop it at the end of the block."""
+    command = [sys.executable, "-m", "stream_assoc", "serve"]
+    environment = environment_of(deployment) | {"STREAM_ASSOC_NEW_OBJECTS__MAX_NEW_DIA_OBJECTS": "1000000"}
+    # Versions are to be stamped with the time, not with that of a test.
+    environment.pop("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD", None)
+    with (folder / "serve.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
 def detector_batches(visit: int) -> list[Batch]:
     """Return a visit as Rubin's 189 detectors, about 53 sources each, the same stars every time."""
     batches = []
@@ -159,9 +180,11 @@ def first_visits(size: Size, at_once: int = 10_000) -> list[Batch]:
 
 @contextlib.contextmanager
 def copy_of(url: str, name: str) -> Iterator[psycopg.Connection]:
-    """Make a copy of a database that nobody is connected to; yield a connection to it."""
+    """Make a copy of a database that nobody works on; yield a connection to it."""
     source = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, dbname="postgres", autocommit=True) as server:
+        # Whoever made the database may still hold a pooled connection to it.
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source])
         server.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(str(source)))
         )

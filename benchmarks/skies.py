@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.model.batch import Batch, BatchId, measured_columns
 from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.states import ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.model.types import BANDS, FloatArray, IntArray
 from stream_assoc.statistics.calculator import StatisticsCalculator
@@ -21,6 +23,8 @@ SCATTER_ARCSEC = 0.1
 FIRST_OBJECT_ID = 1 << 58
 FIRST_SOURCE_ID = 1 << 59
 NEW_FRACTION = 0.1
+DIPOLE_FRACTION = 0.07
+"""Share of Rubin's detections that a dipole was fitted to; only these have its columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,23 @@ def states_of(calculator: StatisticsCalculator, objects: ObjectPositions, n_poin
     return calculator.rebuild(histories_of(objects, n_points))
 
 
+def with_every_column(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
+    """Fill what a table lacks of a DIASource's columns as Rubin's detections do: all but the dipole's, in most rows."""
+    n = len(table)
+    is_dipole = generator.random(n) < DIPOLE_FRACTION
+    more = {}
+    for name in measured_columns():
+        if name in table:
+            continue
+        kind = apdb_table("DiaSource").column(name).arrow_type
+        if pa.types.is_floating(kind):
+            values = generator.normal(10.0, 1.0, n)
+            more[name] = np.where(is_dipole, values, np.nan) if name.startswith("dipole") else values
+        else:
+            more[name] = np.zeros(n, np.bool_ if pa.types.is_boolean(kind) else np.int64)
+    return pd.concat([table, pd.DataFrame(more, table.index)], axis=1)
+
+
 def visit_of(size: Size, objects: ObjectPositions, visit: int = 1) -> Batch:
     """Return the visit: most of its sources belong to an object, the others to none."""
     generator = np.random.default_rng(4 + visit)
@@ -133,4 +154,5 @@ def visit_of(size: Size, objects: ObjectPositions, visit: int = 1) -> Batch:
             "reliability": np.full(n, 0.9),
         }
     ).sample(frac=1.0, random_state=5)
+    table = with_every_column(table, generator)
     return batch_of(table, BatchId(visit, 1), "r", MJD + visit / 1000.0, footprint())

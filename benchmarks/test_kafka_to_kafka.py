@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -15,6 +16,7 @@ from benchmarks.deployed import (
     copy_of,
     detector_batches,
     first_visits,
+    serving,
     whole_visit,
 )
 from benchmarks.side_by_side import Figure
@@ -40,14 +42,14 @@ CADENCE_PER_SECOND = 5.0
 CADENCE_MESSAGES = 150
 
 
-def test_a_visit_against_a_raw_copy_of_its_rows(kafka_bootstrap, valkey_url, postgresql_database, record: Record):
+def test_a_visit_against_a_raw_copy_of_its_rows(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
     size = Size(10_000, 100_000)
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
     preparation = [*first_visits(size), whole_visit(size, 1)]
     visits = [whole_visit(size, visit) for visit in range(2, 7)]
     with Listener.on(deployment) as listener:
-        with deployment.daemon():
+        with serving(deployment, tmp_path):
             for batch in preparation:
                 sender.send([sender.encoded(batch)])
             listener.wait_for([batch.id for batch in preparation])
@@ -55,7 +57,7 @@ def test_a_visit_against_a_raw_copy_of_its_rows(kafka_bootstrap, valkey_url, pos
             raw.execute("ANALYZE")
             raw.commit()
             ours, copies = [], []
-            with deployment.daemon(), psycopg.connect(postgresql_database) as apdb:
+            with serving(deployment, tmp_path), psycopg.connect(postgresql_database) as apdb:
                 apdb.execute("ANALYZE")
                 apdb.commit()
                 for batch in visits:
@@ -110,13 +112,13 @@ def copied_out(apdb: psycopg.Connection, table: str, condition: str, values: dic
         return b"".join(copy)
 
 
-def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, record: Record):
+def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
     with Listener.on(deployment) as listener:
         backlog = [batch for visit in range(BACKLOG_VISITS) for batch in detector_batches(visit)]
         sender.send([sender.encoded(batch) for batch in backlog])
-        with deployment.daemon():
+        with serving(deployment, tmp_path):
             seen = np.sort(listener.wait_for([batch.id for batch in backlog]))
             # The first of the four visits makes all objects and compiles what is not compiled yet.
             steady = seen[N_DETECTORS:]

@@ -1,43 +1,21 @@
 """The daemon as a process: how soon it works, and how much memory it takes."""
 
-import contextlib
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 
-from benchmarks.deployed import SECTIONS, Listener, Sender, detector_batches, first_visits, whole_visit
+from benchmarks.deployed import SECTIONS, Listener, Sender, detector_batches, first_visits, serving, whole_visit
 from benchmarks.side_by_side import Figure
 from benchmarks.skies import Size
-from tests.chaos.nights import environment_of
-from tests.integration.deployment import Deployment, deploy
+from tests.integration.deployment import deploy
 
 Record = Callable[[Figure], None]
 
 GIB = float(2**30)
 DETECTOR_VISITS = 5
 WHOLE_VISITS = 8
-
-
-@contextlib.contextmanager
-def serving(deployment: Deployment, folder: Path) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-m", "stream_assoc", "serve"]
-    environment = environment_of(deployment) | {
-        "STREAM_ASSOC_NEW_OBJECTS__MAX_NEW_DIA_OBJECTS": "1000000",
-        "STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD": "",
-    }
-    environment.pop("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD")
-    with (folder / "serve.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def test_start_and_memory(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):

@@ -66,13 +66,14 @@ _COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM 
 
 # The latest version is found at the end of its object's stretch of the primary
 # key, however many versions there are. It knows the pixelId DiaObjectLast is keyed by.
+# By its ctid it is met again at once; by its key the planner may read the whole table to find it.
 _SUPERSEDE: Final = """
     WITH closed AS (
         UPDATE {DiaObject} o SET "validityEndMjdTai" = e.ends
         FROM unnest(%s::bigint[], %s::float8[]) AS e(id, ends) CROSS JOIN LATERAL (
-            SELECT "validityStartMjdTai" AS start FROM {DiaObject}
+            SELECT ctid FROM {DiaObject}
             WHERE "diaObjectId" = e.id ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
-        WHERE o."diaObjectId" = e.id AND o."validityStartMjdTai" = latest.start AND o."validityEndMjdTai" IS NULL
+        WHERE o.ctid = latest.ctid AND o."validityEndMjdTai" IS NULL
         RETURNING o."pixelId", o."diaObjectId")
     DELETE FROM {DiaObjectLast} l USING closed c
     WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"

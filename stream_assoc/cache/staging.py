@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stream_assoc.cache.packing import Blob, StateLayout, pack_states, unpack_states
+from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import CachedStates, CachedTile, ObjectCache
+from stream_assoc.cache.staged_states import StagedStates
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
@@ -44,8 +45,7 @@ class StagedCache:
         self._changed: dict[int, ObjectPositions] = {}
         self._rebuilt: dict[int, CachedTile] = {}
         self._read: dict[int, CachedTile] = {}
-        self._states: dict[int, Blob] = {}
-        self._stamps: dict[int, tuple[int, float]] = {}
+        self._states = StagedStates(layout)
 
     def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
         """Return the tiles that are staged, or cached with exactly the given version."""
@@ -68,8 +68,7 @@ class StagedCache:
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are staged or cached for exactly the given object version."""
-        blobs = [self._states.get(key) for key in diaObjectId.tolist()]
-        staged, _ = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
+        staged = self._states.find(diaObjectId, validityStartMjdTai)
         elsewhere = np.setdiff1d(np.arange(len(diaObjectId)), staged.found, assume_unique=True)
         if not len(elsewhere):
             return staged
@@ -87,7 +86,7 @@ class StagedCache:
             self._rebuilt.pop(tile, None)
             self._read.pop(tile, None)
             self._changed[tile] = positions
-        self._keep_states(states, cells)
+        self._states.keep(states, cells)
 
     def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
         """Keep what has been rebuilt from the APDB, its versions known, until `flush`.
@@ -95,7 +94,7 @@ class StagedCache:
         A tile that is already changed stays so: what the APDB holds is older.
         """
         self._rebuilt.update((tile, cached) for tile, cached in tiles.items() if tile not in self._changed)
-        self._keep_states(states, cells)
+        self._states.keep(states, cells)
 
     def flush(self, versions: Mapping[int, int]) -> None:
         """Write everything beneath in one call, and start anew.
@@ -116,27 +115,17 @@ class StagedCache:
         for tile, positions in self._changed.items():
             if tile in versions:
                 tiles[tile] = CachedTile(versions[tile], positions)
-        ids = np.array(list(self._states), np.int64)
-        stamps = self._stamps.values()
-        cells = np.array([cell for cell, _ in stamps], np.int64)
-        validity = np.array([validityStart for _, validityStart in stamps], np.float64)
-        blobs = list(self._states.values())
+        states, cells = self._states.newest()
         self.discard()
-        if tiles or blobs:
-            states = unpack_states(blobs, self._layout, ids, validity)[0].states
+        if tiles or len(states):
             self._beneath.write(tiles, states, cells)
 
     def discard(self) -> None:
         """Forget everything that was not flushed."""
-        for kept in (self._changed, self._rebuilt, self._read, self._states, self._stamps):
-            kept.clear()
+        for tiles in (self._changed, self._rebuilt, self._read):
+            tiles.clear()
+        self._states = StagedStates(self._layout)
 
     def close(self) -> None:
         """Forget everything; the cache beneath stays open, it is not this one's."""
         self.discard()
-
-    def _keep_states(self, states: ObjectStates, cells: IntArray) -> None:
-        ids = states.diaObjectId.tolist()
-        self._states.update(zip(ids, pack_states(states, self._layout), strict=True))
-        stamps = zip(cells.tolist(), states.validityStartMjdTai.tolist(), strict=True)
-        self._stamps.update(zip(ids, stamps, strict=True))

@@ -14,7 +14,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     # A mistake in the settings is told before the rooms, which take seconds, are imported.
     settings = settings_of(config, set_)
 
-    from stream_assoc.daemon.heap import keep_freed_memory
+    from stream_assoc.daemon.heap import collect_rarely, keep_freed_memory
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
@@ -22,6 +22,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
 
     configure_logging(settings.logging.format, settings.logging.level)
     keep_freed_memory()
+    collect_rarely()
     stop = StopRequest(settings.daemon.drain_deadline_seconds)
     stop.on_signals()
     instruments = prometheus.Instruments()
