@@ -41,6 +41,9 @@ class EmptySky:
     def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
         return {tile: ObjectPositions.empty() for tile in tiles.tolist()}
 
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """There is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

@@ -114,7 +114,7 @@ def states_of(calculator: StatisticsCalculator, objects: ObjectPositions, n_poin
 
 
 def with_every_column(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """Fill what a table lacks of a DIASource's columns as Rubin's detections do: all but the dipole's, in most rows."""
+    """Fill the other columns of DIASource as Rubin's detections do: all, but a dipole's in few rows."""
     n = len(table)
     is_dipole = generator.random(n) < DIPOLE_FRACTION
     more = {}

@@ -42,7 +42,9 @@ CADENCE_PER_SECOND = 5.0
 CADENCE_MESSAGES = 150
 
 
-def test_a_visit_against_a_raw_copy_of_its_rows(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
+def test_a_visit_against_a_raw_copy_of_its_rows(
+    kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record
+):
     size = Size(10_000, 100_000)
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)

@@ -21,10 +21,10 @@ FAILPOINTS: Final = (
     "after-decode",
     "before-store",
     "after-store",
-    "after-cache-write",
     "before-publish",
     "in-kafka-transaction",
     "after-publish",
+    "after-cache-write",
     "after-mark-published",
 )
 """Every place there is, in the order in which a batch comes to them."""

@@ -111,6 +111,22 @@ class ApdbSession(Protocol):
         Only what lies in the session's own cells cannot change meanwhile.
         """
 
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """Tell beforehand that `store` will supersede the current versions of these objects.
+
+        Nothing of them may be read from here on, and nothing counts until
+        `store` returns. A database that can begins with the work and lets the
+        caller go on meanwhile; to do nothing is right as well, for `store`
+        ends what has not been ended.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64]
+            Objects of this session's cells.
+        validityEndMjdTai : `float`
+            When their next versions begin, MJD TAI.
+        """
+
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """Write the batches in one transaction.
 

@@ -122,9 +122,11 @@ class PostgresqlApdb:
                 "SELECT pg_advisory_lock(%s, cell) FROM unnest(%s::int[]) AS cell",
                 (self._lock_class, array_literal(keys)),
             )
-            yield PostgresqlSession(
+            session = PostgresqlSession(
                 connection, self._names, self._columns, self._tile_level, self._points, self._chunk_seconds
             )
+            yield session
+            session.abandon()
             connection.execute("SELECT pg_advisory_unlock_all()")
 
     def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:

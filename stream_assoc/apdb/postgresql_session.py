@@ -1,5 +1,6 @@
 """One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
 
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -147,6 +148,9 @@ class PostgresqlSession:
         self._tile_level = tile_level
         self._points = points
         self._chunk_seconds = chunk_seconds
+        self._begun: contextlib.ExitStack | None = None
+        self._pipeline = contextlib.ExitStack()
+        self._ended = np.empty(0, np.int64)
 
     def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
         """See `ApdbSession.open_batches`."""
@@ -186,16 +190,40 @@ class PostgresqlSession:
         *columns, is_open = self._read(_LATEST_VERSIONS, types, array_literal(np.unique(diaObjectId)))
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """See `ApdbSession.end_versions`: the server is sent the statement, and works on it until `store`."""
+        current = np.setdiff1d(diaObjectId, self._ended)
+        if not len(current):
+            return
+        if self._begun is None:
+            self._begun = self._begin()
+            self._begun.enter_context(self._pipeline)
+            self._pipeline.enter_context(self._connection.pipeline())
+        self._execute(_SUPERSEDE, array_literal(current), array_literal(np.full(len(current), validityEndMjdTai)))
+        self._ended = np.union1d(self._ended, current)
+
+    def abandon(self) -> None:
+        """Undo what `end_versions` has begun and no `store` has completed."""
+        if self._begun is not None:
+            with self._begun:
+                raise psycopg.Rollback
+
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`."""
         rows = store_rows(changes, self._chunk_seconds)
+        begun, self._begun = self._begun or self._begin(), None
         try:
-            with self._connection.transaction():
+            with begun:
                 return self._write(changes, rows)
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
         except pa.ArrowInvalid as error:
             raise RowsRefusedError(f"a value does not fit its column of the APDB: {error}") from error
+
+    def _begin(self) -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        stack.enter_context(self._connection.transaction())
+        return stack
 
     def _write(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
         """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
@@ -203,14 +231,20 @@ class PostgresqlSession:
             self._write_ledger(changes)
             for chunk in rows.chunks:
                 self._write_chunk(chunk, "NOTHING")
-            if len(rows.superseded):
-                self._execute(_SUPERSEDE, array_literal(rows.superseded), array_literal(rows.ends))
+            left = ~np.isin(rows.superseded, self._ended)
+            if left.any():
+                self._execute(_SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
             versions = self._execute(_BUMP_TILES, array_literal(rows.tiles))
+            # Encoded while the server works on what it has been sent.
+            copies = [self._encoded(name, table) for name, table in rows.tables.items()]
+        # COPY is not to be had in a pipeline.
+        self._pipeline.close()
         for change in changes:
             if change.entry.revision:
                 self._withdraw(change)
-        for name, table in rows.tables.items():
-            self._copy(name, table)
+        for statement, data in copies:
+            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.write(data)
         with self._connection.pipeline():
             for name, table in rows.chunk_tables.items():
                 self._insert_numbers(name, table)
@@ -267,15 +301,15 @@ class PostgresqlSession:
                 payloads,
             )
 
-    def _copy(self, name: str, table: pa.Table) -> None:
+    def _encoded(self, name: str, table: pa.Table) -> tuple[bytes, memoryview]:
+        """Return the COPY statement that stores these rows, and what it is fed with."""
         given = set(table.column_names)
         columns = [column for column in self._columns[name] if column.name in given]
         missing = [column.name for column in self._columns[name] if column.required and column.name not in given]
         if missing:
             raise ApdbSchemaError(f"{name} requires {', '.join(missing)}, which this version does not write")
         statement = f"COPY {{{name}}} ({quoted([column.name for column in columns])}) FROM STDIN (FORMAT BINARY)"
-        with self._connection.cursor() as cursor, cursor.copy(self._named(statement)) as copy:
-            copy.write(encode(table, columns).data)
+        return self._named(statement), encode(table, columns).data
 
     def _insert_numbers(self, name: str, table: pa.Table) -> None:
         """Insert rows of numbers without NULL, in a statement that a pipeline can hold, as it cannot a COPY."""

@@ -151,6 +151,9 @@ class SqliteSession:
         *columns, is_open = _columns(rows, "iddffdnb")
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """See `ApdbSession.end_versions`; left to `store`, for this database works in the caller's own thread."""
+
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`."""
         rows = store_rows(changes, self._chunk_seconds)

@@ -4,7 +4,7 @@ What makes a message count exactly once is the order of three commits:
 
 1. the APDB transaction: sources, objects, ledger row and outbox;
 2. the Kafka transaction: outputs, dead letters and the offsets of the inputs;
-3. the outbox is cleared.
+3. the outbox is cleared. Before that the cache is written, which nothing depends on.
 
 A crash before 1 leaves nothing, and the message is read again. Between 1 and 2
 the message is read again, found in the ledger, and the outbox gives the same
@@ -26,6 +26,7 @@ from stream_assoc.daemon.handler import Answer, MessageHandler
 from stream_assoc.daemon.membership import MembershipKeeper
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.exceptions import RetriableError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.clock import Stopwatch, SystemClock
 from stream_assoc.stream.messages import InputMessage, StreamEnds
@@ -159,7 +160,12 @@ class Daemon:
             log.warning("hand abandoned", error=str(error))
             return False
         answered = [answer.batch for answer in answers if answer.batch is not None]
-        # From here on the offsets are committed: what stays in the outbox is cleared at the next start.
+        # From here on the offsets are committed: what is not cached is rebuilt when it is needed, and
+        # what stays in the outbox is cleared at the next start.
+        try:
+            self._handler.write_cache()
+        except RetriableError as error:
+            self._perseverance.go_on_without(error)
         with contextlib.suppress(HandAbandonedError), watch.stage("clear_outbox"):
             self._perseverance.until_done(lambda: self._apdb.mark_published(answered), [])
         failpoint("after-mark-published")

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from stream_assoc.daemon.write_back import WriteBack
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.metrics.instruments import Instruments
@@ -61,7 +62,8 @@ class MessageHandler:
 
     def __init__(self, decoder: BatchDecoder, rooms: Rooms, dead_letter_topic: str, instruments: Instruments) -> None:
         self._decoder = decoder
-        self._rooms = rooms
+        self._write_back = WriteBack()
+        self._rooms = replace(rooms, write_cache=self._write_back.put_off)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
 
@@ -84,6 +86,16 @@ class MessageHandler:
             else self._reject(message, arrival)
             for message, arrival in zip(messages, read, strict=True)
         ]
+
+    def write_cache(self) -> None:
+        """Write to the cache what answers have changed so far.
+
+        Raises
+        ------
+        RetriableError
+            If the cache is away. What was not written is rebuilt when it is needed.
+        """
+        self._write_back.catch_up()
 
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
         """Show in the instruments what each of these steps took for some messages together, seconds."""

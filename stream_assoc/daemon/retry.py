@@ -113,6 +113,11 @@ class Perseverance:
                         self._health.recovered()
                     return result
 
+    def go_on_without(self, error: RetriableError) -> None:
+        """Note the failure of something that need not be done."""
+        self._health.failed(error)
+        log.warning("going on without", error=str(error))
+
     def _must_own(self, hand: Sequence[InputPosition]) -> None:
         if lost := [position for position in hand if not self._source.owns(position)]:
             raise HandAbandonedError(

@@ -1,4 +1,4 @@
-"""What was decided, made durable: one APDB transaction, then the cache."""
+"""What was decided, made durable: one APDB transaction, and then the cache, at once or when there is time."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.failpoints import failpoint
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
@@ -19,7 +20,7 @@ from stream_assoc.stream.outputs import pack_outputs
 def commit(
     decisions: Sequence[Decision], session: ApdbSession, neighbourhood: Neighbourhood, rooms: Rooms
 ) -> list[Processed]:
-    """Store some decisions in one transaction, and write the cache.
+    """Store some decisions in one transaction, and have the cache written (`Rooms.write_cache`).
 
     Parameters
     ----------
@@ -51,11 +52,18 @@ def commit(
     with watch.stage("store"):
         versions = session.store(changes)
     failpoint("after-store")
+    rooms.observe_hand(watch.seconds)
+    tiles = np.unique(np.concatenate([change.tiles for change in changes]))
+    rooms.write_cache(lambda: _write_cache(neighbourhood, tiles, versions, rooms))
+    return processed
+
+
+def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArray, rooms: Rooms) -> None:
+    watch = Stopwatch(rooms.clock)
     with watch.stage("write_cache"):
-        neighbourhood.flush(np.unique(np.concatenate([change.tiles for change in changes])), versions)
+        neighbourhood.flush(tiles, versions)
     failpoint("after-cache-write")
     rooms.observe_hand(watch.seconds)
-    return processed
 
 
 def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Processed], list[BatchChanges]]:

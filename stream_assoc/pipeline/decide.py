@@ -114,6 +114,7 @@ def decide(
         )
 
     # Nothing after this refuses the batch: a photometer may.
+    neighbourhood.end_versions(matched, processing_time)
     with watch.stage("replace"):
         changed_tiles = neighbourhood.replace(matched, states)
 

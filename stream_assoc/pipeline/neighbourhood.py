@@ -79,6 +79,13 @@ class Neighbourhood:
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
+    def end_versions(self, matched: ObjectPositions, validityEndMjdTai: float) -> None:
+        """Tell the APDB that these versions are superseded, so that it can work while the rest is computed.
+
+        The batch must not be refused any more.
+        """
+        self._session.end_versions(matched.diaObjectId, validityEndMjdTai)
+
     def replace(self, matched: ObjectPositions, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.
 

@@ -2,7 +2,7 @@
 
     batches ── regions ── exclusive cells ─┬─ load ── associate ── create ── summarise ── photometer ─┐
                                            └──────────────── for each batch ──────────────────────────┤
-                        publish (daemon) ── cache write-back ── one APDB transaction ─────────────────┘
+                        cache write-back ── publish (daemon) ── one APDB transaction ─────────────────┘
 
 `process_batches` is that picture; `stream_assoc.pipeline.decide` is the part
 inside the loop, and `stream_assoc.pipeline.reprocess` the way of a batch that

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from stream_assoc.apdb.port import Apdb
 from stream_assoc.cache.packing import StateLayout
@@ -18,12 +19,24 @@ def _nobody_asks(seconds: Mapping[str, float]) -> None:
     """Forget what the steps of a hand took."""
 
 
+CacheWrite: TypeAlias = Callable[[], None]
+"""Writes to the cache what a commit has changed."""
+
+
+def _at_once(write: CacheWrite) -> None:
+    write()
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything a batch meets on its way: algorithms, stores and the clock.
 
     ``observe_hand`` is told what each step that some batches share took,
     seconds. A batch's own stages are in its metrics.
+
+    ``write_cache`` is given every write to the cache once the APDB has
+    committed, and may put it off: until it is done, what it would have brought
+    is rebuilt from the APDB.
     """
 
     apdb: Apdb
@@ -37,3 +50,4 @@ class Rooms:
     flag_columns: tuple[str, ...]
     photometer: ForcedPhotometer | None = None
     observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks
+    write_cache: Callable[[CacheWrite], None] = _at_once

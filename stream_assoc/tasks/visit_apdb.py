@@ -168,6 +168,9 @@ class VisitSession:
         """See `ApdbSession.latest_versions`."""
         return self._session.latest_versions(diaObjectId)
 
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """See `ApdbSession.end_versions`; left to `store`, which knows what lies too near to the edge."""
+
     def store(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.store`; without the objects that lie too near to the edge."""
         (change,) = changes

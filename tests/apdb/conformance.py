@@ -1,5 +1,6 @@
 """What every APDB adapter must do, judged by our own readers and by the real dax_apdb client."""
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -226,6 +227,43 @@ class ApdbConformance(ABC):
         with pytest.raises(RowsRefusedError, match="midpointMjdTai"):
             store(apdb, batch)
         assert not apdb.contains(FIRST)
+
+    def test_versions_told_beforehand_end_as_they_would(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
+        one = changes(BatchId(2, 1), objects=[dia_object(BIG, 60001.0)], time=60001.0)
+        two = changes(BatchId(3, 1), objects=[dia_object(BIG, 60001.5), dia_object(BIG + 2, 60001.5)], time=60001.5)
+        with apdb.exclusive(CELLS) as session:
+            session.end_versions(np.array([BIG]), 60001.0)
+            session.end_versions(np.array([BIG, BIG + 2]), 60001.5)
+            session.store([one, two])
+        assert self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai") == [
+            (BIG, 60000.25, 60001.0),
+            (BIG, 60001.0, 60001.5),
+            (BIG, 60001.5, None),
+            (BIG + 2, 60000.25, 60001.5),
+            (BIG + 2, 60001.5, None),
+        ]
+        assert self.select(client, "DiaObjectLast", "diaObjectId", "validityStartMjdTai") == [
+            (BIG, 60001.5),
+            (BIG + 2, 60001.5),
+        ]
+
+    def test_versions_told_beforehand_stay_without_a_store(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        store(apdb, new_objects(FIRST, [BIG], time=60000.25))
+        with apdb.exclusive(CELLS) as session:
+            session.end_versions(np.array([BIG]), 60001.0)
+        refused = changes(SECOND, [source(BIG)], [dia_object(BIG, 60001.0)], time=60001.0)
+        with contextlib.suppress(DuplicateSourceError), apdb.exclusive(CELLS) as session:
+            session.end_versions(np.array([BIG]), 60001.0)
+            session.store([refused])
+        assert not apdb.contains(SECOND)
+        assert self.select(client, "DiaObject", "diaObjectId", "validityEndMjdTai") == [(BIG, None)]
+        assert self.select(client, "DiaObjectLast", "diaObjectId") == [(BIG,)]
+        store(apdb, changes(SECOND, objects=[dia_object(BIG, 60002.0)], time=60002.0))
+        assert self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai") == [
+            (BIG, 60000.25, 60002.0),
+            (BIG, 60002.0, None),
+        ]
 
     def test_version_that_does_not_advance_is_refused(self, apdb: SqlApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG]))

@@ -6,6 +6,7 @@ import pytest
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.apdb.port import OutboxEntry
+from stream_assoc.cache.exceptions import CacheUnavailableError
 from stream_assoc.daemon.daemon import Daemon, HandLimits, hands
 from stream_assoc.daemon.handler import Answer
 from stream_assoc.daemon.health import Health
@@ -27,6 +28,7 @@ class EchoHandler:
         self.error = error or ApdbUnavailableError("the database is away")
         self.hands: list[list[int]] = []
         self.observed: list[set[str]] = []
+        self.write_cache = lambda: None
 
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
         self.observed.append(set(seconds))
@@ -72,9 +74,16 @@ class Bench:
         self.daemon.run(self.stop)
         return self.log
 
-    def shown(self, name):
-        """Return what Prometheus sees of the APDB."""
-        return self.instruments.registry.get_sample_value(f"stream_assoc_{name}", {"service": "apdb"})
+    def shown(self, name, service="apdb"):
+        """Return what Prometheus sees of a service."""
+        return self.instruments.registry.get_sample_value(f"stream_assoc_{name}", {"service": service})
+
+
+def failing(error):
+    def fail():
+        raise error
+
+    return fail
 
 
 def test_everything_is_published_in_order_and_committed():
@@ -92,6 +101,27 @@ def test_a_service_that_is_away_is_waited_for_while_polling_paused():
     assert bench.shown("service_up") == 1
     assert bench.source.idled == sorted(bench.source.idled), "each wait is longer than the one before"
     assert not bench.source.paused
+
+
+def test_the_cache_is_written_once_subscribers_have_the_outputs():
+    handler = EchoHandler()
+    bench = Bench([message(0), message(1)], handler)
+    seen = []
+    handler.write_cache = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
+    bench.outbox.entries = {BatchRevision(0, 0, 0): entry(0, offset=0)}
+    bench.run()
+    assert seen == [(2, 1)]
+
+
+def test_a_cache_that_cannot_be_written_holds_nothing_up():
+    handler = EchoHandler()
+    handler.write_cache = failing(CacheUnavailableError("the cache is away"))
+    bench = Bench([message(0), message(1)], handler, limits=HandLimits(bytes=1))
+    log = bench.run()
+    assert log.committed == {("dia-sources", 0): 2}
+    assert bench.source.idled == []
+    assert bench.shown("retries_total", "cache") == 2
+    assert bench.shown("service_up", "cache") == 0
 
 
 def test_a_failed_publication_is_repeated_without_processing_again():
