@@ -208,12 +208,12 @@ class Associator:
     def _mode(self, sources: SourcePositions, objects: ObjectPositions, dropped: BoolArray) -> Mode:
         known = has_position(objects.ra, objects.dec)
         columns = (
-            sources.raErr[~dropped],
-            sources.decErr[~dropped],
-            objects.raErr[known],
-            objects.decErr[known],
+            (sources.raErr, ~dropped),
+            (sources.decErr, ~dropped),
+            (objects.raErr, known),
+            (objects.decErr, known),
         )
-        return "nll" if all(any_usable(errors) for errors in columns) else "chord"
+        return "nll" if all(any_usable(errors, counts) for errors, counts in columns) else "chord"
 
     def _scores(
         self, sources: SourcePositions, objects: ObjectPositions, candidates: Candidates, mode: Mode

@@ -87,7 +87,7 @@ def find_candidates(
     source_ra, source_dec = read_only(source_ra), read_only(source_dec)
     object_ra, object_dec = read_only(object_ra), read_only(object_dec)
     used = source_dec[has_position(source_ra, source_dec)]
-    if not len(used):
+    if not (len(used) and len(object_ra)):
         return Candidates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     grid = grid_for(used, radius_arcsec)
     cells = touched_cells(source_ra, source_dec, grid)

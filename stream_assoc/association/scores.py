@@ -5,14 +5,24 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 
 ARCSEC_PER_DEGREE: Final = 3600.0
 
 
-def any_usable(errors: npt.NDArray[np.floating]) -> bool:
-    """Tell whether at least one error is finite and positive."""
-    return bool(np.any(np.isfinite(errors) & (errors > 0.0)))
+_LOOKED_AT_ONCE: Final = 4096
+
+
+def any_usable(errors: npt.NDArray[np.floating], counts: BoolArray) -> bool:
+    """Tell whether at least one error is finite and positive, of the rows that count.
+
+    Usually one of the first is, and the others are not looked at.
+    """
+    for begin in range(0, len(errors), _LOOKED_AT_ONCE):
+        part = slice(begin, begin + _LOOKED_AT_ONCE)
+        if np.any(counts[part] & np.isfinite(errors[part]) & (errors[part] > 0.0)):
+            return True
+    return False
 
 
 def variances(errors: npt.NDArray[np.floating], fallback: float) -> FloatArray:
