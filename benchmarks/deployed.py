@@ -113,10 +113,14 @@ class Sender:
 
 
 @contextlib.contextmanager
-def serving(deployment: Deployment, folder: Path) -> Iterator[psutil.Process]:
+def serving(deployment: Deployment, folder: Path, name: str = "the-only-one") -> Iterator[psutil.Process]:
     """Run a daemon as its operator does; stop it at the end of the block."""
     command = [sys.executable, "-m", "stream_assoc", "serve"]
-    environment = environment_of(deployment) | {"STREAM_ASSOC_NEW_OBJECTS__MAX_NEW_DIA_OBJECTS": "1000000"}
+    environment = environment_of(deployment) | {
+        "STREAM_ASSOC_NEW_OBJECTS__MAX_NEW_DIA_OBJECTS": "1000000",
+        "STREAM_ASSOC_KAFKA__GROUP_INSTANCE_ID": name,
+        "STREAM_ASSOC_KAFKA__TRANSACTIONAL_ID": f"{deployment.settings.kafka.effective_transactional_id}-{name}",
+    }
     # Versions are to be stamped with the time, not with that of a test.
     environment.pop("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD", None)
     with (folder / "serve.log").open("ab") as log:
@@ -193,3 +197,14 @@ def copy_of(url: str, name: str) -> Iterator[psycopg.Connection]:
                 yield connection
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def backlog_rate(listener: Listener, sender: Sender, n_visits: int) -> float:
+    """Return how many detector messages a second daemons get through that are started now.
+
+    The first of the visits makes all objects and loads kernels, and does not count.
+    """
+    batches = [batch for visit in range(n_visits) for batch in detector_batches(visit)]
+    sender.send([sender.encoded(batch) for batch in batches])
+    seen = np.sort(listener.wait_for([batch.id for batch in batches]))[N_DETECTORS:]
+    return float((len(seen) - 1) / (seen[-1] - seen[0]))

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyruhvro
 
-from benchmarks.skies import Size, objects_of, states_of, visit_of
+from benchmarks.skies import MJD, Size, objects_of, states_of, visit_of
 from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.association.candidates import find_candidates
 from stream_assoc.cache.memory import MemoryCache
@@ -15,18 +16,22 @@ from stream_assoc.cache.port import CachedTile
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.daemon.assembly import layout_of, rooms_of
 from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.commit import write_down
 from stream_assoc.pipeline.decide import Decision, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.process import arrive
 from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.source_rows import source_points
 from stream_assoc.settings import Settings
 from stream_assoc.sky.htm import htm_index
+from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.registry import ALL_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.schemas import BATCH, load_schema
+from stream_assoc.stream.codec import contiguous
+from stream_assoc.stream.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.stream.wire import HEADER_BYTES
 
 SETTINGS = {
@@ -47,13 +52,19 @@ class EmptySky:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit as its message, its objects cached in this process, and the rooms it goes through."""
+    """A visit as its message, its objects cached in this process, and the rooms it goes through.
+
+    ``decode_only`` is pyruhvro reading the message, and ``least`` what no
+    program that does the same can leave out: that, the candidates, all
+    statistics of the objects met, and pyruhvro writing their new versions.
+    """
 
     size: Size
     message: bytes
     rooms: Rooms
     decoder: BatchDecoder
     decode_only: Callable[[], object]
+    least: Callable[[], object]
 
     def compute(self) -> Decision:
         """Take the message to encoded outputs; store nothing."""
@@ -79,12 +90,33 @@ def visit(size: Size) -> Visit:
     met = objects.take(np.unique(near.object_row))
     level = rooms.partition.tile_level
     cells = rooms.partition.cells(htm_index(met.ra, met.dec, level))
-    cache.write(tiles_of(objects, level), states_of(rooms.calculator, met, size.n_points), cells)
+    states = states_of(rooms.calculator, met, size.n_points)
+    cache.write(tiles_of(objects, level), states, cells)
     message = BatchEncoder().encode(batch)
     schema = json.dumps(load_schema(BATCH))
-    return Visit(
-        size, message, rooms, BatchDecoder(), lambda: pyruhvro.deserialize_array([message[HEADER_BYTES:]], schema)
-    )
+
+    def decode_only() -> object:
+        return pyruhvro.deserialize_array([message[HEADER_BYTES:]], schema)
+
+    # One source for each of these objects; which one makes no difference to the cost.
+    points = source_points(batch, np.arange(len(met)) % len(batch), ())
+    versions, written = records_of(rooms.calculator, states)
+
+    def least() -> None:
+        decode_only()
+        find_candidates(batch.column("ra"), batch.column("dec"), objects.ra, objects.dec, 1.0)
+        rooms.calculator.update(states, points, MJD)
+        pyruhvro.serialize_record_batch(versions, written, 1)
+
+    return Visit(size, message, rooms, BatchDecoder(), decode_only, least)
+
+
+def records_of(calculator: StatisticsCalculator, states: ObjectStates) -> tuple[pa.RecordBatch, str]:
+    """Return the versions of these objects as pyruhvro takes them, and the schema to write."""
+    schema = load_schema(OBJECT)
+    rows = calculator.object_rows(states)
+    names = [field["name"] for field in schema["fields"]]
+    return pa.RecordBatch.from_arrays([contiguous(rows.column(name)) for name in names], names), json.dumps(schema)
 
 
 def tiles_of(objects: ObjectPositions, level: int) -> dict[int, CachedTile]:

@@ -5,19 +5,24 @@ from collections.abc import Callable
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
 
+from benchmarks.deployed import first_visits
 from benchmarks.rooms import SETTINGS
 from benchmarks.side_by_side import Figure, in_turns
-from benchmarks.skies import Size, objects_of, visit_of
+from benchmarks.skies import Size
 from stream_assoc.apdb.create import init
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.cache.memory import MemoryCache
 from stream_assoc.daemon.assembly import layout_of, rooms_of
+from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import Settings
 
-N_OBJECTS = 10_000
+N_OBJECTS = 100_000
 N_SOURCES_EACH = 20
+N_BATCHES = 10
+VISIT_STEP = 1_000
+"""Between the visits of one source and those of its copies; their ids are a million a visit apart."""
 
 
 def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None]):
@@ -26,12 +31,11 @@ def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None
     apdb = open_apdb(postgresql_database)
     try:
         rooms = rooms_of(settings, apdb, MemoryCache(layout_of(settings)))
-        fill(rooms)
-        tiles = apdb.known_tiles()
-        with adbc.connect(postgresql_database) as connection, connection.cursor() as cursor:
-            connection.adbc_connection.set_autocommit(True)
+        with adbc.connect(postgresql_database, autocommit=True) as connection, connection.cursor() as cursor:
+            fill(rooms, connection)
+            tiles = apdb.known_tiles()
             cursor.execute("ANALYZE")
-            timed = in_turns(5, ours=lambda: rebuilt(rooms, tiles), adbc=lambda: read(cursor))
+            timed = in_turns(3, ours=lambda: rebuilt(rooms, tiles), adbc=lambda: read(cursor))
     finally:
         apdb.close()
     record(
@@ -44,11 +48,24 @@ def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None
     )
 
 
-def fill(rooms: Rooms) -> None:
-    size = Size(round(N_OBJECTS / 0.9), N_OBJECTS)
-    objects = objects_of(size)
-    for visit in range(N_SOURCES_EACH):
-        process_batches([arrive(visit_of(size, objects, visit), rooms)], rooms)
+def fill(rooms: Rooms, connection: adbc.Connection) -> None:
+    """Make the objects as a daemon does, then give each as many sources as wanted."""
+    for batch in first_visits(Size(0, N_OBJECTS), N_OBJECTS // N_BATCHES):
+        process_batches([arrive(batch, rooms)], rooms)
+    columns = [column.name for column in [*apdb_table("DiaSource").columns, PIXEL_ID]]
+    changed = {
+        "diaSourceId": f'"diaSourceId" + n * {VISIT_STEP}::bigint * 1000000',
+        "visit": f"visit + n * {VISIT_STEP}",
+        "midpointMjdTai": '"midpointMjdTai" + n',
+        "timeProcessedMjdTai": '"timeProcessedMjdTai" + n / 1e6',
+    }
+    values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "DiaSource" ({names}) SELECT {values} FROM "DiaSource", '
+            f'generate_series(1, {N_SOURCES_EACH - 1}) n WHERE "diaObjectId" IS NOT NULL'
+        )
 
 
 def rebuilt(rooms: Rooms, tiles: np.ndarray) -> int:

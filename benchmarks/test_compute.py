@@ -26,7 +26,14 @@ Record = Callable[[Figure], None]
 
 def test_compute_path(record: Record):
     small, large = visit(Size(10_000, 500_000)), visit(Size(40_000, 500_000))
-    timed = in_turns(7, decode=small.decode_only, compute=small.compute, compute_40k=large.compute)
+    timed = in_turns(7, decode=small.decode_only, least=small.least, compute=small.compute, compute_40k=large.compute)
+    record(
+        Figure(
+            "pyruhvro, candidates and statistics of that visit alone / pyruhvro decoding the message",
+            timed.ratio("least", "decode"),
+            details=timed.seconds,
+        )
+    )
     record(
         Figure(
             "compute path of 10k sources x 500k objects / pyruhvro decoding the message",

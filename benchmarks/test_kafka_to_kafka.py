@@ -9,10 +9,10 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.deployed import (
-    N_DETECTORS,
     SECTIONS,
     Listener,
     Sender,
+    backlog_rate,
     copy_of,
     detector_batches,
     first_visits,
@@ -118,16 +118,11 @@ def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, tmp
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
     with Listener.on(deployment) as listener:
-        backlog = [batch for visit in range(BACKLOG_VISITS) for batch in detector_batches(visit)]
-        sender.send([sender.encoded(batch) for batch in backlog])
         with serving(deployment, tmp_path):
-            seen = np.sort(listener.wait_for([batch.id for batch in backlog]))
-            # The first of the four visits makes all objects and compiles what is not compiled yet.
-            steady = seen[N_DETECTORS:]
             record(
                 Figure(
                     "detector messages of 53 sources a second, sustained backlog",
-                    (len(steady) - 1) / (steady[-1] - steady[0]),
+                    backlog_rate(listener, sender, BACKLOG_VISITS),
                     unit="/s",
                     bar=40.0,
                     at_least=True,
