@@ -117,38 +117,37 @@ def copied_out(apdb: psycopg.Connection, table: str, condition: str, values: dic
 def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
-    with Listener.on(deployment) as listener:
-        with serving(deployment, tmp_path):
-            record(
-                Figure(
-                    "detector messages of 53 sources a second, sustained backlog",
-                    backlog_rate(listener, sender, BACKLOG_VISITS),
-                    unit="/s",
-                    bar=40.0,
-                    at_least=True,
-                )
+    with Listener.on(deployment) as listener, serving(deployment, tmp_path):
+        record(
+            Figure(
+                "detector messages of 53 sources a second, sustained backlog",
+                backlog_rate(listener, sender, BACKLOG_VISITS),
+                unit="/s",
+                bar=40.0,
+                at_least=True,
             )
-            burst = detector_batches(100)
-            sent = sender.send([sender.encoded(batch) for batch in burst])
-            seen = np.array(listener.wait_for([batch.id for batch in burst]))
-            record(
-                Figure(
-                    "189 detector messages at once, until all are published",
-                    float(seen.max() - sent),
-                    unit="s",
-                    bar=5.0,
-                )
+        )
+        burst = detector_batches(100)
+        sent = sender.send([sender.encoded(batch) for batch in burst])
+        seen = np.array(listener.wait_for([batch.id for batch in burst]))
+        record(
+            Figure(
+                "189 detector messages at once, until all are published",
+                float(seen.max() - sent),
+                unit="s",
+                bar=5.0,
             )
-            latencies = latencies_at_cadence(sender, listener)
-            record(
-                Figure(
-                    "99th percentile of a message at Rubin's cadence",
-                    float(np.percentile(latencies, 99)),
-                    unit="s",
-                    bar=1.0,
-                    details={"median": float(np.median(latencies)), "maximum": float(latencies.max())},
-                )
+        )
+        latencies = latencies_at_cadence(sender, listener)
+        record(
+            Figure(
+                "99th percentile of a message at Rubin's cadence",
+                float(np.percentile(latencies, 99)),
+                unit="s",
+                bar=1.0,
+                details={"median": float(np.median(latencies)), "maximum": float(latencies.max())},
             )
+        )
 
 
 def latencies_at_cadence(sender: Sender, listener: Listener) -> np.ndarray:
