@@ -14,15 +14,19 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     # A mistake in the settings is told before the rooms, which take seconds, are imported.
     settings = settings_of(config, set_)
 
-    from stream_assoc.daemon.heap import collect_rarely, keep_freed_memory
+    from stream_assoc.daemon.heap import collect_rarely, keep_for_good, keep_freed_memory
+
+    # Before the imports, of which there are many.
+    collect_rarely()
+    keep_freed_memory()
+
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
     from stream_assoc.metrics import instruments as prometheus
 
     configure_logging(settings.logging.format, settings.logging.level)
-    keep_freed_memory()
-    collect_rarely()
+    keep_for_good()
     stop = StopRequest(settings.daemon.drain_deadline_seconds)
     stop.on_signals()
     instruments = prometheus.Instruments()

@@ -37,11 +37,16 @@ def keep_freed_memory() -> bool:
 
 
 def collect_rarely() -> None:
-    """Have Python look for unreachable cycles less often, and never again among what is there now.
+    """Have Python look for unreachable cycles less often.
 
     The messages of a visit are ten thousand objects, none of them in a cycle.
     By default that many of them bring on a search of the whole heap, with all
-    that numba and Arrow keep there: 0.13 s, more than the visit's own computing.
+    that numba and Arrow keep there: 0.13 s, more than the visit's own
+    computing. What is imported brings on several of them.
     """
-    gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+
+
+def keep_for_good() -> None:
+    """Have Python look no more at what is there now: modules, types and settings live as long as the process."""
+    gc.freeze()
