@@ -26,16 +26,6 @@ class BatchSettings(Section):
         return bands
 
 
-class ImageSettings(Section):
-    """Which images may be read, of those that batches name."""
-
-    roots: tuple[str, ...] = Field(
-        default=(),
-        description="Where images may be: absolute folders, s3://bucket/prefix, https://host/path. A batch whose "
-        "images are elsewhere is processed without them. None: no image is read.",
-    )
-
-
 class DaemonSettings(Section):
     """How the daemon takes its work, waits out failures and stops."""
 
