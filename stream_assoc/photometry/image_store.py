@@ -6,9 +6,11 @@ store that does not answer is asked again a few times, and then the batch does
 without the image: its sources must not wait for it.
 """
 
+import contextlib
 import os
+import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -148,9 +150,9 @@ class ImageStore:
 
 def _filesystem(scheme: str, s3_endpoint_url: str | None, ssl_ca_file: Path | None) -> Any:  # noqa: ANN401 - untyped
     try:
-        if scheme == "s3":
-            return _s3(s3_endpoint_url, ssl_ca_file)
-        return _https(ssl_ca_file)
+        return _s3(s3_endpoint_url, ssl_ca_file) if scheme == "s3" else _https(ssl_ca_file)
+    except ssl.SSLError as error:
+        raise ImageRootError(f"images.ssl_ca_file {ssl_ca_file} holds no certificates: {error}") from error
     except ImportError as error:
         raise ImageRootError(
             f"images.roots names {scheme}://, which needs the package {_PACKAGES[scheme]}; "
@@ -161,6 +163,7 @@ def _filesystem(scheme: str, s3_endpoint_url: str | None, ssl_ca_file: Path | No
 def _s3(endpoint_url: str | None, ssl_ca_file: Path | None) -> Any:  # noqa: ANN401 - untyped
     from s3fs import S3FileSystem
 
+    ssl.create_default_context(cafile=ssl_ca_file)
     filesystem = S3FileSystem(
         endpoint_url=endpoint_url,
         client_kwargs={} if ssl_ca_file is None else {"verify": str(ssl_ca_file)},
@@ -173,42 +176,52 @@ def _s3(endpoint_url: str | None, ssl_ca_file: Path | None) -> Any:  # noqa: ANN
 
 
 def _https(ssl_ca_file: Path | None) -> Any:  # noqa: ANN401 - untyped
-    import ssl
-
     import aiohttp
     from fsspec.implementations.http import HTTPFileSystem
 
+    context = ssl.create_default_context(cafile=ssl_ca_file)
+
     async def client(**options: Any) -> aiohttp.ClientSession:  # noqa: ANN401 - fsspec's own
-        context = ssl.create_default_context(cafile=ssl_ca_file)
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), **options)
 
     return HTTPFileSystem(get_client=client, encoded=True, skip_instance_cache=True)
 
 
 async def _read(filesystem: Any, location: str, limits: ImageLimits) -> bytes:  # noqa: ANN401 - untyped
-    # A size is given so that none is asked for; where a redirect leads has not been judged.
-    options = {"size": 0, "allow_redirects": False} if location.startswith("https:") else {}
-    file = await filesystem.open_async(location, "rb", **options)
+    chunks = _chunks_of_answer if location.startswith("https:") else _chunks_of_object
     payload = bytearray()
-    try:
-        while chunk := await file.read(_CHUNK_BYTES):
-            _check_answer(file, location)
+    async with contextlib.aclosing(chunks(filesystem, location)) as reading:
+        async for chunk in reading:
             payload += chunk
             if len(payload) > limits.max_bytes:
                 raise _too_large(location, limits)
-        _check_answer(file, location)
-    finally:
-        await file.close()
     return bytes(payload)
 
 
-def _check_answer(file: Any, location: str) -> None:  # noqa: ANN401 - untyped
-    status = getattr(file.r, "status", 200)
-    if 300 <= status < 400:
-        raise ImageRefusedError(
-            f"the image {location!r} is elsewhere (HTTP {status}), and redirects are not followed; name the place "
-            "itself"
-        )
+async def _chunks_of_object(filesystem: Any, location: str) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - untyped
+    file = await filesystem.open_async(location, "rb")
+    try:
+        while chunk := await file.read(_CHUNK_BYTES):
+            yield chunk
+    finally:
+        if file.r is not None:
+            file.r.close()
+
+
+async def _chunks_of_answer(filesystem: Any, location: str) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - untyped
+    """Read what a web server answers; fsspec's own files would follow redirects."""
+    session = await filesystem.set_session()
+    async with session.get(filesystem.encode_url(location), allow_redirects=False) as answer:
+        if 300 <= answer.status < 400:
+            raise ImageRefusedError(
+                f"the image {location!r} is elsewhere (HTTP {answer.status}), and redirects are not followed: where "
+                "they lead has not been judged; name the place itself"
+            )
+        if answer.status == 404:
+            raise FileNotFoundError(location)
+        answer.raise_for_status()
+        async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+            yield chunk
 
 
 def _transient_errors() -> tuple[type[Exception], ...]:
