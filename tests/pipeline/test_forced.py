@@ -24,6 +24,7 @@ from tests.pipeline.skies import BIG, apdb_url, night, pinned_rooms, position, p
 from tests.pipeline.test_reprocessing import assert_stores_agree, reprocessed, stars
 
 GOOD = {"trailLength": [0.5], "glint_trail": [False], "isDipole": [False]}
+FORCED_COLUMNS = ("diaObjectId", "band", "timeProcessedMjdTai", "psfFlux", "psfFluxErr", "timeWithdrawnMjdTai")
 ON = {"images": {"roots": ("/images",)}}
 
 
@@ -44,21 +45,31 @@ def good(visit, places, **changes):
     return with_images(stars(visit, places, **values))
 
 
-def forced_means(folder, band="r"):
-    """Return the weighted mean of each object's forced sources up to its current version, and its error."""
-    url, measured = apdb_url(folder), defaultdict(list)
-    names = ("diaObjectId", "band", "timeProcessedMjdTai", "psfFlux", "psfFluxErr", "timeWithdrawnMjdTai")
-    for identifier, name, time, value, error, withdrawn in columns(url, "DiaForcedSource", *names):
+def means_of_rows(rows, versions, band):
+    """Return the weighted mean of forced sources up to each version of an object, and its error.
+
+    ``rows`` are of `FORCED_COLUMNS`, versions (diaObjectId, validityStartMjdTai).
+    """
+    measured = defaultdict(list)
+    for identifier, name, time, value, error, withdrawn in rows:
         if name == band and error is not None and withdrawn is None:
             measured[identifier].append((time, value, error))
     expected = {}
-    for identifier, start in columns(url, "DiaObjectLast", "diaObjectId", "validityStartMjdTai"):
+    for identifier, start in versions:
         counted = np.array([row[1:] for row in measured[identifier] if row[0] <= start]).reshape(-1, 2)
         weight = 1.0 / counted[:, 1] ** 2
-        expected[identifier] = (
+        expected[identifier, start] = (
             (np.average(counted[:, 0], weights=weight), weight.sum() ** -0.5) if len(counted) else (None, None)
         )
     return expected
+
+
+def forced_means(folder, band="r"):
+    """Return what each object must tell of its forced sources."""
+    url = apdb_url(folder)
+    rows = columns(url, "DiaForcedSource", *FORCED_COLUMNS)
+    versions = columns(url, "DiaObjectLast", "diaObjectId", "validityStartMjdTai")
+    return {identifier: mean for (identifier, _), mean in means_of_rows(rows, versions, band).items()}
 
 
 def stored_means(folder, band="r"):
