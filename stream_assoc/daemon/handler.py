@@ -63,7 +63,7 @@ class MessageHandler:
     def __init__(self, decoder: BatchDecoder, rooms: Rooms, dead_letter_topic: str, instruments: Instruments) -> None:
         self._decoder = decoder
         self._write_back = WriteBack()
-        self._rooms = replace(rooms, write_cache=self._write_back.put_off)
+        self._rooms = replace(rooms, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
 

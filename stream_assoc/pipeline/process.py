@@ -113,6 +113,7 @@ def _is_alone(arrival: Arrival, rooms: Rooms) -> bool:
 
 
 def _process_alone(arrival: Arrival, rooms: Rooms) -> Outcome:
+    rooms.catch_up()
     # A redelivery is recognised under the locks; this only keeps it from reading images in vain.
     if rooms.photometer is not None and (arrival.reprocessing or not rooms.apdb.contains(arrival.batch.id)):
         watch = Stopwatch(rooms.clock, arrival.seconds)
