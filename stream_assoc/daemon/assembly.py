@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import structlog
 
@@ -44,6 +45,9 @@ from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
 
 log = structlog.get_logger(__name__)
+
+MOST_WITH_IMAGES: Final = 8
+"""Messages in hand where images are read: they keep the first of them from its subscribers for some seconds."""
 
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
@@ -234,9 +238,7 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
             MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),
-            HandLimits(
-                messages=settings.daemon.micro_batch_messages, poll_seconds=settings.daemon.poll_timeout_seconds
-            ),
+            HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             each_turn=LagReporter(source, instruments),
         )
 
@@ -251,6 +253,12 @@ def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
         metrics=registry.register(f"{settings.kafka.metrics_topic}-value", load_schema(METRICS)),
         forced_sources=registry.register(f"{settings.kafka.forced_sources_topic}-value", load_schema(FORCED_SOURCE)),
     )
+
+
+def hand_messages_of(settings: Settings) -> int:
+    """Return how many messages are taken in hand: few where one may take long, as all are published together."""
+    messages = settings.daemon.micro_batch_messages
+    return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages
 
 
 def patience_of(settings: Settings) -> Patience:
