@@ -70,15 +70,18 @@ class DetectorImages:
         stamp = psf.T @ psf
         sky_error = flux_error_njy(np.zeros(1), visit.band)[0]
         variance = sky_error**2 * np.sum(stamp**2)
-        image = (_profiles(y, side) * flux[:, np.newaxis]).T @ _profiles(x, side)
+        # Not as a product of matrices, whose last bits depend on how threads share the work.
+        image = np.einsum("ny,nx->yx", _profiles(y, side) * flux[:, np.newaxis], _profiles(x, side))
         image += np.sqrt(variance) * random.standard_normal(image.shape)
         primary = fits.PrimaryHDU()
         primary.header.update(VISIT=visit.visit, DETECTOR=detector.number, BAND=visit.band)
         # Sixteen steps to a standard deviation of the noise, as Rubin's own.
-        pixels = fits.CompImageHDU(
-            image.astype(np.float32), self._wcs(scale), name="IMAGE", quantize_level=16.0, dither_seed=1
+        pixels = fits.CompImageHDU(image.astype(np.float32), self._wcs(scale), name="IMAGE", quantize_level=16.0)
+        # In steps of a fixed size, because a noise of none has no sixteenths; as it is it would be put into gzip,
+        # which notes the time.
+        constant = fits.CompImageHDU(
+            np.full(image.shape, variance, np.float32), name="VARIANCE", quantize_level=-0.01 * variance
         )
-        constant = fits.CompImageHDU(np.full(image.shape, variance, np.float32), name="VARIANCE")
         return fits.HDUList([primary, pixels, constant, fits.ImageHDU(stamp, name="PSF")])
 
     def _wcs(self, scale: float) -> fits.Header:

@@ -72,6 +72,11 @@ def forced_means(folder, band="r"):
     return {identifier: mean for (identifier, _), mean in means_of_rows(rows, versions, band).items()}
 
 
+def n_forced(outcomes):
+    """Return the number of forced sources that batches tell of."""
+    return sum(one.metrics.numForcedSources for one in outcomes)
+
+
 def stored_means(folder, band="r"):
     names = ("diaObjectId", f"{band}_fpFluxMean", f"{band}_fpFluxMeanErr", "validityEndMjdTai")
     return {
