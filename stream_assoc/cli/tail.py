@@ -1,4 +1,4 @@
-"""``stream-assoc metrics tail`` and ``objects tail``: watch the output topics."""
+"""``stream-assoc metrics tail``, ``objects tail`` and ``forced-sources tail``: watch the output topics."""
 
 import itertools
 import json
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 metrics_app = typer.Typer(help="Watch the association metrics.", no_args_is_help=True)
 objects_app = typer.Typer(help="Watch the updated DIAObjects.", no_args_is_help=True)
+forced_sources_app = typer.Typer(help="Watch the forced sources.", no_args_is_help=True)
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print each message as one line of JSON.")]
 BeginningOption: TypeAlias = Annotated[
@@ -36,6 +37,11 @@ def _metrics_group() -> None:
 @objects_app.callback()
 def _objects_group() -> None:
     """Watch the updated DIAObjects."""
+
+
+@forced_sources_app.callback()
+def _forced_sources_group() -> None:
+    """Watch the forced sources."""
 
 
 @metrics_app.command("tail")
@@ -74,6 +80,25 @@ def tail_objects(
         typer.echo(json.dumps(record) if json_ else describe_object(record))
 
 
+@forced_sources_app.command("tail")
+def tail_forced_sources(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+    from_beginning: BeginningOption = False,
+    limit: LimitOption = None,
+) -> None:
+    """Print each flux that is measured on an image; Ctrl-C ends it."""
+    from stream_assoc.stream.subscriber import decode_forced_sources
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    schemas = writer_schemas(kafka)
+    values = read_topic(kafka, kafka.forced_sources_topic, from_beginning=from_beginning)
+    for value in itertools.islice(values, limit):
+        (record,) = decode_forced_sources([value], schemas).to_pylist()
+        typer.echo(json.dumps(record) if json_ else describe_forced_source(record))
+
+
 def writer_schemas(kafka: KafkaSettings) -> "WriterSchemas | None":
     """Return where writer schemas are found: the registry where one is configured, else those of this version."""
     from stream_assoc.stream.registry import registry_of
@@ -89,8 +114,14 @@ def describe_metrics(record: Mapping[str, Any]) -> str:
         f"{record['numDiaSources']} sources, {record['numAssociatedDiaSources']} associated, "
         f"{record['numAssociatedSsObjects']} solar system, {record['numNewDiaObjects']} new objects, "
         f"{record['numMarginalDiaSources']} marginal, {record['numDroppedDiaSources']} dropped, {milliseconds:.0f} ms"
-        f"{_taken_back(record)}"
+        f"{_measured(record)}{_taken_back(record)}"
     )
+
+
+def _measured(record: Mapping[str, Any]) -> str:
+    if record["forcedPhotometryError"] is not None:
+        return f"; no forced sources: {record['forcedPhotometryError']}"
+    return f"; {record['numForcedSources']} forced sources" if record["numForcedSources"] else ""
 
 
 def _taken_back(record: Mapping[str, Any]) -> str:
@@ -111,3 +142,14 @@ def describe_object(record: Mapping[str, Any]) -> str:
     ]
     place = f"{record['ra']:.6f} {record['dec']:+.6f}"
     return "  ".join([f"{record['diaObjectId']}  {place}  {record['nDiaSources']} sources", *fluxes])
+
+
+def describe_forced_source(record: Mapping[str, Any]) -> str:
+    """Return a forced source as one line for people: which object, when, and how bright on either image."""
+    fluxes = [
+        f"{name} {record[name]:.0f} ± {record[f'{name}Err']:.0f} nJy"
+        for name in ("psfFlux", "scienceFlux")
+        if record[name] is not None and record[f"{name}Err"] is not None
+    ]
+    visit = f"visit {record['visit']} detector {record['detector']} {record['band']}"
+    return "  ".join([f"{record['diaObjectId']}  {visit}", *(fluxes or ["no flux"])])

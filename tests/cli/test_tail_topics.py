@@ -12,9 +12,11 @@ from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.topic_reader import read_topic
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.settings import load_settings
+from stream_assoc.stream.outputs import OutputEncoder
 from stream_assoc.stream.records import RecordCodec
 from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
+from tests.apdb.builders import forced, table
 
 pytestmark = pytest.mark.integration
 
@@ -42,6 +44,22 @@ def test_metrics_are_printed_from_the_beginning_up_to_the_limit(invoke, kafka_bo
         f"--set=kafka.metrics_topic={topic}",
     ).stdout.splitlines()
     assert [json.loads(line) for line in printed] == [asdict(record) for record in records[:2]]
+
+
+def test_forced_sources_are_printed(invoke, kafka_bootstrap, topic):
+    row = forced(7, 2**60 + 1, 2026010100012, 94, psfFlux=-1.5, psfFluxErr=0.5)
+    publish(
+        kafka_bootstrap,
+        topic,
+        [one.value for one in OutputEncoder().encode_forced_sources(table("DiaForcedSource", [row]))],
+    )
+    printed = invoke(
+        *("forced-sources", "tail", "--from-beginning", "--limit", 1, "--json"),
+        f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
+        f"--set=kafka.forced_sources_topic={topic}",
+    ).stdout.splitlines()
+    (record,) = map(json.loads, printed)
+    assert {name: record[name] for name in row} == row
 
 
 def test_aborted_messages_and_tombstones_are_passed_over(kafka_bootstrap, topic):
