@@ -13,6 +13,7 @@ from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.association.exceptions import TooManyNewObjectsError
 from stream_assoc.model.batch import SolarSystemObjects
 from stream_assoc.settings import Settings
+from stream_assoc.settings.images import ImageSettings
 from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
 from stream_assoc.tasks.dia_pipeline_config import UPSTREAM_HISTORY_WINDOW, DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
@@ -22,6 +23,7 @@ from stream_assoc.tasks.load import LoadDiaCatalogsConfig, LoadDiaCatalogsTask
 from stream_assoc.tasks.metrics import TotalUnassociatedDiaObjectsMetricTask
 from tests.contents import contents
 from tests.pipeline.bench import APDB_FILE, process
+from tests.pipeline.exposed import exposed_night, image_files
 from tests.pipeline.photometers import IMAGES, Photometer
 from tests.pipeline.skies import BIG, MJD, apdb_url, batch, night, pinned_rooms, position, process_from, square
 from tests.pipeline.test_golden_pipeline import (
@@ -249,6 +251,20 @@ def test_forced_sources_come_from_the_photometer(new_task):
     means = result.diaObjects.set_index("diaObjectId")[f"{exposure.band}_fpFluxMean"]
     assert means.to_dict() == pytest.approx(by_object.to_dict(), nan_ok=True)
     assert result.metrics.numForcedSources == 2
+
+
+def test_images_below_the_roots_are_measured(new_task, tmp_path):
+    first, second, *_ = exposed_night(tmp_path)
+    image_files(tmp_path, second)[0].unlink()
+    forced = DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),)))
+    with new_task(diaForcedSource=forced) as task:
+        assert "diaForcedSources" in task.config.connections().outputs
+        measured, missed = task.run_batch(first), task.run_batch(second)
+    assert sorted(measured.diaForcedSources.diaObjectId) == sorted(measured.diaObjects.diaObjectId)
+    assert measured.diaForcedSources.psfFlux.notna().all()
+    assert measured.diaObjects[f"{first.band}_fpFluxMean"].notna().all()
+    assert (len(missed.diaForcedSources), missed.metrics.forcedPhotometryError) == (0, "missing")
+    assert len(missed.diaObjects) > 0
 
 
 def test_forced_sources_can_be_left_out(new_task):
