@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 
@@ -77,6 +77,7 @@ class MessageHandler:
         RetriableError
             If a service is away. Calling again with the same messages is safe.
         """
+        self._instruments.observe_messages([len(message.value or b"") for message in messages])
         read = self._read(messages)
         failpoint("after-decode")
         outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
@@ -100,6 +101,7 @@ class MessageHandler:
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
         """Show in the instruments what each of these steps took for some messages together, seconds."""
         self._instruments.observe_hand(seconds)
+        log.debug("hand finished", milliseconds=_milliseconds(seconds))
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._rooms.clock)
@@ -136,6 +138,7 @@ class MessageHandler:
                     detector=batch.detector,
                     revision=outcome.revision,
                     outputs=len(outputs),
+                    **asdict(message.position),
                 )
                 return Answer(message, outputs, outcome.key if outputs else None)
             case Processed(id=batch, metrics=metrics, outputs=outputs):
@@ -152,7 +155,9 @@ class MessageHandler:
                     marginal=metrics.numMarginalDiaSources,
                     dropped=metrics.numDroppedDiaSources,
                     **self._taken_back(metrics),
+                    **asdict(message.position),
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
+                    stages=_milliseconds(metrics.stageSeconds),
                 )
                 return Answer(message, outputs, outcome.key)
 
@@ -169,14 +174,10 @@ class MessageHandler:
 
     def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
         self._instruments.count_dead_letter(error.reason)
-        position = message.position
-        log.error(
-            "dead letter",
-            reason=error.reason,
-            error=str(error),
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
-        )
+        log.error("dead letter", reason=error.reason, error=str(error), **asdict(message.position))
         letter = dead_letter(message, error, self._dead_letter_topic, time_ms=time.time_ns() // 1_000_000)
         return Answer(message, [letter])
+
+
+def _milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(1000 * taken, 1) for stage, taken in seconds.items()}

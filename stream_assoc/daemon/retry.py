@@ -59,7 +59,7 @@ class Perseverance:
         Nothing in hand is given up at once when it is set, what is in hand
         when its deadline has passed.
     health : `Health`
-        Told of every failure, and of work that is done.
+        Told of every try, every failure, and of work that is done.
 
     Attributes
     ----------
@@ -94,6 +94,7 @@ class Perseverance:
         with contextlib.ExitStack() as pause:
             while True:
                 self._must_own(hand)
+                self._health.turn()
                 try:
                     result = action()
                 except RetriableError as error:
