@@ -68,12 +68,15 @@ class LagReporter:
         return 0.0 if self._oldest_ms is None else max(0.0, self._unix_time() - self._oldest_ms / 1000)
 
     def _report(self) -> None:
-        self._due = self._monotonic() + REPORT_SECONDS
+        next_due = self._monotonic() + REPORT_SECONDS
         try:
             lags = self._source.lag()
         except RetriableError as error:
+            self._due = next_due
             log.warning("lag unknown", error=str(error))
             return
+        # Nothing is known before the first fetch: it is asked again soon.
+        self._due = next_due if lags else self._due
         for (topic, partition), messages in lags.items():
             self._instruments.set_lag(topic, partition, messages)
         for topic, partition in self._shown - lags.keys():

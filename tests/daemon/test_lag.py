@@ -51,6 +51,15 @@ def test_messages_are_reported_when_it_is_time(bench: Bench):
     assert (bench.shown(0), bench.shown(1)) == (None, 3)
 
 
+def test_what_is_not_known_yet_is_asked_again_at_the_next_poll(bench: Bench):
+    known, bench.source.lags = bench.source.lags, {}
+    bench.reporter([])
+    assert bench.shown(0) is None
+    bench.source.lags = known
+    bench.reporter([])
+    assert bench.shown(0) == 7
+
+
 def test_a_broker_that_is_away_leaves_what_was_known(bench: Bench):
     bench.reporter([])
     bench.source.error = RetriableError("away")
