@@ -64,7 +64,7 @@ def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest")
     from stream_assoc.daemon.health import Health
     from stream_assoc.daemon.service_manager import ServiceManager
 
-    manager = ServiceManager()
+    manager = ServiceManager.of_environment()
     return Health(
         instruments,
         wedged_after_seconds=settings.daemon.wedged_after_seconds,

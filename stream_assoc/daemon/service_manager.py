@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from typing import Self
 
 import structlog
 
@@ -21,19 +22,18 @@ class ServiceManager:
 
     Parameters
     ----------
-    address : `str` or `None`, optional
-        Its socket; by default what ``NOTIFY_SOCKET`` says.
+    address : `str` or `None`
+        Its socket; `None` if nobody wants to be told.
     watchdog_seconds : `float`, optional
-        It ends a process that it has not heard of for that long; by default
-        what ``WATCHDOG_USEC`` says, 0 for never.
+        It ends a process that it has not heard of for that long; 0 for never.
     monotonic : callable, optional
         A clock in seconds.
     """
 
     def __init__(
         self,
-        address: str | None = os.environ.get("NOTIFY_SOCKET"),
-        watchdog_seconds: float = float(os.environ.get("WATCHDOG_USEC", "0")) / 1e6,
+        address: str | None,
+        watchdog_seconds: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         # An at sign stands for the null byte of an abstract address.
@@ -42,6 +42,11 @@ class ServiceManager:
         self._every_seconds = watchdog_seconds / 2
         self._monotonic = monotonic
         self._next = 0.0
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Return the one that systemd's variables tell of, or one that nothing is told."""
+        return cls(os.environ.get("NOTIFY_SOCKET"), float(os.environ.get("WATCHDOG_USEC", "0")) / 1e6)
 
     def enter(self, phase: Phase) -> None:
         """Tell a new phase of the daemon's life."""

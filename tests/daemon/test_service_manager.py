@@ -50,6 +50,16 @@ def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified):
     assert read() == ["WATCHDOG=1"] * 5
 
 
+def test_the_environment_says_whom_to_tell(notified, monkeypatch):
+    path, read = notified
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    monkeypatch.setenv("WATCHDOG_USEC", "20000000")
+    manager = ServiceManager.of_environment()
+    manager.turn()
+    manager.enter("running")
+    assert read() == ["WATCHDOG=1", "READY=1\nSTATUS=running"]
+
+
 def test_without_a_service_manager_nothing_is_sent():
     ServiceManager(None).enter("running")
 
