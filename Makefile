@@ -64,7 +64,7 @@ check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and
 	@$(BIN)/python -m stream_assoc.settings.reference --check
 	@$(BIN)/python docker/grafana/dashboard.py --check
 	@$(BIN)/python -m documentation --check
-	@$(BIN)/mkdocs build --quiet --strict --site-dir .cache/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir .cache/site
 
 format: $(STAMP)  ## Format the code and fix what a tool can fix
 	@$(BIN)/ruff check --fix .
@@ -77,7 +77,7 @@ docs: $(STAMP)  ## Generate the schemas, the reference pages and the Grafana das
 	@$(BIN)/python -m documentation
 
 site: $(STAMP)  ## Build the documentation site into site/
-	@$(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## Remove .venv and everything that was generated
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist site

@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from stream_assoc import __version__
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
     from stream_assoc.daemon.health import Health
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.metrics.instruments import Instruments
+
+SERVE_HELP = closing(
+    "stream-assoc serve",
+    "stream-assoc serve --config /etc/stream-assoc.toml --set logging.level=debug",
+    "stream-assoc serve --set metrics.prometheus_port=9100",
+    codes="0 after SIGTERM or SIGINT, 2 when it was refused or gave up (daemon.restart_budget)",
+)
 
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:

@@ -48,14 +48,30 @@ class Instruments:
         ProcessCollector(registry=self.registry)
         build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])
         build.labels(__version__, platform.python_version()).set(1)
-        self._batches = counter("batches", "Messages by what became of them.", ["outcome"])
-        self._sources = counter("dia_sources", "DIASources of batches by what became of them.", ["outcome"])
-        self._objects = counter("dia_objects", "DIAObjects of batches by what became of them.", ["outcome"])
+        self._batches = counter(
+            "batches", "Messages by what became of them: processed, redelivered or dead_letter.", ["outcome"]
+        )
+        self._sources = counter(
+            "dia_sources",
+            "DIASources by what became of them: associated, solar_system, new, marginal, dropped; withdrawn.",
+            ["outcome"],
+        )
+        self._objects = counter(
+            "dia_objects",
+            "DIAObjects by what a batch did: new, updated, closed; unassociated gained no source.",
+            ["outcome"],
+        )
         self._ambiguous = counter("ambiguous_dia_sources", "Matched DIASources with more than one candidate.")
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
-        self._retries = counter("retries", "Repeated attempts, by the service that was away.", ["service"])
+        self._retries = counter(
+            "retries",
+            "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
+            ["service"],
+        )
         self._cache = counter(
-            "cache_reads", "What was read of the cache, and whether it was there.", ["kind", "result"]
+            "cache_reads",
+            "What was read of the cache, tile or state, and whether it was there: hit or miss.",
+            ["kind", "result"],
         )
         self._stage = histogram("stage_seconds", "Time of each stage of a batch.", ["stage"], buckets=_STAGE_BUCKETS)
         self._hand = histogram(
@@ -82,7 +98,7 @@ class Instruments:
         self._last_processed = gauge(
             "last_processed_timestamp_seconds", "When a batch last counted, Unix time; 0 before the first."
         )
-        self._up = gauge("service_up", "Whether a service answers.", ["service"])
+        self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])
         self._single = gauge("unassociated_dia_objects", "DIAObjects of the whole APDB with exactly one source.")
         self._midpoint = gauge("last_midpoint_mjd_tai", "Midpoint of the visit processed last, MJD TAI.")
         self._offset = gauge("astrometric_offset_arcsec", "Median source - object of the last batch.", ["axis"])

@@ -95,9 +95,7 @@ def test_compose_publishes_on_this_machine_alone(services):
 
 
 def test_compose_drains_before_it_kills(services):
-    assert (
-        int(services["daemon"]["stop_grace_period"].removesuffix("s")) > Settings().daemon.drain_deadline_seconds
-    )
+    assert int(services["daemon"]["stop_grace_period"].removesuffix("s")) > Settings().daemon.drain_deadline_seconds
 
 
 def test_compose_itself_reads_the_file():
