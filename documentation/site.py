@@ -60,7 +60,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             raise PluginError(
                 f"{source}: a diagram has no picture; run `.venv/bin/python -m documentation.diagrams` (needs npx)"
             )
-        return f"![Diagram]({posixpath.relpath(figure, posixpath.dirname(source))})"
+        path = posixpath.relpath(figure, posixpath.dirname(source))
+        # A wide one is small on a page: it opens by itself in its own size.
+        return f"[![Diagram]({path})]({path})"
 
     return FENCE.sub(pictured, OUTWARD.sub(led_to_copy, markdown))
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from stream_assoc.apdb.create import init
 from stream_assoc.demo.exceptions import DemoError
 from stream_assoc.embedded import EmbeddedValkey, MockKafka
-from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings import Settings
 
 SETTINGS_FILE: Final = "stream-assoc.toml"
 LOG_FILE: Final = "daemon.log"
@@ -29,9 +30,10 @@ def services(folder: Path) -> Iterator[Settings]:
     The settings are also left in the folder, so that its APDB can be opened later.
     """
     with MockKafka() as kafka, EmbeddedValkey() as valkey:
-        file = folder / SETTINGS_FILE
-        file.write_text(_settings_text(kafka, valkey.url, folder / APDB_FILE), encoding="utf-8")
-        settings = load_settings(file)
+        text = _settings_text(kafka, valkey.url, folder / APDB_FILE)
+        (folder / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        # Not `load_settings`: the variables of this shell are meant for another deployment.
+        settings = Settings(**tomllib.loads(text))
         topics = settings.kafka
         kafka.make_topics(topics.input_topic, topics.objects_topic, topics.metrics_topic, topics.dead_letter_topic)
         init(settings.apdb.url.get_secret_value())
@@ -73,7 +75,7 @@ class DaemonProcess:
                 [sys.executable, "-m", "stream_assoc", "serve", "--config", str(folder / SETTINGS_FILE)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Settings of this shell are meant for another deployment.
+                # The same.
                 env={name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")},
             )
 
