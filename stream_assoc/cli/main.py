@@ -11,6 +11,7 @@ from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.demo import DEMO_HELP, demo
 from stream_assoc.cli.dlq import app as dlq_app
+from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import FAILURE_CODES, closing
 from stream_assoc.cli.replay import replay
 from stream_assoc.cli.run_visit import RUN_VISIT_HELP, run_visit
@@ -81,7 +82,7 @@ def run() -> None:
 
     The exit code is 0 on success, 2 for wrong usage, wrong configuration and
     any other `FatalError`, 130 after an interrupt, and 1 for every other
-    failure. An error of this package is one red line on standard error;
+    failure. An error of this package, or of a path, is one red line on standard error;
     ``--debug`` (before the command) shows its traceback as well.
     """
     try:
@@ -91,6 +92,12 @@ def run() -> None:
             raise
         report(error)
         sys.exit(FATAL_CODE if isinstance(error, FatalError) else FAILURE_CODE)
+    except OSError as error:
+        # One that names a file is about a path somebody gave; any other is a defect, and shows where.
+        if error.filename is None or "--debug" in sys.argv[1:]:
+            raise
+        report(CommandError(f"{error.filename}: {error.strerror}; give a path that can be used"))
+        sys.exit(FAILURE_CODE)
 
 
 def report(error: StreamAssocError) -> None:
