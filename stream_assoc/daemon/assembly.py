@@ -1,7 +1,7 @@
 """From settings to a daemon that runs: the only place where every room is named."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -18,7 +18,7 @@ from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.daemon.daemon import Daemon, HandLimits
-from stream_assoc.daemon.handler import MessageHandler
+from stream_assoc.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
 from stream_assoc.daemon.lag import LagReporter
 from stream_assoc.daemon.probes import probing
@@ -176,7 +176,7 @@ def open_daemon(
         rooms = replace(
             rooms,
             cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
-            observe_hand=instruments.observe_hand,
+            observe_hand=_observing(instruments),
         )
         source = KafkaSource(
             kafka.consumer_options(),
@@ -209,6 +209,14 @@ def open_daemon(
             ),
             on_poll=LagReporter(source, instruments),
         )
+
+
+def _observing(instruments: Instruments) -> Callable[[Mapping[str, float]], None]:
+    def observe(seconds: Mapping[str, float]) -> None:
+        instruments.observe_hand(seconds)
+        log.debug("hand timed", steps=milliseconds(seconds))
+
+    return observe
 
 
 def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:

@@ -99,9 +99,8 @@ class MessageHandler:
         self._write_back.catch_up()
 
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
-        """Show in the instruments what each of these steps took for some messages together, seconds."""
-        self._instruments.observe_hand(seconds)
-        log.debug("hand finished", milliseconds=_milliseconds(seconds))
+        """Show what each of these steps took for some messages together, seconds, as those before them."""
+        self._rooms.observe_hand(seconds)
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._rooms.clock)
@@ -157,7 +156,7 @@ class MessageHandler:
                     **self._taken_back(metrics),
                     **asdict(message.position),
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
-                    stages=_milliseconds(metrics.stageSeconds),
+                    stages=milliseconds(metrics.stageSeconds),
                 )
                 return Answer(message, outputs, outcome.key)
 
@@ -179,5 +178,6 @@ class MessageHandler:
         return Answer(message, [letter])
 
 
-def _milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
+def milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return durations as a line of the log has them."""
     return {stage: round(1000 * taken, 1) for stage, taken in seconds.items()}
