@@ -75,6 +75,7 @@ docs: $(STAMP)  ## Generate the schemas, the reference pages and the Grafana das
 	@$(BIN)/python -m stream_assoc.settings.reference
 	@$(BIN)/python docker/grafana/dashboard.py
 	@$(BIN)/python -m documentation
+	@$(BIN)/python -m documentation.diagrams
 
 site: $(STAMP)  ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

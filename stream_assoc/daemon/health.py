@@ -113,13 +113,21 @@ class Health:
                 self._service(name).failure = None
                 self._services[name].silence = None
 
-    def failed(self, error: RetriableError) -> None:
-        """Count a failure under the service that it came from, and show that one as down."""
+    def failed(self, error: RetriableError, *, is_tried_again: bool = True) -> None:
+        """Count a failure under the service that it came from, and show that one as down.
+
+        It is up again when what had failed is done (`recovered`), or, where
+        that is not tried again, at its next sign of life.
+        """
         for base, name in _SERVICES.items():
             if isinstance(error, base):
                 self.instruments.count_retry(name)
                 with self._lock:
-                    self._service(name).failure = str(error)
+                    service = self._service(name)
+                    if is_tried_again:
+                        service.failure = str(error)
+                    else:
+                        service.silence = str(error)
                 return
 
     def recovered(self) -> None:

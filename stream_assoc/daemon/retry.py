@@ -116,7 +116,7 @@ class Perseverance:
 
     def go_on_without(self, error: RetriableError) -> None:
         """Note the failure of something that need not be done."""
-        self._health.failed(error)
+        self._health.failed(error, is_tried_again=False)
         log.warning("going on without", error=str(error))
 
     def _must_own(self, hand: Sequence[InputPosition]) -> None:

@@ -127,6 +127,16 @@ def test_an_answer_to_a_probe_does_not_outvote_work_that_fails(patient: Patient)
     assert patient.why_not_ready() == []
 
 
+def test_what_is_not_tried_again_is_over_with_the_next_sign_of_life(patient: Patient, instruments: Instruments):
+    patient.health.failed(CacheUnavailableError("full"), is_tried_again=False)
+    assert patient.why_not_ready() == ["cache: full"]
+    assert n_retries(instruments, "cache") == 1
+    patient.health.recovered()
+    assert patient.why_not_ready() == ["cache: full"]
+    patient.health.heard("cache")
+    assert patient.why_not_ready() == []
+
+
 def test_a_probe_that_does_not_come_back_is_silence(patient: Patient, instruments: Instruments):
     patient.health.heard("cache")
     patient.now += 16.0
