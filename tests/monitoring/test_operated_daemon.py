@@ -247,7 +247,8 @@ def test_its_log_tells_its_life(operated):
         "stopped",
     ]
     batches = [line for line in lines if line["event"] == "processed"]
-    assert len(batches) == len(night())
+    # Without a Prometheus, only the first half of the night was sent.
+    assert len(batches) + events.count("dead letter") == operated.deployment.sent
     for line in batches:
         assert {"visit", "detector", "topic", "partition", "offset", "hand", "milliseconds"} <= line.keys()
         assert {"decode", "associate", "summarise"} <= line["stages"].keys()
