@@ -21,9 +21,9 @@ ENV PATH=/opt/stream-assoc/bin:$PATH \
 USER stream-assoc
 WORKDIR /var/lib/stream-assoc
 EXPOSE 9100
-# The daemon answers on its metrics port as long as its process can serve at all.
+# Healthy is who can do the work: in the consumer group, every service answers (docs/how-to/monitor.md).
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9100/metrics', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9100/readyz', timeout=4)"]
 # SIGTERM finishes the batch in hand, commits and leaves the group.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["stream-assoc"]

@@ -9,7 +9,7 @@ CHAOS_VISITS ?= 1000
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test chaos bench check format docs clean
+.PHONY: help install demo test chaos bench check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -62,15 +62,24 @@ check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and
 	@$(BIN)/lint-imports
 	@$(BIN)/stream-assoc schemas generate --check
 	@$(BIN)/python -m stream_assoc.settings.reference --check
+	@$(BIN)/python docker/grafana/dashboard.py --check
+	@$(BIN)/python -m documentation --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir .cache/site
 
 format: $(STAMP)  ## Format the code and fix what a tool can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)  ## Generate the schemas and the configuration reference anew
+docs: $(STAMP)  ## Generate the schemas, the reference pages and the Grafana dashboard anew
 	@$(BIN)/stream-assoc schemas generate
 	@$(BIN)/python -m stream_assoc.settings.reference
+	@$(BIN)/python docker/grafana/dashboard.py
+	@$(BIN)/python -m documentation
+	@$(BIN)/python -m documentation.diagrams
+
+site: $(STAMP)  ## Build the documentation site into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## Remove .venv and everything that was generated
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist site
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ import sys
 from typing import Final, Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Applied alike to our own events and to those of libraries that log through the standard module.
 _COMMON: Final[tuple[Processor, ...]] = (
@@ -15,6 +15,8 @@ _COMMON: Final[tuple[Processor, ...]] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 )
+
+_IN_EVERY_LINE: Final = ("timestamp", "level", "event")
 
 
 def configure_logging(
@@ -58,8 +60,13 @@ def configure_logging(
     root.setLevel(level.upper())
 
 
+def _first_things_first(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Put what every line has before what only this one has, for who reads JSON with their eyes."""
+    return {**{name: event[name] for name in _IN_EVERY_LINE if name in event}, **event}
+
+
 def _renderers(style: str, *, coloured: bool) -> list[Processor]:
     if style == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [structlog.processors.format_exc_info, _first_things_first, structlog.processors.JSONRenderer()]
     # Plain tracebacks: rich ones print the local variables, and with them secrets.
     return [structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=structlog.dev.plain_traceback)]

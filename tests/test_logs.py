@@ -29,6 +29,7 @@ def test_json_is_one_object_a_line_from_us_and_from_libraries():
     assert (ours["event"], ours["visit"], ours["level"], ours["logger"]) == ("batch stored", 7, "info", "ours")
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("slow query", "warning", "theirs")
     assert ours["timestamp"].endswith("Z")
+    assert list(ours) == ["timestamp", "level", "event", "visit", "logger"]
 
 
 def test_lower_levels_are_not_written():

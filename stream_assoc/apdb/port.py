@@ -204,5 +204,14 @@ class Apdb(Protocol):
     def count_rows(self) -> dict[str, int]:
         """Return the number of rows of each APDB table, for reports and checks."""
 
+    def ping(self) -> None:
+        """Return if the database answers; may be called from any thread.
+
+        Raises
+        ------
+        ApdbError
+            If it does not, or refuses this client.
+        """
+
     def close(self) -> None:
         """Release every connection."""

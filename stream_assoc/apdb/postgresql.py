@@ -167,6 +167,11 @@ class PostgresqlApdb:
         with self._connection() as connection:
             return {name: self._rows(connection, f"SELECT count(*) FROM {{{name}}}")[0][0] for name in COUNTED_TABLES}
 
+    def ping(self) -> None:
+        """Return if the server answers. See `Apdb.ping`."""
+        with self._connection() as connection:
+            connection.execute("SELECT 1")
+
     def close(self) -> None:
         """Release every connection."""
         self._pool.close()

@@ -151,6 +151,14 @@ class SqliteApdb:
                 name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in COUNTED_TABLES
             }
 
+    def ping(self) -> None:
+        """Return if the file is there and can be read. See `Apdb.ping`."""
+        # An open connection would go on reading a file that has been moved away.
+        if not self._path.is_file():
+            raise ApdbUnavailableError(f"the APDB file {self._path} is gone; put it back, or correct apdb.url")
+        with self._reading() as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
     def close(self) -> None:
         """Release every connection."""
         self._pool.close()

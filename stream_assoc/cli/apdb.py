@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings.stores import ApdbSettings
 
 if TYPE_CHECKING:
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make and check the Alert Production Database.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc apdb init --set apdb.url=sqlite:///apdb.sqlite3",
+        "STREAM_ASSOC_APDB__URL=postgresql://user@db/apdb stream-assoc apdb init --no-replication",
+        "stream-assoc apdb init --repartition --set sky.tile_level=11",
+    )
+)
 def init(
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -26,7 +32,12 @@ def init(
         typer.Option("--repartition", help="Divide the sky anew at sky.tile_level and cell_level. Stop all daemons."),
     ] = False,
 ) -> None:
-    """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed."""
+    """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed.
+
+    Needs a database at apdb.url whose user may create tables (an SQLite file
+    is made). Running it again is harmless; without --drop nothing is lost.
+    Tables of an older version are brought up to date: stop all daemons first.
+    """
     from stream_assoc.apdb import create
 
     settings = settings_of(config, set_)
@@ -39,9 +50,14 @@ def init(
     typer.echo(describe(settings.apdb, report))
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc apdb check",
+        codes="0 when it can be used, 1 when the server is away, 2 when it is no APDB of this version",
+    )
+)
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Tell whether the database is there and in the schema that this version writes."""
+    """Tell whether the database is there and in the schema that this version writes; nothing is changed."""
     from stream_assoc.apdb.create import check as check_apdb
 
     settings = settings_of(config, set_)

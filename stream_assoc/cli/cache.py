@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ TileOption: TypeAlias = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc cache verify",
+        "stream-assoc cache verify --ra 150.1 --dec 2.2 --radius 1.9 --repair",
+        codes="0 when all agree or were repaired, 1 when something is different, 2 when a setting is wrong",
+    )
+)
 def verify(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     ra: RaOption = None,
     dec: DecOption = None,
@@ -54,8 +60,9 @@ def verify(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 ) -> None:
     """Compare cached tiles and states with the APDB, object by object; daemons may run.
 
-    Without a region, every tile that any batch has changed. The exit code is
-    1 if something is different and was not repaired.
+    Needs the APDB and Redis. Without a region, every tile that any batch has
+    changed. What is missing or stale costs time and no result; what is
+    different would have been believed.
     """
     from stream_assoc.maintenance.verify import Verification
     from stream_assoc.maintenance.verify import verify as verify_tiles
@@ -72,7 +79,7 @@ def verify(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc cache rebuild", "stream-assoc cache rebuild --tile 12582913"))
 def rebuild(
     ra: RaOption = None,
     dec: DecOption = None,
@@ -83,14 +90,14 @@ def rebuild(
 ) -> None:
     """Write tiles and states anew from the APDB, whatever the cache holds; daemons may run.
 
-    Without a region, every tile that any batch has changed.
+    Needs the APDB and Redis. Without a region, every tile that any batch has changed.
     """
     from stream_assoc.maintenance.fill import rebuild as rebuild_tiles
 
     _fill(rebuild_tiles, Region.of(ra, dec, radius, tile), settings_of(config, set_))
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc cache warm", "stream-assoc cache warm --ra 150.1 --dec 2.2 --radius 1.9"))
 def warm(
     ra: RaOption = None,
     dec: DecOption = None,
@@ -101,7 +108,7 @@ def warm(
 ) -> None:
     """Write what the cache lacks, or holds of an older version: before a visit, or after a flush; daemons may run.
 
-    Without a region, every tile that any batch has changed.
+    Needs the APDB and Redis. Without a region, every tile that any batch has changed.
     """
     from stream_assoc.maintenance.fill import warm as warm_tiles
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings import ConfigurationError, Settings
 
 app = typer.Typer(help="See and check the settings.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc config check --config stream-assoc.toml", codes="0 when valid, 2 when not"))
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check every setting, the librdkafka options included; no server is contacted."""
     from stream_assoc.daemon.assembly import photometer_of
@@ -22,13 +22,23 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     typer.echo("The configuration is valid.")
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc config show",
+        "stream-assoc config show --json --set kafka.group_id=replay",
+        codes="0, 2 when a setting is wrong",
+    )
+)
 def show(
     config: ConfigOption = None,
     set_: SetOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of TOML.")] = False,
 ) -> None:
-    """Print the settings in force, secrets masked."""
+    """Print the settings in force, secrets masked.
+
+    The output is a valid file, but for its masked secrets: `config show >
+    stream-assoc.toml` begins one. No server is contacted.
+    """
     masked = settings_of(config, set_).masked()
     typer.echo(json.dumps(masked, indent=2) if json_ else as_toml(masked))
 

@@ -1,8 +1,8 @@
 """``stream-assoc dlq``: the messages that could not be processed, and what becomes of them."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.cli.tail import writer_schemas
 from stream_assoc.settings.kafka import KafkaSettings
 
@@ -36,7 +36,10 @@ def _group() -> None:
     """Find, inspect and send back the messages that could not be processed."""
 
 
-@app.command("ls")
+@app.command(
+    "ls",
+    epilog=closing("stream-assoc dlq ls -n 20", "stream-assoc dlq ls --reason quarantine --since 2026-11-01 --json"),
+)
 def list_letters(
     reason: ReasonOption = None,
     since: SinceOption = None,
@@ -47,7 +50,11 @@ def list_letters(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """List the dead letters, the oldest first."""
+    """List the dead letters, the oldest first: where each is, when and why it was set aside.
+
+    Needs Kafka. The first column is what the other commands take. What each
+    reason means, and what to do about it: docs/dead-letters.md.
+    """
     from stream_assoc.cli.letters import letter_table
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
 
@@ -66,7 +73,7 @@ def list_letters(
         typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc dlq show 0:17", "stream-assoc dlq show 0:17 --raw batch.avro"))
 def show(
     address: Annotated[str, typer.Argument(metavar=ADDRESS, help="The letter, as `dlq ls` tells it.")],
     raw: Annotated[
@@ -89,7 +96,13 @@ def show(
         raw.write_bytes(found.letter.original.value or b"")
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc dlq replay 0:17 1:4",
+        "stream-assoc dlq replay --reason unknown_schema",
+        "stream-assoc dlq replay --as-reprocessing 0:17",
+    )
+)
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     letters: Annotated[
         list[str] | None, typer.Argument(metavar=f"[{ADDRESS}]...", help="The letters.", show_default=False)
@@ -137,13 +150,17 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             send(named(topic, addresses(letters or []), prepare), kafka)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc dlq release 0:17"))
 def release(
     letters: Annotated[list[str], typer.Argument(metavar=f"{ADDRESS}...", help="Quarantined letters.")],
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Send quarantined batches back, to be processed however many objects they create."""
+    """Send quarantined batches back, to be processed however many objects they create.
+
+    Look at the images first: the limit (new_objects.max_new_dia_objects) is
+    there to keep the objects of a bad subtraction out.
+    """
     from stream_assoc.dead_letter_office.sending import released
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
 
@@ -203,7 +220,7 @@ def send(messages: "Iterable[OutputMessage]", kafka: KafkaSettings) -> None:
 
     n_sent = 0
     producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
-    with closing(producer):
+    with contextlib.closing(producer):
         try:
             for _ in deliver(messages, producer):
                 n_sent += 1

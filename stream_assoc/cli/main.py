@@ -9,13 +9,15 @@ from stream_assoc import __version__
 from stream_assoc.cli.apdb import app as apdb_app
 from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
-from stream_assoc.cli.demo import demo
+from stream_assoc.cli.demo import DEMO_HELP, demo
 from stream_assoc.cli.dlq import app as dlq_app
+from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.options import FAILURE_CODES, closing
 from stream_assoc.cli.replay import replay
-from stream_assoc.cli.run_visit import run_visit
+from stream_assoc.cli.run_visit import RUN_VISIT_HELP, run_visit
 from stream_assoc.cli.schemas import app as schemas_app
-from stream_assoc.cli.serve import serve
-from stream_assoc.cli.simulate import simulate
+from stream_assoc.cli.serve import SERVE_HELP, serve
+from stream_assoc.cli.simulate import SIMULATE_HELP, simulate
 from stream_assoc.cli.tail import forced_sources_app, metrics_app, objects_app
 from stream_assoc.cli.topics import app as topics_app
 from stream_assoc.exceptions import FatalError, StreamAssocError
@@ -25,17 +27,21 @@ FAILURE_CODE = 1
 
 app = typer.Typer(
     name="stream-assoc",
-    help="Associate DIASources with DIAObjects as they stream in, each batch exactly once.",
     no_args_is_help=True,
+    epilog=closing(
+        "stream-assoc demo",
+        "stream-assoc serve --help",
+        codes=f"{FAILURE_CODES}, 130 when interrupted",
+    ),
     # Typer's own tracebacks would print local variables, and with them secrets.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve)
+app.command(epilog=SERVE_HELP)(serve)
 app.command()(replay)
-app.command()(run_visit)
-app.command()(simulate)
-app.command()(demo)
+app.command(epilog=RUN_VISIT_HELP)(run_visit)
+app.command(epilog=SIMULATE_HELP)(simulate)
+app.command(epilog=DEMO_HELP)(demo)
 app.add_typer(apdb_app, name="apdb")
 app.add_typer(cache_app, name="cache")
 app.add_typer(config_app, name="config")
@@ -60,7 +66,16 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Associate DIASources with DIAObjects as they stream in, each batch exactly once."""
+    """Associate DIASources with DIAObjects as they stream in, each batch exactly once.
+
+    To see it work, without any server: demo. To run it: config check, apdb
+    init, topics init, serve. To give it something to do: simulate and replay.
+    To watch it: metrics tail, objects tail, dlq ls.
+
+    Settings come from --set, from variables such as
+    STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS, and from a TOML file (--config);
+    config show prints what is in force.
+    """
 
 
 def run() -> None:
@@ -68,7 +83,7 @@ def run() -> None:
 
     The exit code is 0 on success, 2 for wrong usage, wrong configuration and
     any other `FatalError`, 130 after an interrupt, and 1 for every other
-    failure. An error of this package is one red line on standard error;
+    failure. An error of this package, or of a path, is one red line on standard error;
     ``--debug`` (before the command) shows its traceback as well.
     """
     try:
@@ -78,6 +93,12 @@ def run() -> None:
             raise
         report(error)
         sys.exit(FATAL_CODE if isinstance(error, FatalError) else FAILURE_CODE)
+    except OSError as error:
+        # One that names a file is about a path somebody gave; any other is a defect, and shows where.
+        if error.filename is None or "--debug" in sys.argv[1:]:
+            raise
+        report(CommandError(f"{error.filename}: {error.strerror}; give a path that can be used"))
+        sys.exit(FAILURE_CODE)
 
 
 def report(error: StreamAssocError) -> None:

@@ -31,6 +31,15 @@ SetOption: TypeAlias = Annotated[
 ]
 
 
+FAILURE_CODES = "0 when done, 1 on a failure that may pass, 2 when a setting or the usage is wrong"
+
+
+def closing(*examples: str, codes: str = FAILURE_CODES) -> str:
+    """Return the end of a command's help: examples, a line each, and its exit codes."""
+    # The help joins lines and keeps paragraphs.
+    return "\n\n".join(["Examples:", *examples, f"Exit code: {codes}."])
+
+
 def settings_of(config: Path | None, assignments: Sequence[str] | None) -> Settings:
     """Return the settings of a command from its ``--config`` and ``--set`` options.
 

@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 
 if TYPE_CHECKING:
     from stream_assoc.metrics.record import AssociationMetrics
+
+RUN_VISIT_HELP = closing(
+    "stream-assoc run-visit night/batches.avro --set apdb.url=sqlite:///apdb.sqlite3",
+    "stream-assoc run-visit detections.parquet --mapping ztf --history-window 360",
+)
 
 
 def run_visit(
@@ -32,7 +37,11 @@ def run_visit(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing."""
+    """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing.
+
+    Needs an APDB (`apdb init`), and neither Kafka nor Redis. A visit that
+    was processed before is told and passed over.
+    """
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.replay.readers import read_messages
     from stream_assoc.stream.batch_decoder import BatchDecoder

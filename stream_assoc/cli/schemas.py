@@ -6,21 +6,31 @@ from typing import Annotated
 import typer
 
 from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.options import closing
 
 app = typer.Typer(help="The Avro schemas of all topics.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Generate the Avro schemas of all topics."""
+    """Write the Avro schemas of all topics."""
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc schemas generate schemas/",
+        "stream-assoc schemas generate --check",
+        codes="0 when written or unchanged, 1 when --check finds a difference",
+    )
+)
 def generate(
     folder: Annotated[Path, typer.Argument(help="Where to write the .avsc files.")] = Path("schemas"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file would change.")] = False,
 ) -> None:
-    """Generate the Avro schemas from lsst-sdm-schemas."""
+    """Write the Avro schemas of all topics, as this version reads and writes them; needs no server.
+
+    Columns, units and descriptions are those of the installed lsst-sdm-schemas.
+    """
     from stream_assoc.stream.schemas import NAMES, generate_schema, schema_text, write_schemas
 
     if not check:

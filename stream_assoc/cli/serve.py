@@ -1,15 +1,34 @@
 """``stream-assoc serve``: the daemon."""
 
 import contextlib
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc import __version__
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.settings import Settings
+
+if TYPE_CHECKING:
+    from stream_assoc.daemon.health import Health
+    from stream_assoc.daemon.stopping import StopRequest
+    from stream_assoc.metrics.instruments import Instruments
+
+SERVE_HELP = closing(
+    "stream-assoc serve",
+    "stream-assoc serve --config /etc/stream-assoc.toml --set logging.level=debug",
+    "stream-assoc serve --set metrics.prometheus_port=9100",
+    codes="0 after SIGTERM or SIGINT, 2 when it was refused or gave up (daemon.restart_budget)",
+)
 
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Process batches until SIGTERM or SIGINT, each exactly once.
 
-    A signal lets the batch in hand be finished and committed, within
-    daemon.drain_deadline_seconds.
+    Needs an APDB (`apdb init`), the topics (`topics init`) and Redis. A
+    service that is away is waited for. A signal lets the batch in hand be
+    finished and committed, within daemon.drain_deadline_seconds. With
+    metrics.prometheus_port set, /metrics, /healthz and /readyz answer there.
     """
     # A mistake in the settings is told before the rooms, which take seconds, are imported.
     settings = settings_of(config, set_)
@@ -20,18 +39,58 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     collect_rarely()
     keep_freed_memory()
 
+    import structlog
+
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
-    from stream_assoc.metrics import instruments as prometheus
+    from stream_assoc.metrics.instruments import Instruments
 
     configure_logging(settings.logging.format, settings.logging.level)
     keep_for_good()
     stop = StopRequest(settings.daemon.drain_deadline_seconds)
     stop.on_signals()
-    instruments = prometheus.Instruments()
+    instruments = Instruments()
+    health = _health(settings, instruments, stop)
+    log = structlog.get_logger("stream_assoc.serve")
     with contextlib.ExitStack() as stack:
-        if settings.metrics.prometheus_port is not None:
-            server = prometheus.serve(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host)
-            stack.callback(server.close)
-        supervise(settings, instruments, stop)
+        port = stack.enter_context(_answering(settings, instruments, health))
+        log.info(
+            "starting",
+            version=__version__,
+            python=platform.python_version(),
+            http_port=port,
+            configuration=settings.masked(),
+        )
+        stop.announce()
+        supervise(settings, instruments, stop, health)
+    log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))
+
+
+def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest") -> "Health":
+    from stream_assoc.daemon.health import Health
+    from stream_assoc.daemon.service_manager import ServiceManager
+
+    manager = ServiceManager.of_environment()
+    return Health(
+        instruments,
+        wedged_after_seconds=settings.daemon.wedged_after_seconds,
+        silent_after_seconds=3 * settings.daemon.probe_seconds,
+        is_stopping=stop.is_set,
+        on_phase=manager.enter,
+        on_turn=manager.turn,
+    )
+
+
+@contextlib.contextmanager
+def _answering(settings: Settings, instruments: "Instruments", health: "Health") -> Iterator[int | None]:
+    """Answer over HTTP where that is configured; give the port."""
+    from stream_assoc.metrics.server import ALIVE_PATH, READY_PATH, MetricsServer
+
+    if settings.metrics.prometheus_port is None:
+        yield None
+        return
+    questions = {ALIVE_PATH: health.alive, READY_PATH: health.ready}
+    server = MetricsServer(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host, questions)
+    with contextlib.closing(server):
+        yield server.port

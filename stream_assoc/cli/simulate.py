@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from stream_assoc.cli.exceptions import CommandError
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+
+SIMULATE_HELP = closing(
+    "stream-assoc simulate night/",
+    "stream-assoc simulate week/ --nights 7 --visits 200 --detectors 21 --seed 3",
+)
 
 IMAGE_PIXELS = 512
 """Pixels along a side of the images: 1.5 arcsec each, so that a night of them is small."""
@@ -23,7 +28,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write a simulated survey; `stream-assoc replay FOLDER/batches.avro` sends it."""
+    """Write a simulated survey; `stream-assoc replay FOLDER/batches.avro` sends it.
+
+    Needs no server. FOLDER gets batches.avro, a capture; truth.parquet, what
+    each source is; and simulation.json, the parameters.
+    """
     from pydantic import ValidationError
 
     from stream_assoc.replay.messages import BatchMessages

@@ -2,7 +2,7 @@
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 
 app = typer.Typer(help="Make the Kafka topics.", no_args_is_help=True)
 
@@ -12,9 +12,18 @@ def _group() -> None:
     """Make the Kafka topics."""
 
 
-@app.command()
+@app.command(
+    epilog=closing(
+        "stream-assoc topics init",
+        "stream-assoc topics init --set kafka.partitions=16 --set kafka.replication_factor=3",
+    )
+)
 def init(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Create the topics that do not exist yet; those that do are left as they are."""
+    """Create the topics that do not exist yet; those that do are left as they are.
+
+    Needs Kafka at kafka.bootstrap_servers and a user that may create topics:
+    the input, the objects (compacted), the metrics and the dead letters.
+    """
     from stream_assoc.stream.kafka_topics import ensure_topics
 
     kafka = without_client_logs(settings_of(config, set_).kafka)

@@ -1,7 +1,7 @@
 """From settings to a daemon that runs: the only place where every room is named."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,9 +19,10 @@ from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.daemon.daemon import Daemon, HandLimits
-from stream_assoc.daemon.handler import MessageHandler
+from stream_assoc.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
 from stream_assoc.daemon.lag import LagReporter
+from stream_assoc.daemon.probes import probing
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.metrics.instruments import Instruments
@@ -195,8 +196,12 @@ def open_rooms(settings: Settings) -> Iterator[Rooms]:
 
 
 @contextlib.contextmanager
-def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest) -> Iterator[Daemon]:
+def open_daemon(
+    settings: Settings, instruments: Instruments, stop: StopRequest, health: Health | None = None
+) -> Iterator[Daemon]:
     """Assemble a daemon as configured; leave the group and close everything at the end.
+
+    What becomes of its services is told to ``health``, one of its own by default.
 
     Raises
     ------
@@ -206,12 +211,14 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
         If one is away.
     """
     kafka = settings.kafka
+    health = health or Health(instruments)
     with contextlib.ExitStack() as stack:
-        rooms = stack.enter_context(open_rooms(settings))
+        apdb, cache = stack.enter_context(open_stores(settings))
+        rooms = rooms_of(settings, apdb, cache)
         rooms = replace(
             rooms,
             cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
-            observe_hand=instruments.observe_hand,
+            observe_hand=_observing(instruments),
         )
         source = KafkaSource(
             kafka.consumer_options(),
@@ -220,6 +227,7 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
             group_instance_id=kafka.group_instance_id,
             max_message_bytes=kafka.max_message_bytes,
         )
+        source.on_group_state = health.group_is
         stack.callback(source.close)
         publisher = KafkaPublisher(
             kafka.producer_options(),
@@ -231,16 +239,24 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
         decoder = BatchDecoder(
             registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
         )
-        health = Health(instruments)
         health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
+        stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
         yield Daemon(
             StreamEnds(source, publisher),
             MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
-            each_turn=LagReporter(source, instruments),
+            on_poll=LagReporter(source, instruments),
         )
+
+
+def _observing(instruments: Instruments) -> Callable[[Mapping[str, float]], None]:
+    def observe(seconds: Mapping[str, float]) -> None:
+        instruments.observe_hand(seconds)
+        log.debug("hand timed", steps=milliseconds(seconds))
+
+    return observe
 
 
 def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:

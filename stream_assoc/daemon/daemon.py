@@ -68,8 +68,8 @@ class Daemon:
         How services that are away are waited for.
     limits : `HandLimits`
         How much is taken in hand at once.
-    each_turn : callable, optional
-        Called after every poll, from this thread.
+    on_poll : callable, optional
+        Called after every poll, from this thread, with the messages it brought.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Daemon:
         apdb: Apdb,
         perseverance: Perseverance,
         limits: HandLimits,
-        each_turn: Callable[[], None] = lambda: None,
+        on_poll: Callable[[Sequence[InputMessage]], None] = lambda messages: None,
     ) -> None:
         self._source = ends.source
         self._publisher = ends.publisher
@@ -87,7 +87,7 @@ class Daemon:
         self._apdb = apdb
         self._perseverance = perseverance
         self._limits = limits
-        self._each_turn = each_turn
+        self._on_poll = on_poll
         self._keeper = MembershipKeeper(ends.source)
         perseverance.on_failure = self._keeper.let_go
 
@@ -104,8 +104,9 @@ class Daemon:
             with self._keeper.at_work():
                 self._perseverance.until_done(self.clear_outbox, [])
             while not stop.is_set():
-                self._take(self._perseverance.until_done(self._poll, []))
-                self._each_turn()
+                messages = self._perseverance.until_done(self._poll, [])
+                self._on_poll(messages)
+                self._take(messages)
 
     def _poll(self) -> list[InputMessage]:
         return self._source.poll(self._limits.messages, self._limits.poll_seconds)
@@ -147,6 +148,14 @@ class Daemon:
 
     def _finish(self, hand: Sequence[InputMessage]) -> bool:
         """Take these messages all the way; return whether that is done."""
+        first = hand[0].position
+        # So that every line about this hand, of whatever room, can be found together.
+        with structlog.contextvars.bound_contextvars(
+            hand=f"{first.topic}[{first.partition}]@{first.offset}", messages=len(hand)
+        ):
+            return self._finish_named(hand)
+
+    def _finish_named(self, hand: Sequence[InputMessage]) -> bool:
         failpoint("after-poll")
         positions = [message.position for message in hand]
         watch = Stopwatch(SystemClock())

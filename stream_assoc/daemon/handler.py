@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 
@@ -77,6 +77,7 @@ class MessageHandler:
         RetriableError
             If a service is away. Calling again with the same messages is safe.
         """
+        self._instruments.observe_messages([len(message.value or b"") for message in messages])
         read = self._read(messages)
         failpoint("after-decode")
         outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
@@ -98,8 +99,8 @@ class MessageHandler:
         self._write_back.catch_up()
 
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
-        """Show in the instruments what each of these steps took for some messages together, seconds."""
-        self._instruments.observe_hand(seconds)
+        """Show what each of these steps took for some messages together, seconds, as those before them."""
+        self._rooms.observe_hand(seconds)
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._rooms.clock)
@@ -136,6 +137,7 @@ class MessageHandler:
                     detector=batch.detector,
                     revision=outcome.revision,
                     outputs=len(outputs),
+                    **asdict(message.position),
                 )
                 return Answer(message, outputs, outcome.key if outputs else None)
             case Processed(id=batch, metrics=metrics, outputs=outputs):
@@ -161,7 +163,9 @@ class MessageHandler:
                     dropped=metrics.numDroppedDiaSources,
                     **self._measured(metrics),
                     **self._taken_back(metrics),
+                    **asdict(message.position),
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
+                    stages=milliseconds(metrics.stageSeconds),
                 )
                 return Answer(message, outputs, outcome.key)
 
@@ -183,14 +187,11 @@ class MessageHandler:
 
     def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
         self._instruments.count_dead_letter(error.reason)
-        position = message.position
-        log.error(
-            "dead letter",
-            reason=error.reason,
-            error=str(error),
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
-        )
+        log.error("dead letter", reason=error.reason, error=str(error), **asdict(message.position))
         letter = dead_letter(message, error, self._dead_letter_topic, time_ms=time.time_ns() // 1_000_000)
         return Answer(message, [letter])
+
+
+def milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return durations as a line of the log has them."""
+    return {stage: round(1000 * taken, 1) for stage, taken in seconds.items()}

@@ -59,7 +59,7 @@ class Perseverance:
         Nothing in hand is given up at once when it is set, what is in hand
         when its deadline has passed.
     health : `Health`
-        Told of every failure, and of work that is done.
+        Told of every try, every failure, and of work that is done.
 
     Attributes
     ----------
@@ -94,6 +94,7 @@ class Perseverance:
         with contextlib.ExitStack() as pause:
             while True:
                 self._must_own(hand)
+                self._health.turn()
                 try:
                     result = action()
                 except RetriableError as error:
@@ -115,7 +116,7 @@ class Perseverance:
 
     def go_on_without(self, error: RetriableError) -> None:
         """Note the failure of something that need not be done."""
-        self._health.failed(error)
+        self._health.failed(error, is_tried_again=False)
         log.warning("going on without", error=str(error))
 
     def _must_own(self, hand: Sequence[InputPosition]) -> None:

@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 
 class StopRequest:
     """Set once; from then on a deadline runs.
@@ -16,6 +20,11 @@ class StopRequest:
         How long the work in hand may still take.
     monotonic : callable, optional
         A clock in seconds.
+
+    Attributes
+    ----------
+    asked_by : `str`
+        The signal that asked first.
     """
 
     def __init__(self, deadline_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -23,6 +32,7 @@ class StopRequest:
         self._monotonic = monotonic
         self._event = threading.Event()
         self._asked_at = 0.0
+        self.asked_by = "the program"
 
     def set(self) -> None:
         """Ask the daemon to stop; asking again changes nothing."""
@@ -38,14 +48,28 @@ class StopRequest:
         """Let this time pass, or less when the daemon is asked to stop meanwhile."""
         self._event.wait(seconds)
 
+    def seconds_since(self) -> float:
+        """Return how long ago the daemon was asked to stop, 0 if it was not."""
+        return self._monotonic() - self._asked_at if self.is_set() else 0.0
+
     def is_overdue(self) -> bool:
         """Tell whether it was asked to, and the deadline has passed."""
-        return self.is_set() and self._monotonic() - self._asked_at >= self._deadline_seconds
+        return self.is_set() and self.seconds_since() >= self._deadline_seconds
 
     def on_signals(self) -> None:
         """Let SIGTERM and SIGINT ask; call it from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
+    def announce(self) -> None:
+        """Log that the daemon was asked to stop, when it is: not from the signal's handler, which may not log."""
+        threading.Thread(target=self._announce, name="announce-stop", daemon=True).start()
+
+    def _announce(self) -> None:
+        self._event.wait()
+        log.info("draining", asked_by=self.asked_by, deadline_seconds=self._deadline_seconds)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_set():
+            self.asked_by = signal.Signals(number).name
         self.set()

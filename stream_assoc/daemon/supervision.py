@@ -57,12 +57,23 @@ class RestartBudget:
         return len(self._spent)
 
 
-def supervise(settings: Settings, instruments: Instruments, stop: StopRequest) -> None:
+def supervise(settings: Settings, instruments: Instruments, stop: StopRequest, health: Health | None = None) -> None:
     """Run a daemon until asked to stop; open it anew when a service was away.
 
     A daemon waits by itself for a service that goes away while it runs. What
     comes here is one that is away when the daemon starts, or that went in a
     way that leaves no connection to go on with.
+
+    Parameters
+    ----------
+    settings : `Settings`
+        Of the daemon.
+    instruments : `Instruments`
+        What Prometheus sees of it, over all restarts.
+    stop : `StopRequest`
+        Ends it.
+    health : `Health`, optional
+        What is asked how it does; one of its own by default.
 
     Raises
     ------
@@ -71,19 +82,24 @@ def supervise(settings: Settings, instruments: Instruments, stop: StopRequest) -
     RestartBudgetError
         If restarting did not help.
     """
+    health = health or Health(instruments)
     budget = RestartBudget(settings.daemon.restart_budget, settings.daemon.restart_window_seconds)
     backoff = backoff_of(settings)
     random = Random()
     while not stop.is_set():
         try:
-            with open_daemon(settings, instruments, stop) as daemon:
+            with open_daemon(settings, instruments, stop, health) as daemon:
+                health.enter("running")
                 daemon.run(stop)
+                health.enter("stopping")
         except RetriableError as error:
-            Health(instruments).failed(error)
+            health.failed(error)
+            health.enter("restarting")
             try:
                 failures = budget.spend()
             except RestartBudgetError as exhausted:
                 raise RestartBudgetError(f"{exhausted}; the last failure: {error}") from error
             wait_seconds = backoff.wait_seconds(failures, random.random())
+            instruments.count_restart()
             log.warning("restarting", error=str(error), restarts=failures, wait_seconds=round(wait_seconds, 2))
             stop.wait(wait_seconds)

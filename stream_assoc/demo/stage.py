@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from stream_assoc.apdb.create import init
 from stream_assoc.demo.exceptions import DemoError
 from stream_assoc.embedded import EmbeddedValkey, MockKafka
-from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings import Settings
 from stream_assoc.simulation.files import IMAGES_NAME
 
 SETTINGS_FILE: Final = "stream-assoc.toml"
@@ -31,11 +32,12 @@ def services(folder: Path) -> Iterator[Settings]:
     The settings are also left in the folder, so that its APDB can be opened later.
     """
     with MockKafka() as kafka, EmbeddedValkey() as valkey:
-        file = folder / SETTINGS_FILE
         images = folder / IMAGES_NAME
         roots = [str(images.resolve())] if images.is_dir() else []
-        file.write_text(_settings_text(kafka, valkey.url, folder / APDB_FILE, roots), encoding="utf-8")
-        settings = load_settings(file)
+        text = _settings_text(kafka, valkey.url, folder / APDB_FILE, roots)
+        (folder / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        # Not `load_settings`: the variables of this shell are meant for another deployment.
+        settings = Settings(**tomllib.loads(text))
         topics = settings.kafka
         kafka.make_topics(
             topics.input_topic,
@@ -85,7 +87,7 @@ class DaemonProcess:
                 [sys.executable, "-m", "stream_assoc", "serve", "--config", str(folder / SETTINGS_FILE)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Settings of this shell are meant for another deployment.
+                # The same.
                 env={name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")},
             )
 

@@ -56,6 +56,18 @@ class DaemonSettings(Section):
     drain_deadline_seconds: float = Field(
         default=30.0, gt=0, description="Longest time to finish the batch in hand after SIGTERM, seconds."
     )
+    wedged_after_seconds: float = Field(
+        default=300.0,
+        ge=30.0,
+        description="/healthz fails when the loop has not gone round for that long, seconds; waiting for messages or "
+        "for a service that is away counts as going round.",
+    )
+    probe_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="Time between two questions whether APDB and Redis answer, for /readyz, seconds. A store that "
+        "is silent for three times as long counts as away.",
+    )
     pin_clock_mjd: float | None = Field(
         default=None,
         gt=0,
@@ -71,10 +83,13 @@ class DaemonSettings(Section):
 
 
 class MetricsSettings(Section):
-    """Where Prometheus finds the daemon."""
+    """Where the daemon answers over HTTP: /metrics, /healthz and /readyz."""
 
     prometheus_port: int | None = Field(
-        default=None, ge=0, le=65535, description="HTTP port of /metrics; 0 picks a free one. Unset: none."
+        default=None,
+        ge=0,
+        le=65535,
+        description="HTTP port of /metrics, /healthz and /readyz; 0 picks a free one. Unset: none.",
     )
     prometheus_host: str = Field(
         default="127.0.0.1", description="Address the metrics port listens on; 0.0.0.0 for all."

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from stream_assoc.stream.kafka_errors import PartitionLostError, error_of, trans
 from stream_assoc.stream.kafka_messages import input_message, position_of
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
 from stream_assoc.stream.kafka_ownership import Claim, Ownership, Partition, earliest_of
+from stream_assoc.stream.kafka_statistics import STATISTICS_MS, GroupState, group_state
 from stream_assoc.stream.messages import InputMessage, PartitionsHook
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
@@ -37,7 +38,7 @@ class KafkaSource:
     """A member of a consumer group; offsets are committed elsewhere, with the outputs.
 
     Call `poll` or `idle` at least every `max_poll_interval_seconds`, else the
-    group takes the member for dead. Both hooks are called from within these
+    group takes the member for dead. The hooks are called from within these
     two. While one thread works on what it has polled, another may `pause`,
     `idle` and `resume`; `poll` and `rewind` are for the first one only. The
     client library lets one in at a time, and a hook keeps the others out: `owns`
@@ -70,6 +71,8 @@ class KafkaSource:
         is in hand may be finished and committed.
     on_lost : callable
         Called after partitions went without notice; nothing may be committed.
+    on_group_state : callable
+        Told, every two seconds of polling or idling, of the place in the group and of the brokers.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class KafkaSource:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
         self.on_revoke: PartitionsHook = _no_hook
         self.on_lost: PartitionsHook = _no_hook
+        self.on_group_state: Callable[[GroupState], None] = lambda state: None
         self._ownership = Ownership()
         self._n_pauses = 0
         self._counting = threading.Lock()
@@ -97,7 +101,14 @@ class KafkaSource:
         all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
         self.max_poll_interval_seconds = float(all_options.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)) / 1000.0
         with self._translated(self._doing):
-            self._consumer = Consumer({**all_options, "error_cb": self._on_error})
+            self._consumer = Consumer(
+                {
+                    **all_options,
+                    "error_cb": self._on_error,
+                    "stats_cb": lambda statistics: self.on_group_state(group_state(statistics)),
+                    "statistics.interval.ms": STATISTICS_MS,
+                }
+            )
             self._consumer.subscribe(
                 list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )

@@ -132,6 +132,10 @@ class VisitApdb:
         """See `Apdb.count_rows`."""
         return self._apdb.count_rows()
 
+    def ping(self) -> None:
+        """See `Apdb.ping`."""
+        self._apdb.ping()
+
     def close(self) -> None:
         """See `Apdb.close`."""
         self._apdb.close()

@@ -255,6 +255,14 @@ class ApdbConformance(ABC):
 
     # --- versions of objects ---
 
+    def test_a_ping_is_answered_from_any_thread_also_while_a_session_is_open(self, apdb: SqlApdb) -> None:
+        answered: list[None] = []
+        with apdb.exclusive(CELLS):
+            thread = threading.Thread(target=lambda: answered.append(apdb.ping()))
+            thread.start()
+            thread.join()
+        assert answered == [None]
+
     def test_versions_supersede_each_other(self, apdb: SqlApdb, client: ApdbSql) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
         moved = {"ra": 10.4, "dec": -5.3}

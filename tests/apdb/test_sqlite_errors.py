@@ -64,6 +64,17 @@ def test_a_damaged_file_is_fatal(sqlite_apdb_url: str):
     assert isinstance(caught.value, FatalError)
 
 
+def test_a_ping_tells_of_a_file_that_is_gone(sqlite_apdb_url: str):
+    path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
+    with closing(SqliteApdb(path)) as apdb:
+        apdb.ping()
+        path.rename(path.with_suffix(".away"))
+        with pytest.raises(ApdbUnavailableError, match=r"is gone.*apdb\.url"):
+            apdb.ping()
+        path.with_suffix(".away").rename(path)
+        apdb.ping()
+
+
 def test_a_file_that_is_no_database_is_fatal(tmp_path: Path):
     path = tmp_path / "letter.txt"
     path.write_text("Dear APDB, " * 1000)

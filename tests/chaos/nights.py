@@ -114,7 +114,9 @@ class Night:
 
     def n_failures(self) -> int:
         """Return how often the daemon has found a service away."""
-        return self.log.read_text().count('"event": "retrying"')
+        log = self.log.read_text()
+        # A write to the cache that fails is not tried again.
+        return sum(log.count(f'"event": "{event}"') for event in ("retrying", "going on without"))
 
     def outcome(self) -> Outcome:
         return outcome_of(self.deployment)

@@ -97,6 +97,15 @@ def test_debug_lets_the_traceback_through(monkeypatch):
         main.run()
 
 
+def test_a_path_that_cannot_be_used_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    ended = run_program("schemas", "generate", str(tmp_path / "file" / "folder"))
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{tmp_path / 'file'}")
+    assert "Traceback" in run_program("--debug", "schemas", "generate", str(tmp_path / "file" / "folder")).stderr
+
+
 def test_interrupt_ends_with_130(invoke, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -29,7 +29,7 @@ class Openings:
         self.error = error
         self.n_opened = 0
 
-    def __call__(self, settings, instruments, stop):
+    def __call__(self, settings, instruments, stop, health):
         self.n_opened += 1
         if self.n_opened <= self.failures:
             raise self.error
@@ -51,7 +51,9 @@ def run(monkeypatch, openings: Openings, restart_budget: int = 5) -> None:
     settings = Settings(
         daemon={"restart_budget": restart_budget, "retry_initial_seconds": 1e-6, "retry_max_seconds": 1e-6}
     )
-    supervise(settings, Instruments(), StopRequest(0.0))
+    instruments = Instruments()
+    supervise(settings, instruments, StopRequest(0.0))
+    assert instruments.registry.get_sample_value("stream_assoc_restarts_total") == openings.failures
 
 
 def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch):

@@ -1,14 +1,10 @@
 """``stream-assoc serve`` as operators run it: a process, configured by its environment, ended by a signal."""
 
-import contextlib
 import functools
-import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,53 +12,10 @@ import pytest
 from stream_assoc.embedded.kafka import free_ports
 from tests.contents import LEDGER, OUTBOX, columns, contents
 from tests.integration.deployment import Deployment
+from tests.integration.program import EXIT_SECONDS, PROGRAM, environment, environment_of, serve
 from tests.pipeline.skies import night
 
 pytestmark = pytest.mark.integration
-
-PROGRAM = Path(sys.executable).with_name("stream-assoc")
-DRAIN_SECONDS = 20
-EXIT_SECONDS = DRAIN_SECONDS + 20.0
-"""Leaving the group and closing connections come after the drain."""
-
-
-def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment with these settings only; ``kafka__group_id`` is kafka.group_id."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
-    return inherited | {f"STREAM_ASSOC_{name.upper()}": str(value) for name, value in settings.items()}
-
-
-def environment_of(deployment: Deployment, **settings: object) -> dict[str, str]:
-    kafka, redis = deployment.settings.kafka, deployment.settings.redis
-    names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic")
-    return environment(
-        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
-        redis__url=redis.url.get_secret_value(),
-        redis__prefix=redis.prefix,
-        apdb__url=deployment.settings.apdb.url.get_secret_value(),
-        daemon__poll_timeout_seconds=0.2,
-        daemon__drain_deadline_seconds=DRAIN_SECONDS,
-        logging__format="json",
-        **settings,
-    )
-
-
-@contextlib.contextmanager
-def serve(folder: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run the daemon in a folder without a configuration file; it has ended at the end."""
-    log = folder / "serve.log"
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            [PROGRAM, "serve"], cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-    assert "Traceback" not in log.read_text()
 
 
 def ended_by(process: subprocess.Popen[str], number: signal.Signals) -> int:
@@ -139,10 +92,10 @@ def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path):
 
 
 def refusal(folder: Path, variables: dict[str, str]) -> str:
-    """Return the one line with which the daemon refuses to start."""
+    """Return the one line with which the daemon refuses to start, besides the one that says what starts."""
     ended = subprocess.run(
         [PROGRAM, "serve"], cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
+    (line,) = (line for line in ended.stderr.splitlines() if "configuration=" not in line)
     return line

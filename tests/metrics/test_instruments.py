@@ -1,11 +1,10 @@
-import socket
-import urllib.request
+import platform
 from dataclasses import replace
 
 import pytest
 
-from stream_assoc.metrics.exceptions import MetricsPortError
-from stream_assoc.metrics.instruments import Instruments, serve
+from stream_assoc import __version__
+from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.metrics.record import AssociationMetrics
 
 METRICS = AssociationMetrics(
@@ -65,6 +64,12 @@ def test_objects_stages_latency_and_levels(instruments):
     assert value(instruments, "unassociated_dia_objects") == 1003
     assert value(instruments, "last_midpoint_mjd_tai") == 61000.0
     assert value(instruments, "astrometric_offset_arcsec", axis="dec") == -0.02
+    assert value(instruments, "rms_separation_arcsec") == 0.07
+    assert value(instruments, "frac_updated_dia_objects") == 0.25
+    assert value(instruments, "runner_up_margin") == 0.5
+    assert value(instruments, "solar_system_objects_total") == 2
+    assert value(instruments, "batch_dia_sources_sum") == 12
+    assert value(instruments, "last_processed_timestamp_seconds") > 1.7e9
 
 
 def test_steps_of_a_hand_are_observed(instruments):
@@ -77,8 +82,11 @@ def test_steps_of_a_hand_are_observed(instruments):
 
 def test_an_undefined_offset_leaves_the_last_one(instruments):
     instruments.observe(METRICS)
-    instruments.observe(replace(METRICS, medianRaOffset=None, medianDecOffset=None))
+    instruments.observe(
+        replace(METRICS, medianRaOffset=None, medianDecOffset=None, rmsSeparation=None, fracUpdatedDiaObjects=None)
+    )
     assert value(instruments, "astrometric_offset_arcsec", axis="ra") == 0.01
+    assert value(instruments, "frac_updated_dia_objects") == 0.25
 
 
 def test_what_is_not_processed_is_counted_too(instruments):
@@ -101,28 +109,33 @@ def test_lag_is_shown_for_the_partitions_read_here(instruments):
     assert value(instruments, "lag_messages", topic="dia-sources", partition="3") is None
 
 
+def test_what_a_rule_asks_for_is_there_before_it_first_happens(instruments):
+    for outcome in ("processed", "redelivered", "dead_letter"):
+        assert value(instruments, "batches_total", outcome=outcome) == 0
+    assert value(instruments, "dead_letters_total", reason="quarantine") == 0
+    assert value(instruments, "last_processed_timestamp_seconds") == 0
+    assert value(instruments, "build_info", version=__version__, python_version=platform.python_version()) == 1
+    assert instruments.registry.get_sample_value("process_resident_memory_bytes") > 1e6
+
+
+def test_messages_of_a_hand_are_observed_by_number_and_size(instruments):
+    instruments.observe_messages([1000, 3000])
+    assert value(instruments, "hand_messages_sum") == 2
+    assert value(instruments, "hand_messages_count") == 1
+    assert value(instruments, "message_bytes_sum") == 4000
+
+
+def test_membership(instruments):
+    instruments.set_membership(joined=True, n_partitions=4, n_rebalances=1)
+    instruments.set_membership(joined=False, n_partitions=0, n_rebalances=2)
+    assert value(instruments, "consumer_group_joined") == 0
+    assert value(instruments, "assigned_partitions") == 0
+    assert value(instruments, "rebalances_total") == 3
+
+
 def test_two_daemons_in_one_process_do_not_mix(instruments):
     other = Instruments()
-    instruments.set_up("apdb", up=True)
-    other.set_up("apdb", up=False)
+    instruments.show_up("apdb", lambda: True)
+    other.show_up("apdb", lambda: False)
     assert value(instruments, "service_up", service="apdb") == 1
     assert value(other, "service_up", service="apdb") == 0
-
-
-def test_metrics_are_served_until_closed(instruments):
-    instruments.observe(METRICS)
-    server = serve(instruments, port=0)
-    url = f"http://127.0.0.1:{server.port}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as response:
-        text = response.read().decode()
-    assert 'stream_assoc_batches_total{outcome="processed"} 1.0' in text
-    server.close()
-    with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url, timeout=10)
-
-
-def test_a_port_that_is_taken_names_the_setting():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(MetricsPortError, match=rf"127\.0\.0\.1:{port}.*metrics\.prometheus_port"):
-            serve(Instruments(), port)

@@ -20,6 +20,7 @@ from stream_assoc.cache.exceptions import CacheConfigurationError, CacheUnavaila
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.cli.main import app
 from stream_assoc.daemon.exceptions import RestartBudgetError
+from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.daemon.supervision import supervise
 from stream_assoc.embedded.kafka import free_ports
@@ -85,8 +86,11 @@ def test_what_a_daemon_logs_when_the_cache_is_away(monkeypatch, tmp_path, logs, 
         overrides=SETTINGS | {"apdb.url": url, "daemon.restart_budget": 1, "daemon.retry_initial_seconds": 0.01}
     )
     configure_logging(style, "debug", logs)
+    health = Health(Instruments())
     with pytest.raises(RestartBudgetError) as caught:
-        supervise(settings, Instruments(), StopRequest(1.0))
+        supervise(settings, health.instruments, StopRequest(1.0), health)
+    assert "Redis at 127.0.0.1:1" in str(health.ready().body)
+    assert SECRET not in str(health.ready().body)
     structlog.get_logger("test").error("ended", exc_info=caught.value)
     assert "restarting" in logs.getvalue()
     assert "Redis at 127.0.0.1:1" in logs.getvalue()

@@ -1,0 +1,52 @@
+"""The reference of what is measured, from the record that is published and the instruments that are served."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from documentation.markdown import head, table
+from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.metrics.record import AssociationMetrics
+
+INTRODUCTION = """\
+## Prometheus
+
+`http://HOST:PORT/metrics` on `metrics.prometheus_port`; `/healthz` and `/readyz` answer there too
+([how to monitor](../how-to/monitor.md)). Counters end in `_total`; a histogram `x` has the series `x_bucket`, `x_sum`
+and `x_count`. Besides these there are the `process_*` metrics of every Prometheus client: processor time, memory,
+open files. Each daemon has its own numbers; the alert rules and the Grafana dashboard put them together.
+"""
+
+RECORD = """\
+## The metrics topic
+
+One record a batch on `kafka.metrics_topic` ([schema](schemas.md#association_metrics)), named and defined as the
+metrics of `lsst.ap.association`.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    lines = [*head("Metrics", "stream_assoc/metrics"), INTRODUCTION]
+    lines += table(["metric", "kind", "labels", "meaning"], instruments())
+    lines += [RECORD]
+    lines += table(
+        ["field", "unit", "meaning"],
+        [
+            (f"`{one.name}`", one.metadata["unit"], one.metadata["doc"])
+            for one in dataclasses.fields(AssociationMetrics)
+        ],
+    )
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def instruments() -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, kind, labels and help of each instrument, by name."""
+    registry = Instruments().registry
+    found = {one for one in registry._collector_to_names if isinstance(one, MetricWrapperBase)}
+    for instrument in sorted(found, key=lambda one: one._name):
+        (family,) = instrument.describe()
+        suffix = "_total" if family.type == "counter" else ""
+        labels = ", ".join(f"`{label}`" for label in instrument._labelnames)
+        yield f"`{family.name}{suffix}`", family.type, labels, family.documentation

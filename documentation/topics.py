@@ -1,0 +1,86 @@
+"""The reference of the topics, from the settings, their specifications and their schemas."""
+
+from collections.abc import Iterator
+
+from documentation.markdown import head, table
+from stream_assoc.settings import Settings
+from stream_assoc.stream.dead_letters import PREFIX, RECORD_HEADER
+from stream_assoc.stream.kafka_topics import topic_specs
+from stream_assoc.stream.release import RELEASE_HEADER
+from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
+from stream_assoc.stream.schemas import (
+    BATCH,
+    DEAD_LETTER,
+    METRICS,
+    METRICS_SCHEMA_ID,
+    NAMES,
+    OBJECT,
+    SCHEMA_ID,
+    load_schema,
+)
+
+INTRODUCTION = """\
+`stream-assoc topics init` makes these topics, with the settings that the table tells and the broker's defaults for
+the rest; topics that exist are left as they are, and what is wrong with them is told. Names, partitions and replicas
+are settings of [`[kafka]`](../configuration.md#kafka). Messages of one key keep their order.
+"""
+
+WIRE = """\
+## Format of a message
+
+A value is Avro in the Confluent wire format: the byte 0, the schema id in 4 bytes (big-endian), the record. With
+`kafka.schema_registry_url` set, ids are the registry's and schemas are registered under `TOPIC-value`. Without a
+registry, ids are made by Rubin's convention, 100 times the major version plus the minor one:
+"""
+
+READING = """\
+Read the outputs with `isolation.level=read_committed`: then each is seen exactly once, and what a daemon had sent
+before it was killed is not seen at all.
+
+## Headers
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    lines = [*head("Topics", "stream_assoc/stream and the settings"), INTRODUCTION]
+    lines += table(["topic", "setting", "one message", "key", "made with"], _topics())
+    lines += [WIRE]
+    lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", _schema_id(name)) for name in NAMES])
+    lines += [READING]
+    lines += table(
+        ["header", "on", "meaning"],
+        [
+            (f"`{REPROCESSING_HEADER}: true`", "input", "the batch takes the place of the one processed before"),
+            (f"`{RELEASE_HEADER}: quarantine`", "input", "the batch may create any number of objects"),
+            *(
+                (f"`{PREFIX}{field['name']}`", "dead letters", field.get("doc", ""))
+                for field in load_schema(DEAD_LETTER)["fields"]
+            ),
+            (
+                f"`{RECORD_HEADER}`",
+                "dead letters",
+                f"all of these in one, as Avro: [{DEAD_LETTER}](schemas.md#{DEAD_LETTER})",
+            ),
+        ],
+    )
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _topics() -> Iterator[tuple[str, str, str, str, str]]:
+    kafka = Settings().kafka
+    specs = {spec.name: spec for spec in topic_specs(kafka)}
+    for setting, schema, key in (
+        ("input_topic", BATCH, "the producer's; `replay` and `simulate` take the sky cell of the footprint"),
+        ("objects_topic", OBJECT, "diaObjectId in decimal; no value when the object has ended"),
+        ("metrics_topic", METRICS, "visit.detector"),
+        ("dead_letter_topic", DEAD_LETTER, "the original key; the value is the original's, unchanged"),
+    ):
+        spec = specs[getattr(kafka, setting)]
+        made = ", ".join(f"`{name}={value}`" for name, value in spec.config.items()) or "defaults"
+        doc = load_schema(schema).get("doc", "")
+        yield f"`{spec.name}`", f"`kafka.{setting}`", f"{doc} ([schema](schemas.md#{schema}))", key, made
+
+
+def _schema_id(name: str) -> int:
+    return METRICS_SCHEMA_ID if name == METRICS else SCHEMA_ID

@@ -1,0 +1,55 @@
+"""Stores are asked for signs of life, each for itself."""
+
+import threading
+
+from stream_assoc.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.probes import probing
+from stream_assoc.metrics.instruments import Instruments
+
+PATIENCE_SECONDS = 60.0
+
+
+class Store:
+    """Answers, or raises what it is told to; counts the questions."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.asked = threading.Semaphore(0)
+
+    def ping(self) -> None:
+        self.asked.release()
+        if self.error is not None:
+            raise self.error
+
+    def is_asked(self, times: int) -> bool:
+        return all(self.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(times))
+
+
+def test_what_goes_and_comes_back_is_noticed_without_any_work():
+    store, health = Store(), Health(Instruments())
+    with probing(health, {"apdb": store.ping}, 0.001):
+        # Two questions: the answer to the first is known when the second is asked.
+        assert store.is_asked(2)
+        assert health.is_up("apdb")
+        store.error = ApdbUnavailableError("away")
+        assert store.is_asked(3)
+        assert not health.is_up("apdb")
+        store.error = None
+        assert store.is_asked(3)
+        assert health.is_up("apdb")
+
+
+def test_a_store_that_does_not_answer_holds_up_neither_the_other_nor_the_end():
+    other, health, stuck = Store(), Health(Instruments()), threading.Event()
+    with probing(health, {"apdb": lambda: stuck.wait(PATIENCE_SECONDS) and None, "cache": other.ping}, 0.001):
+        assert other.is_asked(5)
+    stuck.set()
+
+
+def test_nobody_is_asked_after_the_end():
+    store = Store()
+    with probing(Health(Instruments()), {"apdb": store.ping}, 0.001):
+        assert store.is_asked(1)
+    names = {thread.name for thread in threading.enumerate()}
+    assert "probe-apdb" not in names

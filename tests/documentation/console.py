@@ -1,0 +1,45 @@
+"""The commands that pages tell people to type."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+_BLOCK = re.compile(r"^( *)```console\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_PROMPT = "$ "
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line after a prompt, and the page it is on."""
+
+    page: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        return shlex.split(self.text, comments=True)
+
+    @property
+    def without_comment(self) -> str:
+        return shlex.join(self.words)
+
+
+def pages() -> list[str]:
+    found = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    return [page.relative_to(REPOSITORY).as_posix() for page in found]
+
+
+def commands(page: str) -> Iterator[Command]:
+    """Yield the commands of a page, in order."""
+    for _, block in _BLOCK.findall((REPOSITORY / page).read_text()):
+        for line in block.splitlines():
+            if line.strip().startswith(_PROMPT):
+                yield Command(page, line.strip().removeprefix(_PROMPT))
+
+
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", (REPOSITORY / page).read_text(), re.MULTILINE | re.DOTALL)

@@ -1,0 +1,137 @@
+"""What we ship to run it with: compose, Kubernetes, systemd."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings.names import environment_name, fields
+from tests.monitoring.monitored import DOCKER, REPOSITORY
+
+COMPOSE = REPOSITORY / "docker-compose.yml"
+MANIFESTS = DOCKER / "kubernetes" / "stream-assoc.yml"
+UNIT = DOCKER / "systemd" / "stream-assoc@.service"
+
+KUBERNETES_VERSIONS = ("1.33", "1.37")
+
+
+def settings_variables() -> set[str]:
+    names = {environment_name(name) for name in fields()}
+    return names | {f"{name}_FILE" for name in names} | {"STREAM_ASSOC_CONFIG"}
+
+
+def named_variables(text: str) -> set[str]:
+    return set(re.findall(r"\bSTREAM_ASSOC_[A-Z_]+\b", text))
+
+
+@pytest.mark.parametrize("file", [COMPOSE, MANIFESTS, UNIT, REPOSITORY / "Dockerfile"], ids=lambda file: file.name)
+def test_every_variable_is_a_setting(file):
+    assert named_variables(file.read_text()) <= settings_variables()
+
+
+@pytest.fixture(scope="module")
+def manifests():
+    return list(yaml.safe_load_all(MANIFESTS.read_text()))
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_manifests_are_what_kubernetes_accepts(manifests, version):
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_configuration_of_the_manifests_is_valid(manifests, tmp_path, monkeypatch):
+    (config,) = (one["data"] for one in manifests if one["kind"] == "ConfigMap")
+    file = tmp_path / "stream-assoc.toml"
+    file.write_text(config["stream-assoc.toml"])
+    (tmp_path / "password").write_text("secret")
+    monkeypatch.setenv("STREAM_ASSOC_APDB__PASSWORD_FILE", str(tmp_path / "password"))
+    settings = load_settings(file)
+    (daemons,) = (one for one in manifests if one["kind"] == "StatefulSet")
+    pod = daemons["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > settings.daemon.drain_deadline_seconds
+    (container,) = pod["containers"]
+    (port,) = container["ports"]
+    assert port["containerPort"] == settings.metrics.prometheus_port
+    assert settings.metrics.prometheus_host == "0.0.0.0"
+    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+    labels = daemons["spec"]["template"]["metadata"]["labels"]
+    for other in manifests:
+        selector = other["spec"].get("selector", {}) if other["kind"] in {"Service", "PodDisruptionBudget"} else None
+        if selector is not None:
+            assert selector.get("matchLabels", selector).items() <= labels.items()
+
+
+@pytest.fixture(scope="module")
+def services():
+    return yaml.safe_load(COMPOSE.read_text())["services"]
+
+
+def test_what_compose_mounts_exists(services):
+    mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+    files = [name for name in mounted if name.startswith("./")]
+    assert files
+    assert [name for name in files if not (REPOSITORY / name).exists()] == []
+
+
+def test_who_waits_for_health_waits_for_one_that_tells(services):
+    for service in services.values():
+        for name, condition in service.get("depends_on", {}).items():
+            if condition["condition"] == "service_healthy":
+                # The daemon's is in the Dockerfile.
+                assert "healthcheck" in services[name] or "build" in services[name], name
+
+
+def test_compose_publishes_on_this_machine_alone(services):
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_compose_drains_before_it_kills(services):
+    assert int(services["daemon"]["stop_grace_period"].removesuffix("s")) > Settings().daemon.drain_deadline_seconds
+
+
+def test_compose_itself_reads_the_file():
+    asked = ["docker", "compose", "version"]
+    if shutil.which("docker") is None or subprocess.run(asked, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no docker compose")
+    profiles = ["--profile", "simulate", "--profile", "monitoring"]
+    checked = subprocess.run(
+        ["docker", "compose", "--file", COMPOSE, *profiles, "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_systemd_reads_the_unit(tmp_path: Path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    unit = tmp_path / "stream-assoc@1.service"
+    # The program is not installed here.
+    unit.write_text(UNIT.read_text().replace("/opt/stream-assoc/bin/stream-assoc", "/bin/true"))
+    checked = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    ours = [line for line in checked.stderr.splitlines() if "stream-assoc" in line]
+    assert (checked.returncode, ours) == (0, [])
+
+
+def test_the_unit_agrees_with_the_settings():
+    unit = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#")
+    daemon = Settings().daemon
+    assert int(unit["TimeoutStopSec"].removesuffix("s")) > daemon.drain_deadline_seconds
+    assert 60 * int(unit["WatchdogSec"].removesuffix("min")) > daemon.wedged_after_seconds
+    # What a FatalError ends with: a restart would not help.
+    assert unit["RestartPreventExitStatus"] == "2"
+
+
+def test_images_are_pinned(services):
+    images = [service["image"] for service in services.values() if "build" not in service]
+    assert all(re.search(r":v?\d+\.\d+", image) for image in images)
