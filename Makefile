@@ -9,7 +9,7 @@ CHAOS_VISITS ?= 1000
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test chaos bench check format docs clean
+.PHONY: help install demo dashboard test chaos bench check format docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -38,6 +38,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## Run a simulated night through the real daemon and check its totals
 	@$(BIN)/stream-assoc demo
+
+dashboard: $(STAMP)  ## The same night with its dashboard, which stays open until Ctrl-C
+	@$(BIN)/stream-assoc demo --dashboard
 
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'

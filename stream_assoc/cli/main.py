@@ -9,8 +9,10 @@ from stream_assoc import __version__
 from stream_assoc.cli.apdb import app as apdb_app
 from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
+from stream_assoc.cli.dashboard import dashboard
 from stream_assoc.cli.demo import demo
 from stream_assoc.cli.dlq import app as dlq_app
+from stream_assoc.cli.explain import explain
 from stream_assoc.cli.replay import replay
 from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
@@ -32,6 +34,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(dashboard)
+app.command()(explain)
 app.command()(replay)
 app.command()(run_visit)
 app.command()(simulate)

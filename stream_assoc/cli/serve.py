@@ -20,6 +20,8 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     collect_rarely()
     keep_freed_memory()
 
+    from structlog import get_logger
+
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
     from stream_assoc.logs import configure_logging
@@ -34,4 +36,9 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
         if settings.metrics.prometheus_port is not None:
             server = prometheus.serve(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host)
             stack.callback(server.close)
+        if settings.dashboard.enabled:
+            from stream_assoc.web.server import Dashboard
+
+            dashboard = stack.enter_context(Dashboard(settings))
+            get_logger(__name__).info("dashboard", url=dashboard.url)
         supervise(settings, instruments, stop)
