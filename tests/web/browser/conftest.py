@@ -16,7 +16,8 @@ from tests.web.browser import chromium
 PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="session")
+# Not of the session: while Playwright runs, no other test of this process can run an event loop.
+@pytest.fixture(scope="module")
 def browser():
     if not chromium.EXECUTABLE.exists():
         pytest.skip(f"no browser: {chromium.EXECUTABLE} is missing; on Debian: apt-get install chromium")
