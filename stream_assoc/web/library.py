@@ -1,6 +1,7 @@
 """The archive behind a door: opened when it is first asked for, and watched."""
 
 import threading
+import time
 from dataclasses import asdict
 from typing import Final
 
@@ -12,6 +13,7 @@ from stream_assoc.web.feed import Feed
 
 SERVICE: Final = "apdb"
 _LOOK_SECONDS: Final = 5.0
+_FAILURE_SECONDS: Final = 1.0
 
 
 class Library:
@@ -27,6 +29,7 @@ class Library:
         self._settings = settings
         self._mutex = threading.Lock()
         self._archive: Archive | None = None
+        self._failure: tuple[float, ApdbError] | None = None
 
     @property
     def archive(self) -> Archive:
@@ -35,11 +38,18 @@ class Library:
         Raises
         ------
         ApdbError
-            If it cannot be opened now; asking again tries again.
+            If it cannot be opened now; asking again a little later tries again.
         """
         with self._mutex:
             if self._archive is None:
-                self._archive = archive_of(self._settings)
+                # Those who waited while one tried are not each to wait as long for the same failure.
+                if self._failure is not None and time.monotonic() - self._failure[0] < _FAILURE_SECONDS:
+                    raise self._failure[1]
+                try:
+                    self._archive = archive_of(self._settings)
+                except ApdbError as error:
+                    self._failure = (time.monotonic(), error)
+                    raise
             return self._archive
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import httpx2 as httpx
 import pytest
 
 from stream_assoc.apdb.create import init
+from stream_assoc.cli.demo import _dashboard
+from stream_assoc.settings import Settings
 
 PATIENCE_SECONDS = 300.0
 
@@ -74,3 +77,19 @@ def test_the_demo_shows_its_night_and_waits(tmp_path):
         assert listed
         curve = httpx.get(f"{address}api/objects/{listed[0]['diaObjectId']}/light_curve").json()
         assert len(curve["sources"]) == listed[0]["nDiaSources"]
+
+
+def test_the_demo_takes_another_port_when_its_own_is_taken(tmp_path, capsys):
+    url = f"sqlite:///{tmp_path / 'apdb.db'}"
+    init(url)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(
+            apdb={"url": url},
+            kafka={"bootstrap_servers": "127.0.0.1:1", "librdkafka": {"log_level": 0}},
+            dashboard={"port": port},
+        )
+        with _dashboard(settings) as address:
+            assert httpx.get(address).status_code == 200
+            assert f":{port}/" not in address
+    assert "dashboard.port" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from stream_assoc.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.settings import Settings
 from stream_assoc.web.app import STATIC, make_app
 from stream_assoc.web.feed import Feed
@@ -176,14 +177,29 @@ def test_an_empty_database_has_empty_answers(empty_url):
     library.close()
 
 
-def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path):
+def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path, monkeypatch):
     library, client = client_of(f"sqlite:///{tmp_path / 'later.db'}")
     response = client.get("/api/objects")
     assert response.status_code == 503
     assert "apdb init" in response.json()["error"]
     (tmp_path / "later.db").write_bytes(open(sqlite_night.url.removeprefix("sqlite:///"), "rb").read())  # noqa: SIM115
+    monkeypatch.setattr("stream_assoc.web.library._FAILURE_SECONDS", 0.0)
     assert client.get("/api/objects").status_code == 200
     library.close()
+
+
+def test_those_who_wait_for_the_same_database_are_told_at_once(tmp_path, monkeypatch):
+    tried = []
+
+    def fail(settings):
+        tried.append(settings)
+        raise ApdbUnavailableError("nobody answers")
+
+    monkeypatch.setattr("stream_assoc.web.library.archive_of", fail)
+    monkeypatch.setattr("stream_assoc.web.library._FAILURE_SECONDS", 3600.0)
+    _, client = client_of(f"sqlite:///{tmp_path / 'none.db'}")
+    assert [client.get("/api/sky").json()["error"] for _ in range(3)] == ["nobody answers"] * 3
+    assert len(tried) == 1
 
 
 def test_nothing_can_be_changed(client):

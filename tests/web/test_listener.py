@@ -12,7 +12,7 @@ from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.dead_letters import dead_letter
-from stream_assoc.stream.exceptions import DecodeError
+from stream_assoc.stream.exceptions import DecodeError, PublishError
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.kafka_topics import ensure_topics
 from stream_assoc.stream.messages import InputMessage, OutputMessage
@@ -135,6 +135,27 @@ def test_topics_that_come_later_are_waited_for(kafka):
         send(kafka, encoded(kafka, metrics(1)))
         told = until(feed, lambda told: told["batches"])
         assert told["states"]["services"]["kafka"]["isUp"]
+
+
+def test_after_an_interruption_nothing_is_told_twice(kafka, monkeypatch):
+    ensure_topics(kafka)
+    send(kafka, encoded(kafka, metrics(1)), letter(kafka, 0))
+    interrupted = threading.Event()
+    measure = Listener._measure_lag
+
+    def measure_or_fail(self, group):
+        if not interrupted.is_set() and json.loads(self._feed.hello()[0])["batches"]:
+            interrupted.set()
+            raise PublishError("the connection is lost for good")
+        measure(self, group)
+
+    monkeypatch.setattr(Listener, "_measure_lag", measure_or_fail)
+    with listening(kafka) as feed:
+        until(feed, lambda _: interrupted.is_set())
+        send(kafka, encoded(kafka, metrics(2)))
+        told = until(feed, lambda told: len(told["batches"]) >= 2 and told["states"]["services"]["kafka"]["isUp"])
+    assert [one["visit"] for one in told["batches"]] == ["1", "2"]
+    assert told["states"]["deadLetters"]["count"] == 1
 
 
 def _n_messages(kafka, partition):
