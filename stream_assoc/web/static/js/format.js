@@ -13,7 +13,7 @@ export function count(value) {
 /** Return a number with some significant digits, a dash for none. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return count(value).replace("-", "−");
+  if (Number.isInteger(value) && Math.abs(value) < 1e5) return count(value).replace("-", "−");
   const size = Math.abs(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("-", "−").replace("e−", "e-");
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));

@@ -44,7 +44,7 @@ function bannersOf() {
   const { state, retryAt } = live.connection;
   if (state === "lost" || state === "reconnecting") {
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    const text = state === "lost" ? `trying again in ${seconds} s` : "trying again…";
+    const text = state === "lost" ? `Trying again in ${seconds} s.` : "Trying again…";
     list.push(["bad", `The connection to the dashboard's server is lost; what is shown may be old. ${text}`, true]);
   }
   if (state === "live") {

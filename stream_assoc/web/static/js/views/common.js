@@ -2,7 +2,7 @@
 
 import { ApiError, ask } from "../api.js";
 import { h } from "../dom.js";
-import { BANDS } from "../format.js";
+import { BANDS, count } from "../format.js";
 
 /** Return a link to an object, or a dash. */
 export function objectLink(id) {
@@ -37,6 +37,18 @@ export function failure(error, again) {
     h("p", null, error.message),
     status !== 400 && status !== 404 && h("button", { type: "button", onclick: again }, "Try again"),
   );
+}
+
+/** Return a scrolling table of the first rows, and a button for more of them. */
+export function paged(rows, size, tableOf, tall = false) {
+  const body = h("div", { class: tall ? "scroll tall" : "scroll" });
+  const showFirst = (n) => {
+    const left = rows.length - n;
+    const more = left > 0 && h("button", { type: "button", onclick: () => showFirst(n + 5 * size) }, `Show more of ${count(left)} others`);
+    body.replaceChildren(...[tableOf(rows.slice(0, n)), more].filter(Boolean));
+  };
+  showFirst(size);
+  return body;
 }
 
 /** Fill an element with what a question leads to; while it waits and when it fails, say so. */

@@ -4,16 +4,17 @@ import { ApiError, ask } from "../api.js";
 import { card, facts, h, table } from "../dom.js";
 import { BANDS, count, degrees, mjd, number, sexagesimal, utc } from "../format.js";
 import { LightCurve, symbol } from "../lightcurve.js";
-import { bandMark, empty, fillFrom, sourceLink } from "./common.js";
+import { bandMark, empty, fillFrom, paged, sourceLink } from "./common.js";
 
 const EXPLAINED_AT_ONCE = 25;
+const SHOWN = 200;
 
 /** Show an object. */
 export function objectView(view, id, signal) {
   const head = h("div");
   const place = h("div");
   const [svg, controls] = [curveElement(), h("div", { class: "controls" })];
-  const [numbers, history, sources] = [h("div", { class: "scroll" }), h("div", { class: "scroll tall" }), h("div", { class: "scroll tall" })];
+  const [numbers, history, sources] = [h("div", { class: "scroll" }), h("div", { class: "scroll tall" }), h("div")];
   const curve = new LightCurve(svg, (source) => {
     location.hash = `#/source/${source}`;
   });
@@ -159,7 +160,7 @@ function sourcesTable({ sources, isComplete }, signal) {
   const shown = [...sources].reverse();
   const cells = new Map(shown.map((one) => [one.diaSourceId, ["candidates", "separation", "score", "margin", "agrees"].map(() => h("span", { class: "soft" }, "·"))]));
   const cell = (k) => (one) => cells.get(one.diaSourceId)[k];
-  const rows = table(
+  const tableOf = (rows) => table(
     [
       ["diaSourceId", (one) => sourceLink(one.diaSourceId)],
       ["visit, detector", (one) => h("a", { class: "mono", href: `#/visit/${one.visit}/${one.detector}` }, `${one.visit} ${one.detector}`)],
@@ -172,7 +173,7 @@ function sourcesTable({ sources, isComplete }, signal) {
       ["margin", cell(3), true],
       ["recomputation", cell(4)],
     ],
-    shown,
+    rows,
     (one) => ({ class: one.timeWithdrawnMjdTai !== null && "gone" }),
   );
   const explainSome = async (some) => {
@@ -187,7 +188,7 @@ function sourcesTable({ sources, isComplete }, signal) {
       explainSome(rest);
     });
   }
-  return [rows, more, !isComplete && h("p", { class: "soft" }, `Only the first ${count(sources.length)} are shown.`)];
+  return [paged(shown, SHOWN, tableOf, true), more, !isComplete && h("p", { class: "soft" }, `Only the first ${count(sources.length)} are shown.`)];
 }
 
 async function explainInto([candidates, separation, score, margin, agrees], id, signal) {

@@ -2,7 +2,7 @@
 
 import { card, h, table } from "../dom.js";
 import { count, degrees, number, utc } from "../format.js";
-import { bandMark, empty, fillFrom, objectLink, sourceLink } from "./common.js";
+import { bandMark, empty, fillFrom, objectLink, paged, sourceLink } from "./common.js";
 
 const SHOWN = 200;
 
@@ -18,12 +18,6 @@ export function visitView(view, name, signal) {
 function shown({ processings, sources, isComplete }) {
   const founded = sources.filter((one) => one.diaObjectId === one.diaSourceId).length;
   const solar = sources.filter((one) => one.ssObjectId !== null).length;
-  const body = h("div", { class: "scroll" });
-  const showFirst = (n) => {
-    const more = n < sources.length && h("button", { type: "button", onclick: () => showFirst(n + 5 * SHOWN) }, "Show more");
-    body.replaceChildren(...[sourcesTable(sources.slice(0, n)), more].filter(Boolean));
-  };
-  showFirst(SHOWN);
   const summary = `${count(sources.length)}${isComplete ? "" : " and more"} count: ${count(founded)} founded objects, ${count(solar)} are known solar-system objects.`;
   return [
     h("p", { class: "lead" }, sources.length > 0 && bandMark(sources[0].band), sources.length > 0 && ` ${utc(sources[0].midpointMjdTai)}. `, summary),
@@ -31,7 +25,7 @@ function shown({ processings, sources, isComplete }) {
       "div",
       { class: "grid" },
       card("", "Processings", null, h("div", { class: "scroll" }, processingsTable(processings))),
-      card("", "Sources", null, sources.length ? body : empty("No source of it is stored.")),
+      card("", "Sources", null, sources.length ? paged(sources, SHOWN, sourcesTable) : empty("No source of it is stored.")),
     ),
   ];
 }
