@@ -11,8 +11,8 @@ from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
 def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Serve a web page with live visits, the sky, objects and their light curves, until Ctrl-C.
 
-    Reads the metrics topic and the APDB, and writes to neither. Where it
-    listens is set in [dashboard]: on this machine only, unless you say so.
+    Reads the metrics topic and the APDB, and writes to neither. It listens at
+    dashboard.host and dashboard.port: on this machine only, unless you say so.
     """
     settings = settings_of(config, set_)
 

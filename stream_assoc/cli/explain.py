@@ -28,7 +28,7 @@ def explain(
 
     Puts the sky back to what it was when the source's batch was processed,
     associates the batch anew, and tells whether that comes to what is stored.
-    Only reads the APDB. Use the [association] settings of the daemon that
+    Only reads the APDB. Use the association settings of the daemon that
     processed the source.
     """
     settings = settings_of(config, set_)
@@ -56,7 +56,7 @@ def _print(console: "Console", explanation: "Explanation") -> None:
     )
     stored = "" if batch.n_sources is None else f"; {batch.n_stored} of its {batch.n_sources} sources are stored"
     console.print(f"processed at MJD TAI {source.timeProcessedMjdTai:.6f}{stored}")
-    console.print(f"\n{explanation.summary}\n", style="bold")
+    console.print(f"\n{explanation.summary}\n", style="bold", markup=False)
     if explanation.candidates:
         console.print(_table(explanation))
         if explanation.unmatched_cost is not None:
@@ -66,7 +66,7 @@ def _print(console: "Console", explanation: "Explanation") -> None:
             )
     console.print(_agreement(explanation))
     for limit in explanation.limits:
-        console.print(f"  note: {limit}", style="dim")
+        console.print(f"  note: {limit}", style="dim", markup=False)
 
 
 def _table(explanation: "Explanation") -> "Table":

@@ -75,7 +75,13 @@ def serving(app: ASGIApp, host: str, port: int) -> Iterator[str]:
         If the port is taken, or the host has no such address.
     """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
 

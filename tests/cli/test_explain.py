@@ -35,6 +35,13 @@ def test_a_source_that_joined(explain, sources):
     assert sum(str(joined["diaObjectId"]) in line for line in shown.splitlines()) == 2
 
 
+def test_what_is_in_brackets_is_not_taken_for_markup(explain, sources):
+    joined = next(one for one in sources if one["diaObjectId"] not in {None, one["diaSourceId"]})
+    shown = explain(joined["diaSourceId"], "--set", "association.max_distance_arcsec=1e-6").output.replace("\n", " ")
+    assert "The recomputation does not agree with what is stored." in shown
+    assert "other settings of [association]" in shown
+
+
 def test_json_is_one_line_of_everything(explain, sources):
     one = sources[0]
     (line,) = explain(one["diaSourceId"], "--json").stdout.splitlines()
