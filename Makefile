@@ -9,11 +9,11 @@ CHAOS_VISITS ?= 1000
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test chaos bench check format docs site clean
+.PHONY: help install demo dashboard test chaos bench check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv and install the package with everything it needs
 
@@ -38,6 +38,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## Run a simulated night through the real daemon and check its totals
 	@$(BIN)/stream-assoc demo
+
+dashboard: $(STAMP)  ## The same night with its dashboard, which stays open until Ctrl-C
+	@$(BIN)/stream-assoc demo --dashboard
 
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'

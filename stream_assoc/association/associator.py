@@ -221,16 +221,36 @@ class Associator:
         if mode != "nll":
             return candidates.chord
         i, j = candidates.source_row, candidates.object_row
+        variance_ra, variance_dec = self.pair_variances(sources, objects, i, j)
+        return negative_log_likelihood(
+            sources.ra[i] - objects.ra[j], sources.dec[i] - objects.dec[j], variance_ra, variance_dec
+        )
+
+    def pair_variances(
+        self, sources: SourcePositions, objects: ObjectPositions, source_row: IntArray, object_row: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the variances that the coordinate differences of pairs are judged by in mode ``nll``.
+
+        Parameters
+        ----------
+        sources, objects : `SourcePositions`, `ObjectPositions`
+            The two catalogues.
+        source_row, object_row : `numpy.ndarray` [int64], shape (n_pairs,)
+            The pairs.
+
+        Returns
+        -------
+        variance_ra, variance_dec : `numpy.ndarray` [float64], shape (n_pairs,)
+            Square degrees: sums of both catalogues', missing errors replaced,
+            not below the floor.
+        """
         fallback = self.config.fallback_sigma_arcsec / ARCSEC_PER_DEGREE
         floor = (self.config.sigma_floor_arcsec / ARCSEC_PER_DEGREE) ** 2
-        variance_ra = variances(sources.raErr[i], fallback) + variances(objects.raErr[j], fallback)
-        variance_dec = variances(sources.decErr[i], fallback) + variances(objects.decErr[j], fallback)
-        return negative_log_likelihood(
-            sources.ra[i] - objects.ra[j],
-            sources.dec[i] - objects.dec[j],
-            np.maximum(variance_ra, floor),
-            np.maximum(variance_dec, floor),
+        variance_ra = variances(sources.raErr[source_row], fallback) + variances(objects.raErr[object_row], fallback)
+        variance_dec = variances(sources.decErr[source_row], fallback) + variances(
+            objects.decErr[object_row], fallback
         )
+        return np.maximum(variance_ra, floor), np.maximum(variance_dec, floor)
 
     def _unmatched_cost(self, scores: FloatArray, mode: Mode) -> float:
         match mode:

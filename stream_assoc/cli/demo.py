@@ -1,11 +1,13 @@
 """``stream-assoc demo``: the main job, end to end, on a machine with nothing but Python."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_assoc.cli.dashboard import wait_for_signal
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import closing
 from stream_assoc.cli.simulate import IMAGE_PIXELS
@@ -13,10 +15,13 @@ from stream_assoc.cli.simulate import IMAGE_PIXELS
 IMAGES_HELP = "Make images too, measure forced sources on them, and check these."
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from stream_assoc.demo.night import NightReport
     from stream_assoc.demo.totals import Total
+    from stream_assoc.settings import Settings
 
 DEMO_HELP = closing(
     "stream-assoc demo",
@@ -33,6 +38,9 @@ def demo(
     visits: Annotated[int, typer.Option(min=1, help="Visits of the night.")] = 24,
     detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
     images: Annotated[bool, typer.Option("--images", help=IMAGES_HELP)] = False,
+    with_dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Serve the dashboard meanwhile and afterwards, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Replay a simulated night through the real daemon, and check every total.
 
@@ -43,6 +51,7 @@ def demo(
     from rich.progress import Progress
 
     from stream_assoc.demo.night import play_night
+    from stream_assoc.demo.stage import services
     from stream_assoc.demo.totals import totals
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.simulation.config import SimulationConfig
@@ -61,13 +70,40 @@ def demo(
         f"Replaying {written.n_batches:,} batches of {written.n_sources:,} sources through stream-assoc serve"
     )
     console.print("(on a machine's first run the daemon compiles its kernels before it answers)")
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("batches", total=written.n_batches)
-        night = play_night(folder, lambda answered: progress.update(task, completed=answered))
-    account = totals(folder, night)
-    _print_account(console, account, night, folder)
-    if wrong := [total.name for total in account if not total.is_right]:
-        raise CommandError(f"the demo's totals are wrong: {', '.join(wrong)}; everything it made is in {folder}")
+    with contextlib.ExitStack() as stack:
+        settings = stack.enter_context(services(folder))
+        url = stack.enter_context(_dashboard(settings)) if with_dashboard else None
+        if url is not None:
+            console.print(f"Watch it at {url}", soft_wrap=True)
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("batches", total=written.n_batches)
+            night = play_night(folder, settings, lambda answered: progress.update(task, completed=answered))
+        account = totals(folder, night)
+        _print_account(console, account, night, folder)
+        if wrong := [total.name for total in account if not total.is_right]:
+            raise CommandError(f"the demo's totals are wrong: {', '.join(wrong)}; everything it made is in {folder}")
+        if url is not None:
+            console.print(
+                f"Now click an object at {url}#/objects for its light curve. Ctrl-C ends the dashboard.",
+                soft_wrap=True,
+            )
+            wait_for_signal()
+
+
+@contextlib.contextmanager
+def _dashboard(settings: "Settings") -> "Iterator[str]":
+    """Serve the dashboard, at any free port if its own is taken; give its address."""
+    from stream_assoc.web.exceptions import DashboardPortError
+    from stream_assoc.web.server import Dashboard
+
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(Dashboard(settings))
+        except DashboardPortError as error:
+            typer.echo(f"{error}; taking a free port", err=True)
+            anywhere = settings.dashboard.model_copy(update={"port": 0})
+            server = stack.enter_context(Dashboard(settings.model_copy(update={"dashboard": anywhere})))
+        yield server.url
 
 
 def _empty_folder(folder: Path | None) -> Path:

@@ -9,9 +9,11 @@ from stream_assoc import __version__
 from stream_assoc.cli.apdb import app as apdb_app
 from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
+from stream_assoc.cli.dashboard import dashboard
 from stream_assoc.cli.demo import DEMO_HELP, demo
 from stream_assoc.cli.dlq import app as dlq_app
 from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.explain import explain
 from stream_assoc.cli.options import FAILURE_CODES, closing
 from stream_assoc.cli.replay import replay
 from stream_assoc.cli.run_visit import RUN_VISIT_HELP, run_visit
@@ -38,6 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=SERVE_HELP)(serve)
+app.command()(dashboard)
+app.command()(explain)
 app.command()(replay)
 app.command(epilog=RUN_VISIT_HELP)(run_visit)
 app.command(epilog=SIMULATE_HELP)(simulate)

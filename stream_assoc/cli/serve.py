@@ -62,6 +62,10 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
             http_port=port,
             configuration=settings.masked(),
         )
+        if settings.dashboard.enabled:
+            from stream_assoc.web.server import Dashboard
+
+            log.info("dashboard", url=stack.enter_context(Dashboard(settings)).url)
         stop.announce()
         supervise(settings, instruments, stop, health)
     log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))

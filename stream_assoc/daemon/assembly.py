@@ -10,6 +10,8 @@ import structlog
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.port import Apdb
+from stream_assoc.archive.archive import Archive
+from stream_assoc.archive.factory import open_archive
 from stream_assoc.association.associator import AssociationConfig, Associator
 from stream_assoc.association.new_objects import NewObjectConfig
 from stream_assoc.association.solar_system import SolarSystemAssociator
@@ -145,6 +147,17 @@ def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
         flag_columns=settings.statistics.flag_columns,
         photometer=photometer_of(settings.images, settings.forced_photometry),
     )
+
+
+def archive_of(settings: Settings) -> Archive:
+    """Open the APDB for reading only; close it when done.
+
+    Raises
+    ------
+    ApdbError
+        As `~stream_assoc.archive.factory.open_archive`.
+    """
+    return open_archive(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
 
 
 @contextlib.contextmanager

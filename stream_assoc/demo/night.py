@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from stream_assoc.demo.exceptions import DemoError
-from stream_assoc.demo.stage import DaemonProcess, services
+from stream_assoc.demo.stage import DaemonProcess
 from stream_assoc.demo.subscriber import OutputsSubscriber
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.replay.capture import read_capture
@@ -53,13 +53,15 @@ class NightReport:
     n_forced_sources: int
 
 
-def play_night(folder: Path, progress: Callable[[int], None]) -> NightReport:
+def play_night(folder: Path, settings: Settings, progress: Callable[[int], None]) -> NightReport:
     """Send a simulated night to a daemon and wait until every batch is answered.
 
     Parameters
     ----------
     folder : `pathlib.Path`
-        Holds the simulated night, and its images if it has any; the APDB, settings and log are written there.
+        Holds the simulated night, and its images if it has any; the daemon's log is written there.
+    settings : `Settings`
+        Of the services, from `~stream_assoc.demo.stage.services` in the same folder.
     progress : callable
         Told the number of batches answered.
 
@@ -68,18 +70,17 @@ def play_night(folder: Path, progress: Callable[[int], None]) -> NightReport:
     DemoError
         If the daemon ends, or nothing is heard of it for too long.
     """
-    with services(folder) as settings:
-        subscriber = OutputsSubscriber(settings.kafka)
-        producer = PlainProducer(settings.kafka.producer_options())
-        daemon = DaemonProcess(folder)
-        try:
-            n_sent, seconds = _converse(folder, producer, subscriber, daemon, progress)
-            daemon.stop()
-            subscriber.read(1.0)
-        finally:
-            daemon.kill()
-            producer.close()
-            subscriber.close()
+    subscriber = OutputsSubscriber(settings.kafka)
+    producer = PlainProducer(settings.kafka.producer_options())
+    daemon = DaemonProcess(folder)
+    try:
+        n_sent, seconds = _converse(folder, producer, subscriber, daemon, progress)
+        daemon.stop()
+        subscriber.read(1.0)
+    finally:
+        daemon.kill()
+        producer.close()
+        subscriber.close()
     return NightReport(
         settings,
         n_sent,

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stream_assoc.settings.dashboard import DashboardSettings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.settings.operation import BatchSettings, DaemonSettings, LoggingSettings, MetricsSettings
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     forced_photometry: ForcedPhotometrySettings = Field(default_factory=ForcedPhotometrySettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 
     @classmethod

@@ -1,0 +1,33 @@
+"""``stream-assoc dashboard``: the web page."""
+
+import signal
+import threading
+
+import typer
+
+from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+
+
+def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Serve a web page with live visits, the sky, objects and their light curves, until Ctrl-C.
+
+    Reads the metrics topic and the APDB, and writes to neither. It listens at
+    dashboard.host and dashboard.port: on this machine only, unless you say so.
+    """
+    settings = settings_of(config, set_)
+
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.web.server import Dashboard
+
+    configure_logging(settings.logging.format, settings.logging.level)
+    with Dashboard(settings) as server:
+        typer.echo(f"Dashboard at {server.url} (Ctrl-C ends it)")
+        wait_for_signal()
+
+
+def wait_for_signal() -> None:
+    """Wait for SIGTERM or SIGINT, and take it for the wish to end."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()

@@ -1,0 +1,206 @@
+"""What the pages of objects, sources and visits show."""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_assoc.archive.archive import Archive
+from stream_assoc.archive.exceptions import NotInArchiveError
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.schema import apdb_table
+from stream_assoc.model.states import ObjectHistories, SourcePoints
+from stream_assoc.model.types import BANDS, FloatArray
+from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.web.encoding import plain, rows_of
+
+_RECENT: Final = 2000
+_SHOWN: Final = 60
+_SHOWN_VERSIONS: Final = 500
+_RADII_ARCSEC: Final = (5.0, 30.0, 300.0, 3600.0)
+_SOURCE_COLUMNS: Final = (
+    *("diaSourceId", "visit", "detector", "band", "midpointMjdTai", "timeProcessedMjdTai", "timeWithdrawnMjdTai"),
+    *("ra", "dec", "psfFlux", "psfFluxErr", "scienceFlux", "scienceFluxErr", "snr", "reliability"),
+)
+_FORCED_COLUMNS: Final = (
+    *("visit", "detector", "band", "midpointMjdTai", "timeWithdrawnMjdTai"),
+    *("psfFlux", "psfFluxErr", "scienceFlux", "scienceFluxErr"),
+)
+_LISTED_COLUMNS: Final = (
+    *("diaObjectId", "ra", "dec", "nDiaSources", "validityStartMjdTai", "lastDiaSourceMjdTai"),
+    *(f"{band}_psfFlux{name}" for band in BANDS for name in ("Mean", "Ndata")),
+)
+_BATCH_COLUMNS: Final = (
+    *("diaSourceId", "diaObjectId", "ssObjectId", "band", "midpointMjdTai"),
+    *("ra", "dec", "psfFlux", "psfFluxErr", "snr", "reliability"),
+)
+
+
+def recent_objects(archive: Archive) -> dict[str, Any]:
+    """Return some objects that have changed lately, those with most sources first."""
+    recent = archive.recent_objects(_RECENT)
+    chosen = recent.sort_by([("nDiaSources", "descending"), ("validityStartMjdTai", "descending")])
+    return {"objects": rows_of(chosen.slice(0, _SHOWN).select(list(_LISTED_COLUMNS)))}
+
+
+def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
+    """Return the objects nearest to a position, looking ever farther until there are some."""
+    for radius_arcsec in _RADII_ARCSEC:
+        nearby = archive.near(ra, dec, radius_arcsec / 3600.0, _SHOWN)
+        if len(nearby.objects):
+            break
+    columns = {**_columns(nearby.objects), "separation_arcsec": nearby.separation_arcsec.tolist()}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return plain(
+        {
+            "kind": "position",
+            "ra": ra,
+            "dec": dec,
+            "radius_arcsec": radius_arcsec,
+            "isComplete": nearby.is_complete,
+            "objects": rows,
+        }
+    )
+
+
+def search_id(archive: Archive, identifier: int) -> dict[str, Any]:
+    """Return whether an id is an object's or a source's.
+
+    Raises
+    ------
+    NotInArchiveError
+        If it is neither.
+    """
+    if archive.first_version(identifier) is not None:
+        return plain({"kind": "object", "diaObjectId": identifier})
+    if archive.source(identifier).num_rows:
+        return plain({"kind": "source", "diaSourceId": identifier})
+    raise NotInArchiveError(
+        f"the APDB holds neither an object nor a source {identifier}. Marginal and dropped sources are not stored"
+    )
+
+
+def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+    """Return the latest version of an object, and what its columns mean.
+
+    Raises
+    ------
+    NotInArchiveError
+        If there never was such an object.
+    """
+    latest = archive.versions(diaObjectId, 1)
+    if not latest.num_rows:
+        raise NotInArchiveError(f"there is no object {diaObjectId} in the APDB")
+    (row,) = rows_of(latest)
+    columns = {column.name: column for column in apdb_table("DiaObject").columns}
+    return {
+        "diaObjectId": row["diaObjectId"],
+        "isOpen": row["validityEndMjdTai"] is None,
+        "latest": row,
+        "columns": {name: {"unit": one.unit, "description": one.description} for name, one in columns.items()},
+    }
+
+
+def versions(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+    """Return the history of an object, the latest version first, without the columns that are always NULL."""
+    table = archive.versions(diaObjectId, _SHOWN_VERSIONS + 1)
+    shown = table.slice(0, _SHOWN_VERSIONS)
+    filled = [name for name in shown.column_names if shown[name].null_count < shown.num_rows]
+    kept = list(dict.fromkeys([*filled, "validityEndMjdTai"]))
+    return {"versions": rows_of(shown.select(kept)), "isComplete": table.num_rows <= _SHOWN_VERSIONS}
+
+
+def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+    """Return the sources and forced sources of an object."""
+    limit = 10_000
+    sources = archive.sources_of_objects(np.array([diaObjectId]), limit + 1)
+    forced = archive.forced_sources(diaObjectId, limit + 1)
+    return {
+        "sources": rows_of(sources.slice(0, limit).select(list(_SOURCE_COLUMNS))),
+        "forced": rows_of(forced.slice(0, limit).select(list(_FORCED_COLUMNS))),
+        "isComplete": sources.num_rows <= limit and forced.num_rows <= limit,
+    }
+
+
+def recomputed_statistics(
+    archive: Archive, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return every statistic of an object, computed now from its sources: also those the APDB has no column for."""
+    sources = archive.sources_of_objects(np.array([diaObjectId]))
+    counted = sources.filter(pc.is_null(sources["timeWithdrawnMjdTai"]))
+    if not counted.num_rows:
+        return {"nDiaSources": 0, "statistics": {}}
+    states = calculator.rebuild(_history(counted, diaObjectId, flag_columns))
+    values = {name: column[0].item() for name, column in calculator.statistics(states).items()}
+    return plain({"nDiaSources": counted.num_rows, "statistics": values})
+
+
+def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
+    """Return the sources that count of a visit and detector, and how often it was processed.
+
+    Raises
+    ------
+    NotInArchiveError
+        If the ledger has no entry of it.
+    """
+    processings = archive.processings(batch)
+    if not processings:
+        raise NotInArchiveError(f"visit {batch.visit} detector {batch.detector} has not been processed")
+    limit = 2000
+    sources = archive.sources_of_batch(batch, limit=limit + 1, columns=_BATCH_COLUMNS)
+    return {
+        **plain({"visit": batch.visit, "detector": batch.detector}),
+        "processings": [
+            plain(
+                {
+                    "revision": one.revision,
+                    "timeProcessedMjdTai": one.timeProcessedMjdTai,
+                    "n_sources": one.n_sources,
+                    "n_stored": one.n_stored,
+                    "digest": one.digest.hex()[:16],
+                }
+            )
+            for one in processings
+        ],
+        "sources": rows_of(sources.slice(0, limit)),
+        "isComplete": sources.num_rows <= limit,
+    }
+
+
+def _columns(objects: ObjectPositions) -> dict[str, list[Any]]:
+    names = ("diaObjectId", "ra", "dec", "nDiaSources")
+    return {name: getattr(objects, name).tolist() for name in names}
+
+
+def _history(sources: pa.Table, diaObjectId: int, flag_columns: tuple[str, ...]) -> ObjectHistories:
+    n = sources.num_rows
+    flag = np.zeros(n, np.bool_)
+    for name in flag_columns:
+        flag |= np.asarray(pc.fill_null(sources[name], False).to_numpy(), np.bool_)
+    points = SourcePoints(
+        ra=_floats(sources, "ra"),
+        dec=_floats(sources, "dec"),
+        midpointMjdTai=_floats(sources, "midpointMjdTai"),
+        psfFlux=_floats(sources, "psfFlux"),
+        psfFluxErr=_floats(sources, "psfFluxErr"),
+        scienceFlux=_floats(sources, "scienceFlux"),
+        scienceFluxErr=_floats(sources, "scienceFluxErr"),
+        band=np.array([BANDS.index(band) for band in sources["band"].to_pylist()], np.int64),
+        flag=flag,
+    )
+    nothing = np.full(1, np.nan, np.float32)
+    return ObjectHistories(
+        diaObjectId=np.array([diaObjectId]),
+        validityStartMjdTai=np.full(1, np.nan),
+        raErr=nothing,
+        decErr=nothing,
+        ra_dec_Cov=nothing,
+        offsets=np.array([0, n]),
+        points=points,
+    )
+
+
+def _floats(table: pa.Table, name: str) -> FloatArray:
+    return np.asarray(table[name].cast(pa.float64()).to_numpy(), np.float64)

@@ -1,0 +1,77 @@
+"""What keeps other web pages away from this one.
+
+A page of any site can make a browser send requests to this machine. Reading
+the answers is forbidden to it, unless it makes its own name resolve to this
+machine (DNS rebinding); then the Host header tells. What is shown is shown
+by scripts of this server only.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
+
+def known_hosts(host: str, allowed: Collection[str]) -> frozenset[str]:
+    """Return the names under which the dashboard may be asked for."""
+    own = () if host in _WILDCARDS else (host,)
+    return frozenset(name.lower() for name in (*_LOCAL, *own, *allowed))
+
+
+class Guard:
+    """Refuses requests for other hosts, and adds the headers that bind the browser.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is guarded.
+    hosts : `frozenset` [`str`]
+        From `known_hosts`.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        if host_of(Headers(scope=scope).get("host", "")) in self._hosts:
+            await self._app(scope, receive, send_guarded)
+        else:
+            refusal = PlainTextResponse(
+                "This dashboard is not known under that name; add it to the setting dashboard.allowed_hosts.\n", 421
+            )
+            await refusal(scope, receive, send_guarded)
+
+
+def host_of(header: str) -> str:
+    """Return the host of a Host header, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()

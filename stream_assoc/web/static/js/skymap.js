@@ -1,0 +1,307 @@
+// Two views of the sky: all of it, and a field of some degrees that can be moved and zoomed.
+
+import { prepared } from "./canvas.js";
+import { colour, tip } from "./dom.js";
+import { degrees, ticks } from "./format.js";
+import { gnomonic, hammer, inverseGnomonic, inverseHammer } from "./projection.js";
+
+const SMALLEST_DEG = 0.002;
+const LARGEST_DEG = 20;
+
+function outline(context, points, place, longest) {
+  let before = null;
+  context.beginPath();
+  for (const [ra, dec] of points) {
+    const spot = place(ra, dec);
+    // What crosses the edge of the map or lies behind it is not drawn.
+    if (!spot || (before && Math.hypot(spot[0] - before[0], spot[1] - before[1]) > longest)) return false;
+    if (before) context.lineTo(...spot);
+    else context.moveTo(...spot);
+    before = spot;
+  }
+  context.closePath();
+  return true;
+}
+
+function line(context, points, place, longest) {
+  let before = null;
+  context.beginPath();
+  for (const [ra, dec] of points) {
+    const spot = place(ra, dec);
+    if (spot && before && Math.hypot(spot[0] - before[0], spot[1] - before[1]) < longest) context.lineTo(...spot);
+    else if (spot) context.moveTo(...spot);
+    before = spot;
+  }
+  context.stroke();
+}
+
+function drawCoverage(context, sky, place, longest) {
+  const most = Math.max(1, ...sky.coverage.map((one) => one.changes));
+  context.fillStyle = colour("--cover");
+  for (const one of sky.coverage) {
+    context.globalAlpha = 0.1 + 0.25 * (Math.log1p(one.changes) / Math.log1p(most));
+    if (outline(context, one.outline, place, longest)) context.fill();
+  }
+  context.globalAlpha = 1;
+}
+
+function drawVisits(context, sky, place, longest, width) {
+  context.lineWidth = width;
+  // The latest one comes last, on top.
+  for (const visit of [...sky.visits].reverse()) {
+    context.strokeStyle = colour(`--${visit.band}`);
+    context.globalAlpha = 0.75;
+    if (outline(context, visit.outline, place, longest)) context.stroke();
+  }
+  context.globalAlpha = 1;
+  context.lineWidth = 1;
+}
+
+function range(low, high, step) {
+  const values = [];
+  for (let value = low; value <= high + 1e-9; value += step) values.push(value);
+  return values;
+}
+
+/** All of the sky; a click chooses where the field is. */
+export class WholeSky {
+  constructor(canvas, onChoose) {
+    this.canvas = canvas;
+    this.sky = { coverage: [], visits: [] };
+    this.field = null;
+    canvas.addEventListener("click", (event) => {
+      const position = this.#position(event);
+      if (position) onChoose(...position);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const position = this.#position(event);
+      tip(position && `ra ${position[0].toFixed(1)}°, dec ${position[1].toFixed(1)}°`, event);
+    });
+    canvas.addEventListener("pointerleave", () => tip(null));
+  }
+
+  draw() {
+    const surface = prepared(this.canvas);
+    if (!surface) return;
+    const { context, width, height } = surface;
+    this.scale = Math.min(width / 4.08, height / 2.04);
+    this.middle = [width / 2, height / 2];
+    const place = (ra, dec) => {
+      const [x, y] = hammer(ra, dec, 180);
+      return [this.middle[0] + x * this.scale, this.middle[1] - y * this.scale];
+    };
+    drawCoverage(context, this.sky, place, this.scale);
+    context.strokeStyle = colour("--line");
+    for (const dec of range(-60, 60, 30)) line(context, range(0, 360, 4).map((ra) => [ra + 180.001, dec]), place, this.scale);
+    for (const ra of range(0, 330, 30)) line(context, range(-90, 90, 4.5).map((dec) => [ra + 0.001, dec]), place, this.scale);
+    context.beginPath();
+    context.ellipse(...this.middle, 2 * this.scale, this.scale, 0, 0, 2 * Math.PI);
+    context.strokeStyle = colour("--soft");
+    context.stroke();
+    context.fillStyle = colour("--soft");
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const ra of [60, 120, 180, 240, 300]) context.fillText(`${ra}°`, ...place(ra, -6));
+    for (const dec of [-60, -30, 30, 60]) context.fillText(`${dec > 0 ? "+" : "−"}${Math.abs(dec)}°`, ...place(180, dec));
+    drawVisits(context, this.sky, place, this.scale, 1.2);
+    if (this.field) {
+      const [x, y] = place(this.field.ra, this.field.dec);
+      context.strokeStyle = colour("--s4");
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(x, y, 9, 0, 2 * Math.PI);
+      context.moveTo(x - 15, y);
+      context.lineTo(x - 9, y);
+      context.moveTo(x + 9, y);
+      context.lineTo(x + 15, y);
+      context.stroke();
+      context.lineWidth = 1;
+    }
+  }
+
+  #position(event) {
+    if (!this.scale) return null;
+    return inverseHammer((event.offsetX - this.middle[0]) / this.scale, (this.middle[1] - event.offsetY) / this.scale, 180);
+  }
+}
+
+/** A field round a position, radius degrees from its middle to its nearest edge. */
+export class FieldOfSky {
+  constructor(canvas, { onMove, onObject }) {
+    this.canvas = canvas;
+    this.sky = { coverage: [], visits: [] };
+    this.objects = null;
+    this.ra = 0;
+    this.dec = 0;
+    this.radius = 1;
+    this.onMove = onMove;
+    this.pointers = new Map();
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const name of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(name, (event) => {
+        const dragged = this.dragged;
+        this.pointers.delete(event.pointerId);
+        if (name === "pointerup" && !dragged) {
+          const found = this.#nearest(event);
+          if (found !== null) onObject(this.objects.diaObjectId[found]);
+        }
+      });
+    }
+    canvas.addEventListener("pointerleave", () => tip(null));
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.zoom(Math.exp(Math.sign(event.deltaY) * 0.18));
+      },
+      { passive: false },
+    );
+  }
+
+  look(ra, dec, radius = this.radius) {
+    this.ra = ((ra % 360) + 360) % 360;
+    this.dec = Math.max(-90, Math.min(90, dec));
+    this.radius = Math.max(SMALLEST_DEG, Math.min(LARGEST_DEG, radius));
+    this.onMove();
+  }
+
+  zoom(factor) {
+    this.look(this.ra, this.dec, this.radius * factor);
+  }
+
+  draw() {
+    const surface = prepared(this.canvas);
+    if (!surface) return;
+    const { context, width, height } = surface;
+    this.scale = Math.min(width, height) / 2 / this.radius;
+    this.middle = [width / 2, height / 2];
+    const place = (ra, dec) => {
+      const point = gnomonic(ra, dec, this.ra, this.dec);
+      return point && [this.middle[0] + point[0] * this.scale, this.middle[1] - point[1] * this.scale];
+    };
+    const longest = 60 * Math.max(width, height);
+    drawCoverage(context, this.sky, place, longest);
+    const labels = this.#graticule(context, place, width, height);
+    drawVisits(context, this.sky, place, longest, 1);
+    this.#dots(context, place, width, height);
+    labels();
+    context.textBaseline = "alphabetic";
+    context.textAlign = "left";
+    this.#label(context, "N ↑  E ←", 9, 17);
+  }
+
+  #graticule(context, place, width, height) {
+    const reach = this.radius * 1.5;
+    const cos = Math.max(Math.cos((Math.min(89.9, Math.abs(this.dec)) * Math.PI) / 180), 0.02);
+    const across = Math.min(180, reach / cos);
+    const decs = ticks(Math.max(-90, this.dec - reach), Math.min(90, this.dec + reach), 7);
+    const ras = across >= 180 ? range(0, 330, 30) : ticks(this.ra - across, this.ra + across, 7);
+    const steps = range(-1, 1, 1 / 24);
+    const longest = Math.max(width, height);
+    context.strokeStyle = colour("--line");
+    for (const dec of decs) line(context, steps.map((k) => [this.ra + k * across, dec]), place, longest);
+    for (const ra of ras) {
+      line(context, steps.map((k) => [ra, Math.max(-90, Math.min(90, this.dec + k * reach))]), place, longest);
+    }
+    const decimals = (values) => (values.length > 1 ? Math.max(0, -Math.floor(Math.log10(values[1] - values[0]) + 1e-9)) : 2);
+    return () => {
+      context.textBaseline = "bottom";
+      context.textAlign = "center";
+      for (const ra of ras) {
+        const spot = place(ra, this.dec - this.radius * 0.97);
+        if (spot && spot[0] > 40 && spot[0] < width - 60) {
+          this.#label(context, `${(((ra % 360) + 360) % 360).toFixed(decimals(ras))}°`, spot[0], height - 5);
+        }
+      }
+      context.textAlign = "right";
+      context.textBaseline = "middle";
+      for (const dec of decs) {
+        const spot = place(this.ra, dec);
+        if (spot && spot[1] > 24 && spot[1] < height - 24) {
+          this.#label(context, `${dec < 0 ? "−" : "+"}${Math.abs(dec).toFixed(decimals(decs))}°`, width - 6, spot[1]);
+        }
+      }
+    };
+  }
+
+  // A rim of the sky's colour keeps a label readable on whatever it lies.
+  #label(context, text, x, y) {
+    context.strokeStyle = colour("--sky");
+    context.lineWidth = 4;
+    context.lineJoin = "round";
+    context.strokeText(text, x, y);
+    context.lineWidth = 1;
+    context.fillStyle = colour("--ink");
+    context.fillText(text, x, y);
+  }
+
+  #dots(context, place, width, height) {
+    this.spots = [];
+    if (!this.objects) return;
+    const { ra, dec, nDiaSources } = this.objects;
+    const crowded = ra.length > 1500 ? 0.55 : 1;
+    for (const [name, chosen] of [["--soft", (n) => n === 1], ["--accent", (n) => n > 1]]) {
+      context.fillStyle = colour(name);
+      context.globalAlpha = name === "--soft" ? 0.5 : 0.75;
+      context.beginPath();
+      for (let k = 0; k < ra.length; k += 1) {
+        if (!chosen(nDiaSources[k])) continue;
+        const spot = place(ra[k], dec[k]);
+        if (!spot || spot[0] < 0 || spot[0] > width || spot[1] < 0 || spot[1] > height) continue;
+        const size = crowded * (1.3 + Math.min(3, Math.log2(nDiaSources[k]) * 0.6));
+        context.moveTo(spot[0] + size, spot[1]);
+        context.arc(spot[0], spot[1], size, 0, 2 * Math.PI);
+        this.spots.push([spot[0], spot[1], k]);
+      }
+      context.fill();
+    }
+    context.globalAlpha = 1;
+  }
+
+  #nearest(event) {
+    let [best, least] = [null, 14];
+    for (const [x, y, k] of this.spots ?? []) {
+      const distance = Math.hypot(x - event.offsetX, y - event.offsetY);
+      if (distance < least) [best, least] = [k, distance];
+    }
+    return best;
+  }
+
+  #down(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (this.pointers.size === 1) {
+      this.dragged = false;
+      this.grip = { at: [event.offsetX, event.offsetY], ra: this.ra, dec: this.dec };
+    } else {
+      this.dragged = true;
+      this.pinch = { distance: this.#spread(), radius: this.radius };
+    }
+  }
+
+  #spread() {
+    const [one, other] = [...this.pointers.values()];
+    return Math.hypot(one[0] - other[0], one[1] - other[1]) || 1;
+  }
+
+  #move(event) {
+    if (!this.pointers.has(event.pointerId)) {
+      const found = this.#nearest(event);
+      const text = (k) =>
+        `DIAObject ${this.objects.diaObjectId[k]}\n${degrees(this.objects.ra[k], this.objects.dec[k])}\n` +
+        `${this.objects.nDiaSources[k]} source${this.objects.nDiaSources[k] === 1 ? "" : "s"}`;
+      tip(found === null ? null : text(found), event);
+      this.canvas.style.cursor = found === null ? "grab" : "pointer";
+      return;
+    }
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (this.pointers.size === 2) {
+      this.look(this.ra, this.dec, (this.pinch.radius * this.pinch.distance) / this.#spread());
+    } else if (this.pointers.size === 1 && this.grip) {
+      const [dx, dy] = [event.offsetX - this.grip.at[0], event.offsetY - this.grip.at[1]];
+      if (Math.hypot(dx, dy) > 4) this.dragged = true;
+      if (this.dragged) this.look(...inverseGnomonic(-dx / this.scale, dy / this.scale, this.grip.ra, this.grip.dec));
+    }
+  }
+}

@@ -1,0 +1,192 @@
+// The page of what happens now.
+
+import { StackedBars } from "../charts.js";
+import { card, h, table } from "../dom.js";
+import { count, number, utc } from "../format.js";
+import { live } from "../live.js";
+import { bandMark, empty } from "./common.js";
+
+const FATES = [
+  ["associated", "--s0", (one) => one.numAssociatedDiaSources],
+  ["new objects", "--s1", (one) => one.numNewDiaObjects],
+  ["solar system", "--s3", (one) => one.numAssociatedSsObjects],
+  ["marginal", "--s7", (one) => one.numMarginalDiaSources],
+  ["dropped", "--s4", (one) => one.numDroppedDiaSources],
+];
+const STAGES = ["decode", "region", "load", "associate", "summarise", "photometer", "rows", "replace"];
+const STAGE_SERIES = [
+  ...STAGES.map((stage, k) => [stage, `--s${k}`, (one) => 1000 * (one.stageSeconds[stage] ?? 0)]),
+  ["other", "--s8", (one) => 1000 * sum(Object.entries(one.stageSeconds).filter(([name]) => !STAGES.includes(name)), ([, value]) => value)],
+];
+const VISITS = 14;
+const TABLE_MS = 250;
+
+function sum(rows, value) {
+  return rows.reduce((total, row) => total + value(row), 0);
+}
+
+function legend(series) {
+  return h("span", { class: "legend" }, series.map(([name, variable]) => {
+    const patch = h("i");
+    patch.style.background = `var(${variable})`;
+    return h("span", null, patch, name);
+  }));
+}
+
+/** Show the page; return what updates it. */
+export function liveView(view) {
+  const tiles = h("dl", { class: "tiles" });
+  const fates = h("canvas", { class: "chart", role: "img", "aria-label": "Sources of each batch by what became of them" });
+  const stages = h("canvas", { class: "chart", role: "img", "aria-label": "Time of each stage of each batch" });
+  const visits = h("div", { class: "scroll" });
+  const letters = h("div");
+  const charts = [
+    new StackedBars(fates, FATES, "sources of a batch", (value) => count(value)),
+    new StackedBars(stages, STAGE_SERIES, "milliseconds of a batch", (value) => `${number(value, 3)} ms`),
+  ];
+  const cells = tileCells(tiles);
+  view.replaceChildren(
+    h("h1", null, "Live visits"),
+    h("p", { class: "lead" }, "What the daemons publish on the metrics topic, as it is committed."),
+    tiles,
+    h(
+      "div",
+      { class: "grid" },
+      card("half", "Sources by what became of them", null, fates, legend(FATES)),
+      card("half", "Time of each stage", null, stages, legend(STAGE_SERIES)),
+      card("", "Latest visits", null, visits),
+      card("", "Dead letters", null, letters),
+    ),
+  );
+  let drawnTables = 0;
+  let later = 0;
+  let lettersShown = null;
+  const tables = () => {
+    later = 0;
+    drawnTables = performance.now();
+    cells.update();
+    visits.replaceChildren(visitsTable());
+    if (lettersShown !== live.states.deadLetters) {
+      lettersShown = live.states.deadLetters;
+      letters.replaceChildren(lettersTable(lettersShown));
+    }
+  };
+  return {
+    update() {
+      for (const chart of charts) chart.draw(live.batches);
+      // Nobody reads sixty tables a second.
+      const wait = TABLE_MS - (performance.now() - drawnTables);
+      if (wait <= 0) tables();
+      else if (!later) later = setTimeout(tables, wait);
+    },
+    recolour() {
+      for (const chart of charts) chart.recolour();
+      this.update();
+    },
+    end() {
+      clearTimeout(later);
+    },
+  };
+}
+
+function tileCells(tiles) {
+  const names = ["Batches seen", "Sources", "New objects", "Updated objects", "Not stored", "Lag", "Dead letters", "Objects stored"];
+  const cells = names.map((name) => {
+    const [value, note] = [h("dd", null, "–"), h("small")];
+    const tile = h("div", { class: "tile" }, h("dt", null, name), value, note);
+    tiles.append(tile);
+    return { tile, value, note };
+  });
+  const set = (index, value, note, bad = false) => {
+    const { tile, value: cell, note: small } = cells[index];
+    if (cell.textContent !== value) cell.textContent = value;
+    if (small.textContent !== note) small.textContent = note;
+    tile.classList.toggle("bad", bad);
+  };
+  return {
+    update() {
+      const { batches, states } = live;
+      const latest = batches.at(-1);
+      const marginal = sum(batches, (one) => one.numMarginalDiaSources);
+      const dropped = sum(batches, (one) => one.numDroppedDiaSources);
+      const single = states.overview?.n_single_source;
+      set(0, count(live.total), latest ? `last ${utc(latest.timeProcessedMjdTai).slice(11, 19)} UTC` : "none yet");
+      set(1, count(sum(batches, (one) => one.numDiaSources)), batches.length < live.total ? `in the last ${count(batches.length)} batches` : "");
+      set(2, count(sum(batches, (one) => one.numNewDiaObjects)), single === undefined ? "" : `${count(single)} objects with one source`);
+      set(3, count(sum(batches, (one) => one.numUpdatedDiaObjects)), `${count(sum(batches, (one) => one.numUnassociatedDiaObjects))} unassociated`);
+      set(4, count(marginal + dropped), `${count(marginal)} marginal, ${count(dropped)} dropped`);
+      set(5, states.lag ? count(states.lag.messages) : "–", states.lag ? "messages not processed" : "not known", (states.lag?.messages ?? 0) > 1000);
+      const reasons = Object.keys(states.deadLetters.reasons).length;
+      set(6, count(states.deadLetters.count), reasons ? `${reasons} reason${reasons > 1 ? "s" : ""}` : "", states.deadLetters.count > 0);
+      set(7, states.overview ? count(states.overview.n_objects) : "–", states.overview ? `about ${count(states.overview.n_sources)} sources` : "");
+    },
+  };
+}
+
+function visitsTable() {
+  const byVisit = new Map();
+  for (let k = live.batches.length - 1; k >= 0; k -= 1) {
+    const one = live.batches[k];
+    if (!byVisit.has(one.visit)) {
+      if (byVisit.size === VISITS) break;
+      byVisit.set(one.visit, []);
+    }
+    byVisit.get(one.visit).push(one);
+  }
+  if (!byVisit.size) {
+    const away = live.states.services.kafka?.isUp === false;
+    return empty(away ? "Kafka is away; batches appear when it is back." : "No batch has been processed yet. Send some:", away ? null : "stream-assoc replay night/batches.avro");
+  }
+  const total = (name) => [(rows) => count(sum(rows, (one) => one[name])), true];
+  const column = (heading, name) => [heading, ...total(name)];
+  return table(
+    [
+      ["visit", (rows) => h("span", { class: "mono" }, rows[0].visit)],
+      ["band", (rows) => bandMark(rows[0].band)],
+      column("sources", "numDiaSources"),
+      column("updated", "numUpdatedDiaObjects"),
+      column("new", "numNewDiaObjects"),
+      column("unassociated", "numUnassociatedDiaObjects"),
+      column("solar system", "numAssociatedSsObjects"),
+      column("marginal", "numMarginalDiaSources"),
+      column("dropped", "numDroppedDiaSources"),
+      column("ambiguous", "numAmbiguousDiaSources"),
+      ["rms sep ″", (rows) => number(rms(rows), 3), true],
+      ["ms a batch", (rows) => number(mean(rows), 3), true],
+      ["detectors", (rows) => detectors(rows)],
+    ],
+    [...byVisit.values()],
+  );
+}
+
+function rms(rows) {
+  const known = rows.filter((one) => one.rmsSeparation !== null && one.numAssociatedDiaSources > 0);
+  const n = sum(known, (one) => one.numAssociatedDiaSources);
+  return n ? Math.sqrt(sum(known, (one) => one.numAssociatedDiaSources * one.rmsSeparation ** 2) / n) : null;
+}
+
+function mean(rows) {
+  return (1000 * sum(rows, (one) => sum(Object.values(one.stageSeconds), (value) => value))) / rows.length;
+}
+
+function detectors(rows) {
+  const sorted = [...new Set(rows.map((one) => one.detector))].sort((a, b) => a - b);
+  const shown = sorted.slice(0, 12);
+  const more = sorted.length > shown.length && h("span", { class: "soft" }, `+${sorted.length - shown.length}`);
+  return h("span", { class: "chips tight" }, shown.map((one) => h("a", { href: `#/visit/${rows[0].visit}/${one}` }, one)), more);
+}
+
+function lettersTable(letters) {
+  if (!letters.count) return empty("None: every message could be processed.");
+  const reasons = Object.entries(letters.reasons).map(([reason, n]) => h("span", { class: "chip bad" }, `${reason}: ${count(n)}`));
+  const rows = table(
+    [
+      ["reason", (one) => one.reason],
+      ["what is wrong", (one) => one.message, "wrap"],
+      ["from", (one) => h("span", { class: "mono" }, `${one.topic} ${one.partition}:${one.offset}`)],
+      ["when", (one) => `${new Date(one.time).toISOString().slice(0, 19).replace("T", " ")} UTC`],
+    ],
+    letters.latest.slice(0, 10),
+  );
+  return h("div", null, h("p", { class: "chips" }, reasons), h("div", { class: "scroll" }, rows));
+}

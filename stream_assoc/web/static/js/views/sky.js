@@ -1,0 +1,158 @@
+// The page of the sky.
+
+import { ApiError, ask } from "../api.js";
+import { card, h, table } from "../dom.js";
+import { BANDS, count, degrees, mjd, sexagesimal } from "../format.js";
+import { gnomonic } from "../projection.js";
+import { FieldOfSky, WholeSky } from "../skymap.js";
+import { bandMark, empty, failure } from "./common.js";
+
+const SETTLE_MS = 180;
+const REFRESH_MS = 15000;
+const LARGEST_DEG = 20;
+
+function middle(outline) {
+  const sums = [0, 0, 0];
+  for (const [ra, dec] of outline) {
+    const [a, d] = [(ra * Math.PI) / 180, (dec * Math.PI) / 180];
+    sums[0] += Math.cos(a) * Math.cos(d);
+    sums[1] += Math.sin(a) * Math.cos(d);
+    sums[2] += Math.sin(d);
+  }
+  const ra = (Math.atan2(sums[1], sums[0]) * 180) / Math.PI;
+  return [(ra + 360) % 360, (Math.atan2(sums[2], Math.hypot(sums[0], sums[1])) * 180) / Math.PI];
+}
+
+/** Show the page, at a position when the address has one. */
+export function skyView(view, parameters, signal) {
+  const wholeCanvas = h("canvas", { class: "sky whole", role: "img", "aria-label": "All of the sky with what has been covered" });
+  const fieldCanvas = h("canvas", { class: "sky field", role: "img", "aria-label": "Objects and visits of a field" });
+  const where = h("span", { class: "soft" });
+  const note = h("p", { class: "soft" });
+  const visits = h("div", { class: "scroll tall" }, h("p", { class: "soft" }, "Loading…"));
+  const problem = h("div");
+  const bandsSeen = h("span", { class: "legend" });
+  let frame = 0;
+  let timer = 0;
+  let asked = null;
+  const redraw = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      whole.draw();
+      field.draw();
+    });
+  };
+  const field = new FieldOfSky(fieldCanvas, {
+    onMove() {
+      whole.field = { ra: field.ra, dec: field.dec };
+      where.textContent = `${degrees(field.ra, field.dec)}, radius ${field.radius.toPrecision(2)}°`;
+      where.title = sexagesimal(field.ra, field.dec);
+      clearTimeout(timer);
+      timer = setTimeout(load, SETTLE_MS);
+      redraw();
+    },
+    onObject(id) {
+      location.hash = `#/object/${id}`;
+    },
+  });
+  const whole = new WholeSky(wholeCanvas, (ra, dec) => field.look(ra, dec));
+  const load = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    signal.addEventListener("abort", () => asked.abort(), { once: true });
+    try {
+      const reach = Math.min(20, field.radius * 1.42);
+      field.objects = await ask(`sky/objects?ra=${field.ra}&dec=${field.dec}&radius=${reach}`, asked.signal);
+      const n = field.objects.ra.length;
+      note.textContent = field.objects.isComplete
+        ? `${count(n)} object${n === 1 ? "" : "s"}; the larger a dot, the more sources; grey ones have a single one. Click one for its light curve.`
+        : `The ${count(n)} objects nearest to the middle; zoom in to see all.`;
+      redraw();
+    } catch (error) {
+      if (error instanceof ApiError) note.textContent = error.message;
+      else if (error.name !== "AbortError") throw error;
+    }
+  };
+  const overview = async () => {
+    try {
+      const sky = await ask("sky", signal);
+      whole.sky = sky;
+      field.sky = sky;
+      problem.replaceChildren();
+      const bands = BANDS.filter((band) => sky.visits.some((one) => one.band === band));
+      bandsSeen.replaceChildren(...bands.map(bandMark));
+      visits.replaceChildren(sky.visits.length ? visitsTable(sky.visits, field) : empty("No visit has been processed yet."));
+      if (!whole.field) look(sky);
+      redraw();
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        if (error.name !== "AbortError") throw error;
+        return;
+      }
+      problem.replaceChildren(failure(error, overview));
+    }
+  };
+  const look = (sky) => {
+    const [ra, dec] = (parameters ?? "").split(",").map(Number);
+    if (Number.isFinite(ra) && Number.isFinite(dec)) field.look(ra, dec, 0.1);
+    else if (sky.visits.length) lookAtVisit(sky.visits.filter((one) => one.visit === sky.visits[0].visit));
+    else if (sky.coverage.length) field.look(...middle(sky.coverage[0].outline), 2);
+  };
+  const lookAtVisit = (detectors) => {
+    const corners = detectors.flatMap((one) => one.outline);
+    const [ra, dec] = middle(corners);
+    const distances = corners.map((corner) => Math.hypot(...(gnomonic(...corner, ra, dec) ?? [LARGEST_DEG])));
+    field.look(ra, dec, 0.85 * Math.max(...distances));
+  };
+  const button = (text, label, act) => h("button", { type: "button", "aria-label": label, onclick: act }, text);
+  view.replaceChildren(
+    h("h1", null, "The sky"),
+    h("p", { class: "lead" }, "What any batch has changed, the outlines of the latest visits, and the objects of a field."),
+    problem,
+    h(
+      "div",
+      { class: "grid start" },
+      card(
+        "half",
+        "Field",
+        h("span", { class: "controls" }, where, button("−", "Zoom out", () => field.zoom(1.6)), button("+", "Zoom in", () => field.zoom(1 / 1.6))),
+        fieldCanvas,
+        note,
+      ),
+      h(
+        "div",
+        { class: "half grid" },
+        card("", "Whole sky", bandsSeen, wholeCanvas, h("p", { class: "soft" }, "Equal-area (Hammer), east to the left. Click to move the field.")),
+        card("", "Latest visits", h("span", { class: "soft" }, "outlines of the stored sources"), visits),
+      ),
+    ),
+  );
+  const refresh = setInterval(overview, REFRESH_MS);
+  const resized = new ResizeObserver(redraw);
+  resized.observe(fieldCanvas);
+  overview();
+  return {
+    update() {},
+    recolour: redraw,
+    end() {
+      clearInterval(refresh);
+      clearTimeout(timer);
+      cancelAnimationFrame(frame);
+      resized.disconnect();
+    },
+  };
+}
+
+function visitsTable(visits, field) {
+  const show = (one) => h("button", { type: "button", class: "quiet", onclick: () => field.look(...middle(one.outline), 0.2) }, "show");
+  return table(
+    [
+      ["visit", (one) => h("a", { class: "mono", href: `#/visit/${one.visit}/${one.detector}` }, `${one.visit} ${one.detector}`)],
+      ["band", (one) => bandMark(one.band)],
+      ["MJD TAI", (one) => mjd(one.midpointMjdTai), true],
+      ["stored", (one) => count(one.n_stored), true],
+      ["", show],
+    ],
+    visits.slice(0, 40),
+  );
+}

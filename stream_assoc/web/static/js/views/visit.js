@@ -1,0 +1,64 @@
+// The page of a visit and detector.
+
+import { card, h, table } from "../dom.js";
+import { count, degrees, number, utc } from "../format.js";
+import { bandMark, empty, fillFrom, objectLink, paged, sourceLink } from "./common.js";
+
+const SHOWN = 200;
+
+/** Show the sources of a visit and detector; the name is "visit/detector". */
+export function visitView(view, name, signal) {
+  const page = h("div");
+  const [visit, detector] = name.split("/");
+  view.replaceChildren(h("h1", null, "Visit ", h("span", { class: "mono" }, visit), `, detector ${detector}`), page);
+  fillFrom(page, `visits/${encodeURIComponent(visit)}/${encodeURIComponent(detector ?? "")}`, signal, shown);
+  return { update() {}, recolour() {}, end() {} };
+}
+
+function shown({ processings, sources, isComplete }) {
+  const founded = sources.filter((one) => one.diaObjectId === one.diaSourceId).length;
+  const solar = sources.filter((one) => one.ssObjectId !== null).length;
+  const summary = `${count(sources.length)}${isComplete ? "" : " and more"} count: ${count(founded)} founded objects, ${count(solar)} are known solar-system objects.`;
+  return [
+    h("p", { class: "lead" }, sources.length > 0 && bandMark(sources[0].band), sources.length > 0 && ` ${utc(sources[0].midpointMjdTai)}. `, summary),
+    h(
+      "div",
+      { class: "grid" },
+      card("", "Processings", null, h("div", { class: "scroll" }, processingsTable(processings))),
+      card("", "Sources", null, sources.length ? paged(sources, SHOWN, sourcesTable) : empty("No source of it is stored.")),
+    ),
+  ];
+}
+
+function processingsTable(processings) {
+  return table(
+    [
+      ["revision", (one) => one.revision, true],
+      ["processed", (one) => utc(one.timeProcessedMjdTai)],
+      ["timeProcessedMjdTai", (one) => one.timeProcessedMjdTai.toFixed(8), true],
+      ["sources", (one) => count(one.n_sources), true],
+      ["stored", (one) => count(one.n_stored), true],
+      ["digest", (one) => h("span", { class: "mono" }, `${one.digest}…`)],
+    ],
+    processings,
+  );
+}
+
+function sourcesTable(sources) {
+  const owner = (one) => {
+    if (one.ssObjectId !== null) return h("span", null, "solar system ", h("span", { class: "mono" }, one.ssObjectId));
+    return objectLink(one.diaObjectId);
+  };
+  return table(
+    [
+      ["diaSourceId", (one) => sourceLink(one.diaSourceId)],
+      ["belongs to", owner],
+      ["", (one) => one.diaObjectId === one.diaSourceId && h("span", { class: "chip" }, "founded")],
+      ["ra dec", (one) => degrees(one.ra, one.dec)],
+      ["psfFlux nJy", (one) => `${number(one.psfFlux)} ± ${number(one.psfFluxErr, 3)}`, true],
+      ["snr", (one) => number(one.snr, 3), true],
+      ["reliability", (one) => number(one.reliability, 3), true],
+    ],
+    sources,
+  );
+}

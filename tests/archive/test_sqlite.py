@@ -1,0 +1,41 @@
+import shutil
+
+import pytest
+
+from stream_assoc.apdb.create import init
+from stream_assoc.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.archive.factory import open_archive
+from tests.archive.conformance import ArchiveConformance
+
+
+@pytest.fixture(scope="module")
+def empty_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    init(f"sqlite:///{path}")
+    return path
+
+
+class TestSqlite(ArchiveConformance):
+    @pytest.fixture
+    def stored(self, sqlite_night):
+        return sqlite_night
+
+    @pytest.fixture
+    def empty_url(self, empty_file):
+        return f"sqlite:///{empty_file}"
+
+    @pytest.fixture
+    def missing_url(self, tmp_path):
+        return f"sqlite:///{tmp_path / 'nothing.db'}"
+
+    def test_a_file_in_a_folder_that_takes_no_writes_can_be_read(self, empty_file, tmp_path):
+        copy = tmp_path / "copy.db"
+        shutil.copy(empty_file, copy)
+        copy.chmod(0o444)
+        archive = open_archive(f"sqlite:///{copy}")
+        assert archive.overview().n_objects == 0
+        archive.close()
+
+    def test_it_has_no_namespaces(self, empty_url):
+        with pytest.raises(ApdbConfigurationError, match=r"apdb\.namespace"):
+            open_archive(empty_url, "other")

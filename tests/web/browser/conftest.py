@@ -1,0 +1,79 @@
+"""A browser, and dashboards whose feed a test fills itself."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from stream_assoc.settings import Settings
+from stream_assoc.web.app import make_app
+from stream_assoc.web.feed import Feed
+from stream_assoc.web.library import Library
+from stream_assoc.web.server import serving
+from tests.web.browser import chromium
+
+PATIENCE_MS = 60_000
+
+
+# Not of the session: while Playwright runs, no other test of this process can run an event loop.
+@pytest.fixture(scope="module")
+def browser():
+    if not chromium.EXECUTABLE.exists():
+        pytest.skip(f"no browser: {chromium.EXECUTABLE} is missing; on Debian: apt-get install chromium")
+    with chromium.chromium() as browser:
+        yield browser
+
+
+@dataclass
+class Site:
+    """A dashboard that can be taken away and brought back at the same address."""
+
+    settings: Settings
+    feed: Feed = field(default_factory=lambda: Feed(2000))
+    url: str = ""
+
+    @contextmanager
+    def up(self) -> Iterator["Site"]:
+        port = int(self.url.rstrip("/").rpartition(":")[2]) if self.url else 0
+        library = Library(self.settings)
+        with ExitStack() as stack:
+            stack.callback(library.close)
+            self.url = stack.enter_context(serving(make_app(self.settings, self.feed, library), "127.0.0.1", port))
+            stack.callback(self.feed.close)
+            yield self
+        self.feed = Feed(2000)
+
+
+@pytest.fixture
+def site(sqlite_night):
+    """A dashboard over a stored night."""
+    with Site(Settings(apdb={"url": sqlite_night.url})).up() as site:
+        yield site
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open an address in a new context; at the end, fail if the page complained of anything."""
+    contexts, complaints = [], []
+
+    def open_page(url, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: _note(message, complaints))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def _note(message, complaints):
+    # The browser itself writes a line for each request that fails, which some tests want to fail.
+    if message.type == "error" and "Failed to load resource" not in message.text:
+        complaints.append(message.text)
