@@ -241,8 +241,9 @@ def carry_out_recorded(
 
     with Journal(folder) as journal:
         left = outlook(manifest, journal, KafkaTarget(kafka, manifest.topic), resend_doubtful=resend_doubtful)
-        if left.n_done:
-            typer.echo(f"Going on after {left.n_done:,} steps; {len(left.arrived)} in doubt have arrived.", err=True)
+        if left.n_done or left.arrived:
+            told = f"Going on after {left.n_done:,} steps; {len(left.arrived):,} later ones are on the topic already."
+            typer.echo(told, err=True)
         if left.repeated:
             first, last = left.repeated[0], left.repeated[-1]
             typer.echo(f"Steps {first} to {last} may be sent for the second time.", err=True)

@@ -112,8 +112,10 @@ def outlook(manifest: Manifest, journal: Journal, target: Target, *, resend_doub
         return Outlook(progress.n_confirmed)
     if resend_doubtful:
         return Outlook(progress.n_confirmed, repeated=tuple(doubtful))
-    written = target.steps_written(manifest.run, progress.intended_ms)
-    return Outlook(progress.n_confirmed, frozenset(written.intersection(doubtful)))
+    arrived = target.steps_written(manifest.run, progress.intended_ms).intersection(doubtful)
+    # The pace goes on with the first that has not arrived.
+    n_done = next((step for step in doubtful if step not in arrived), doubtful.stop)
+    return Outlook(n_done, frozenset(step for step in arrived if step > n_done))
 
 
 def carry_out(  # noqa: PLR0913 - what a replay needs

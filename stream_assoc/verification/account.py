@@ -113,7 +113,7 @@ def message_lines(expected: Expectation, answered: Answered) -> list[Line]:
         _equal("messages there twice, not asked for", twice, 0),
         Line("copies asked for", f"{n_copies:,}"),
         _equal("batches answered by metrics", len(answered.answers), len(expected.batches) - len(answered.set_aside)),
-        Line("batches set aside", told or "0", f"at most {expected.n_conflicts} conflicting_batch", is_explained),
+        Line("batches set aside", told or "0", _at_most_conflicts(expected.n_conflicts), is_explained),
         _equal("batches lost: no answer", len(answered.lost), 0),
         _equal("batches answered twice", repeated, 0),
         _equal("spoilt messages in the dead letters", len(answered.spoilt), len(expected.spoilt)),
@@ -183,6 +183,10 @@ def latencies(arrivals: Arrivals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from_due, from_sent = np.array(rows, np.float64).reshape(-1, 2).T
     late = np.array([max(0.0, sent.sent - sent.due) for sent in arrivals.sent.values()], np.float64)
     return from_due, from_sent, late
+
+
+def _at_most_conflicts(n_conflicts: int) -> str:
+    return f"at most {n_conflicts:,} conflicting_batch" if n_conflicts else "0"
 
 
 def _published_twice(answers: Iterable[Sequence[Answer]]) -> int:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.apdb.columns import ColumnReader, open_columns
+from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.replay.capture import read_capture
 from stream_assoc.stream.exceptions import DecodeError
@@ -87,7 +88,7 @@ def compare_runs(left: Run, right: Run, tolerance: Tolerance, *, with_times: boo
     """
     if left.keys() != right.keys():
         raise VerificationError(
-            f"{', '.join(left)} cannot be compared with {', '.join(right)}: give two APDBs or two captures of one topic"
+            f"{', '.join(left)} cannot be compared with {', '.join(right)}: give two APDBs or two captures"
         )
     ignored = PLACES if with_times else PLACES | PROCESSING_TIMES
     return [
@@ -157,11 +158,17 @@ def _metrics(values: list[bytes], schemas: WriterSchemas | None) -> Run:
         metrics = decode_metrics(value, schemas)
         record = {**asdict(metrics), "stageSeconds": json.dumps(dict(metrics.stageSeconds), sort_keys=True)}
         records[metrics.visit, metrics.detector, metrics.revision] = record
-    return {
-        "association-metrics": RunTable(
-            pa.Table.from_pylist(list(records.values())), ("visit", "detector", "revision")
-        )
-    }
+    rows = pa.Table.from_pylist(list(records.values()), _metrics_schema())
+    return {"association-metrics": RunTable(rows, ("visit", "detector", "revision"))}
+
+
+def _metrics_schema() -> pa.Schema:
+    # A column that holds nothing but nulls would tell no type by itself.
+    hints = get_type_hints(AssociationMetrics)
+    kinds = {name: hint if isinstance(hint, type) else get_args(hint)[0] for name, hint in hints.items()}
+    kinds["stageSeconds"] = str
+    types = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    return pa.schema([pa.field(name, types[kind]) for name, kind in kinds.items()])
 
 
 def _objects(messages: list[tuple[bytes | None, bytes | None]], schemas: WriterSchemas | None) -> Run:
