@@ -5,5 +5,20 @@ rooms and the arrows between them in ``docs/architecture.md``.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 __version__ = version("stream_assoc")
+
+__all__ = ["__version__", "subscribe"]
+
+if TYPE_CHECKING:
+    from stream_assoc.subscription.subscribe import subscribe as subscribe
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what is imported decides
+    """Import the public functions when they are first used: a command that does not subscribe loads no client."""
+    if name == "subscribe":
+        from stream_assoc.subscription.subscribe import subscribe
+
+        return subscribe
+    raise AttributeError(f"module 'stream_assoc' has no attribute {name!r}")

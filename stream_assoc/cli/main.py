@@ -15,7 +15,8 @@ from stream_assoc.cli.dlq import app as dlq_app
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.explain import explain
 from stream_assoc.cli.options import FAILURE_CODES, closing
-from stream_assoc.cli.replay import replay
+from stream_assoc.cli.replay import app as replay_app
+from stream_assoc.cli.report import report as report_night
 from stream_assoc.cli.run_visit import RUN_VISIT_HELP, run_visit
 from stream_assoc.cli.schemas import app as schemas_app
 from stream_assoc.cli.serve import SERVE_HELP, serve
@@ -42,7 +43,7 @@ app = typer.Typer(
 app.command(epilog=SERVE_HELP)(serve)
 app.command()(dashboard)
 app.command()(explain)
-app.command()(replay)
+app.command("report")(report_night)
 app.command(epilog=RUN_VISIT_HELP)(run_visit)
 app.command(epilog=SIMULATE_HELP)(simulate)
 app.command(epilog=DEMO_HELP)(demo)
@@ -55,6 +56,7 @@ app.add_typer(objects_app, name="objects")
 app.add_typer(forced_sources_app, name="forced-sources")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(replay_app, name="replay")
 
 
 def _print_version(asked: bool) -> None:

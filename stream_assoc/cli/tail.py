@@ -1,20 +1,20 @@
 """``stream-assoc metrics tail``, ``objects tail`` and ``forced-sources tail``: watch the output topics."""
 
 import itertools
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
-from stream_assoc.cli.topic_reader import read_topic
-from stream_assoc.model.types import BANDS
+from stream_assoc.cli.views import FORCED_SOURCES_VIEW, METRICS_VIEW, OBJECTS_VIEW
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
+    from stream_assoc.model.times import DayObs
     from stream_assoc.stream.wire import WriterSchemas
+
+Record = TypeVar("Record")
 
 metrics_app = typer.Typer(help="Watch the association metrics.", no_args_is_help=True)
 objects_app = typer.Typer(help="Watch the updated DIAObjects.", no_args_is_help=True)
@@ -24,8 +24,29 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print each 
 BeginningOption: TypeAlias = Annotated[
     bool, typer.Option("--from-beginning", help="Start with the oldest message kept rather than the next one.")
 ]
+SinceOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Start with what was published since then: a duration (30m, 2h, 1.5d), an ISO time in UTC, an MJD TAI.",
+        show_default=False,
+    ),
+]
 LimitOption: TypeAlias = Annotated[
     int | None, typer.Option("--limit", "-n", min=1, help="Stop after that many messages.", show_default=False)
+]
+UntilEndOption: TypeAlias = Annotated[
+    bool, typer.Option("--until-end", help="Stop when all that is there now has been printed.")
+]
+ObjectOption: TypeAlias = Annotated[
+    list[int] | None,
+    typer.Option("--object", metavar="DIAOBJECTID", help="Only this object; may be repeated.", show_default=False),
+]
+VisitOption: TypeAlias = Annotated[
+    list[int] | None, typer.Option(help="Only this visit; may be repeated.", show_default=False)
+]
+BandOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--band", help="Only this band; may be repeated.", show_default=False)
 ]
 
 
@@ -45,58 +66,149 @@ def _forced_sources_group() -> None:
 
 
 @metrics_app.command("tail")
-def tail_metrics(
+def tail_metrics(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
     from_beginning: BeginningOption = False,
+    since: SinceOption = None,
+    visit: VisitOption = None,
+    detector: Annotated[
+        list[int] | None, typer.Option(help="Only this detector; may be repeated.", show_default=False)
+    ] = None,
+    band: BandOption = None,
+    night: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NIGHT", help="Only visits observed in this night: YYYYMMDD at UTC-12h.", show_default=False
+        ),
+    ] = None,
     limit: LimitOption = None,
+    until_end: UntilEndOption = False,
 ) -> None:
-    """Print the metrics of each batch as it is published; Ctrl-C ends it."""
-    from stream_assoc.stream.subscriber import decode_metrics
+    """Show the metrics of each batch as it is published; Ctrl-C ends it.
 
+    On a terminal a table that follows, elsewhere a line a batch; --json for
+    programs. Reads outside of any consumer group: it takes no message from
+    anyone. Filters choose; --limit counts what they let through.
+    """
+    from stream_assoc.subscription.selection import MetricsSelection
+    from stream_assoc.subscription.subscribe import METRICS
+
+    chosen = MetricsSelection(
+        frozenset(visit or ()),
+        frozenset(detector or ()),
+        frozenset(band or ()),
+        None if night is None else dated(night),
+    )
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    schemas = writer_schemas(kafka)
-    for value in itertools.islice(read_topic(kafka, kafka.metrics_topic, from_beginning=from_beginning), limit):
-        record = asdict(decode_metrics(value, schemas))
-        typer.echo(json.dumps(record) if json_ else describe_metrics(record))
+    start = first(from_beginning, since)
+    METRICS_VIEW.show(subscribed(kafka, METRICS, start, until_end, chosen.holds, limit), as_json=json_)
 
 
 @objects_app.command("tail")
-def tail_objects(
+def tail_objects(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
     from_beginning: BeginningOption = False,
+    since: SinceOption = None,
+    object_: ObjectOption = None,
+    cone: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="RA DEC RADIUS", help="Only within this circle, degrees.", show_default=False),
+    ] = None,
+    band: BandOption = None,
     limit: LimitOption = None,
+    until_end: UntilEndOption = False,
 ) -> None:
-    """Print each DIAObject as it is updated; Ctrl-C ends it."""
-    from stream_assoc.stream.subscriber import decode_objects
+    """Show each DIAObject as it is updated; Ctrl-C ends it.
 
+    On a terminal a table that follows, elsewhere a line an object; --json for
+    programs, with every column. An object that a re-processing has ended is
+    shown as ended.
+    """
+    from stream_assoc.subscription.selection import Cone, ObjectSelection
+    from stream_assoc.subscription.subscribe import OBJECTS
+
+    chosen = ObjectSelection(frozenset(object_ or ()), None if cone is None else Cone(*cone), frozenset(band or ()))
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    schemas = writer_schemas(kafka)
-    for value in itertools.islice(read_topic(kafka, kafka.objects_topic, from_beginning=from_beginning), limit):
-        (record,) = decode_objects([value], schemas).to_pylist()
-        typer.echo(json.dumps(record) if json_ else describe_object(record))
+    start = first(from_beginning, since)
+    OBJECTS_VIEW.show(subscribed(kafka, OBJECTS, start, until_end, chosen.holds, limit), as_json=json_)
 
 
 @forced_sources_app.command("tail")
-def tail_forced_sources(
+def tail_forced_sources(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
     from_beginning: BeginningOption = False,
+    since: SinceOption = None,
+    object_: ObjectOption = None,
+    visit: VisitOption = None,
+    band: BandOption = None,
     limit: LimitOption = None,
+    until_end: UntilEndOption = False,
 ) -> None:
-    """Print each flux that is measured on an image; Ctrl-C ends it."""
-    from stream_assoc.stream.subscriber import decode_forced_sources
+    """Show each flux that is measured on an image; Ctrl-C ends it.
 
+    On a terminal a table that follows, elsewhere a line a flux; --json for
+    programs, with every column.
+    """
+    from stream_assoc.subscription.selection import ForcedSourceSelection
+    from stream_assoc.subscription.subscribe import FORCED_SOURCES
+
+    chosen = ForcedSourceSelection(frozenset(object_ or ()), frozenset(visit or ()), frozenset(band or ()))
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    schemas = writer_schemas(kafka)
-    values = read_topic(kafka, kafka.forced_sources_topic, from_beginning=from_beginning)
-    for value in itertools.islice(values, limit):
-        (record,) = decode_forced_sources([value], schemas).to_pylist()
-        typer.echo(json.dumps(record) if json_ else describe_forced_source(record))
+    start = first(from_beginning, since)
+    FORCED_SOURCES_VIEW.show(subscribed(kafka, FORCED_SOURCES, start, until_end, chosen.holds, limit), as_json=json_)
+
+
+def first(from_beginning: bool, since: str | None) -> str:
+    """Return where to begin, from two options of which one may be given."""
+    if from_beginning and since is not None:
+        raise typer.BadParameter("give --from-beginning or --since, not both")
+    return "beginning" if from_beginning else since or "latest"
+
+
+def dated(night: str) -> "DayObs":
+    """Return the night that an option names."""
+    from stream_assoc.model.times import parse_night
+
+    try:
+        return parse_night(night)
+    except ValueError as error:
+        raise typer.BadParameter(f"--night {error}") from None
+
+
+def subscribed(
+    kafka: KafkaSettings,
+    topic: str,
+    since: str,
+    until_end: bool,
+    is_wanted: Callable[[Record], bool],
+    limit: int | None,
+) -> Iterator[Record]:
+    """Yield the wanted records of a topic; bad messages and passing trouble are told on standard error."""
+    from stream_assoc.settings import Settings
+    from stream_assoc.subscription.subscribe import subscribe
+
+    with subscribe(
+        topic,
+        since=since,
+        until_end=until_end,
+        settings=Settings(kafka=kafka),
+        on_bad=lambda bad: warn(str(bad)),
+        on_trouble=lambda trouble: warn(f"{trouble}; still trying"),
+    ) as records:
+        yield from itertools.islice(filter(is_wanted, records), limit)
+
+
+def warn(text: str) -> None:
+    """Write a warning to standard error."""
+    from stream_assoc.cli.letters import printable
+
+    typer.secho(printable(text), fg=typer.colors.YELLOW, err=True)
 
 
 def writer_schemas(kafka: KafkaSettings) -> "WriterSchemas | None":
@@ -104,52 +216,3 @@ def writer_schemas(kafka: KafkaSettings) -> "WriterSchemas | None":
     from stream_assoc.stream.registry import registry_of
 
     return registry_of(kafka)
-
-
-def describe_metrics(record: Mapping[str, Any]) -> str:
-    """Return the metrics of a batch as one line for people."""
-    milliseconds = 1000 * sum(record["stageSeconds"].values())
-    return (
-        f"visit {record['visit']} detector {record['detector']} {record['band']}: "
-        f"{record['numDiaSources']} sources, {record['numAssociatedDiaSources']} associated, "
-        f"{record['numAssociatedSsObjects']} solar system, {record['numNewDiaObjects']} new objects, "
-        f"{record['numMarginalDiaSources']} marginal, {record['numDroppedDiaSources']} dropped, {milliseconds:.0f} ms"
-        f"{_measured(record)}{_taken_back(record)}"
-    )
-
-
-def _measured(record: Mapping[str, Any]) -> str:
-    if record["forcedPhotometryError"] is not None:
-        return f"; no forced sources: {record['forcedPhotometryError']}"
-    return f"; {record['numForcedSources']} forced sources" if record["numForcedSources"] else ""
-
-
-def _taken_back(record: Mapping[str, Any]) -> str:
-    if not record["revision"]:
-        return ""
-    return (
-        f"; revision {record['revision']}, {record['numWithdrawnDiaSources']} sources withdrawn, "
-        f"{record['numClosedDiaObjects']} objects closed"
-    )
-
-
-def describe_object(record: Mapping[str, Any]) -> str:
-    """Return an object as one line for people: where it is, how often seen, how bright."""
-    fluxes = [
-        f"{band} {record[f'{band}_psfFluxMean']:.0f} nJy"
-        for band in BANDS
-        if record.get(f"{band}_psfFluxMean") is not None
-    ]
-    place = f"{record['ra']:.6f} {record['dec']:+.6f}"
-    return "  ".join([f"{record['diaObjectId']}  {place}  {record['nDiaSources']} sources", *fluxes])
-
-
-def describe_forced_source(record: Mapping[str, Any]) -> str:
-    """Return a forced source as one line for people: which object, when, and how bright on either image."""
-    fluxes = [
-        f"{name} {record[name]:.0f} ± {record[f'{name}Err']:.0f} nJy"
-        for name in ("psfFlux", "scienceFlux")
-        if record[name] is not None and record[f"{name}Err"] is not None
-    ]
-    visit = f"visit {record['visit']} detector {record['detector']} {record['band']}"
-    return "  ".join([f"{record['diaObjectId']}  {visit}", *(fluxes or ["no flux"])])

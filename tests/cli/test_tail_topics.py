@@ -1,124 +1,133 @@
-"""``metrics tail`` and ``objects tail`` on a real broker: what was committed, in order, and no more."""
+"""``metrics tail`` and ``objects tail`` on a real broker: what was committed, what was asked for, and no more."""
 
 import json
-import threading
 from dataclasses import asdict
-from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
 
-from stream_assoc.cli.exceptions import CommandError
-from stream_assoc.cli.topic_reader import read_topic
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.settings import load_settings
+from stream_assoc.cli import live
 from stream_assoc.stream.outputs import OutputEncoder
-from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
-from stream_assoc.stream.wire import header
+from stream_assoc.subscription.exceptions import SubscriptionError
 from tests.apdb.builders import forced, table
-
-pytestmark = pytest.mark.integration
-
-
-def publish(bootstrap, topic, values, *, commit=True):
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": uuid4().hex})
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for value in values:
-        producer.produce(topic, value)
-    producer.flush(30)
-    if commit:
-        producer.commit_transaction(30)
-    else:
-        producer.abort_transaction(30)
+from tests.outputs import ended, metrics_of, metrics_value, objects_of, publish
 
 
-def test_metrics_are_printed_from_the_beginning_up_to_the_limit(invoke, kafka_bootstrap, topic):
+@pytest.fixture
+def tail(invoke, kafka_bootstrap, topic):
+    """Print what is on the topic from its beginning to its end; return the lines."""
+
+    def tail(kind, *options):
+        result = invoke(
+            *(kind, "tail", "--from-beginning", "--until-end", *options),
+            f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
+            f"--set=kafka.{kind}_topic={topic}",
+        )
+        assert result.exit_code == 0, result.output
+        return result.stdout.splitlines()
+
+    return tail
+
+
+@pytest.mark.integration
+def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_bootstrap, topic):
     records = [metrics_of(visit) for visit in (1, 2, 3)]
-    codec = RecordCodec(load_schema(METRICS))
-    publish(kafka_bootstrap, topic, [header(METRICS_SCHEMA_ID) + codec.write(asdict(record)) for record in records])
-    printed = invoke(
-        *("metrics", "tail", "--from-beginning", "--limit", 2, "--json"),
-        f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
-        f"--set=kafka.metrics_topic={topic}",
-    ).stdout.splitlines()
+    publish(kafka_bootstrap, topic, map(metrics_value, records))
+    printed = tail("metrics", "--limit", 2, "--json")
     assert [json.loads(line) for line in printed] == [asdict(record) for record in records[:2]]
 
 
+@pytest.mark.integration
 def test_forced_sources_are_printed(invoke, kafka_bootstrap, topic):
-    row = forced(7, 2**60 + 1, 2026010100012, 94, psfFlux=-1.5, psfFluxErr=0.5)
-    publish(
-        kafka_bootstrap,
-        topic,
-        [one.value for one in OutputEncoder().encode_forced_sources(table("DiaForcedSource", [row]))],
-    )
-    printed = invoke(
-        *("forced-sources", "tail", "--from-beginning", "--limit", 1, "--json"),
-        f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
-        f"--set=kafka.forced_sources_topic={topic}",
-    ).stdout.splitlines()
-    (record,) = map(json.loads, printed)
-    assert {name: record[name] for name in row} == row
+    rows = [forced(7 + visit, 2**60 + 1, visit, 94, psfFlux=-1.5, psfFluxErr=0.5) for visit in (11, 12)]
+    messages = OutputEncoder().encode_forced_sources(table("DiaForcedSource", rows))
+    publish(kafka_bootstrap, topic, [one.value for one in messages])
+
+    def printed(*options):
+        return invoke(
+            *("forced-sources", "tail", "--from-beginning", "--until-end", *options),
+            f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
+            f"--set=kafka.forced_sources_topic={topic}",
+        ).stdout.splitlines()
+
+    records = [json.loads(line) for line in printed("--json")]
+    assert [{name: record[name] for name in row} for record, row in zip(records, rows, strict=True)] == rows
+    assert [json.loads(line)["visit"] for line in printed("--json", "--visit", 12)] == [12]
+    assert printed("--object", 5) == []
+    assert printed("--visit", 11) == [f"{2**60 + 1}  visit 11 detector 94 r  psfFlux -2 ± 0 nJy"]
 
 
-def test_aborted_messages_and_tombstones_are_passed_over(kafka_bootstrap, topic):
+@pytest.mark.integration
+def test_filters_choose_and_the_limit_counts_what_is_left(tail, kafka_bootstrap, topic):
+    records = [
+        metrics_of(1, midpointMjdTai=61041.1),
+        metrics_of(2, band="g", midpointMjdTai=61042.1),
+        metrics_of(3, detector=9, midpointMjdTai=61042.1),
+        metrics_of(4, midpointMjdTai=61042.1),
+    ]
+    publish(kafka_bootstrap, topic, map(metrics_value, records))
+
+    def visits(*options):
+        return [json.loads(line)["visit"] for line in tail("metrics", "--json", *options)]
+
+    assert visits() == [1, 2, 3, 4]
+    assert visits("--visit", 2, "--visit", 4) == [2, 4]
+    assert visits("--detector", 9) == [3]
+    assert visits("--band", "g") == [2]
+    assert visits("--night", "2026-01-01") == [2, 3, 4]
+    assert visits("--night", "20260101", "--limit", 1) == [2]
+
+
+@pytest.mark.integration
+def test_bad_messages_are_told_beside_the_others(tail, kafka_bootstrap, topic):
     publish(kafka_bootstrap, topic, [b"aborted"], commit=False)
-    publish(kafka_bootstrap, topic, [None, b"committed"])
-    kafka = load_settings(overrides={"kafka.bootstrap_servers": kafka_bootstrap}).kafka
-    assert next(read_topic(kafka, topic, from_beginning=True)) == b"committed"
+    publish(kafka_bootstrap, topic, [metrics_value(metrics_of(1)), b"rubbish", metrics_value(metrics_of(2))])
+    assert [line.split(" detector")[0] for line in tail("metrics")] == ["visit 1", "visit 2"]
 
 
-def test_without_from_beginning_only_what_comes_later_is_read(kafka_bootstrap, topic):
-    publish(kafka_bootstrap, topic, [b"earlier"])
-    kafka = load_settings(overrides={"kafka.bootstrap_servers": kafka_bootstrap}).kafka
-    # Reading starts with the first `next`, so later messages are sent until one is seen.
-    seen = threading.Event()
+@pytest.mark.integration
+def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap, topic):
+    large = 2**60 + 1
+    objects = objects_of([1, large], ra=[10.0, 20.0], dec=[0.0, -30.0], g_psfFluxMean=[5.0, None])
+    publish(kafka_bootstrap, topic, [*objects, ended(1)])
 
-    def send_until_seen():
-        while not seen.is_set():
-            publish(kafka_bootstrap, topic, [b"later"])
+    def ids(*options):
+        return [json.loads(line)["diaObjectId"] for line in tail("objects", "--json", *options)]
 
-    sender = threading.Thread(target=send_until_seen)
-    sender.start()
-    try:
-        assert next(read_topic(kafka, topic, from_beginning=False)) == b"later"
-    finally:
-        seen.set()
-        sender.join()
+    assert ids() == [1, large, 1]
+    assert ids("--object", large) == [large]
+    assert ids("--cone", 10, 0.5, 1) == [1]
+    assert ids("--band", "g") == [1]
+    lines = tail("objects", "--object", 1)
+    assert lines == ["1  10.000000 +0.000000  0 sources  g 5 nJy", "1  ended"]
 
 
-def test_missing_topic_is_told(kafka_bootstrap):
-    kafka = load_settings(overrides={"kafka.bootstrap_servers": kafka_bootstrap}).kafka
-    with pytest.raises(CommandError, match="there is no topic nowhere"):
-        next(read_topic(kafka, "nowhere", from_beginning=True))
+@pytest.mark.integration
+def test_a_terminal_gets_a_table_that_follows(tail, kafka_bootstrap, topic, monkeypatch):
+    publish(kafka_bootstrap, topic, [metrics_value(metrics_of(visit, numDiaSources=1234)) for visit in range(50)])
+    monkeypatch.setattr(live, "on_a_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("LINES", "20")
+    printed = "\n".join(tail("metrics"))
+    assert "50 so far" in printed
+    assert "1,234" in printed
+    # The last fit; the first have made room.
+    assert "│ 49 " in printed
+    assert "│ 2 " not in printed
 
 
-def metrics_of(visit):
-    return AssociationMetrics(
-        visit=visit,
-        detector=1,
-        band="r",
-        midpointMjdTai=60000.0,
-        timeProcessedMjdTai=60000.1,
-        numDiaSources=0,
-        numAssociatedDiaSources=0,
-        numNewDiaObjects=0,
-        numUpdatedDiaObjects=0,
-        numUnassociatedDiaObjects=0,
-        fracUpdatedDiaObjects=None,
-        totalUnassociatedDiaObjects=0,
-        numTotalSolarSystemObjects=0,
-        numAssociatedSsObjects=0,
-        numMarginalDiaSources=0,
-        numDroppedDiaSources=0,
-        numAmbiguousDiaSources=0,
-        medianMargin=None,
-        medianRaOffset=None,
-        medianDecOffset=None,
-        rmsSeparation=None,
-        stageSeconds={},
-        inputTopic=None,
-        inputPartition=None,
-        inputOffset=None,
-    )
+@pytest.mark.integration
+def test_a_time_is_compared_with_that_of_publication(invoke, kafka_bootstrap, topic):
+    publish(kafka_bootstrap, topic, [metrics_value(metrics_of(1))], time_ms=1_600_000_000_000)
+    publish(kafka_bootstrap, topic, [metrics_value(metrics_of(2))], time_ms=1_700_000_000_000)
+    options = (f"--set=kafka.bootstrap_servers={kafka_bootstrap}", f"--set=kafka.metrics_topic={topic}")
+    printed = invoke("metrics", "tail", "--since", "2022-01-01", "--until-end", "--json", *options).stdout
+    assert json.loads(printed)["visit"] == 2
+
+
+def test_options_that_contradict_or_say_nothing_are_refused(invoke):
+    refused = invoke("metrics", "tail", "--since", "2h", "--from-beginning")
+    assert (refused.exit_code, "not both" in refused.stderr) == (2, True)
+    refused = invoke("metrics", "tail", "--night", "soon")
+    assert (refused.exit_code, "YYYYMMDD" in refused.stderr) == (2, True)
+    with pytest.raises(SubscriptionError, match="a duration such as 2h"):
+        invoke("metrics", "tail", "--since", "soon")

@@ -1,0 +1,102 @@
+"""Dates: MJD TAI, which every table holds, UTC, and the night an exposure belongs to."""
+
+import math
+import re
+import warnings
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NewType
+
+import erfa
+
+DayObs = NewType("DayObs", int)
+"""An observing night as Rubin writes it: YYYYMMDD of the date that begins at noon UTC."""
+
+MJD_ZERO_JD: Final = 2_400_000.5
+MJD_OF_UNIX_EPOCH: Final = 40_587
+SECONDS_PER_DAY: Final = 86_400.0
+_NIGHT: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+_EPOCH: Final = date(1970, 1, 1)
+
+
+def mjd_tai_of(time: datetime) -> float:
+    """Return a time as MJD TAI; one without a zone is UTC."""
+    moment = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return mjd_tai_of_unix(moment.timestamp())
+
+
+def mjd_tai_of_unix(seconds: float) -> float:
+    """Return seconds since 1970 UTC as MJD TAI."""
+    return _converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY)
+
+
+def utc_of(mjd_tai: float) -> datetime:
+    """Return an MJD TAI as a UTC time.
+
+    Raises
+    ------
+    ValueError
+        If no calendar date is that far away, or it is not finite.
+    """
+    if not math.isfinite(mjd_tai):
+        raise ValueError(f"MJD {mjd_tai} is no date")
+    try:
+        utc = _converted(erfa.taiutc, mjd_tai)
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=utc - MJD_OF_UNIX_EPOCH)
+    except (OverflowError, erfa.ErfaError):
+        raise ValueError(f"MJD {mjd_tai} is no date of this calendar") from None
+
+
+def day_obs(mjd_tai: float) -> DayObs:
+    """Return the night a moment belongs to: the calendar date at UTC-12h, as Rubin counts them.
+
+    In Chile noon is 15 to 16 h UTC, so a night never changes its date.
+
+    Raises
+    ------
+    ValueError
+        As `utc_of`.
+    """
+    moment = utc_of(mjd_tai) - timedelta(hours=12)
+    return DayObs(moment.year * 10_000 + moment.month * 100 + moment.day)
+
+
+def night_bounds(night: DayObs) -> tuple[float, float]:
+    """Return when a night begins, and when the next one does, MJD TAI."""
+    noon = _date_of(night).toordinal() - _EPOCH.toordinal() + MJD_OF_UNIX_EPOCH + 0.5
+    return _converted(erfa.utctai, noon), _converted(erfa.utctai, noon + 1.0)
+
+
+def parse_night(text: str) -> DayObs:
+    """Return the night that a text names: ``YYYYMMDD`` or ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    ValueError
+        If it names none.
+    """
+    found = _NIGHT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no night; write YYYYMMDD or YYYY-MM-DD, the date at UTC-12h")
+    night = DayObs(int("".join(found.groups())))
+    try:
+        _date_of(night)
+    except ValueError:
+        raise ValueError(f"{text!r} is no date of the calendar") from None
+    return night
+
+
+def night_name(night: DayObs) -> str:
+    """Return a night as ``YYYY-MM-DD``."""
+    return _date_of(night).isoformat()
+
+
+def _date_of(night: DayObs) -> date:
+    return date(night // 10_000, night // 100 % 100, night % 100)
+
+
+def _converted(conversion: "erfa.ufunc", mjd: float) -> float:
+    with warnings.catch_warnings():
+        # ERFA calls a date beyond its table dubious; no leap second has been announced since 2016.
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        whole, fraction = conversion(MJD_ZERO_JD, mjd)
+    return float((whole - MJD_ZERO_JD) + fraction)

@@ -1,0 +1,119 @@
+"""Messages of each output topic to records; what cannot be read is said, and harms no other message."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.stream.dead_letters import DeadLetter, read_dead_letter
+from stream_assoc.stream.exceptions import DecodeError
+from stream_assoc.stream.messages import InputMessage
+from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
+from stream_assoc.stream.wire import WriterSchemas
+from stream_assoc.subscription.records import BadMessage, DiaForcedSource, DiaObjectUpdate
+
+Record = TypeVar("Record", covariant=True)  # noqa: PLC0105 - reads better where it is used
+Single = TypeVar("Single")
+
+
+class Decoder(Protocol[Record]):
+    """Turns messages into records."""
+
+    def decode(self, messages: Sequence[InputMessage]) -> "Iterator[Record | BadMessage | None]":
+        """Yield one record, what is wrong, or `None` where there is nothing to tell, for each message in order."""
+
+
+class OneByOne(Generic[Single]):
+    """A decoder of topics whose messages are few: metrics and dead letters.
+
+    Parameters
+    ----------
+    decode_one : callable
+        Returns the record of a message, or raises `DecodeError`.
+    """
+
+    def __init__(self, decode_one: Callable[[InputMessage], Single]) -> None:
+        self._decode_one = decode_one
+
+    def decode(self, messages: Sequence[InputMessage]) -> Iterator[Single | BadMessage]:
+        """Yield one record, or what is wrong, for each message in order."""
+        for message in messages:
+            try:
+                record: Single | BadMessage = self._decode_one(message)
+            except DecodeError as error:
+                record = BadMessage(message.position, error)
+            yield record
+
+
+def metrics_decoder(schemas: WriterSchemas | None) -> OneByOne[AssociationMetrics | None]:
+    """Return the decoder of the metrics topic; a tombstone, which only a compaction would need, tells nothing."""
+    return OneByOne(lambda message: None if message.value is None else decode_metrics(message.value, schemas))
+
+
+def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter]:
+    """Return the decoder of the topic of dead letters."""
+    return OneByOne(lambda message: read_dead_letter(message, schemas))
+
+
+class ManyAtOnce(Generic[Single]):
+    """A decoder of topics of which a visit has ten thousand messages: objects and forced sources.
+
+    Parameters
+    ----------
+    decode_rows : callable
+        Returns a row for each value; raises `DecodeError` if any is bad.
+    record_of : callable
+        Returns the record of a row.
+    ended : callable
+        Returns what a message without a value tells.
+    """
+
+    def __init__(
+        self,
+        decode_rows: Callable[[Sequence[bytes]], list[dict[str, Any]]],
+        record_of: Callable[[dict[str, Any]], Single],
+        ended: Callable[[InputMessage], "Single | BadMessage | None"],
+    ) -> None:
+        self._decode_rows = decode_rows
+        self._record_of = record_of
+        self._ended = ended
+
+    def decode(self, messages: Sequence[InputMessage]) -> "Iterator[Single | BadMessage | None]":
+        """Yield one record, what is wrong, or `None` where there is nothing to tell, for each message in order."""
+        try:
+            rows = self._decode_rows([message.value for message in messages if message.value is not None])
+        except DecodeError as error:
+            if len(messages) == 1:
+                yield BadMessage(messages[0].position, error)
+                return
+            # One of them is bad: each by itself tells which.
+            for message in messages:
+                yield from self.decode([message])
+            return
+        remaining = iter(rows)
+        for message in messages:
+            yield self._ended(message) if message.value is None else self._record_of(next(remaining))
+
+
+def objects_decoder(schemas: WriterSchemas | None) -> ManyAtOnce[DiaObjectUpdate]:
+    """Return the decoder of the objects topic."""
+    return ManyAtOnce(lambda values: decode_objects(values, schemas).to_pylist(), _update, _ended)
+
+
+def forced_sources_decoder(schemas: WriterSchemas | None) -> ManyAtOnce[DiaForcedSource]:
+    """Return the decoder of the forced sources; a tombstone, which only a compaction would need, tells nothing."""
+    return ManyAtOnce(
+        lambda values: decode_forced_sources(values, schemas).to_pylist(), DiaForcedSource, lambda message: None
+    )
+
+
+def _update(row: dict[str, Any]) -> DiaObjectUpdate:
+    return DiaObjectUpdate(row["diaObjectId"], row)
+
+
+def _ended(message: InputMessage) -> DiaObjectUpdate | BadMessage:
+    text = (message.key or b"").decode("ascii", "replace")
+    if not text.isdecimal():
+        return BadMessage(
+            message.position, DecodeError(f"a tombstone's key {text!r} is no diaObjectId", "undecodable")
+        )
+    return DiaObjectUpdate(int(text), None)

@@ -1,0 +1,28 @@
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stream_assoc.settings import Settings
+from tests.cli.conftest import nothing_configured
+
+__all__ = ["nothing_configured", "topics"]
+
+
+@pytest.fixture
+def topics(kafka_bootstrap):
+    """Settings whose output topics are this test's own, of two partitions each."""
+    name = uuid4().hex
+    kafka = Settings(
+        kafka={
+            "bootstrap_servers": kafka_bootstrap,
+            "metrics_topic": f"{name}.metrics",
+            "objects_topic": f"{name}.objects",
+            "dead_letter_topic": f"{name}.dlq",
+        }
+    )
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    wanted = [kafka.kafka.metrics_topic, kafka.kafka.objects_topic, kafka.kafka.dead_letter_topic]
+    for made in admin.create_topics([NewTopic(topic, 2, 1) for topic in wanted]).values():
+        made.result(30)
+    return kafka

@@ -1,0 +1,67 @@
+import pytest
+
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.dead_letters import dead_letter
+from stream_assoc.stream.messages import InputMessage
+from stream_assoc.subscription.decoding import ObjectsDecoder, dead_letter_decoder, metrics_decoder
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate
+from tests.outputs import ended, metrics_of, metrics_value, objects_of
+
+LARGE = 2**60 + 1
+
+
+def read(values):
+    """Return messages as they are read: each an `OutputMessage` or the bytes of a value."""
+    return [
+        InputMessage(InputPosition("t", 0, offset), -1, None, value)
+        if isinstance(value, bytes | None)
+        else InputMessage(InputPosition("t", 0, offset), -1, value.key, value.value, value.headers)
+        for offset, value in enumerate(values)
+    ]
+
+
+def test_metrics_are_records_and_what_is_none_is_told():
+    records = list(metrics_decoder(None).decode(read([metrics_value(metrics_of(1)), b"rubbish", None])))
+    assert records[0] == metrics_of(1)
+    assert isinstance(records[1], BadMessage)
+    assert records[1].position.offset == 1
+    assert "t[0]@1 passed over: the value begins with" in str(records[1])
+    assert records[2] is None
+
+
+def test_objects_keep_their_ids_and_nulls_and_ends():
+    first, second = objects_of([LARGE, LARGE + 2], ra=[10.0, 11.0], g_psfFluxMean=[120.5, None])
+    one, two, three = ObjectsDecoder(None).decode(read([first, ended(LARGE), second]))
+    assert (one.diaObjectId, one.ra, one.bands, one["g_psfFluxMean"]) == (LARGE, 10.0, ("g",), 120.5)
+    assert two == DiaObjectUpdate(LARGE, None)
+    assert (three.diaObjectId, three.bands, three["r_psfFluxMean"]) == (LARGE + 2, (), None)
+    assert [one.has_ended, two.has_ended, three.has_ended] == [False, True, False]
+
+
+def test_the_columns_of_an_end_are_refused_by_name():
+    with pytest.raises(KeyError, match="has ended"):
+        _ = DiaObjectUpdate(5, None).ra
+
+
+def test_a_bad_object_among_many_harms_no_other():
+    good = objects_of([1, 2, 3], ra=[1.0, 2.0, 3.0])
+    records = list(ObjectsDecoder(None).decode(read([good[0], b"\0\0\0\0\x64rubbish", good[1], ended(9), good[2]])))
+    assert [isinstance(one, BadMessage) for one in records] == [False, True, False, False, False]
+    assert [one.diaObjectId for one in records if isinstance(one, DiaObjectUpdate)] == [1, 2, 9, 3]
+
+
+def test_a_tombstone_without_an_id_is_told():
+    (record,) = ObjectsDecoder(None).decode(read([None]))
+    assert isinstance(record, BadMessage)
+    assert "is no diaObjectId" in str(record)
+
+
+def test_dead_letters_come_with_their_original():
+    original = InputMessage(InputPosition("dia-sources", 3, 17), 5, b"k", None, (("h", b"v"),))
+    letter, other = dead_letter_decoder(None).decode(
+        read([dead_letter(original, PoisonError("bad"), "dlq", 1), b"x"])
+    )
+    assert letter.original == original
+    assert letter.record.message == "bad"
+    assert isinstance(other, BadMessage)

@@ -1,0 +1,55 @@
+import pytest
+
+from stream_assoc.model.times import day_obs
+from stream_assoc.subscription.records import DiaObjectUpdate
+from stream_assoc.subscription.selection import Cone, MetricsSelection, ObjectSelection
+from tests.outputs import metrics_of
+
+NIGHT = day_obs(60_000.2)
+
+
+@pytest.mark.parametrize(
+    ("selection", "wanted"),
+    [
+        (MetricsSelection(), {1, 2, 3}),
+        (MetricsSelection(visits=frozenset({1, 3})), {1, 3}),
+        (MetricsSelection(detectors=frozenset({7})), {2}),
+        (MetricsSelection(bands=frozenset({"g", "z"})), {3}),
+        (MetricsSelection(night=NIGHT), {1, 2}),
+        (MetricsSelection(visits=frozenset({1}), bands=frozenset({"g"})), set()),
+    ],
+)
+def test_every_condition_must_hold(selection, wanted):
+    records = [
+        metrics_of(1, midpointMjdTai=60_000.2),
+        metrics_of(2, detector=7, midpointMjdTai=60_000.2),
+        metrics_of(3, band="g", midpointMjdTai=60_001.2),
+    ]
+    assert {one.visit for one in records if selection.holds(one)} == wanted
+
+
+def update(diaObjectId, ra, dec, **fluxes):
+    return DiaObjectUpdate(
+        diaObjectId, {"diaObjectId": diaObjectId, "ra": ra, "dec": dec, "nDiaSources": 1, **fluxes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("selection", "wanted"),
+    [
+        (ObjectSelection(), {1, 2, 3}),
+        (ObjectSelection(ids=frozenset({2, 3})), {2, 3}),
+        # Across the meridian, and at the pole.
+        (ObjectSelection(cone=Cone(0.0, 0.0, 0.02)), {1}),
+        (ObjectSelection(cone=Cone(200.0, 90.0, 0.2)), {2}),
+        (ObjectSelection(bands=frozenset({"g"})), {2}),
+        (ObjectSelection(bands=frozenset({"r"})), {1}),
+    ],
+)
+def test_objects_by_id_place_and_band(selection, wanted):
+    records = [
+        update(1, 359.99, 0.0, r_psfFluxMean=5.0, g_psfFluxMean=None),
+        update(2, 20.0, 89.9, g_psfFluxMean=5.0),
+        DiaObjectUpdate(3, None),
+    ]
+    assert {one.diaObjectId for one in records if selection.holds(one)} == wanted

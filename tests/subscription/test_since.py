@@ -1,0 +1,61 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from stream_assoc.model.times import mjd_tai_of
+from stream_assoc.subscription.exceptions import SubscriptionError
+from stream_assoc.subscription.since import start_of
+
+NOW = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def ms(time):
+    return round(time.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("name", ["beginning", "latest"])
+def test_names(name):
+    assert start_of(name) == name
+
+
+@pytest.mark.parametrize(
+    ("since", "time"),
+    [
+        ("3h", MIDNIGHT),
+        ("180m", MIDNIGHT),
+        ("10800s", MIDNIGHT),
+        ("0.125d", MIDNIGHT),
+        (timedelta(hours=3), MIDNIGHT),
+        ("2026-01-02", MIDNIGHT),
+        ("2026-01-02T00:00", MIDNIGHT),
+        ("2026-01-02T00:00:00Z", MIDNIGHT),
+        ("2026-01-02T02:00:00+02:00", MIDNIGHT),
+        (MIDNIGHT, MIDNIGHT),
+        (datetime(2026, 1, 2), MIDNIGHT),
+        (MIDNIGHT.astimezone(timezone(timedelta(hours=-3))), MIDNIGHT),
+    ],
+)
+def test_times(since, time):
+    assert start_of(since, NOW) == ms(time)
+
+
+@pytest.mark.parametrize("write", [float, str])
+def test_an_mjd_is_tai(write):
+    assert start_of(write(mjd_tai_of(MIDNIGHT)), NOW) == pytest.approx(ms(MIDNIGHT), abs=1)
+
+
+@pytest.mark.parametrize("since", ["", "soon", "2 hours", "2026-13-01", "h"])
+def test_what_is_no_time_is_refused_with_examples(since):
+    with pytest.raises(SubscriptionError, match="a duration such as 2h"):
+        start_of(since, NOW)
+
+
+@pytest.mark.parametrize("since", ["90", 2, "nan", "inf", "1e300"])
+def test_a_number_that_is_no_date_asks_for_its_unit(since):
+    with pytest.raises(SubscriptionError, match="add its unit"):
+        start_of(since, NOW)
+
+
+def test_a_long_duration_begins_with_the_epoch():
+    assert start_of("99999d", NOW) == 0
