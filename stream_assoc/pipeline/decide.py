@@ -12,9 +12,10 @@ from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.photometry.exceptions import ImageError
+from stream_assoc.photometry.port import no_forced_sources
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
-from stream_assoc.pipeline.forced import measure_forced, uncounted_points
+from stream_assoc.pipeline.forced import Measurable, measure_forced, uncounted_points
 from stream_assoc.pipeline.matching import match_sources
 from stream_assoc.pipeline.measurements import measure
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
@@ -102,14 +103,15 @@ def decide(
         states = rooms.calculator.update(before, points, processing_time)
 
     with watch.stage("photometer"):
-        forced_sources = measure_forced(
-            arrival,
-            objects.positions.without(matched_rows),
-            rooms.calculator.positions(states),
-            neighbourhood.session,
-            rooms.photometer,
-            processing_time,
-        )
+        forced_sources = no_forced_sources()
+        if arrival.images is not None and rooms.photometer is not None:
+            forced_sources = measure_forced(
+                Measurable(arrival, arrival.images, objects.positions.without(matched_rows)),
+                rooms.calculator.positions(states),
+                neighbourhood.session,
+                rooms.photometer.selection,
+                processing_time,
+            )
         if rooms.calculator.folds_forced:
             counted = ForcedPoints.concatenate([uncounted, ForcedPoints.of(forced_sources)])
             states = rooms.calculator.fold_forced(states, counted)

@@ -11,7 +11,7 @@ in the APDB until its next one. Therefore a batch takes a time after the
 versions of whatever it measures, and a version one after whatever it counts.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,8 @@ from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
-from stream_assoc.photometry.selection import candidates
+from stream_assoc.photometry.port import BatchImages, ForcedPhotometer
+from stream_assoc.photometry.selection import SelectionConfig, candidates
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.statistics.calculator import StatisticsCalculator
 
@@ -37,27 +37,42 @@ def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:
         return replace(arrival, image_error=error)
 
 
+@dataclass(frozen=True, slots=True)
+class Measurable:
+    """A batch whose images can be measured on.
+
+    Attributes
+    ----------
+    arrival : `Arrival`
+    images : `BatchImages`
+    others : `ObjectPositions`
+        The objects around it that it does not update.
+    """
+
+    arrival: Arrival
+    images: BatchImages
+    others: ObjectPositions
+
+
 def measure_forced(
-    arrival: Arrival,
-    others: ObjectPositions,
+    measurable: Measurable,
     updated: ObjectPositions,
     session: ApdbSession,
-    photometer: ForcedPhotometer | None,
+    selection: SelectionConfig,
     timeProcessedMjdTai: float,
 ) -> pa.Table:
     """Measure on the images of a batch what is worth it.
 
     Parameters
     ----------
-    arrival : `Arrival`
-        The batch, with its images if there are any.
-    others, updated : `ObjectPositions`
-        The objects around it that it does not update, and those that it does,
-        as it leaves them.
+    measurable : `Measurable`
+        The batch and what is around it.
+    updated : `ObjectPositions`
+        The objects that it updates, as it leaves them.
     session : `ApdbSession`
         Knows which objects have a good source.
-    photometer : `ForcedPhotometer` or `None`
-        Knows what is worth it.
+    selection : `SelectionConfig`
+        What is worth it.
     timeProcessedMjdTai : `float`
         Processing time of the batch, MJD TAI.
 
@@ -67,15 +82,13 @@ def measure_forced(
         DiaForcedSource rows: the updated objects, and of the others those in
         the footprint and on the images that have a history.
     """
-    if arrival.images is None or photometer is None:
-        return no_forced_sources()
-    selection, batch = photometer.selection, arrival.batch
+    arrival, images, others = measurable.arrival, measurable.images, measurable.others
     inside = arrival.region.footprint.contains(others.ra, others.dec)
-    inside[inside] = arrival.images.contains(others.ra[inside], others.dec[inside])
+    inside[inside] = images.contains(others.ra[inside], others.dec[inside])
     known = others.take(candidates(others, updated.diaObjectId, inside, selection))
-    vouched_for = session.vouched_for(known.diaObjectId, selection.good_sources, without=batch.id)
+    vouched_for = session.vouched_for(known.diaObjectId, selection.good_sources, without=arrival.batch.id)
     known = known.take(np.isin(known.diaObjectId, vouched_for))
-    return arrival.images.measure(batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
+    return images.measure(arrival.batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
 
 
 def uncounted_points(
