@@ -11,6 +11,19 @@ REPOSITORY = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _PROMPT = "$ "
 
+NEEDS_A_MACHINE = {
+    "useradd": "makes a system user",
+    "systemctl": "needs a running systemd",
+    "journalctl": "needs a running systemd",
+    "python3.11": "makes /opt/stream-assoc",
+    "/opt/stream-assoc/bin/pip": "installs into /opt/stream-assoc",
+    "kubectl": "needs a cluster",
+    "kafka-consumer-groups.sh": "is Kafka's own",
+    "curl": "asks a running daemon; tests/monitoring does",
+    "pip": "installs anew what `make install` has installed",
+}
+"""Programs that the tests do not run, and why."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -43,3 +56,8 @@ def commands(page: str) -> Iterator[Command]:
 
 def python_blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", (REPOSITORY / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def program_of(command: Command) -> str:
+    """Return the program, past assignments of variables."""
+    return next(word for word in command.words if not re.match(r"^[A-Z_]+=", word))

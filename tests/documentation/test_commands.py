@@ -10,22 +10,9 @@ import yaml
 
 from stream_assoc.cli.main import app
 from stream_assoc.settings.names import environment_name, fields
-from tests.documentation.console import REPOSITORY, Command, commands, pages
+from tests.documentation.console import NEEDS_A_MACHINE, REPOSITORY, Command, commands, pages, program_of
 
 COMMANDS = [command for page in pages() for command in commands(page)]
-
-NEEDS_A_MACHINE = {
-    "useradd": "makes a system user",
-    "systemctl": "needs a running systemd",
-    "journalctl": "needs a running systemd",
-    "python3.11": "makes /opt/stream-assoc",
-    "/opt/stream-assoc/bin/pip": "installs into /opt/stream-assoc",
-    "kubectl": "needs a cluster",
-    "kafka-consumer-groups.sh": "is Kafka's own",
-    "curl": "asks a running daemon; tests/monitoring does",
-    "pip": "installs anew what `make install` has installed",
-}
-"""Programs that the tests do not run, and why."""
 
 CHECKED_HERE = {"stream-assoc", "make", "docker", "export", "install", "promtool"}
 
@@ -33,11 +20,6 @@ CHECKED_HERE = {"stream-assoc", "make", "docker", "export", "install", "promtool
 def a_test_for(*programs: str) -> pytest.MarkDecorator:
     chosen = [command for command in COMMANDS if program_of(command) in programs]
     return pytest.mark.parametrize("command", chosen, ids=lambda command: f"{command.page}: {command.text[:60]}")
-
-
-def program_of(command: Command) -> str:
-    """Return the program, past assignments of variables."""
-    return next(word for word in command.words if not re.match(r"^[A-Z_]+=", word))
 
 
 def test_there_are_commands():

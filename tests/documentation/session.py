@@ -1,30 +1,20 @@
-"""The README and the tutorial, typed from top to bottom, on real servers."""
+"""A page of commands, typed from top to bottom."""
 
 import contextlib
 import functools
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 
 from stream_assoc.embedded.kafka import free_ports
-from tests.contents import LEDGER, columns
-from tests.documentation.console import Command, commands, python_blocks
-from tests.documentation.test_commands import NEEDS_A_MACHINE, program_of
+from tests.documentation.console import NEEDS_A_MACHINE, Command, commands, program_of
 from tests.integration.program import EXIT_SECONDS, PROGRAM
-
-pytestmark = pytest.mark.integration
 
 COMMAND_SECONDS = 240.0
 
@@ -123,62 +113,12 @@ def wait_until(condition) -> None:
 
 
 @contextlib.contextmanager
-def typing(folder: Path, variables: dict[str, str], stand_ins: dict[str, str]) -> Iterator[Session]:
+def typed(page: str, folder: Path, variables: dict[str, str], stand_ins: dict[str, str]) -> Iterator[Session]:
+    """Type every command of a page; what it started ends at the end."""
     session = Session(folder, variables, stand_ins)
     try:
+        for command in commands(page):
+            session.type(command)
         yield session
     finally:
         session.kill()
-
-
-def test_the_readme(kafka_bootstrap, valkey_url, postgresql_database, tmp_path):
-    name = uuid4().hex
-    ours = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic", "group_id")
-    variables = {f"STREAM_ASSOC_KAFKA__{part.upper()}": f"{name}.{part}" for part in ours}
-    variables["STREAM_ASSOC_REDIS__PREFIX"] = name
-    stand_ins = {
-        "STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS": kafka_bootstrap,
-        "STREAM_ASSOC_REDIS__URL": valkey_url,
-        "STREAM_ASSOC_APDB__URL": postgresql_database,
-    }
-    write_detections(tmp_path / "detections.parquet")
-    with typing(tmp_path, variables, stand_ins) as session:
-        for command in commands("README.md"):
-            session.type(command)
-        wait_until(lambda: len(columns(postgresql_database, LEDGER, "visit")) == 3 * 2 + 1)
-        session.end()
-    assert "all confirmed" in session.output
-
-
-def write_detections(file: Path) -> None:
-    """Write three detections of one ZTF visit."""
-    n = 3
-    table = {
-        "visit": [7] * n,
-        "detector": [1] * n,
-        "band": ["g"] * n,
-        "midpointMjd": [59000.0] * n,
-        "candid": list(range(10, 10 + n)),
-        "ra": [10.0, 10.01, 10.02],
-        "dec": [5.0] * n,
-        "xpos": [100.0] * n,
-        "ypos": [100.0] * n,
-        "isNegative": [False] * n,
-        "psfFlux": [1000.0] * n,
-        "psfFluxErr": [50.0] * n,
-        "chipsf": [1.0] * n,
-    }
-    pq.write_table(pa.table(table), file)
-
-
-def test_the_tutorial(tmp_path):
-    with typing(tmp_path, {}, {}) as session:
-        for command in commands("docs/tutorial.md"):
-            session.type(command)
-        (script,) = python_blocks("docs/tutorial.md")
-        session.run([sys.executable, "-c", script])
-    lines = session.output.splitlines()
-    first = next(index for index, line in enumerate(lines) if line.startswith("DIAObject "))
-    light_curve = lines[first + 1 :]
-    assert len(light_curve) >= 12
-    assert all(line.endswith("*") for line in light_curve)
