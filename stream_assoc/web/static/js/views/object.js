@@ -128,11 +128,12 @@ function fillStatistics(element, id, object, signal) {
       ? table([["statistic", described], ...bands.map((band) => [bandMark(band), (name) => value(name, band), true])], known)
       : empty("No band has a flux.");
   };
-  element.replaceChildren(show({}));
+  const waiting = h("p", { class: "soft" }, "More are being computed; the first time on a machine takes a minute.");
+  element.replaceChildren(show({}), waiting);
   ask(`objects/${id}/statistics`, signal).then(
     ({ statistics }) => element.replaceChildren(show(statistics)),
     (error) => {
-      if (error instanceof ApiError) element.append(h("p", { class: "soft" }, error.message));
+      if (error instanceof ApiError) waiting.textContent = error.message;
       else if (error.name !== "AbortError") throw error;
     },
   );
