@@ -11,7 +11,7 @@ from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.demo import demo
 from stream_assoc.cli.dlq import app as dlq_app
-from stream_assoc.cli.replay import replay
+from stream_assoc.cli.replay import app as replay_app
 from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
 from stream_assoc.cli.serve import serve
@@ -32,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
-app.command()(replay)
+
 app.command()(run_visit)
 app.command()(simulate)
 app.command()(demo)
@@ -44,6 +44,7 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(objects_app, name="objects")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(replay_app, name="replay")
 
 
 def _print_version(asked: bool) -> None:

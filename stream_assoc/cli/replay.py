@@ -1,25 +1,73 @@
-"""``stream-assoc replay``: send recorded batches to the input topic."""
+"""``stream-assoc replay``: send recorded batches, go on after a kill, and capture topics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
+from stream_assoc.cli.encoding import messages_to
 from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.judge import diff, verify
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
-    from stream_assoc.replay.messages import TimedMessage
-    from stream_assoc.replay.pacing import Due
+    from stream_assoc.replay.manifest import Manifest
+    from stream_assoc.replay.options import ReplayOptions
     from stream_assoc.replay.runner import ReplayReport
-    from stream_assoc.stream.batch_encoder import BatchEncoder
+    from stream_assoc.replay.totals import PlanTotals
+    from stream_assoc.stream.kafka_plain_producer import PlainProducer
 
 MEBIBYTE = 1024**2
+RUN = "run"
 
 
-def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+class RunByDefault(TyperGroup):
+    """``replay FILE`` is ``replay run FILE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's own class, not public
+        """Put the name of the command that is meant before arguments that begin with none."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=RunByDefault,
+    help="Send recorded batches again, and judge what came of it. `replay FILE` is short for `replay run FILE`.",
+    no_args_is_help=True,
+)
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder of a recorded replay (`replay run --record FOLDER`).")]
+ProducersOption = Annotated[
+    int,
+    typer.Option(min=1, max=64, help="Producers that send at the same time; messages of one key share one."),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Send recorded batches again, and judge what came of it. `replay FILE` is short for `replay run FILE`.
+
+    A night through a daemon, judged:
+
+        stream-assoc simulate night
+
+        stream-assoc replay run night/batches.avro --speed 10 --record run1
+
+        stream-assoc replay verify run1
+    """
+
+
+app.command("verify")(verify)
+app.command("diff")(diff)
+
+
+@app.command(RUN)
+def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     file: Annotated[
         Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
     ],
@@ -32,15 +80,53 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
     ] = "midpoint",
     speed: Annotated[
-        float | None, typer.Option(help="Send as far apart as observed, that many times faster. Default: at once.")
+        float | None,
+        typer.Option(help="Send as far apart as observed, that many times faster; 1 is the real cadence."),
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Send that many messages a second.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Send that many messages a second. Without --speed and --rate: at once.")
+    ] = None,
+    burst: Annotated[
+        int, typer.Option(min=1, help="Let that many messages come together, the pace kept on average.")
+    ] = 1,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Send only the first ones.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in a random order.")] = False,
     duplicate: Annotated[
         float, typer.Option(min=0.0, help="Expected number of copies of each message; 0.1 repeats every tenth.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of the order and of the copies.")] = 0,
+    drop: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of the messages left out.")] = 0.0,
+    late: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Fraction of the messages held back, so that others overtake them."),
+    ] = 0.0,
+    late_by: Annotated[
+        float, typer.Option(min=0.001, help="How long they are held back at most, seconds of the sky's time.")
+    ] = 600.0,
+    corrupt: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Fraction of the messages spoilt, so that none can be decoded.")
+    ] = 0.0,
+    key: Annotated[
+        Literal["file", "detector", "visit", "none"],
+        typer.Option(
+            help="What shares a partition: as in the file (a piece of sky); a visit and detector, so that "
+            "overlapping detectors are processed in parallel; a visit; nothing."
+        ),
+    ] = "file",
+    producers: ProducersOption = 1,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same choices.")] = 0,
+    topic: Annotated[
+        str | None, typer.Option(help="Another topic than kafka.input_topic.", show_default=False)
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep a manifest and a journal there, and stamp each message with run, step and due time: "
+            "what `replay resume` and `replay verify` need. Without it messages are sent byte for byte.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; tell what would be sent.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -48,70 +134,202 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
     A capture is sent byte for byte. A table's batches are encoded here, under
     the id a configured Schema Registry gives their schema.
+
+    The pace is open-loop: when each message is due is decided beforehand, so a
+    slow broker or daemon shows as latency and slows nothing down. All that
+    goes wrong on purpose (--drop, --late, --corrupt, --duplicate, --shuffle)
+    is decided by --seed.
     """
-    from stream_assoc.replay.messages import BatchMessages
-    from stream_assoc.replay.plan import duplicated, limited, shuffled
-    from stream_assoc.replay.readers import read_messages
-    from stream_assoc.transform.mapping import load_mapping
+    from stream_assoc.replay.options import replay_options
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    columns = None if mapping is None else load_mapping(mapping)
-    events = read_messages(file, BatchMessages(kafka.input_topic, batch_encoder(kafka)), columns, order)
-    if limit is not None:
-        events = limited(events, limit)
-    if shuffle:
-        events = shuffled(events, seed)
-    if duplicate:
-        events = duplicated(events, duplicate, seed)
-    report = send(paced(events, speed, rate), kafka)
-    if not report.succeeded:
-        raise CommandError(
-            f"{len(report.failures)} of {report.n_sent} messages not confirmed by {kafka.input_topic}: "
-            f"{report.failures[0].reason}"
-        )
-    typer.echo(
-        f"{report.n_sent} messages, {report.n_bytes / MEBIBYTE:.1f} MiB, in {report.seconds:.1f} s to "
-        f"{kafka.input_topic}: all confirmed, {report.greatest_delay_seconds:.1f} s late at most."
+    options = replay_options(
+        mapping=mapping, order=order, speed=speed, rate=rate, burst=burst, limit=limit, shuffle=shuffle,
+        duplicate=duplicate, drop=drop, late=late, late_by_seconds=late_by, corrupt=corrupt, key=key, seed=seed,
+    )  # fmt: skip
+    destination = topic or kafka.input_topic
+    if dry_run:
+        tell_plan(options, file, destination, kafka)
+    elif record is None:
+        tell_sent(send(options, file, destination, kafka, producers), destination)
+    else:
+        begin_recorded(options, file, destination, kafka, producers, record)
+
+
+@app.command()
+def resume(
+    folder: FolderArgument,
+    resend_doubtful: Annotated[
+        bool,
+        typer.Option(
+            "--resend-doubtful",
+            help="Do not look on the topic for what may have arrived before the kill, but send it again.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Go on with a recorded replay that was killed, sending no message twice.
+
+    What was being sent at the moment of the kill is looked for on the topic,
+    and what is there is not sent again. The pace goes on from here.
+    """
+    from stream_assoc.replay.manifest import Manifest
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    manifest = Manifest.read(folder)
+    if manifest.totals is not None:
+        typer.echo(f"All {manifest.totals.n_sent:,} messages of {folder} were sent; nothing is left.")
+        return
+    manifest.source.check()
+    carry_out_recorded(manifest, folder, kafka, resend_doubtful=resend_doubtful)
+
+
+@app.command()
+def capture(
+    topic: Annotated[str, typer.Argument(help="Any topic: its messages are kept as they are.")],
+    file: Annotated[Path, typer.Argument(help="Capture file to write; `replay run` sends it back byte for byte.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only what was published since then: a duration (2h), an ISO time in UTC, an MJD TAI.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write what is on a topic now into a capture file: keys, values, headers and order.
+
+    The partitions are merged by the time of publication. Reads outside of any
+    consumer group and sees committed messages only.
+    """
+    from stream_assoc.replay.topic_capture import capture_topic
+    from stream_assoc.stream.registry import registry_of
+    from stream_assoc.subscription.since import start_of
+
+    if file.exists() and not force:
+        raise CommandError(f"{file} exists; name another file, or overwrite it with --force")
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    start = start_of("beginning" if since is None else since)
+    with counting() as progress:
+        n_messages = capture_topic(kafka, topic, file, start, schemas=registry_of(kafka), progress=progress)
+    typer.echo(f"{n_messages:,} messages of {topic}: {file}, {file.stat().st_size / MEBIBYTE:.1f} MiB.")
+
+
+def begin_recorded(
+    options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int, folder: Path
+) -> None:
+    """Begin a recorded replay, and carry it out."""
+    from stream_assoc.replay.recording import begin
+    from stream_assoc.replay.target import KafkaTarget
+
+    manifest = begin(folder, file, options, topic, KafkaTarget(kafka, topic), n_producers=n_producers)
+    carry_out_recorded(manifest, folder, kafka)
+
+
+def carry_out_recorded(
+    manifest: "Manifest", folder: Path, kafka: KafkaSettings, *, resend_doubtful: bool = False
+) -> None:
+    """Send what is left of a recorded replay, and tell what became of it."""
+    from stream_assoc.replay.journal import Journal
+    from stream_assoc.replay.recording import carry_out, outlook
+    from stream_assoc.replay.target import KafkaTarget
+    from stream_assoc.stream.registry import registry_of
+
+    with Journal(folder) as journal:
+        left = outlook(manifest, journal, KafkaTarget(kafka, manifest.topic), resend_doubtful=resend_doubtful)
+        if left.n_done or left.arrived:
+            told = f"Going on after {left.n_done:,} steps; {len(left.arrived):,} later ones are on the topic already."
+            typer.echo(told, err=True)
+        if left.repeated:
+            first, last = left.repeated[0], left.repeated[-1]
+            typer.echo(f"Steps {first} to {last} may be sent for the second time.", err=True)
+        steps = manifest.options.steps(manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka))
+        with made_producers(kafka, manifest.n_producers) as producers, counting() as progress:
+            manifest, report = carry_out(manifest, folder, journal, steps, producers, left, progress=progress)
+    tell_sent(report, manifest.topic, f"`stream-assoc replay resume {folder}` tries again")
+    if manifest.totals is not None:
+        typer.echo(f"{described(manifest.totals)}\nrun {manifest.run}: {folder}")
+
+
+def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int) -> "ReplayReport":
+    """Send a file byte for byte, without a record, under a progress bar."""
+    from stream_assoc.replay.runner import Observer, Replayer
+    from stream_assoc.stream.registry import registry_of
+
+    plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka)))
+    with made_producers(kafka, n_producers) as producers, counting() as progress:
+
+        class Counter(Observer):
+            def after(self, n_steps: int) -> None:
+                progress(n_steps)
+
+        return Replayer(producers, Counter()).run(plan)
+
+
+def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:
+    """Tell what a replay would send, and how long it would take."""
+    from stream_assoc.replay.totals import Tally
+    from stream_assoc.stream.registry import registry_of
+
+    tally, seconds = Tally(), 0.0
+    with counting() as progress:
+        steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka))
+        for number, due in enumerate(options.paced(steps), 1):
+            tally.add(due.step)
+            seconds = due.seconds
+            progress(number)
+    pace = f"over {seconds:,.1f} s" if options.speed or options.rate else "as fast as it goes"
+    typer.echo(f"Nothing was sent. To {topic}, {pace}:\n{described(tally.totals())}")
+
+
+def described(totals: "PlanTotals") -> str:
+    """Return the totals of a plan for people."""
+    return (
+        f"{totals.n_sent:,} messages of {totals.n_bytes / MEBIBYTE:.1f} MiB: {totals.n_copies:,} copies, "
+        f"{totals.n_late:,} late, {totals.n_damaged:,} spoilt; {totals.n_dropped:,} left out; "
+        f"checksum {totals.checksum[:16]}"
     )
 
 
-def batch_encoder(kafka: KafkaSettings) -> "BatchEncoder":
-    """Return the encoder of a table's batches; with a Schema Registry, register their schema there first."""
-    from stream_assoc.stream.batch_encoder import BatchEncoder
-    from stream_assoc.stream.registry import registry_of
-    from stream_assoc.stream.schemas import BATCH, load_schema
-
-    registry = registry_of(kafka)
-    if registry is None:
-        return BatchEncoder()
-    return BatchEncoder(registry.register(f"{kafka.input_topic}-value", load_schema(BATCH)))
-
-
-def paced(events: "Iterator[TimedMessage]", speed: float | None, rate: float | None) -> "Iterator[Due]":
-    """Return when each message is due, by at most one of ``speed`` and ``rate``."""
-    from stream_assoc.replay.pacing import at_once, at_rate, at_speed
-
-    if speed is not None and rate is not None:
-        raise typer.BadParameter("give --speed or --rate, not both")
-    if speed is not None:
-        return at_speed(events, speed)
-    return at_once(events) if rate is None else at_rate(events, rate)
+def tell_sent(report: "ReplayReport", topic: str, remedy: str = "") -> None:
+    """Tell what was sent, or raise `CommandError` that tells what was not confirmed."""
+    if not report.succeeded:
+        raise CommandError(
+            f"{len(report.failures)} of {report.n_sent} messages not confirmed by {topic}: "
+            f"{report.failures[0].reason}" + (f"; {remedy}" if remedy else "")
+        )
+    typer.echo(
+        f"{report.n_sent} messages, {report.n_bytes / MEBIBYTE:.1f} MiB, in {report.seconds:.1f} s to "
+        f"{topic}: all confirmed, {report.greatest_delay_seconds:.1f} s late at most."
+    )
 
 
-def send(plan: "Iterator[Due]", kafka: KafkaSettings) -> "ReplayReport":
-    """Send a plan under a progress bar on standard error."""
+@contextmanager
+def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence[PlainProducer]]":
+    """Make producers, and close them at the end."""
+    from stream_assoc.stream.kafka_plain_producer import PlainProducer
+
+    with ExitStack() as stack:
+        producers = []
+        for _ in range(n_producers):
+            producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
+            stack.callback(producer.close)
+            producers.append(producer)
+        yield producers
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int], None]]:
+    """Show a count of messages on standard error while they go."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from stream_assoc.replay.runner import replay as run
-    from stream_assoc.stream.kafka_plain_producer import PlainProducer
-
-    producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
     # How many there will be is only known at the end of the file, so the bar counts and does not fill.
     columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} messages"), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("")
-            return run(plan, producer, lambda n_sent: progress.update(task, completed=n_sent))
-    finally:
-        producer.close()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda number: progress.update(task, completed=number)

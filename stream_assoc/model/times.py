@@ -21,8 +21,12 @@ _EPOCH: Final = date(1970, 1, 1)
 def mjd_tai_of(time: datetime) -> float:
     """Return a time as MJD TAI; one without a zone is UTC."""
     moment = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    utc = MJD_OF_UNIX_EPOCH + moment.timestamp() / SECONDS_PER_DAY
-    return _converted(erfa.utctai, utc)
+    return mjd_tai_of_unix(moment.timestamp())
+
+
+def mjd_tai_of_unix(seconds: float) -> float:
+    """Return seconds since 1970 UTC as MJD TAI."""
+    return _converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY)
 
 
 def utc_of(mjd_tai: float) -> datetime:

@@ -9,3 +9,11 @@ class ReplayError(FatalError):
 
 class CaptureError(ReplayError):
     """A capture file that is damaged, cut short or not a capture file."""
+
+
+class ManifestError(ReplayError):
+    """A recorded replay that is missing, damaged, or no longer what it was."""
+
+
+class ReplayInUseError(ReplayError):
+    """Another process is carrying out this recorded replay."""

@@ -1,32 +1,32 @@
 """When each message of a replay is due: pure functions, no clock."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from stream_assoc.replay.exceptions import ReplayError
-from stream_assoc.replay.messages import TimedMessage
-from stream_assoc.stream.messages import OutputMessage
-
-SECONDS_PER_DAY = 86_400.0
+from stream_assoc.replay.plan import SECONDS_PER_DAY
+from stream_assoc.replay.steps import Step
 
 
 class Due(NamedTuple):
-    """A message, and when to send it: seconds after the start of the replay."""
+    """A step, and when it is due: seconds after the start of the replay."""
 
     seconds: float
-    message: OutputMessage
+    step: Step
 
 
-def at_once(events: Iterable[TimedMessage]) -> Iterator[Due]:
+def at_once(steps: Iterable[Step]) -> Iterator[Due]:
     """Make every message due immediately: as fast as it goes."""
-    return (Due(0.0, event.message) for event in events)
+    return (Due(0.0, step) for step in steps)
 
 
-def at_rate(events: Iterable[TimedMessage], messages_a_second: float) -> Iterator[Due]:
+def at_rate(steps: Iterable[Step], messages_a_second: float) -> Iterator[Due]:
     """Make messages due at a constant rate, however fast they are taken.
 
     The load is open-loop: a slow receiver does not slow the plan down, so
-    waiting shows up as delay and is not hidden (coordinated omission).
+    waiting shows up as delay and is not hidden (coordinated omission). A
+    message that is dropped leaves a gap.
 
     Raises
     ------
@@ -34,10 +34,10 @@ def at_rate(events: Iterable[TimedMessage], messages_a_second: float) -> Iterato
         If the rate is not above 0.
     """
     _check_positive("rate", messages_a_second)
-    return (Due(index / messages_a_second, event.message) for index, event in enumerate(events))
+    return (Due(index / messages_a_second, step) for index, step in enumerate(steps))
 
 
-def at_speed(events: Iterable[TimedMessage], speed: float) -> Iterator[Due]:
+def at_speed(steps: Iterable[Step], speed: float) -> Iterator[Due]:
     """Make messages due as far apart as they were observed, ``speed`` times faster.
 
     A message observed before one that was already given is due together with
@@ -49,16 +49,27 @@ def at_speed(events: Iterable[TimedMessage], speed: float) -> Iterator[Due]:
         If the speed is not above 0.
     """
     _check_positive("speed", speed)
-    return _at_speed(events, speed)
+    return _at_speed(steps, speed)
 
 
-def _at_speed(events: Iterable[TimedMessage], speed: float) -> Iterator[Due]:
+def in_bursts(plan: Iterable[Due], n_messages: int) -> Iterator[Due]:
+    """Let messages come ``n_messages`` at a time: each waits for the last of its burst.
+
+    What a link does that was cut and comes back: the mean rate stays.
+    """
+    plan = iter(plan)
+    while burst := list(itertools.islice(plan, n_messages)):
+        for due in burst:
+            yield Due(burst[-1].seconds, due.step)
+
+
+def _at_speed(steps: Iterable[Step], speed: float) -> Iterator[Due]:
     begin: float | None = None
     latest = 0.0
-    for event in events:
-        begin = event.midpointMjdTai if begin is None else begin
-        latest = max(latest, (event.midpointMjdTai - begin) * SECONDS_PER_DAY / speed)
-        yield Due(latest, event.message)
+    for step in steps:
+        begin = step.midpointMjdTai if begin is None else begin
+        latest = max(latest, (step.midpointMjdTai - begin) * SECONDS_PER_DAY / speed)
+        yield Due(latest, step)
 
 
 def _check_positive(name: str, value: float) -> None:

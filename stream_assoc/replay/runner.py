@@ -1,16 +1,22 @@
 """Sends a replay, and accounts for every message of it."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
 
 from stream_assoc.replay.pacing import Due
+from stream_assoc.replay.steps import Step
 from stream_assoc.stream.kafka_errors import DeliveryError
 from stream_assoc.stream.messages import OutputMessage
 
-CONFIRM_EVERY: Final = 5_000
-"""Messages after which deliveries are confirmed, so that a broken replay ends early."""
+HAND_MESSAGES: Final = 200
+HAND_BYTES: Final = 16 * 1024 * 1024
+HAND_SECONDS: Final = 5.0
+"""After so much deliveries are confirmed, so that a broken replay ends early and a killed one has little in doubt."""
 
 
 class Producer(Protocol):
@@ -38,7 +44,7 @@ class ReplayReport:
     Attributes
     ----------
     n_sent : `int`
-        Messages handed to the producer.
+        Messages handed to a producer.
     n_bytes : `int`
         Their values.
     seconds : `float`
@@ -67,63 +73,160 @@ class ReplayReport:
         return not self.failures
 
 
-def _unheard(n_sent: int) -> None:
-    """Tell nobody."""
+class Timer(NamedTuple):
+    """The time: of durations, of the day (seconds since 1970 UTC), and how to let some pass."""
+
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    wait: Callable[[float], None] = time.sleep
 
 
-def replay(
-    plan: Iterable[Due],
-    producer: Producer,
-    progress: Callable[[int], None] = _unheard,
-    clock: Callable[[], float] = time.monotonic,
-    wait: Callable[[float], None] = time.sleep,
-) -> ReplayReport:
-    """Send messages when they are due, and wait until each is confirmed.
+class Observer:
+    """Told how a replay goes on; by itself it does nothing."""
+
+    def before(self, n_steps: int) -> None:
+        """Take note that steps up to this number are about to be sent."""
+
+    def after(self, n_steps: int) -> None:
+        """Take note that steps up to this number are known to be written, or left out."""
+
+    def message(self, number: int, step: Step, due: float) -> OutputMessage | None:
+        """Return what to send for a step that is due at this time of the day, or `None` for nothing."""
+        return None if step.is_dropped else step.message
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Steps that are sent and confirmed together: each with its number, due time and message."""
+
+    begin: int
+    dues: list[Due] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """Number of the step after the last."""
+        return self.begin + len(self.dues)
+
+
+class Replayer:
+    """Carries a plan out with one producer or several.
+
+    What shares a key goes through one producer, so its order is kept.
 
     Parameters
     ----------
-    plan : iterable of `Due`
-        From `~stream_assoc.replay.pacing`.
-    producer : `Producer`
-    progress : callable, optional
-        Told the number of messages sent, after each.
-    clock, wait : callable, optional
-        The time in seconds, and how to let some pass.
-
-    Returns
-    -------
-    report : `ReplayReport`
-        Sending stops at the first failure that comes to light; the report then
-        holds the failures, and what was not sent is not counted.
-
-    Raises
-    ------
-    FatalError, RetriableError
-        What else the producer raises; deliveries since the last confirmation
-        are then unknown.
+    producers : sequence of `Producer`
+    observer : `Observer`, optional
+    timer : `Timer`, optional
     """
-    begin = clock()
-    n_sent = n_bytes = 0
-    delay = 0.0
-    failures: tuple[Failure, ...] = ()
-    for due, message in plan:
-        ahead = begin + due - clock()
-        if ahead > 0.0:
-            wait(ahead)
-        delay = max(delay, clock() - begin - due if due else 0.0)
-        producer.send([message])
-        n_sent += 1
-        n_bytes += len(message.value or b"")
-        progress(n_sent)
-        if n_sent % CONFIRM_EVERY == 0 and (failures := _unconfirmed(producer)):
-            break
-    failures = failures or _unconfirmed(producer)
-    return ReplayReport(n_sent, n_bytes, clock() - begin, delay, failures)
+
+    def __init__(
+        self, producers: Sequence[Producer], observer: Observer | None = None, timer: Timer | None = None
+    ) -> None:
+        self._producers = producers
+        self._observer = observer or Observer()
+        self._timer = timer or Timer()
+
+    def run(self, plan: Iterable[Due], first_step: int = 0) -> ReplayReport:
+        """Send messages when they are due, and wait until each is confirmed.
+
+        Parameters
+        ----------
+        plan : iterable of `Due`
+            From `~stream_assoc.replay.pacing`, without the steps before the first.
+        first_step : `int`
+            Number of its first step. What is due first is due now.
+
+        Returns
+        -------
+        report : `ReplayReport`
+            Sending stops at the first failure that comes to light; the report
+            then holds the failures, and what was not sent is not counted.
+
+        Raises
+        ------
+        FatalError, RetriableError
+            What else a producer raises; deliveries since the last confirmation
+            are then unknown.
+        """
+        begin = self._timer.clock()
+        day = self._timer.now() - begin
+        lanes = [_Lane(producer, self._observer, self._timer, day) for producer in self._producers]
+        failures: tuple[Failure, ...] = ()
+        origin: float | None = None
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            for hand in hands(plan, first_step):
+                origin = begin - hand.dues[0].seconds if origin is None else origin
+                self._observer.before(hand.end)
+                shares = _shares(hand, len(lanes))
+                if len(lanes) == 1:
+                    failures = lanes[0].send(shares[0], origin)
+                else:
+                    told = threads.map(_Lane.send, lanes, shares, itertools.repeat(origin))
+                    failures = tuple(itertools.chain.from_iterable(told))
+                if failures:
+                    break
+                self._observer.after(hand.end)
+        return ReplayReport(
+            sum(lane.n_sent for lane in lanes),
+            sum(lane.n_bytes for lane in lanes),
+            self._timer.clock() - begin,
+            max(lane.delay for lane in lanes),
+            failures,
+        )
 
 
-def _unconfirmed(producer: Producer) -> tuple[Failure, ...]:
-    try:
-        producer.flush()
-    except DeliveryError as error:
-        return tuple(Failure(message, str(error)) for message in error.failed)
-    return ()
+class _Lane:
+    """One producer and what it has sent."""
+
+    def __init__(self, producer: Producer, observer: Observer, timer: Timer, day: float) -> None:
+        self._producer = producer
+        self._observer = observer
+        self._timer = timer
+        self._day = day
+        self.n_sent = self.n_bytes = 0
+        self.delay = 0.0
+
+    def send(self, share: Sequence[tuple[int, Due]], origin: float) -> tuple[Failure, ...]:
+        """Send steps, each when it is due, and return what was not confirmed."""
+        for number, due in share:
+            moment = origin + due.seconds
+            message = self._observer.message(number, due.step, self._day + moment)
+            if message is None:
+                continue
+            ahead = moment - self._timer.clock()
+            if ahead > 0.0:
+                self._timer.wait(ahead)
+            self.delay = max(self.delay, self._timer.clock() - moment if due.seconds else 0.0)
+            self._producer.send([message])
+            self.n_sent += 1
+            self.n_bytes += len(message.value or b"")
+        try:
+            self._producer.flush()
+        except DeliveryError as error:
+            return tuple(Failure(message, str(error)) for message in error.failed)
+        return ()
+
+
+def hands(plan: Iterable[Due], first_step: int = 0) -> Iterator[Hand]:
+    """Take a plan apart into what is confirmed together; memory is bounded by `HAND_BYTES` and one message."""
+    hand, n_bytes = Hand(first_step), 0
+    for due in plan:
+        is_full = len(hand.dues) >= HAND_MESSAGES or n_bytes >= HAND_BYTES
+        if hand.dues and (is_full or due.seconds - hand.dues[0].seconds > HAND_SECONDS):
+            yield hand
+            hand, n_bytes = Hand(hand.end), 0
+        hand.dues.append(due)
+        n_bytes += len(due.step.message.value or b"")
+    if hand.dues:
+        yield hand
+
+
+def _shares(hand: Hand, n_lanes: int) -> list[list[tuple[int, Due]]]:
+    """Deal a hand out, by key."""
+    shares: list[list[tuple[int, Due]]] = [[] for _ in range(n_lanes)]
+    for number, due in enumerate(hand.dues, hand.begin):
+        key = due.step.message.key
+        lane = number if key is None else zlib.crc32(key)
+        shares[lane % n_lanes].append((number, due))
+    return shares

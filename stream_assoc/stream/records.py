@@ -13,7 +13,7 @@ from stream_assoc.stream.exceptions import DecodeError, EncodeError
 from stream_assoc.stream.wire import AvroSchema
 
 # What fastavro raises on bytes that are not of the schema; it has no error class of its own for them.
-_MALFORMED: Final = (EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
+MALFORMED: Final = (EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
 
 
 class RecordCodec:
@@ -39,7 +39,7 @@ class RecordCodec:
         target = io.BytesIO()
         try:
             fastavro.schemaless_writer(target, self._schema, record, strict=True)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise EncodeError(f"the record does not fit {self._schema['name']}: {error}") from error
         return target.getvalue()
 
@@ -59,7 +59,7 @@ class RecordCodec:
             raise DecodeError(
                 f"the writer schema cannot become {self._schema['name']}: {error}", "incompatible_schema"
             ) from error
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise DecodeError(f"the payload is no {self._schema['name']}: {error!r}", "undecodable") from error
         if source.tell() != len(payload):
             raise DecodeError(

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,8 +31,9 @@ END_WAIT_MS: Final = 20
 
 CHUNK_MESSAGES: Final = 1_000
 
-Start: TypeAlias = Literal["beginning", "latest"] | int
-"""The oldest message kept, the next one, or those published since a time: milliseconds since 1970 UTC."""
+Start: TypeAlias = Literal["beginning", "latest"] | int | Mapping[int, int]
+"""The oldest message kept, the next one, those published since a time (milliseconds since 1970 UTC), or the
+offset of each partition; a partition that is not named is read from its oldest message."""
 
 MOVED_CODES: Final = (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS)
 """The group has gone on without this member: what was not committed is read again by another."""
@@ -48,7 +49,7 @@ class Reading:
     ----------
     topic : `str`
         A topic that exists.
-    start : ``"beginning"``, ``"latest"`` or `int`
+    start : `Start`
         Where to begin; a group that has read before goes on from there instead.
     group : `str` or `None`
         Consumer group to share the partitions with; `None` reads all of them
@@ -56,12 +57,15 @@ class Reading:
     until_end : `bool`
         End with what is there when reading begins. Not with a group, whose
         members know only their own partitions.
+    partitions : `frozenset` [`int`] or `None`
+        Only these; `None` for all.
     """
 
     topic: str
     start: Start = "latest"
     group: str | None = None
     until_end: bool = False
+    partitions: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         if self.group is not None and self.until_end:
@@ -187,14 +191,15 @@ class TopicReader:
 
     def _begin(self) -> None:
         topic = self._reading.topic
-        partitions = self._partitions()
+        partitions = self.partitions()
         self._begins: dict[int, int] = {}
         if self._reading.group is not None:
             with self._translated():
                 self._consumer.subscribe([topic], on_assign=self._take_up)
             return
         with self._translated():
-            positions = [self._position(partition) for partition in partitions]
+            chosen = self._reading.partitions
+            positions = [self._position(one) for one in partitions if chosen is None or one in chosen]
             self._begins = {one.partition: one.offset for one in positions}
             self._consumer.assign(positions)
 
@@ -210,7 +215,9 @@ class TopicReader:
         topic, start = self._reading.topic, self._reading.start
         place = TopicPartition(topic, partition)
         low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-        if start == "beginning":
+        if isinstance(start, Mapping):
+            offset = max(low, start.get(partition, low))
+        elif start == "beginning":
             offset = low
         elif start == "latest":
             offset = high
@@ -246,9 +253,10 @@ class TopicReader:
         transaction; where clocks differ, earlier ones may follow.
         """
         start = self._reading.start
-        return isinstance(start, str) or self._reading.group is not None or not 0 <= message.timestamp_ms < start
+        return not isinstance(start, int) or self._reading.group is not None or not 0 <= message.timestamp_ms < start
 
-    def _partitions(self) -> list[int]:
+    def partitions(self) -> list[int]:
+        """Return the numbers of the topic's partitions."""
         topic = self._reading.topic
         try:
             found = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]

@@ -41,9 +41,8 @@ def test_missing_file_is_told(invoke):
 
 
 def test_two_paces_are_refused(invoke, capture):
-    result = invoke("replay", capture, "--speed", 10, "--rate", 10)
-    assert result.exit_code == 2
-    assert "not both" in result.stderr
+    with pytest.raises(FatalError, match="not both"):
+        invoke("replay", capture, "--speed", 10, "--rate", 10)
 
 
 def received(kafka, topic):

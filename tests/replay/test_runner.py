@@ -2,7 +2,8 @@ import pytest
 
 from stream_assoc.replay import runner
 from stream_assoc.replay.pacing import Due
-from stream_assoc.replay.runner import replay
+from stream_assoc.replay.runner import Observer, Replayer, Timer, hands
+from stream_assoc.replay.steps import Step
 from stream_assoc.stream.kafka_errors import DeliveryError, KafkaUnavailableError
 from stream_assoc.stream.messages import OutputMessage
 
@@ -43,16 +44,35 @@ class Recorder:
 
 
 def plan(times):
-    return [Due(time, OutputMessage("t", b"%d" % i, b"value")) for i, time in enumerate(times)]
+    return [Due(time, Step(i, OutputMessage("t", b"%d" % i, b"value"), 60_000.0)) for i, time in enumerate(times)]
+
+
+class Listener(Observer):
+    """Notes what it is told."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def before(self, n_steps):
+        self.told.append(("before", n_steps))
+
+    def after(self, n_steps):
+        self.told.append(("after", n_steps))
+
+
+def replay(dues, producer, told=None, clock=None, wait=None, first_step=0):
+    observer = None if told is None else Listener(told)
+    timer = None if clock is None else Timer(clock, clock, wait)
+    return Replayer([producer], observer, timer).run(dues, first_step)
 
 
 def test_messages_are_sent_when_they_are_due():
     clock = Clock()
     producer, told = Recorder(clock), []
-    report = replay(plan([0.0, 1.0, 1.0, 3.5]), producer, told.append, clock, clock.wait)
+    report = replay(plan([0.0, 1.0, 1.0, 3.5]), producer, told, clock, clock.wait)
     assert [when for when, _ in producer.sent] == [1000.0, 1001.0, 1001.0, 1003.5]
     assert clock.waits == [1.0, 2.5]
-    assert told == [1, 2, 3, 4]
+    assert told == [("before", 4), ("after", 4)]
     assert (report.n_sent, report.n_confirmed, report.n_bytes, report.seconds) == (4, 4, 20, 3.5)
     assert report.succeeded
     assert report.greatest_delay_seconds == 0.0
@@ -76,7 +96,7 @@ def test_a_message_that_is_not_confirmed_is_listed():
 
 
 def test_a_broken_replay_ends_early(monkeypatch):
-    monkeypatch.setattr(runner, "CONFIRM_EVERY", 10)
+    monkeypatch.setattr(runner, "HAND_MESSAGES", 10)
     clock = Clock()
     report = replay(plan([0.0] * 100), Recorder(clock, refuse={b"12"}), clock=clock, wait=clock.wait)
     assert (report.n_sent, report.n_confirmed) == (20, 19)
@@ -94,3 +114,74 @@ def test_what_is_no_failed_delivery_is_raised():
 def test_nothing_is_a_replay_too():
     report = replay([], Recorder(Clock()))
     assert (report.n_sent, report.succeeded) == (0, True)
+
+
+def test_hands_are_small(monkeypatch):
+    monkeypatch.setattr(runner, "HAND_MESSAGES", 3)
+    assert [(hand.begin, hand.end) for hand in hands(plan([0.0] * 7), 10)] == [(10, 13), (13, 16), (16, 17)]
+    monkeypatch.setattr(runner, "HAND_BYTES", 8)
+    assert [len(hand.dues) for hand in hands(plan([0.0] * 5))] == [2, 2, 1]
+    # At a slow pace a hand ends with its time, so that little is in doubt after a kill.
+    assert [len(hand.dues) for hand in hands(plan([0.0, 5.0, 9.0, 20.0]))] == [2, 1, 1]
+    assert list(hands([])) == []
+
+
+def test_dropped_messages_are_not_sent_but_confirmed():
+    clock, told = Clock(), []
+    dues = plan([0.0, 1.0, 2.0])
+    dues[1] = Due(1.0, Step(1, dues[1].step.message, 60_000.0, is_dropped=True))
+    producer = Recorder(clock)
+    report = replay(dues, producer, told, clock, clock.wait)
+    assert [message.key for _, message in producer.sent] == [b"0", b"2"]
+    assert (report.n_sent, told) == (2, [("before", 3), ("after", 3)])
+
+
+def test_a_resumed_plan_is_due_from_now():
+    clock = Clock()
+    producer, told = Recorder(clock), []
+    replay(plan([100.0, 101.0]), producer, told, clock, clock.wait, first_step=40)
+    assert [when for when, _ in producer.sent] == [1000.0, 1001.0]
+    assert told == [("before", 42), ("after", 42)]
+
+
+def test_several_producers_share_by_key_and_keep_its_order():
+    sent = [[], [], []]
+
+    class Keeper:
+        def __init__(self, number):
+            self.number = number
+
+        def send(self, messages):
+            sent[self.number] += messages
+
+        def flush(self):
+            """Everything is written."""
+
+    dues = [Due(0.0, Step(i, OutputMessage("t", b"%d" % (i % 40), b"%d" % i), 60_000.0)) for i in range(100)]
+    report = Replayer([Keeper(number) for number in range(3)]).run(dues)
+    assert (report.n_sent, report.succeeded) == (100, True)
+    assert all(sent)
+    for key in {due.step.message.key for due in dues}:
+        lanes = [lane for lane in sent if any(message.key == key for message in lane)]
+        assert len(lanes) == 1
+        values = [int(message.value) for message in lanes[0] if message.key == key]
+        assert values == sorted(values)
+
+
+def test_messages_without_a_key_go_round():
+    counts = []
+
+    class Counter:
+        def __init__(self):
+            self.n_sent = 0
+            counts.append(self)
+
+        def send(self, messages):
+            self.n_sent += len(messages)
+
+        def flush(self):
+            """Everything is written."""
+
+    dues = [Due(0.0, Step(i, OutputMessage("t", None, b""), 60_000.0)) for i in range(10)]
+    Replayer([Counter(), Counter()]).run(dues)
+    assert [one.n_sent for one in counts] == [5, 5]

@@ -30,7 +30,10 @@ def visits(records):
 
 def test_the_package_itself_loads_no_client():
     script = "import sys, stream_assoc; print(sorted(set(sys.modules) & {'confluent_kafka', 'numpy', 'pyarrow'}))"
-    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
     with pytest.raises(AttributeError, match="no attribute 'unsubscribe'"):
         _ = stream_assoc.unsubscribe
 

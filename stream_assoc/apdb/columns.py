@@ -1,0 +1,136 @@
+"""Whole columns of an APDB's tables, for reports and comparisons: read, never written."""
+
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final, Protocol
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from stream_assoc.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, parse_url
+from stream_assoc.apdb.patience import DEFAULT_PATIENCE
+from stream_assoc.apdb.postgresql_connection import Connector, translated
+from stream_assoc.apdb.sqlite import translated as sqlite_translated
+from stream_assoc.apdb.statements import quoted
+from stream_assoc.model.schema import apdb_table
+
+_ROWS: Final = 50_000
+"""Rows that become columns together."""
+
+
+class ColumnReader(Protocol):
+    """Reads columns of the tables of ``apdb.yaml``."""
+
+    def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return columns in Rubin's types, NULL as null.
+
+        Parameters
+        ----------
+        table : `str`
+            ``"DiaObject"``, ``"DiaSource"``, ...
+        columns : sequence of `str`
+        where : `str`
+            A condition on quoted columns; a parameter is ``?``.
+        parameters : sequence
+        """
+
+
+@contextmanager
+def open_columns(url: str, namespace: str | None = None) -> Iterator[ColumnReader]:
+    """Open a database for reading.
+
+    Parameters
+    ----------
+    url : `str`
+        See `~stream_assoc.apdb.factory.parse_url`.
+    namespace : `str`, optional
+        PostgreSQL schema that holds the tables.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If the URL is of another kind.
+    ApdbSchemaError
+        If the file does not exist, or is no APDB.
+    ApdbUnavailableError
+        If it cannot be reached.
+    """
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        if namespace is not None:
+            raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
+        yield from _sqlite(parsed)
+    else:
+        yield from _postgresql(parsed, namespace)
+
+
+def _sqlite(url: SqliteUrl) -> Iterator[ColumnReader]:
+    if not url.path.is_file():
+        raise ApdbSchemaError(f"there is no file {url.path}")
+    with (
+        sqlite_translated(),
+        closing(
+            sqlite3.connect(f"file:{urllib.parse.quote(str(url.path.absolute()))}?mode=ro", uri=True)
+        ) as connection,
+    ):
+        yield _SqliteColumns(connection)
+
+
+def _postgresql(url: PostgresqlUrl, namespace: str | None) -> Iterator[ColumnReader]:
+    connector = Connector(url.conninfo, {"default_transaction_read_only": "on"}, DEFAULT_PATIENCE)
+    with closing(connector.connect()) as connection, translated():
+        yield _PostgresqlColumns(connection, namespace)
+
+
+class _SqliteColumns:
+    """`ColumnReader` of an SQLite file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return columns. See `ColumnReader.read`."""
+        statement = f'SELECT {quoted(columns)} FROM "{table}"' + (f" WHERE {where}" if where else "")
+        cursor = self._connection.execute(statement, tuple(parameters))
+        return _table(table, columns, iter(lambda: cursor.fetchmany(_ROWS), []))
+
+
+class _PostgresqlColumns:
+    """`ColumnReader` of a PostgreSQL database."""
+
+    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", namespace: str | None) -> None:
+        self._connection = connection
+        self._namespace = namespace
+
+    def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return columns. See `ColumnReader.read`."""
+        name = sql.Identifier(*([] if self._namespace is None else [self._namespace]), table)
+        condition = f" WHERE {where.replace('?', '%s')}" if where else ""
+        statement = sql.SQL(f"SELECT {quoted(columns)} FROM {{}}{condition}").format(name)
+        with self._connection.transaction(), self._connection.cursor("columns", binary=True) as cursor:
+            cursor.execute(statement, tuple(parameters))
+            return _table(table, columns, iter(lambda: cursor.fetchmany(_ROWS), []))
+
+
+def _table(table: str, columns: Sequence[str], chunks: Iterator[list[tuple[Any, ...]]]) -> pa.Table:
+    types = {column.name: column.arrow_field().type for column in apdb_table(table).columns}
+    schema = pa.schema([pa.field(name, types[name]) for name in columns])
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [_array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)],
+            schema=schema,
+        )
+        for rows in chunks
+    ]
+    return pa.Table.from_batches(batches, schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    # SQLite keeps booleans as numbers.
+    if pa.types.is_boolean(kind):
+        return pa.array([None if value is None else bool(value) for value in values], kind)
+    return pa.array(values, kind)
