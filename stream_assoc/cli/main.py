@@ -12,6 +12,7 @@ from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.demo import demo
 from stream_assoc.cli.dlq import app as dlq_app
 from stream_assoc.cli.replay import app as replay_app
+from stream_assoc.cli.report import report as report_night
 from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
 from stream_assoc.cli.serve import serve
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 
+app.command("report")(report_night)
 app.command()(run_visit)
 app.command()(simulate)
 app.command()(demo)

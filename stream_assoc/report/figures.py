@@ -1,0 +1,305 @@
+"""The figures of a night, each an SVG element."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import matplotlib.dates as mdates
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.times import utc_of
+from stream_assoc.model.types import BANDS
+from stream_assoc.report.separations import Separations, rayleigh
+from stream_assoc.report.summary import latency, stage_times
+from stream_assoc.report.theme import BAND_COLOURS, BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED, styled, svg_of
+from stream_assoc.sky.vectors import to_radec, unit_vectors
+
+WIDE: Final = (10.0, 3.4)
+HALF: Final = (5.6, 3.8)
+SKY_HEIGHT: Final = 4.2
+"""Inches; its width is that of a wide figure, whatever the shape of the field."""
+
+_MOST_POINTS: Final = 40_000
+"""More points are thinned out: the eye sees no difference, and the file stays small."""
+_WIDEST_FIELD_DEG: Final = 60.0
+_GREATEST_SHOWN: Final = 6.0
+"""Normalised separations beyond this fall into the last bin."""
+
+PARTS: Final = (
+    ("numAssociatedDiaSources", "associated", BLUE),
+    ("numNewDiaObjects", "new objects", GREEN),
+    ("numAssociatedSsObjects", "solar system", PURPLE),
+    ("numMarginalDiaSources", "marginal", ORANGE),
+    ("numDroppedDiaSources", "dropped", RED),
+)
+
+
+def sky_map(sources: pa.Table) -> str:
+    """Return where sources are: associated ones, new ones and solar-system ones."""
+    with styled():
+        figure = Figure(figsize=(WIDE[0], SKY_HEIGHT))
+        ra, dec = (np.asarray(sources[name].to_numpy(), np.float64) for name in ("ra", "dec"))
+        kind = _kinds(sources)
+        chosen = _thinned(len(ra))
+        axes, x, y = _projected(figure, ra, dec)
+        for number, (name, colour) in enumerate((("associated", BLUE), ("new", GREEN), ("solar system", ORANGE))):
+            mine = chosen[kind[chosen] == number]
+            label = f"{name} ({int((kind == number).sum()):,})"
+            # Points as a picture: as shapes they would be most of the file.
+            axes.scatter(x[mine], y[mine], s=3.0, color=_REAL[colour], linewidths=0, label=label, rasterized=True)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), markerscale=3, handletextpad=0.2)
+        return svg_of(figure)
+
+
+def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return what became of the sources of each visit, over the night."""
+    with styled():
+        figure = Figure(figsize=WIDE)
+        axes = figure.subplots()
+        visits = _by_visit(metrics)
+        times = [utc_of(batches[0].midpointMjdTai) for batches in visits]
+        bottom = np.zeros(len(visits))
+        width = _bar_days(times)
+        for name, label, colour in PARTS:
+            values = np.array([sum(getattr(one, name) for one in batches) for batches in visits])
+            if values.any():
+                axes.bar(_dates(times), values, width, bottom, color=colour, label=label)
+            bottom += values
+        axes.set_ylabel("DIASources a visit")
+        _time_axis(axes)
+        _legend_above(axes, len(PARTS))
+        return svg_of(figure)
+
+
+def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return which share of the known objects was seen again, and how many objects have one source."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        known = [one for one in metrics if one.fracUpdatedDiaObjects is not None]
+        times = [utc_of(one.midpointMjdTai) for one in known]
+        axes.plot(_dates(times), [one.fracUpdatedDiaObjects or 0.0 for one in known], ".", ms=3, color=BLUE)
+        axes.set_ylim(0.0, 1.02)
+        axes.set_ylabel("known objects seen again, fraction", color=BLUE)
+        other = axes.twinx()
+        every = [utc_of(one.midpointMjdTai) for one in metrics]
+        totals = [one.totalUnassociatedDiaObjects for one in metrics]
+        # No line: batches are processed in parallel, not in the order observed.
+        other.plot(_dates(every), totals, ".", ms=3, color=ORANGE)
+        other.set_ylabel("objects with a single source, whole APDB", color=ORANGE)
+        other.set_ylim(bottom=0)
+        other.grid(visible=False)
+        _time_axis(axes)
+        return svg_of(figure)
+
+
+def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return the stages of a batch one after the other: their medians, and how long each took in the slowest."""
+    with styled():
+        stages = [stage for stage in stage_times(metrics) if stage.p99 > 0.0]
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        begin = 0.0
+        total = sum(stage.median for stage in stages) * 1000.0
+        for row, stage in enumerate(stages):
+            width = stage.median * 1000.0
+            axes.barh(row, width, left=begin, color=BLUE, height=0.62)
+            is_left = begin + width / 2.0 > total / 2.0
+            axes.annotate(
+                f"{width:.1f} ms, p99 {stage.p99 * 1000.0:.1f}",
+                (begin if is_left else begin + width, row),
+                xytext=(-5 if is_left else 5, 0),
+                textcoords="offset points",
+                ha="right" if is_left else "left",
+                va="center",
+                fontsize=8.5,
+                color=MUTED,
+            )
+            begin += width
+        axes.set_yticks(range(len(stages)), [stage.name.replace("_", " ") for stage in stages])
+        axes.invert_yaxis()
+        axes.set_xlabel(f"ms after the beginning, medians of {len(metrics):,} batches")
+        axes.set_xlim(0.0, total * 1.02 or 1.0)
+        axes.grid(axis="y", visible=False)
+        return svg_of(figure)
+
+
+def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how long each batch took, with median and 99th percentile."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        milliseconds = np.array([1000.0 * latency(one) for one in metrics])
+        times = _dates([utc_of(one.midpointMjdTai) for one in metrics])
+        axes.plot(times, milliseconds, ".", ms=3, color=BLUE)
+        for percentile, colour in ((50, GREEN), (99, RED)):
+            value = float(np.percentile(milliseconds, percentile))
+            axes.axhline(value, color=colour, ls="--", label=f"p{percentile} {value:,.0f} ms")
+        if milliseconds.min() > 0.0 and milliseconds.max() > 20.0 * np.median(milliseconds):
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0.0)
+        axes.set_ylabel("time a batch took, ms")
+        _time_axis(axes)
+        _legend_above(axes, 2)
+        return svg_of(figure)
+
+
+def separation_histogram(apart: Separations) -> str:
+    """Return the histogram of normalised separations against what right errors would give."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        edges = np.linspace(0.0, _GREATEST_SHOWN, 61)
+        shown = np.minimum(apart.normalised, _GREATEST_SHOWN - 1e-9)
+        counts, _ = np.histogram(shown, edges)
+        width = edges[1] - edges[0]
+        density = counts / (len(apart) * width)
+        beyond = float((apart.normalised > _GREATEST_SHOWN).mean())
+        label = f"{len(apart):,} sources; {beyond:.2%} beyond {_GREATEST_SHOWN:.0f}"
+        axes.stairs(density, edges, fill=True, color=BLUE, alpha=0.55, label=label)
+        curve = np.linspace(0.0, _GREATEST_SHOWN, 200)
+        axes.plot(curve, rayleigh(curve), color=RED, label="Rayleigh: the errors are right")
+        scale = apart.error_scale
+        fitted = rayleigh(curve / scale) / scale
+        axes.plot(curve, fitted, color=INK, ls=":", label=f"errors {scale:.2f} times as large")
+        axes.set_xlabel("separation from the object / its expected error")
+        axes.set_ylabel("density")
+        axes.set_xlim(0.0, _GREATEST_SHOWN)
+        axes.set_ylim(bottom=0.0)
+        axes.legend(loc="upper right")
+        return svg_of(figure)
+
+
+def offsets(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return the median offset of each batch from the objects it matched, over the night."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        matched = [one for one in metrics if one.medianRaOffset is not None and one.medianDecOffset is not None]
+        times = _dates([utc_of(one.midpointMjdTai) for one in matched])
+        for name, label, colour in (("medianRaOffset", "ra cos(dec)", BLUE), ("medianDecOffset", "dec", ORANGE)):
+            values = [1000.0 * getattr(one, name) for one in matched]
+            axes.plot(times, values, ".", ms=3, color=colour, label=label)
+        axes.axhline(0.0, color=MUTED, lw=0.8)
+        axes.set_ylabel("median offset from the objects, mas")
+        _time_axis(axes)
+        _legend_above(axes, 2)
+        return svg_of(figure)
+
+
+def scatter(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how far the matched sources of each batch are from their objects, by band."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        bands = [band for band in BANDS if any(one.band == band for one in metrics)]
+        for band in bands:
+            mine = [one for one in metrics if one.band == band and one.rmsSeparation is not None]
+            times = _dates([utc_of(one.midpointMjdTai) for one in mine])
+            values = [1000.0 * (one.rmsSeparation or 0.0) for one in mine]
+            axes.plot(times, values, ".", ms=3, color=BAND_COLOURS[band], label=band)
+        axes.set_ylabel("rms separation of the matches, mas")
+        axes.set_ylim(bottom=0.0)
+        _time_axis(axes)
+        _legend_above(axes, len(bands))
+        return svg_of(figure)
+
+
+def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return which share of the matched sources had a choice, and how clear it was."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        matched = [one for one in metrics if one.numAssociatedDiaSources]
+        times = _dates([utc_of(one.midpointMjdTai) for one in matched])
+        shares = [100.0 * one.numAmbiguousDiaSources / one.numAssociatedDiaSources for one in matched]
+        axes.plot(times, shares, ".", ms=3, color=BLUE)
+        axes.set_ylabel("matches with more than one candidate, %", color=BLUE)
+        axes.set_ylim(bottom=0.0)
+        clear = [one for one in matched if one.medianMargin is not None]
+        other = axes.twinx()
+        margins = [one.medianMargin or 0.0 for one in clear]
+        other.plot(_dates([utc_of(one.midpointMjdTai) for one in clear]), margins, "x", ms=4, color=ORANGE)
+        other.set_ylabel("median margin of the runner-up", color=ORANGE)
+        other.grid(visible=False)
+        _time_axis(axes)
+        return svg_of(figure)
+
+
+# Points that are drawn as a picture cannot take the page's colours; these show on light and dark alike.
+_REAL: Final = {BLUE: "#3b82f6", GREEN: "#16a34a", ORANGE: "#f97316"}
+
+
+def _kinds(sources: pa.Table) -> np.ndarray:
+    """Return 0 for associated, 1 for new and 2 for solar-system sources."""
+    is_new = pc.fill_null(pc.equal(sources["diaSourceId"], sources["diaObjectId"]), False)
+    is_solar = pc.greater(pc.fill_null(sources["ssObjectId"], 0), 0)
+    return np.where(is_solar.to_numpy(), 2, np.where(is_new.to_numpy(), 1, 0))
+
+
+def _thinned(n_points: int) -> np.ndarray:
+    if n_points <= _MOST_POINTS:
+        return np.arange(n_points)
+    return np.sort(np.random.default_rng(0).choice(n_points, _MOST_POINTS, replace=False))
+
+
+def _projected(figure: Figure, ra: np.ndarray, dec: np.ndarray) -> tuple[Axes, np.ndarray, np.ndarray]:
+    """Return axes, and positions on them: a plane around the centre of a field, or the whole sky."""
+    vectors = unit_vectors(ra, dec)
+    centre = vectors.mean(axis=0)
+    centre /= np.linalg.norm(centre) or 1.0
+    radius = np.degrees(np.arccos(np.clip((vectors @ centre).min(), -1.0, 1.0)))
+    if 2.0 * radius > _WIDEST_FIELD_DEG:
+        axes = figure.add_subplot(projection="mollweide")
+        x = -np.radians((ra + 180.0) % 360.0 - 180.0)
+        axes.set_xticklabels([])
+        axes.set_title("Whole sky, east to the left, RA 0 in the middle")
+        return axes, x, np.radians(dec)
+    (ra0,), (dec0,) = to_radec(centre[np.newaxis])
+    # Tangent-plane coordinates, in degrees around the centre.
+    lon, lat, lat0 = np.radians(ra - ra0), np.radians(dec), np.radians(dec0)
+    depth = np.sin(lat0) * np.sin(lat) + np.cos(lat0) * np.cos(lat) * np.cos(lon)
+    x = np.degrees(np.cos(lat) * np.sin(lon) / depth)
+    y = np.degrees((np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(lon)) / depth)
+    axes = figure.add_subplot()
+    axes.set_aspect("equal")
+    axes.invert_xaxis()
+    axes.set_xlabel(f"degrees east of RA {ra0:.3f}")
+    axes.set_ylabel(f"degrees north of dec {dec0:+.3f}")
+    return axes, x, y
+
+
+def _dates(times: Sequence[datetime]) -> npt.NDArray[np.float64]:
+    return np.asarray(mdates.date2num(list(times)), np.float64)  # type: ignore[no-untyped-call]
+
+
+def _by_visit(metrics: Sequence[AssociationMetrics]) -> list[list[AssociationMetrics]]:
+    visits: dict[int, list[AssociationMetrics]] = {}
+    for one in metrics:
+        visits.setdefault(one.visit, []).append(one)
+    return sorted(visits.values(), key=lambda batches: batches[0].midpointMjdTai)
+
+
+def _bar_days(times: Sequence[datetime]) -> float:
+    """Return the width of bars that just touch where visits follow each other at once."""
+    gaps = np.diff(np.sort(_dates(times)))
+    gaps = gaps[gaps > 0.0]
+    return float(np.median(gaps)) * 0.9 if len(gaps) else 30.0 / 86_400.0
+
+
+def _time_axis(axes: Axes) -> None:
+    axes.xaxis_date()
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=9))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
+    axes.set_xlabel("UTC")
+
+
+def _legend_above(axes: Axes, n_columns: int) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=n_columns, borderaxespad=0.2, columnspacing=1.2)

@@ -1,0 +1,64 @@
+"""What is known of a night."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.times import DayObs
+from stream_assoc.stream.batch_prefix import BatchPrefix
+from stream_assoc.stream.dead_letters import DeadLetterRecord
+
+SOURCE_COLUMNS = (
+    *("diaSourceId", "visit", "detector", "band", "midpointMjdTai"),
+    *("ra", "raErr", "dec", "decErr", "snr", "diaObjectId", "ssObjectId"),
+)
+OBJECT_COLUMNS = ("diaObjectId", "ra", "dec", "nDiaSources")
+
+
+@dataclass(frozen=True, slots=True)
+class NightLetter:
+    """A message of the night that could not be processed.
+
+    Attributes
+    ----------
+    record : `DeadLetterRecord`
+        Why.
+    batch : `BatchPrefix` or `None`
+        Which batch it is, if that can be read.
+    """
+
+    record: DeadLetterRecord
+    batch: BatchPrefix | None
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What is known of a night.
+
+    Attributes
+    ----------
+    day_obs : `DayObs`
+    metrics : `~collections.abc.Sequence` [`AssociationMetrics`]
+        Of each batch, the last revision only, in the order observed.
+    letters : `~collections.abc.Sequence` [`NightLetter`]
+    sources : `pyarrow.Table` or `None`
+        `SOURCE_COLUMNS` of the DIASources that count; `None` when no APDB was read.
+    objects : `pyarrow.Table` or `None`
+        `OBJECT_COLUMNS` of the DIAObjects that they belong to, as they are now.
+    origins : `~collections.abc.Sequence` [`str`]
+        Where all this was read, for people.
+    """
+
+    day_obs: DayObs
+    metrics: Sequence[AssociationMetrics] = ()
+    letters: Sequence[NightLetter] = ()
+    sources: pa.Table | None = None
+    objects: pa.Table | None = None
+    origins: Sequence[str] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is known of it."""
+        return not self.metrics and not self.letters and not (self.sources is not None and self.sources.num_rows)
