@@ -1,6 +1,6 @@
 """The figures of a night, each an SVG element."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,9 +15,21 @@ from matplotlib.figure import Figure
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.times import utc_of
 from stream_assoc.model.types import BANDS
-from stream_assoc.report.separations import Separations, rayleigh
+from stream_assoc.report.separations import FAR, Separations, rayleigh
 from stream_assoc.report.summary import latency, stage_times
-from stream_assoc.report.theme import BAND_COLOURS, BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED, styled, svg_of
+from stream_assoc.report.theme import (
+    BAND_COLOURS,
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PICTURE_COLOURS,
+    PURPLE,
+    RED,
+    styled,
+    svg_of,
+)
 from stream_assoc.sky.vectors import to_radec, unit_vectors
 
 WIDE: Final = (10.0, 3.4)
@@ -25,12 +37,18 @@ HALF: Final = (5.6, 3.8)
 SKY_HEIGHT: Final = 4.2
 """Inches; its width is that of a wide figure, whatever the shape of the field."""
 
+_LEAST_SHOWN_SECONDS: Final = 5e-5
+"""Stages that never take longer are none that anybody waits for."""
+
+_MOST_SHAPES: Final = 1_500
+"""More points than that are drawn as a picture, which does not grow with their number."""
+
 _MOST_POINTS: Final = 40_000
 """More points are thinned out: the eye sees no difference, and the file stays small."""
-_WIDEST_FIELD_DEG: Final = 60.0
-_GREATEST_SHOWN: Final = 6.0
-"""Normalised separations beyond this fall into the last bin."""
+_SHORT_MINUTES: Final = 15.0
+"""A shorter time is told in seconds."""
 
+_WIDEST_FIELD_DEG: Final = 60.0
 PARTS: Final = (
     ("numAssociatedDiaSources", "associated", BLUE),
     ("numNewDiaObjects", "new objects", GREEN),
@@ -52,7 +70,9 @@ def sky_map(sources: pa.Table) -> str:
             mine = chosen[kind[chosen] == number]
             label = f"{name} ({int((kind == number).sum()):,})"
             # Points as a picture: as shapes they would be most of the file.
-            axes.scatter(x[mine], y[mine], s=3.0, color=_REAL[colour], linewidths=0, label=label, rasterized=True)
+            axes.scatter(
+                x[mine], y[mine], s=3.0, color=PICTURE_COLOURS[colour], linewidths=0, label=label, rasterized=True
+            )
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), markerscale=3, handletextpad=0.2)
         return svg_of(figure)
 
@@ -73,36 +93,40 @@ def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
             bottom += values
         axes.set_ylabel("DIASources a visit")
         _time_axis(axes)
-        _legend_above(axes, len(PARTS))
+        if bottom.any():
+            _legend_above(axes, len(PARTS))
         return svg_of(figure)
 
 
 def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return which share of the known objects was seen again, and how many objects have one source."""
+    """Return which share of the known objects was seen again, over the night."""
+    known = [one for one in metrics if one.fracUpdatedDiaObjects is not None]
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
-        known = [one for one in metrics if one.fracUpdatedDiaObjects is not None]
-        times = [utc_of(one.midpointMjdTai) for one in known]
-        axes.plot(_dates(times), [one.fracUpdatedDiaObjects or 0.0 for one in known], ".", ms=3, color=BLUE)
+        _by_band(axes, known, lambda one: one.fracUpdatedDiaObjects or 0.0)
         axes.set_ylim(0.0, 1.02)
-        axes.set_ylabel("known objects seen again, fraction", color=BLUE)
-        other = axes.twinx()
-        every = [utc_of(one.midpointMjdTai) for one in metrics]
-        totals = [one.totalUnassociatedDiaObjects for one in metrics]
-        # No line: batches are processed in parallel, not in the order observed.
-        other.plot(_dates(every), totals, ".", ms=3, color=ORANGE)
-        other.set_ylabel("objects with a single source, whole APDB", color=ORANGE)
-        other.set_ylim(bottom=0)
-        other.grid(visible=False)
-        _time_axis(axes)
+        axes.set_ylabel("known objects seen again, fraction")
+        return svg_of(figure)
+
+
+def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how many objects have a single source, as the night was processed."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        times = [utc_of(one.timeProcessedMjdTai) for one in metrics]
+        _points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], BLUE)
+        axes.set_ylabel("objects with a single source, whole APDB")
+        axes.set_ylim(bottom=0.0)
+        _time_axis(axes, "UTC of processing")
         return svg_of(figure)
 
 
 def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
     """Return the stages of a batch one after the other: their medians, and how long each took in the slowest."""
     with styled():
-        stages = [stage for stage in stage_times(metrics) if stage.p99 > 0.0]
+        stages = [stage for stage in stage_times(metrics) if stage.p99 >= _LEAST_SHOWN_SECONDS]
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         begin = 0.0
@@ -136,8 +160,7 @@ def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         milliseconds = np.array([1000.0 * latency(one) for one in metrics])
-        times = _dates([utc_of(one.midpointMjdTai) for one in metrics])
-        axes.plot(times, milliseconds, ".", ms=3, color=BLUE)
+        _points(axes, _observed(metrics), milliseconds, BLUE)
         for percentile, colour in ((50, GREEN), (99, RED)):
             value = float(np.percentile(milliseconds, percentile))
             axes.axhline(value, color=colour, ls="--", label=f"p{percentile} {value:,.0f} ms")
@@ -156,22 +179,22 @@ def separation_histogram(apart: Separations) -> str:
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
-        edges = np.linspace(0.0, _GREATEST_SHOWN, 61)
-        shown = np.minimum(apart.normalised, _GREATEST_SHOWN - 1e-9)
+        edges = np.linspace(0.0, FAR, 61)
+        shown = np.minimum(apart.normalised, FAR - 1e-9)
         counts, _ = np.histogram(shown, edges)
         width = edges[1] - edges[0]
         density = counts / (len(apart) * width)
-        beyond = float((apart.normalised > _GREATEST_SHOWN).mean())
-        label = f"{len(apart):,} sources; {beyond:.2%} beyond {_GREATEST_SHOWN:.0f}"
+        beyond = float((apart.normalised > FAR).mean())
+        label = f"{len(apart):,} sources; {beyond:.2%} beyond {FAR:.0f}"
         axes.stairs(density, edges, fill=True, color=BLUE, alpha=0.55, label=label)
-        curve = np.linspace(0.0, _GREATEST_SHOWN, 200)
+        curve = np.linspace(0.0, FAR, 200)
         axes.plot(curve, rayleigh(curve), color=RED, label="Rayleigh: the errors are right")
         scale = apart.error_scale
         fitted = rayleigh(curve / scale) / scale
         axes.plot(curve, fitted, color=INK, ls=":", label=f"errors {scale:.2f} times as large")
         axes.set_xlabel("separation from the object / its expected error")
         axes.set_ylabel("density")
-        axes.set_xlim(0.0, _GREATEST_SHOWN)
+        axes.set_xlim(0.0, FAR)
         axes.set_ylim(bottom=0.0)
         axes.legend(loc="upper right")
         return svg_of(figure)
@@ -183,10 +206,8 @@ def offsets(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         matched = [one for one in metrics if one.medianRaOffset is not None and one.medianDecOffset is not None]
-        times = _dates([utc_of(one.midpointMjdTai) for one in matched])
         for name, label, colour in (("medianRaOffset", "ra cos(dec)", BLUE), ("medianDecOffset", "dec", ORANGE)):
-            values = [1000.0 * getattr(one, name) for one in matched]
-            axes.plot(times, values, ".", ms=3, color=colour, label=label)
+            _points(axes, _observed(matched), [1000.0 * getattr(one, name) for one in matched], colour, label)
         axes.axhline(0.0, color=MUTED, lw=0.8)
         axes.set_ylabel("median offset from the objects, mas")
         _time_axis(axes)
@@ -196,19 +217,13 @@ def offsets(metrics: Sequence[AssociationMetrics]) -> str:
 
 def scatter(metrics: Sequence[AssociationMetrics]) -> str:
     """Return how far the matched sources of each batch are from their objects, by band."""
+    matched = [one for one in metrics if one.rmsSeparation is not None]
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
-        bands = [band for band in BANDS if any(one.band == band for one in metrics)]
-        for band in bands:
-            mine = [one for one in metrics if one.band == band and one.rmsSeparation is not None]
-            times = _dates([utc_of(one.midpointMjdTai) for one in mine])
-            values = [1000.0 * (one.rmsSeparation or 0.0) for one in mine]
-            axes.plot(times, values, ".", ms=3, color=BAND_COLOURS[band], label=band)
+        _by_band(axes, matched, lambda one: 1000.0 * (one.rmsSeparation or 0.0))
         axes.set_ylabel("rms separation of the matches, mas")
         axes.set_ylim(bottom=0.0)
-        _time_axis(axes)
-        _legend_above(axes, len(bands))
         return svg_of(figure)
 
 
@@ -218,23 +233,41 @@ def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         matched = [one for one in metrics if one.numAssociatedDiaSources]
-        times = _dates([utc_of(one.midpointMjdTai) for one in matched])
         shares = [100.0 * one.numAmbiguousDiaSources / one.numAssociatedDiaSources for one in matched]
-        axes.plot(times, shares, ".", ms=3, color=BLUE)
+        _points(axes, _observed(matched), shares, BLUE)
         axes.set_ylabel("matches with more than one candidate, %", color=BLUE)
         axes.set_ylim(bottom=0.0)
         clear = [one for one in matched if one.medianMargin is not None]
         other = axes.twinx()
-        margins = [one.medianMargin or 0.0 for one in clear]
-        other.plot(_dates([utc_of(one.midpointMjdTai) for one in clear]), margins, "x", ms=4, color=ORANGE)
+        _points(other, _observed(clear), [one.medianMargin or 0.0 for one in clear], ORANGE)
         other.set_ylabel("median margin of the runner-up", color=ORANGE)
         other.grid(visible=False)
         _time_axis(axes)
         return svg_of(figure)
 
 
-# Points that are drawn as a picture cannot take the page's colours; these show on light and dark alike.
-_REAL: Final = {BLUE: "#3b82f6", GREEN: "#16a34a", ORANGE: "#f97316"}
+def _observed(metrics: Sequence[AssociationMetrics]) -> list[datetime]:
+    return [utc_of(one.midpointMjdTai) for one in metrics]
+
+
+def _points(
+    axes: Axes, times: Sequence[datetime], values: npt.ArrayLike, colour: str, label: str | None = None
+) -> None:
+    """Draw a point for each batch: as shapes in the page's colours, or, if they are many, as a picture."""
+    are_many = len(times) > _MOST_SHAPES
+    shown = PICTURE_COLOURS[colour] if are_many else colour
+    axes.plot(_dates(times), values, ".", ms=3, color=shown, label=label, rasterized=are_many)
+
+
+def _by_band(axes: Axes, metrics: Sequence[AssociationMetrics], value: Callable[[AssociationMetrics], float]) -> None:
+    """Draw a value of each batch over the night, in the colour of its band."""
+    bands = [band for band in BANDS if any(one.band == band for one in metrics)]
+    for band in bands:
+        mine = [one for one in metrics if one.band == band]
+        _points(axes, _observed(mine), list(map(value, mine)), BAND_COLOURS[band], band)
+    _time_axis(axes)
+    if bands:
+        _legend_above(axes, len(bands))
 
 
 def _kinds(sources: pa.Table) -> np.ndarray:
@@ -294,12 +327,21 @@ def _bar_days(times: Sequence[datetime]) -> float:
     return float(np.median(gaps)) * 0.9 if len(gaps) else 30.0 / 86_400.0
 
 
-def _time_axis(axes: Axes) -> None:
+def _time_axis(axes: Axes, label: str = "UTC") -> None:
     axes.xaxis_date()
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=9))  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
-    axes.set_xlabel("UTC")
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
+    begin, end = axes.get_xlim()
+    shown = "%H:%M" if (end - begin) * 1440.0 > _SHORT_MINUTES else "%H:%M:%S"
+    axes.xaxis.set_major_formatter(mdates.DateFormatter(shown))  # type: ignore[no-untyped-call]
+    axes.set_xlabel(label)
 
 
 def _legend_above(axes: Axes, n_columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=n_columns, borderaxespad=0.2, columnspacing=1.2)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=n_columns,
+        borderaxespad=0.2,
+        columnspacing=1.2,
+        markerscale=2.5,
+    )

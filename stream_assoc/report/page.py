@@ -159,10 +159,14 @@ def _association(night: Night, apart: Separations | None) -> Iterator[str]:
         )
     if night.metrics:
         yield html.figure(
-            "What is known of the sky",
+            "Known objects seen again",
             figures.known_over_time(night.metrics),
-            "Of the objects inside a detector's outline, the fraction that was detected again; and how many objects "
-            "of the whole database have been seen once only.",
+            "Of the objects that were known inside a detector's outline, the fraction that gained a source.",
+        )
+        yield html.figure(
+            "Objects seen once",
+            figures.single_over_time(night.metrics),
+            "DIAObjects of the whole database with a single source, as the night was processed.",
         )
 
 
@@ -178,11 +182,11 @@ def _offenders(night: Night, apart: Separations | None) -> Iterator[str]:
         batches = worst(night.metrics, badness)
         if batches:
             n_tables += 1
-            yield html.paragraph(f"{title}:")
+            yield html.subtitle(title)
             yield html.table(_BATCH_COLUMNS, map(_batch_row, batches))
     if apart is not None and night.sources is not None and len(apart):
         n_tables += 1
-        yield html.paragraph("Sources farthest from their objects, in units of their errors:")
+        yield html.subtitle("Sources farthest from their objects, in units of their errors")
         yield html.table(_SOURCE_COLUMNS, _source_rows(night, apart))
     if not n_tables:
         yield html.paragraph("There is none.", "note")

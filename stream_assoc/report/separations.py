@@ -11,6 +11,7 @@ mean runs over the object's sources of the night, the only ones that are read.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,9 @@ import pyarrow.compute as pc
 
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.sky.vectors import separation_arcsec
+
+FAR: Final = 6.0
+"""Expected errors beyond which right errors leave one source in sixty million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class Separations:
         From the median, which few wrong associations do not move.
         """
         return float(np.median(self.normalised) / np.sqrt(2.0 * np.log(2.0))) if len(self) else float("nan")
+
+    @property
+    def n_far(self) -> int:
+        """Sources more than `FAR` expected errors from their object."""
+        return int(np.count_nonzero(self.normalised > FAR))
 
 
 def separations(sources: pa.Table, objects: pa.Table) -> Separations:

@@ -10,15 +10,16 @@ import numpy as np
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.types import FloatArray
 from stream_assoc.report.night import Night
-from stream_assoc.report.separations import Separations
+from stream_assoc.report.separations import FAR, Separations
 
-WORST: Final = 10
+WORST: Final = 8
 SLOW_FACTOR: Final = 5.0
 """A p99 of so many times the median is told."""
 ERROR_SCALES: Final = (0.8, 1.25)
 """Errors that would have to be scaled by a factor outside of this are told."""
 OFFSET_ARCSEC: Final = 0.1
 """A visit whose median offset is greater is told."""
+FAR_FRACTION: Final = 0.001
 FEW_SEPARATIONS: Final = 100
 
 
@@ -126,6 +127,12 @@ def attention(night: Night, apart: Separations | None) -> Iterator[str]:
         if not low <= apart.error_scale <= high:
             word = "small" if apart.error_scale > high else "large"
             yield f"Position errors are too {word}: separations fit errors {apart.error_scale:.2f} times as large."
+    if apart is not None and apart.n_far > FAR_FRACTION * len(apart):
+        share = apart.n_far / len(apart)
+        yield (
+            f"{apart.n_far:,} sources ({share:.2%}) lie more than {FAR:.0f} expected errors from their object: "
+            "moving sources that nobody predicted, or wrong associations."
+        )
     if counts.n_reprocessed:
         yield f"{counts.n_reprocessed:,} batches took the place of an earlier processing."
 

@@ -32,6 +32,16 @@ VARIABLES: Final = {
     PURPLE: "--purple",
 }
 
+PICTURE_COLOURS: Final = {
+    BLUE: "#3b82f6",
+    ORANGE: "#f97316",
+    GREEN: "#16a34a",
+    RED: "#dc4c58",
+    PURPLE: "#9566d6",
+    MUTED: "#7a8896",
+}
+"""For what is drawn as a picture, which cannot take the page's colours: legible on light and on dark."""
+
 BAND_COLOURS: Final = {"u": PURPLE, "g": BLUE, "r": GREEN, "i": ORANGE, "z": RED, "y": MUTED}
 
 _PICTURE_DPI: Final = 160

@@ -13,6 +13,12 @@ from stream_assoc.settings import ConfigurationError
 COMMANDS = [
     ["serve"],
     ["replay"],
+    ["replay", "run"],
+    ["replay", "resume"],
+    ["replay", "verify"],
+    ["replay", "capture"],
+    ["replay", "diff"],
+    ["report"],
     ["simulate"],
     ["demo"],
     ["apdb"],
