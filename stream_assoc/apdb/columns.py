@@ -70,7 +70,7 @@ def open_columns(url: str, namespace: str | None = None) -> Iterator[ColumnReade
 
 def _sqlite(url: SqliteUrl) -> Iterator[ColumnReader]:
     if not url.path.is_file():
-        raise ApdbSchemaError(f"there is no file {url.path}")
+        raise ApdbSchemaError(f"the URL of the APDB names {url.path}, which does not exist")
     with (
         sqlite_translated(),
         closing(

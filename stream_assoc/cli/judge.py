@@ -115,7 +115,7 @@ def account(
 
 def expected_of(settings: "Settings", manifest: "Manifest") -> "Expectation":
     """Make the plan again, see that it is the one that was sent, and return what must come of it."""
-    from stream_assoc.cli.encoding import messages_to
+    from stream_assoc.cli.sending import messages_to
     from stream_assoc.replay.steps import Step
     from stream_assoc.replay.totals import Tally
     from stream_assoc.stream.batch_decoder import BatchDecoder

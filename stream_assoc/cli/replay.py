@@ -1,17 +1,15 @@
 """``stream-assoc replay``: send recorded batches, go on after a kill, and capture topics."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from stream_assoc.cli.encoding import messages_to
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.judge import diff, verify
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.sending import counting, made_producers, messages_to
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from stream_assoc.replay.options import ReplayOptions
     from stream_assoc.replay.runner import ReplayReport
     from stream_assoc.replay.totals import PlanTotals
-    from stream_assoc.stream.kafka_plain_producer import PlainProducer
 
 MEBIBYTE = 1024**2
 RUN = "run"
@@ -35,11 +32,7 @@ class RunByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=RunByDefault,
-    help="Send recorded batches again, and judge what came of it. `replay FILE` is short for `replay run FILE`.",
-    no_args_is_help=True,
-)
+app = typer.Typer(cls=RunByDefault, no_args_is_help=True)
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of a recorded replay (`replay run --record FOLDER`).")]
 ProducersOption = Annotated[
@@ -306,30 +299,3 @@ def tell_sent(report: "ReplayReport", topic: str, remedy: str = "") -> None:
         f"{report.n_sent} messages, {report.n_bytes / MEBIBYTE:.1f} MiB, in {report.seconds:.1f} s to "
         f"{topic}: all confirmed, {report.greatest_delay_seconds:.1f} s late at most."
     )
-
-
-@contextmanager
-def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence[PlainProducer]]":
-    """Make producers, and close them at the end."""
-    from stream_assoc.stream.kafka_plain_producer import PlainProducer
-
-    with ExitStack() as stack:
-        producers = []
-        for _ in range(n_producers):
-            producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
-            stack.callback(producer.close)
-            producers.append(producer)
-        yield producers
-
-
-@contextmanager
-def counting() -> Iterator[Callable[[int], None]]:
-    """Show a count of messages on standard error while they go."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    # How many there will be is only known at the end of the file, so the bar counts and does not fill.
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} messages"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("")
-        yield lambda number: progress.update(task, completed=number)

@@ -38,7 +38,11 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     ] = None,
     dead_letters: Annotated[
         Path | None,
-        typer.Option(metavar="CAPTURE", help="Read dead letters from a capture of their topic.", show_default=False),
+        typer.Option(
+            metavar="CAPTURE",
+            help="Read dead letters from a capture of their topic. With --metrics alone they are left out.",
+            show_default=False,
+        ),
     ] = None,
     apdb: Annotated[
         bool, typer.Option("--apdb/--no-apdb", help="Read the APDB for the sky map and the separations.")
@@ -68,7 +72,8 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     path.write_text(page(known), encoding="utf-8")
     size = path.stat().st_size / 1024
     told = "nothing is known of this night" if known.is_empty else f"{len(known.metrics):,} batches"
-    typer.echo(f"{path}: {told}, {len(known.letters):,} dead letters, {size:,.0f} kB.")
+    letters = "" if known.letters is None else f", {len(known.letters):,} dead letters"
+    typer.echo(f"{path}: {told}{letters}; {size:,.0f} kB.")
 
 
 def last_night(records: "Iterable[AssociationMetrics]") -> "DayObs":
@@ -97,11 +102,12 @@ def gathered(
     from stream_assoc.stream.registry import registry_of
 
     kafka = settings.kafka
-    letters = letters_of_night(read_letters(settings, dead_letters), day, registry_of(kafka))
-    origins = [
-        str(metrics.name) if metrics else f"the topic {kafka.metrics_topic}",
-        str(dead_letters.name) if dead_letters else f"the topic {kafka.dead_letter_topic}",
-    ]
+    origins = [metrics.name if metrics else f"the topic {kafka.metrics_topic}"]
+    letters = None
+    # Who has captures may have no broker.
+    if dead_letters or not metrics:
+        letters = letters_of_night(read_letters(settings, dead_letters), day, registry_of(kafka))
+        origins.append(dead_letters.name if dead_letters else f"the topic {kafka.dead_letter_topic}")
     sources = objects = None
     if with_apdb:
         with open_columns(settings.apdb.connection_url(), settings.apdb.namespace) as reader:

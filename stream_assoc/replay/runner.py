@@ -156,7 +156,8 @@ class Replayer:
         origin: float | None = None
         with ThreadPoolExecutor(len(lanes)) as threads:
             for hand in hands(plan, first_step):
-                origin = begin - hand.dues[0].seconds if origin is None else origin
+                # Reading the first messages of a file is no delay of theirs.
+                origin = self._timer.clock() - hand.dues[0].seconds if origin is None else origin
                 self._observer.before(hand.end)
                 shares = _shares(hand, len(lanes))
                 if len(lanes) == 1:

@@ -1,54 +1,34 @@
 """The figures of a night, each an SVG element."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Final
 
-import matplotlib.dates as mdates
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.times import utc_of
-from stream_assoc.model.types import BANDS
+from stream_assoc.report.axes import bar_days, by_band, by_visit, dates, legend_above, observed, points, time_axis
 from stream_assoc.report.separations import FAR, Separations, rayleigh
 from stream_assoc.report.summary import latency, stage_times
 from stream_assoc.report.theme import (
-    BAND_COLOURS,
     BLUE,
     GREEN,
     INK,
     MUTED,
     ORANGE,
-    PICTURE_COLOURS,
     PURPLE,
     RED,
     styled,
     svg_of,
 )
-from stream_assoc.sky.vectors import to_radec, unit_vectors
 
 WIDE: Final = (10.0, 3.4)
 HALF: Final = (5.6, 3.8)
-SKY_HEIGHT: Final = 4.2
-"""Inches; its width is that of a wide figure, whatever the shape of the field."""
 
 _LEAST_SHOWN_SECONDS: Final = 5e-5
 """Stages that never take longer are none that anybody waits for."""
 
-_MOST_SHAPES: Final = 1_500
-"""More points than that are drawn as a picture, which does not grow with their number."""
-
-_MOST_POINTS: Final = 40_000
-"""More points are thinned out: the eye sees no difference, and the file stays small."""
-_SHORT_MINUTES: Final = 15.0
-"""A shorter time is told in seconds."""
-
-_WIDEST_FIELD_DEG: Final = 60.0
 PARTS: Final = (
     ("numAssociatedDiaSources", "associated", BLUE),
     ("numNewDiaObjects", "new objects", GREEN),
@@ -58,43 +38,24 @@ PARTS: Final = (
 )
 
 
-def sky_map(sources: pa.Table) -> str:
-    """Return where sources are: associated ones, new ones and solar-system ones."""
-    with styled():
-        figure = Figure(figsize=(WIDE[0], SKY_HEIGHT))
-        ra, dec = (np.asarray(sources[name].to_numpy(), np.float64) for name in ("ra", "dec"))
-        kind = _kinds(sources)
-        chosen = _thinned(len(ra))
-        axes, x, y = _projected(figure, ra, dec)
-        for number, (name, colour) in enumerate((("associated", BLUE), ("new", GREEN), ("solar system", ORANGE))):
-            mine = chosen[kind[chosen] == number]
-            label = f"{name} ({int((kind == number).sum()):,})"
-            # Points as a picture: as shapes they would be most of the file.
-            axes.scatter(
-                x[mine], y[mine], s=3.0, color=PICTURE_COLOURS[colour], linewidths=0, label=label, rasterized=True
-            )
-        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), markerscale=3, handletextpad=0.2)
-        return svg_of(figure)
-
-
 def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
     """Return what became of the sources of each visit, over the night."""
     with styled():
         figure = Figure(figsize=WIDE)
         axes = figure.subplots()
-        visits = _by_visit(metrics)
+        visits = by_visit(metrics)
         times = [utc_of(batches[0].midpointMjdTai) for batches in visits]
         bottom = np.zeros(len(visits))
-        width = _bar_days(times)
+        width = bar_days(times)
         for name, label, colour in PARTS:
             values = np.array([sum(getattr(one, name) for one in batches) for batches in visits])
             if values.any():
-                axes.bar(_dates(times), values, width, bottom, color=colour, label=label)
+                axes.bar(dates(times), values, width, bottom, color=colour, label=label)
             bottom += values
         axes.set_ylabel("DIASources a visit")
-        _time_axis(axes)
+        time_axis(axes)
         if bottom.any():
-            _legend_above(axes, len(PARTS))
+            legend_above(axes, len(PARTS))
         return svg_of(figure)
 
 
@@ -104,7 +65,7 @@ def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
-        _by_band(axes, known, lambda one: one.fracUpdatedDiaObjects or 0.0)
+        by_band(axes, known, lambda one: one.fracUpdatedDiaObjects or 0.0)
         axes.set_ylim(0.0, 1.02)
         axes.set_ylabel("known objects seen again, fraction")
         return svg_of(figure)
@@ -116,10 +77,10 @@ def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         times = [utc_of(one.timeProcessedMjdTai) for one in metrics]
-        _points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], BLUE)
+        points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], BLUE)
         axes.set_ylabel("objects with a single source, whole APDB")
         axes.set_ylim(bottom=0.0)
-        _time_axis(axes, "UTC of processing")
+        time_axis(axes, "UTC of processing")
         return svg_of(figure)
 
 
@@ -160,7 +121,7 @@ def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         milliseconds = np.array([1000.0 * latency(one) for one in metrics])
-        _points(axes, _observed(metrics), milliseconds, BLUE)
+        points(axes, observed(metrics), milliseconds, BLUE)
         for percentile, colour in ((50, GREEN), (99, RED)):
             value = float(np.percentile(milliseconds, percentile))
             axes.axhline(value, color=colour, ls="--", label=f"p{percentile} {value:,.0f} ms")
@@ -169,8 +130,8 @@ def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         else:
             axes.set_ylim(bottom=0.0)
         axes.set_ylabel("time a batch took, ms")
-        _time_axis(axes)
-        _legend_above(axes, 2)
+        time_axis(axes)
+        legend_above(axes, 2)
         return svg_of(figure)
 
 
@@ -207,11 +168,11 @@ def offsets(metrics: Sequence[AssociationMetrics]) -> str:
         axes = figure.subplots()
         matched = [one for one in metrics if one.medianRaOffset is not None and one.medianDecOffset is not None]
         for name, label, colour in (("medianRaOffset", "ra cos(dec)", BLUE), ("medianDecOffset", "dec", ORANGE)):
-            _points(axes, _observed(matched), [1000.0 * getattr(one, name) for one in matched], colour, label)
+            points(axes, observed(matched), [1000.0 * getattr(one, name) for one in matched], colour, label)
         axes.axhline(0.0, color=MUTED, lw=0.8)
         axes.set_ylabel("median offset from the objects, mas")
-        _time_axis(axes)
-        _legend_above(axes, 2)
+        time_axis(axes)
+        legend_above(axes, 2)
         return svg_of(figure)
 
 
@@ -221,7 +182,7 @@ def scatter(metrics: Sequence[AssociationMetrics]) -> str:
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
-        _by_band(axes, matched, lambda one: 1000.0 * (one.rmsSeparation or 0.0))
+        by_band(axes, matched, lambda one: 1000.0 * (one.rmsSeparation or 0.0))
         axes.set_ylabel("rms separation of the matches, mas")
         axes.set_ylim(bottom=0.0)
         return svg_of(figure)
@@ -234,114 +195,13 @@ def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
         axes = figure.subplots()
         matched = [one for one in metrics if one.numAssociatedDiaSources]
         shares = [100.0 * one.numAmbiguousDiaSources / one.numAssociatedDiaSources for one in matched]
-        _points(axes, _observed(matched), shares, BLUE)
+        points(axes, observed(matched), shares, BLUE)
         axes.set_ylabel("matches with more than one candidate, %", color=BLUE)
         axes.set_ylim(bottom=0.0)
         clear = [one for one in matched if one.medianMargin is not None]
         other = axes.twinx()
-        _points(other, _observed(clear), [one.medianMargin or 0.0 for one in clear], ORANGE)
+        points(other, observed(clear), [one.medianMargin or 0.0 for one in clear], ORANGE)
         other.set_ylabel("median margin of the runner-up", color=ORANGE)
         other.grid(visible=False)
-        _time_axis(axes)
+        time_axis(axes)
         return svg_of(figure)
-
-
-def _observed(metrics: Sequence[AssociationMetrics]) -> list[datetime]:
-    return [utc_of(one.midpointMjdTai) for one in metrics]
-
-
-def _points(
-    axes: Axes, times: Sequence[datetime], values: npt.ArrayLike, colour: str, label: str | None = None
-) -> None:
-    """Draw a point for each batch: as shapes in the page's colours, or, if they are many, as a picture."""
-    are_many = len(times) > _MOST_SHAPES
-    shown = PICTURE_COLOURS[colour] if are_many else colour
-    axes.plot(_dates(times), values, ".", ms=3, color=shown, label=label, rasterized=are_many)
-
-
-def _by_band(axes: Axes, metrics: Sequence[AssociationMetrics], value: Callable[[AssociationMetrics], float]) -> None:
-    """Draw a value of each batch over the night, in the colour of its band."""
-    bands = [band for band in BANDS if any(one.band == band for one in metrics)]
-    for band in bands:
-        mine = [one for one in metrics if one.band == band]
-        _points(axes, _observed(mine), list(map(value, mine)), BAND_COLOURS[band], band)
-    _time_axis(axes)
-    if bands:
-        _legend_above(axes, len(bands))
-
-
-def _kinds(sources: pa.Table) -> np.ndarray:
-    """Return 0 for associated, 1 for new and 2 for solar-system sources."""
-    is_new = pc.fill_null(pc.equal(sources["diaSourceId"], sources["diaObjectId"]), False)
-    is_solar = pc.greater(pc.fill_null(sources["ssObjectId"], 0), 0)
-    return np.where(is_solar.to_numpy(), 2, np.where(is_new.to_numpy(), 1, 0))
-
-
-def _thinned(n_points: int) -> np.ndarray:
-    if n_points <= _MOST_POINTS:
-        return np.arange(n_points)
-    return np.sort(np.random.default_rng(0).choice(n_points, _MOST_POINTS, replace=False))
-
-
-def _projected(figure: Figure, ra: np.ndarray, dec: np.ndarray) -> tuple[Axes, np.ndarray, np.ndarray]:
-    """Return axes, and positions on them: a plane around the centre of a field, or the whole sky."""
-    vectors = unit_vectors(ra, dec)
-    centre = vectors.mean(axis=0)
-    centre /= np.linalg.norm(centre) or 1.0
-    radius = np.degrees(np.arccos(np.clip((vectors @ centre).min(), -1.0, 1.0)))
-    if 2.0 * radius > _WIDEST_FIELD_DEG:
-        axes = figure.add_subplot(projection="mollweide")
-        x = -np.radians((ra + 180.0) % 360.0 - 180.0)
-        axes.set_xticklabels([])
-        axes.set_title("Whole sky, east to the left, RA 0 in the middle")
-        return axes, x, np.radians(dec)
-    (ra0,), (dec0,) = to_radec(centre[np.newaxis])
-    # Tangent-plane coordinates, in degrees around the centre.
-    lon, lat, lat0 = np.radians(ra - ra0), np.radians(dec), np.radians(dec0)
-    depth = np.sin(lat0) * np.sin(lat) + np.cos(lat0) * np.cos(lat) * np.cos(lon)
-    x = np.degrees(np.cos(lat) * np.sin(lon) / depth)
-    y = np.degrees((np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(lon)) / depth)
-    axes = figure.add_subplot()
-    axes.set_aspect("equal")
-    axes.invert_xaxis()
-    axes.set_xlabel(f"degrees east of RA {ra0:.3f}")
-    axes.set_ylabel(f"degrees north of dec {dec0:+.3f}")
-    return axes, x, y
-
-
-def _dates(times: Sequence[datetime]) -> npt.NDArray[np.float64]:
-    return np.asarray(mdates.date2num(list(times)), np.float64)  # type: ignore[no-untyped-call]
-
-
-def _by_visit(metrics: Sequence[AssociationMetrics]) -> list[list[AssociationMetrics]]:
-    visits: dict[int, list[AssociationMetrics]] = {}
-    for one in metrics:
-        visits.setdefault(one.visit, []).append(one)
-    return sorted(visits.values(), key=lambda batches: batches[0].midpointMjdTai)
-
-
-def _bar_days(times: Sequence[datetime]) -> float:
-    """Return the width of bars that just touch where visits follow each other at once."""
-    gaps = np.diff(np.sort(_dates(times)))
-    gaps = gaps[gaps > 0.0]
-    return float(np.median(gaps)) * 0.9 if len(gaps) else 30.0 / 86_400.0
-
-
-def _time_axis(axes: Axes, label: str = "UTC") -> None:
-    axes.xaxis_date()
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
-    begin, end = axes.get_xlim()
-    shown = "%H:%M" if (end - begin) * 1440.0 > _SHORT_MINUTES else "%H:%M:%S"
-    axes.xaxis.set_major_formatter(mdates.DateFormatter(shown))  # type: ignore[no-untyped-call]
-    axes.set_xlabel(label)
-
-
-def _legend_above(axes: Axes, n_columns: int) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=n_columns,
-        borderaxespad=0.2,
-        columnspacing=1.2,
-        markerscale=2.5,
-    )

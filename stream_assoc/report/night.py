@@ -42,7 +42,8 @@ class Night:
     day_obs : `DayObs`
     metrics : `~collections.abc.Sequence` [`AssociationMetrics`]
         Of each batch, the last revision only, in the order observed.
-    letters : `~collections.abc.Sequence` [`NightLetter`]
+    letters : `~collections.abc.Sequence` [`NightLetter`] or `None`
+        `None` when they were not read.
     sources : `pyarrow.Table` or `None`
         `SOURCE_COLUMNS` of the DIASources that count; `None` when no APDB was read.
     objects : `pyarrow.Table` or `None`
@@ -53,7 +54,7 @@ class Night:
 
     day_obs: DayObs
     metrics: Sequence[AssociationMetrics] = ()
-    letters: Sequence[NightLetter] = ()
+    letters: Sequence[NightLetter] | None = ()
     sources: pa.Table | None = None
     objects: pa.Table | None = None
     origins: Sequence[str] = field(default=())

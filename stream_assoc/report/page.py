@@ -13,6 +13,7 @@ from stream_assoc.report import figures, html
 from stream_assoc.report.html import Column, Tile
 from stream_assoc.report.night import Night, NightLetter
 from stream_assoc.report.separations import Separations, separations
+from stream_assoc.report.sky_map import sky_map
 from stream_assoc.report.summary import WORST, attention, counts_of, latency, offset_mas, worst
 
 _LETTERS = 50
@@ -76,7 +77,7 @@ def _tiles(night: Night) -> Iterator[Tile]:
         n_stored = 0 if night.sources is None else night.sources.num_rows
         yield Tile("batches with metrics", "0", "are the metrics older than the topic keeps?")
         yield Tile("stored DIASources", f"{n_stored:,}")
-        yield Tile("dead letters", f"{counts.n_letters:,}")
+        yield _letters_tile(night)
         return
     seconds = np.array([latency(one) for one in night.metrics])
 
@@ -93,8 +94,16 @@ def _tiles(night: Night) -> Iterator[Tile]:
     yield Tile("ambiguous", f"{counts.n_ambiguous:,}", f"{share(counts.n_ambiguous, counts.n_associated)} of matches")
     yield Tile("latency p50", f"{1000 * np.percentile(seconds, 50):,.0f} ms", "all stages of a batch")
     yield Tile("latency p99", f"{1000 * np.percentile(seconds, 99):,.0f} ms", f"greatest {seconds.max():.2f} s")
-    yield Tile("dead letters", f"{counts.n_letters:,}")
+    yield _letters_tile(night)
     yield Tile("re-processed", f"{counts.n_reprocessed:,}", "batches")
+
+
+def _letters_tile(night: Night) -> Tile:
+    return (
+        Tile("dead letters", "-", "not read")
+        if night.letters is None
+        else Tile("dead letters", f"{len(night.letters):,}")
+    )
 
 
 def _sky_and_time(night: Night) -> Iterator[str]:
@@ -108,7 +117,7 @@ def _sky_and_time(night: Night) -> Iterator[str]:
     if night.sources is not None and night.sources.num_rows:
         yield html.figure(
             "Where",
-            figures.sky_map(night.sources),
+            sky_map(night.sources),
             "Stored sources: those that joined an object, founded one, or are known solar-system objects. "
             "North is up, east to the left.",
             is_wide=True,
@@ -231,7 +240,10 @@ def _source_rows(night: Night, apart: Separations) -> Iterator[list[str]]:
         ]
 
 
-def _letters(letters: Sequence[NightLetter]) -> Iterator[str]:
+def _letters(letters: Sequence[NightLetter] | None) -> Iterator[str]:
+    if letters is None:
+        yield html.paragraph("They were not read.", "note")
+        return
     if not letters:
         yield html.paragraph("There is none: every message was processed.", "note")
         return

@@ -65,7 +65,7 @@ def counts_of(night: Night) -> Counts:
         n_marginal=total("numMarginalDiaSources"),
         n_dropped=total("numDroppedDiaSources"),
         n_ambiguous=total("numAmbiguousDiaSources"),
-        n_letters=len(night.letters),
+        n_letters=len(night.letters or ()),
         n_reprocessed=sum(one.revision > 0 for one in night.metrics),
     )
 

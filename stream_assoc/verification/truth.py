@@ -99,7 +99,16 @@ def read_truth(path: Path, column: str | None = None, kinds: Sequence[str] = STA
     if column is None and "kind" in table.column_names:
         table = table.filter(pc.is_in(table["kind"], pa.array(list(kinds), pa.string())))
     table = table.filter(pc.is_valid(table[name]))
-    return Truth(np.asarray(table["diaSourceId"].cast(pa.int64()).to_numpy()), np.asarray(table[name].to_numpy()))
+    # A source may be listed more than once, as in a table joined with another.
+    known = table.select(["diaSourceId", name]).group_by(["diaSourceId", name]).aggregate([])
+    ids = np.asarray(known["diaSourceId"].cast(pa.int64()).to_numpy())
+    distinct, counts = np.unique(ids, return_counts=True)
+    if len(distinct) < len(ids):
+        example = distinct[counts > 1][0]
+        raise VerificationError(
+            f"{path} tells two different {name} of diaSourceId {example}; it can be one thing only"
+        )
+    return Truth(ids, np.asarray(known[name].to_numpy()))
 
 
 def read_stored(reader: ColumnReader, diaSourceId: IntArray) -> Stored:

@@ -51,7 +51,7 @@ def test_columns_keep_types_ids_and_nulls(url):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ApdbSchemaError, match="there is no file"), open_columns(f"sqlite:///{tmp_path}/none"):
+    with pytest.raises(ApdbSchemaError, match="which does not exist"), open_columns(f"sqlite:///{tmp_path}/none"):
         pass
     with pytest.raises(ApdbConfigurationError, match="no namespaces"), open_columns("sqlite:///x", "n"):
         pass

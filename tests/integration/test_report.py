@@ -58,6 +58,14 @@ def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(nig
     assert offline.read_text().split("<footer>")[0] == text.split("<footer>")[0]
 
 
+def test_captures_need_no_broker(night, tmp_path):
+    capture, report = tmp_path / "metrics.avro", tmp_path / "report.html"
+    run(night, "replay", "capture", night["STREAM_ASSOC_KAFKA__METRICS_TOPIC"], capture)
+    away = {"STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    assert "40 batches; " in run(away, "report", "--metrics", capture, "--no-apdb", "-o", report)
+    assert "They were not read" in report.read_text()
+
+
 def test_an_empty_night_says_so(night, tmp_path):
     report = tmp_path / "empty.html"
     assert "nothing is known of this night" in run(night, "report", "--night", "2001-01-01", "-o", report)

@@ -158,6 +158,12 @@ def test_whatever_is_missing_the_rest_is_told(night):
     assert "nan" not in text.replace("nano", "")
 
 
+def test_letters_that_were_not_read_are_not_said_to_be_none():
+    text = page(Night(NIGHT, [batch(1)], None))
+    assert "They were not read" in text
+    assert "every message was processed" not in text
+
+
 def test_a_large_night_stays_small():
     many = [batch(visit, detector=detector) for visit in range(100) for detector in range(60)]
     assert len(page(Night(NIGHT, many))) < 1_500_000

@@ -1,18 +1,12 @@
-import os
 from uuid import uuid4
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.settings import Settings
+from tests.cli.conftest import nothing_configured
 
-
-@pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch, tmp_path):
-    """No variable and no file of whoever runs the tests decides them."""
-    for name in [name for name in os.environ if name.upper().startswith("STREAM_ASSOC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+__all__ = ["nothing_configured", "topics"]
 
 
 @pytest.fixture

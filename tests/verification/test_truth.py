@@ -32,6 +32,16 @@ def test_a_survey_names_what_it_knows(table):
     assert truth.truth_id.tolist() == ["a", "a", "b"]
 
 
+def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path):
+    for names, told in ((["a", "a", "b"], None), (["a", "b", "b"], "two different name of diaSourceId 1;")):
+        pq.write_table(pa.table({"diaSourceId": [1, 1, 2], "name": names}), tmp_path / "t")
+        if told is None:
+            assert sorted(read_truth(tmp_path / "t", "name").truth_id.tolist()) == ["a", "b"]
+        else:
+            with pytest.raises(VerificationError, match=told):
+                read_truth(tmp_path / "t", "name")
+
+
 def test_what_is_missing_is_told(table, tmp_path):
     with pytest.raises(VerificationError, match="no column objectId"):
         read_truth(table, "objectId")

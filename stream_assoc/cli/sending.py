@@ -1,0 +1,59 @@
+"""What commands that send share: messages of batches, producers, and a count while they go."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from stream_assoc.settings.kafka import KafkaSettings
+
+if TYPE_CHECKING:
+    from stream_assoc.replay.messages import BatchMessages
+    from stream_assoc.stream.batch_encoder import BatchEncoder
+    from stream_assoc.stream.kafka_plain_producer import PlainProducer
+
+
+def messages_to(topic: str, kafka: KafkaSettings, *, register: bool = True) -> "BatchMessages":
+    """Return how a table's batches become messages of a topic."""
+    from stream_assoc.replay.messages import BatchMessages
+    from stream_assoc.stream.batch_encoder import BatchEncoder
+
+    return BatchMessages(topic, batch_encoder(topic, kafka) if register else BatchEncoder())
+
+
+def batch_encoder(topic: str, kafka: KafkaSettings) -> "BatchEncoder":
+    """Return the encoder of a table's batches; with a Schema Registry, register their schema there first."""
+    from stream_assoc.stream.batch_encoder import BatchEncoder
+    from stream_assoc.stream.registry import registry_of
+    from stream_assoc.stream.schemas import BATCH, load_schema
+
+    registry = registry_of(kafka)
+    if registry is None:
+        return BatchEncoder()
+    return BatchEncoder(registry.register(f"{topic}-value", load_schema(BATCH)))
+
+
+@contextmanager
+def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence[PlainProducer]]":
+    """Make producers, and close them at the end."""
+    from stream_assoc.stream.kafka_plain_producer import PlainProducer
+
+    with ExitStack() as stack:
+        producers = []
+        for _ in range(n_producers):
+            producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
+            stack.callback(producer.close)
+            producers.append(producer)
+        yield producers
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int], None]]:
+    """Show a count of messages on standard error while they go."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    # How many there will be is only known at the end of the file, so the bar counts and does not fill.
+    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} messages"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda number: progress.update(task, completed=number)
