@@ -55,10 +55,6 @@ def _group() -> None:
     """
 
 
-app.command("verify")(verify)
-app.command("diff")(diff)
-
-
 @app.command(RUN)
 def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     file: Annotated[
@@ -210,6 +206,10 @@ def capture(
     with counting() as progress:
         n_messages = capture_topic(kafka, topic, file, start, schemas=registry_of(kafka), progress=progress)
     typer.echo(f"{n_messages:,} messages of {topic}: {file}, {file.stat().st_size / MEBIBYTE:.1f} MiB.")
+
+
+app.command("verify")(verify)
+app.command("diff")(diff)
 
 
 def begin_recorded(
