@@ -73,6 +73,11 @@ def full():
     return Night(NIGHT, metrics, letters, *stored(), ["a capture"])
 
 
+@pytest.fixture(scope="module")
+def text(full):
+    return page(full)
+
+
 class Outline(HTMLParser):
     """The tags, the texts of headings, and whatever a page refers to."""
 
@@ -95,8 +100,7 @@ class Outline(HTMLParser):
             self.headings.append(data)
 
 
-def test_everything_is_on_one_page(full):
-    text = page(full)
+def test_everything_is_on_one_page(text):
     outline = Outline(text)
     assert outline.headings[0] == "Night 2026-01-01"
     for heading in (
@@ -111,24 +115,22 @@ def test_everything_is_on_one_page(full):
     assert str(2**60)[:14] in text
 
 
-def test_it_needs_nothing_from_anywhere(full):
-    outline = Outline(page(full))
+def test_it_needs_nothing_from_anywhere(text):
+    outline = Outline(text)
     assert all(one.startswith(("#", "data:image/png;base64,")) for one in outline.references)
     assert not {"script", "link", "iframe", "object"} & set(outline.tags)
 
 
-def test_strangers_write_no_html(full):
-    text = page(full)
+def test_strangers_write_no_html(text):
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_equal_nights_give_equal_bytes(full):
-    assert page(full) == page(full)
+def test_equal_nights_give_equal_bytes(full, text):
+    assert page(full) == text
 
 
-def test_colours_are_those_of_the_page(full):
-    text = page(full)
+def test_colours_are_those_of_the_page(text):
     assert "var(--blue)" in text
     assert "#0a0b0c" not in text
 
