@@ -16,9 +16,10 @@ from typing import Protocol
 
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, LedgerEntry
+from stream_assoc.model.forced import ForcedPoints, GoodSources
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories
-from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,37 @@ class ApdbSession(Protocol):
         """Return the stored sources of these objects, from which states are rebuilt.
 
         Withdrawn sources are left out, and those of the batch ``without``.
+        """
+
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """Return the stored forced sources of these objects that were measured within a span of time.
+
+        Withdrawn ones are left out, and those of the batch ``without``.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+            Each once.
+        after, until : `numpy.ndarray` [float64], shape (n,)
+            Of each object's, those whose timeProcessedMjdTai is above the one
+            and not above the other, MJD TAI.
+        without : `BatchId`, optional
+
+        Returns
+        -------
+        points : `ForcedPoints`
+            Ordered by (diaObjectId, timeProcessedMjdTai, visit, detector).
+        """
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """Return the forced sources of a batch that count so far, ascending by diaObjectId."""
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """Return those of these objects that have a good source, ascending.
+
+        Withdrawn sources vouch for nothing, nor do those of the batch ``without``.
         """
 
     def counted_sources(self, batch: BatchId) -> CountedSources:

@@ -23,6 +23,7 @@ from stream_assoc.apdb.rows import (
     StoreRows,
     chunk_id,
     entries_by_batch,
+    forced_points,
     histories,
     int_column,
     pixel_ranges,
@@ -42,6 +43,8 @@ from stream_assoc.apdb.statements import (
     UPDATES,
     VERSION_COLUMNS,
     duplicate_message,
+    forced_expressions,
+    good_source_condition,
     ledger_values,
     quoted,
 )
@@ -54,6 +57,7 @@ from stream_assoc.apdb.withdrawal import (
 )
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.forced import ForcedPoints, GoodSources
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.model.types import FloatArray, IntArray
@@ -96,6 +100,23 @@ _POINTS: Final = """
     AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
+_FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"
+_FORCED_POINTS: Final = f"""
+    {_FORCED} JOIN unnest(%s::bigint[], %s::float8[], %s::float8[]) AS asked(id, after, until)
+        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after AND "timeProcessedMjdTai" <= until
+    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector
+"""
+_COUNTED_FORCED: Final = (
+    f'{_FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
+)
+# One good source is enough, so the sources of an object are looked at until one is found.
+_VOUCHED_FOR: Final = f"""
+    SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
+        AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
+    ORDER BY id
+"""
 _BUMP_TILES: Final = (
     f"INSERT INTO {{{TILE}}} AS t (tile, version) SELECT tile, 1 FROM unnest(%s::bigint[]) AS tile "
     "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1 RETURNING tile, version"
@@ -111,6 +132,7 @@ _POINT_TYPES: Final = (
     *("int8", "float8", "float8", "float8", "float4", "float4", "float4", "float4"),
     *("int4", "bool"),
 )
+_FORCED_TYPES: Final = ("int8", "float8", "float4", "float4", "int4")
 _POINT_DTYPES: Final = (*[np.float64] * 7, np.int64, np.bool_)
 
 
@@ -179,6 +201,23 @@ class PostgresqlSession:
         source_object, *columns = self._read(points_query, _POINT_TYPES, ids, *(without or (None, None)))
         points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, _POINT_DTYPES, strict=True)])
         return histories(diaObjectId, versions, source_object, points)
+
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """See `ApdbSession.load_forced_points`."""
+        spans = (array_literal(diaObjectId), array_literal(after), array_literal(until))
+        return forced_points(self._read(_FORCED_POINTS, _FORCED_TYPES, *spans, *(without or (None, None))))
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """See `ApdbSession.counted_forced_sources`."""
+        return forced_points(self._read(_COUNTED_FORCED, _FORCED_TYPES, *batch))
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """See `ApdbSession.vouched_for`."""
+        parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
+        (ids,) = self._read(_VOUCHED_FOR, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
+        return ids
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""

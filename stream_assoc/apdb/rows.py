@@ -17,6 +17,7 @@ from stream_assoc.apdb.exceptions import ApdbSchemaError
 from stream_assoc.apdb.statements import N_COUNTER_SHARDS
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.states import ObjectHistories, SourcePoints
@@ -274,7 +275,7 @@ def histories(
     ApdbSchemaError
         If a source's band is not one of `BANDS`.
     """
-    _check_bands(source_object, points.band)
+    _check_bands("DiaSource", source_object, points.band)
     by_id = np.argsort(versions[0])
     ids, starts, raErr, decErr, covariance = (np.asarray(column)[by_id] for column in versions)
     place = np.searchsorted(ids, asked)
@@ -296,10 +297,23 @@ def histories(
     )
 
 
-def _check_bands(source_object: IntArray, band: IntArray) -> None:
+def forced_points(columns: Sequence[np.ndarray]) -> ForcedPoints:
+    """Return the forced sources of columns in the order of `FORCED_COLUMNS` and the band index.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If a band is not one of `BANDS`.
+    """
+    ids, time, flux, error, band = columns
+    _check_bands("DiaForcedSource", ids, band)
+    return ForcedPoints(ids, time, flux.astype(np.float64), error.astype(np.float64), band.astype(np.int64))
+
+
+def _check_bands(table: str, source_object: IntArray, band: IntArray) -> None:
     unknown: BoolArray = band < 0
     if unknown.any():
         raise ApdbSchemaError(
-            f"DiaSource.band of a source of diaObjectId {source_object[unknown][0]} is not one of u, g, r, i, z, y; "
+            f"{table}.band of a source of diaObjectId {source_object[unknown][0]} is not one of u, g, r, i, z, y; "
             "correct the row in the database"
         )

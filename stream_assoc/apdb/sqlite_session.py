@@ -21,6 +21,7 @@ from stream_assoc.apdb.rows import (
     StoreRows,
     chunk_id,
     entries_by_batch,
+    forced_points,
     histories,
     int_column,
     pixel_ranges,
@@ -40,6 +41,8 @@ from stream_assoc.apdb.statements import (
     UPDATES,
     VERSION_COLUMNS,
     duplicate_message,
+    forced_expressions,
+    good_source_condition,
     ledger_values,
     quoted,
 )
@@ -52,11 +55,13 @@ from stream_assoc.apdb.withdrawal import (
 )
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.forced import ForcedPoints, GoodSources
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories, SourcePoints
-from stream_assoc.model.types import IntArray
+from stream_assoc.model.types import FloatArray, IntArray
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
+_FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"
 _LATEST_VERSION: Final = (
     '"diaObjectId" = ?1 AND "validityEndMjdTai" IS NULL AND "validityStartMjdTai" = '
     '(SELECT max("validityStartMjdTai") FROM "DiaObject" WHERE "diaObjectId" = ?1)'
@@ -129,6 +134,47 @@ class SqliteSession:
         )
         source_object, *columns = _columns(points, "idddddddib")
         return histories(diaObjectId, _columns(versions, "idfff"), source_object, SourcePoints(*columns))
+
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """See `ApdbSession.load_forced_points`."""
+        # JSON knows no infinity.
+        bounds = (np.clip(bound, -1e308, 1e308).tolist() for bound in (after, until))
+        spans = list(zip(diaObjectId.tolist(), *bounds, strict=True))
+        rows = self._fetch(
+            f'{_FORCED_SELECT} json_each(?) r CROSS JOIN "DiaForcedSource" '
+            "WHERE \"diaObjectId\" = json_extract(r.value, '$[0]') "
+            "AND \"timeProcessedMjdTai\" > json_extract(r.value, '$[1]') "
+            "AND \"timeProcessedMjdTai\" <= json_extract(r.value, '$[2]') "
+            'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
+            'ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector',
+            json.dumps(spans),
+            *(without or (None, None)),
+        )
+        return forced_points(_columns(rows, "idddi"))
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """See `ApdbSession.counted_forced_sources`."""
+        rows = self._fetch(
+            f'{_FORCED_SELECT} "DiaForcedSource" WHERE visit = ? AND detector = ? AND "timeWithdrawnMjdTai" IS NULL '
+            'ORDER BY "diaObjectId"',
+            *batch,
+        )
+        return forced_points(_columns(rows, "idddi"))
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """See `ApdbSession.vouched_for`."""
+        rows = self._fetch(
+            'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
+            f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?)) '
+            "ORDER BY r.value",
+            _json(np.unique(diaObjectId)),
+            criteria.min_reliability,
+            criteria.max_trail_length,
+            *(without or (None, None)),
+        )
+        return _columns(rows, "i")[0]
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""

@@ -114,6 +114,10 @@ POINT_COLUMNS: Final = (
 """Columns of DiaSource that `load_histories` reads, in this order, before band index and flag."""
 
 
+FORCED_COLUMNS: Final = ("diaObjectId", "timeProcessedMjdTai", "psfFlux", "psfFluxErr")
+"""Columns of DiaForcedSource that statistics are made of, in this order, before the band index."""
+
+
 def quoted(names: Sequence[str], qualifier: str = "") -> str:
     """Return the column names as a list of quoted identifiers."""
     return ", ".join(f'{qualifier}"{name}"' for name in names)
@@ -131,9 +135,35 @@ def point_expressions(flag_columns: Sequence[str], position_function: str) -> st
     position_function : `str`
         The dialect's name for the 1-based position of a substring.
     """
-    band = f"COALESCE({position_function}('{''.join(BANDS)}', band), 0) - 1"
+    band = band_expression(position_function)
     flags = " OR ".join(f'COALESCE("{name}", FALSE)' for name in flag_columns) or "FALSE"
     return f"{quoted(POINT_COLUMNS)}, {band}, ({flags})"
+
+
+def band_expression(position_function: str) -> str:
+    """Return the index of the column ``band`` among `BANDS`, -1 where it is none of them; see `point_expressions`."""
+    return f"COALESCE({position_function}('{''.join(BANDS)}', band), 0) - 1"
+
+
+def forced_expressions(position_function: str) -> str:
+    """Return the select list of a forced source's points; see `point_expressions`."""
+    return f"{quoted(FORCED_COLUMNS)}, {band_expression(position_function)}"
+
+
+def good_source_condition(mark: str) -> str:
+    """Return the condition that a row of DiaSource is a good one; parameters: reliability, trail.
+
+    NaN, which PostgreSQL takes to be above all numbers, is not good.
+
+    Parameters
+    ----------
+    mark : `str`
+        The dialect's parameter.
+    """
+    return (
+        f'"timeWithdrawnMjdTai" IS NULL AND reliability >= {mark} AND reliability <= 1e30 '
+        f'AND "trailLength" <= {mark} AND NOT glint_trail AND NOT "isDipole"'
+    )
 
 
 def ledger_values(entry: LedgerEntry) -> tuple[object, ...]:

@@ -14,7 +14,10 @@ app = typer.Typer(help="See and check the settings.", no_args_is_help=True)
 @app.command()
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check every setting, the librdkafka options included; no server is contacted."""
+    from stream_assoc.daemon.assembly import photometer_of
+
     settings = settings_of(config, set_)
+    photometer_of(settings.images, settings.forced_photometry)
     check_librdkafka(settings)
     typer.echo("The configuration is valid.")
 

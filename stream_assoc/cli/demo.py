@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.simulate import IMAGE_PIXELS
+
+IMAGES_HELP = "Make images too, measure forced sources on them, and check these."
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +25,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sky.")] = 1,
     visits: Annotated[int, typer.Option(min=1, help="Visits of the night.")] = 24,
     detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
+    images: Annotated[bool, typer.Option("--images", help=IMAGES_HELP)] = False,
 ) -> None:
     """Replay a simulated night through the real daemon, and check every total.
 
@@ -39,8 +43,12 @@ def demo(
 
     console = Console()
     folder = _empty_folder(folder)
-    sky = SimulationConfig(seed=seed, n_visits=visits, n_detectors=detectors)
+    sky = SimulationConfig(
+        seed=seed, n_visits=visits, n_detectors=detectors, image_pixels=IMAGE_PIXELS if images else 0
+    )
     console.print(f"Simulating {visits} visits of {detectors} detectors: variables, transients, artifacts, asteroids")
+    if images:
+        console.print(f"with a difference and a science image of {IMAGE_PIXELS} pixels a side for each batch")
     written = write_simulation(sky, folder, BatchMessages("dia-sources"))
     console.print(
         f"Replaying {written.n_batches:,} batches of {written.n_sources:,} sources through stream-assoc serve"
@@ -79,4 +87,5 @@ def _print_account(console: "Console", account: "list[Total]", night: "NightRepo
         f"{visits / seconds:.1f} visits a second, {night.n_sent / seconds:.0f} batches a second, "
         f"{sum(metrics.numDiaSources for metrics in night.metrics) / seconds:,.0f} sources a second"
     )
-    console.print(f"Outputs in {folder}: apdb.sqlite3 (the APDB), batches.avro, truth.parquet, daemon.log")
+    images = ", images, light.parquet" if night.settings.images.roots else ""
+    console.print(f"Outputs in {folder}: apdb.sqlite3 (the APDB), batches.avro, truth.parquet{images}, daemon.log")

@@ -17,7 +17,7 @@ from stream_assoc.cli.run_visit import run_visit
 from stream_assoc.cli.schemas import app as schemas_app
 from stream_assoc.cli.serve import serve
 from stream_assoc.cli.simulate import simulate
-from stream_assoc.cli.tail import metrics_app, objects_app
+from stream_assoc.cli.tail import forced_sources_app, metrics_app, objects_app
 from stream_assoc.cli.topics import app as topics_app
 from stream_assoc.exceptions import FatalError, StreamAssocError
 
@@ -44,6 +44,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(topics_app, name="topics")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(objects_app, name="objects")
+app.add_typer(forced_sources_app, name="forced-sources")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(replay_app, name="replay")

@@ -8,6 +8,9 @@ import typer
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
 
+IMAGE_PIXELS = 512
+"""Pixels along a side of the images: 1.5 arcsec each, so that a night of them is small."""
+
 
 def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     folder: Annotated[Path, typer.Argument(help="Where to write the capture, the truth and the parameters.")],
@@ -15,6 +18,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     nights: Annotated[int, typer.Option(min=1, help="Nights.")] = 1,
     visits: Annotated[int, typer.Option(min=1, help="Visits a night.")] = 100,
     detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
+    images: Annotated[bool, typer.Option("--images", help="Write a difference and a science image a batch.")] = False,
     fields: Annotated[int, typer.Option(min=1, help="Overlapping fields that the visits take in turn.")] = 3,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -24,11 +28,18 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.simulation.config import SimulationConfig
-    from stream_assoc.simulation.files import CAPTURE_NAME, TRUTH_NAME, write_simulation
+    from stream_assoc.simulation.files import CAPTURE_NAME, IMAGES_NAME, LIGHT_NAME, TRUTH_NAME, write_simulation
 
     topic = settings_of(config, set_).kafka.input_topic
     try:
-        survey = SimulationConfig(seed=seed, n_nights=nights, n_visits=visits, n_detectors=detectors, n_fields=fields)
+        survey = SimulationConfig(
+            seed=seed,
+            n_nights=nights,
+            n_visits=visits,
+            n_detectors=detectors,
+            n_fields=fields,
+            image_pixels=IMAGE_PIXELS if images else 0,
+        )
     except ValidationError as error:
         raise CommandError(
             "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
@@ -38,3 +49,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
         f"{report.n_batches} batches of {report.n_sources} sources: {folder / CAPTURE_NAME}; "
         f"what they are: {folder / TRUTH_NAME}."
     )
+    if images:
+        typer.echo(
+            f"Their images, read by a daemon that has this folder among images.roots: {folder / IMAGES_NAME}; "
+            f"what shines in them: {folder / LIGHT_NAME}."
+        )

@@ -1,4 +1,4 @@
-"""``stream-assoc metrics tail`` and ``objects tail``: watch the output topics."""
+"""``stream-assoc metrics tail``, ``objects tail`` and ``forced-sources tail``: watch the output topics."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from stream_assoc.metrics.record import AssociationMetrics
     from stream_assoc.model.times import DayObs
     from stream_assoc.stream.wire import WriterSchemas
-    from stream_assoc.subscription.records import DiaObjectUpdate
+    from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
 
 Record = TypeVar("Record")
 
+FORCED_FLUXES = ("psfFlux", "scienceFlux")
+
 metrics_app = typer.Typer(help="Watch the association metrics.", no_args_is_help=True)
 objects_app = typer.Typer(help="Watch the updated DIAObjects.", no_args_is_help=True)
+forced_sources_app = typer.Typer(help="Watch the forced sources.", no_args_is_help=True)
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print each message as one line of JSON.")]
 BeginningOption: TypeAlias = Annotated[
@@ -41,6 +44,16 @@ LimitOption: TypeAlias = Annotated[
 UntilEndOption: TypeAlias = Annotated[
     bool, typer.Option("--until-end", help="Stop when all that is there now has been printed.")
 ]
+VisitOption: TypeAlias = Annotated[
+    list[int] | None, typer.Option(help="Only this visit; may be repeated.", show_default=False)
+]
+DetectorOption: TypeAlias = Annotated[
+    list[int] | None, typer.Option(help="Only this detector; may be repeated.", show_default=False)
+]
+ObjectOption: TypeAlias = Annotated[
+    list[int] | None,
+    typer.Option("--object", metavar="DIAOBJECTID", help="Only this object; may be repeated.", show_default=False),
+]
 BandOption: TypeAlias = Annotated[
     list[str] | None, typer.Option("--band", help="Only this band; may be repeated.", show_default=False)
 ]
@@ -56,6 +69,11 @@ def _objects_group() -> None:
     """Watch the updated DIAObjects."""
 
 
+@forced_sources_app.callback()
+def _forced_sources_group() -> None:
+    """Watch the forced sources."""
+
+
 @metrics_app.command("tail")
 def tail_metrics(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
@@ -63,12 +81,8 @@ def tail_metrics(  # noqa: PLR0913, PLR0917 - the options of a command are its p
     json_: JsonOption = False,
     from_beginning: BeginningOption = False,
     since: SinceOption = None,
-    visit: Annotated[
-        list[int] | None, typer.Option(help="Only this visit; may be repeated.", show_default=False)
-    ] = None,
-    detector: Annotated[
-        list[int] | None, typer.Option(help="Only this detector; may be repeated.", show_default=False)
-    ] = None,
+    visit: VisitOption = None,
+    detector: DetectorOption = None,
     band: BandOption = None,
     night: Annotated[
         str | None,
@@ -135,6 +149,36 @@ def tail_objects(  # noqa: PLR0913, PLR0917 - the options of a command are its p
     OBJECTS_VIEW.show(subscribed(kafka, OBJECTS, start, until_end, chosen.holds, limit), as_json=json_)
 
 
+@forced_sources_app.command("tail")
+def tail_forced_sources(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+    from_beginning: BeginningOption = False,
+    since: SinceOption = None,
+    object_: ObjectOption = None,
+    visit: VisitOption = None,
+    detector: DetectorOption = None,
+    band: BandOption = None,
+    limit: LimitOption = None,
+    until_end: UntilEndOption = False,
+) -> None:
+    """Show each flux that is measured on an image; Ctrl-C ends it.
+
+    On a terminal a table that follows, elsewhere a line a flux; --json for
+    programs, with every column.
+    """
+    from stream_assoc.subscription.selection import ForcedSourceSelection
+    from stream_assoc.subscription.subscribe import FORCED_SOURCES
+
+    chosen = ForcedSourceSelection(
+        frozenset(object_ or ()), frozenset(visit or ()), frozenset(detector or ()), frozenset(band or ())
+    )
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    start = first(from_beginning, since)
+    FORCED_VIEW.show(subscribed(kafka, FORCED_SOURCES, start, until_end, chosen.holds, limit), as_json=json_)
+
+
 def first(from_beginning: bool, since: str | None) -> str:
     """Return where to begin, from two options of which one may be given."""
     if from_beginning and since is not None:
@@ -197,8 +241,14 @@ def describe_metrics(record: Mapping[str, Any]) -> str:
         f"{record['numDiaSources']} sources, {record['numAssociatedDiaSources']} associated, "
         f"{record['numAssociatedSsObjects']} solar system, {record['numNewDiaObjects']} new objects, "
         f"{record['numMarginalDiaSources']} marginal, {record['numDroppedDiaSources']} dropped, {milliseconds:.0f} ms"
-        f"{_taken_back(record)}"
+        f"{_measured(record)}{_taken_back(record)}"
     )
+
+
+def _measured(record: Mapping[str, Any]) -> str:
+    if record["forcedPhotometryError"] is not None:
+        return f"; no forced sources: {record['forcedPhotometryError']}"
+    return f"; {record['numForcedSources']} forced sources" if record["numForcedSources"] else ""
 
 
 def _taken_back(record: Mapping[str, Any]) -> str:
@@ -269,6 +319,24 @@ def _fluxes(record: Mapping[str, Any]) -> dict[str, str]:
     return {band: f"{mean:.0f}" for band, mean in means.items() if mean is not None}
 
 
+def describe_forced_source(record: Mapping[str, Any]) -> str:
+    """Return a forced source as one line for people: which object, when, and how bright on either image."""
+    visit = f"visit {record['visit']} detector {record['detector']} {record['band']}"
+    fluxes = [f"{name} {flux} nJy" for name in FORCED_FLUXES if (flux := _flux_with_error(record, name))]
+    return "  ".join([f"{record['diaObjectId']}  {visit}", *(fluxes or ["no flux"])])
+
+
+def forced_source_cells(source: "ForcedSource") -> list[str]:
+    """Return a forced source as cells of a table."""
+    visit = [str(source[name]) for name in ("diaObjectId", "visit", "detector", "band")]
+    return [*visit, *(_flux_with_error(source.columns, name) for name in FORCED_FLUXES)]
+
+
+def _flux_with_error(record: Mapping[str, Any], name: str) -> str:
+    flux, error = record[name], record[f"{name}Err"]
+    return "" if flux is None or error is None else f"{flux:.0f} ± {error:.0f}"
+
+
 METRICS_VIEW: "View[AssociationMetrics]" = View(
     title="Association metrics",
     headings=(
@@ -285,4 +353,11 @@ OBJECTS_VIEW: "View[DiaObjectUpdate]" = View(
     cells=object_cells,
     line=object_line,
     columns=object_columns,
+)
+FORCED_VIEW: "View[ForcedSource]" = View(
+    title="Forced sources (nJy)",
+    headings=("diaObjectId", "visit", "detector", "band", *FORCED_FLUXES),
+    cells=forced_source_cells,
+    line=lambda source: describe_forced_source(source.columns),
+    columns=lambda source: source.columns,
 )

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import structlog
 
@@ -24,27 +25,64 @@ from stream_assoc.daemon.lag import LagReporter
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.model.forced import GoodSources
+from stream_assoc.photometry.port import ForcedPhotometer
+from stream_assoc.photometry.selection import SelectionConfig
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
 from stream_assoc.pipeline.matching import Matchmakers
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import Settings
+from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.statistics.registry import PRODUCTION_PLUGINS
+from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.messages import StreamEnds
 from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.stream.registry import registry_of
-from stream_assoc.stream.schemas import METRICS, OBJECT, load_schema
+from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
 
 log = structlog.get_logger(__name__)
 
+MOST_WITH_IMAGES: Final = 8
+"""Messages in hand where images are read: they keep the first of them from its subscribers for some seconds."""
+
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
-    """Return the calculator of the configured plugins."""
-    return StatisticsCalculator(settings.statistics.plugins or PRODUCTION_PLUGINS)
+    """Return the calculator of the configured plugins, and where images are read of the mean of forced sources."""
+    plugins = settings.statistics.plugins or PRODUCTION_PLUGINS
+    return StatisticsCalculator((*plugins, FORCED_PLUGIN) if settings.images.roots else plugins)
+
+
+def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> ForcedPhotometer | None:
+    """Return what measures on images, `None` where none may be read.
+
+    Raises
+    ------
+    ImageRootError
+        If a root is no place where images could be, or what reads it is not installed.
+    """
+    if not images.roots:
+        return None
+    # astropy takes half a second, and most daemons read no image.
+    from stream_assoc.photometry.image_store import ImageLimits, ImageStore
+    from stream_assoc.photometry.measurement import Weighting
+    from stream_assoc.photometry.photometer import ImagePhotometer, MeasurementConfig
+
+    store = ImageStore(
+        images.roots,
+        ImageLimits(images.max_bytes, images.timeout_seconds, images.attempts),
+        s3_endpoint_url=images.s3_endpoint_url,
+        ssl_ca_file=images.ssl_ca_file,
+    )
+    good = GoodSources(forced.min_reliability, forced.max_trail_arcsec)
+    return ImagePhotometer(
+        store,
+        SelectionConfig(forced.history_threshold, good),
+        MeasurementConfig(Weighting(forced.weighting), forced.bad_planes),
+    )
 
 
 def layout_of(settings: Settings) -> StateLayout:
@@ -96,11 +134,15 @@ def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
         matchmakers=matchmakers_of(settings),
         calculator=calculator,
         encoder=OutputEncoder(
-            OutputTopics(settings.kafka.objects_topic, settings.kafka.metrics_topic), output_schema_ids_of(settings)
+            OutputTopics(
+                settings.kafka.objects_topic, settings.kafka.metrics_topic, settings.kafka.forced_sources_topic
+            ),
+            output_schema_ids_of(settings),
         ),
         partition=partition_of(settings),
         clock=clock,
         flag_columns=settings.statistics.flag_columns,
+        photometer=photometer_of(settings.images, settings.forced_photometry),
     )
 
 
@@ -196,9 +238,7 @@ def open_daemon(settings: Settings, instruments: Instruments, stop: StopRequest)
             MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),
-            HandLimits(
-                messages=settings.daemon.micro_batch_messages, poll_seconds=settings.daemon.poll_timeout_seconds
-            ),
+            HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             each_turn=LagReporter(source, instruments),
         )
 
@@ -211,7 +251,14 @@ def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
     return OutputSchemaIds(
         objects=registry.register(f"{settings.kafka.objects_topic}-value", load_schema(OBJECT)),
         metrics=registry.register(f"{settings.kafka.metrics_topic}-value", load_schema(METRICS)),
+        forced_sources=registry.register(f"{settings.kafka.forced_sources_topic}-value", load_schema(FORCED_SOURCE)),
     )
+
+
+def hand_messages_of(settings: Settings) -> int:
+    """Return how many messages are taken in hand: few where one may take long, as all are published together."""
+    messages = settings.daemon.micro_batch_messages
+    return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages
 
 
 def patience_of(settings: Settings) -> Patience:

@@ -63,7 +63,7 @@ class MessageHandler:
     def __init__(self, decoder: BatchDecoder, rooms: Rooms, dead_letter_topic: str, instruments: Instruments) -> None:
         self._decoder = decoder
         self._write_back = WriteBack()
-        self._rooms = replace(rooms, write_cache=self._write_back.put_off)
+        self._rooms = replace(rooms, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
 
@@ -140,6 +140,14 @@ class MessageHandler:
                 return Answer(message, outputs, outcome.key if outputs else None)
             case Processed(id=batch, metrics=metrics, outputs=outputs):
                 self._instruments.observe(metrics)
+                if outcome.image_error is not None:
+                    log.warning(
+                        "no forced sources",
+                        visit=batch.visit,
+                        detector=batch.detector,
+                        reason=outcome.image_error.reason,
+                        error=str(outcome.image_error),
+                    )
                 log.info(
                     "processed",
                     visit=batch.visit,
@@ -151,10 +159,16 @@ class MessageHandler:
                     unassociated=metrics.numUnassociatedDiaObjects,
                     marginal=metrics.numMarginalDiaSources,
                     dropped=metrics.numDroppedDiaSources,
+                    **self._measured(metrics),
                     **self._taken_back(metrics),
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
                 )
                 return Answer(message, outputs, outcome.key)
+
+    @staticmethod
+    def _measured(metrics: AssociationMetrics) -> dict[str, int]:
+        """Return what only the log line of a batch with images has."""
+        return {"forced": metrics.numForcedSources} if metrics.numForcedSources else {}
 
     @staticmethod
     def _taken_back(metrics: AssociationMetrics) -> dict[str, int]:

@@ -40,8 +40,8 @@ class NightReport:
         From the daemon's first answer to its last.
     metrics : `list` [`AssociationMetrics`]
     dead_letters : `list` [`DeadLetter`]
-    n_objects : `int`
-        Object versions published.
+    n_objects, n_forced_sources : `int`
+        Object versions and forced sources published.
     """
 
     settings: Settings
@@ -50,6 +50,7 @@ class NightReport:
     metrics: list[AssociationMetrics]
     dead_letters: list[DeadLetter]
     n_objects: int
+    n_forced_sources: int
 
 
 def play_night(folder: Path, progress: Callable[[int], None]) -> NightReport:
@@ -58,7 +59,7 @@ def play_night(folder: Path, progress: Callable[[int], None]) -> NightReport:
     Parameters
     ----------
     folder : `pathlib.Path`
-        Holds the simulated night; the APDB, settings and log are written there.
+        Holds the simulated night, and its images if it has any; the APDB, settings and log are written there.
     progress : callable
         Told the number of batches answered.
 
@@ -79,7 +80,15 @@ def play_night(folder: Path, progress: Callable[[int], None]) -> NightReport:
             daemon.kill()
             producer.close()
             subscriber.close()
-    return NightReport(settings, n_sent, seconds, subscriber.metrics, subscriber.dead_letters, subscriber.n_objects)
+    return NightReport(
+        settings,
+        n_sent,
+        seconds,
+        subscriber.metrics,
+        subscriber.dead_letters,
+        subscriber.n_objects,
+        subscriber.n_forced_sources,
+    )
 
 
 def _converse(

@@ -1,6 +1,7 @@
 """Where the demo plays: embedded services, a scratch folder, and the daemon as a process of its own."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from stream_assoc.apdb.create import init
 from stream_assoc.demo.exceptions import DemoError
 from stream_assoc.embedded import EmbeddedValkey, MockKafka
 from stream_assoc.settings import Settings, load_settings
+from stream_assoc.simulation.files import IMAGES_NAME
 
 SETTINGS_FILE: Final = "stream-assoc.toml"
 LOG_FILE: Final = "daemon.log"
@@ -30,15 +32,23 @@ def services(folder: Path) -> Iterator[Settings]:
     """
     with MockKafka() as kafka, EmbeddedValkey() as valkey:
         file = folder / SETTINGS_FILE
-        file.write_text(_settings_text(kafka, valkey.url, folder / APDB_FILE), encoding="utf-8")
+        images = folder / IMAGES_NAME
+        roots = [str(images.resolve())] if images.is_dir() else []
+        file.write_text(_settings_text(kafka, valkey.url, folder / APDB_FILE, roots), encoding="utf-8")
         settings = load_settings(file)
         topics = settings.kafka
-        kafka.make_topics(topics.input_topic, topics.objects_topic, topics.metrics_topic, topics.dead_letter_topic)
+        kafka.make_topics(
+            topics.input_topic,
+            topics.objects_topic,
+            topics.forced_sources_topic,
+            topics.metrics_topic,
+            topics.dead_letter_topic,
+        )
         init(settings.apdb.url.get_secret_value())
         yield settings
 
 
-def _settings_text(kafka: MockKafka, valkey_url: str, apdb: Path) -> str:
+def _settings_text(kafka: MockKafka, valkey_url: str, apdb: Path, image_roots: list[str]) -> str:
     consumer = "\n".join(f'"{name}" = {value}' for name, value in kafka.consumer_settings.items())
     return f"""[kafka]
 bootstrap_servers = "{kafka.bootstrap_servers}"
@@ -50,6 +60,8 @@ bootstrap_servers = "{kafka.bootstrap_servers}"
 url = "{valkey_url}"
 [apdb]
 url = "sqlite:///{apdb.resolve()}"
+[images]
+roots = {json.dumps(image_roots)}
 [daemon]
 poll_timeout_seconds = 0.1
 [logging]

@@ -16,7 +16,7 @@ _MESSAGES: Final = 5000
 
 
 class OutputsSubscriber:
-    """Reads updated objects, metrics and dead letters as any subscriber would.
+    """Reads updated objects, forced sources, metrics and dead letters as any subscriber would.
 
     Parameters
     ----------
@@ -29,18 +29,21 @@ class OutputsSubscriber:
         One for each batch that was processed.
     dead_letters : `list` [`DeadLetter`]
         Messages that could not be.
-    n_objects : `int`
-        Object versions seen.
+    n_objects, n_forced_sources : `int`
+        Object versions and forced sources seen.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         options = consumer_options(kafka.consumer_options(), "demo-subscriber", None, kafka.max_message_bytes)
         self._consumer = Consumer(options)
-        self._consumer.subscribe([kafka.objects_topic, kafka.metrics_topic, kafka.dead_letter_topic])
+        self._consumer.subscribe(
+            [kafka.objects_topic, kafka.forced_sources_topic, kafka.metrics_topic, kafka.dead_letter_topic]
+        )
         self.metrics: list[AssociationMetrics] = []
         self.dead_letters: list[DeadLetter] = []
         self.n_objects = 0
+        self.n_forced_sources = 0
 
     def read(self, timeout_seconds: float) -> None:
         """Take in what has arrived, waiting at most that long for the first message."""
@@ -53,6 +56,8 @@ class OutputsSubscriber:
             topic, value = message.topic(), message.value()
             if topic == self._kafka.objects_topic:
                 self.n_objects += 1
+            elif topic == self._kafka.forced_sources_topic:
+                self.n_forced_sources += 1
             elif topic == self._kafka.metrics_topic:
                 self.metrics.append(decode_metrics(value))
             else:

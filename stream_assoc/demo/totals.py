@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow.compute as pc
 
+from stream_assoc.demo.forced import count_forced_sources, pulls
 from stream_assoc.demo.night import NightReport
 from stream_assoc.demo.stage import APDB_FILE
 from stream_assoc.model.types import IntArray
@@ -18,6 +19,8 @@ from stream_assoc.simulation.score import score_against
 LEAST_PURITY: Final = 0.99
 LEAST_COMPLETENESS: Final = 0.97
 LEAST_ASTEROIDS: Final = 0.97
+GREATEST_BIAS: Final = 0.05
+"""Of forced fluxes, in units of their errors; beside it four standard errors of so many fluxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def totals(folder: Path, night: NightReport) -> list[Total]:
         found.get(source) == ssObjectId
         for source, ssObjectId in zip(known["diaSourceId"].to_pylist(), known["ssObjectId"].to_pylist(), strict=True)
     )
-    return [
+    account = [
         _equal("batches in the ledger", stored.n_ledger, night.n_sent),
         _equal("batches with published metrics", len(night.metrics), night.n_sent),
         _equal("dead letters", len(night.dead_letters), 0),
@@ -96,10 +99,32 @@ def totals(folder: Path, night: NightReport) -> list[Total]:
         _at_least("completeness of variables and transients", score.completeness, LEAST_COMPLETENESS),
         _at_least("known asteroids recognised", recognised / max(1, known.num_rows), LEAST_ASTEROIDS),
     ]
+    return account + _forced_totals(folder, night) if night.settings.images.roots else account
+
+
+def _forced_totals(folder: Path, night: NightReport) -> list[Total]:
+    measured = sum(metrics.numForcedSources for metrics in night.metrics)
+    owned = sum(metrics.numNewDiaObjects + metrics.numUpdatedDiaObjects for metrics in night.metrics)
+    failed = sum(metrics.forcedPhotometryError is not None for metrics in night.metrics)
+    found = pulls(folder)
+    return [
+        _equal("forced sources stored", count_forced_sources(folder), measured),
+        _equal("forced sources published", night.n_forced_sources, measured),
+        _equal("batches whose images failed", failed, 0),
+        # Besides every object that a visit updates, those that it could have.
+        Total("forced sources of objects not seen", f"{measured - owned:,}", "above 0", measured > owned),
+        _within("mean pull of forced fluxes", found.mean, 0.0, GREATEST_BIAS, found.n),
+        _within("width of their pulls", found.width, 1.0, GREATEST_BIAS, found.n),
+    ]
 
 
 def _equal(name: str, value: int, expected: int) -> Total:
     return Total(name, f"{value:,}", f"{expected:,}", value == expected)
+
+
+def _within(name: str, value: float, centre: float, tolerance: float, n: int) -> Total:
+    reach = tolerance + 4.0 / max(1, n) ** 0.5
+    return Total(name, f"{value:.3f}", f"{centre:g} ± {reach:.3f}", n > 0 and abs(value - centre) <= reach)
 
 
 def _at_least(name: str, value: float, least: float) -> Total:

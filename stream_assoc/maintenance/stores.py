@@ -13,6 +13,7 @@ from stream_assoc.maintenance.exceptions import UnknownTileError
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.sky.circles import trixels_near
 from stream_assoc.statistics.calculator import StatisticsCalculator
@@ -66,7 +67,7 @@ class Stores:
 
     def rebuilt(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
         """Return the states of those of the objects that the APDB has versions of, in their order."""
-        return self.calculator.rebuild(session.load_histories(objects.diaObjectId))
+        return rebuilt_states(session, self.calculator, objects.diaObjectId)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ class Instruments:
         self._sources = counter("dia_sources", "DIASources of batches by what became of them.", ["outcome"])
         self._objects = counter("dia_objects", "DIAObjects of batches by what became of them.", ["outcome"])
         self._ambiguous = counter("ambiguous_dia_sources", "Matched DIASources with more than one candidate.")
+        self._forced = counter("forced_sources", "Fluxes measured at DIAObjects on the images of batches.")
+        self._image_failures = counter(
+            "forced_photometry_failures", "Batches whose images could not be measured on, by reason.", ["reason"]
+        )
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
         self._retries = counter("retries", "Repeated attempts, by the service that was away.", ["service"])
         self._cache = counter(
@@ -80,6 +84,9 @@ class Instruments:
         ):
             self._objects.labels(outcome).inc(number)
         self._ambiguous.inc(metrics.numAmbiguousDiaSources)
+        self._forced.inc(metrics.numForcedSources)
+        if metrics.forcedPhotometryError is not None:
+            self._image_failures.labels(metrics.forcedPhotometryError).inc()
         for stage, seconds in metrics.stageSeconds.items():
             self._stage.labels(stage).observe(seconds)
         self._latency.observe((metrics.timeProcessedMjdTai - metrics.midpointMjdTai) * _SECONDS_PER_DAY)

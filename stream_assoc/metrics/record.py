@@ -78,6 +78,14 @@ class AssociationMetrics:
     numClosedDiaObjects: int = _metric(
         "DIAObjects that ended because they had no other DIASource than withdrawn ones.", default=0
     )
+    numForcedSources: int = _metric(
+        "DIAForcedSources: objects whose flux was measured on the images of the batch.", default=0
+    )
+    forcedPhotometryError: str | None = _metric(  # noqa: N815
+        "Why nothing was measured although the batch names images: refused, unavailable, missing, too_large, "
+        "damaged, incomplete or mismatch; null when all is well.",
+        default=None,
+    )
 
 
 def fraction_updated(updated: int, unassociated: int) -> float | None:

@@ -74,6 +74,11 @@ class ImageUris:
     difference: str | None = None
     science: str | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether there is any."""
+        return self.difference is not None or self.science is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

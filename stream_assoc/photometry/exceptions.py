@@ -1,5 +1,7 @@
 """Errors of forced photometry."""
 
+from typing import ClassVar
+
 from stream_assoc.exceptions import FatalError, StreamAssocError
 
 
@@ -18,12 +20,53 @@ class ImageError(PhotometryError):
     sources of the batch are as good as any, so it is associated as always.
     Whoever was to read the image catches this, measures nothing on it and
     counts that.
+
+    Attributes
+    ----------
+    reason : `str`
+        Short machine-readable name of the cause, which the metrics carry.
     """
+
+    reason: ClassVar[str] = "image"
 
 
 class ImageRefusedError(ImageError):
     """A batch names an image that lies outside of ``images.roots``, or in a way that cannot be judged."""
 
+    reason = "refused"
+
+
+class ImageUnavailableError(ImageError):
+    """Where an image is kept did not answer in time, and may answer the next time."""
+
+    reason = "unavailable"
+
 
 class ImageUnreadableError(ImageError):
-    """An image is missing, damaged, or lacks something that a flux needs."""
+    """An image lacks something that a flux needs, such as a WCS, a variance or a PSF."""
+
+    reason = "incomplete"
+
+
+class ImageMissingError(ImageUnreadableError):
+    """There is no such image, or it may not be read."""
+
+    reason = "missing"
+
+
+class ImageTooLargeError(ImageUnreadableError):
+    """An image has more bytes than ``images.max_bytes``."""
+
+    reason = "too_large"
+
+
+class ImageDamagedError(ImageUnreadableError):
+    """An image is truncated, corrupt or no FITS file."""
+
+    reason = "damaged"
+
+
+class ImageMismatchError(ImageUnreadableError):
+    """An image is of another visit or detector than its batch."""
+
+    reason = "mismatch"

@@ -18,7 +18,7 @@ from astropy.io.fits.hdu.compressed._compression import CfitsioException
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, InvalidTransformError, SingularMatrixError, WcsError
 
-from stream_assoc.photometry.exceptions import ImageUnreadableError
+from stream_assoc.photometry.exceptions import ImageDamagedError, ImageMissingError, ImageUnreadableError
 from stream_assoc.photometry.exposure import Exposure, VisitInfo
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
 
@@ -67,25 +67,28 @@ def read_exposure(path: str) -> Exposure:
         with open(path, "rb") as file:
             return _read(file, path)
     except OSError as error:
-        raise ImageUnreadableError(
+        raise ImageMissingError(
             f"the image {path!r} cannot be opened: {error.strerror}; the batch must name it when it is in place"
         ) from error
 
 
-def read_cutout(payload: bytes) -> Exposure:
-    """Return the exposure in a cutout of a Rubin alert.
+def read_payload(payload: bytes, name: str = "cutout") -> Exposure:
+    """Return the exposure in the bytes of a file, such as a cutout of a Rubin alert.
 
     Parameters
     ----------
     payload : `bytes`
-        One of ``cutoutDifference``, ``cutoutScience`` and ``cutoutTemplate``.
+        A whole file: one that was fetched, or one of ``cutoutDifference``,
+        ``cutoutScience`` and ``cutoutTemplate``.
+    name : `str`, optional
+        What a message calls it.
 
     Raises
     ------
     ImageUnreadableError
-        If it is none.
+        If it holds no complete exposure.
     """
-    return _read(io.BytesIO(payload), "cutout")
+    return _read(io.BytesIO(payload), name)
 
 
 def _read(file: IO[bytes], name: str) -> Exposure:
@@ -99,7 +102,7 @@ def _read(file: IO[bytes], name: str) -> Exposure:
     except ImageUnreadableError as error:
         raise ImageUnreadableError(f"the image {name!r} is of no use: {error}") from error
     except _DAMAGE as error:
-        raise ImageUnreadableError(
+        raise ImageDamagedError(
             f"the image {name!r} is damaged or no FITS file ({type(error).__name__}: {error}); write it again, "
             "under another name first so that nobody reads half of it"
         ) from error

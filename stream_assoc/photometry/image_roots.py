@@ -62,6 +62,11 @@ class ImageRoots:
                 f"images.roots: {error}; give absolute folders, s3://bucket/prefix or https://host/path"
             ) from error
 
+    @property
+    def schemes(self) -> frozenset[str]:
+        """What the roots are: ``file``, ``s3``, ``https``."""
+        return frozenset(root.scheme for root in self._roots)
+
     def resolve(self, uri: str) -> str:
         """Return what to open for an image URI.
 

@@ -1,74 +1,74 @@
-"""Forced photometry on the image files that batches name."""
+"""Forced photometry on the images that batches name."""
+
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.types import FloatArray
-from stream_assoc.photometry.exceptions import ImageRefusedError, ImageUnreadableError
+from stream_assoc.model.types import BoolArray, FloatArray
+from stream_assoc.photometry.exceptions import ImageMismatchError
 from stream_assoc.photometry.exposure import Exposure
-from stream_assoc.photometry.fits import read_exposure
-from stream_assoc.photometry.image_roots import ImageRoots
+from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import BAD_PLANES, Weighting, measure
 from stream_assoc.photometry.port import no_forced_sources
-from stream_assoc.photometry.selection import forced_source_ids
+from stream_assoc.photometry.selection import SelectionConfig, forced_source_ids
 
 
-class ImagePhotometer:
-    """Measures fluxes on files below the configured roots; a `~stream_assoc.photometry.port.ForcedPhotometer`.
+@dataclass(frozen=True, slots=True)
+class MeasurementConfig:
+    """How fluxes are measured.
 
-    Parameters
+    Attributes
     ----------
-    roots : `~stream_assoc.photometry.image_roots.ImageRoots`
-        Where images may be read.
     weighting : `~stream_assoc.photometry.measurement.Weighting`
     bad_planes : `tuple` [`str`, ...]
         Mask planes whose pixels are left out.
     """
 
-    def __init__(
-        self,
-        roots: ImageRoots,
-        weighting: Weighting = Weighting.UNIFORM,
-        bad_planes: tuple[str, ...] = BAD_PLANES,
-    ) -> None:
-        self._roots = roots
-        self._weighting = weighting
-        self._bad_planes = bad_planes
+    weighting: Weighting = Weighting.UNIFORM
+    bad_planes: tuple[str, ...] = BAD_PLANES
+
+
+_DEFAULT: Final = MeasurementConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class ExposurePair:
+    """The difference image and the science image of a batch; a `~stream_assoc.photometry.port.BatchImages`.
+
+    Attributes
+    ----------
+    difference, science : `~stream_assoc.photometry.exposure.Exposure` or `None`
+        One of them at least.
+    config : `MeasurementConfig`
+    """
+
+    difference: Exposure | None
+    science: Exposure | None
+    config: MeasurementConfig = _DEFAULT
+
+    def contains(self, ra: FloatArray, dec: FloatArray) -> BoolArray:
+        """Tell which positions, in degrees, lie on every image there is."""
+        inside = np.ones(len(ra), np.bool_)
+        for exposure in (self.difference, self.science):
+            if exposure is not None:
+                inside &= exposure.contains(ra, dec)
+        return inside
 
     def measure(self, batch: Batch, objects: ObjectPositions, timeProcessedMjdTai: float) -> pa.Table:
-        """Return one DiaForcedSource for each object; none if the batch names no image.
+        """Return one DiaForcedSource for each object; see `~stream_assoc.photometry.port.BatchImages.measure`.
 
-        Parameters
-        ----------
-        batch : `~stream_assoc.model.batch.Batch`
-            Names the visit, the detector and the images.
-        objects : `~stream_assoc.model.objects.ObjectPositions`
-            Where to measure; all of them are.
-        timeProcessedMjdTai : `float`
-            The processing time all rows get.
-
-        Returns
-        -------
-        forced_sources : `pyarrow.Table`
-            In the order of the objects. ``psfFlux`` is that of the difference
-            image, ``scienceFlux`` that of the direct one, both nJy; null where
-            there is no such image or the position has no good pixel on it.
-
-        Raises
-        ------
-        ImageError
-            If an image must not be read, cannot be, or is of another visit or
-            detector. The batch is to be processed without forced sources.
+        ``psfFlux`` is that of the difference image, ``scienceFlux`` that of
+        the direct one; null where there is no such image or the position has
+        no good pixel on it.
         """
-        schema = no_forced_sources().schema
-        if batch.images.difference is None and batch.images.science is None:
-            return no_forced_sources()
         n_objects = len(objects)
         measured = {
-            "psfFlux": self._fluxes(batch, batch.images.difference, objects),
-            "scienceFlux": self._fluxes(batch, batch.images.science, objects),
+            "psfFlux": self._fluxes(self.difference, objects),
+            "scienceFlux": self._fluxes(self.science, objects),
         }
         columns = {
             "diaForcedSourceId": forced_source_ids(batch.id, objects.diaObjectId),
@@ -83,29 +83,67 @@ class ImagePhotometer:
             **{name: flux for name, (flux, _) in measured.items()},
             **{f"{name}Err": error for name, (_, error) in measured.items()},
         }
+        schema = no_forced_sources().schema
         return pa.table(
             [pa.array(columns.get(field.name, [None] * n_objects), field.type, from_pandas=True) for field in schema],
             schema=schema,
         )
 
-    def _fluxes(self, batch: Batch, uri: str | None, objects: ObjectPositions) -> tuple[FloatArray, FloatArray]:
-        if uri is None:
+    def _fluxes(self, exposure: Exposure | None, objects: ObjectPositions) -> tuple[FloatArray, FloatArray]:
+        if exposure is None:
             nothing = np.full(len(objects), np.nan)
             return nothing, nothing
-        exposure = self._exposure(batch, uri)
         x, y = exposure.pixels_of(objects.ra, objects.dec)
-        fluxes = measure(exposure, x, y, self._weighting, self._bad_planes)
+        fluxes = measure(exposure, x, y, self.config.weighting, self.config.bad_planes)
         return fluxes.flux, fluxes.error
 
+
+class ImagePhotometer:
+    """Measures fluxes on the images below the configured roots; a `~stream_assoc.photometry.port.ForcedPhotometer`.
+
+    Parameters
+    ----------
+    store : `~stream_assoc.photometry.image_store.ImageStore`
+        Where images are read from.
+    selection : `~stream_assoc.photometry.selection.SelectionConfig`, optional
+        Which objects are measured.
+    measurement : `MeasurementConfig`, optional
+        How.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        selection: SelectionConfig | None = None,
+        measurement: MeasurementConfig = _DEFAULT,
+    ) -> None:
+        self._store = store
+        self._measurement = measurement
+        self.selection = selection or SelectionConfig()
+
+    def load(self, batch: Batch) -> ExposurePair | None:
+        """Return the images of a batch; `None` if it names none.
+
+        Raises
+        ------
+        ImageError
+            If an image must not be read, cannot be, or is of another visit or
+            detector. The batch is to be processed without forced sources.
+        """
+        if not batch.images.named:
+            return None
+        difference, science = (
+            None if uri is None else self._exposure(batch, uri)
+            for uri in (batch.images.difference, batch.images.science)
+        )
+        return ExposurePair(difference, science, self._measurement)
+
     def _exposure(self, batch: Batch, uri: str) -> Exposure:
-        location = self._roots.resolve(uri)
-        if not location.startswith("/"):
-            raise ImageRefusedError(f"the image {location!r} is not a file; only files can be read so far")
-        exposure = read_exposure(location)
+        exposure = self._store.read(uri)
         taken = exposure.visit_info
         if taken.visit not in {None, batch.id.visit} or taken.detector not in {None, batch.id.detector}:
-            raise ImageUnreadableError(
-                f"the image {location!r} is of visit {taken.visit} and detector {taken.detector}, and the batch of "
+            raise ImageMismatchError(
+                f"the image {uri!r} is of visit {taken.visit} and detector {taken.detector}, and the batch of "
                 f"{batch.id.visit} and {batch.id.detector}; name the image of the batch"
             )
         return exposure

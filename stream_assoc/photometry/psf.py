@@ -31,6 +31,22 @@ class Psf(Protocol):
         """
 
 
+class GriddedModel(Protocol):
+    """What a ``photutils.psf.GriddedPSFModel`` tells of itself."""
+
+    @property
+    def data(self) -> npt.ArrayLike:
+        """Images, shape (n, n_y, n_x)."""
+
+    @property
+    def grid_xypos(self) -> npt.ArrayLike:
+        """Where each image holds, pixels, shape (n, 2)."""
+
+    @property
+    def oversampling(self) -> npt.ArrayLike:
+        """Samples a pixel, along y and x."""
+
+
 def image_at(psf: Psf, x: float, y: float) -> FloatArray:
     """Return the image of a source in the middle of a pixel near this position, of total flux one."""
     weights = psf.coefficients(np.array([x]), np.array([y]))[0]
@@ -96,6 +112,37 @@ class GriddedPsf:
         if not ((np.diff(columns) > 0.0).all() and (np.diff(rows) > 0.0).all()):
             raise ImageUnreadableError("the nodes of the PSF's grid must ascend in x and in y")
         return cls(normalised, columns, rows)
+
+    @classmethod
+    def from_photutils(cls, model: GriddedModel) -> "GriddedPsf":
+        """Return the model of a ``photutils.psf.GriddedPSFModel``.
+
+        Both are bilinear between the nodes. An oversampled model is taken at
+        the pixels: its images are light integrated over pixels, so nothing is
+        to be summed. In between ours is a spline through these, so a PSF that
+        pixels sample badly is not moved as well as photutils moves it.
+
+        Parameters
+        ----------
+        model : ``photutils.psf.GriddedPSFModel``
+            Of one image a node of a rectangular grid.
+
+        Raises
+        ------
+        ImageUnreadableError
+            If its nodes are no such grid, or its images have no central pixel.
+        """
+        images = np.asarray(model.data, np.float64)
+        nodes = np.asarray(model.grid_xypos, np.float64)
+        step_y, step_x = (int(step) for step in np.broadcast_to(model.oversampling, 2))
+        if images.shape[1] % 2 == 0 or images.shape[2] % 2 == 0:
+            raise ImageUnreadableError(f"a PSF of {images.shape[1:]} pixels has no central one; give it odd sides")
+        first_y, first_x = images.shape[1] // 2 % step_y, images.shape[2] // 2 % step_x
+        order = np.lexsort((nodes[:, 0], nodes[:, 1]))
+        x, y = np.unique(nodes[:, 0]), np.unique(nodes[:, 1])
+        if not np.array_equal(nodes[order], np.column_stack([np.tile(x, len(y)), np.repeat(y, len(x))])):
+            raise ImageUnreadableError("the nodes of the PSF are no rectangular grid")
+        return cls.of(images[order, first_y::step_y, first_x::step_x], x, y)
 
     def coefficients(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return the bilinear weight of every node, shape (n, n_y * n_x)."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import InputPosition
+from stream_assoc.photometry.exceptions import ImageError
+from stream_assoc.photometry.port import BatchImages
 from stream_assoc.pipeline.region import BatchRegion
 
 
@@ -25,6 +27,10 @@ class Arrival:
     reprocessing : `bool`
         Whether it may take the place of an earlier processing of its visit and
         detector: its producer, or a person, has said so.
+    images : `BatchImages` or `None`
+        What can be measured on, once it has been read.
+    image_error : `ImageError` or `None`
+        Why there is nothing, where the batch names images.
     """
 
     batch: Batch
@@ -33,3 +39,5 @@ class Arrival:
     seconds: dict[str, float] = field(default_factory=dict)
     unlimited: bool = False
     reprocessing: bool = False
+    images: BatchImages | None = None
+    image_error: ImageError | None = None

@@ -95,9 +95,10 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
         outputs = [
             *messages[begin:end],
             *rooms.encoder.encode_closed(one.closed.diaObjectId, one.entry.timeProcessedMjdTai),
+            *rooms.encoder.encode_forced_sources(one.forced_sources),
             rooms.encoder.encode_metrics(one.metrics),
         ]
-        processed.append(Processed(one.entry.id, one.metrics, outputs, one.entry.revision))
+        processed.append(Processed(one.entry.id, one.metrics, outputs, one.entry.revision, one.image_error))
         changes.append(
             BatchChanges(
                 entry=one.entry,

@@ -1,18 +1,20 @@
 """What becomes of one batch, from its sources to the new states of its objects."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
-from stream_assoc.photometry.port import no_forced_sources
+from stream_assoc.photometry.exceptions import ImageError
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
+from stream_assoc.pipeline.forced import measure_forced, uncounted_points
 from stream_assoc.pipeline.matching import match_sources
 from stream_assoc.pipeline.measurements import measure
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
@@ -36,6 +38,7 @@ class Decision:
     tiles: IntArray
     single_source_delta: int
     closed: ObjectPositions = field(default_factory=ObjectPositions.empty)
+    image_error: ImageError | None = None
 
 
 def decide(
@@ -88,21 +91,28 @@ def decide(
     with watch.stage("summarise"):
         matched_rows = matches.object_row[matches.associated]
         matched = objects.positions.take(matched_rows)
-        past = matched.validityStartMjdTai if versions is None else np.append(versions, matched.validityStartMjdTai)
-        processing_time = later(rooms.clock.processing_time(), past)
         newborn = rooms.calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
         before = ObjectStates.concatenate([neighbourhood.states(matched), newborn])
+        uncounted = uncounted_points(neighbourhood.session, rooms.calculator, before, batch.id)
+        around = objects.positions if arrival.images else matched
+        past = [around.validityStartMjdTai, uncounted.timeProcessedMjdTai, *([] if versions is None else [versions])]
+        processing_time = later(rooms.clock.processing_time(), np.concatenate(past))
         sources = np.concatenate([matches.associated, matches.new])
         points = source_points(batch, sources, rooms.flag_columns)
         states = rooms.calculator.update(before, points, processing_time)
 
     with watch.stage("photometer"):
-        forced_sources = no_forced_sources()
-        if rooms.photometer is not None:
-            others = objects.positions.without(matched_rows)
-            here = ObjectPositions.concatenate([others, rooms.calculator.positions(states)])
-            here = here.take(region.footprint.contains(here.ra, here.dec))
-            forced_sources = rooms.photometer.measure(batch, here, processing_time)
+        forced_sources = measure_forced(
+            arrival,
+            objects.positions.without(matched_rows),
+            rooms.calculator.positions(states),
+            neighbourhood.session,
+            rooms.photometer,
+            processing_time,
+        )
+        if rooms.calculator.folds_forced:
+            counted = ForcedPoints.concatenate([uncounted, ForcedPoints.of(forced_sources)])
+            states = rooms.calculator.fold_forced(states, counted)
 
     with watch.stage("rows"):
         dia_sources = source_rows(
@@ -113,12 +123,16 @@ def decide(
             processing_time,
         )
 
-    # Nothing after this refuses the batch: a photometer may.
+    # Nothing after this refuses the batch.
     neighbourhood.end_versions(matched, processing_time)
     with watch.stage("replace"):
         changed_tiles = neighbourhood.replace(matched, states)
 
-    metrics = measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds)
+    metrics = replace(
+        measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds),
+        numForcedSources=forced_sources.num_rows,
+        forcedPhotometryError=arrival.image_error.reason if arrival.image_error else None,
+    )
     return Decision(
         entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,
@@ -127,4 +141,5 @@ def decide(
         forced_sources=forced_sources,
         tiles=changed_tiles,
         single_source_delta=metrics.totalUnassociatedDiaObjects - n_single_source,
+        image_error=arrival.image_error,
     )

@@ -13,6 +13,7 @@ from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.tiles import without_and_with
@@ -36,6 +37,11 @@ class Neighbourhood:
         The division of the sky into tiles and cells.
     versions : `dict` [`int`, `int`]
         The tiles of the neighbourhood and the version the APDB gives each.
+
+    Attributes
+    ----------
+    session : `ApdbSession`
+        As given.
     """
 
     def __init__(
@@ -46,7 +52,7 @@ class Neighbourhood:
         partition: SkyPartition,
         versions: dict[int, int],
     ) -> None:
-        self._session = session
+        self.session = session
         self._staged = staged
         self._calculator = calculator
         self._partition = partition
@@ -59,7 +65,7 @@ class Neighbourhood:
         present = self._staged.read_tiles(tiles, self._versions_of(tiles))
         missing = np.array([tile for tile in tiles.tolist() if tile not in present], np.int64)
         if len(missing):
-            rebuilt = self._session.load_tiles(missing)
+            rebuilt = self.session.load_tiles(missing)
             cached = {tile: CachedTile(self._versions[tile], positions) for tile, positions in rebuilt.items()}
             self._staged.write(cached, self._no_states, np.empty(0, np.int64))
             present |= rebuilt
@@ -75,7 +81,7 @@ class Neighbourhood:
         if len(cached.found) == len(objects):
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
-        rebuilt = self._calculator.rebuild(self._session.load_histories(objects.diaObjectId[missing]))
+        rebuilt = rebuilt_states(self.session, self._calculator, objects.diaObjectId[missing])
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
@@ -84,7 +90,7 @@ class Neighbourhood:
 
         The batch must not be refused any more.
         """
-        self._session.end_versions(matched.diaObjectId, validityEndMjdTai)
+        self.session.end_versions(matched.diaObjectId, validityEndMjdTai)
 
     def replace(self, matched: ObjectPositions, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.

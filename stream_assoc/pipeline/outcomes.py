@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import BatchId, BatchRevision
+from stream_assoc.photometry.exceptions import ImageError
 from stream_assoc.stream.messages import OutputMessage
 
 
@@ -14,12 +15,14 @@ class Processed:
     """A batch that counted: it is in the APDB, its outputs are to be published.
 
     ``revision`` is above 0 if it took the place of an earlier processing.
+    ``image_error`` tells why it has no forced sources although it names images.
     """
 
     id: BatchId
     metrics: AssociationMetrics
     outputs: Sequence[OutputMessage]
     revision: int = 0
+    image_error: ImageError | None = None
 
     @property
     def key(self) -> BatchRevision:

@@ -14,6 +14,7 @@ computed by pure functions, what is stored goes through the ports of
 import contextlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, decide
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
+from stream_assoc.pipeline.forced import with_images
 from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import neighbourhood_of
 from stream_assoc.pipeline.outcomes import Outcome, Redelivered, Rejected
@@ -74,8 +76,8 @@ def arrive(
 def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
     """Process some batches in order, in as few exclusive sessions and transactions as can be.
 
-    That is one, but for re-processings, each of which has its own. The result
-    of each batch is the same as if it had been processed alone. One that can
+    That is one, but for re-processings and batches with images to measure on,
+    each of which has its own. The result of each batch is the same as if it had been processed alone. One that can
     never be processed is rejected and touches none of the others.
 
     Parameters
@@ -98,12 +100,30 @@ def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
         processed again.
     """
     outcomes: list[Outcome] = []
-    for is_reprocessing, run in itertools.groupby(arrivals, key=lambda arrival: arrival.reprocessing):
-        if is_reprocessing:
-            outcomes += [reprocess(arrival, rooms) for arrival in run]
+    for is_alone, run in itertools.groupby(arrivals, key=lambda arrival: _is_alone(arrival, rooms)):
+        if is_alone:
+            outcomes += [_process_alone(arrival, rooms) for arrival in run]
         else:
             outcomes += _process_together(list(run), rooms)
     return outcomes
+
+
+def _is_alone(arrival: Arrival, rooms: Rooms) -> bool:
+    return arrival.reprocessing or (rooms.photometer is not None and arrival.batch.images.named)
+
+
+def _process_alone(arrival: Arrival, rooms: Rooms) -> Outcome:
+    rooms.catch_up()
+    # A redelivery is recognised under the locks; this only keeps it from reading images in vain.
+    if rooms.photometer is not None and (arrival.reprocessing or not rooms.apdb.contains(arrival.batch.id)):
+        watch = Stopwatch(rooms.clock, arrival.seconds)
+        with watch.stage("read_images"):
+            arrival = with_images(arrival, rooms.photometer)
+        arrival = replace(arrival, seconds=watch.seconds)
+    if arrival.reprocessing:
+        return reprocess(arrival, rooms)
+    (outcome,) = _process_together([arrival], rooms)
+    return outcome
 
 
 def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:

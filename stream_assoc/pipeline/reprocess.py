@@ -20,12 +20,14 @@ from stream_assoc.apdb.port import ApdbSession, Opening
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
 from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
 from stream_assoc.pipeline.outcomes import Outcome, Rejected
@@ -44,9 +46,12 @@ class Withdrawal:
     n_sources : `int`
         Sources that counted so far.
     objects : `ObjectPositions`
-        The objects they belonged to, as they are in the APDB.
+        The objects they belonged to, and those that count a forced source of
+        theirs, as they are in the APDB.
     left : `ObjectStates`
         Those of the objects that have other sources, folded from these.
+    uncounted : `ForcedPoints`
+        Forced sources that no version of these objects counts yet.
     names : `numpy.ndarray` [int64], shape (len(batch),)
         What an object that each source of the batch founds is called.
     versions : `numpy.ndarray` [float64]
@@ -57,6 +62,7 @@ class Withdrawal:
     n_sources: int
     objects: ObjectPositions
     left: ObjectStates
+    uncounted: ForcedPoints
     names: IntArray
     versions: FloatArray
 
@@ -102,11 +108,14 @@ def _withdrawal(
 ) -> Withdrawal:
     sources = session.counted_sources(batch.id)
     owners = sources.diaObjectId[sources.diaObjectId != 0]
-    latest = session.latest_versions(np.concatenate([owners, batch.diaSourceId]))
+    forced = session.counted_forced_sources(batch.id) if calculator.folds_forced else ForcedPoints.none()
+    latest = session.latest_versions(np.concatenate([owners, forced.diaObjectId, batch.diaSourceId]))
     positions = latest.positions
-    objects = positions.take(latest.is_open & np.isin(positions.diaObjectId, owners))
-    histories = session.load_histories(objects.diaObjectId, without=batch.id)
-    left = calculator.rebuild(histories).take(np.flatnonzero(np.diff(histories.offsets)))
+    lose = np.isin(positions.diaObjectId, owners) | _count(positions, forced)
+    objects = positions.take(latest.is_open & lose)
+    left = rebuilt_states(session, calculator, objects.diaObjectId, without=batch.id)
+    left = left.take(np.flatnonzero(calculator.positions(left).nDiaSources))
+    uncounted = uncounted_points(session, calculator, left, batch.id)
     emptied = np.setdiff1d(objects.diaObjectId, left.diaObjectId)
     living = np.setdiff1d(positions.diaObjectId[latest.is_open], emptied)
     return Withdrawal(
@@ -114,9 +123,26 @@ def _withdrawal(
         n_sources=len(sources),
         objects=objects,
         left=left,
+        uncounted=uncounted,
         names=_names(batch.diaSourceId, living, len(entries)),
-        versions=np.append(positions.validityStartMjdTai, [entry.timeProcessedMjdTai for entry in entries]),
+        versions=np.concatenate(
+            [
+                positions.validityStartMjdTai,
+                uncounted.timeProcessedMjdTai,
+                [entry.timeProcessedMjdTai for entry in entries],
+            ]
+        ),
     )
+
+
+def _count(positions: ObjectPositions, forced: ForcedPoints) -> BoolArray:
+    """Tell which objects' versions count a forced source of these, each of which is another object's."""
+    measured = np.full(len(positions), np.inf)
+    rows = np.searchsorted(positions.diaObjectId, forced.diaObjectId)
+    known = rows < len(positions)
+    known[known] = positions.diaObjectId[rows[known]] == forced.diaObjectId[known]
+    measured[rows[known]] = forced.timeProcessedMjdTai[known]
+    return np.asarray(measured <= positions.validityStartMjdTai)
 
 
 def _names(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray:
@@ -181,5 +207,8 @@ def _with_bereaved(
     before = withdrawal.left.take(rows)
     versions = np.full(len(rows), decision.entry.timeProcessedMjdTai)
     bereaved = dataclasses.replace(before, validityStartMjdTai=versions)
+    if calculator.folds_forced:
+        points = ForcedPoints.concatenate([withdrawal.uncounted, ForcedPoints.of(decision.forced_sources)])
+        bereaved = calculator.fold_forced(bereaved, points)
     tiles = neighbourhood.replace(calculator.positions(before), bereaved)
     return ObjectStates.concatenate([decision.states, bereaved]), tiles

@@ -27,6 +27,10 @@ def _at_once(write: CacheWrite) -> None:
     write()
 
 
+def _nothing_was_put_off() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything a batch meets on its way: algorithms, stores and the clock.
@@ -36,7 +40,8 @@ class Rooms:
 
     ``write_cache`` is given every write to the cache once the APDB has
     committed, and may put it off: until it is done, what it would have brought
-    is rebuilt from the APDB.
+    is rebuilt from the APDB. ``catch_up`` does what was put off: a session that
+    begins while the one before it is hardly over needs what that has changed.
     """
 
     apdb: Apdb
@@ -51,3 +56,4 @@ class Rooms:
     photometer: ForcedPhotometer | None = None
     observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks
     write_cache: Callable[[CacheWrite], None] = _at_once
+    catch_up: Callable[[], None] = _nothing_was_put_off

@@ -32,6 +32,10 @@ class KafkaSettings(KafkaConnectionSettings):
     objects_topic: Topic = Field(
         default="dia-objects", description="Topic of updated DIAObjects, keyed by diaObjectId."
     )
+    forced_sources_topic: Topic = Field(
+        default="dia-forced-sources",
+        description="Topic of forced sources, keyed by diaObjectId. Written where `images.roots` names places.",
+    )
     metrics_topic: Topic = Field(default="association-metrics", description="Topic of the metrics of each batch.")
     dead_letter_topic: Topic = Field(
         default="dia-sources.dlq", description="Topic of the messages that could not be processed."

@@ -26,21 +26,14 @@ class BatchSettings(Section):
         return bands
 
 
-class ImageSettings(Section):
-    """Which images may be read, of those that batches name."""
-
-    roots: tuple[str, ...] = Field(
-        default=(),
-        description="Where images may be: absolute folders, s3://bucket/prefix, https://host/path. A batch whose "
-        "images are elsewhere is processed without them. None: no image is read.",
-    )
-
-
 class DaemonSettings(Section):
     """How the daemon takes its work, waits out failures and stops."""
 
     micro_batch_messages: int = Field(
-        default=64, ge=1, description="Most waiting messages processed in one transaction."
+        default=64,
+        ge=1,
+        description="Most waiting messages processed in one transaction. Where images.roots are set, no more than 8 "
+        "are taken in hand, and a batch with images has a transaction of its own.",
     )
     poll_timeout_seconds: float = Field(
         default=1.0, gt=0, description="Longest wait of one poll for a message, seconds."

@@ -5,14 +5,9 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.settings.operation import (
-    BatchSettings,
-    DaemonSettings,
-    ImageSettings,
-    LoggingSettings,
-    MetricsSettings,
-)
+from stream_assoc.settings.operation import BatchSettings, DaemonSettings, LoggingSettings, MetricsSettings
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.settings.stores import ApdbSettings, RedisSettings
 
@@ -42,6 +37,7 @@ class Settings(BaseSettings):
     sky: SkySettings = Field(default_factory=SkySettings)
     batch: BatchSettings = Field(default_factory=BatchSettings)
     images: ImageSettings = Field(default_factory=ImageSettings)
+    forced_photometry: ForcedPhotometrySettings = Field(default_factory=ForcedPhotometrySettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

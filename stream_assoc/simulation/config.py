@@ -53,6 +53,8 @@ class SimulationConfig(BaseModel):
         FWHM, and the error of a position at infinite signal to noise.
     snr_limit : `float`
         Detections have a greater absolute signal to noise.
+    image_pixels : `int`
+        Pixels along a side of a detector's images; 0: no images are made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +85,7 @@ class SimulationConfig(BaseModel):
     seeing_arcsec: float = Field(default=0.8, gt=0.0)
     astrometric_floor_arcsec: float = Field(default=0.01, gt=0.0)
     snr_limit: float = Field(default=5.0, gt=0.0)
+    image_pixels: int = Field(default=0, ge=0, le=4096)
 
     @model_validator(mode="after")
     def _known_bands(self) -> Self:

@@ -1,6 +1,7 @@
 """Simulated surveys on disk."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +11,15 @@ import pyarrow.parquet as pq
 from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import BatchMessages
 from stream_assoc.simulation.config import SimulationConfig
-from stream_assoc.simulation.night import simulate
+from stream_assoc.simulation.light import LIGHT_SCHEMA
+from stream_assoc.simulation.night import SimulatedBatch, simulate
 from stream_assoc.simulation.truth import TRUTH_SCHEMA
 
 CAPTURE_NAME: Final = "batches.avro"
 TRUTH_NAME: Final = "truth.parquet"
 CONFIG_NAME: Final = "simulation.json"
+LIGHT_NAME: Final = "light.parquet"
+IMAGES_NAME: Final = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def write_simulation(config: SimulationConfig, folder: Path, messages: BatchMess
     config : `SimulationConfig`
     folder : `pathlib.Path`
         Made when missing. Its `CAPTURE_NAME`, `TRUTH_NAME` and `CONFIG_NAME`
-        are overwritten.
+        are overwritten; with images, `LIGHT_NAME` and those in `IMAGES_NAME` too.
     messages : `~stream_assoc.replay.messages.BatchMessages`
         Makes messages of batches.
 
@@ -50,7 +54,7 @@ def write_simulation(config: SimulationConfig, folder: Path, messages: BatchMess
         CaptureWriter(folder / CAPTURE_NAME) as capture,
         pq.ParquetWriter(folder / TRUTH_NAME, TRUTH_SCHEMA, compression="zstd") as truth,
     ):
-        for simulated in simulate(config):
+        for simulated in _exposed(config, folder) if config.image_pixels else simulate(config):
             event = messages.event(simulated.batch)
             capture.write(event)
             truth.write_batch(simulated.truth)
@@ -58,6 +62,26 @@ def write_simulation(config: SimulationConfig, folder: Path, messages: BatchMess
             n_sources += len(simulated.batch)
             n_bytes += len(event.message.value or b"")
     return SimulationReport(n_batches, n_sources, n_bytes)
+
+
+def _exposed(config: SimulationConfig, folder: Path) -> Iterator[SimulatedBatch]:
+    """Simulate a survey, writing images and what they show."""
+    # astropy takes half a second.
+    from stream_assoc.simulation.images import DetectorImages, with_images
+
+    images = folder / IMAGES_NAME
+    images.mkdir(exist_ok=True)
+    with pq.ParquetWriter(folder / LIGHT_NAME, LIGHT_SCHEMA, compression="zstd") as light:
+        for simulated in simulate(config):
+            if simulated.exposed is not None:
+                light.write_batch(simulated.exposed.light.rows(simulated.batch.id))
+                named = with_images(simulated.batch, DetectorImages(config, simulated.exposed), images)
+                yield replace(simulated, batch=named)
+
+
+def read_light(folder: Path) -> pa.Table:
+    """Return what shines in the images of a simulated survey, in `LIGHT_SCHEMA`."""
+    return pq.read_table(folder / LIGHT_NAME)
 
 
 def read_truth(folder: Path) -> pa.Table:

@@ -13,6 +13,7 @@ from stream_assoc.simulation.cadence import Visit, plan_visits
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.detections import ARTIFACT, BAD_PIXEL_FLAGS, Detections, detect, image
 from stream_assoc.simulation.focal_plane import PIXELS_A_SIDE, Detector, focal_plane
+from stream_assoc.simulation.light import Light, light_on
 from stream_assoc.simulation.sky import SimulatedSky, simulate_sky
 from stream_assoc.simulation.truth import KINDS, TRUTH_SCHEMA
 from stream_assoc.sky.region import ConvexFootprint
@@ -23,6 +24,8 @@ from stream_assoc.transform.tangent import TangentPlane
 
 DETECTOR_BITS: Final = 8
 COUNTER_BITS: Final = 14
+LIGHT_MARGIN: Final = 0.1
+"""How far around a detector light may still reach its images, in sides of the detector."""
 PREDICTION_MARGIN_ARCSEC: Final = 10.0
 """Known asteroids are predicted this far outside a detector, as upstream's region query does."""
 
@@ -37,10 +40,22 @@ class SimulatedBatch:
     truth : `pyarrow.RecordBatch`
         Columns of `~stream_assoc.simulation.truth.TRUTH_SCHEMA`, the rows of
         the batch's sources.
+    exposed : `Exposed` or `None`
+        What its images show, where images are wanted.
     """
 
     batch: Batch
     truth: pa.RecordBatch
+    exposed: "Exposed | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """A detector at a visit, and what shines on it."""
+
+    visit: Visit
+    detector: Detector
+    light: Light
 
 
 def simulate(config: SimulationConfig) -> Iterator[SimulatedBatch]:
@@ -66,7 +81,11 @@ def simulate(config: SimulationConfig) -> Iterator[SimulatedBatch]:
         for detector in detectors:
             detections = detect(config, sky, imaged, visit, detector)
             predicted = _predicted(config, sky, visit, detector)
-            yield _simulated(config, visit, detector, detections, predicted)
+            simulated = _simulated(config, visit, detector, detections, predicted)
+            if config.image_pixels:
+                light = light_on(imaged, visit, detector, LIGHT_MARGIN * detector.size)
+                simulated = replace(simulated, exposed=Exposed(visit, detector, light))
+            yield simulated
 
 
 def dia_source_ids(visit: int, detector: int, n: int) -> IntArray:
@@ -160,6 +179,7 @@ def _dia_sources(ids: IntArray, detections: Detections, config: SimulationConfig
         "scienceFluxErr": detections.flux_error,
         "psfNdata": np.full(n, 41 * 41),
         "extendedness": np.zeros(n),
+        "trailLength": np.zeros(n),
         "reliability": detections.reliability,
         "bboxSize": np.full(n, 25),
     }

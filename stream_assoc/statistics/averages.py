@@ -1,4 +1,4 @@
-"""Weighted means and what follows from them: mean, its error, chi2, mean error.
+"""Weighted means and what follows from them: mean, its error, chi2, mean error; of sources and forced sources.
 
 The weighted mean is kept relative to the first usable flux of the slot and
 updated as in West, D. H. D. 1979, Comm. ACM 22, 532. The differences of nearby
@@ -57,6 +57,12 @@ def _fold_chi2(fields: FloatArray, offsets: IntArray, starts: IntArray, flux: Fl
     for slot in range(len(starts)):
         for point in range(starts[slot], offsets[slot + 1]):
             fields[slot, CHI2] += _add_to_mean(fields[slot], flux[point], error[point])
+
+
+@kernel
+def _fold_forced(fields: FloatArray, slots: IntArray, flux: FloatArray, error: FloatArray) -> None:
+    for point in range(len(slots)):
+        _add_to_mean(fields[slots[point]], flux[point], error[point])
 
 
 @kernel
@@ -172,3 +178,31 @@ class MeanErrFlux:
         """Return the columns; see `Plugin.values`."""
         with np.errstate(invalid="ignore"):
             return {"psfFluxErrMean": fields[:, 1] / fields[:, 0]}
+
+
+@dataclass(frozen=True, slots=True)
+class MeanForcedFlux:
+    """``forcedMeanFlux``: weighted mean of the psfFlux of DIAForcedSources, and its error.
+
+    A measurement counts when its flux is finite and its error finite and
+    positive; without one both are NaN. Upstream's pipeline leaves the two
+    columns empty.
+    """
+
+    name: ClassVar[str] = "forcedMeanFlux"
+    version: ClassVar[int] = 1
+    needs_history: ClassVar[bool] = False
+    fields: ClassVar[Mapping[str, float]] = MEAN_FIELDS
+    columns: ClassVar[tuple[str, ...]] = ("fpFluxMean", "fpFluxMeanErr")
+
+    def fold(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
+        """Fold nothing: a DIASource is no forced source."""
+
+    def fold_forced(self, fields: FloatArray, slots: IntArray, flux: FloatArray, error: FloatArray) -> None:
+        """Fold new forced sources; see `ForcedPlugin.fold_forced`."""
+        _fold_forced(fields, slots, flux, error)
+
+    def values(self, fields: FloatArray) -> dict[str, FloatArray]:
+        """Return the columns; see `Plugin.values`."""
+        error = np.where(fields[:, COUNT] > 0.0, _mean_error(fields), np.nan)
+        return {"fpFluxMean": _mean(fields), "fpFluxMeanErr": error}

@@ -2,18 +2,27 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
 from stream_assoc.statistics import rows
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.light_curves import append_one_each, curves_of
-from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin, ObjectPlugin, Plugin, needs_history
+from stream_assoc.statistics.plugin import (
+    BandPlugin,
+    ForcedPlugin,
+    LightCurvePlugin,
+    ObjectPlugin,
+    Plugin,
+    needs_history,
+)
 from stream_assoc.statistics.registry import CORE_PLUGINS, PRODUCTION_PLUGINS, find_plugin
 
 PluginKind = TypeVar("PluginKind", bound=Plugin)
@@ -43,6 +52,9 @@ class StatisticsCalculator:
         What each column of the two field arrays is, as ``plugin.field``.
     initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
         Fields of a band that has no point yet.
+    folds_forced : `bool`
+        Whether forced sources count. If so, `fold_forced` follows every
+        `update` and `rebuild`.
 
     Raises
     ------
@@ -63,6 +75,10 @@ class StatisticsCalculator:
         # Sorted here once: what a protocol asks is slow to answer.
         self._folds_sources = [(plugin, place) for plugin, place in places if isinstance(plugin, ObjectPlugin)]
         self._folds_curves = [(plugin, place) for plugin, place in places if isinstance(plugin, LightCurvePlugin)]
+        self._folds_forced = [
+            (plugin, place) for plugin, place in _places(self._band_plugins) if isinstance(plugin, ForcedPlugin)
+        ]
+        self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = _initial(self._object_plugins)
         self.initial_band_fields = _initial(self._band_plugins)
@@ -170,6 +186,27 @@ class StatisticsCalculator:
             self._fold_bands(states.band_fields.reshape(n * N_BANDS, self.n_band_fields), curves, starts)
             self._fold_whole(states, curves, starts)
         return states
+
+    def fold_forced(self, states: ObjectStates, points: ForcedPoints) -> ObjectStates:
+        """Return the states after some forced sources more.
+
+        Parameters
+        ----------
+        states : `ObjectStates`
+            Not changed.
+        points : `ForcedPoints`
+            Of an object in the order of time; those of objects that are not
+            among the states are passed over.
+        """
+        chosen, rows = _found(points.diaObjectId, states.diaObjectId)
+        if not len(chosen):
+            return states
+        slots = rows * N_BANDS + points.band[chosen]
+        band_fields = np.array(states.band_fields, order="C")
+        flat = band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
+        for plugin, fields in self._folds_forced:
+            plugin.fold_forced(flat[:, fields], slots, points.psfFlux[chosen], points.psfFluxErr[chosen])
+        return replace(states, band_fields=band_fields)
 
     def positions(self, states: ObjectStates) -> ObjectPositions:
         """Return the current mean positions, as the next association needs them."""
@@ -305,6 +342,16 @@ def _check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plug
         if name in makers:
             raise PluginError(f"the plugins {makers[name]!r} and {plugin.name!r} both compute {name}; choose one")
         makers[name] = plugin.name
+
+
+def _found(wanted: IntArray, ids: IntArray) -> tuple[IntArray, IntArray]:
+    """Return which of the wanted are among the ids, and where."""
+    order = np.argsort(ids)
+    place = np.searchsorted(ids, wanted, sorter=order)
+    within = np.flatnonzero(place < len(ids))
+    rows = order[place[within]]
+    same = ids[rows] == wanted[within]
+    return within[same], rows[same]
 
 
 def _compilable(points: SourcePoints) -> SourcePoints:

@@ -77,6 +77,28 @@ class BandPlugin(Plugin, Protocol):
 
 
 @runtime_checkable
+class ForcedPlugin(BandPlugin, Protocol):
+    """A statistic of each object in each band that takes in its DIAForcedSources.
+
+    They are folded when the object gets a new version, those of visits that
+    did not update it included.
+    """
+
+    def fold_forced(self, fields: FloatArray, slots: IntArray, flux: FloatArray, error: FloatArray) -> None:
+        """Fold new forced sources into the fields, in place and in order; the promise is that of `BandPlugin.fold`.
+
+        Parameters
+        ----------
+        fields : `numpy.ndarray` [float64], shape (n_slots, k)
+            A view, in general not contiguous.
+        slots : `numpy.ndarray` [int64], shape (n,)
+            The object and band of each measurement, as a row of ``fields``.
+        flux, error : `numpy.ndarray` [float64], shape (n,)
+            ``psfFlux`` and ``psfFluxErr``, nJy, NaN where missing.
+        """
+
+
+@runtime_checkable
 class ObjectPlugin(Plugin, Protocol):
     """A statistic of each object over all bands."""
 

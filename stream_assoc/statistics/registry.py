@@ -10,7 +10,7 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from stream_assoc.statistics.averages import Chi2Flux, MeanErrFlux, MeanFlux, MeanTotFlux
+from stream_assoc.statistics.averages import Chi2Flux, MeanErrFlux, MeanFlux, MeanForcedFlux, MeanTotFlux
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.moments import SigmaFlux, SkewFlux
 from stream_assoc.statistics.order_statistics import MadFlux, MinMaxFlux, PercentileFlux
@@ -59,6 +59,9 @@ ALL_PLUGINS: Final = (
 
 OPTIONAL_PLUGINS: Final = ("ap_lombScarglePeriodogram", "ap_lombScarglePeriodogramMulti")
 """The two periodograms: thousands of times dearer than the others."""
+
+FORCED_PLUGIN: Final = "forcedMeanFlux"
+"""Computed besides where forced photometry is on."""
 
 _registered: Final[dict[str, AnyPlugin]] = {}
 
@@ -124,6 +127,7 @@ for _plugin in (
     MeanTotFlux(),
     Chi2Flux(),
     MeanErrFlux(),
+    MeanForcedFlux(),
     SigmaFlux("ap_sigmaFlux", "psfFlux"),
     SigmaFlux("ap_sigmaTotFlux", "scienceFlux"),
     SkewFlux(),

@@ -31,6 +31,10 @@ class TopicSettings(Protocol):
         """Topic of updated objects."""
 
     @property
+    def forced_sources_topic(self) -> str:
+        """Topic of forced sources."""
+
+    @property
     def metrics_topic(self) -> str:
         """Topic of the metrics of each batch."""
 
@@ -84,6 +88,7 @@ def topic_specs(settings: TopicSettings) -> list[TopicSpec]:
     return [
         TopicSpec(settings.input_topic, partitions, replicas, {"max.message.bytes": str(size)}),
         TopicSpec(settings.objects_topic, partitions, replicas, {"cleanup.policy": "compact"}),
+        TopicSpec(settings.forced_sources_topic, partitions, replicas),
         TopicSpec(settings.metrics_topic, partitions, replicas),
         TopicSpec(
             settings.dead_letter_topic,

@@ -1,5 +1,6 @@
 """Results to messages, and messages to the bytes that wait in the outbox."""
 
+import functools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from stream_assoc.stream.codec import ColumnWriter, contiguous
 from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 
 
@@ -25,6 +26,7 @@ class OutputTopics:
 
     objects: str = "dia-objects"
     metrics: str = "association-metrics"
+    forced_sources: str = "dia-forced-sources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,15 @@ class OutputSchemaIds:
 
     objects: int = SCHEMA_ID
     metrics: int = METRICS_SCHEMA_ID
+    forced_sources: int = SCHEMA_ID
 
 
 class OutputEncoder:
-    """Encodes what a batch led to: one message an object, and one of metrics.
+    """Encodes what a batch led to: one message an object, one a forced source, and one of metrics.
 
-    Objects are keyed by ``diaObjectId`` as decimal text, so that a compacted
-    topic holds the current version of each; metrics by ``visit.detector``.
+    Objects and forced sources are keyed by ``diaObjectId`` as decimal text, so
+    that a compacted objects topic holds the current version of each; metrics
+    by ``visit.detector``.
 
     Parameters
     ----------
@@ -55,7 +59,12 @@ class OutputEncoder:
         self._object_header = header(ids.objects)
         self._metrics_header = header(ids.metrics)
         self._objects = ColumnWriter(load_schema(OBJECT))
+        self._forced_source_header = header(ids.forced_sources)
         self._metrics = RecordCodec(load_schema(METRICS))
+
+    @functools.cached_property
+    def _forced_sources(self) -> ColumnWriter:
+        return ColumnWriter(load_schema(FORCED_SOURCE))
 
     def encode(self, dia_objects: pa.Table, metrics: AssociationMetrics) -> list[OutputMessage]:
         """Return the messages of one batch, the metrics last.
@@ -78,21 +87,16 @@ class OutputEncoder:
 
     def encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
         """Return one message for each row, in order, of whichever batches. See `encode`."""
-        schema = self._objects.arrow_schema
-        given = set(dia_objects.column_names)
-        missing = [name for name in schema.names if name not in given]
-        if missing:
-            raise EncodeError(
-                f"the object rows have no {', '.join(missing)}; give every DiaObject column and pixelId"
-            )
-        columns = [_without_nan(contiguous(dia_objects.column(field.name)), field) for field in schema]
-        data = self._objects.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
-        keys = contiguous(dia_objects.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
-        topic, prefix = self._topics.objects, self._object_header
-        return [
-            OutputMessage(topic, key, prefix + datum)
-            for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
-        ]
+        return _messages(dia_objects, self._objects, self._topics.objects, self._object_header)
+
+    def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
+        """Return one message for each DiaForcedSource, in order, keyed by its diaObjectId. See `encode`."""
+        if not forced_sources.num_rows:
+            return []
+        detector = forced_sources.schema.get_field_index("detector")
+        # Avro has no 16-bit integer.
+        rows = forced_sources.set_column(detector, "detector", forced_sources.column("detector").cast(pa.int32()))
+        return _messages(rows, self._forced_sources, self._topics.forced_sources, self._forced_source_header)
 
     def encode_closed(self, diaObjectId: IntArray, validityEndMjdTai: float) -> list[OutputMessage]:
         """Return one message for each object that has ended: its key without a value.
@@ -114,6 +118,22 @@ class OutputEncoder:
             f"{metrics.visit}.{metrics.detector}".encode(),
             self._metrics_header + self._metrics.write(record),
         )
+
+
+def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -> list[OutputMessage]:
+    """Return one message for each row, keyed by its diaObjectId."""
+    schema = writer.arrow_schema
+    given = set(rows.column_names)
+    missing = [name for name in schema.names if name not in given]
+    if missing:
+        raise EncodeError(f"the rows for {topic} have no {', '.join(missing)}; give every column of the schema")
+    columns = [_without_nan(contiguous(rows.column(field.name)), field) for field in schema]
+    data = writer.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
+    keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
+    return [
+        OutputMessage(topic, key, prefix + datum)
+        for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
+    ]
 
 
 def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:

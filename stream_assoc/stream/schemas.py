@@ -27,12 +27,16 @@ SCHEMA_ID: Final = rubin_schema_id(*VERSION)
 NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
 """Stays while new fields have defaults: readers and registries match records by name."""
 
-METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 1)
-_NEW_METRICS: Final = ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects")
-"""What version 1.1 of the metrics has and 1.0 had not."""
+METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 2)
+_METRICS_SINCE: Final = {
+    rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
+    METRICS_SCHEMA_ID: ("numForcedSources", "forcedPhotometryError"),
+}
+"""What each version of the metrics has that those before it had not."""
 
 BATCH: Final = "dia_source_batch"
 OBJECT: Final = "dia_object"
+FORCED_SOURCE: Final = "dia_forced_source"
 METRICS: Final = "association_metrics"
 DEAD_LETTER: Final = "dead_letter"
 
@@ -138,6 +142,14 @@ def _object_schema() -> AvroSchema:
     )
 
 
+def _forced_source_schema() -> AvroSchema:
+    return _record(
+        "DiaForcedSource",
+        "The flux of a DIAObject on the images of a visit. The key of the message is diaObjectId as decimal text.",
+        map(_column, apdb_table("DiaForcedSource").columns),
+    )
+
+
 def _metrics_schema() -> AvroSchema:
     hints = typing.get_type_hints(AssociationMetrics)
     return _record(
@@ -177,6 +189,7 @@ def _dead_letter_schema() -> AvroSchema:
 _GENERATORS: Final[dict[str, Callable[[], AvroSchema]]] = {
     BATCH: _batch_schema,
     OBJECT: _object_schema,
+    FORCED_SOURCE: _forced_source_schema,
     METRICS: _metrics_schema,
     DEAD_LETTER: _dead_letter_schema,
 }
@@ -250,8 +263,11 @@ def known_schemas(name: str) -> KnownSchemas:
     schema = load_schema(name)
     if name != METRICS:
         return KnownSchemas({SCHEMA_ID: schema})
-    first = {**schema, "fields": [field for field in schema["fields"] if field["name"] not in _NEW_METRICS]}
-    return KnownSchemas({SCHEMA_ID: first, METRICS_SCHEMA_ID: schema})
+    versions = {METRICS_SCHEMA_ID: schema}
+    for version, new in sorted(_METRICS_SINCE.items(), reverse=True):
+        schema = {**schema, "fields": [field for field in schema["fields"] if field["name"] not in new]}
+        versions[version - 1] = schema
+    return KnownSchemas(versions)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.stream.codec import SealedReader, contiguous
 from stream_assoc.stream.records import RecordCodec
 from stream_assoc.stream.resolution import resolve
-from stream_assoc.stream.schemas import METRICS, OBJECT, known_schemas, load_schema
+from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, OBJECT, known_schemas, load_schema
 from stream_assoc.stream.wire import WriterSchemas, split
 
 
@@ -40,10 +40,38 @@ def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None
     DecodeError
         If one of them is no message of this topic.
     """
-    lookup = schemas or known_schemas(OBJECT)
-    messages = [split(value) for value in values if value is not None]
+    present = [value for value in values if value is not None]
+    return _decode(present, object_schema(), OBJECT, schemas)
+
+
+def decode_forced_sources(values: Sequence[bytes | None], schemas: WriterSchemas | None = None) -> pa.RecordBatch:
+    """Decode messages of the forced sources topic.
+
+    Parameters
+    ----------
+    values, schemas
+        As for `decode_objects`; every message has a value.
+
+    Returns
+    -------
+    rows : `pyarrow.RecordBatch`
+        One row a value, in order, with the columns of DiaForcedSource in Rubin's types.
+
+    Raises
+    ------
+    DecodeError
+        If one of them is no message of this topic.
+    """
+    return _decode(values, apdb_table("DiaForcedSource").arrow_schema(), FORCED_SOURCE, schemas)
+
+
+def _decode(
+    values: Sequence[bytes | None], target: pa.Schema, name: str, schemas: WriterSchemas | None
+) -> pa.RecordBatch:
+    lookup = schemas or known_schemas(name)
+    messages = [split(value) for value in values]
     schema_ids = np.array([schema_id for schema_id, _ in messages], np.int64)
-    target, fields = object_schema(), load_schema(OBJECT)["fields"]
+    fields = load_schema(name)["fields"]
     parts = [target.empty_table()]
     order = [np.empty(0, np.int64)]
     for schema_id in np.unique(schema_ids).tolist():

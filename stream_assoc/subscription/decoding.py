@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.stream.dead_letters import DeadLetter, read_dead_letter
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.messages import InputMessage
-from stream_assoc.stream.subscriber import decode_metrics, decode_objects
+from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.stream.wire import WriterSchemas
-from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 
 Record = TypeVar("Record", covariant=True)  # noqa: PLC0105 - reads better where it is used
 Single = TypeVar("Single")
@@ -54,22 +56,33 @@ def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter]:
     return OneByOne(lambda message: read_dead_letter(message, schemas))
 
 
-class ObjectsDecoder:
-    """Decodes objects many at a time, because a visit has ten thousand of them.
+class RowsDecoder(Generic[Single]):
+    """A decoder of topics whose messages are many: they are decoded together, as a visit has ten thousand.
 
     Parameters
     ----------
-    schemas : `~stream_assoc.stream.wire.WriterSchemas` or `None`
-        Where writer schemas are found; those of this version by default.
+    decode_rows : callable
+        Returns one row for each message that has a value, or raises `DecodeError`.
+    record_of : callable
+        Returns the record of a row.
+    without_value : callable
+        Returns what a message without a value tells.
     """
 
-    def __init__(self, schemas: WriterSchemas | None) -> None:
-        self._schemas = schemas
+    def __init__(
+        self,
+        decode_rows: Callable[[Sequence[bytes]], pa.RecordBatch],
+        record_of: Callable[[dict[str, Any]], Single],
+        without_value: Callable[[InputMessage], Single | BadMessage],
+    ) -> None:
+        self._decode_rows = decode_rows
+        self._record_of = record_of
+        self._without_value = without_value
 
-    def decode(self, messages: Sequence[InputMessage]) -> Iterator[DiaObjectUpdate | BadMessage]:
-        """Yield one update, or what is wrong, for each message in order."""
+    def decode(self, messages: Sequence[InputMessage]) -> Iterator[Single | BadMessage]:
+        """Yield one record, or what is wrong, for each message in order."""
         try:
-            rows = decode_objects([message.value for message in messages], self._schemas).to_pylist()
+            rows = self._decode_rows([one.value for one in messages if one.value is not None]).to_pylist()
         except DecodeError as error:
             if len(messages) == 1:
                 yield BadMessage(messages[0].position, error)
@@ -80,11 +93,23 @@ class ObjectsDecoder:
             return
         remaining = iter(rows)
         for message in messages:
-            yield _ended(message) if message.value is None else _update(next(remaining))
+            yield self._without_value(message) if message.value is None else self._record_of(next(remaining))
 
 
-def _update(row: dict[str, Any]) -> DiaObjectUpdate:
-    return DiaObjectUpdate(row["diaObjectId"], row)
+def objects_decoder(schemas: WriterSchemas | None) -> RowsDecoder[DiaObjectUpdate]:
+    """Return the decoder of the objects topic; a tombstone tells of an end."""
+    return RowsDecoder(
+        lambda values: decode_objects(values, schemas), lambda row: DiaObjectUpdate(row["diaObjectId"], row), _ended
+    )
+
+
+def forced_sources_decoder(schemas: WriterSchemas | None) -> RowsDecoder[ForcedSource]:
+    """Return the decoder of the topic of forced sources, none of whose messages is without a value."""
+    return RowsDecoder(lambda values: decode_forced_sources(values, schemas), ForcedSource, _empty)
+
+
+def _empty(message: InputMessage) -> BadMessage:
+    return BadMessage(message.position, DecodeError("a forced source without a value", "empty"))
 
 
 def _ended(message: InputMessage) -> DiaObjectUpdate | BadMessage:

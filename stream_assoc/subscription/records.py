@@ -64,6 +64,28 @@ class DiaObjectUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ForcedSource:
+    """A flux at a DIAObject on the images of a visit.
+
+    Attributes
+    ----------
+    columns : `~collections.abc.Mapping` [`str`, `object`]
+        Every column of Rubin's DiaForcedSource; a null stays `None`.
+    """
+
+    columns: Mapping[str, Any]
+
+    def __getitem__(self, column: str) -> Any:  # noqa: ANN401 - a row holds numbers of several types
+        """Return a column by Rubin's name, such as ``psfFlux``."""
+        return self.columns[column]
+
+    @property
+    def diaObjectId(self) -> int:
+        """The object whose flux it is."""
+        return int(self["diaObjectId"])
+
+
+@dataclass(frozen=True, slots=True)
 class BadMessage:
     """A message of an output topic that cannot be read, where it is, and why."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.times import DayObs, day_obs
 from stream_assoc.sky.vectors import separation_arcsec
-from stream_assoc.subscription.records import DiaObjectUpdate
+from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
 
 _ARCSEC_PER_DEGREE = 3600.0
 
@@ -79,4 +79,31 @@ class ObjectSelection:
             return self.cone is None and not self.bands
         return (self.cone is None or self.cone.holds(update.ra, update.dec)) and (
             not self.bands or not self.bands.isdisjoint(update.bands)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedSourceSelection:
+    """Forced sources that meet every condition given.
+
+    Attributes
+    ----------
+    ids, visits, detectors : `frozenset` [`int`]
+        Of one of these objects, visits and detectors; empty for any.
+    bands : `frozenset` [`str`]
+        In one of these; empty for any.
+    """
+
+    ids: frozenset[int] = frozenset()
+    visits: frozenset[int] = frozenset()
+    detectors: frozenset[int] = frozenset()
+    bands: frozenset[str] = frozenset()
+
+    def holds(self, source: ForcedSource) -> bool:
+        """Tell whether a forced source is wanted."""
+        return (
+            (not self.ids or source.diaObjectId in self.ids)
+            and (not self.visits or source["visit"] in self.visits)
+            and (not self.detectors or source["detector"] in self.detectors)
+            and (not self.bands or source["band"] in self.bands)
         )

@@ -12,19 +12,27 @@ from stream_assoc.stream.dead_letters import DeadLetter
 from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.topic_reader import Reading, TopicReader, warn
 from stream_assoc.stream.wire import WriterSchemas
-from stream_assoc.subscription.decoding import Decoder, ObjectsDecoder, dead_letter_decoder, metrics_decoder
+from stream_assoc.subscription.decoding import (
+    Decoder,
+    dead_letter_decoder,
+    forced_sources_decoder,
+    metrics_decoder,
+    objects_decoder,
+)
 from stream_assoc.subscription.exceptions import SubscriptionError
-from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 from stream_assoc.subscription.since import Since, start_of
 from stream_assoc.subscription.subscription import Ending, Subscription, log_bad
 
 METRICS: Final = "association-metrics"
 OBJECTS: Final = "dia-objects"
+FORCED_SOURCES: Final = "dia-forced-sources"
 DEAD_LETTERS: Final = "dia-sources.dlq"
 
 _DECODERS: Final[dict[str, Callable[[WriterSchemas | None], Decoder[Any]]]] = {
     METRICS: metrics_decoder,
-    OBJECTS: ObjectsDecoder,
+    OBJECTS: objects_decoder,
+    FORCED_SOURCES: forced_sources_decoder,
     DEAD_LETTERS: dead_letter_decoder,
 }
 
@@ -54,6 +62,12 @@ def subscribe(
 def subscribe(
     topic: Literal["dia-objects"], **options: Unpack[SubscribeOptions]
 ) -> Subscription[DiaObjectUpdate]: ...
+
+
+@overload
+def subscribe(
+    topic: Literal["dia-forced-sources"], **options: Unpack[SubscribeOptions]
+) -> Subscription[ForcedSource]: ...
 
 
 @overload
@@ -88,7 +102,8 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
     ----------
     topic : `str`
         ``"association-metrics"`` gives `AssociationMetrics`, ``"dia-objects"``
-        `DiaObjectUpdate`, ``"dia-sources.dlq"`` `DeadLetter`. The names are
+        `DiaObjectUpdate`, ``"dia-forced-sources"`` `ForcedSource`,
+        ``"dia-sources.dlq"`` `DeadLetter`. The names are
         those of the kinds, and lead to the topics that the configuration
         gives other names; these other names do as well.
     since : `str`, `float`, `~datetime.datetime` or `~datetime.timedelta`
@@ -157,7 +172,12 @@ def _kafka_settings(
 
 def _topic_of(topic: str, kafka: KafkaSettings) -> tuple[str, str]:
     """Return the kind of a topic and its configured name."""
-    names = {METRICS: kafka.metrics_topic, OBJECTS: kafka.objects_topic, DEAD_LETTERS: kafka.dead_letter_topic}
+    names = {
+        METRICS: kafka.metrics_topic,
+        OBJECTS: kafka.objects_topic,
+        FORCED_SOURCES: kafka.forced_sources_topic,
+        DEAD_LETTERS: kafka.dead_letter_topic,
+    }
     if topic in names:
         return topic, names[topic]
     for kind, name in names.items():

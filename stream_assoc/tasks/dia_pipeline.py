@@ -108,10 +108,10 @@ class DiaPipelineTask:
             tile_level=settings.sky.tile_level,
             flag_columns=settings.statistics.flag_columns,
         )
-        self._rooms = replace(
-            rooms_of(settings, self._apdb, MemoryCache(layout_of(settings))),
-            photometer=self.config.diaForcedSource.photometer,
-        )
+        self._rooms = rooms_of(settings, self._apdb, MemoryCache(layout_of(settings)))
+        photometer = self.config.diaForcedSource.photometer
+        if self.config.doRunForcedMeasurement and photometer is not None:
+            self._rooms = replace(self._rooms, photometer=photometer)
 
     def __enter__(self) -> Self:
         return self

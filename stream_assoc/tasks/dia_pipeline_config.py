@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from stream_assoc.model.flags import BAD_FLAGS
 from stream_assoc.model.types import BANDS
 from stream_assoc.settings import Settings
+from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.tasks.association import AssociationConfig
 from stream_assoc.tasks.connections import DiaPipelineConnections
 from stream_assoc.tasks.forced_source import DiaForcedSourcedConfig
@@ -64,8 +65,10 @@ class DiaPipelineConfig:
         DiaSource flags that ``ap_diaObjectFlag`` watches.
     doSolarSystemAssociation : `bool`
         Whether known solar-system objects claim their sources.
+    doRunForcedMeasurement : `bool`
+        Whether fluxes are measured on the images that an exposure names.
     diaForcedSource : `DiaForcedSourcedConfig`
-        Its photometer, if any, measures every object in the footprint.
+        Where these may be, and what is measured on them. Nothing by default.
     filterUnAssociatedSources : `bool`
         Whether the ``newObject...`` criteria hold.
     newObjectBadFlags : sequence of `str`
@@ -99,6 +102,7 @@ class DiaPipelineConfig:
     plugins: Sequence[str] | None = None
     flagColumns: Sequence[str] = ()
     doSolarSystemAssociation: bool = True
+    doRunForcedMeasurement: bool = True
     diaForcedSource: DiaForcedSourcedConfig = field(default_factory=DiaForcedSourcedConfig)
     filterUnAssociatedSources: bool = True
     newObjectBadFlags: Sequence[str] = BAD_FLAGS
@@ -124,6 +128,7 @@ class DiaPipelineConfig:
         return cls(
             associator=AssociationConfig(**{name: getattr(association, key) for name, key in _ASSOCIATION.items()}),
             solar_system_radius=association.solar_system_radius_arcsec,
+            diaForcedSource=DiaForcedSourcedConfig(settings.images, settings.forced_photometry),
             **values,
         )
 
@@ -142,6 +147,11 @@ class DiaPipelineConfig:
         for name, (section, key) in _SETTINGS.items():
             value = getattr(self, name)
             sections.setdefault(section, {})[key] = value or None if name in _ZERO_IS_UNSET else value
+        if self.doRunForcedMeasurement:
+            sections["images"] = self.diaForcedSource.images.model_dump()
+            sections["forced_photometry"] = self.diaForcedSource.measurement.model_dump()
+            if self.diaForcedSource.photometer is not None:
+                sections["statistics"]["plugins"] = (*(self.plugins or PRODUCTION_PLUGINS), FORCED_PLUGIN)
         if not self.filterUnAssociatedSources:
             sections["new_objects"] |= {"bad_flags": (), "min_reliability": 0.0, "min_snr": None}
         return Settings.model_validate(sections)
@@ -150,6 +160,6 @@ class DiaPipelineConfig:
         """Return the inputs and outputs of a task with this configuration."""
         return DiaPipelineConnections(
             solar_system=self.doSolarSystemAssociation,
-            forced_photometry=self.diaForcedSource.photometer is not None,
+            forced_photometry=self.doRunForcedMeasurement and self.diaForcedSource.is_on,
             filter_sources=self.filterUnAssociatedSources,
         )

@@ -1,15 +1,17 @@
 """Forced photometry of DIAObjects, as a task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
+from stream_assoc.daemon.assembly import photometer_of
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import apdb_table
-from stream_assoc.photometry.port import ForcedPhotometer
+from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
+from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.tables import data_frame
 
@@ -20,11 +22,24 @@ class DiaForcedSourcedConfig:
 
     Attributes
     ----------
-    photometer : `~stream_assoc.photometry.port.ForcedPhotometer`
-        Measures the fluxes on the images that a batch names.
+    images : `~stream_assoc.settings.images.ImageSettings`
+        Where images may be read; the daemon's section ``images``.
+    measurement : `~stream_assoc.settings.images.ForcedPhotometrySettings`
+        Which objects are measured, and how; the daemon's section
+        ``forced_photometry``. Upstream's ``historyThreshold`` is its
+        ``history_threshold``.
+    photometer : `~stream_assoc.photometry.port.ForcedPhotometer`, optional
+        Measures in place of what the two say.
     """
 
+    images: ImageSettings = field(default_factory=ImageSettings)
+    measurement: ForcedPhotometrySettings = field(default_factory=ForcedPhotometrySettings)
     photometer: ForcedPhotometer | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is anything to measure on."""
+        return self.photometer is not None or bool(self.images.roots)
 
 
 class DiaForcedSourceTask:
@@ -33,22 +48,25 @@ class DiaForcedSourceTask:
     Parameters
     ----------
     config : `DiaForcedSourcedConfig`
-        Must name a photometer.
+        Must name places where images may be, or a photometer.
 
     Raises
     ------
     TaskConfigError
-        If it names none.
+        If it names neither.
+    ImageRootError
+        If one of the places is no place where images could be.
     """
 
     ConfigClass: ClassVar = DiaForcedSourcedConfig
 
     def __init__(self, config: DiaForcedSourcedConfig | None = None) -> None:
-        photometer = None if config is None else config.photometer
+        config = config or DiaForcedSourcedConfig()
+        photometer = config.photometer or photometer_of(config.images, config.measurement)
         if photometer is None:
             raise TaskConfigError(
-                "DiaForcedSourceTask needs DiaForcedSourcedConfig.photometer, which measures fluxes on images; "
-                "without one leave forced sources out"
+                "DiaForcedSourceTask needs DiaForcedSourcedConfig.images.roots, which tell where images may be, or a "
+                "photometer; without either leave forced sources out"
             )
         self._photometer = photometer
 
@@ -72,6 +90,13 @@ class DiaForcedSourceTask:
         Returns
         -------
         forced_sources : `pandas.DataFrame`
-            The columns of `schema`; fluxes in nJy.
+            The columns of `schema`; fluxes in nJy. Empty if the batch names no image.
+
+        Raises
+        ------
+        ImageError
+            If an image cannot be measured on.
         """
-        return data_frame(self._photometer.measure(batch, objects, timeProcessedMjdTai))
+        images = self._photometer.load(batch)
+        measured = no_forced_sources() if images is None else images.measure(batch, objects, timeProcessedMjdTai)
+        return data_frame(measured)

@@ -16,6 +16,7 @@ from stream_assoc.apdb.port import Apdb, ApdbSession, CountedSources, ObjectVers
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
+from stream_assoc.model.forced import ForcedPoints, GoodSources
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectHistories
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
@@ -160,6 +161,20 @@ class VisitSession:
         """See `ApdbSession.load_histories`; without the sources that are too old."""
         return self._limits.cut(self._session.load_histories(diaObjectId, without))
 
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """See `ApdbSession.load_forced_points`."""
+        return self._session.load_forced_points(diaObjectId, after, until, without)
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """See `ApdbSession.counted_forced_sources`."""
+        return self._session.counted_forced_sources(batch)
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """See `ApdbSession.vouched_for`."""
+        return self._session.vouched_for(diaObjectId, criteria, without)
+
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""
         return self._session.counted_sources(batch)
@@ -188,11 +203,13 @@ class VisitSession:
         ra, dec = ra.copy(), dec.copy()
         ra[before], dec[before] = self._known.ra[rows], self._known.dec[rows]
         kept = self._limits.stores(ra, dec)
+        measured = np.isin(_integers(change.forced_sources, "diaObjectId"), ids[~kept], invert=True)
         n_single = np.count_nonzero(n_sources[kept] == 1)
         n_single_before = np.count_nonzero(self._known.nDiaSources[rows[kept[before]]] == 1)
         return replace(
             change,
             dia_objects=change.dia_objects.filter(pa.array(kept)),
+            forced_sources=change.forced_sources.filter(pa.array(measured)),
             single_source_delta=int(n_single - n_single_before),
         )
 

@@ -13,6 +13,7 @@ from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
 
 from stream_assoc.apdb.exceptions import (
+    ApdbSchemaError,
     ApdbUnavailableError,
     DuplicateSourceError,
     LedgerConflictError,
@@ -21,6 +22,7 @@ from stream_assoc.apdb.exceptions import (
 from stream_assoc.apdb.factory import SqlApdb, open_apdb, parse_url
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, InputPosition
+from stream_assoc.model.forced import GoodSources
 from tests.apdb.builders import BIG, changes, dia_object, forced, pixel, source
 
 CELLS = np.array([pixel(10, -5, 8)])
@@ -113,6 +115,86 @@ class ApdbConformance(ABC):
         assert left.outputs == batches[1].outputs
         assert [left.entry.id for left in apdb.unpublished()] == [batches[1].entry.id, batches[3].entry.id]
         assert apdb.contains(batches[0].entry.id)
+
+    # --- forced sources ---
+
+    def test_forced_sources_are_read_by_their_time(self, apdb: SqlApdb) -> None:
+        other = BatchId(FIRST.visit - 1, FIRST.detector)
+        store(
+            apdb,
+            changes(
+                FIRST,
+                forced_sources=[
+                    forced(1, BIG + 2, *FIRST, timeProcessedMjdTai=60001.0, psfFlux=0.1, psfFluxErr=0.2, band="y"),
+                    forced(2, BIG, *FIRST, timeProcessedMjdTai=60002.0, psfFlux=None, psfFluxErr=float("nan")),
+                ],
+            ),
+            changes(SECOND, forced_sources=[forced(3, BIG, *SECOND, timeProcessedMjdTai=60001.0, band="u")]),
+            changes(other, forced_sources=[forced(4, BIG, *other, timeProcessedMjdTai=60002.0)]),
+        )
+        ids, ever = np.array([BIG + 2, BIG]), np.full(2, -np.inf)
+        with apdb.exclusive(CELLS) as session:
+            every = session.load_forced_points(ids, ever, np.full(2, np.inf))
+            spans = [
+                session.load_forced_points(
+                    ids, np.array([after, after]), np.array([until, until])
+                ).diaObjectId.tolist()
+                for after, until in ((60001.0, 60002.0), (60000.0, 60001.0), (60002.0, np.inf), (-np.inf, 60001.0))
+            ]
+            by_object = session.load_forced_points(ids, np.array([60001.0, 60000.0]), np.array([np.inf, 60001.0]))
+            without = session.load_forced_points(ids, ever, np.full(2, np.inf), without=FIRST)
+            counted = session.counted_forced_sources(FIRST)
+            nothing = session.load_forced_points(np.array([7]), ever[:1], -ever[:1])
+        # By object, time, visit and detector.
+        assert every.diaObjectId.tolist() == [BIG, BIG, BIG, BIG + 2]
+        assert every.timeProcessedMjdTai.tolist() == [60001.0, 60002.0, 60002.0, 60001.0]
+        assert every.band.tolist() == [0, 2, 2, 5]
+        assert np.float32(every.psfFlux[3]) == np.float32(0.1)
+        assert np.isnan(every.psfFlux).tolist() == [False, False, True, False]
+        assert np.isnan(every.psfFluxErr).tolist() == [True, True, True, False]
+        assert spans == [[BIG, BIG], [BIG, BIG + 2], [], [BIG, BIG + 2]]
+        assert by_object.timeProcessedMjdTai.tolist() == [60001.0]
+        assert without.diaObjectId.tolist() == [BIG, BIG]
+        assert counted.diaObjectId.tolist() == [BIG, BIG + 2]
+        assert (len(nothing), nothing.band.dtype, nothing.diaObjectId.dtype) == (0, np.int64, np.int64)
+
+    def test_withdrawn_forced_sources_count_no_longer(self, apdb: SqlApdb) -> None:
+        store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST), forced(2, BIG + 2, *FIRST)]))
+        again = forced(2, BIG + 2, *FIRST, timeProcessedMjdTai=60002.0)
+        store(apdb, changes(FIRST, forced_sources=[again], time=60002.0, revision=1))
+        with apdb.exclusive(CELLS) as session:
+            counted = session.counted_forced_sources(FIRST)
+            read = session.load_forced_points(np.array([BIG, BIG + 2]), np.full(2, -np.inf), np.full(2, np.inf))
+        assert counted.diaObjectId.tolist() == read.diaObjectId.tolist() == [BIG + 2]
+        assert counted.timeProcessedMjdTai.tolist() == [60002.0]
+
+    def test_a_forced_source_of_unknown_band_is_told(self, apdb: SqlApdb) -> None:
+        store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST, band=None)]))
+        with apdb.exclusive(CELLS) as session, pytest.raises(ApdbSchemaError, match=r"DiaForcedSource\.band"):
+            session.counted_forced_sources(FIRST)
+
+    def test_good_sources_vouch_for_their_objects(self, apdb: SqlApdb) -> None:
+        good = {"reliability": 0.5, "trailLength": 1.4, "glint_trail": False, "isDipole": False}
+        flaws = [
+            *({"reliability": value} for value in (0.49, None, float("nan"))),
+            *({"trailLength": value} for value in (1.5, None, float("nan"))),
+            *({"glint_trail": value} for value in (True, None)),
+            *({"isDipole": value} for value in (True, None)),
+        ]
+        rows = [source(BIG + k, **good | flaw) for k, flaw in enumerate([{}, *flaws])]
+        # One good source among others is enough, wherever it stands.
+        rows += [source(BIG + 40 + k, **good | flaw, diaObjectId=BIG + 40) for k, flaw in enumerate([flaws[0], {}])]
+        store(apdb, changes(FIRST, rows), changes(SECOND, [source(BIG + 60, **good)]))
+        asked, criteria = np.array([BIG + 99, BIG + 60, BIG + 40, *(BIG + k for k in range(11))]), GoodSources()
+        with apdb.exclusive(CELLS) as session:
+            assert session.vouched_for(asked, criteria).tolist() == [BIG, BIG + 40, BIG + 60]
+            assert session.vouched_for(asked, criteria, without=FIRST).tolist() == [BIG + 60]
+            lax = GoodSources(min_reliability=0.4, max_trail_length=2.0)
+            assert session.vouched_for(asked, lax).tolist() == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
+            assert session.vouched_for(np.empty(0, np.int64), criteria).tolist() == []
+        store(apdb, changes(FIRST, time=60002.0, revision=1))
+        with apdb.exclusive(CELLS) as session:
+            assert session.vouched_for(asked, criteria).tolist() == [BIG + 60], "withdrawn sources do not"
 
     def test_rows_are_counted(self, apdb: SqlApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -153,7 +154,7 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
     settings = deployment.settings
     kafka = settings.kafka
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic")
+    topics = ("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic")
     ours = {
         **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
         # A static member that comes back gets its partitions at once; another would wait for the dead one's session.
@@ -162,6 +163,7 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "redis__prefix": settings.redis.prefix,
         "apdb__url": settings.apdb.url.get_secret_value(),
         **{f"daemon__{name}": getattr(settings.daemon, name) for name in SECTIONS["daemon"]},
+        "images__roots": json.dumps(settings.images.roots),
         "logging__format": "json",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}

@@ -120,5 +120,5 @@ def published(deployment: Deployment) -> dict[str, list[tuple]]:
             (one.key, one.value and one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
             for one in deployment.read(topic)
         ]
-        for topic in (kafka.objects_topic, kafka.metrics_topic, kafka.dead_letter_topic)
+        for topic in (kafka.objects_topic, kafka.forced_sources_topic, kafka.metrics_topic, kafka.dead_letter_topic)
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_assoc.photometry.exceptions import ImageRootError
 from stream_assoc.settings import ConfigurationError, load_settings
 
 SECRETIVE = [
@@ -28,6 +29,12 @@ def test_unknown_librdkafka_option_is_told(invoke):
 def test_option_of_the_producer_alone_is_judged_by_the_producer(invoke):
     with pytest.raises(ConfigurationError, match=r"kafka\.librdkafka_producer: "):
         invoke("config", "check", "--set", "kafka.librdkafka_producer.linger.ms=soon")
+
+
+@pytest.mark.parametrize("root", ["relative/folder", "http://localhost/images", "s3://images/../other"])
+def test_places_where_no_images_can_be_are_told(invoke, root):
+    with pytest.raises(ImageRootError, match=r"images\.roots"):
+        invoke("config", "check", "--set", f"images.roots=[{root}]")
 
 
 def test_file_and_assignments_are_read(invoke):

@@ -24,7 +24,7 @@ from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.kafka_topics import ensure_topics
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.registry import registry_of
-from stream_assoc.stream.subscriber import decode_metrics, decode_objects
+from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
 
 DEADLINE_SECONDS = 600.0
 
@@ -162,6 +162,10 @@ class Deployment:
         values = [message.value for message in self.read(self.settings.kafka.objects_topic)]
         return decode_objects(values, registry_of(self.settings.kafka))
 
+    def forced_sources(self) -> pa.RecordBatch:
+        values = [message.value for message in self.read(self.settings.kafka.forced_sources_topic)]
+        return decode_forced_sources(values, registry_of(self.settings.kafka))
+
     def dead_letters(self) -> list[OutputMessage]:
         return self.read(self.settings.kafka.dead_letter_topic)
 
@@ -175,6 +179,7 @@ def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: dic
         "transactional_id": f"transactions-{name}",
         "input_topic": f"{name}.dia-sources",
         "objects_topic": f"{name}.dia-objects",
+        "forced_sources_topic": f"{name}.dia-forced-sources",
         "metrics_topic": f"{name}.association-metrics",
         "dead_letter_topic": f"{name}.dlq",
         "partitions": 4,

@@ -35,7 +35,7 @@ def environment(**settings: object) -> dict[str, str]:
 def environment_of(deployment: Deployment, **settings: object) -> dict[str, str]:
     kafka, redis = deployment.settings.kafka, deployment.settings.redis
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic")
+    topics = ("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic")
     return environment(
         **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
         redis__url=redis.url.get_secret_value(),

@@ -9,7 +9,7 @@ from astropy.io import fits
 from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.photometry.exceptions import ImageError, ImageUnreadableError
 from stream_assoc.photometry.exposure import VisitInfo
-from stream_assoc.photometry.fits import read_cutout, read_exposure
+from stream_assoc.photometry.fits import read_exposure, read_payload
 from stream_assoc.photometry.measurement import Flag, measure
 from stream_assoc.photometry.psf import image_at
 from tests.photometry.skies import gaussian_psf, sky, star
@@ -118,7 +118,7 @@ def cutout():
 
 
 def test_cutouts_of_alerts_are_in_a_tangent_projection():
-    exposure = read_cutout(payload(cutout()))
+    exposure = read_payload(payload(cutout()))
     assert list(exposure.wcs.wcs.ctype) == ["RA---TAN", "DEC--TAN"]
     assert measured(exposure) == pytest.approx(FLUX, rel=1e-4)
 

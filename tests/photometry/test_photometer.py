@@ -9,8 +9,8 @@ from astropy.io import fits
 
 from stream_assoc.model.batch import BatchId, ImageUris
 from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.photometry.exceptions import ImageRefusedError, ImageUnreadableError
-from stream_assoc.photometry.image_roots import ImageRoots
+from stream_assoc.photometry.exceptions import ImageMismatchError, ImageMissingError, ImageRefusedError
+from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.photometer import ImagePhotometer
 from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
 from tests.photometry.skies import gaussian_psf, sky, star
@@ -53,7 +53,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def photometer(tmp_path) -> ForcedPhotometer:
-    return ImagePhotometer(ImageRoots([str(tmp_path)]))
+    return ImagePhotometer(ImageStore([str(tmp_path)]))
 
 
 def visit(images):
@@ -61,9 +61,13 @@ def visit(images):
     return replace(one, id=BatchId(1, 0), images=images)
 
 
+def measured(photometer, one, objects):
+    return photometer.load(one).measure(one, objects, NOW)
+
+
 def test_fluxes_of_both_images(photometer, images):
     one = visit(images)
-    rows = photometer.measure(one, OBJECTS, NOW)
+    rows = measured(photometer, one, OBJECTS)
     assert rows.schema.equals(no_forced_sources().schema, check_metadata=True)
     rows.validate(full=True)
     table = rows.to_pydict()
@@ -83,23 +87,23 @@ def test_fluxes_of_both_images(photometer, images):
 
 
 def test_the_same_batch_gives_the_same_rows(photometer, images):
-    rows, again = (photometer.measure(visit(images), OBJECTS, NOW) for _ in range(2))
+    rows, again = (measured(photometer, visit(images), OBJECTS) for _ in range(2))
     assert rows.equals(again)
-    shuffled = photometer.measure(visit(images), OBJECTS.take(np.array([2, 0, 1])), NOW)
+    shuffled = measured(photometer, visit(images), OBJECTS.take(np.array([2, 0, 1])))
     assert shuffled.sort_by("diaObjectId").equals(rows)
 
 
 @pytest.mark.parametrize(("missing", "empty"), [("difference", "psfFlux"), ("science", "scienceFlux")])
 def test_an_image_that_is_not_named_gives_nulls(photometer, images, missing, empty):
-    rows = photometer.measure(visit(replace(images, **{missing: None})), OBJECTS, NOW)
+    rows = measured(photometer, visit(replace(images, **{missing: None})), OBJECTS)
     assert rows[empty].null_count == rows[f"{empty}Err"].null_count == 3
     other = {"psfFlux", "scienceFlux"} - {empty}
     assert rows[other.pop()].null_count == 1
 
 
 def test_no_image_and_no_object_give_no_row(photometer, images):
-    assert photometer.measure(visit(ImageUris()), OBJECTS, NOW).equals(no_forced_sources())
-    rows = photometer.measure(visit(images), ObjectPositions.empty(), NOW)
+    assert photometer.load(visit(ImageUris())) is None
+    rows = measured(photometer, visit(images), ObjectPositions.empty())
     assert rows.equals(no_forced_sources())
     assert rows.schema.field("diaObjectId").type == pa.int64()
 
@@ -107,17 +111,27 @@ def test_no_image_and_no_object_give_no_row(photometer, images):
 def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path):
     for uri, error, message in (
         ("/etc/passwd", ImageRefusedError, r"images\.roots"),
-        (f"{tmp_path}/none.fits", ImageUnreadableError, "cannot be opened"),
+        (f"{tmp_path}/none.fits", ImageMissingError, "cannot be opened"),
     ):
         with pytest.raises(error, match=message):
-            photometer.measure(visit(replace(images, science=uri)), OBJECTS, NOW)
-    remote = ImagePhotometer(ImageRoots(["s3://images"]))
-    with pytest.raises(ImageRefusedError, match="only files"):
-        remote.measure(visit(ImageUris(science="s3://images/a.fits")), OBJECTS, NOW)
+            measured(photometer, visit(replace(images, science=uri)), OBJECTS)
 
 
 @pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}])
 def test_the_image_of_another_batch_is_refused(photometer, tmp_path, cards):
     write(tmp_path / "other.fits", 1.0, **cards)
-    with pytest.raises(ImageUnreadableError, match=r"other\.fits.*name the image of the batch"):
-        photometer.measure(visit(ImageUris(difference=f"{tmp_path}/other.fits")), OBJECTS, NOW)
+    with pytest.raises(ImageMismatchError, match=r"other\.fits.*name the image of the batch"):
+        measured(photometer, visit(ImageUris(difference=f"{tmp_path}/other.fits")), OBJECTS)
+
+
+def test_a_position_is_on_the_images_if_it_is_on_both(photometer, images, tmp_path):
+    both = photometer.load(visit(images))
+    assert both.contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, True, False]
+    narrow = replace(
+        both.science,
+        image=both.science.image[:, :60],
+        variance=both.science.variance[:, :60],
+        mask=both.science.mask[:, :60],
+    )
+    assert replace(both, science=narrow).contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, False, False]
+    assert replace(both, science=None).contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, True, False]

@@ -1,7 +1,12 @@
 """A PSF model is what its images say, at the nodes and between them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from astropy.nddata import NDData
+from photutils.psf import GriddedPSFModel
+from scipy.special import erf
 
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, image_at
@@ -52,3 +57,49 @@ def test_an_image_that_is_no_psf_is_refused(image, message):
 def test_a_grid_that_is_none_is_refused(x, y, message):
     with pytest.raises(ImageUnreadableError, match=message):
         GriddedPsf.of([SMALL, LARGE], x, y)
+
+
+def photutils_model(oversampling, nodes=((0, 0), (100, 0), (0, 50), (100, 50)), size=11):
+    """Return photutils' own model, wider to the right, its images sampled finer than the pixels."""
+    images = []
+    for x, _ in nodes:
+        samples = oversampling * (size // 2) + 0.5 * (oversampling - 1)
+        offset = (np.arange(oversampling * size) - samples) / oversampling
+        inside = offset[oversampling // 2 : len(offset) - oversampling // 2]
+        borders = (inside[:, None] + np.array([-0.5, 0.5])) / (np.sqrt(2.0) * (1.0 + 0.005 * x))
+        along = 0.5 * np.diff(erf(borders), axis=1)[:, 0]
+        images.append(np.outer(along, along))
+    return GriddedPSFModel(NDData(np.array(images), meta={"grid_xypos": nodes, "oversampling": oversampling}))
+
+
+@pytest.mark.parametrize("oversampling", [1, 3, 5])
+def test_photutils_models_are_taken_as_they_are(oversampling):
+    model = photutils_model(oversampling)
+    psf = GriddedPsf.from_photutils(model)
+    assert psf.images.shape[1] == psf.images.shape[2]
+    half = psf.images.shape[1] // 2
+    pixels = np.arange(-half, half + 1)
+    for x, y in ((0.0, 0.0), (50.0, 20.0), (100.0, 50.0), (80.0, 49.0)):
+        model.x_0, model.y_0, model.flux = x, y, 1.0
+        theirs = model(*np.meshgrid(x + pixels, y + pixels))
+        # Each node is scaled to a flux of one, and a wide one has some of its light outside.
+        assert image_at(psf, x, y) == pytest.approx(theirs / theirs.sum(), abs=2e-5)
+
+
+def test_the_order_of_photutils_nodes_is_of_no_account():
+    nodes = [(0, 0), (100, 0), (0, 50), (100, 50)]
+    forth, back = (photutils_model(1, order) for order in (nodes, nodes[::-1]))
+    assert np.array_equal(GriddedPsf.from_photutils(forth).images, GriddedPsf.from_photutils(back).images)
+
+
+@pytest.mark.parametrize(
+    ("images", "nodes", "message"),
+    [
+        (np.ones((4, 11, 11)), [(0, 0), (100, 0), (0, 50), (90, 50)], "no rectangular grid"),
+        (np.ones((1, 10, 10)), [(0, 0)], "no central one"),
+    ],
+)
+def test_photutils_models_that_fit_no_grid_are_refused(images, nodes, message):
+    model = SimpleNamespace(data=images, grid_xypos=nodes, oversampling=1)
+    with pytest.raises(ImageUnreadableError, match=message):
+        GriddedPsf.from_photutils(model)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream_assoc.photometry.fits import read_cutout
+from stream_assoc.photometry.fits import read_payload
 from stream_assoc.photometry.measurement import Weighting, measure
 
 pytestmark = pytest.mark.real_data
@@ -28,7 +28,7 @@ def ratios(rows, cutout, name, weighting=Weighting.UNIFORM):
 
 
 def ratio(row, cutout, name, weighting):
-    exposure = read_cutout(row[cutout])
+    exposure = read_payload(row[cutout])
     x, y = exposure.pixels_of(np.array([row["ra"]]), np.array([row["dec"]]))
     ours = measure(exposure, x, y, weighting)
     return Ratio(ours.flux[0] / row[name], ours.error[0] / row[f"{name}Err"])
@@ -84,7 +84,7 @@ def test_science_fluxes_differ_where_the_cutout_carries_another_psf_than_rubin_u
 
 def test_all_cutouts_of_a_detector_carry_one_psf(sources):
     n_psfs = (
-        sources.assign(psf=[read_cutout(cutout).psf.images.tobytes() for cutout in sources.cutoutScience])
+        sources.assign(psf=[read_payload(cutout).psf.images.tobytes() for cutout in sources.cutoutScience])
         .groupby(["visit", "detector"])
         .psf.agg(["size", "nunique"])
     )

@@ -1,47 +1,14 @@
 """What upstream measures is measured, and every measurement has a name of its own."""
 
 import numpy as np
-import pyarrow as pa
-import pytest
 
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.photometry.selection import SelectionConfig, forced_source_ids, good_sources, select
+from stream_assoc.photometry.selection import SelectionConfig, candidates, forced_source_ids
 from tests.photometry.skies import exposure
 
 CONFIG = SelectionConfig()
-GOOD = {"reliability": 0.5, "trailLength": 1.4, "glint_trail": False, "isDipole": False}
 NAMES = [5832555372999367889, 2251317318645692005, 7841065827231049972, 1320660253084997886]
-
-
-@pytest.mark.parametrize(
-    ("changes", "good"),
-    [
-        ({}, True),
-        ({"reliability": 1.0, "trailLength": 0.0}, True),
-        ({"reliability": 0.49}, False),
-        ({"reliability": None}, False),
-        ({"reliability": np.nan}, False),
-        ({"trailLength": 1.5}, False),
-        ({"trailLength": None}, False),
-        ({"trailLength": np.nan}, False),
-        ({"glint_trail": True}, False),
-        ({"glint_trail": None}, False),
-        ({"isDipole": True}, False),
-        ({"isDipole": None}, False),
-    ],
-)
-def test_a_source_vouches_only_with_all_that_is_asked(changes, good):
-    types = {
-        "reliability": pa.float32(),
-        "trailLength": pa.float64(),
-        "glint_trail": pa.bool_(),
-        "isDipole": pa.bool_(),
-    }
-    row = {**GOOD, **changes}
-    table = pa.table({name: pa.array([row[name]], kind) for name, kind in types.items()})
-    assert good_sources(table, CONFIG).tolist() == [good]
-    assert good_sources(table.to_batches()[0], CONFIG).tolist() == [good]
 
 
 def catalogue(image, x, y, n_sources):
@@ -66,16 +33,15 @@ def test_objects_are_chosen_by_history_place_and_visit():
         y=[50, 50, 50, 99.4, 50.0, -1, 50, 500],
         n_sources=[2, 1, 9, 3, 3, 3, 1, 1],
     )
-    vouched_for = objects.diaObjectId[[0, 1, 3, 4, 5]]
     updated = objects.diaObjectId[[6, 7]]
-    chosen = select(objects, updated, vouched_for, image.contains(objects.ra, objects.dec), CONFIG)
-    # Enough and good; too few; none good; just inside; outside; outside; updated; updated, though outside.
-    assert chosen.tolist() == [True, False, False, True, False, False, True, True]
+    chosen = candidates(objects, updated, image.contains(objects.ra, objects.dec), CONFIG)
+    # Enough; too few; many; just inside; outside; outside; updated; updated and outside.
+    assert chosen.tolist() == [True, False, True, True, False, False, False, False]
 
 
 def test_nothing_is_chosen_from_nothing():
     nothing = np.empty(0, np.int64)
-    assert len(select(ObjectPositions.empty(), nothing, nothing, np.empty(0, np.bool_), CONFIG)) == 0
+    assert len(candidates(ObjectPositions.empty(), nothing, np.empty(0, np.bool_), CONFIG)) == 0
 
 
 def test_a_name_depends_on_visit_detector_and_object_alone():

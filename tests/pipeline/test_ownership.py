@@ -1,19 +1,15 @@
 """Every source has one owner or a reason for none, wherever on the sky it is."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import SolarSystemObjects
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.pipeline.outcomes import Processed, Rejected
+from stream_assoc.pipeline.outcomes import Processed
 from tests.contents import column, columns
 from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_rooms, process_from, square
 
@@ -94,68 +90,6 @@ def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path, r
     assert 0.0 <= mean_ra < 360.0
     assert abs(mean_dec - dec) < 0.1 * ARCSEC
     assert len(column(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId")) == 1
-
-
-class Photometer:
-    """Measures its own numbering at every object it is given."""
-
-    def __init__(self):
-        self.seen = []
-
-    def measure(self, batch_, objects, timeProcessedMjdTai):
-        self.seen.append(sorted(objects.diaObjectId.tolist()))
-        n = len(objects)
-        values = {
-            "diaForcedSourceId": objects.diaObjectId + batch_.id.visit,
-            "diaObjectId": objects.diaObjectId,
-            "visit": np.full(n, batch_.id.visit),
-            "detector": np.full(n, batch_.id.detector),
-            "ra": objects.ra,
-            "dec": objects.dec,
-            "band": [batch_.band] * n,
-            "midpointMjdTai": np.full(n, batch_.midpointMjdTai),
-            "timeProcessedMjdTai": np.full(n, timeProcessedMjdTai),
-            "psfFlux": np.arange(n, dtype=np.float64),
-        }
-        schema = apdb_table("DiaForcedSource").arrow_schema()
-        columns = [
-            pa.array(values[field.name]).cast(field.type) if field.name in values else pa.nulls(n, field.type)
-            for field in schema
-        ]
-        return pa.Table.from_arrays(columns, schema=schema)
-
-
-def test_forced_photometry_sees_the_objects_as_the_batch_leaves_them(rooms, tmp_path):
-    photometer = Photometer()
-    rooms = dataclasses.replace(rooms, photometer=photometer)
-    outline = square(150.0, 2.0)
-    first = batch(1, [150.0, 150.01, 150.02], [2.0, 2.0, 3.0], footprint=outline)
-    second = batch(2, [150.0, 150.03], [2.0, 2.0], footprint=outline)
-    process_from(rooms, 0, first, second)
-    inside = [int(first.diaSourceId[0]), int(first.diaSourceId[1])]
-    assert photometer.seen == [inside, sorted([*inside, int(second.diaSourceId[1])])]
-    assert sorted(column(apdb_url(tmp_path), "DiaForcedSource", "diaObjectId")) == sorted(
-        [*inside, *inside, int(second.diaSourceId[1])]
-    )
-    assert sorted(column(apdb_url(tmp_path), "DiaForcedSource", "psfFlux")) == [0.0, 0.0, 1.0, 1.0, 2.0]
-
-
-class NoImageError(PoisonError):
-    """What a photometer raises whose image is gone."""
-
-
-def test_a_photometer_that_refuses_a_batch_leaves_no_trace_of_it(rooms, tmp_path):
-    class Refusing(Photometer):
-        def measure(self, batch_, objects, timeProcessedMjdTai):
-            if batch_.id.visit == 2:
-                raise NoImageError("the image is gone")
-            return super().measure(batch_, objects, timeProcessedMjdTai)
-
-    rooms = dataclasses.replace(rooms, photometer=Refusing())
-    outcomes = process_from(rooms, 0, *(batch(visit, [150.0 + visit // 2], [2.0]) for visit in (1, 2, 3)))
-    assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
-    assert outcomes[2].metrics.numNewDiaObjects == 1, "the object of the refused batch is not there"
-    assert outcomes[2].metrics.numUpdatedDiaObjects == 0
 
 
 coordinate = st.one_of(

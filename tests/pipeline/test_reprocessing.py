@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,12 +20,12 @@ from stream_assoc.exceptions import RetriableError
 from stream_assoc.maintenance.stores import Stores
 from stream_assoc.maintenance.verify import Verification, verify
 from stream_assoc.model.batch import SolarSystemObjects
-from stream_assoc.model.schema import apdb_table
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.stream.subscriber import decode_objects
 from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, column, columns, contents
+from tests.pipeline.photometers import Photometer, with_images
 from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, night, pinned_rooms, position, process_from, square
 
 RA, DEC = 150.0, 2.0
@@ -199,31 +198,11 @@ def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-class Photometer:
-    """Measures nothing at every object it is given."""
-
-    def measure(self, one, objects, processing_time):
-        n = len(objects)
-        values = {
-            "diaForcedSourceId": BIG + one.id.visit * 1000 + int(one.digest[0]) * 10 + np.arange(n),
-            "diaObjectId": objects.diaObjectId,
-            "ra": objects.ra,
-            "dec": objects.dec,
-            "visit": np.full(n, one.id.visit),
-            "detector": np.full(n, one.id.detector),
-            "midpointMjdTai": np.full(n, one.midpointMjdTai),
-            "timeProcessedMjdTai": np.full(n, processing_time),
-        }
-        schema = apdb_table("DiaForcedSource").arrow_schema()
-        columns = [pa.array(values[f.name], f.type) if f.name in values else pa.nulls(n, f.type) for f in schema]
-        return pa.Table.from_arrays(columns, schema=schema)
-
-
 def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path):
     rooms = replace(rooms, photometer=Photometer())
-    first = stars(1, [0, 10])
+    first = with_images(stars(1, [0, 10]))
     process_from(rooms, 0, first, stars(2, [0.1]))
-    outcome = reprocessed(rooms, 2, stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72]))
+    outcome = reprocessed(rooms, 2, with_images(stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72])))
     time = outcome.metrics.timeProcessedMjdTai
     names = ("diaObjectId", "timeProcessedMjdTai", "timeWithdrawnMjdTai")
     rows = columns(apdb_url(tmp_path), "DiaForcedSource", "visit", *names)

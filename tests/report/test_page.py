@@ -186,6 +186,11 @@ def test_counts_add_up(full):
     assert counts.n_associated + counts.n_new + counts.n_solar_system + counts.n_marginal == counts.n_sources
 
 
+def test_forced_sources_are_counted_where_there_are_any():
+    assert "forced sources" in page(Night(NIGHT, [batch(1, numForcedSources=7)]))
+    assert "forced sources" not in page(Night(NIGHT, [batch(1)]))
+
+
 def told(*metrics, letters=(), apart=None):
     return " ".join(attention(Night(NIGHT, metrics, letters), apart))
 
@@ -201,6 +206,10 @@ def test_a_quiet_night_has_nothing_to_look_at():
         ([batch(1, numDiaSources=21)], "add up to 20, not to 21"),
         ([batch(1, numDiaSources=22, numDroppedDiaSources=2)], "2 sources had no usable position"),
         ([batch(1, medianRaOffset=0.2)], "1 batches lie more than 100 mas"),
+        (
+            [batch(1, forcedPhotometryError="missing")],
+            "1 batches name images on which nothing was measured: 1 missing",
+        ),
         ([batch(1, revision=1)], "1 batches took the place"),
         (
             [*map(batch, range(98)), batch(98, stageSeconds={"load": 3.0}), batch(99, stageSeconds={"load": 3.0})],

@@ -25,12 +25,14 @@ PREFIX = "night"
 TOPICS = {
     "input_topic": "dia-sources",
     "objects_topic": "dia-objects",
+    "forced_sources_topic": "dia-forced-sources",
     "metrics_topic": "association-metrics",
     "dead_letter_topic": "dia-sources.dlq",
 }
 KAFKA_RULES = {
     ("TOPIC", "dia-sources"): ("READ",),
     ("TOPIC", "dia-objects"): ("WRITE",),
+    ("TOPIC", "dia-forced-sources"): ("WRITE",),
     ("TOPIC", "association-metrics"): ("WRITE",),
     ("TOPIC", "dia-sources.dlq"): ("WRITE",),
     ("GROUP", "stream-assoc"): ("READ",),

@@ -30,6 +30,10 @@ class Settings:
         return self.prefix + "dia-objects"
 
     @property
+    def forced_sources_topic(self) -> str:
+        return self.prefix + "dia-forced-sources"
+
+    @property
     def metrics_topic(self) -> str:
         return self.prefix + "association-metrics"
 
@@ -53,7 +57,13 @@ def config_of(settings: Settings, topic: str) -> dict[str, str]:
 
 
 def test_missing_topics_are_created_and_those_that_exist_are_left(settings: Settings) -> None:
-    names = [settings.input_topic, settings.objects_topic, settings.metrics_topic, settings.dead_letter_topic]
+    names = [
+        settings.input_topic,
+        settings.objects_topic,
+        settings.forced_sources_topic,
+        settings.metrics_topic,
+        settings.dead_letter_topic,
+    ]
 
     assert ensure_topics(settings) == names
     assert ensure_topics(settings) == []

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import io
 
 import fastavro
@@ -9,7 +10,7 @@ from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.outputs import OutputEncoder, pack_outputs, unpack_outputs
 from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.stream.subscriber import decode_metrics, decode_objects, object_schema
-from stream_assoc.stream.wire import KnownSchemas, header
+from stream_assoc.stream.wire import KnownSchemas, header, rubin_schema_id, split
 
 
 def test_no_message_is_no_row():
@@ -42,13 +43,33 @@ def test_metrics_of_an_older_version_take_defaults(metrics):
     assert decoded.numDiaSources == metrics.numDiaSources
 
 
-def test_metrics_of_version_1_0_are_known(metrics):
-    first = known_schemas(METRICS).writer_schema(SCHEMA_ID)
+@pytest.mark.parametrize(
+    ("version", "new"),
+    [
+        (SCHEMA_ID, ["revision", "numWithdrawnDiaSources", "numForcedSources", "forcedPhotometryError"]),
+        (rubin_schema_id(1, 1), ["numForcedSources", "forcedPhotometryError"]),
+    ],
+)
+def test_metrics_of_earlier_versions_are_known(metrics, version, new):
+    written = known_schemas(METRICS).writer_schema(version)
     target = io.BytesIO()
-    record = {field["name"]: getattr(metrics, field["name"]) for field in first["fields"]}
-    assert "revision" not in record
-    fastavro.schemaless_writer(target, fastavro.parse_schema(first), record)
-    assert decode_metrics(header(SCHEMA_ID) + target.getvalue()) == metrics
+    record = {field["name"]: getattr(metrics, field["name"]) for field in written["fields"]}
+    assert not {*record} & {*new}
+    fastavro.schemaless_writer(target, fastavro.parse_schema(written), record)
+    assert decode_metrics(header(version) + target.getvalue()) == metrics
+
+
+def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics):
+    told = dataclasses.replace(metrics, numForcedSources=12, forcedPhotometryError="missing")
+    value = OutputEncoder().encode(object_rows(0), told)[-1].value
+    schema_id, payload = split(value)
+    assert schema_id == METRICS_SCHEMA_ID
+    reader, writer = (known_schemas(METRICS).writer_schema(version) for version in (SCHEMA_ID, METRICS_SCHEMA_ID))
+    record = fastavro.schemaless_reader(
+        io.BytesIO(payload), fastavro.parse_schema(writer), fastavro.parse_schema(reader)
+    )
+    assert record == {field["name"]: getattr(metrics, field["name"]) for field in reader["fields"]}
+    assert decode_metrics(value) == told
 
 
 def test_the_end_of_an_object_has_no_row(object_rows):

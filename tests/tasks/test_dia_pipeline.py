@@ -13,6 +13,7 @@ from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.association.exceptions import TooManyNewObjectsError
 from stream_assoc.model.batch import SolarSystemObjects
 from stream_assoc.settings import Settings
+from stream_assoc.settings.images import ImageSettings
 from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
 from stream_assoc.tasks.dia_pipeline_config import UPSTREAM_HISTORY_WINDOW, DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
@@ -22,6 +23,8 @@ from stream_assoc.tasks.load import LoadDiaCatalogsConfig, LoadDiaCatalogsTask
 from stream_assoc.tasks.metrics import TotalUnassociatedDiaObjectsMetricTask
 from tests.contents import contents
 from tests.pipeline.bench import APDB_FILE, process
+from tests.pipeline.exposed import exposed_night, image_files
+from tests.pipeline.photometers import IMAGES, Photometer
 from tests.pipeline.skies import BIG, MJD, apdb_url, batch, night, pinned_rooms, position, process_from, square
 from tests.pipeline.test_golden_pipeline import (
     DATA,
@@ -240,23 +243,34 @@ def test_unfiltered_sources_all_become_objects(new_task):
 
 
 def test_forced_sources_come_from_the_photometer(new_task):
-    class Flat:
-        def measure(self, batch, objects, timeProcessedMjdTai):
-            columns = {
-                "diaForcedSourceId": objects.diaObjectId + 1,
-                "diaObjectId": objects.diaObjectId,
-                "ra": objects.ra,
-                "dec": objects.dec,
-                "visit": np.full(len(objects), batch.id.visit),
-                "detector": np.full(len(objects), batch.id.detector, np.int16),
-                "midpointMjdTai": np.full(len(objects), batch.midpointMjdTai),
-                "band": np.full(len(objects), batch.band),
-                "timeProcessedMjdTai": np.full(len(objects), timeProcessedMjdTai),
-            }
-            return pa.table(columns)
+    exposure = replace(SMALL_EXPOSURE, images=IMAGES)
+    forced = DiaForcedSourcedConfig(photometer=Photometer())
+    result = new_task(diaForcedSource=forced).run(small_table(), exposure)
+    assert sorted(result.diaForcedSources.diaObjectId) == [BIG + 1, BIG + 2]
+    by_object = result.diaForcedSources.set_index("diaObjectId").psfFlux
+    means = result.diaObjects.set_index("diaObjectId")[f"{exposure.band}_fpFluxMean"]
+    assert means.to_dict() == pytest.approx(by_object.to_dict(), nan_ok=True)
+    assert result.metrics.numForcedSources == 2
 
-    result = new_task(diaForcedSource=DiaForcedSourcedConfig(Flat())).run(small_table(), SMALL_EXPOSURE)
-    assert result.diaForcedSources.diaObjectId.tolist() == [BIG + 1, BIG + 2]
+
+def test_images_below_the_roots_are_measured(new_task, tmp_path):
+    first, second, *_ = exposed_night(tmp_path)
+    image_files(tmp_path, second)[0].unlink()
+    forced = DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),)))
+    with new_task(diaForcedSource=forced) as task:
+        assert "diaForcedSources" in task.config.connections().outputs
+        measured, missed = task.run_batch(first), task.run_batch(second)
+    assert sorted(measured.diaForcedSources.diaObjectId) == sorted(measured.diaObjects.diaObjectId)
+    assert measured.diaForcedSources.psfFlux.notna().all()
+    assert measured.diaObjects[f"{first.band}_fpFluxMean"].notna().all()
+    assert (len(missed.diaForcedSources), missed.metrics.forcedPhotometryError) == (0, "missing")
+    assert len(missed.diaObjects) > 0
+
+
+def test_forced_sources_can_be_left_out(new_task):
+    forced = DiaForcedSourcedConfig(photometer=Photometer())
+    task = new_task(diaForcedSource=forced, doRunForcedMeasurement=False)
+    assert task.run(small_table(), replace(SMALL_EXPOSURE, images=IMAGES)).diaForcedSources.empty
 
 
 @pytest.mark.parametrize("settings", [{"history_window": 0.0}, {"purge_edge": -1.0}, {"purge_edge": np.nan}])
@@ -277,6 +291,8 @@ def test_settings_and_configuration_say_the_same():
         statistics={"plugins": ("ap_meanFlux",)},
         sky={"tile_level": 9, "angle_margin_arcsec": 5.0},
         daemon={"pin_clock_mjd": 62_000.0},
+        images={"roots": ("/images",), "attempts": 2},
+        forced_photometry={"history_threshold": 3},
     )
     again = DiaPipelineConfig.from_settings(settings).settings()
     assert again == settings

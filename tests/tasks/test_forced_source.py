@@ -4,28 +4,39 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.photometry.port import no_forced_sources
+from stream_assoc.photometry.exceptions import ImageRefusedError
+from stream_assoc.settings.images import ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.forced_source import DiaForcedSourcedConfig, DiaForcedSourceTask
+from tests.pipeline.photometers import Photometer, with_images
 from tests.pipeline.skies import batch
 
 
 @pytest.mark.parametrize("config", [None, DiaForcedSourcedConfig()])
 def test_without_a_photometer_there_is_no_task(config):
-    with pytest.raises(TaskConfigError, match=r"needs DiaForcedSourcedConfig\.photometer"):
+    with pytest.raises(TaskConfigError, match=r"needs DiaForcedSourcedConfig\.images\.roots"):
         DiaForcedSourceTask(config)
 
 
 def test_the_photometer_measures():
-    asked = []
-
-    class Empty:
-        def measure(self, *arguments):
-            asked.append(arguments)
-            return no_forced_sources()
-
-    one, objects = batch(1, [150.0], [2.0]), ObjectPositions.empty()
-    rows = DiaForcedSourceTask(DiaForcedSourcedConfig(Empty())).run(one, objects, 62_000.0)
-    assert asked == [(one, objects, 62_000.0)]
+    objects = ObjectPositions.empty()
+    photometer = Photometer()
+    task = DiaForcedSourceTask(DiaForcedSourcedConfig(photometer=photometer))
+    rows = task.run(with_images(batch(1, [150.0], [2.0])), objects, 62_000.0)
+    assert photometer.seen == [[]]
     assert rows.columns.tolist() == DiaForcedSourceTask.schema().names
     assert DiaForcedSourceTask.schema().field("diaObjectId").type == pa.int64()
+
+
+def test_a_batch_without_images_has_no_rows():
+    photometer = Photometer()
+    task = DiaForcedSourceTask(DiaForcedSourcedConfig(photometer=photometer))
+    rows = task.run(batch(1, [150.0], [2.0]), ObjectPositions.empty(), 62_000.0)
+    assert (len(rows), rows.columns.tolist()) == (0, DiaForcedSourceTask.schema().names)
+    assert photometer.seen == []
+
+
+def test_images_are_read_below_the_roots(tmp_path):
+    task = DiaForcedSourceTask(DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),))))
+    with pytest.raises(ImageRefusedError, match=r"not below any of images\.roots"):
+        task.run(with_images(batch(1, [150.0], [2.0])), ObjectPositions.empty(), 62_000.0)

@@ -1,0 +1,108 @@
+"""Forced photometry on the way of a batch: its images, whom to measure on them, and what that adds to objects.
+
+A batch that names images has a session of its own, as a re-processing has.
+Reading the images takes longer than all the rest, and is done before any cell
+of the sky is held; and so whatever was measured before stands in the APDB.
+
+An object's version counts the forced sources up to its own time
+(``timeProcessedMjdTai`` not above ``validityStartMjdTai``). An object that a
+visit measures and does not update gets no new version: what was measured waits
+in the APDB until its next one. Therefore a batch takes a time after the
+versions of whatever it measures, and a version one after whatever it counts.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.forced import ForcedPoints
+from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import IntArray
+from stream_assoc.photometry.exceptions import ImageError
+from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
+from stream_assoc.photometry.selection import candidates
+from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.statistics.calculator import StatisticsCalculator
+
+
+def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:
+    """Return a batch with the images that it names, or with the reason why it has none."""
+    try:
+        return replace(arrival, images=photometer.load(arrival.batch))
+    except ImageError as error:
+        return replace(arrival, image_error=error)
+
+
+def measure_forced(
+    arrival: Arrival,
+    others: ObjectPositions,
+    updated: ObjectPositions,
+    session: ApdbSession,
+    photometer: ForcedPhotometer | None,
+    timeProcessedMjdTai: float,
+) -> pa.Table:
+    """Measure on the images of a batch what is worth it.
+
+    Parameters
+    ----------
+    arrival : `Arrival`
+        The batch, with its images if there are any.
+    others, updated : `ObjectPositions`
+        The objects around it that it does not update, and those that it does,
+        as it leaves them.
+    session : `ApdbSession`
+        Knows which objects have a good source.
+    photometer : `ForcedPhotometer` or `None`
+        Knows what is worth it.
+    timeProcessedMjdTai : `float`
+        Processing time of the batch, MJD TAI.
+
+    Returns
+    -------
+    forced_sources : `pyarrow.Table`
+        DiaForcedSource rows: the updated objects, and of the others those in
+        the footprint and on the images that have a history.
+    """
+    if arrival.images is None or photometer is None:
+        return no_forced_sources()
+    selection, batch = photometer.selection, arrival.batch
+    inside = arrival.region.footprint.contains(others.ra, others.dec)
+    inside[inside] = arrival.images.contains(others.ra[inside], others.dec[inside])
+    known = others.take(candidates(others, updated.diaObjectId, inside, selection))
+    vouched_for = session.vouched_for(known.diaObjectId, selection.good_sources, without=batch.id)
+    known = known.take(np.isin(known.diaObjectId, vouched_for))
+    return arrival.images.measure(batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
+
+
+def uncounted_points(
+    session: ApdbSession, calculator: StatisticsCalculator, states: ObjectStates, batch: BatchId
+) -> ForcedPoints:
+    """Return the forced sources that these objects' versions do not count yet; none where nobody counts them.
+
+    Those of the batch itself, of an earlier processing, never count again.
+    """
+    if not calculator.folds_forced or not len(states):
+        return ForcedPoints.none()
+    versions = states.validityStartMjdTai
+    after = np.where(np.isnan(versions), -np.inf, versions)
+    return session.load_forced_points(states.diaObjectId, after, np.full(len(after), np.inf), without=batch)
+
+
+def rebuilt_states(
+    session: ApdbSession, calculator: StatisticsCalculator, diaObjectId: IntArray, without: BatchId | None = None
+) -> ObjectStates:
+    """Return the states of these objects, in their order, folded from what the APDB holds of them.
+
+    Those that have no version are left out. An object without a source but
+    those of the batch ``without`` counts none.
+    """
+    states = calculator.rebuild(session.load_histories(diaObjectId, without))
+    if not calculator.folds_forced:
+        return states
+    ever = np.full(len(states), -np.inf)
+    counted = session.load_forced_points(states.diaObjectId, ever, states.validityStartMjdTai, without)
+    return calculator.fold_forced(states, counted)

@@ -1,0 +1,70 @@
+"""Settings of forced photometry: where images may be read, and what is measured on them."""
+
+from typing import Literal
+
+from pydantic import Field, FilePath, field_validator
+
+from stream_assoc.settings.section import Section
+
+
+class ImageSettings(Section):
+    """Which images may be read, of those that batches name. Where there are roots, forced photometry is on."""
+
+    roots: tuple[str, ...] = Field(
+        default=(),
+        description="Where images may be: absolute folders, s3://bucket/prefix, https://host/path. A batch whose "
+        "images are elsewhere is processed without them. None: no image is read, and no forced photometry done.",
+    )
+    max_bytes: int = Field(
+        default=512 * 2**20, ge=1024, description="Largest image file read, bytes, compressed as it is."
+    )
+    timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="Longest time for one image of an object store or web server, all attempts together, seconds. "
+        "Then its batch is processed without images.",
+    )
+    attempts: int = Field(
+        default=3, ge=1, le=10, description="How often an object store or web server is asked that does not answer."
+    )
+    s3_endpoint_url: str | None = Field(
+        default=None,
+        description="Object store that speaks S3, http(s)://host:port. Unset: Amazon's. Credentials come from the "
+        "AWS_ variables or files.",
+    )
+    ssl_ca_file: FilePath | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the certificates of image servers. Unset: the "
+        "system's.",
+    )
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("an endpoint of S3 begins with http:// or https://")
+        if url is not None and "@" in url:
+            raise ValueError("credentials do not belong into the URL; set the AWS_ variables")
+        return url
+
+
+class ForcedPhotometrySettings(Section):
+    """Which DIAObjects are measured on the images of a batch, and how."""
+
+    history_threshold: int = Field(
+        default=2, ge=1, description="Least number of sources of an object that the visit did not update."
+    )
+    min_reliability: float = Field(
+        default=0.5, ge=0, le=1, description="Least reliability of the good source that such an object must have."
+    )
+    max_trail_arcsec: float = Field(
+        default=1.4, ge=0, description="Longest trail of that source, arcsec; it is neither glint nor dipole either."
+    )
+    weighting: Literal["uniform", "inverse_variance"] = Field(
+        default="uniform",
+        description="Weight of each pixel: `uniform` as Rubin, or `inverse_variance`, best where the variance does "
+        "not know of the source.",
+    )
+    bad_planes: tuple[str, ...] = Field(
+        default=("BAD", "NO_DATA", "SAT"), description="Mask planes whose pixels are left out."
+    )
