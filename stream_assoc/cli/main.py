@@ -41,9 +41,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=SERVE_HELP)(serve)
-app.command()(dashboard)
-app.command()(explain)
-app.command("report")(report_night)
+app.command(epilog=closing("stream-assoc dashboard", "stream-assoc dashboard --set dashboard.port=8080"))(dashboard)
+app.command(
+    epilog=closing("stream-assoc explain 8493972271935848478", "stream-assoc explain 8493972271935848478 --json")
+)(explain)
+app.command(
+    "report",
+    epilog=closing(
+        "stream-assoc report --night 20260101", "stream-assoc report --night 20260101 --output night.html"
+    ),
+)(report_night)
 app.command(epilog=RUN_VISIT_HELP)(run_visit)
 app.command(epilog=SIMULATE_HELP)(simulate)
 app.command(epilog=DEMO_HELP)(demo)

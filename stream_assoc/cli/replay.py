@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.judge import diff, verify
-from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.cli.sending import counting, made_producers, messages_to
 from stream_assoc.settings.kafka import KafkaSettings
 
@@ -55,7 +55,14 @@ def _group() -> None:
     """
 
 
-@app.command(RUN)
+@app.command(
+    RUN,
+    epilog=closing(
+        "stream-assoc replay run night/batches.avro --speed 10",
+        "stream-assoc replay run night/batches.avro --record run/ --late 0.01 --corrupt 0.001",
+        "stream-assoc replay run detections.parquet --mapping ztf --dry-run",
+    ),
+)
 def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     file: Annotated[
         Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
@@ -145,7 +152,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
         begin_recorded(options, file, destination, kafka, producers, record)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc replay resume run/"))
 def resume(
     folder: FolderArgument,
     resend_doubtful: Annotated[
@@ -174,7 +181,7 @@ def resume(
     carry_out_recorded(manifest, folder, kafka, resend_doubtful=resend_doubtful)
 
 
-@app.command()
+@app.command(epilog=closing("stream-assoc replay capture association-metrics night.capture --since 12h"))
 def capture(
     topic: Annotated[str, typer.Argument(help="Any topic: its messages are kept as they are.")],
     file: Annotated[Path, typer.Argument(help="Capture file to write; `replay run` sends it back byte for byte.")],
@@ -208,8 +215,14 @@ def capture(
     typer.echo(f"{n_messages:,} messages of {topic}: {file}, {file.stat().st_size / MEBIBYTE:.1f} MiB.")
 
 
-app.command("verify")(verify)
-app.command("diff")(diff)
+app.command(
+    "verify",
+    epilog=closing("stream-assoc replay verify run/ --wait 60", "stream-assoc replay verify run/ --min-purity 0.99"),
+)(verify)
+app.command(
+    "diff",
+    epilog=closing("stream-assoc replay diff sqlite:///one.sqlite3 sqlite:///other.sqlite3"),
+)(diff)
 
 
 def begin_recorded(

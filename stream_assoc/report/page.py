@@ -92,6 +92,8 @@ def _tiles(night: Night) -> Iterator[Tile]:
     yield Tile("marginal", f"{counts.n_marginal:,}", share(counts.n_marginal, counts.n_sources))
     yield Tile("dropped", f"{counts.n_dropped:,}", "no usable position")
     yield Tile("ambiguous", f"{counts.n_ambiguous:,}", f"{share(counts.n_ambiguous, counts.n_associated)} of matches")
+    if counts.n_forced:
+        yield Tile("forced sources", f"{counts.n_forced:,}", f"{counts.n_forced / counts.n_batches:,.0f} a batch")
     yield Tile("latency p50", f"{1000 * np.percentile(seconds, 50):,.0f} ms", "all stages of a batch")
     yield Tile("latency p99", f"{1000 * np.percentile(seconds, 99):,.0f} ms", f"greatest {seconds.max():.2f} s")
     yield _letters_tile(night)

@@ -32,8 +32,8 @@ class Counts:
     n_visits, n_batches : `int`
     n_sources, n_associated, n_new, n_solar_system, n_marginal, n_dropped, n_ambiguous : `int`
         DIASources, and what became of them.
-    n_letters, n_reprocessed : `int`
-        Dead letters, and batches that took the place of an earlier processing.
+    n_forced, n_letters, n_reprocessed : `int`
+        Forced sources, dead letters, and batches that took the place of an earlier processing.
     """
 
     n_visits: int
@@ -45,6 +45,7 @@ class Counts:
     n_marginal: int
     n_dropped: int
     n_ambiguous: int
+    n_forced: int
     n_letters: int
     n_reprocessed: int
 
@@ -65,6 +66,7 @@ def counts_of(night: Night) -> Counts:
         n_marginal=total("numMarginalDiaSources"),
         n_dropped=total("numDroppedDiaSources"),
         n_ambiguous=total("numAmbiguousDiaSources"),
+        n_forced=total("numForcedSources"),
         n_letters=len(night.letters or ()),
         n_reprocessed=sum(one.revision > 0 for one in night.metrics),
     )
@@ -118,6 +120,10 @@ def attention(night: Night, apart: Separations | None) -> Iterator[str]:
         yield f"{counts.n_letters:,} messages could not be processed: {told}."
     if counts.n_dropped:
         yield f"{counts.n_dropped:,} sources had no usable position."
+    unmeasured = Counter(one.forcedPhotometryError for one in night.metrics if one.forcedPhotometryError)
+    if unmeasured:
+        told = ", ".join(f"{count} {reason}" for reason, count in unmeasured.most_common())
+        yield f"{unmeasured.total():,} batches name images on which nothing was measured: {told}."
     yield from _slow(np.array([latency(one) for one in night.metrics]))
     shifted = [one for one in night.metrics if offset_mas(one) > 1000.0 * OFFSET_ARCSEC]
     if shifted:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from stream_assoc.stream.messages import InputMessage
 
 ANSWER_SECONDS: Final = 10.0
 """Longest wait for an answer about the topic."""
+
+SILENCE_SECONDS: Final = 60.0
+"""After so long without a message, where there must be one, the broker is taken to be away."""
 
 END_WAIT_MS: Final = 20
 
@@ -107,6 +111,7 @@ class TopicReader:
         self._on_trouble = on_trouble
         self._doing = f"reading {reading.topic}"
         self._ends: dict[int, int] = {}
+        self._waited_seconds = 0.0
         # librdkafka wants a group even of a consumer that joins none.
         options = consumer_options(
             kafka.consumer_options(), reading.group or f"stream-assoc-{os.getpid()}", None, kafka.max_message_bytes
@@ -144,12 +149,19 @@ class TopicReader:
         ------
         StreamError
             If Kafka refuses this client, or ends its reading for good.
+        KafkaUnavailableError
+            If there must be more before the end, and nothing has come for
+            `SILENCE_SECONDS`.
         """
         if self.at_end:
             return []
+        begin = time.monotonic()
         with self._translated():
             first = self._consumer.poll(seconds)
             arrived = [] if first is None else [first, *self._consumer.consume(CHUNK_MESSAGES, timeout=0)]
+        self._waited_seconds = 0.0 if arrived else self._waited_seconds + time.monotonic() - begin
+        if self._reading.until_end and self._waited_seconds > SILENCE_SECONDS:
+            raise KafkaUnavailableError(f"{self._doing}: nothing for {SILENCE_SECONDS:.0f} s; is the broker up?")
         messages = [input_message(message) for message in arrived if self._is_wanted(message)]
         return [message for message in messages if self._is_recent(message)]
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.stream.dead_letters import DeadLetter, read_dead_letter
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.messages import InputMessage
 from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.stream.wire import WriterSchemas
-from stream_assoc.subscription.records import BadMessage, DiaForcedSource, DiaObjectUpdate
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 
 Record = TypeVar("Record", covariant=True)  # noqa: PLC0105 - reads better where it is used
 Single = TypeVar("Single")
@@ -54,33 +56,33 @@ def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter]:
     return OneByOne(lambda message: read_dead_letter(message, schemas))
 
 
-class ManyAtOnce(Generic[Single]):
-    """A decoder of topics of which a visit has ten thousand messages: objects and forced sources.
+class RowsDecoder(Generic[Single]):
+    """A decoder of topics whose messages are many: they are decoded together, as a visit has ten thousand.
 
     Parameters
     ----------
     decode_rows : callable
-        Returns a row for each value; raises `DecodeError` if any is bad.
+        Returns one row for each message that has a value, or raises `DecodeError`.
     record_of : callable
         Returns the record of a row.
-    ended : callable
+    without_value : callable
         Returns what a message without a value tells.
     """
 
     def __init__(
         self,
-        decode_rows: Callable[[Sequence[bytes]], list[dict[str, Any]]],
+        decode_rows: Callable[[Sequence[bytes]], pa.RecordBatch],
         record_of: Callable[[dict[str, Any]], Single],
-        ended: Callable[[InputMessage], "Single | BadMessage | None"],
+        without_value: Callable[[InputMessage], Single | BadMessage],
     ) -> None:
         self._decode_rows = decode_rows
         self._record_of = record_of
-        self._ended = ended
+        self._without_value = without_value
 
-    def decode(self, messages: Sequence[InputMessage]) -> "Iterator[Single | BadMessage | None]":
-        """Yield one record, what is wrong, or `None` where there is nothing to tell, for each message in order."""
+    def decode(self, messages: Sequence[InputMessage]) -> Iterator[Single | BadMessage]:
+        """Yield one record, or what is wrong, for each message in order."""
         try:
-            rows = self._decode_rows([message.value for message in messages if message.value is not None])
+            rows = self._decode_rows([one.value for one in messages if one.value is not None]).to_pylist()
         except DecodeError as error:
             if len(messages) == 1:
                 yield BadMessage(messages[0].position, error)
@@ -91,23 +93,23 @@ class ManyAtOnce(Generic[Single]):
             return
         remaining = iter(rows)
         for message in messages:
-            yield self._ended(message) if message.value is None else self._record_of(next(remaining))
+            yield self._without_value(message) if message.value is None else self._record_of(next(remaining))
 
 
-def objects_decoder(schemas: WriterSchemas | None) -> ManyAtOnce[DiaObjectUpdate]:
-    """Return the decoder of the objects topic."""
-    return ManyAtOnce(lambda values: decode_objects(values, schemas).to_pylist(), _update, _ended)
-
-
-def forced_sources_decoder(schemas: WriterSchemas | None) -> ManyAtOnce[DiaForcedSource]:
-    """Return the decoder of the forced sources; a tombstone, which only a compaction would need, tells nothing."""
-    return ManyAtOnce(
-        lambda values: decode_forced_sources(values, schemas).to_pylist(), DiaForcedSource, lambda message: None
+def objects_decoder(schemas: WriterSchemas | None) -> RowsDecoder[DiaObjectUpdate]:
+    """Return the decoder of the objects topic; a tombstone tells of an end."""
+    return RowsDecoder(
+        lambda values: decode_objects(values, schemas), lambda row: DiaObjectUpdate(row["diaObjectId"], row), _ended
     )
 
 
-def _update(row: dict[str, Any]) -> DiaObjectUpdate:
-    return DiaObjectUpdate(row["diaObjectId"], row)
+def forced_sources_decoder(schemas: WriterSchemas | None) -> RowsDecoder[ForcedSource]:
+    """Return the decoder of the topic of forced sources, none of whose messages is without a value."""
+    return RowsDecoder(lambda values: decode_forced_sources(values, schemas), ForcedSource, _empty)
+
+
+def _empty(message: InputMessage) -> BadMessage:
+    return BadMessage(message.position, DecodeError("a forced source without a value", "empty"))
 
 
 def _ended(message: InputMessage) -> DiaObjectUpdate | BadMessage:

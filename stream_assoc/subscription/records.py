@@ -64,8 +64,8 @@ class DiaObjectUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class DiaForcedSource:
-    """A flux measured at the position of a DIAObject, on the images of a visit.
+class ForcedSource:
+    """A flux at a DIAObject on the images of a visit.
 
     Attributes
     ----------
@@ -76,23 +76,13 @@ class DiaForcedSource:
     columns: Mapping[str, Any]
 
     def __getitem__(self, column: str) -> Any:  # noqa: ANN401 - a row holds numbers of several types
-        """Return a column by Rubin's name, such as ``scienceFluxErr``."""
+        """Return a column by Rubin's name, such as ``psfFlux``."""
         return self.columns[column]
 
     @property
     def diaObjectId(self) -> int:
-        """The object at whose position it was measured."""
+        """The object whose flux it is."""
         return int(self["diaObjectId"])
-
-    @property
-    def visit(self) -> int:
-        """The visit it was measured in."""
-        return int(self["visit"])
-
-    @property
-    def band(self) -> str:
-        """The band of the visit."""
-        return str(self["band"])
 
 
 @dataclass(frozen=True, slots=True)

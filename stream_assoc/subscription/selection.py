@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.times import DayObs, day_obs
 from stream_assoc.sky.vectors import separation_arcsec
-from stream_assoc.subscription.records import DiaForcedSource, DiaObjectUpdate
+from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
 
 _ARCSEC_PER_DEGREE = 3600.0
 
@@ -88,20 +88,22 @@ class ForcedSourceSelection:
 
     Attributes
     ----------
-    objects, visits : `frozenset` [`int`]
-        Of one of these; empty for any.
+    ids, visits, detectors : `frozenset` [`int`]
+        Of one of these objects, visits and detectors; empty for any.
     bands : `frozenset` [`str`]
         In one of these; empty for any.
     """
 
-    objects: frozenset[int] = frozenset()
+    ids: frozenset[int] = frozenset()
     visits: frozenset[int] = frozenset()
+    detectors: frozenset[int] = frozenset()
     bands: frozenset[str] = frozenset()
 
-    def holds(self, source: DiaForcedSource) -> bool:
+    def holds(self, source: ForcedSource) -> bool:
         """Tell whether a forced source is wanted."""
         return (
-            (not self.objects or source.diaObjectId in self.objects)
-            and (not self.visits or source.visit in self.visits)
-            and (not self.bands or source.band in self.bands)
+            (not self.ids or source.diaObjectId in self.ids)
+            and (not self.visits or source["visit"] in self.visits)
+            and (not self.detectors or source["detector"] in self.detectors)
+            and (not self.bands or source["band"] in self.bands)
         )

@@ -20,7 +20,7 @@ from stream_assoc.subscription.decoding import (
     objects_decoder,
 )
 from stream_assoc.subscription.exceptions import SubscriptionError
-from stream_assoc.subscription.records import BadMessage, DiaForcedSource, DiaObjectUpdate
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 from stream_assoc.subscription.since import Since, start_of
 from stream_assoc.subscription.subscription import Ending, Subscription, log_bad
 
@@ -67,7 +67,7 @@ def subscribe(
 @overload
 def subscribe(
     topic: Literal["dia-forced-sources"], **options: Unpack[SubscribeOptions]
-) -> Subscription[DiaForcedSource]: ...
+) -> Subscription[ForcedSource]: ...
 
 
 @overload
@@ -102,7 +102,7 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
     ----------
     topic : `str`
         ``"association-metrics"`` gives `AssociationMetrics`, ``"dia-objects"``
-        `DiaObjectUpdate`, ``"dia-forced-sources"`` `DiaForcedSource`,
+        `DiaObjectUpdate`, ``"dia-forced-sources"`` `ForcedSource`,
         ``"dia-sources.dlq"`` `DeadLetter`. The names are
         those of the kinds, and lead to the topics that the configuration
         gives other names; these other names do as well.

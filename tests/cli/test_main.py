@@ -33,6 +33,8 @@ COMMANDS = [
     ["metrics", "tail"],
     ["objects"],
     ["objects", "tail"],
+    ["forced-sources"],
+    ["forced-sources", "tail"],
     ["schemas"],
     ["schemas", "generate"],
     ["dlq"],

@@ -6,10 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from stream_assoc.cli import live
-from stream_assoc.stream.outputs import OutputEncoder
 from stream_assoc.subscription.exceptions import SubscriptionError
-from tests.apdb.builders import forced, table
-from tests.outputs import ended, metrics_of, metrics_value, objects_of, publish
+from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of, publish
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def tail(invoke, kafka_bootstrap, topic):
         result = invoke(
             *(kind, "tail", "--from-beginning", "--until-end", *options),
             f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
-            f"--set=kafka.{kind}_topic={topic}",
+            f"--set=kafka.{kind.replace('-', '_')}_topic={topic}",
         )
         assert result.exit_code == 0, result.output
         return result.stdout.splitlines()
@@ -34,26 +32,6 @@ def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_boot
     publish(kafka_bootstrap, topic, map(metrics_value, records))
     printed = tail("metrics", "--limit", 2, "--json")
     assert [json.loads(line) for line in printed] == [asdict(record) for record in records[:2]]
-
-
-@pytest.mark.integration
-def test_forced_sources_are_printed(invoke, kafka_bootstrap, topic):
-    rows = [forced(7 + visit, 2**60 + 1, visit, 94, psfFlux=-1.5, psfFluxErr=0.5) for visit in (11, 12)]
-    messages = OutputEncoder().encode_forced_sources(table("DiaForcedSource", rows))
-    publish(kafka_bootstrap, topic, [one.value for one in messages])
-
-    def printed(*options):
-        return invoke(
-            *("forced-sources", "tail", "--from-beginning", "--until-end", *options),
-            f"--set=kafka.bootstrap_servers={kafka_bootstrap}",
-            f"--set=kafka.forced_sources_topic={topic}",
-        ).stdout.splitlines()
-
-    records = [json.loads(line) for line in printed("--json")]
-    assert [{name: record[name] for name in row} for record, row in zip(records, rows, strict=True)] == rows
-    assert [json.loads(line)["visit"] for line in printed("--json", "--visit", 12)] == [12]
-    assert printed("--object", 5) == []
-    assert printed("--visit", 11) == [f"{2**60 + 1}  visit 11 detector 94 r  psfFlux -2 ± 0 nJy"]
 
 
 @pytest.mark.integration
@@ -99,6 +77,17 @@ def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap, topic):
     assert ids("--band", "g") == [1]
     lines = tail("objects", "--object", 1)
     assert lines == ["1  10.000000 +0.000000  0 sources  g 5 nJy", "1  ended"]
+
+
+@pytest.mark.integration
+def test_forced_sources_are_chosen_and_printed(tail, kafka_bootstrap, topic):
+    large = 2**60 + 1
+    fluxes = {"psfFlux": [-1.5, None], "psfFluxErr": [0.5, None], "visit": [7, 8], "band": ["g", "r"]}
+    publish(kafka_bootstrap, topic, forced_sources_of([large, 2], **fluxes))
+    (record,) = map(json.loads, tail("forced-sources", "--json", "--visit", 7))
+    assert (record["diaObjectId"], record["psfFlux"], record["scienceFlux"]) == (large, -1.5, None)
+    assert tail("forced-sources", "--band", "r") == ["2  visit 8 detector 0 r  no flux"]
+    assert tail("forced-sources", "--object", large) == [f"{large}  visit 7 detector 0 g  psfFlux -2 ± 0 nJy"]
 
 
 @pytest.mark.integration

@@ -1,7 +1,6 @@
 import uuid
 
 import pytest
-from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.replay.messages import BatchMessages
@@ -9,9 +8,11 @@ from stream_assoc.replay.pacing import at_once
 from stream_assoc.replay.plan import duplicated
 from stream_assoc.replay.runner import Replayer
 from stream_assoc.replay.steps import steps_of
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import simulate
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
+from stream_assoc.stream.topic_reader import Reading, TopicReader
 
 
 @pytest.mark.integration
@@ -27,12 +28,9 @@ def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap):
     producer.close()
     assert report.succeeded
     assert report.n_confirmed == len(plan) > len(events)
-    consumer = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": topic, "auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
+    kafka = KafkaSettings(bootstrap_servers=kafka_bootstrap)
     read = []
-    while len(read) < len(plan):
-        got = consumer.consume(100, timeout=60)
-        assert got, f"only {len(read)} of {len(plan)} messages are on the topic"
-        read += [(message.key(), message.value()) for message in got]
-    consumer.close()
+    with TopicReader(kafka, Reading(topic, "beginning", until_end=True)) as reader:
+        while not reader.at_end:
+            read += [(message.key, message.value) for message in reader.read(1.0)]
     assert read == [(due.step.message.key, due.step.message.value) for due in plan]

@@ -73,6 +73,11 @@ def full():
     return Night(NIGHT, metrics, letters, *stored(), ["a capture"])
 
 
+@pytest.fixture(scope="module")
+def text(full):
+    return page(full)
+
+
 class Outline(HTMLParser):
     """The tags, the texts of headings, and whatever a page refers to."""
 
@@ -95,8 +100,7 @@ class Outline(HTMLParser):
             self.headings.append(data)
 
 
-def test_everything_is_on_one_page(full):
-    text = page(full)
+def test_everything_is_on_one_page(text):
     outline = Outline(text)
     assert outline.headings[0] == "Night 2026-01-01"
     for heading in (
@@ -111,24 +115,22 @@ def test_everything_is_on_one_page(full):
     assert str(2**60)[:14] in text
 
 
-def test_it_needs_nothing_from_anywhere(full):
-    outline = Outline(page(full))
+def test_it_needs_nothing_from_anywhere(text):
+    outline = Outline(text)
     assert all(one.startswith(("#", "data:image/png;base64,")) for one in outline.references)
     assert not {"script", "link", "iframe", "object"} & set(outline.tags)
 
 
-def test_strangers_write_no_html(full):
-    text = page(full)
+def test_strangers_write_no_html(text):
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_equal_nights_give_equal_bytes(full):
-    assert page(full) == page(full)
+def test_equal_nights_give_equal_bytes(full, text):
+    assert page(full) == text
 
 
-def test_colours_are_those_of_the_page(full):
-    text = page(full)
+def test_colours_are_those_of_the_page(text):
     assert "var(--blue)" in text
     assert "#0a0b0c" not in text
 
@@ -184,6 +186,11 @@ def test_counts_add_up(full):
     assert counts.n_associated + counts.n_new + counts.n_solar_system + counts.n_marginal == counts.n_sources
 
 
+def test_forced_sources_are_counted_where_there_are_any():
+    assert "forced sources" in page(Night(NIGHT, [batch(1, numForcedSources=7)]))
+    assert "forced sources" not in page(Night(NIGHT, [batch(1)]))
+
+
 def told(*metrics, letters=(), apart=None):
     return " ".join(attention(Night(NIGHT, metrics, letters), apart))
 
@@ -199,6 +206,10 @@ def test_a_quiet_night_has_nothing_to_look_at():
         ([batch(1, numDiaSources=21)], "add up to 20, not to 21"),
         ([batch(1, numDiaSources=22, numDroppedDiaSources=2)], "2 sources had no usable position"),
         ([batch(1, medianRaOffset=0.2)], "1 batches lie more than 100 mas"),
+        (
+            [batch(1, forcedPhotometryError="missing")],
+            "1 batches name images on which nothing was measured: 1 missing",
+        ),
         ([batch(1, revision=1)], "1 batches took the place"),
         (
             [*map(batch, range(98)), batch(98, stageSeconds={"load": 3.0}), batch(99, stageSeconds={"load": 3.0})],

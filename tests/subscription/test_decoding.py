@@ -4,9 +4,14 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.messages import InputMessage
-from stream_assoc.subscription.decoding import ObjectsDecoder, dead_letter_decoder, metrics_decoder
+from stream_assoc.subscription.decoding import (
+    dead_letter_decoder,
+    forced_sources_decoder,
+    metrics_decoder,
+    objects_decoder,
+)
 from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate
-from tests.outputs import ended, metrics_of, metrics_value, objects_of
+from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of
 
 LARGE = 2**60 + 1
 
@@ -32,7 +37,7 @@ def test_metrics_are_records_and_what_is_none_is_told():
 
 def test_objects_keep_their_ids_and_nulls_and_ends():
     first, second = objects_of([LARGE, LARGE + 2], ra=[10.0, 11.0], g_psfFluxMean=[120.5, None])
-    one, two, three = ObjectsDecoder(None).decode(read([first, ended(LARGE), second]))
+    one, two, three = objects_decoder(None).decode(read([first, ended(LARGE), second]))
     assert (one.diaObjectId, one.ra, one.bands, one["g_psfFluxMean"]) == (LARGE, 10.0, ("g",), 120.5)
     assert two == DiaObjectUpdate(LARGE, None)
     assert (three.diaObjectId, three.bands, three["r_psfFluxMean"]) == (LARGE + 2, (), None)
@@ -46,13 +51,13 @@ def test_the_columns_of_an_end_are_refused_by_name():
 
 def test_a_bad_object_among_many_harms_no_other():
     good = objects_of([1, 2, 3], ra=[1.0, 2.0, 3.0])
-    records = list(ObjectsDecoder(None).decode(read([good[0], b"\0\0\0\0\x64rubbish", good[1], ended(9), good[2]])))
+    records = list(objects_decoder(None).decode(read([good[0], b"\0\0\0\0\x64rubbish", good[1], ended(9), good[2]])))
     assert [isinstance(one, BadMessage) for one in records] == [False, True, False, False, False]
     assert [one.diaObjectId for one in records if isinstance(one, DiaObjectUpdate)] == [1, 2, 9, 3]
 
 
 def test_a_tombstone_without_an_id_is_told():
-    (record,) = ObjectsDecoder(None).decode(read([None]))
+    (record,) = objects_decoder(None).decode(read([None]))
     assert isinstance(record, BadMessage)
     assert "is no diaObjectId" in str(record)
 
@@ -65,3 +70,11 @@ def test_dead_letters_come_with_their_original():
     assert letter.original == original
     assert letter.record.message == "bad"
     assert isinstance(other, BadMessage)
+
+
+def test_forced_sources_are_records():
+    (value,) = forced_sources_of([LARGE], visit=[7], psfFlux=[-1.5])
+    good, bad, empty = forced_sources_decoder(None).decode(read([value, b"x", None]))
+    assert (good.diaObjectId, good["visit"], good["psfFlux"], good["scienceFlux"]) == (LARGE, 7, -1.5, None)
+    assert isinstance(bad, BadMessage)
+    assert isinstance(empty, BadMessage)

@@ -1,8 +1,8 @@
 import pytest
 
 from stream_assoc.model.times import day_obs
-from stream_assoc.subscription.records import DiaObjectUpdate
-from stream_assoc.subscription.selection import Cone, MetricsSelection, ObjectSelection
+from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
+from stream_assoc.subscription.selection import Cone, ForcedSourceSelection, MetricsSelection, ObjectSelection
 from tests.outputs import metrics_of
 
 NIGHT = day_obs(60_000.2)
@@ -52,4 +52,20 @@ def test_objects_by_id_place_and_band(selection, wanted):
         update(2, 20.0, 89.9, g_psfFluxMean=5.0),
         DiaObjectUpdate(3, None),
     ]
+    assert {one.diaObjectId for one in records if selection.holds(one)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("selection", "wanted"),
+    [
+        (ForcedSourceSelection(), {1, 2}),
+        (ForcedSourceSelection(ids=frozenset({2})), {2}),
+        (ForcedSourceSelection(visits=frozenset({10})), {1}),
+        (ForcedSourceSelection(detectors=frozenset({5})), {2}),
+        (ForcedSourceSelection(bands=frozenset({"g"})), {1}),
+    ],
+)
+def test_forced_sources_by_object_visit_detector_and_band(selection, wanted):
+    names = ("diaObjectId", "visit", "detector", "band")
+    records = [ForcedSource(dict(zip(names, row, strict=True))) for row in ((1, 10, 4, "g"), (2, 11, 5, "r"))]
     assert {one.diaObjectId for one in records if selection.holds(one)} == wanted
