@@ -15,7 +15,10 @@ pytestmark = pytest.mark.integration
 
 def test_the_readme(kafka_bootstrap, valkey_url, postgresql_database, tmp_path):
     name = uuid4().hex
-    ours = ("input_topic", "objects_topic", "metrics_topic", "dead_letter_topic", "group_id")
+    ours = (
+        *("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic"),
+        "group_id",
+    )
     variables = {f"STREAM_ASSOC_KAFKA__{part.upper()}": f"{name}.{part}" for part in ours}
     variables["STREAM_ASSOC_REDIS__PREFIX"] = name
     stand_ins = {
