@@ -1,6 +1,6 @@
 """What people see of metrics and objects; reading topics is tested on a real broker in test_tail_topics.py."""
 
-from stream_assoc.cli.tail import describe_forced_source, describe_metrics, describe_object
+from stream_assoc.cli.views import describe_forced_source, describe_metrics, describe_object
 
 METRICS = {
     "visit": 2026010100012,
