@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from stream_assoc.association.cells import (
     Grid,
+    Keys,
     TouchedCells,
-    bucket_of,
-    cell_of,
+    first_circle,
     grid_for,
     has_position,
+    is_position,
+    next_circle,
     rows_in_touched_cells,
     touched_cells,
 )
@@ -92,7 +93,6 @@ def find_candidates(
     grid = grid_for(used, radius_arcsec)
     cells = touched_cells(source_ra, source_dec, grid)
     source_row, object_row, chord, n_pairs = _pairs(
-        rows_in_touched_cells(object_ra, object_dec, grid, cells),
         (object_ra, object_dec),
         unit_vectors(source_ra, source_dec),
         radius_arcsec / ARCSEC_PER_RADIAN,
@@ -105,13 +105,11 @@ def find_candidates(
             f"more than {MAX_PAIRS} pairs of a source and an object are within {radius_arcsec} arcsec; "
             "check ra and dec of the sources, or lower association.max_distance_arcsec"
         )
-    order = np.argsort(source_row, kind="stable")
-    return Candidates(source_row[order], object_row[order], chord[order])
+    return Candidates(*_by_source(source_row, object_row, chord, len(source_ra)))
 
 
 @njit(cache=True, error_model="numpy")
-def _pairs(  # noqa: PLR0913, PLR0917
-    object_rows: npt.NDArray[np.int32],
+def _pairs(
     objects: tuple[FloatArray, FloatArray],
     sources: FloatArray,
     radius: float,
@@ -121,29 +119,54 @@ def _pairs(  # noqa: PLR0913, PLR0917
 ) -> tuple[IntArray, IntArray, FloatArray, int]:
     """Return the pairs in the order of the objects, and their number, which may be one too many."""
     ra, dec = objects
-    source_row = np.empty(len(sources) + 16, np.int64)
-    object_row = np.empty_like(source_row)
-    chord = np.empty(len(source_row))
+    rows, keys = rows_in_touched_cells(ra, dec, grid, cells)
+    n_most = min(_n_meetings(keys, cells), max_pairs)
+    source_row, object_row, chord = np.empty(n_most, np.int64), np.empty(n_most, np.int64), np.empty(n_most)
     n = 0
-    for j in object_rows:
-        cell = cell_of(ra[j], dec[j], grid)
-        bucket = bucket_of(cell, cells)
-        for entry in range(cells.starts[bucket], cells.starts[bucket + 1]):
-            if cells.keys[entry] != cell:
-                continue
+    for near in range(len(rows)):
+        j = rows[near]
+        if not is_position(ra[j], dec[j]):
+            continue
+        entry = first_circle(keys[near], cells)
+        while entry >= 0:
             i = cells.owners[entry]
             distance = _chord(ra[j], dec[j], sources[i])
-            if distance > radius:
-                continue
-            if n == max_pairs:
-                return source_row, object_row, chord, n + 1
-            if n == len(source_row):
-                source_row = np.concatenate((source_row, np.empty_like(source_row)))
-                object_row = np.concatenate((object_row, np.empty_like(object_row)))
-                chord = np.concatenate((chord, np.empty_like(chord)))
-            source_row[n], object_row[n], chord[n] = i, j, distance
-            n += 1
+            if distance <= radius:
+                if n == max_pairs:
+                    return source_row, object_row, chord, n + 1
+                source_row[n], object_row[n], chord[n] = i, j, distance
+                n += 1
+            entry = next_circle(entry, cells)
     return source_row[:n], object_row[:n], chord[:n], n
+
+
+@njit(cache=True, error_model="numpy")
+def _n_meetings(keys: Keys, cells: TouchedCells) -> int:
+    n = 0
+    for key in keys:
+        entry = first_circle(key, cells)
+        while entry >= 0:
+            n += 1
+            entry = next_circle(entry, cells)
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def _by_source(
+    source_row: IntArray, object_row: IntArray, chord: FloatArray, n_sources: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return the pairs gathered by source, each source's in the order they had."""
+    place = np.zeros(n_sources + 1, np.int64)
+    for source in source_row:
+        place[source + 1] += 1
+    for source in range(n_sources):
+        place[source + 1] += place[source]
+    sources, objects, chords = np.empty_like(source_row), np.empty_like(object_row), np.empty_like(chord)
+    for pair in range(len(source_row)):
+        at = place[source_row[pair]]
+        sources[at], objects[at], chords[at] = source_row[pair], object_row[pair], chord[pair]
+        place[source_row[pair]] += 1
+    return sources, objects, chords
 
 
 @njit(cache=True, error_model="numpy", inline="always")
