@@ -7,7 +7,7 @@ whose numbers these are.
 """
 
 import math
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,16 @@ _UNDECIDED: Final = -1
 _MAX_ABS_RA: Final = 720.0
 _NEAR_COORDINATE_PLANE: Final = 4e-15
 _GUARD: Final = 2e-13
+
+# Positions that are taken down the levels together, and where each number of theirs begins in one flat array:
+# with constant distances the compiler knows that no two of them are the same.
+_LANES: Final = 64
+_V, _A, _B, _C = (row * _LANES for row in (0, 3, 6, 9))
+_INDEX: Final = 12 * _LANES
+_MARGIN: Final = 13 * _LANES
+_N_ROWS: Final = 14
+
+Vector: TypeAlias = tuple[float, float, float]
 
 
 def check_level(level: int) -> None:
@@ -102,15 +112,7 @@ def htm_index(ra: npt.ArrayLike, dec: npt.ArrayLike, level: int) -> IntArray:
 
 @njit(cache=True, error_model="numpy")
 def _index(vectors: FloatArray, level: int) -> IntArray:
-    index = np.empty(len(vectors), np.int64)
-    for i in range(len(vectors)):
-        index[i] = _descend(vectors[i, 0], vectors[i, 1], vectors[i, 2], level)
-    return index
-
-
-@njit(cache=True, error_model="numpy")
-def _descend(x: float, y: float, z: float, level: int) -> int:
-    """Return the trixel of a unit vector, or `_UNDECIDED` when rounding could change it.
+    """Return the trixel of each unit vector, or `_UNDECIDED` where rounding could change it.
 
     The guard bounds every way in which two implementations may differ: at
     level l a trixel's side is below 1.6 / 2**l; its corners, midpoints of
@@ -118,34 +120,66 @@ def _descend(x: float, y: float, z: float, level: int) -> int:
     of v, m, n is that of v, m - v, n - v, whose terms are as small as the
     trixel squared, so its error is below 2e-13 / 2**l.
     """
-    if min(abs(x), abs(y), abs(z)) < _NEAR_COORDINATE_PLANE:
-        return _UNDECIDED
-    root = int(_root(x, y, z))
-    v = (x, y, z)
-    a = (ROOTS[root, 0, 0], ROOTS[root, 0, 1], ROOTS[root, 0, 2])
-    b = (ROOTS[root, 1, 0], ROOTS[root, 1, 1], ROOTS[root, 1, 2])
-    c = (ROOTS[root, 2, 0], ROOTS[root, 2, 1], ROOTS[root, 2, 2])
-    index: int = root + 8
-    guard = _GUARD
-    for _ in range(level):
+    index = np.empty(len(vectors), np.int64)
+    lanes = np.empty(_N_ROWS * _LANES)
+    for start in range(0, len(vectors), _LANES):
+        n = min(_LANES, len(vectors) - start)
+        for lane in range(_LANES):
+            # Lanes for which there is no position repeat the last one.
+            _begin(lanes, lane, vectors[start + min(lane, n - 1)])
+        guard = _GUARD
+        for _ in range(level):
+            _descend(lanes, guard)
+            guard *= 0.5
+        for lane in range(n):
+            is_certain = lanes[_MARGIN + lane] >= 0.0
+            index[start + lane] = np.int64(lanes[_INDEX + lane]) if is_certain else _UNDECIDED
+    return index
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _begin(lanes: FloatArray, lane: int, vector: FloatArray) -> None:
+    """Put a position into its root trixel."""
+    x, y, z = vector[0], vector[1], vector[2]
+    root = _root(x, y, z)
+    _put(lanes, _V, lane, (x, y, z))
+    for k, corner in enumerate((_A, _B, _C)):
+        _put(lanes, corner, lane, (ROOTS[root, k, 0], ROOTS[root, k, 1], ROOTS[root, k, 2]))
+    # A float64 holds the index of every level exactly.
+    lanes[_INDEX + lane] = root + 8
+    lanes[_MARGIN + lane] = min(abs(x), abs(y), abs(z)) - _NEAR_COORDINATE_PLANE
+
+
+@njit(cache=True, error_model="numpy")
+def _descend(lanes: FloatArray, guard: float) -> None:
+    """Go one level down with all lanes: without a branch, so that the compiler takes several at once."""
+    for lane in range(_LANES):
+        v, a, b, c = _get(lanes, _V, lane), _get(lanes, _A, lane), _get(lanes, _B, lane), _get(lanes, _C, lane)
         ab, bc, ca = midpoint(a, b), midpoint(b, c), midpoint(c, a)
         side_a, side_b, side_c = _side(v, ab, ca), _side(v, bc, ab), _side(v, ca, bc)
-        if min(abs(side_a), abs(side_b), abs(side_c)) < guard:
-            return _UNDECIDED
-        index *= 4
-        guard *= 0.5
-        if side_a > 0.0:
-            b, c = ab, ca
-        elif side_b > 0.0:
-            a, b, c = b, bc, ab
-            index += 1
-        elif side_c > 0.0:
-            a, b, c = c, ca, bc
-            index += 2
-        else:
-            a, b, c = bc, ca, ab
-            index += 3
-    return index
+        at_a, at_b, at_c = side_a > 0.0, side_b > 0.0, side_c > 0.0
+        child = 0.0 if at_a else (1.0 if at_b else (2.0 if at_c else 3.0))
+        lanes[_INDEX + lane] = 4.0 * lanes[_INDEX + lane] + child
+        margin = min(abs(side_a), abs(side_b), abs(side_c)) - guard
+        lanes[_MARGIN + lane] = min(lanes[_MARGIN + lane], margin)
+        _put(lanes, _A, lane, _either(at_a, a, _either(at_b, b, _either(at_c, c, bc))))
+        _put(lanes, _B, lane, _either(at_a, ab, _either(at_b, bc, ca)))
+        _put(lanes, _C, lane, _either(at_a, ca, _either(at_b, ab, _either(at_c, bc, ab))))
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _get(lanes: FloatArray, row: int, lane: int) -> Vector:
+    return lanes[row + lane], lanes[row + _LANES + lane], lanes[row + 2 * _LANES + lane]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _put(lanes: FloatArray, row: int, lane: int, vector: Vector) -> None:
+    lanes[row + lane], lanes[row + _LANES + lane], lanes[row + 2 * _LANES + lane] = vector
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _either(first: bool, p: Vector, q: Vector) -> Vector:
+    return p[0] if first else q[0], p[1] if first else q[1], p[2] if first else q[2]
 
 
 @njit(cache=True, error_model="numpy")
@@ -160,7 +194,7 @@ def _root(x: float, y: float, z: float) -> int:
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def midpoint(p: tuple[float, float, float], q: tuple[float, float, float]) -> tuple[float, float, float]:
+def midpoint(p: Vector, q: Vector) -> Vector:
     """Return the unit vector halfway between two unit vectors."""
     x, y, z = p[0] + q[0], p[1] + q[1], p[2] + q[2]
     scale = 1.0 / math.sqrt(x * x + y * y + z * z)
@@ -168,7 +202,7 @@ def midpoint(p: tuple[float, float, float], q: tuple[float, float, float]) -> tu
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _side(v: tuple[float, float, float], m: tuple[float, float, float], n: tuple[float, float, float]) -> float:
+def _side(v: Vector, m: Vector, n: Vector) -> float:
     """Return the determinant of (v, m, n): positive when v is left of the edge from m to n."""
     mx, my, mz = m[0] - v[0], m[1] - v[1], m[2] - v[2]
     nx, ny, nz = n[0] - v[0], n[1] - v[1], n[2] - v[2]
