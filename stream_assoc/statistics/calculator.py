@@ -78,6 +78,13 @@ class StatisticsCalculator:
         self._folds_forced = [
             (plugin, place) for plugin, place in _places(self._band_plugins) if isinstance(plugin, ForcedPlugin)
         ]
+        self._band_places = list(_places(self._band_plugins))
+        stored = rows.stored_columns()
+        self._stored_band_places = [
+            (plugin, place)
+            for plugin, place in self._band_places
+            if any(f"{BANDS[0]}_{name}" in stored for name in plugin.columns)
+        ]
         self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = _initial(self._object_plugins)
@@ -229,13 +236,16 @@ class StatisticsCalculator:
         statistics : `dict` [`str`, `numpy.ndarray`], each of shape (n,)
             Object columns, then those of each band in the order of ``BANDS``.
         """
+        return self._values(states, self._band_places)
+
+    def _values(self, states: ObjectStates, band_places: Sequence[tuple[BandPlugin, slice]]) -> dict[str, FloatArray]:
         self._check_layout(states)
         statistics = self._object_values(states)
         flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
         by_column = {
             name: values.reshape(len(states), N_BANDS)
-            for plugin, fields in _parts(self._band_plugins, flat)
-            for name, values in plugin.values(fields).items()
+            for plugin, place in band_places
+            for name, values in plugin.values(flat[:, place]).items()
         }
         for index, band in enumerate(BANDS):
             statistics |= {f"{band}_{name}": values[:, index] for name, values in by_column.items()}
@@ -255,7 +265,7 @@ class StatisticsCalculator:
         InvalidPositionError
             If an object has no position, which one with a valid source cannot be.
         """
-        return rows.dia_object_rows(states, self.statistics(states))
+        return rows.dia_object_rows(states, self._values(states, self._stored_band_places))
 
     def extension_rows(self, states: ObjectStates) -> pa.Table:
         """Return the statistics that the APDB has no column for, one row a state, in order."""

@@ -50,6 +50,12 @@ def _dia_object_schema() -> pa.Schema:
     return apdb_table("DiaObject").arrow_schema().append(PIXEL_ID.arrow_field())
 
 
+@functools.cache
+def stored_columns() -> frozenset[str]:
+    """Return the columns of DiaObject in the APDB."""
+    return frozenset((*apdb_table("DiaObject").names, PIXEL_ID.name))
+
+
 def extension_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -> pa.Table:
     """Return the statistics for which the APDB has no column, in float64, NaN as null.
 
@@ -59,7 +65,7 @@ def extension_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -
         ``diaObjectId`` and ``validityStartMjdTai``, the key of the DiaObject
         row, then the columns in the order of ``statistics``.
     """
-    stored = {*apdb_table("DiaObject").names, PIXEL_ID.name}
+    stored = stored_columns()
     return pa.table(
         {
             "diaObjectId": _array(states.diaObjectId, pa.int64()),
