@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.side_by_side import LATEST, Figure, write
-from stream_assoc.daemon.heap import keep_freed_memory
+from stream_assoc.daemon.heap import collect_rarely, keep_freed_memory
 from tests.conftest import kafka_bootstrap, postgresql_database, postgresql_url, valkey_url
 
 __all__ = ["kafka_bootstrap", "postgresql_database", "postgresql_url", "valkey_url"]
@@ -20,6 +20,7 @@ _FIGURES: list[Figure] = []
 
 @pytest.fixture(scope="session", autouse=True)
 def _memory_as_in_the_daemon() -> None:
+    collect_rarely()
     keep_freed_memory()
 
 

@@ -12,16 +12,17 @@ from benchmarks.skies import MJD, Size, objects_of, states_of, visit_of
 from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.association.candidates import find_candidates
 from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.daemon.assembly import layout_of, rooms_of
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.commit import write_down
 from stream_assoc.pipeline.decide import Decision, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.process import arrive
+from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.source_rows import source_points
 from stream_assoc.settings import Settings
@@ -43,8 +44,8 @@ SETTINGS = {
 class EmptySky:
     """A session on an APDB that has nothing the cache lacks."""
 
-    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
-        return {tile: ObjectPositions.empty() for tile in tiles.tolist()}
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
+        return TiledObjects(tiles, np.zeros(len(tiles) + 1, np.int64), ObjectPositions.empty())
 
     def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
         """There is none."""
@@ -91,7 +92,8 @@ def visit(size: Size) -> Visit:
     level = rooms.partition.tile_level
     cells = rooms.partition.cells(htm_index(met.ra, met.dec, level))
     states = states_of(rooms.calculator, met, size.n_points)
-    cache.write(tiles_of(objects, level), states, cells)
+    region = region_of(batch, rooms.partition, 1.0)
+    cache.write(tiles_of(objects, region.tiles, level), states, cells)
     message = BatchEncoder().encode(batch)
     schema = json.dumps(load_schema(BATCH))
 
@@ -119,10 +121,10 @@ def records_of(calculator: StatisticsCalculator, states: ObjectStates) -> tuple[
     return pa.RecordBatch.from_arrays([contiguous(rows.column(name)) for name in names], names), json.dumps(schema)
 
 
-def tiles_of(objects: ObjectPositions, level: int) -> dict[int, CachedTile]:
-    """Return the objects by tile, as the cache keeps them."""
+def tiles_of(objects: ObjectPositions, tiles: IntArray, level: int) -> CachedTiles:
+    """Return these tiles, which ascend, with those of the objects that are in them, as the cache keeps them."""
     tile = htm_index(objects.ra, objects.dec, level)
     order = np.lexsort((objects.diaObjectId, tile))
-    tiles, starts = np.unique(tile[order], return_index=True)
-    parts = np.split(order, starts[1:])
-    return {one: CachedTile(1, objects.take(rows)) for one, rows in zip(tiles.tolist(), parts, strict=True)}
+    order = order[np.isin(tile[order], tiles)]
+    offsets = np.append(np.searchsorted(tile[order], tiles), len(order))
+    return CachedTiles(TiledObjects(tiles, offsets, objects.take(order)), np.ones(len(tiles), np.int64))

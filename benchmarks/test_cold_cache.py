@@ -71,7 +71,7 @@ def fill(rooms: Rooms, connection: adbc.Connection) -> None:
 def rebuilt(rooms: Rooms, tiles: np.ndarray) -> int:
     """Rebuild every tile and every state; return how many states."""
     with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
-        ids = np.concatenate([held.diaObjectId for held in session.load_tiles(tiles).values()])
+        ids = session.load_tiles(tiles).positions.diaObjectId
         return len(rooms.calculator.rebuild(session.load_histories(ids)))
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, LedgerEntry
 from stream_assoc.model.forced import ForcedPoints, GoodSources
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectHistories
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 
@@ -91,11 +91,8 @@ class ApdbSession(Protocol):
     def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
         """Return what is known of these batches and tiles."""
 
-    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
-        """Return the current objects of each tile, ascending by diaObjectId.
-
-        Every asked tile is a key, also those that hold nothing.
-        """
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
+        """Return the current objects of these tiles, also of those that hold nothing."""
 
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """Return the stored sources of these objects, from which states are rebuilt.

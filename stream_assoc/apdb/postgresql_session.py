@@ -28,9 +28,9 @@ from stream_assoc.apdb.rows import (
     int_column,
     pixel_ranges,
     repeated,
-    split_by_tile,
     store_rows,
     stored_elsewhere,
+    tiled,
     versions_of,
 )
 from stream_assoc.apdb.statements import (
@@ -58,7 +58,7 @@ from stream_assoc.apdb.withdrawal import (
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -184,14 +184,14 @@ class PostgresqlSession:
         entries = entries_by_batch(ledger.fetchall())
         return Opening(entries, versions_of(tiles, dict(versions.fetchall())), total.fetchall()[0][0])
 
-    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
         # Written out, not bound: the planner judges constants by the table's statistics, parameters by guessing.
         ranges = pixel_ranges(tiles, self._tile_level).tolist()
         condition = " OR ".join(f'"pixelId" BETWEEN {first} AND {last}' for first, last in ranges) or "FALSE"
         statement = f"SELECT {quoted(POSITION_COLUMNS)} FROM {{DiaObjectLast}} WHERE {condition}"
         pixelId, *columns = self._read(statement, _POSITION_TYPES)
-        return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+        return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""

@@ -18,7 +18,7 @@ from stream_assoc.apdb.statements import N_COUNTER_SHARDS
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
@@ -239,20 +239,14 @@ def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:
     return np.stack([tiles[starts_run] << shift, ((tiles[ends_run] + 1) << shift) - 1], axis=1)
 
 
-def split_by_tile(
-    tiles: IntArray, tile_level: int, pixelId: IntArray, positions: ObjectPositions
-) -> dict[int, ObjectPositions]:
-    """Return the objects of each tile, ascending by diaObjectId, with a key for every tile."""
+def tiled(tiles: IntArray, tile_level: int, pixelId: IntArray, positions: ObjectPositions) -> TiledObjects:
+    """Return the objects of these tiles; those of others are left out."""
+    wanted = np.unique(tiles)
     of_object = pixelId >> (2 * (PIXEL_LEVEL - tile_level))
     order = np.lexsort((positions.diaObjectId, of_object))
-    ordered, of_object = positions.take(order), of_object[order]
-    wanted = np.unique(tiles)
-    low = np.searchsorted(of_object, wanted, side="left")
-    high = np.searchsorted(of_object, wanted, side="right")
-    return {
-        tile: ordered.take(np.arange(start, stop))
-        for tile, start, stop in zip(wanted.tolist(), low.tolist(), high.tolist(), strict=True)
-    }
+    order = order[np.isin(of_object[order], wanted)]
+    offsets = np.searchsorted(of_object[order], np.append(wanted, np.iinfo(np.int64).max))
+    return TiledObjects(wanted, offsets, positions.take(order))
 
 
 def histories(

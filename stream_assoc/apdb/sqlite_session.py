@@ -26,9 +26,9 @@ from stream_assoc.apdb.rows import (
     int_column,
     pixel_ranges,
     repeated,
-    split_by_tile,
     store_rows,
     stored_elsewhere,
+    tiled,
     versions_of,
 )
 from stream_assoc.apdb.statements import (
@@ -56,7 +56,7 @@ from stream_assoc.apdb.withdrawal import (
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -106,7 +106,7 @@ class SqliteSession:
         total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
         return Opening(entries, versions_of(tiles, dict(versions)), total[0][0])
 
-    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
         # CROSS JOIN keeps SQLite from looking for each object's range instead of each range's objects.
         rows = self._fetch(
@@ -115,7 +115,7 @@ class SqliteSession:
             _json(pixel_ranges(tiles, self._tile_level)),
         )
         pixelId, *columns = _columns(rows, "iiddffdn")
-        return split_by_tile(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+        return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""

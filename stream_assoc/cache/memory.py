@@ -1,19 +1,11 @@
 """A cache inside the process: for a single daemon without Redis, and for tests."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from stream_assoc.cache.packing import (
-    StateLayout,
-    pack_states,
-    pack_tile,
-    unpack_state_versions,
-    unpack_states,
-    unpack_tile,
-)
-from stream_assoc.cache.port import CachedStates, CachedTile
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.port import CachedStates, CachedTiles, of_version
+from stream_assoc.cache.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
+from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -43,11 +35,9 @@ class MemoryCache:
         self.tiles: dict[int, bytes] = {}
         self.states: dict[int, bytes] = {}
 
-    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
         """Return those tiles that are cached with exactly the given version."""
-        asked = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
-        cached = self.peek_tiles(tiles)
-        return {tile: one.positions for tile, one in cached.items() if one.version == asked[tile]}
+        return of_version(self.peek_tiles(tiles), tiles, versions)
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are cached for exactly the given object version.
@@ -59,26 +49,20 @@ class MemoryCache:
         self.unreadable += n_unreadable
         return cached
 
-    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
+    def peek_tiles(self, tiles: IntArray) -> CachedTiles:
         """Return those tiles that are cached, at whatever version."""
-        found = {}
-        for tile in tiles.tolist():
-            blob = self.tiles.get(tile)
-            cached = None if blob is None else unpack_tile(blob)
-            if cached is not None:
-                found[tile] = cached
-            elif blob is not None:
-                self.unreadable += 1
-        return found
+        cached, n_unreadable = unpack_tiles([self.tiles.get(tile) for tile in tiles.tolist()], tiles)
+        self.unreadable += n_unreadable
+        return cached
 
     def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
         """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable."""
         blobs = [self.states.get(key) for key in diaObjectId.tolist()]
         return unpack_state_versions(blobs, self._layout, diaObjectId)
 
-    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles and these states; never fails."""
-        self.tiles.update((tile, pack_tile(cached)) for tile, cached in tiles.items())
+        self.tiles.update(zip(tiles.objects.tiles.tolist(), map(bytes, pack_tiles(tiles)), strict=True))
         blobs = pack_states(states, self._layout)
         self.states.update(zip(np.asarray(states.diaObjectId).tolist(), map(bytes, blobs), strict=True))
 

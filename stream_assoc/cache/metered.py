@@ -1,9 +1,9 @@
 """A cache that counts how often it knows what it is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from stream_assoc.cache.port import CachedStates, CachedTile, ObjectCache
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.port import CachedStates, CachedTiles, ObjectCache
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -24,10 +24,10 @@ class MeteredCache:
         self._beneath = beneath
         self._count = count
 
-    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
         """See `ObjectCache.read_tiles`."""
         found = self._beneath.read_tiles(tiles, versions)
-        self._count("tile", len(found), len(tiles) - len(found))
+        self._count("tile", len(found.tiles), len(tiles) - len(found.tiles))
         return found
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
@@ -36,7 +36,7 @@ class MeteredCache:
         self._count("state", len(cached.found), len(diaObjectId) - len(cached.found))
         return cached
 
-    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """See `ObjectCache.write`."""
         self._beneath.write(tiles, states, cells)
 

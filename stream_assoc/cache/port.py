@@ -1,20 +1,41 @@
 """What the pipeline asks of a cache of DIAObjects."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_assoc.model.objects import ObjectPositions
+import numpy as np
+
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
-class CachedTile:
-    """One tile as cached: its objects, ascending by diaObjectId, and its version."""
+class CachedTiles:
+    """Some tiles as cached.
 
-    version: int
-    positions: ObjectPositions
+    Attributes
+    ----------
+    objects : `TiledObjects`
+        What is in them.
+    versions : `numpy.ndarray` [int64], shape (n_tiles,)
+        The version of each.
+    """
+
+    objects: TiledObjects
+    versions: IntArray
+
+    @classmethod
+    def none(cls) -> "CachedTiles":
+        """Return no tile."""
+        return cls(TiledObjects.empty(), np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def take(self, slots: IntArray) -> "CachedTiles":
+        """Return the tiles in these places, which ascend."""
+        return CachedTiles(self.objects.take_tiles(slots), self.versions[slots])
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,12 @@ class CachedStates:
     states: ObjectStates
 
 
+def of_version(cached: CachedTiles, tiles: IntArray, versions: IntArray) -> TiledObjects:
+    """Return those of the cached tiles that have the version given for their tile; ``tiles`` ascend."""
+    wanted = versions[np.searchsorted(tiles, cached.objects.tiles)]
+    return cached.objects.take_tiles(np.flatnonzero(cached.versions == wanted))
+
+
 class ObjectCache(Protocol):
     """Tiles of positions and states of objects, each read and written whole.
 
@@ -42,8 +69,8 @@ class ObjectCache(Protocol):
     returned, and the caller rebuilds it.
     """
 
-    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
-        """Return those tiles that are cached with exactly the given version."""
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
+        """Return those tiles, of some that ascend, that are cached with exactly the given version."""
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are cached for exactly the given object version.
@@ -52,7 +79,7 @@ class ObjectCache(Protocol):
         its key lives on.
         """
 
-    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in few round trips.
 
         Raises
@@ -77,8 +104,8 @@ class InspectableCache(ObjectCache, Protocol):
 
     unreadable: int
 
-    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
-        """Return those tiles that are cached, at whatever version."""
+    def peek_tiles(self, tiles: IntArray) -> CachedTiles:
+        """Return those tiles, of some that ascend, that are cached, at whatever version."""
 
     def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
         """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable.

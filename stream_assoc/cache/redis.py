@@ -7,20 +7,13 @@ from typing import Any, Final, Self, TypeVar, cast
 from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
 
+from stream_assoc.cache.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.cache.connection import Client, connect, describe, translate, translated_errors
 from stream_assoc.cache.exceptions import CacheConfigurationError
-from stream_assoc.cache.packing import (
-    LAYOUT_VERSION,
-    Blob,
-    StateLayout,
-    pack_states,
-    pack_tile,
-    unpack_state_versions,
-    unpack_states,
-    unpack_tile,
-)
-from stream_assoc.cache.port import CachedStates, CachedTile
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.port import CachedStates, CachedTiles, of_version
+from stream_assoc.cache.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
+from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -34,7 +27,7 @@ class RedisCache:
 
     A tile is the string ``{prefix}:{version}:{layout}:{cell}:tile:{index}``, a
     state ``{prefix}:{version}:{layout}:{cell}:object:{id}``, where version is
-    `~stream_assoc.cache.packing.LAYOUT_VERSION` and the braces around the cell
+    `~stream_assoc.cache.blobs.LAYOUT_VERSION` and the braces around the cell
     stay in the key: they are the hash tag that keeps a cell's keys on one node
     of a Redis Cluster. No key expires. Eviction is harmless, for a missing key
     is rebuilt.
@@ -81,7 +74,7 @@ class RedisCache:
         self._chunk = chunk
         self.unreadable = 0
 
-    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
         """Return those tiles that are cached with exactly the given version.
 
         Raises
@@ -91,9 +84,7 @@ class RedisCache:
         CacheConfigurationError
             If Redis refuses the credentials or the command.
         """
-        asked = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
-        cached = self.peek_tiles(tiles)
-        return {tile: one.positions for tile, one in cached.items() if one.version == asked[tile]}
+        return of_version(self.peek_tiles(tiles), tiles, versions)
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are cached for exactly the given object version.
@@ -108,7 +99,7 @@ class RedisCache:
         self.unreadable += n_unreadable
         return cached
 
-    def peek_tiles(self, tiles: IntArray) -> dict[int, CachedTile]:
+    def peek_tiles(self, tiles: IntArray) -> CachedTiles:
         """Return those tiles that are cached, at whatever version.
 
         Raises
@@ -116,15 +107,9 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `read_tiles`.
         """
-        indices = tiles.tolist()
-        found = {}
-        for tile, blob in zip(indices, self._get([self.tile_key(tile) for tile in indices]), strict=True):
-            cached = None if blob is None else unpack_tile(blob)
-            if cached is not None:
-                found[tile] = cached
-            elif blob is not None:
-                self.unreadable += 1
-        return found
+        cached, n_unreadable = unpack_tiles(self._get([self.tile_key(tile) for tile in tiles.tolist()]), tiles)
+        self.unreadable += n_unreadable
+        return cached
 
     def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
         """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable.
@@ -136,7 +121,7 @@ class RedisCache:
         """
         return unpack_state_versions(self._get(self.state_keys(diaObjectId, cells)), self._layout, diaObjectId)
 
-    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in one round trip.
 
         Raises
@@ -144,7 +129,8 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `read_tiles`, or if Redis is full. Some of it may have been written.
         """
-        blobs: dict[str, Blob] = {self.tile_key(tile): pack_tile(cached) for tile, cached in tiles.items()}
+        tile_keys = map(self.tile_key, tiles.objects.tiles.tolist())
+        blobs: dict[str, Blob] = dict(zip(tile_keys, pack_tiles(tiles), strict=True))
         keys = self.state_keys(states.diaObjectId, cells)
         blobs.update(zip(keys, pack_states(states, self._layout), strict=True))
         self._set(blobs)

@@ -4,8 +4,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import CachedStates
+from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -15,7 +15,7 @@ class StagedStates:
 
     Parameters
     ----------
-    layout : `~stream_assoc.cache.packing.StateLayout`
+    layout : `~stream_assoc.cache.state_packing.StateLayout`
         What the states are made of.
     """
 

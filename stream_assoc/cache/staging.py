@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stream_assoc.cache.packing import StateLayout
-from stream_assoc.cache.port import CachedStates, CachedTile, ObjectCache
+from stream_assoc.cache.port import CachedStates, CachedTiles, ObjectCache
 from stream_assoc.cache.staged_states import StagedStates
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.staged_tiles import Origin, StagedTiles
+from stream_assoc.cache.state_packing import StateLayout
+from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -42,32 +43,24 @@ class StagedCache:
     def __init__(self, beneath: ObjectCache, layout: StateLayout) -> None:
         self._beneath = beneath
         self._layout = layout
-        self._changed: dict[int, ObjectPositions] = {}
-        self._rebuilt: dict[int, CachedTile] = {}
-        self._read: dict[int, CachedTile] = {}
+        self._tiles = StagedTiles()
         self._states = StagedStates(layout)
 
-    def read_tiles(self, tiles: IntArray, versions: IntArray) -> dict[int, ObjectPositions]:
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
         """Return the tiles that are staged, or cached with exactly the given version."""
-        found = {}
-        elsewhere = []
-        for row, (tile, version) in enumerate(zip(tiles.tolist(), versions.tolist(), strict=True)):
-            known = self._rebuilt.get(tile) or self._read.get(tile)
-            if tile in self._changed:
-                found[tile] = self._changed[tile]
-            elif known is not None and known.version == version:
-                found[tile] = known.positions
-            else:
-                elsewhere.append(row)
-        if elsewhere:
-            beneath = self._beneath.read_tiles(tiles[elsewhere], versions[elsewhere])
-            version_of = dict(zip(tiles.tolist(), versions.tolist(), strict=True))
-            self._read.update((tile, CachedTile(version_of[tile], positions)) for tile, positions in beneath.items())
-            found.update(beneath)
-        return found
+        staged = self._tiles.find(tiles, versions)
+        elsewhere = np.flatnonzero(~np.isin(tiles, staged.tiles, assume_unique=True))
+        if not len(elsewhere):
+            return staged
+        beneath = self._beneath.read_tiles(tiles[elsewhere], versions[elsewhere])
+        found = CachedTiles(beneath, versions[np.searchsorted(tiles, beneath.tiles)])
+        self._tiles.keep(Origin.READ, found)
+        return TiledObjects.merged([staged, beneath])
 
     def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
         """Return those states that are staged or cached for exactly the given object version."""
+        if not len(self._states):
+            return self._beneath.read_states(diaObjectId, cells, validityStartMjdTai)
         staged = self._states.find(diaObjectId, validityStartMjdTai)
         elsewhere = np.setdiff1d(np.arange(len(diaObjectId)), staged.found, assume_unique=True)
         if not len(elsewhere):
@@ -80,20 +73,17 @@ class StagedCache:
         states = ObjectStates.concatenate([staged.states, beneath.states]).take(order)
         return CachedStates(found[order], states)
 
-    def stage(self, tiles: Mapping[int, ObjectPositions], states: ObjectStates, cells: IntArray) -> None:
+    def stage(self, tiles: TiledObjects, states: ObjectStates, cells: IntArray) -> None:
         """Keep what a batch has changed; its tiles get their versions in `flush`."""
-        for tile, positions in tiles.items():
-            self._rebuilt.pop(tile, None)
-            self._read.pop(tile, None)
-            self._changed[tile] = positions
+        self._tiles.keep_changed(tiles)
         self._states.keep(states, cells)
 
-    def write(self, tiles: Mapping[int, CachedTile], states: ObjectStates, cells: IntArray) -> None:
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Keep what has been rebuilt from the APDB, its versions known, until `flush`.
 
         A tile that is already changed stays so: what the APDB holds is older.
         """
-        self._rebuilt.update((tile, cached) for tile, cached in tiles.items() if tile not in self._changed)
+        self._tiles.keep(Origin.REBUILT, tiles)
         self._states.keep(states, cells)
 
     def flush(self, versions: Mapping[int, int]) -> None:
@@ -111,19 +101,15 @@ class StagedCache:
             If the cache cannot be reached. Nothing is kept for another try:
             what was not written is out of date by its version and will be rebuilt.
         """
-        tiles = {tile: cached for tile, cached in self._rebuilt.items() if tile not in versions}
-        for tile, positions in self._changed.items():
-            if tile in versions:
-                tiles[tile] = CachedTile(versions[tile], positions)
+        tiles = self._tiles.to_write(versions)
         states, cells = self._states.newest()
         self.discard()
-        if tiles or len(states):
+        if len(tiles) or len(states):
             self._beneath.write(tiles, states, cells)
 
     def discard(self) -> None:
         """Forget everything that was not flushed."""
-        for tiles in (self._changed, self._rebuilt, self._read):
-            tiles.clear()
+        self._tiles = StagedTiles()
         self._states = StagedStates(self._layout)
 
     def close(self) -> None:

@@ -1,61 +1,25 @@
-"""How tiles and object states become blobs, and how a damaged blob is known.
+"""How object states become blobs, and how a damaged one is known.
 
-Every blob is a sequence of little-endian 8-byte words and begins with
-
-==== ===================================== =====================================
-word tile                                  state
-==== ===================================== =====================================
-0    magic, CRC-32 of all that follows     magic, CRC-32 of all that follows
-1    layout version, number of objects     layout version, layout fingerprint
-==== ===================================== =====================================
-
-A tile goes on with its version (int64) and the columns of `ObjectPositions`,
-the 8-byte ones first. The words of a state are told in
+A blob that is truncated, altered, foreign, of another object or of another
+layout is *unreadable*: it is reported as absent and counted, never raised,
+because whoever asked for it can rebuild it. The words of a blob are told in
 `stream_assoc.cache.state_words`.
-
-A blob that is truncated, altered, foreign or of another layout is *unreadable*:
-it is reported as absent and counted, never raised, because whoever asked for
-it can rebuild it.
 """
 
-import itertools
-import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from stream_assoc.cache import state_words
-from stream_assoc.cache.port import CachedStates, CachedTile
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
+from stream_assoc.cache.port import CachedStates
+from stream_assoc.model.arrays import as_is, read_only
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
-
-LAYOUT_VERSION: Final = 1
-"""Changes whenever the meaning of a byte of a blob changes. It is part of every Redis key."""
-
-Blob: TypeAlias = bytes | memoryview
-
-_TILE_MAGIC: Final = int.from_bytes(b"saTI", "little")
-_TILE_HEADER: Final = struct.Struct("<IIIIq")
-"""Magic, checksum, layout version, number of objects, tile version."""
-_TILE_COLUMNS: Final = (
-    ("diaObjectId", "<i8"),
-    ("ra", "<f8"),
-    ("dec", "<f8"),
-    ("validityStartMjdTai", "<f8"),
-    ("raErr", "<f4"),
-    ("decErr", "<f4"),
-    ("nDiaSources", "<i4"),
-)
-_TILE_ROW: Final = sum(np.dtype(dtype).itemsize for _, dtype in _TILE_COLUMNS)
-_CHECKED_FROM: Final = 8
-"""The checksum covers everything behind itself."""
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,54 +57,6 @@ class StateLayout:
         return _new_states(np.zeros(1, np.int64), self)
 
 
-def pack_tile(tile: CachedTile) -> bytes:
-    """Return one tile as a blob: 24 bytes and 44 bytes an object, padded to 8.
-
-    Parameters
-    ----------
-    tile : `CachedTile`
-
-    Returns
-    -------
-    blob : `bytes`
-        `unpack_tile` gives the same bits back.
-    """
-    columns = [np.asarray(getattr(tile.positions, name), dtype).tobytes() for name, dtype in _TILE_COLUMNS]
-    n_objects = len(tile.positions)
-    padding = bytes(-n_objects * _TILE_ROW % 8)
-    start = _TILE_HEADER.pack(_TILE_MAGIC, 0, LAYOUT_VERSION, n_objects, tile.version)
-    body = b"".join([start[_CHECKED_FROM:], *columns, padding])
-    return struct.pack("<II", _TILE_MAGIC, zlib.crc32(body)) + body
-
-
-def unpack_tile(blob: Blob) -> CachedTile | None:
-    """Return the tile that a blob holds, or `None` for an unreadable blob.
-
-    Parameters
-    ----------
-    blob : `bytes` or `memoryview`
-
-    Returns
-    -------
-    tile : `CachedTile` or `None`
-        Its columns are read-only views of the blob.
-    """
-    if len(blob) < _TILE_HEADER.size:
-        return None
-    magic, checksum, layout_version, n_objects, version = _TILE_HEADER.unpack_from(blob)
-    n_bytes = _TILE_HEADER.size + n_objects * _TILE_ROW
-    if (magic, layout_version, len(blob)) != (_TILE_MAGIC, LAYOUT_VERSION, n_bytes + -n_bytes % 8):
-        return None
-    if zlib.crc32(memoryview(blob)[_CHECKED_FROM:]) != checksum:
-        return None
-    columns: dict[str, npt.NDArray[Any]] = {}
-    start = _TILE_HEADER.size
-    for name, dtype in _TILE_COLUMNS:
-        columns[name] = np.frombuffer(blob, dtype, n_objects, start)
-        start += columns[name].nbytes
-    return CachedTile(version, ObjectPositions(**columns))
-
-
 def pack_states(states: ObjectStates, layout: StateLayout) -> list[memoryview]:
     """Return each state as a blob, in order.
 
@@ -164,13 +80,12 @@ def pack_states(states: ObjectStates, layout: StateLayout) -> list[memoryview]:
     """
     _require_layout(states, layout)
     _require_narrow(states.curves)
-    arrays = _arrays(states, _read_only)
-    initial = _read_only(_initial_bits(layout))
+    arrays = _arrays(states, read_only)
+    initial = read_only(_initial_bits(layout))
     starts = state_words.measure(arrays, initial)
     buffer = np.empty(8 * int(starts[-1]), np.uint8)
-    state_words.fill(_words(buffer), starts, _identity(layout), arrays, initial)
-    view = memoryview(buffer)  # type: ignore[arg-type]
-    return [view[start:stop] for start, stop in itertools.pairwise((starts * 8).tolist())]
+    state_words.fill(words_of(buffer), starts, _identity(layout), arrays, initial)
+    return slices(buffer, starts)
 
 
 def unpack_states(
@@ -197,14 +112,14 @@ def unpack_states(
     n_unreadable : `int`
         Blobs that no writer of this layout has written for this object.
     """
-    words, starts = _joined(blobs)
+    words, starts = joined(blobs)
     validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
     verdicts, lengths = state_words.examine(
-        words, starts, _identity(layout), _read_only(diaObjectId), _read_only(validity_bits)
+        words, starts, _identity(layout), read_only(diaObjectId), read_only(validity_bits)
     )
     current = np.flatnonzero(verdicts == state_words.CURRENT)
-    states = _new_states(_offsets(lengths[current].ravel()), layout)
-    state_words.read(words, starts, current, _read_only(_initial_bits(layout)), _arrays(states, _as_is))
+    states = _new_states(offsets_of(lengths[current].ravel()), layout)
+    state_words.read(words, starts, current, read_only(_initial_bits(layout)), _arrays(states, as_is))
     n_missing = sum(blob is None for blob in blobs)
     return CachedStates(current, states), int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - n_missing
 
@@ -217,43 +132,15 @@ def unpack_state_versions(blobs: Sequence[Blob | None], layout: StateLayout, dia
     blobs, layout, diaObjectId
         As for `unpack_states`.
     """
-    words, starts = _joined(blobs)
+    words, starts = joined(blobs)
     none_asked_for = np.full(len(blobs), np.nan).view(np.int64)
     verdicts, _ = state_words.examine(
-        words, starts, _identity(layout), _read_only(diaObjectId), _read_only(none_asked_for)
+        words, starts, _identity(layout), read_only(diaObjectId), read_only(none_asked_for)
     )
     readable = np.flatnonzero(verdicts != state_words.UNREADABLE)
     versions = np.full(len(blobs), np.nan)
     versions[readable] = words.doubles[starts[readable] + state_words.VERSION]
     return versions
-
-
-def _joined(blobs: Sequence[Blob | None]) -> tuple[state_words.Words, IntArray]:
-    """Return the words of all blobs, and where each blob begins; what is no blob has none."""
-    whole = [blob if blob is not None and len(blob) % 8 == 0 else b"" for blob in blobs]
-    starts = _offsets(np.fromiter(map(len, whole), np.int64, len(whole)) // 8)
-    return _words(np.frombuffer(b"".join(whole), np.uint8)), starts
-
-
-def _offsets(lengths: IntArray) -> IntArray:
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def _as_is(array: npt.NDArray[_T]) -> npt.NDArray[_T]:
-    return array
-
-
-def _read_only(array: npt.NDArray[_T]) -> npt.NDArray[_T]:
-    """Return the array as kernels take input: always read-only, so that they are compiled only once."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
-def _words(buffer: npt.NDArray[np.uint8]) -> state_words.Words:
-    return state_words.Words(*(buffer.view(dtype) for dtype in ("<u8", "<i8", "<f8", "<u4", "<f4")))
 
 
 def _identity(layout: StateLayout) -> state_words.Identity:
@@ -306,7 +193,7 @@ def _new_states(offsets: IntArray, layout: StateLayout) -> ObjectStates:
 
 def _require_narrow(curves: LightCurves) -> None:
     for name in LightCurves.COLUMNS[1:]:
-        column = _read_only(getattr(curves, name))
+        column = read_only(getattr(curves, name))
         row = state_words.first_wide(column, column.view(np.int64))
         if row >= 0:
             raise ValueError(f"curves.{name}[{row}] is {column[row]}, which is not a float32 value widened")

@@ -3,7 +3,7 @@
 ==== =========================================================================
 word content
 ==== =========================================================================
-0    magic (uint32), CRC-32 of words 1 to the end (uint32)
+0    magic (uint32), checksum of words 1 to the end (uint32)
 1    layout version (uint32), layout fingerprint (uint32)
 2    number of object fields (uint32), of fields a band (uint32)
 3    diaObjectId (int64)
@@ -21,17 +21,16 @@ initial fields bit by bit.
 Fields travel as integers, so that no floating-point register touches a NaN.
 """
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.cache.checksum import crc32_words
+from stream_assoc.cache.blobs import UInt32Array, Words
+from stream_assoc.cache.checksum import checksum_of_words
 from stream_assoc.model.states import N_BANDS
-from stream_assoc.model.types import Float32Array, FloatArray, IntArray
-
-UInt32Array: TypeAlias = npt.NDArray[np.uint32]
+from stream_assoc.model.types import FloatArray, IntArray
 
 MAGIC: Final = int.from_bytes(b"saST", "little")
 
@@ -45,16 +44,6 @@ VERSION: Final = 4
 _HEADER: Final = 7
 _QUIET_NAN: Final = 1 << 51
 _LOST_BITS: Final = (1 << 29) - 1
-
-
-class Words(NamedTuple):
-    """One buffer of 8-byte words, seen as each type that lies in it."""
-
-    unsigned: npt.NDArray[np.uint64]
-    signed: IntArray
-    doubles: FloatArray
-    halves: UInt32Array
-    floats: Float32Array
 
 
 class Identity(NamedTuple):
@@ -158,7 +147,7 @@ def fill(words: Words, starts: IntArray, identity: Identity, arrays: StateArrays
                 at = _fill_band(words, at, arrays, row, band)
                 n_bands += 1
         words.halves[half + 13] = n_bands
-        words.halves[half + 1] = crc32_words(words.unsigned, start + 1, at)
+        words.halves[half + 1] = checksum_of_words(words.unsigned, start + 1, at)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -219,7 +208,7 @@ def examine(
             and halves[half + 4] == identity.n_object_fields
             and halves[half + 5] == identity.n_band_fields
             and words.signed[start + 3] == diaObjectId[row]
-            and halves[half + 1] == crc32_words(words.unsigned, start + 1, stop)
+            and halves[half + 1] == checksum_of_words(words.unsigned, start + 1, stop)
             and _bands_fit(halves, start, stop, identity, lengths[row])
         ):
             verdicts[row] = CURRENT if words.signed[start + 4] == validity_bits[row] else OUTDATED

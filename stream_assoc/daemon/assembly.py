@@ -17,9 +17,9 @@ from stream_assoc.association.new_objects import NewObjectConfig
 from stream_assoc.association.solar_system import SolarSystemAssociator
 from stream_assoc.cache.connection import connect
 from stream_assoc.cache.metered import MeteredCache
-from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.redis import RedisCache
+from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.daemon.daemon import Daemon, HandLimits
 from stream_assoc.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health

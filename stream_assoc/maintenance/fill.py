@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream_assoc.cache.port import of_version
 from stream_assoc.maintenance.stores import Piece, Stores, holding, piecewise
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.types import IntArray
@@ -71,12 +72,11 @@ def _fill(stores: Stores, tiles: IntArray, *, anew: bool) -> Iterator[Filled]:
 
 
 def _fill_tiles(stores: Stores, piece: Piece, *, anew: bool) -> int:
-    cached = {} if anew else stores.cache.peek_tiles(np.array(list(piece.tiles), np.int64))
-    lacking = {
-        tile: current
-        for tile, current in piece.tiles.items()
-        if tile not in cached or cached[tile].version != current.version
-    }
+    lacking = piece.tiles
+    if not anew:
+        cached = stores.cache.peek_tiles(lacking.objects.tiles)
+        current = of_version(cached, lacking.objects.tiles, lacking.versions)
+        lacking = lacking.take(np.flatnonzero(~np.isin(lacking.objects.tiles, current.tiles)))
     stores.write_tiles(lacking)
     return len(lacking)
 

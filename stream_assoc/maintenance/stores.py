@@ -1,6 +1,6 @@
 """What maintenance works on, in pieces short enough that no daemon waits for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from stream_assoc.apdb.port import Apdb, ApdbSession
-from stream_assoc.cache.port import CachedTile, InspectableCache
+from stream_assoc.cache.port import CachedTiles, InspectableCache
 from stream_assoc.maintenance.exceptions import UnknownTileError
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
@@ -53,9 +53,9 @@ class Stores:
                 )
         return np.unique(np.array(indices, np.int64))
 
-    def write_tiles(self, tiles: Mapping[int, CachedTile]) -> None:
+    def write_tiles(self, tiles: CachedTiles) -> None:
         """Store these tiles in the cache."""
-        if tiles:
+        if len(tiles):
             nothing = np.empty(0, np.float32)
             none = self.calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
             self.cache.write(tiles, none, np.empty(0, np.int64))
@@ -63,7 +63,7 @@ class Stores:
     def write_states(self, states: ObjectStates, cell: int) -> None:
         """Store these states, of objects of one cell, in the cache."""
         if len(states):
-            self.cache.write({}, states, np.full(len(states), cell, np.int64))
+            self.cache.write(CachedTiles.none(), states, np.full(len(states), cell, np.int64))
 
     def rebuilt(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
         """Return the states of those of the objects that the APDB has versions of, in their order."""
@@ -80,17 +80,17 @@ class Piece:
         Holds the cell.
     cell : `int`
         The HTM index of the cell.
-    tiles : `dict` [`int`, `CachedTile`]
+    tiles : `CachedTiles`
         What the cache should hold of each tile.
     """
 
     session: ApdbSession
     cell: int
-    tiles: dict[int, CachedTile]
+    tiles: CachedTiles
 
     def portions(self) -> Iterator[ObjectPositions]:
         """Return the objects of the tiles, some thousands at a time."""
-        objects = ObjectPositions.concatenate([tile.positions for tile in self.tiles.values()])
+        objects = self.tiles.objects.positions
         for start in range(0, len(objects), _OBJECTS_A_PORTION):
             yield objects.take(np.arange(start, min(start + _OBJECTS_A_PORTION, len(objects))))
 
@@ -121,9 +121,4 @@ def holding(stores: Stores, tiles: IntArray) -> Iterator[Piece]:
     cells = np.unique(stores.partition.cells(tiles))
     with stores.apdb.exclusive(cells) as session:
         versions = session.open_batches([], tiles).tile_versions
-        loaded = session.load_tiles(tiles)
-        current = {
-            tile: CachedTile(version, loaded[tile])
-            for tile, version in zip(tiles.tolist(), versions.tolist(), strict=True)
-        }
-        yield Piece(session, int(cells[0]), current)
+        yield Piece(session, int(cells[0]), CachedTiles(session.load_tiles(tiles), versions))

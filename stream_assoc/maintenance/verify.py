@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.cache.port import of_version
 from stream_assoc.maintenance.differences import compare_positions, compare_states, compare_tiles, widen
 from stream_assoc.maintenance.stores import Piece, Stores, holding, piecewise
 from stream_assoc.model.objects import ObjectPositions
@@ -130,17 +131,19 @@ def verify(stores: Stores, tiles: IntArray, *, repair: bool = False) -> Iterator
 
 
 def _verify_tiles(stores: Stores, piece: Piece, *, repair: bool) -> Verification:
-    cached = stores.cache.peek_tiles(np.array(list(piece.tiles), np.int64))
-    current = {tile: one for tile, one in cached.items() if one.version == piece.tiles[tile].version}
+    tiles = piece.tiles.objects.tiles
+    cached = stores.cache.peek_tiles(tiles)
+    current = of_version(cached, tiles, piece.tiles.versions).split()
+    expected = piece.tiles.objects.split()
     wrong = []
     drift: dict[str, float] = {}
-    for tile, one in current.items():
-        drift_here = compare_tiles(one.positions, piece.tiles[tile].positions)
+    for tile, positions in current.items():
+        drift_here = compare_tiles(positions, expected[tile])
         if drift_here:
             wrong.append(tile)
             widen(drift, {f"tile {name}": largest for name, largest in drift_here.items()})
     if repair:
-        stores.write_tiles({tile: piece.tiles[tile] for tile in wrong})
+        stores.write_tiles(piece.tiles.take(np.flatnonzero(np.isin(tiles, wrong))))
     tally = Tally(
         checked=len(piece.tiles),
         missing=len(piece.tiles) - len(cached),

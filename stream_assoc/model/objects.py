@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_assoc.model.types import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -66,7 +67,6 @@ class ObjectPositions:
     def rows(self, begin: int, end: int) -> "ObjectPositions":
         """Return the rows from ``begin`` to before ``end``, as views."""
         span = slice(begin, end)
-        # Written out: a thousand tiles of a visit come through here.
         return ObjectPositions(
             self.diaObjectId[span],
             self.ra[span],
@@ -104,14 +104,41 @@ class TiledObjects:
     positions: ObjectPositions
 
     @classmethod
-    def of(cls, by_tile: Mapping[int, ObjectPositions], tiles: IntArray) -> "TiledObjects":
-        """Return the objects of these tiles, which ascend."""
+    def empty(cls) -> "TiledObjects":
+        """Return no tile."""
+        return cls(np.empty(0, np.int64), np.zeros(1, np.int64), ObjectPositions.empty())
+
+    @classmethod
+    def of(cls, by_tile: Mapping[int, ObjectPositions]) -> "TiledObjects":
+        """Return the objects of these tiles."""
+        tiles = np.array(sorted(by_tile), np.int64)
         parts = [by_tile[tile] for tile in tiles.tolist()]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(part) for part in parts], dtype=np.int64)])
-        return cls(tiles, offsets, ObjectPositions.concatenate(parts))
+        return cls(tiles, _offsets([len(part) for part in parts]), ObjectPositions.concatenate(parts))
+
+    @classmethod
+    def merged(cls, parts: Sequence["TiledObjects"]) -> "TiledObjects":
+        """Return the tiles of all parts, each of which is in one of them only."""
+        parts = [part for part in parts if len(part.tiles)]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return cls.empty()
+        tiles = np.concatenate([part.tiles for part in parts])
+        sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+        together = cls(tiles, _offsets(sizes), ObjectPositions.concatenate([part.positions for part in parts]))
+        return together.take_tiles(np.argsort(tiles))
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def take_tiles(self, slots: IntArray) -> "TiledObjects":
+        """Return the tiles in these places; without copying anything where they are all, in order."""
+        if len(slots) == len(self.tiles) and (slots == np.arange(len(slots))).all():
+            return self
+        sizes = self.offsets[slots + 1] - self.offsets[slots]
+        offsets = _offsets(sizes)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[slots] - offsets[:-1], sizes)
+        return TiledObjects(self.tiles[slots], offsets, self.positions.take(rows))
 
     def tile_of(self, rows: IntArray) -> IntArray:
         """Return the tile that each of these rows belongs to."""
@@ -121,3 +148,7 @@ class TiledObjects:
         """Return the objects of each tile, as views."""
         bounds = zip(self.tiles.tolist(), self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
         return {tile: self.positions.rows(begin, end) for tile, begin, end in bounds}
+
+
+def _offsets(sizes: npt.ArrayLike) -> IntArray:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])

@@ -8,7 +8,7 @@ after the APDB has committed.
 import numpy as np
 
 from stream_assoc.apdb.port import ApdbSession, Opening
-from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
@@ -60,20 +60,17 @@ class Neighbourhood:
         nothing = np.empty(0, np.float32)
         self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
 
-    def load(self, tiles: IntArray) -> dict[int, ObjectPositions]:
-        """Return the objects of each of these tiles, and keep those that were not here yet."""
-        present = self._staged.read_tiles(tiles, self._versions_of(tiles))
-        missing = np.array([tile for tile in tiles.tolist() if tile not in present], np.int64)
-        if len(missing):
-            rebuilt = self.session.load_tiles(missing)
-            cached = {tile: CachedTile(self._versions[tile], positions) for tile, positions in rebuilt.items()}
-            self._staged.write(cached, self._no_states, np.empty(0, np.int64))
-            present |= rebuilt
-        return present
-
     def objects(self, tiles: IntArray) -> TiledObjects:
-        """Return every object of these tiles, which ascend."""
-        return TiledObjects.of(self.load(tiles), tiles)
+        """Return every object of these tiles, which ascend, and keep those that were not here yet."""
+        present = self._staged.read_tiles(tiles, self._versions_of(tiles))
+        missing = np.setdiff1d(tiles, present.tiles, assume_unique=True)
+        if not len(missing):
+            return present
+        rebuilt = self.session.load_tiles(missing)
+        self._staged.write(
+            CachedTiles(rebuilt, self._versions_of(rebuilt.tiles)), self._no_states, np.empty(0, np.int64)
+        )
+        return TiledObjects.merged([present, rebuilt])
 
     def states(self, objects: ObjectPositions) -> ObjectStates:
         """Return the states of these objects, in their order."""
@@ -120,7 +117,7 @@ class Neighbourhood:
             positions.take(arriving),
             new_tiles[arriving],
         )
-        self._staged.stage(after.split(), states, self._partition.cells(new_tiles))
+        self._staged.stage(after, states, self._partition.cells(new_tiles))
         return changed
 
     def flush(self, tiles: IntArray, versions: IntArray) -> None:

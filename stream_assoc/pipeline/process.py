@@ -147,7 +147,7 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
         with watch.stage("read_cache"):
             neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
             # One round trip for all; each batch finds its tiles there.
-            neighbourhood.load(tiles)
+            neighbourhood.objects(tiles)
         rooms.observe_hand(watch.seconds)
         ledger = dict(opening.entries)
         n_single_source = opening.n_single_source

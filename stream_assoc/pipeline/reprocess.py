@@ -171,7 +171,7 @@ def _take_its_place(
     arrival: Arrival, withdrawal: Withdrawal, opening: Opening, session: ApdbSession, rooms: Rooms, tiles: IntArray
 ) -> Outcome:
     neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
-    neighbourhood.load(tiles)
+    neighbourhood.objects(tiles)
     left_tiles = neighbourhood.replace(withdrawal.objects, withdrawal.left)
     n_single = np.count_nonzero(rooms.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from stream_assoc.apdb.port import Apdb
-from stream_assoc.cache.packing import StateLayout
 from stream_assoc.cache.port import ObjectCache
+from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.photometry.port import ForcedPhotometer
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import Matchmakers

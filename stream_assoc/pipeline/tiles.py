@@ -1,10 +1,12 @@
 """Tiles after a batch: without the objects that it moved, and with them where they are now."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
+from stream_assoc.model.arrays import read_only
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.types import IntArray
 
@@ -50,14 +52,28 @@ def without_and_with(
     goes, _ = _places(before, leaving, leaving_tiles)
     comes, order = _places(before, arriving.diaObjectId, arriving_tiles)
     sequence, offsets = _merged(before.positions.diaObjectId, before.offsets, goes, comes)
-    together = ObjectPositions.concatenate([before.positions, arriving.take(order)])
-    return TiledObjects(before.tiles, offsets, together.take(sequence))
+    return TiledObjects(before.tiles, offsets, _chosen(before.positions, arriving.take(order), sequence))
 
 
 def _places(objects: TiledObjects, ids: IntArray, tiles: IntArray) -> tuple[Places, IntArray]:
     slots = np.searchsorted(objects.tiles, tiles)
     order = np.lexsort((ids, slots))
     return Places(slots[order], ids[order]), order
+
+
+def _chosen(old: ObjectPositions, new: ObjectPositions, sequence: IntArray) -> ObjectPositions:
+    columns = [(getattr(old, name), getattr(new, name)) for name in ObjectPositions.__slots__]
+    return ObjectPositions(*(_chosen_values(read_only(one), read_only(other), sequence) for one, other in columns))
+
+
+@njit(cache=True, error_model="numpy")
+def _chosen_values(old: npt.NDArray[Any], new: npt.NDArray[Any], sequence: IntArray) -> npt.NDArray[Any]:
+    """Return the values of these rows, which are counted on from the old to the new."""
+    values = np.empty(len(sequence), old.dtype)
+    for i in range(len(sequence)):
+        row = sequence[i]
+        values[i] = old[row] if row < len(old) else new[row - len(old)]
+    return values
 
 
 @njit(cache=True, error_model="numpy")

@@ -17,7 +17,7 @@ from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectHistories
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.sky.region import ConvexFootprint
@@ -154,10 +154,10 @@ class VisitSession:
         """See `ApdbSession.open_batches`."""
         return self._session.open_batches(batches, tiles)
 
-    def load_tiles(self, tiles: IntArray) -> dict[int, ObjectPositions]:
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
         loaded = self._session.load_tiles(tiles)
-        known = ObjectPositions.concatenate([self._known, *loaded.values()])
+        known = ObjectPositions.concatenate([self._known, loaded.positions])
         self._known = known.take(np.argsort(known.diaObjectId))
         return loaded
 

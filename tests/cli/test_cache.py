@@ -89,7 +89,7 @@ def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings):
         stores = Stores(apdb, redis_cache, calculator_of(settings), partition_of(settings))
         known = apdb.known_tiles()
         with apdb.exclusive(stores.partition.cells(known)) as session:
-            tile, objects = max(session.load_tiles(known).items(), key=lambda held: len(held[1]))
+            tile, objects = max(session.load_tiles(known).split().items(), key=lambda held: len(held[1]))
             true = stores.rebuilt(session, objects)
         cell = int(stores.partition.cells(np.array([tile]))[0])
         stores.write_states(replace(true, object_fields=true.object_fields + 1.0), cell)

@@ -15,7 +15,9 @@ from unittest import mock
 import numpy as np
 
 from stream_assoc.cache import state_words
-from stream_assoc.cache.packing import pack_states, pack_tile, unpack_states, unpack_tile
+from stream_assoc.cache.checksum import checksum_of_words
+from stream_assoc.cache.state_packing import pack_states, unpack_states
+from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.dead_letter_office.batch_header import batch_header
 from stream_assoc.dead_letter_office.letters import filed
 from stream_assoc.dead_letter_office.sending import released, returned
@@ -32,7 +34,7 @@ from stream_assoc.stream.registry import SchemaRegistry
 from stream_assoc.stream.schemas import BATCH, DEAD_LETTER, METRICS, METRICS_SCHEMA_ID, SCHEMA_ID, load_schema
 from stream_assoc.stream.subscriber import decode_metrics
 from stream_assoc.stream.wire import AvroSchema, header
-from tests.cache.builders import LAYOUT, states, tile
+from tests.cache.builders import FIRST_TILE, LAYOUT, states, tile
 from tests.fuzz.avro_tokens import bytes_mutated, mutated, tokens
 from tests.fuzz.hostile_schemas import mutated_schema
 
@@ -264,17 +266,18 @@ def parse_outbox(packed: bytes) -> str:
 
 
 def _with_good_checksum(blob: bytes) -> bytes:
-    return blob[:4] + struct.pack("<I", zlib.crc32(blob[8:])) + blob[8:]
+    words = np.frombuffer(blob[: len(blob) // 8 * 8], np.uint64)
+    return blob[:4] + struct.pack("<I", checksum_of_words(words, 1, len(words))) + blob[8:] if len(words) else blob
 
 
 def make_tile(rng: Rng) -> bytes:
-    spoiled = bytes_mutated(pack_tile(tile(rng.randrange(4))), rng)
+    spoiled = bytes_mutated(bytes(pack_tiles(tile(rng.randrange(4)))[0]), rng)
     return spoiled if rng.random() < 0.5 else _with_good_checksum(spoiled)
 
 
 def parse_tile(blob: bytes) -> str:
-    found = unpack_tile(blob)
-    return "unreadable" if found is None else f"{len(found.positions.ra)} objects"
+    cached, n_unreadable = unpack_tiles([blob], np.array([FIRST_TILE]))
+    return "unreadable" if n_unreadable else f"{len(cached.objects)} objects"
 
 
 @functools.cache

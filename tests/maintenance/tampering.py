@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream_assoc.cache.port import CachedTile
 from stream_assoc.maintenance.stores import Stores, holding
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 
-Held = tuple[CachedTile, ObjectStates, int]
+Held = tuple[ObjectPositions, ObjectStates, int]
 
 
 def fullest_tile(stores: Stores) -> int:
@@ -17,27 +16,32 @@ def fullest_tile(stores: Stores) -> int:
     tiles = stores.apdb.known_tiles()
     with stores.apdb.exclusive(stores.partition.cells(tiles)) as session:
         loaded = session.load_tiles(tiles)
-    return max(loaded, key=lambda tile: len(loaded[tile]))
+    return int(loaded.tiles[np.argmax(np.diff(loaded.offsets))])
 
 
 def true_content(stores: Stores, tile: int) -> Held:
     """Return a tile, the states of its objects, and its cell, all from the APDB."""
     with holding(stores, np.array([tile])) as piece:
-        content = piece.tiles[tile]
-        return content, stores.rebuilt(piece.session, content.positions), piece.cell
+        positions = piece.tiles.objects.positions
+        return positions, stores.rebuilt(piece.session, positions), piece.cell
 
 
 def change_tile(stores: Stores, tile: int, **columns: object) -> None:
     """Cache a tile at its current version with some columns replaced."""
-    content, _, _ = true_content(stores, tile)
-    stores.write_tiles({tile: replace(content, positions=replace(content.positions, **columns))})
+    positions, _, _ = true_content(stores, tile)
+    put_tile(stores, tile, replace(positions, **columns))
 
 
 def shorten_tile(stores: Stores, tile: int) -> None:
     """Cache a tile at its current version without its first object."""
-    content, _, _ = true_content(stores, tile)
-    rest: ObjectPositions = content.positions.take(np.arange(1, len(content.positions)))
-    stores.write_tiles({tile: replace(content, positions=rest)})
+    positions, _, _ = true_content(stores, tile)
+    put_tile(stores, tile, positions.rows(1, len(positions)))
+
+
+def put_tile(stores: Stores, tile: int, positions: ObjectPositions) -> None:
+    """Cache this as the current version of a tile."""
+    with holding(stores, np.array([tile])) as piece:
+        stores.write_tiles(replace(piece.tiles, objects=TiledObjects.of({tile: positions})))
 
 
 def change_states(stores: Stores, tile: int, rows: np.ndarray, **columns: object) -> ObjectStates:

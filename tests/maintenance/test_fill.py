@@ -38,8 +38,8 @@ def test_a_warm_cache_is_left_alone(stores):
 def test_warming_writes_what_is_lacking_old_or_damaged(stores):
     before = blobs(stores.cache)
     tile = fullest_tile(stores)
-    content, states, cell = true_content(stores, tile)
-    first, second, third, *_ = content.positions.diaObjectId.tolist()
+    positions, states, cell = true_content(stores, tile)
+    first, second, third, *_ = positions.diaObjectId.tolist()
     stores.cache.tiles[tile] = b"rubbish"
     del stores.cache.states[first]
     stores.cache.states[second] = b"rubbish"
@@ -54,8 +54,8 @@ def test_warming_writes_what_is_lacking_old_or_damaged(stores):
 def test_rebuilding_mends_what_warming_believes(stores):
     before = blobs(stores.cache)
     tile = fullest_tile(stores)
-    content, _, _ = true_content(stores, tile)
-    change_tile(stores, tile, ra=content.positions.ra + 0.1)
+    positions, _, _ = true_content(stores, tile)
+    change_tile(stores, tile, ra=positions.ra + 0.1)
     assert filled(warm, stores).written_tiles == 0
     assert blobs(stores.cache) != before
     filled(rebuild, stores)

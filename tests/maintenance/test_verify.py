@@ -56,8 +56,8 @@ def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path, stores):
 
 def test_damaged_blobs_are_missing_and_counted(stores):
     tile = fullest_tile(stores)
-    content, _, _ = true_content(stores, tile)
-    key = int(content.positions.diaObjectId[0])
+    positions, _, _ = true_content(stores, tile)
+    key = int(positions.diaObjectId[0])
     stores.cache.tiles[tile] = b"rubbish"
     stores.cache.states[key] = bytes(stores.cache.states[key])[:-8]
     found = verified(stores)
@@ -67,8 +67,8 @@ def test_damaged_blobs_are_missing_and_counted(stores):
 
 def test_a_shifted_position_in_a_tile_is_found_and_repaired(stores):
     tile = fullest_tile(stores)
-    content, _, _ = true_content(stores, tile)
-    change_tile(stores, tile, ra=content.positions.ra + 0.125)
+    positions, _, _ = true_content(stores, tile)
+    change_tile(stores, tile, ra=positions.ra + 0.125)
     found = verified(stores)
     assert (found.tiles.different, found.tiles.examples, found.states.different) == (1, (tile,), 0)
     assert found.drift == {"tile ra": pytest.approx(0.125)}
@@ -104,8 +104,8 @@ def test_drifted_accumulators_are_found_and_repaired(stores):
 
 def test_only_a_few_examples_are_given(stores):
     tile = fullest_tile(stores)
-    content, states, _ = true_content(stores, tile)
-    rows = np.arange(len(content.positions))
+    positions, states, _ = true_content(stores, tile)
+    rows = np.arange(len(positions))
     change_states(stores, tile, rows, band_fields=states.band_fields + 1.0)
     found = verified(stores)
     assert found.states.different == len(rows) > 5
@@ -114,8 +114,8 @@ def test_only_a_few_examples_are_given(stores):
 
 def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stores):
     tile = fullest_tile(stores)
-    content, _, _ = true_content(stores, tile)
-    key = int(content.positions.diaObjectId[0])
+    positions, _, _ = true_content(stores, tile)
+    key = int(positions.diaObjectId[0])
     with sqlite3.connect(tmp_path / APDB_FILE) as connection:
         connection.execute('UPDATE "DiaObjectLast" SET dec = dec + 1e-7 WHERE "diaObjectId" = ?', (key,))
     connection.close()
@@ -127,8 +127,8 @@ def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stor
 
 def test_an_object_without_a_version_is_told(tmp_path, stores):
     tile = fullest_tile(stores)
-    content, _, _ = true_content(stores, tile)
-    key = int(content.positions.diaObjectId[0])
+    positions, _, _ = true_content(stores, tile)
+    key = int(positions.diaObjectId[0])
     with sqlite3.connect(tmp_path / APDB_FILE) as connection:
         connection.execute('DELETE FROM "DiaObject" WHERE "diaObjectId" = ?', (key,))
     connection.close()

@@ -45,7 +45,7 @@ def test_objects_in_the_footprint_are_those_it_contains(margin_arcsec):
     objects = ObjectPositions(
         np.arange(n), ra, dec, np.ones(n, np.float32), np.ones(n, np.float32), np.ones(n), np.ones(n, np.int32)
     )
-    tiled = TiledObjects.of({one: objects.take(tile == one) for one in region.tiles.tolist()}, region.tiles)
+    tiled = TiledObjects.of({one: objects.take(tile == one) for one in region.tiles.tolist()})
     wanted = region.footprint.contains(tiled.positions.ra, tiled.positions.dec, margin_arcsec)
     inside = in_footprint(region, tiled, partition)
     assert 0 < np.count_nonzero(inside) < len(tiled)

@@ -42,7 +42,7 @@ def test_every_object_is_where_it_went(before, after, moves, random):
         tile: objects([ids[i] for i in range(12) if before[i] == slot], ra=1.0)
         for slot, tile in enumerate(TILES.tolist())
     }
-    tiled = TiledObjects.of(held, TILES)
+    tiled = TiledObjects.of(held)
     leaving = [i for i in range(12) if moves[i] and before[i] is not None]
     random.shuffle(leaving)
     arriving = [i for i in range(12) if moves[i] and after[i] is not None]
@@ -64,6 +64,6 @@ def test_every_object_is_where_it_went(before, after, moves, random):
 
 
 def test_no_tile_at_all():
-    nothing = TiledObjects.of({}, np.empty(0, np.int64))
+    nothing = TiledObjects.empty()
     empty = np.empty(0, np.int64)
     assert without_and_with(nothing, empty, empty, ObjectPositions.empty(), empty).split() == {}
