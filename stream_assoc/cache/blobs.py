@@ -36,10 +36,11 @@ def joined(blobs: Sequence[Blob | None]) -> tuple[Words, IntArray]:
 
     What is no sequence of words has none, nor has `None`.
     """
-    whole = [blob if blob is not None and len(blob) % 8 == 0 else b"" for blob in blobs]
-    return words_of(np.frombuffer(b"".join(whole), np.uint8)), offsets_of(
-        np.fromiter(map(len, whole), np.int64, len(whole)) // 8
-    )
+    present = [blob or b"" for blob in blobs]
+    lengths = np.fromiter(map(len, present), np.int64, len(present))
+    for row in np.flatnonzero(lengths % 8).tolist():
+        present[row], lengths[row] = b"", 0
+    return words_of(np.frombuffer(b"".join(present), np.uint8)), offsets_of(lengths // 8)
 
 
 def slices(buffer: npt.NDArray[np.uint8], starts: IntArray) -> list[memoryview]:

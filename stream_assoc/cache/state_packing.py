@@ -120,8 +120,8 @@ def unpack_states(
     current = np.flatnonzero(verdicts == state_words.CURRENT)
     states = _new_states(offsets_of(lengths[current].ravel()), layout)
     state_words.read(words, starts, current, read_only(_initial_bits(layout)), _arrays(states, as_is))
-    n_missing = sum(blob is None for blob in blobs)
-    return CachedStates(current, states), int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - n_missing
+    n_unreadable = int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - blobs.count(None)
+    return CachedStates(current, states), n_unreadable
 
 
 def unpack_state_versions(blobs: Sequence[Blob | None], layout: StateLayout, diaObjectId: IntArray) -> FloatArray:

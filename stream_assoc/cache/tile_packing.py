@@ -69,7 +69,7 @@ def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray) -> tuple[CachedT
     offsets = offsets_of(n_objects[found])
     positions = _new_positions(int(offsets[-1]))
     tile_words.read(words, starts[found], offsets, _columns(positions, as_is))
-    n_unreadable = sum(blob is not None for blob in blobs) - len(found)
+    n_unreadable = len(blobs) - blobs.count(None) - len(found)
     return CachedTiles(TiledObjects(tiles[found], offsets, positions), versions[found]), n_unreadable
 
 

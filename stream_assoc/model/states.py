@@ -154,7 +154,13 @@ class ObjectStates:
 
     @classmethod
     def concatenate(cls, parts: Sequence["ObjectStates"]) -> "ObjectStates":
-        """Return the states of all parts, in order; at least one part is needed."""
+        """Return the states of all parts, in order; at least one part is needed.
+
+        Where only one of them has any, that is returned as it is.
+        """
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         plain = {name: np.concatenate([getattr(part, name) for part in parts]) for name in cls._PLAIN_COLUMNS}
         return cls(**plain, curves=LightCurves.concatenate([part.curves for part in parts]))
 

@@ -128,7 +128,7 @@ def decide(
     # Nothing after this refuses the batch.
     neighbourhood.end_versions(matched, processing_time)
     with watch.stage("replace"):
-        changed_tiles = neighbourhood.replace(matched, states)
+        changed_tiles = neighbourhood.replace(objects, matched, states)
 
     metrics = replace(
         measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds),

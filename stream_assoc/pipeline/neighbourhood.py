@@ -89,11 +89,13 @@ class Neighbourhood:
         """
         self.session.end_versions(matched.diaObjectId, validityEndMjdTai)
 
-    def replace(self, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+    def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.
 
         Parameters
         ----------
+        around : `TiledObjects`
+            As `objects` returned some tiles, most of those concerned among them; not changed since.
         matched : `ObjectPositions`
             The objects as they were; they leave their tiles.
         states : `ObjectStates`
@@ -110,8 +112,10 @@ class Neighbourhood:
         # A tile that was not loaded is not rewritten: its new version makes any cached copy out of date.
         loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
         leaving, arriving = np.isin(old_tiles, loaded), np.isin(new_tiles, loaded)
+        beyond = np.setdiff1d(loaded, around.tiles, assume_unique=True)
         after = without_and_with(
-            self.objects(loaded),
+            TiledObjects.merged([around, self.objects(beyond)]),
+            loaded,
             matched.diaObjectId[leaving],
             old_tiles[leaving],
             positions.take(arriving),

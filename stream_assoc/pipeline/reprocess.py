@@ -21,7 +21,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import LedgerEntry
 from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.arrival import Arrival
@@ -171,8 +171,7 @@ def _take_its_place(
     arrival: Arrival, withdrawal: Withdrawal, opening: Opening, session: ApdbSession, rooms: Rooms, tiles: IntArray
 ) -> Outcome:
     neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
-    neighbourhood.objects(tiles)
-    left_tiles = neighbourhood.replace(withdrawal.objects, withdrawal.left)
+    left_tiles = neighbourhood.replace(neighbourhood.objects(tiles), withdrawal.objects, withdrawal.left)
     n_single = np.count_nonzero(rooms.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
     n_single_source = opening.n_single_source + withdrawn_delta
@@ -210,5 +209,5 @@ def _with_bereaved(
     if calculator.folds_forced:
         points = ForcedPoints.concatenate([withdrawal.uncounted, ForcedPoints.of(decision.forced_sources)])
         bereaved = calculator.fold_forced(bereaved, points)
-    tiles = neighbourhood.replace(calculator.positions(before), bereaved)
+    tiles = neighbourhood.replace(TiledObjects.empty(), calculator.positions(before), bereaved)
     return ObjectStates.concatenate([decision.states, bereaved]), tiles

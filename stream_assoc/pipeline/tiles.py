@@ -26,37 +26,42 @@ class Places(NamedTuple):
 
 def without_and_with(
     before: TiledObjects,
+    tiles: IntArray,
     leaving: IntArray,
     leaving_tiles: IntArray,
     arriving: ObjectPositions,
     arriving_tiles: IntArray,
 ) -> TiledObjects:
-    """Return the tiles without some of their objects and with others.
+    """Return some tiles without some of their objects and with others.
 
     Parameters
     ----------
     before : `TiledObjects`
-        The tiles as they were.
+        These tiles as they were, and perhaps others.
+    tiles : `numpy.ndarray` [int64], shape (n_tiles,)
+        Those wanted, ascending.
     leaving, leaving_tiles : `numpy.ndarray` [int64], shape (n,)
-        The diaObjectId of those that leave, and the tile of ``before`` each is in.
+        The diaObjectId of those that leave, and the tile each is in, one of ``tiles``.
     arriving : `ObjectPositions`
         Those that arrive, in any order.
     arriving_tiles : `numpy.ndarray` [int64]
-        The tile of ``before`` that each comes into.
+        The tile that each comes into, one of ``tiles``.
 
     Returns
     -------
     after : `TiledObjects`
-        The same tiles, ascending by diaObjectId in each.
+        ``tiles``, ascending by diaObjectId in each.
     """
-    goes, _ = _places(before, leaving, leaving_tiles)
-    comes, order = _places(before, arriving.diaObjectId, arriving_tiles)
-    sequence, offsets = _merged(before.positions.diaObjectId, before.offsets, goes, comes)
-    return TiledObjects(before.tiles, offsets, _chosen(before.positions, arriving.take(order), sequence))
+    goes, _ = _places(tiles, leaving, leaving_tiles)
+    comes, order = _places(tiles, arriving.diaObjectId, arriving_tiles)
+    slots = np.searchsorted(before.tiles, tiles)
+    begins, ends = before.offsets[slots], before.offsets[slots + 1]
+    sequence, offsets = _merged(read_only(before.positions.diaObjectId), begins, ends, goes, comes)
+    return TiledObjects(tiles, offsets, _chosen(before.positions, arriving.take(order), sequence))
 
 
-def _places(objects: TiledObjects, ids: IntArray, tiles: IntArray) -> tuple[Places, IntArray]:
-    slots = np.searchsorted(objects.tiles, tiles)
+def _places(tiles: IntArray, ids: IntArray, tile_of: IntArray) -> tuple[Places, IntArray]:
+    slots = np.searchsorted(tiles, tile_of)
     order = np.lexsort((ids, slots))
     return Places(slots[order], ids[order]), order
 
@@ -77,13 +82,15 @@ def _chosen_values(old: npt.NDArray[Any], new: npt.NDArray[Any], sequence: IntAr
 
 
 @njit(cache=True, error_model="numpy")
-def _merged(ids: IntArray, offsets: IntArray, goes: Places, comes: Places) -> tuple[IntArray, IntArray]:
+def _merged(
+    ids: IntArray, begins: IntArray, ends: IntArray, goes: Places, comes: Places
+) -> tuple[IntArray, IntArray]:
     """Return the rows of the old and, counted on from them, the new objects, tile after tile; and the offsets."""
-    sequence = np.empty(len(ids) + len(comes.ids), np.int64)
-    merged_offsets = np.zeros(len(offsets), np.int64)
+    sequence = np.empty((ends - begins).sum() + len(comes.ids), np.int64)
+    merged_offsets = np.zeros(len(begins) + 1, np.int64)
     n, gone, new = 0, 0, 0
-    for slot in range(len(offsets) - 1):
-        for old in range(offsets[slot], offsets[slot + 1]):
+    for slot in range(len(begins)):
+        for old in range(begins[slot], ends[slot]):
             if gone < len(goes.ids) and goes.slots[gone] == slot and goes.ids[gone] == ids[old]:
                 gone += 1
                 continue

@@ -49,7 +49,7 @@ def _stetson_j(flux: FloatArray, error: FloatArray) -> float:
             values[n], errors[n] = flux[index] - reference, error[index]
             n += 1
     stretch = math.sqrt(n / (n - 1.0))
-    mean = _stetson_mean(values, errors, stretch, reference)
+    mean = _stetson_mean(values, errors * errors, stretch, reference)
     total = 0.0
     for index in range(n):
         excess = (stretch * (values[index] - mean) / errors[index]) ** 2 - 1.0
@@ -58,12 +58,12 @@ def _stetson_j(flux: FloatArray, error: FloatArray) -> float:
 
 
 @kernel
-def _stetson_mean(values: FloatArray, errors: FloatArray, stretch: float, reference: float) -> float:
+def _stetson_mean(values: FloatArray, variances: FloatArray, stretch: float, reference: float) -> float:
     """Iterate the mean that plays down outliers, from the weighted mean on."""
-    mean = _damped_mean(values, errors, 0.0, 0.0)
+    mean = _damped_mean(values, variances, 0.0, 0.0)
     for _ in range(ITERATIONS):
         previous = mean
-        mean = _damped_mean(values, errors, previous, stretch / ALPHA)
+        mean = _damped_mean(values, variances, previous, stretch / ALPHA)
         change = abs(mean - previous)
         # Upstream's stopping rule, kept as it is: it decides the last digits.
         if change < TOLERANCE and change / (reference + mean) < TOLERANCE:
@@ -72,12 +72,13 @@ def _stetson_mean(values: FloatArray, errors: FloatArray, stretch: float, refere
 
 
 @kernel
-def _damped_mean(values: FloatArray, errors: FloatArray, centre: float, damping: float) -> float:
+def _damped_mean(values: FloatArray, variances: FloatArray, centre: float, damping: float) -> float:
     """Weighted mean where a residual of ``1 / damping`` sigma halves a point's weight."""
     total, total_weight = 0.0, 0.0
     for index in range(len(values)):
-        residual = damping * (values[index] - centre) / errors[index]
-        weight = 1.0 / (errors[index] * errors[index] * (1.0 + residual * residual))
+        damped = damping * (values[index] - centre)
+        # 1 / (variance * (1 + (damped / sigma)**2)), with the one division that is needed.
+        weight = 1.0 / (variances[index] + damped * damped)
         total += weight * values[index]
         total_weight += weight
     return total / total_weight

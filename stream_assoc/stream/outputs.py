@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Final
 
 import pyarrow as pa
@@ -129,11 +130,9 @@ def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -
         raise EncodeError(f"the rows for {topic} have no {', '.join(missing)}; give every column of the schema")
     columns = [_without_nan(contiguous(rows.column(field.name)), field) for field in schema]
     data = writer.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
+    values = pc.binary_join_element_wise(pa.scalar(prefix), data, pa.scalar(b""))
     keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
-    return [
-        OutputMessage(topic, key, prefix + datum)
-        for key, datum in zip(keys.to_pylist(), data.to_pylist(), strict=True)
-    ]
+    return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
 
 
 def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:

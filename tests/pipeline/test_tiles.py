@@ -50,6 +50,7 @@ def test_every_object_is_where_it_went(before, after, moves, random):
 
     result = without_and_with(
         tiled,
+        TILES,
         np.array([ids[i] for i in leaving], np.int64),
         TILES[np.array([before[i] for i in leaving], np.int64)],
         objects([ids[i] for i in arriving], ra=2.0),
@@ -66,4 +67,11 @@ def test_every_object_is_where_it_went(before, after, moves, random):
 def test_no_tile_at_all():
     nothing = TiledObjects.empty()
     empty = np.empty(0, np.int64)
-    assert without_and_with(nothing, empty, empty, ObjectPositions.empty(), empty).split() == {}
+    assert without_and_with(nothing, empty, empty, empty, ObjectPositions.empty(), empty).split() == {}
+
+
+def test_only_the_tiles_asked_for_are_given():
+    before = TiledObjects.of({8: objects([1], 1.0), 11: objects([2, 3], 1.0), 12: objects([4], 1.0)})
+    empty = np.empty(0, np.int64)
+    after = without_and_with(before, np.array([8, 12]), np.array([4]), np.array([12]), ObjectPositions.empty(), empty)
+    assert contents(after.split()) == {8: [(1, 1.0)], 12: []}
