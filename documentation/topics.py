@@ -12,11 +12,10 @@ from stream_assoc.stream.schemas import (
     BATCH,
     DEAD_LETTER,
     METRICS,
-    METRICS_SCHEMA_ID,
     NAMES,
     OBJECT,
-    SCHEMA_ID,
     load_schema,
+    schema_id,
 )
 
 INTRODUCTION = """\
@@ -46,7 +45,7 @@ def page() -> str:
     lines = [*head("Topics", "stream_assoc/stream and the settings"), INTRODUCTION]
     lines += table(["topic", "setting", "one message", "key", "made with"], _topics())
     lines += [WIRE]
-    lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", _schema_id(name)) for name in NAMES])
+    lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", schema_id(name)) for name in NAMES])
     lines += [READING]
     lines += table(
         ["header", "on", "meaning"],
@@ -80,7 +79,3 @@ def _topics() -> Iterator[tuple[str, str, str, str, str]]:
         made = ", ".join(f"`{name}={value}`" for name, value in spec.config.items()) or "defaults"
         doc = load_schema(schema).get("doc", "")
         yield f"`{spec.name}`", f"`kafka.{setting}`", f"{doc} ([schema](schemas.md#{schema}))", key, made
-
-
-def _schema_id(name: str) -> int:
-    return METRICS_SCHEMA_ID if name == METRICS else SCHEMA_ID

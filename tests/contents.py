@@ -11,7 +11,8 @@ import psycopg
 from stream_assoc.apdb.factory import SqliteUrl, parse_url
 from stream_assoc.apdb.statements import quoted
 
-SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
+FURTHER = "StreamAssocDiaObject"
+SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", FURTHER)
 CHUNK_TABLES = ("DiaObjectChunks", "DiaSourceChunks", "DiaForcedSourceChunks")
 LEDGER = "StreamAssocLedger"
 OUTBOX = "StreamAssocOutbox"

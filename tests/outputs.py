@@ -55,14 +55,16 @@ def metrics_value(metrics: AssociationMetrics) -> bytes:
     return header(METRICS_SCHEMA_ID) + RecordCodec(load_schema(METRICS)).write(asdict(metrics))
 
 
-def objects_of(ids: Sequence[int], **columns: Sequence[float | None]) -> list[OutputMessage]:
+def objects_of(
+    ids: Sequence[int], further: pa.Table | None = None, **columns: Sequence[float | None]
+) -> list[OutputMessage]:
     """Return the messages of objects with these columns; all others are 0, or null where they may be."""
     rows = {
         field.name: pa.array(columns.get(field.name, [None if field.nullable else 0] * len(ids)), field.type)
-        for field in object_schema()
+        for field in list(object_schema())[:-1]
     }
     rows["diaObjectId"] = pa.array(ids, pa.int64())
-    return OutputEncoder().encode_objects(pa.table(rows, schema=object_schema()))
+    return OutputEncoder().encode_objects(pa.table(rows), further)
 
 
 def forced_sources_of(ids: Sequence[int], **columns: Sequence[float | None]) -> list[OutputMessage]:

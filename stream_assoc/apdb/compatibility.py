@@ -105,10 +105,19 @@ def is_older_layout(stored: str) -> bool:
     return stored.startswith("1.")
 
 
+def is_older(stored: str) -> bool:
+    """Tell whether our tables are of a version before this one's."""
+    return _numbers(stored) < _numbers(OUR_VERSION)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 def _check_version(what: str, stored: str, ours: str) -> None:
     """Apply dax_apdb's rule: same major version, and a minor version not newer than ours."""
-    stored_major, stored_minor = (int(part) for part in stored.split(".")[:2])
-    major, minor = (int(part) for part in ours.split(".")[:2])
+    stored_major, stored_minor = _numbers(stored)
+    major, minor = _numbers(ours)
     if stored_major != major or stored_minor > minor:
         raise ApdbSchemaError(
             f"the database holds version {stored} of the {what} and this installation writes {ours}; "

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from stream_assoc.apdb import postgresql, postgresql_connection, sqlite
-from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, is_older_layout, partition_name
+from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, is_older, is_older_layout, partition_name
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
 from stream_assoc.apdb.statements import (
@@ -177,6 +177,8 @@ def _extend(database: _Database, types: dict[str, str], *, partition: str) -> No
         database.execute(statement)
     if is_old:
         _put_back(database)
+    if version is not None and is_older(version[0]):
+        _set(database, OUR_VERSION_KEY, OUR_VERSION)
     _note(database, IDENTITY_KEY, uuid.uuid4().hex)
     _note(database, PARTITION_KEY, partition)
     if _note(database, OUR_VERSION_KEY, OUR_VERSION):
@@ -215,7 +217,6 @@ def _put_back(database: _Database) -> None:
     )
     for table in (LEDGER, OUTBOX):
         database.execute(f'DROP TABLE "old{table}"')
-    _set(database, OUR_VERSION_KEY, OUR_VERSION)
 
 
 def _note(database: _Database, key: str, value: str) -> bool:

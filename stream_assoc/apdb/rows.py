@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
-from stream_assoc.apdb.statements import N_COUNTER_SHARDS
+from stream_assoc.apdb.statements import FURTHER, N_COUNTER_SHARDS
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.model.forced import ForcedPoints
@@ -56,7 +56,7 @@ class StoreRows:
         When it ends: ``validityStartMjdTai`` of the object's first new
         version, or the processing time of the batch that closes it.
     tables : `dict` [`str`, `pyarrow.Table`]
-        New rows of dax_apdb's tables that have any.
+        New rows of dax_apdb's tables and of our table beside DiaObject, where there are any.
     chunks : `list` [`ReplicaChunk`]
         Replica chunks the rows belong to, ascending; empty without replication.
     chunk_tables : `dict` [`str`, `pyarrow.Table`]
@@ -109,6 +109,9 @@ def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> St
         "DiaSource": pa.concat_tables([change.dia_sources for change in changes]),
         "DiaForcedSource": pa.concat_tables([change.forced_sources for change in changes]),
     }
+    further = [change.further_statistics for change in changes if change.further_statistics is not None]
+    if further:
+        tables[FURTHER] = pa.concat_tables(further)
     chunks: list[ReplicaChunk] = []
     chunk_tables: dict[str, pa.Table] = {}
     if chunk_seconds is not None:

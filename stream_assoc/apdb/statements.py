@@ -1,12 +1,13 @@
 """Names, definitions and expressions that both SQL adapters use.
 
-Our four tables live beside those of ``lsst.dax.apdb``, in the same namespace.
+Our five tables live beside those of ``lsst.dax.apdb``, in the same namespace.
 Words of the form ``{name}`` stand for an identifier that the adapter quotes.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from stream_assoc.model import further_statistics
 from stream_assoc.model.changes import LedgerEntry
 from stream_assoc.model.types import BANDS
 
@@ -14,7 +15,8 @@ LEDGER: Final = "StreamAssocLedger"
 OUTBOX: Final = "StreamAssocOutbox"
 TILE: Final = "StreamAssocTile"
 COUNTER: Final = "StreamAssocCounter"
-OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER)
+FURTHER: Final = further_statistics.TABLE
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""
@@ -33,8 +35,8 @@ DAX_TABLES: Final = (
 """Tables of dax_apdb that we write; the last five exist when replication is on."""
 
 OUR_VERSION_KEY: Final = "version:stream_assoc"
-OUR_VERSION: Final = "2.0.0"
-"""Version of our four tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
+OUR_VERSION: Final = "2.1.0"
+"""Version of our tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
 IDENTITY_KEY: Final = "stream_assoc:identity"
 PARTITION_KEY: Final = "stream_assoc:partition"
 
@@ -43,6 +45,12 @@ COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSo
 
 N_COUNTER_SHARDS: Final = 64
 """Rows of the single-source counter: daemons that work on different skies rarely update the same one."""
+
+
+def _further_columns() -> str:
+    columns = further_statistics.further_statistics()
+    return ", ".join(f'"{column.name}" DOUBLE PRECISION' for column in columns)
+
 
 DEFINITIONS: Final = {
     LEDGER: """CREATE TABLE IF NOT EXISTS {table} (
@@ -70,6 +78,11 @@ DEFINITIONS: Final = {
     COUNTER: """CREATE TABLE IF NOT EXISTS {table} (
         shard SMALLINT NOT NULL PRIMARY KEY,
         n_single_source BIGINT NOT NULL)""",
+    FURTHER: f"""CREATE TABLE IF NOT EXISTS {{table}} (
+        "diaObjectId" BIGINT NOT NULL,
+        "validityStartMjdTai" DOUBLE PRECISION NOT NULL,
+        {_further_columns()},
+        PRIMARY KEY ("diaObjectId", "validityStartMjdTai"))""",
 }
 """The outbox refers to the ledger for where its batch came from: one place for each fact."""
 

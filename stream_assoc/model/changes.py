@@ -68,6 +68,10 @@ class BatchChanges:
     dia_objects : `pyarrow.Table`
         New DiaObject versions, every column including ``pixelId``; at most one
         row an object, ``validityEndMjdTai`` null.
+    further_statistics : `pyarrow.Table` or `None`
+        For each row of ``dia_objects``, in order, what the plugins compute
+        that DiaObject has no column for
+        (`~stream_assoc.model.further_statistics.further_table`); `None` if nothing.
     forced_sources : `pyarrow.Table`
         New DiaForcedSource rows; may be empty.
     tiles : `numpy.ndarray` [int64]
@@ -89,3 +93,4 @@ class BatchChanges:
     single_source_delta: int
     outputs: bytes
     closed: ObjectPositions = field(default_factory=ObjectPositions.empty)
+    further_statistics: pa.Table | None = None

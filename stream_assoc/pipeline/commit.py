@@ -86,8 +86,10 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
     changes : `list` [`BatchChanges`]
         What to store for each.
     """
-    dia_objects = rooms.calculator.object_rows(ObjectStates.concatenate([one.states for one in decisions]))
-    messages = rooms.encoder.encode_objects(dia_objects)
+    states = ObjectStates.concatenate([one.states for one in decisions])
+    dia_objects = rooms.calculator.object_rows(states)
+    further = rooms.calculator.further_rows(states) if rooms.calculator.computes_further else None
+    messages = rooms.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
     begin = 0
     for one in decisions:
@@ -109,6 +111,7 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
                 single_source_delta=one.single_source_delta,
                 outputs=pack_outputs(outputs),
                 closed=one.closed,
+                further_statistics=None if further is None else further.slice(begin, end - begin),
             )
         )
         begin = end

@@ -1,7 +1,7 @@
 """Statistics of many objects at once: fold, rebuild, read out."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.model.forced import ForcedPoints
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
@@ -52,6 +53,8 @@ class StatisticsCalculator:
         What each column of the two field arrays is, as ``plugin.field``.
     initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
         Fields of a band that has no point yet.
+    computes_further : `bool`
+        Whether any statistic is a column of `further_rows`.
     folds_forced : `bool`
         Whether forced sources count. If so, `fold_forced` follows every
         `update` and `rebuild`.
@@ -79,12 +82,12 @@ class StatisticsCalculator:
             (plugin, place) for plugin, place in _places(self._band_plugins) if isinstance(plugin, ForcedPlugin)
         ]
         self._band_places = list(_places(self._band_plugins))
-        stored = rows.stored_columns()
-        self._stored_band_places = [
-            (plugin, place)
-            for plugin, place in self._band_places
-            if any(f"{BANDS[0]}_{name}" in stored for name in plugin.columns)
-        ]
+        further = frozenset(column.name for column in further_statistics())
+        self._stored_band_places = _that_make(rows.stored_columns(), self._band_places)
+        self._further_band_places = _that_make(further, self._band_places)
+        self.computes_further = bool(self._further_band_places) or any(
+            name in further for plugin in self._object_plugins for name in plugin.columns
+        )
         self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = _initial(self._object_plugins)
@@ -267,9 +270,13 @@ class StatisticsCalculator:
         """
         return rows.dia_object_rows(states, self._values(states, self._stored_band_places))
 
-    def extension_rows(self, states: ObjectStates) -> pa.Table:
-        """Return the statistics that the APDB has no column for, one row a state, in order."""
-        return rows.extension_rows(states, self.statistics(states))
+    def further_rows(self, states: ObjectStates) -> pa.Table:
+        """Return the statistics that DiaObject has no column for, one row a state, in order.
+
+        See `~stream_assoc.model.further_statistics.further_table`. What a
+        plugin of another package computes beyond it is in `statistics` only.
+        """
+        return rows.further_rows(states, self._values(states, self._further_band_places))
 
     def _object_values(self, states: ObjectStates) -> dict[str, FloatArray]:
         return {
@@ -321,6 +328,15 @@ def _places(plugins: Sequence[PluginKind]) -> Iterator[tuple[PluginKind, slice]]
     for plugin in plugins:
         start, end = end, end + len(plugin.fields)
         yield plugin, slice(start, end)
+
+
+def _that_make(
+    columns: Collection[str], places: Sequence[tuple[BandPlugin, slice]]
+) -> list[tuple[BandPlugin, slice]]:
+    """Return those plugins that compute any of these columns."""
+    return [
+        (plugin, place) for plugin, place in places if any(f"{BANDS[0]}_{name}" in columns for name in plugin.columns)
+    ]
 
 
 def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[PluginKind, FloatArray]]:

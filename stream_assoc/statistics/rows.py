@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import PIXEL_ID, Column, apdb_table
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray
@@ -56,21 +57,24 @@ def stored_columns() -> frozenset[str]:
     return frozenset((*apdb_table("DiaObject").names, PIXEL_ID.name))
 
 
-def extension_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -> pa.Table:
-    """Return the statistics for which the APDB has no column, in float64, NaN as null.
+def further_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -> pa.Table:
+    """Return the rows of `~stream_assoc.model.further_statistics.further_table`, NaN as null.
 
     Returns
     -------
     rows : `pyarrow.Table`
         ``diaObjectId`` and ``validityStartMjdTai``, the key of the DiaObject
-        row, then the columns in the order of ``statistics``.
+        row, then those columns of the table that are among ``statistics``.
     """
-    stored = stored_columns()
     return pa.table(
         {
             "diaObjectId": _array(states.diaObjectId, pa.int64()),
             "validityStartMjdTai": _array(states.validityStartMjdTai, pa.float64()),
-            **{name: _array(values, pa.float64()) for name, values in statistics.items() if name not in stored},
+            **{
+                column.name: _array(statistics[column.name], column.arrow_type)
+                for column in further_statistics()
+                if column.name in statistics
+            },
         }
     )
 

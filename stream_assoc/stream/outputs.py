@@ -17,7 +17,15 @@ from stream_assoc.stream.codec import ColumnWriter, contiguous
 from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, METRICS_SCHEMA_ID, OBJECT, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import (
+    FORCED_SOURCE,
+    METRICS,
+    METRICS_SCHEMA_ID,
+    OBJECT,
+    OBJECT_SCHEMA_ID,
+    SCHEMA_ID,
+    load_schema,
+)
 from stream_assoc.stream.wire import header
 
 
@@ -34,7 +42,7 @@ class OutputTopics:
 class OutputSchemaIds:
     """The schema ids to write: those a Schema Registry gave, or by default Rubin's."""
 
-    objects: int = SCHEMA_ID
+    objects: int = OBJECT_SCHEMA_ID
     metrics: int = METRICS_SCHEMA_ID
     forced_sources: int = SCHEMA_ID
 
@@ -67,7 +75,9 @@ class OutputEncoder:
     def _forced_sources(self) -> ColumnWriter:
         return ColumnWriter(load_schema(FORCED_SOURCE))
 
-    def encode(self, dia_objects: pa.Table, metrics: AssociationMetrics) -> list[OutputMessage]:
+    def encode(
+        self, dia_objects: pa.Table, metrics: AssociationMetrics, further: pa.Table | None = None
+    ) -> list[OutputMessage]:
         """Return the messages of one batch, the metrics last.
 
         Parameters
@@ -77,6 +87,9 @@ class OutputEncoder:
             a nullable column is written as null.
         metrics : `AssociationMetrics`
             What association did.
+        further : `pyarrow.Table`, optional
+            For each row of ``dia_objects`` its further statistics, any of
+            their columns (`~stream_assoc.model.further_statistics`).
 
         Raises
         ------
@@ -84,11 +97,13 @@ class OutputEncoder:
             If a column is missing, of another type, or null where a value is
             required.
         """
-        return [*self.encode_objects(dia_objects), self.encode_metrics(metrics)]
+        return [*self.encode_objects(dia_objects, further), self.encode_metrics(metrics)]
 
-    def encode_objects(self, dia_objects: pa.Table) -> list[OutputMessage]:
+    def encode_objects(self, dia_objects: pa.Table, further: pa.Table | None = None) -> list[OutputMessage]:
         """Return one message for each row, in order, of whichever batches. See `encode`."""
-        return _messages(dia_objects, self._objects, self._topics.objects, self._object_header)
+        field = self._objects.arrow_schema.field("statistics")
+        rows = dia_objects.append_column(field, _statistics(further, field.type, dia_objects.num_rows))
+        return _messages(rows, self._objects, self._topics.objects, self._object_header)
 
     def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
         """Return one message for each DiaForcedSource, in order, keyed by its diaObjectId. See `encode`."""
@@ -133,6 +148,18 @@ def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -
     values = pc.binary_join_element_wise(pa.scalar(prefix), data, pa.scalar(b""))
     keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
     return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
+
+
+def _statistics(further: pa.Table | None, record: pa.StructType, n_rows: int) -> pa.Array:
+    """Return the further statistics as one record a row, with null for those that are not given; else all null."""
+    if further is None:
+        return pa.nulls(n_rows, record)
+    given = set(further.column_names)
+    columns = [
+        contiguous(further.column(field.name)) if field.name in given else pa.nulls(n_rows, field.type)
+        for field in record
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(record))
 
 
 def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:

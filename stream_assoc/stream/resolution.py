@@ -1,6 +1,6 @@
 """Schema resolution on columns: what an old or a newer writer wrote, as the current reader wants it.
 
-The rules are those of the Avro specification ("Schema Resolution") for flat
+The rules are those of the Avro specification ("Schema Resolution") for
 records: fields are found by name, an unknown field is ignored, a missing one
 takes its default, and a number may become a wider one. Working on columns, an
 old producer costs no more than a current one, so a fleet of producers can be
@@ -94,6 +94,8 @@ def _default(field: dict[str, Any], wanted: pa.Field, n_rows: int) -> pa.Array:
 
 
 def _converted(values: pa.Array, wanted: pa.Field) -> pa.Array:
+    if kinds.is_struct(wanted.type) and kinds.is_struct(values.type):
+        return _converted_record(values, wanted)
     if not _promotable(values.type, wanted.type):
         raise DecodeError(
             f"{wanted.name} was written as {values.type}, which cannot become {wanted.type} without loss",
@@ -107,6 +109,16 @@ def _converted(values: pa.Array, wanted: pa.Field) -> pa.Array:
         return values.cast(wanted.type, safe=kinds.is_integer(wanted.type))
     except pa.ArrowInvalid as error:
         raise DecodeError(f"{wanted.name} holds a number out of range: {error}", "undecodable") from error
+
+
+def _converted_record(values: pa.StructArray, wanted: pa.Field) -> pa.Array:
+    """Return a record of nullable fields, found by name; one that was not written is null."""
+    written = {child.name: values.field(index) for index, child in enumerate(values.type)}
+    children = [
+        _converted(written[child.name], child) if child.name in written else pa.nulls(len(values), child.type)
+        for child in wanted.type
+    ]
+    return pa.StructArray.from_arrays(children, fields=list(wanted.type), mask=values.is_null())
 
 
 def _promotable(written: pa.DataType, wanted: pa.DataType) -> bool:

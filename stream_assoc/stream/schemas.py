@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import VISIT_COLUMNS, measured_columns
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import PIXEL_ID, Column, apdb_table
 from stream_assoc.stream.exceptions import AvroSchemaError
 from stream_assoc.stream.wire import AvroSchema, AvroType, KnownSchemas, rubin_schema_id
@@ -27,18 +28,23 @@ SCHEMA_ID: Final = rubin_schema_id(*VERSION)
 NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
 """Stays while new fields have defaults: readers and registries match records by name."""
 
+OBJECT_SCHEMA_ID: Final = rubin_schema_id(1, 1)
 METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 2)
-_METRICS_SINCE: Final = {
-    rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
-    METRICS_SCHEMA_ID: ("numForcedSources", "forcedPhotometryError"),
-}
-"""What each version of the metrics has that those before it had not."""
 
 BATCH: Final = "dia_source_batch"
 OBJECT: Final = "dia_object"
 FORCED_SOURCE: Final = "dia_forced_source"
 METRICS: Final = "association_metrics"
 DEAD_LETTER: Final = "dead_letter"
+
+_SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
+    OBJECT: {OBJECT_SCHEMA_ID: ("statistics",)},
+    METRICS: {
+        rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
+        METRICS_SCHEMA_ID: ("numForcedSources", "forcedPhotometryError"),
+    },
+}
+"""What each later version of a schema has that those before it had not."""
 
 # Avro has no 16-bit integer; what is short in the APDB travels as an int.
 _AVRO_TYPES: Final = {
@@ -138,8 +144,18 @@ def _object_schema() -> AvroSchema:
     return _record(
         "DiaObject",
         "A new version of a DIAObject. The key of the message is diaObjectId as decimal text.",
-        map(_column, (*apdb_table("DiaObject").columns, PIXEL_ID)),
+        (*map(_column, (*apdb_table("DiaObject").columns, PIXEL_ID)), _statistics_field()),
     )
+
+
+def _statistics_field() -> dict[str, Any]:
+    statistics = _record(
+        "DiaObjectStatistics",
+        "Statistics that the APDB schema has no column for; null is what is undefined or not computed.",
+        map(_column, further_statistics()),
+    )
+    text = "Null unless statistics.plugins asks for any of them."
+    return _field("statistics", ["null", statistics], text, default=None)
 
 
 def _forced_source_schema() -> AvroSchema:
@@ -258,13 +274,16 @@ def load_schema(name: str) -> AvroSchema:
     return schema
 
 
+def schema_id(name: str) -> int:
+    """Return the id that the current version of a schema has without a registry."""
+    return max(_SINCE.get(name, {}), default=SCHEMA_ID)
+
+
 def known_schemas(name: str) -> KnownSchemas:
     """Return every version of a schema that is known without a registry."""
     schema = load_schema(name)
-    if name != METRICS:
-        return KnownSchemas({SCHEMA_ID: schema})
-    versions = {METRICS_SCHEMA_ID: schema}
-    for version, new in sorted(_METRICS_SINCE.items(), reverse=True):
+    versions = {schema_id(name): schema}
+    for version, new in sorted(_SINCE.get(name, {}).items(), reverse=True):
         schema = {**schema, "fields": [field for field in schema["fields"] if field["name"] not in new]}
         versions[version - 1] = schema
     return KnownSchemas(versions)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.stream.codec import SealedReader, contiguous
 from stream_assoc.stream.records import RecordCodec
@@ -15,8 +16,14 @@ from stream_assoc.stream.wire import WriterSchemas, split
 
 
 def object_schema() -> pa.Schema:
-    """Return the Arrow schema of published objects: DiaObject in Rubin's types, and ``pixelId``."""
-    return pa.schema([column.arrow_field() for column in (*apdb_table("DiaObject").columns, PIXEL_ID)])
+    """Return the Arrow schema of published objects.
+
+    It is DiaObject in Rubin's types, ``pixelId``, and ``statistics``, a record of those
+    of `~stream_assoc.model.further_statistics` that is null where the daemon computes none of them.
+    """
+    statistics = pa.struct([column.arrow_field() for column in further_statistics()])
+    columns = [column.arrow_field() for column in (*apdb_table("DiaObject").columns, PIXEL_ID)]
+    return pa.schema([*columns, pa.field("statistics", statistics)])
 
 
 def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None = None) -> pa.RecordBatch:

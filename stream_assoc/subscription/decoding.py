@@ -98,14 +98,17 @@ class RowsDecoder(Generic[Single]):
 
 def objects_decoder(schemas: WriterSchemas | None) -> RowsDecoder[DiaObjectUpdate]:
     """Return the decoder of the objects topic; a tombstone tells of an end."""
-    return RowsDecoder(
-        lambda values: decode_objects(values, schemas), lambda row: DiaObjectUpdate(row["diaObjectId"], row), _ended
-    )
+    return RowsDecoder(lambda values: decode_objects(values, schemas), _update, _ended)
 
 
 def forced_sources_decoder(schemas: WriterSchemas | None) -> RowsDecoder[ForcedSource]:
     """Return the decoder of the topic of forced sources, none of whose messages is without a value."""
     return RowsDecoder(lambda values: decode_forced_sources(values, schemas), ForcedSource, _empty)
+
+
+def _update(row: dict[str, Any]) -> DiaObjectUpdate:
+    statistics = row.pop("statistics")
+    return DiaObjectUpdate(row["diaObjectId"], row | (statistics or {}))
 
 
 def _empty(message: InputMessage) -> BadMessage:

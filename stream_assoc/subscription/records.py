@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.model.changes import InputPosition
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.types import BANDS
+
+_FURTHER: Final = frozenset(column.name for column in further_statistics())
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,9 @@ class DiaObjectUpdate:
     ----------
     diaObjectId : `int`
     columns : `~collections.abc.Mapping` [`str`, `object`] or `None`
-        Every column of Rubin's DiaObject, and ``pixelId``; `None` when a
-        re-processing has ended the object (a tombstone of the compacted topic).
+        Every column of Rubin's DiaObject, ``pixelId`` and, where the daemon
+        computes any, all `~stream_assoc.model.further_statistics`; `None` when
+        a re-processing has ended the object (a tombstone of the compacted topic).
         A null stays `None`.
     """
 
@@ -34,6 +38,10 @@ class DiaObjectUpdate:
         """Return a column by Rubin's name, such as ``g_psfFluxMean``."""
         if self.columns is None:
             raise KeyError(f"{column}: object {self.diaObjectId} has ended and has no columns; look at has_ended")
+        if column not in self.columns and column in _FURTHER:
+            raise KeyError(
+                f"{column}: the daemon computes none of the statistics beyond DiaObject (statistics.plugins)"
+            )
         return self.columns[column]
 
     @property

@@ -175,7 +175,9 @@ def _objects(messages: list[tuple[bytes | None, bytes | None]], schemas: WriterS
     """Return the last version of each object; one that has ended has none."""
     last = dict(messages)
     values = [value for value in last.values() if value is not None]
-    return {"dia-objects": RunTable(pa.Table.from_batches(list(_decoded(values, schemas))), ("diaObjectId",))}
+    # A record within a row becomes columns, which can be compared.
+    rows = pa.Table.from_batches(list(_decoded(values, schemas))).flatten()
+    return {"dia-objects": RunTable(rows, ("diaObjectId",))}
 
 
 def _decoded(values: list[bytes], schemas: WriterSchemas | None) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from stream_assoc.archive.archive import Archive
 from stream_assoc.archive.exceptions import NotInArchiveError
 from stream_assoc.model.batch import BatchId
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.states import ObjectHistories, SourcePoints
@@ -94,7 +95,7 @@ def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
     if not latest.num_rows:
         raise NotInArchiveError(f"there is no object {diaObjectId} in the APDB")
     (row,) = rows_of(latest)
-    columns = {column.name: column for column in apdb_table("DiaObject").columns}
+    columns = {column.name: column for column in (*apdb_table("DiaObject").columns, *further_statistics())}
     return {
         "diaObjectId": row["diaObjectId"],
         "isOpen": row["validityEndMjdTai"] is None,
@@ -127,7 +128,7 @@ def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
 def recomputed_statistics(
     archive: Archive, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return every statistic of an object, computed now from its sources: also those the APDB has no column for."""
+    """Return every statistic of an object, computed now from its sources: also those DiaObject has no column for."""
     sources = archive.sources_of_objects(np.array([diaObjectId]))
     counted = sources.filter(pc.is_null(sources["timeWithdrawnMjdTai"]))
     if not counted.num_rows:

@@ -1,12 +1,15 @@
 """What every APDB adapter must do, judged by our own readers and by the real dax_apdb client."""
 
 import contextlib
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 
 import astropy.time
 import numpy as np
+import pyarrow as pa
 import pytest
 from lsst.dax.apdb import ApdbTables
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
@@ -24,6 +27,7 @@ from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, InputPosition
 from stream_assoc.model.forced import GoodSources
 from tests.apdb.builders import BIG, changes, dia_object, forced, pixel, source
+from tests.contents import columns
 
 CELLS = np.array([pixel(10, -5, 8)])
 TILES = np.array([pixel(10, -5, 10)])
@@ -206,6 +210,32 @@ class ApdbConformance(ABC):
             "StreamAssocLedger": 1,
             "StreamAssocOutbox": 1,
         }
+
+    def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: SqlApdb, url: str) -> None:
+        first, second = [BIG, BIG + 2], [BIG, 5]
+        batches = []
+        for batch, ids, start in ((FIRST, first, 60000.6), (SECOND, second, 60001.6)):
+            further = pa.table(
+                {
+                    "diaObjectId": pa.array(ids, pa.int64()),
+                    "validityStartMjdTai": pa.array([start] * 2, pa.float64()),
+                    "flags": pa.array([0.0, 1.0]),
+                    "r_psfFluxSkew": pa.array([None, -0.1]),
+                    "y_multiPhase": pa.array([math.inf, start]),
+                }
+            )
+            objects = changes(batch, objects=[dia_object(one, start) for one in ids], time=start)
+            batches.append(replace(objects, further_statistics=further))
+        store(apdb, *batches)
+        without = BatchId(FIRST.visit + 7, 1)
+        store(apdb, changes(without, objects=[dia_object(7, 60002.0)], time=60002.0))
+        names = ("diaObjectId", "validityStartMjdTai", "flags", "r_psfFluxSkew", "y_multiPhase", "g_psfFluxChi2")
+        assert sorted(columns(url, "StreamAssocDiaObject", *names)) == [
+            (5, 60001.6, 1.0, -0.1, 60001.6, None),
+            (BIG, 60000.6, 0.0, None, math.inf, None),
+            (BIG, 60001.6, 0.0, None, math.inf, None),
+            (BIG + 2, 60000.6, 1.0, -0.1, 60000.6, None),
+        ]
 
     # --- reading back ---
 

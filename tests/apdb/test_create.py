@@ -147,7 +147,7 @@ def make_old(execute, **words):
 def assert_brought_up_to_date(url):
     with pytest.raises(ApdbSchemaError, match=r"version 1.0.0 .* run `stream-assoc apdb init`"):
         check(url)
-    assert init(url).stream_assoc_version == "2.0.0"
+    assert init(url).stream_assoc_version == "2.1.0"
     apdb = open_apdb(url)
     expected = [
         LedgerEntry(BatchId(7, 1), b"\x01\x02", 60000.5, 3, 2, InputPosition("dia-sources", 4, 5)),
@@ -159,7 +159,7 @@ def assert_brought_up_to_date(url):
     assert opening.entries == {entry.id: (entry,) for entry in expected}
     store(apdb, changes(FIRST), changes(FIRST, revision=1))
     apdb.close()
-    assert init(url).stream_assoc_version == "2.0.0"
+    assert init(url).stream_assoc_version == "2.1.0"
 
 
 def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url):

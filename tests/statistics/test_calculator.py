@@ -111,7 +111,7 @@ def test_nothing_at_all(points_of: Points, histories_of: Histories) -> None:
     states = calculator.rebuild(histories_of(points_of([]), []))
     states = calculator.update(states, points_of([]), 61000.0)
     assert len(states) == len(calculator.positions(states)) == 0
-    assert calculator.object_rows(states).num_rows == calculator.extension_rows(states).num_rows == 0
+    assert calculator.object_rows(states).num_rows == calculator.further_rows(states).num_rows == 0
 
 
 def test_new_states_have_no_source(points_of: Points, histories_of: Histories) -> None:

@@ -53,7 +53,7 @@ def test_pixel_is_that_of_sphgeom(calculator: StatisticsCalculator, states: Obje
 
 
 def test_other_statistics_are_rows_of_the_extension(calculator: StatisticsCalculator, states: ObjectStates) -> None:
-    rows = calculator.extension_rows(states)
+    rows = calculator.further_rows(states)
     rows.validate(full=True)
     names = rows.column_names
     assert names[:3] == ["diaObjectId", "validityStartMjdTai", "flags"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics, pack_outputs, unpack_outputs
@@ -48,15 +49,32 @@ def test_metrics_are_keyed_by_visit_and_detector(object_rows, metrics):
 def test_fastavro_reads_what_is_published(object_rows, metrics):
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
-    assert [read(output.value, OBJECT) for output in objects] == rows.to_pylist()
+    assert [read(output.value, OBJECT) for output in objects] == [
+        row | {"statistics": None} for row in rows.to_pylist()
+    ]
     assert read(record.value, METRICS)["stageSeconds"] == metrics.stageSeconds
 
 
 def test_a_subscriber_reads_what_is_published(object_rows, metrics):
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
-    assert pa.Table.from_batches([decode_objects([output.value for output in objects])]).equals(rows)
+    published = pa.Table.from_batches([decode_objects([output.value for output in objects])])
+    assert published.drop_columns(["statistics"]).equals(rows)
+    assert published.column("statistics").null_count == 6
     assert decode_metrics(record.value) == metrics
+
+
+def test_further_statistics_are_published_as_a_record(object_rows, further_rows, metrics):
+    further = further_rows(6)
+    *objects, _ = OutputEncoder().encode(object_rows(6), metrics, further)
+    by_fastavro = [read(output.value, OBJECT)["statistics"] for output in objects]
+    by_subscriber = decode_objects([output.value for output in objects]).column("statistics").to_pylist()
+    assert by_fastavro == by_subscriber
+    computed = {name: [one[name] for one in by_subscriber] for name in further.column_names}
+    assert computed == further.to_pydict()
+    others = [value for one in by_subscriber for name, value in one.items() if name not in computed]
+    assert set(others) == {None}
+    assert len(others) == 6 * (len(further_statistics()) - 3)
 
 
 def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics):

@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pytest
 
 from stream_assoc.exceptions import PoisonError
@@ -42,6 +43,17 @@ def test_objects_keep_their_ids_and_nulls_and_ends():
     assert two == DiaObjectUpdate(LARGE, None)
     assert (three.diaObjectId, three.bands, three["r_psfFluxMean"]) == (LARGE + 2, (), None)
     assert [one.has_ended, two.has_ended, three.has_ended] == [False, True, False]
+
+
+def test_statistics_beyond_dia_object_are_columns_like_others():
+    further = pa.table({"r_psfFluxSkew": pa.array([0.5, None])})
+    with_more = objects_of([1, 2], further=further)
+    (without,) = objects_of([3])
+    one, two, three = objects_decoder(None).decode(read([*with_more, without]))
+    assert (one["r_psfFluxSkew"], one["r_psfFluxMAD"], two["r_psfFluxSkew"]) == (0.5, None, None)
+    assert three["r_psfFluxMean"] is None
+    with pytest.raises(KeyError, match=r"statistics\.plugins"):
+        three["r_psfFluxSkew"]
 
 
 def test_the_columns_of_an_end_are_refused_by_name():

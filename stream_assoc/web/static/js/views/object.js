@@ -122,7 +122,7 @@ function fillStatistics(element, id, object, signal) {
       return computed[key] === undefined || computed[key] === null ? "–" : h("em", null, number(computed[key]));
     };
     const known = [...names].filter((name) => bands.some((band) => value(name, band) !== "–"));
-    const column = (name) => object.columns[`${bands[0]}_${name}`] ?? { unit: "", description: "Computed now; the APDB has no column for it." };
+    const column = (name) => object.columns[`${bands[0]}_${name}`] ?? { unit: "", description: "Computed now, by a plugin of another package." };
     const described = (name) => h("span", { title: column(name).description }, name, " ", h("span", { class: "soft" }, column(name).unit));
     return bands.length
       ? table([["statistic", described], ...bands.map((band) => [bandMark(band), (name) => value(name, band), true])], known)
