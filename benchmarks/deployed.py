@@ -16,7 +16,16 @@ import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from psycopg import sql
 
-from benchmarks.skies import CENTRE_DEC, CENTRE_RA, FIRST_SOURCE_ID, MJD, Size, objects_of, visit_of
+from benchmarks.skies import (
+    CENTRE_DEC,
+    CENTRE_RA,
+    FIRST_SOURCE_ID,
+    MJD,
+    Size,
+    drawn_objects,
+    objects_of,
+    visit_of,
+)
 from stream_assoc.model.batch import Batch, BatchId
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
@@ -169,6 +178,14 @@ def detector_batches(visit: int) -> list[Batch]:
 def whole_visit(size: Size, visit: int) -> Batch:
     """Return a visit of one batch over the objects that `first_visits` makes."""
     return visit_of(size, objects_of(size), visit)
+
+
+def repeated_visit(size: Size, visit: int) -> Batch:
+    """Return a visit of one batch that sees objects drawn anew from those that `first_visits` makes, and no other.
+
+    After many of them the sky is what it was, with a little more history everywhere.
+    """
+    return visit_of(size, objects_of(size), visit, drawn_objects(size, visit))
 
 
 def first_visits(size: Size, at_once: int = 10_000) -> list[Batch]:

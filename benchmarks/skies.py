@@ -130,10 +130,16 @@ def with_every_column(table: pd.DataFrame, generator: np.random.Generator) -> pd
     return pd.concat([table, pd.DataFrame(more, table.index)], axis=1)
 
 
-def visit_of(size: Size, objects: ObjectPositions, visit: int = 1) -> Batch:
-    """Return the visit: most of its sources belong to an object, the others to none."""
+def drawn_objects(size: Size, visit: int) -> IntArray:
+    """Return the rows of as many objects as there are sources, others for each visit."""
+    return np.sort(np.random.default_rng((3, visit)).choice(size.n_objects, size.n_sources, replace=False))
+
+
+def visit_of(size: Size, objects: ObjectPositions, visit: int = 1, met: IntArray | None = None) -> Batch:
+    """Return the visit: a source of each object met, by default most of its sources; the others belong to none."""
     generator = np.random.default_rng(4 + visit)
-    met = met_objects(size)
+    if met is None:
+        met = met_objects(size)
     new_ra, new_dec = scattered(generator, size.n_sources - len(met))
     scatter_ra, scatter_dec = generator.normal(0.0, SCATTER_ARCSEC / 3600.0, (2, len(met)))
     n = size.n_sources

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.deployed import SECTIONS, Listener, Sender, detector_batches, first_visits, serving, whole_visit
+from benchmarks.deployed import SECTIONS, Listener, Sender, detector_batches, first_visits, repeated_visit, serving
 from benchmarks.side_by_side import Figure
 from benchmarks.skies import Size
 from tests.integration.deployment import deploy
@@ -50,7 +50,7 @@ def test_start_and_memory(kafka_bootstrap, valkey_url, postgresql_database, tmp_
                 listener.wait_for([batch.id])
             used = []
             for visit in range(1, WHOLE_VISITS + 1):
-                batch = whole_visit(size, visit)
+                batch = repeated_visit(size, visit)
                 sender.send([sender.encoded(batch)])
                 listener.wait_for([batch.id])
                 used.append(process.memory_info().rss / GIB)
