@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.model.objects import TiledObjects
@@ -21,19 +23,23 @@ class Origin(IntEnum):
     """The cache beneath: current at its version."""
 
 
+_ROW: Final = np.dtype(
+    [("tile", np.int64), ("origin", np.int8), ("version", np.int64), ("piece", np.int64), ("slot", np.int64)]
+)
+"""A tile, where its content comes from, its version, the piece it is in, and its place there."""
+
+
 class StagedTiles:
     """Tiles as the pieces they came in, each tile once.
 
-    There are thousands of tiles and a few pieces, so a tile is a row of
-    arrays and no object of its own.
+    There are thousands of tiles and a few pieces, so a tile is a row of an
+    array and no object of its own.
     """
 
     def __init__(self) -> None:
         self._pieces: list[TiledObjects] = []
-        nothing = np.empty(0, np.int64)
-        # Ascending tiles, and of each its origin, its version, its piece and its place there.
-        self._tiles = nothing
-        self._origins, self._versions, self._piece, self._slot = nothing, nothing, nothing, nothing
+        # Ascending by tile.
+        self._rows = np.empty(0, _ROW)
 
     def keep_changed(self, objects: TiledObjects) -> None:
         """Keep what a batch made of these tiles; the commit gives them their versions."""
@@ -41,15 +47,15 @@ class StagedTiles:
 
     def keep(self, origin: Origin, tiles: CachedTiles) -> None:
         """Keep these tiles with their versions, but for those that are changed: these are newer."""
-        changed = self._tiles[self._origins == Origin.CHANGED]
+        changed = self._rows["tile"][self._rows["origin"] == Origin.CHANGED]
         self._keep(origin, tiles.take(np.flatnonzero(~np.isin(tiles.objects.tiles, changed, assume_unique=True))))
 
     def find(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
         """Return those of these tiles, which ascend, that are kept and current."""
-        rows = np.searchsorted(self._tiles, tiles)
-        is_kept = np.isin(tiles, self._tiles, assume_unique=True)
-        rows, versions = rows[is_kept], versions[is_kept]
-        return self._gathered(rows[(self._origins[rows] == Origin.CHANGED) | (self._versions[rows] == versions)])
+        is_kept = np.isin(tiles, self._rows["tile"], assume_unique=True)
+        rows = self._rows[np.searchsorted(self._rows["tile"], tiles[is_kept])]
+        is_current = (rows["origin"] == Origin.CHANGED) | (rows["version"] == versions[is_kept])
+        return self._gathered(rows[is_current])
 
     def to_write(self, versions: Mapping[int, int]) -> CachedTiles:
         """Return what was changed or rebuilt, as it is after a commit.
@@ -60,37 +66,33 @@ class StagedTiles:
             Which the commit gave the tiles it changed. Those rebuilt before are
             older, and those changed without one are not in the APDB: both stay out.
         """
-        is_committed = np.isin(self._tiles, np.array(list(versions), np.int64))
-        rows = np.flatnonzero(self._origins == np.where(is_committed, Origin.CHANGED, Origin.REBUILT))
-        objects = self._gathered(rows)
-        numbers = zip(objects.tiles.tolist(), self._versions[rows].tolist(), strict=True)
-        return CachedTiles(objects, np.array([versions.get(tile, own) for tile, own in numbers], np.int64))
+        is_committed = np.isin(self._rows["tile"], np.array(list(versions), np.int64))
+        rows = self._rows[self._rows["origin"] == np.where(is_committed, Origin.CHANGED, Origin.REBUILT)]
+        numbers = zip(rows["tile"].tolist(), rows["version"].tolist(), strict=True)
+        current = np.array([versions.get(tile, own) for tile, own in numbers], np.int64)
+        return CachedTiles(self._gathered(rows), current)
 
     def _keep(self, origin: Origin, tiles: CachedTiles) -> None:
-        n, objects = len(tiles), tiles.objects
-        stay = ~np.isin(self._tiles, objects.tiles, assume_unique=True)
-        together = np.concatenate([self._tiles[stay], objects.tiles])
-        order = np.argsort(together)
-        self._tiles = together[order]
-        self._origins = np.concatenate([self._origins[stay], np.full(n, origin)])[order]
-        self._versions = np.concatenate([self._versions[stay], tiles.versions])[order]
-        self._piece = np.concatenate([self._piece[stay], np.full(n, len(self._pieces))])[order]
-        self._slot = np.concatenate([self._slot[stay], np.arange(n)])[order]
-        self._pieces.append(objects)
+        new = np.empty(len(tiles), _ROW)
+        new["tile"], new["origin"], new["version"] = tiles.objects.tiles, origin, tiles.versions
+        new["piece"], new["slot"] = len(self._pieces), np.arange(len(tiles))
+        staying = self._rows[~np.isin(self._rows["tile"], new["tile"], assume_unique=True)]
+        together = np.concatenate([staying, new])
+        self._rows = together[np.argsort(together["tile"])]
+        self._pieces.append(tiles.objects)
         self._let_go()
 
     def _let_go(self) -> None:
         """Keep no piece of which every tile has a newer content."""
-        n_wanted = np.bincount(self._piece, minlength=len(self._pieces))
+        n_wanted = np.bincount(self._rows["piece"], minlength=len(self._pieces))
         for index in np.flatnonzero(n_wanted == 0).tolist():
             self._pieces[index] = TiledObjects.empty()
 
-    def _gathered(self, rows: IntArray) -> TiledObjects:
+    def _gathered(self, rows: npt.NDArray[np.void]) -> TiledObjects:
         """Return the tiles of these rows, which ascend."""
-        pieces = self._piece[rows]
         return TiledObjects.merged(
             [
-                self._pieces[index].take_tiles(self._slot[rows[pieces == index]])
-                for index in np.unique(pieces).tolist()
+                self._pieces[index].take_tiles(rows["slot"][rows["piece"] == index])
+                for index in np.unique(rows["piece"]).tolist()
             ]
         )

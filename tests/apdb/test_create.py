@@ -14,6 +14,7 @@ from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import InputPosition, LedgerEntry
 from tests.apdb.builders import BIG, changes
 from tests.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
+from tests.contents import n_rows
 
 
 def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url):
@@ -167,6 +168,24 @@ def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url):
         words = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT", "digest": "x'0102'"}
         make_old(connection.execute, **words)
     assert_brought_up_to_date(sqlite_apdb_url)
+
+
+def test_a_table_that_a_later_version_added_is_added(sqlite_apdb_url):
+    with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute('DROP TABLE "StreamAssocDiaObject"')
+        connection.execute("UPDATE metadata SET value = '2.0.0' WHERE name = 'version:stream_assoc'")
+    with pytest.raises(ApdbSchemaError, match=r"StreamAssocDiaObject.*run `stream-assoc apdb init`"):
+        check(sqlite_apdb_url)
+    assert init(sqlite_apdb_url).stream_assoc_version == "2.1.0"
+    assert n_rows(sqlite_apdb_url, "StreamAssocDiaObject") == 0
+
+
+def test_tables_of_a_version_to_come_are_left_alone(sqlite_apdb_url):
+    with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE metadata SET value = '2.9.0' WHERE name = 'version:stream_assoc'")
+    for _ in range(2):
+        with pytest.raises(ApdbSchemaError, match=r"version 2\.9\.0 .* writes 2\.1\.0"):
+            init(sqlite_apdb_url)
 
 
 @pytest.mark.integration
