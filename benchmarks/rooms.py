@@ -32,6 +32,7 @@ from stream_assoc.statistics.registry import ALL_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.codec import contiguous
+from stream_assoc.stream.outputs import statistics_records
 from stream_assoc.stream.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.stream.wire import HEADER_BYTES
 
@@ -115,10 +116,11 @@ def visit(size: Size) -> Visit:
 
 def records_of(calculator: StatisticsCalculator, states: ObjectStates) -> tuple[pa.RecordBatch, str]:
     """Return the versions of these objects as pyruhvro takes them, and the schema to write."""
-    schema = load_schema(OBJECT)
-    rows = calculator.object_rows(states)
-    names = [field["name"] for field in schema["fields"]]
-    return pa.RecordBatch.from_arrays([contiguous(rows.column(name)) for name in names], names), json.dumps(schema)
+    schema = json.dumps(load_schema(OBJECT))
+    statistics = pyruhvro.avro_to_arrow_schema(schema).field("statistics")
+    records = statistics_records(calculator.further_rows(states), statistics.type, len(states))
+    rows = calculator.object_rows(states).append_column(statistics, records)
+    return pa.RecordBatch.from_arrays(list(map(contiguous, rows.columns)), rows.column_names), schema
 
 
 def tiles_of(objects: ObjectPositions, tiles: IntArray, level: int) -> CachedTiles:

@@ -115,5 +115,5 @@ class SkewFlux:
         """Return the columns; see `Plugin.values`."""
         n, m2, m3 = fields[:, COUNT], fields[:, M2], fields[:, M3]
         with np.errstate(divide="ignore", invalid="ignore"):
-            skew = n * np.sqrt(n - 1.0) / (n - 2.0) * m3 / m2**1.5
+            skew = n * np.sqrt(n - 1.0) / (n - 2.0) * m3 / (m2 * np.sqrt(m2))
         return {"psfFluxSkew": np.where(n < 3.0, np.nan, np.where(m2 == 0.0, 0.0, skew))}

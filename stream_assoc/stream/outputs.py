@@ -102,7 +102,7 @@ class OutputEncoder:
     def encode_objects(self, dia_objects: pa.Table, further: pa.Table | None = None) -> list[OutputMessage]:
         """Return one message for each row, in order, of whichever batches. See `encode`."""
         field = self._objects.arrow_schema.field("statistics")
-        rows = dia_objects.append_column(field, _statistics(further, field.type, dia_objects.num_rows))
+        rows = dia_objects.append_column(field, statistics_records(further, field.type, dia_objects.num_rows))
         return _messages(rows, self._objects, self._topics.objects, self._object_header)
 
     def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
@@ -150,7 +150,7 @@ def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -
     return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
 
 
-def _statistics(further: pa.Table | None, record: pa.StructType, n_rows: int) -> pa.Array:
+def statistics_records(further: pa.Table | None, record: pa.StructType, n_rows: int) -> pa.Array:
     """Return the further statistics as one record a row, with null for those that are not given; else all null."""
     if further is None:
         return pa.nulls(n_rows, record)
