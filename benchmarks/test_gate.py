@@ -14,7 +14,7 @@ from benchmarks.test_compute import long_and_short_updates, ours_and_tree
 
 ROUNDS = 5
 
-COMPUTE_LIMIT = 60.0
+COMPUTE_LIMIT = 45.0
 GROWTH_LIMIT = 1.3
 CANDIDATES_LIMIT = 0.12
 HISTORY_LIMIT = 2.0
