@@ -120,7 +120,7 @@ def _pairs(
     """Return the pairs in the order of the objects, and their number, which may be one too many."""
     ra, dec = objects
     rows, keys = rows_in_touched_cells(ra, dec, grid, cells)
-    n_most = min(_n_meetings(keys, cells), max_pairs)
+    n_most = _n_meetings(keys, cells, max_pairs)
     source_row, object_row, chord = np.empty(n_most, np.int64), np.empty(n_most, np.int64), np.empty(n_most)
     n = 0
     for near in range(len(rows)):
@@ -141,11 +141,12 @@ def _pairs(
 
 
 @njit(cache=True, error_model="numpy")
-def _n_meetings(keys: Keys, cells: TouchedCells) -> int:
+def _n_meetings(keys: Keys, cells: TouchedCells, at_most: int) -> int:
+    """Return how many objects and circles share a cell, as many pairs as there can be, or ``at_most``."""
     n = 0
     for key in keys:
         entry = first_circle(key, cells)
-        while entry >= 0:
+        while entry >= 0 and n < at_most:
             n += 1
             entry = next_circle(entry, cells)
     return n
