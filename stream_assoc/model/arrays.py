@@ -9,7 +9,12 @@ _T = TypeVar("_T", bound=np.generic)
 
 
 def read_only(array: npt.NDArray[_T]) -> npt.NDArray[_T]:
-    """Return the array contiguous and read-only, as kernels take all input, so that they are compiled only once."""
+    """Return a contiguous view (or copy, where needed) that cannot be written to.
+
+    A compiled kernel is compiled again for every combination of writable and
+    read-only arguments; columns from Arrow and from buffers are read-only,
+    others are not. Given only read-only ones it is compiled once.
+    """
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

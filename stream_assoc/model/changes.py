@@ -71,7 +71,7 @@ class BatchChanges:
     further_statistics : `pyarrow.Table` or `None`
         For each row of ``dia_objects``, in order, what the plugins compute
         that DiaObject has no column for
-        (`~stream_assoc.model.further_statistics.further_table`); `None` if nothing.
+        (`~stream_assoc.model.further_statistics`); `None` if nothing.
     forced_sources : `pyarrow.Table`
         New DiaForcedSource rows; may be empty.
     tiles : `numpy.ndarray` [int64]

@@ -8,11 +8,11 @@ like DiaObject, and published with the object.
 import functools
 from typing import Final
 
-from stream_assoc.model.schema import Column, Table, apdb_table
+from stream_assoc.model.schema import Column
 from stream_assoc.model.types import BANDS
 
 TABLE: Final = "StreamAssocDiaObject"
-"""The table beside DiaObject; not one of ``apdb.yaml``."""
+"""The table beside DiaObject, with the same primary key and these columns; not one of ``apdb.yaml``."""
 
 _OF_A_BAND: Final = (
     *(
@@ -47,10 +47,3 @@ def further_statistics() -> tuple[Column, ...]:
         Column(name, "double", nullable=True, unit=unit, description=text)
         for name, unit, text in (*_OF_ALL_BANDS, *of_bands)
     )
-
-
-@functools.cache
-def further_table() -> Table:
-    """Return the table: the primary key of DiaObject, and the statistics."""
-    key = tuple(map(apdb_table("DiaObject").column, ("diaObjectId", "validityStartMjdTai")))
-    return Table(TABLE, (*key, *further_statistics()))

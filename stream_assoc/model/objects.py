@@ -1,6 +1,6 @@
 """Where the DIAObjects are: the catalogue that sources are associated with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,13 +109,6 @@ class TiledObjects:
         return cls(np.empty(0, np.int64), np.zeros(1, np.int64), ObjectPositions.empty())
 
     @classmethod
-    def of(cls, by_tile: Mapping[int, ObjectPositions]) -> "TiledObjects":
-        """Return the objects of these tiles."""
-        tiles = np.array(sorted(by_tile), np.int64)
-        parts = [by_tile[tile] for tile in tiles.tolist()]
-        return cls(tiles, _offsets([len(part) for part in parts]), ObjectPositions.concatenate(parts))
-
-    @classmethod
     def merged(cls, parts: Sequence["TiledObjects"]) -> "TiledObjects":
         """Return the tiles of all parts, each of which is in one of them only."""
         parts = [part for part in parts if len(part.tiles)]
@@ -139,10 +132,6 @@ class TiledObjects:
         offsets = _offsets(sizes)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[slots] - offsets[:-1], sizes)
         return TiledObjects(self.tiles[slots], offsets, self.positions.take(rows))
-
-    def tile_of(self, rows: IntArray) -> IntArray:
-        """Return the tile that each of these rows belongs to."""
-        return self.tiles[np.searchsorted(self.offsets, rows, side="right") - 1]
 
     def split(self) -> dict[int, ObjectPositions]:
         """Return the objects of each tile, as views."""

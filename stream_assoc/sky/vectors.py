@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stream_assoc.model import arrays
 from stream_assoc.model.types import FloatArray
 
 ARCSEC_PER_RADIAN: Final = 180.0 * 3600.0 / math.pi
@@ -94,15 +95,8 @@ def chord(angle_arcsec: float) -> float:
 
 
 def read_only(values: npt.ArrayLike) -> FloatArray:
-    """Return a contiguous float64 view (or copy, where needed) that cannot be written to.
-
-    A compiled kernel is compiled again for every combination of writable and
-    read-only arguments; columns from Arrow and from buffers are read-only,
-    others are not. Given only read-only ones it is compiled once.
-    """
-    view = np.ascontiguousarray(values, dtype=np.float64).view()
-    view.flags.writeable = False
-    return view
+    """Return float64 values as kernels take them; see `stream_assoc.model.arrays.read_only`."""
+    return arrays.read_only(np.asarray(values, dtype=np.float64))
 
 
 def _aligned(ra: npt.ArrayLike, dec: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

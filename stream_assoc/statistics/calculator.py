@@ -1,9 +1,7 @@
 """Statistics of many objects at once: fold, rebuild, read out."""
 
-import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,20 +11,16 @@ from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.model.types import BANDS, Float32Array, FloatArray, IntArray
-from stream_assoc.statistics import rows
-from stream_assoc.statistics.exceptions import PluginError
+from stream_assoc.statistics import layout, rows
 from stream_assoc.statistics.light_curves import append_one_each, curves_of
 from stream_assoc.statistics.plugin import (
     BandPlugin,
     ForcedPlugin,
     LightCurvePlugin,
     ObjectPlugin,
-    Plugin,
     needs_history,
 )
 from stream_assoc.statistics.registry import CORE_PLUGINS, PRODUCTION_PLUGINS, find_plugin
-
-PluginKind = TypeVar("PluginKind", bound=Plugin)
 
 
 class StatisticsCalculator:
@@ -74,30 +68,34 @@ class StatisticsCalculator:
         chosen = [find_plugin(name) for name in dict.fromkeys((*CORE_PLUGINS, *plugins))]
         self._object_plugins = [plugin for plugin in chosen if not isinstance(plugin, BandPlugin)]
         self._band_plugins = [plugin for plugin in chosen if isinstance(plugin, BandPlugin)]
-        places = list(_places(self._object_plugins))
+        self._object_places = layout.places(self._object_plugins)
+        self._band_places = layout.places(self._band_plugins)
         # Sorted here once: what a protocol asks is slow to answer.
-        self._folds_sources = [(plugin, place) for plugin, place in places if isinstance(plugin, ObjectPlugin)]
-        self._folds_curves = [(plugin, place) for plugin, place in places if isinstance(plugin, LightCurvePlugin)]
-        self._folds_forced = [
-            (plugin, place) for plugin, place in _places(self._band_plugins) if isinstance(plugin, ForcedPlugin)
+        self._folds_sources = [
+            (plugin, place) for plugin, place in self._object_places if isinstance(plugin, ObjectPlugin)
         ]
-        self._band_places = list(_places(self._band_plugins))
+        self._folds_curves = [
+            (plugin, place) for plugin, place in self._object_places if isinstance(plugin, LightCurvePlugin)
+        ]
+        self._folds_forced = [
+            (plugin, place) for plugin, place in self._band_places if isinstance(plugin, ForcedPlugin)
+        ]
         further = frozenset(column.name for column in further_statistics())
-        self._stored_band_places = _that_make(rows.stored_columns(), self._band_places)
-        self._further_band_places = _that_make(further, self._band_places)
+        self._stored_band_places = layout.those_that_make(rows.stored_columns(), self._band_places)
+        self._further_band_places = layout.those_that_make(further, self._band_places)
         self.computes_further = bool(self._further_band_places) or any(
             name in further for plugin in self._object_plugins for name in plugin.columns
         )
         self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
-        self._initial_object = _initial(self._object_plugins)
-        self.initial_band_fields = _initial(self._band_plugins)
-        self.object_field_names = _field_names(self._object_plugins)
-        self.band_field_names = _field_names(self._band_plugins)
+        self._initial_object = layout.initial_fields(self._object_plugins)
+        self.initial_band_fields = layout.initial_fields(self._band_plugins)
+        self.object_field_names = layout.field_names(self._object_plugins)
+        self.band_field_names = layout.field_names(self._band_plugins)
         self.n_object_fields = len(self._initial_object)
         self.n_band_fields = len(self.initial_band_fields)
-        self.layout = _digest(self._object_plugins, self._band_plugins, self._keeps_curves)
-        _check_columns(self._object_plugins, self._band_plugins)
+        self.layout = layout.digest(self._object_plugins, self._band_plugins, self._keeps_curves)
+        layout.check_columns(self._object_plugins, self._band_plugins)
 
     def new_states(
         self, diaObjectId: IntArray, raErr: Float32Array, decErr: Float32Array, ra_dec_Cov: Float32Array
@@ -273,7 +271,7 @@ class StatisticsCalculator:
     def further_rows(self, states: ObjectStates) -> pa.Table:
         """Return the statistics that DiaObject has no column for, one row a state, in order.
 
-        See `~stream_assoc.model.further_statistics.further_table`. What a
+        See `~stream_assoc.model.further_statistics`. What a
         plugin of another package computes beyond it is in `statistics` only.
         """
         return rows.further_rows(states, self._values(states, self._further_band_places))
@@ -281,8 +279,8 @@ class StatisticsCalculator:
     def _object_values(self, states: ObjectStates) -> dict[str, FloatArray]:
         return {
             name: values
-            for plugin, fields in _parts(self._object_plugins, states.object_fields)
-            for name, values in plugin.values(fields).items()
+            for plugin, place in self._object_places
+            for name, values in plugin.values(states.object_fields[:, place]).items()
         }
 
     def _fold_sources(self, states: ObjectStates, points: SourcePoints, offsets: IntArray) -> None:
@@ -306,8 +304,8 @@ class StatisticsCalculator:
         flat[slots] = fields
 
     def _fold_bands(self, fields: FloatArray, curves: LightCurves, starts: IntArray) -> None:
-        for plugin, part in _parts(self._band_plugins, fields):
-            plugin.fold(part, curves, starts)
+        for plugin, place in self._band_places:
+            plugin.fold(fields[:, place], curves, starts)
 
     def _fold_whole(self, states: ObjectStates, curves: LightCurves, starts: IntArray) -> None:
         for plugin, place in self._folds_curves:
@@ -320,54 +318,6 @@ class StatisticsCalculator:
                 f"the states have {widths} object and band fields, this calculator ({self.layout}) "
                 f"{self.n_object_fields, self.n_band_fields}: they come from other plugins"
             )
-
-
-def _places(plugins: Sequence[PluginKind]) -> Iterator[tuple[PluginKind, slice]]:
-    """Give each plugin its own columns among those of all."""
-    end = 0
-    for plugin in plugins:
-        start, end = end, end + len(plugin.fields)
-        yield plugin, slice(start, end)
-
-
-def _that_make(
-    columns: Collection[str], places: Sequence[tuple[BandPlugin, slice]]
-) -> list[tuple[BandPlugin, slice]]:
-    """Return those plugins that compute any of these columns."""
-    return [
-        (plugin, place) for plugin, place in places if any(f"{BANDS[0]}_{name}" in columns for name in plugin.columns)
-    ]
-
-
-def _parts(plugins: Sequence[PluginKind], fields: FloatArray) -> Iterator[tuple[PluginKind, FloatArray]]:
-    """Give each plugin its own columns of a field array."""
-    return ((plugin, fields[:, place]) for plugin, place in _places(plugins))
-
-
-def _initial(plugins: Sequence[Plugin]) -> FloatArray:
-    return np.array([value for plugin in plugins for value in plugin.fields.values()], np.float64)
-
-
-def _field_names(plugins: Sequence[Plugin]) -> tuple[str, ...]:
-    return tuple(f"{plugin.name}.{field}" for plugin in plugins for field in plugin.fields)
-
-
-def _digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin], keeps_curves: bool) -> str:
-    meaning = [
-        [(plugin.name, plugin.version, list(plugin.fields)) for plugin in plugins]
-        for plugins in (object_plugins, band_plugins)
-    ]
-    return hashlib.sha256(repr((meaning, keeps_curves)).encode()).hexdigest()[:12]
-
-
-def _check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> None:
-    makers: dict[str, str] = {}
-    columns = [(name, plugin) for plugin in object_plugins for name in plugin.columns]
-    columns += [(f"{BANDS[0]}_{name}", plugin) for plugin in band_plugins for name in plugin.columns]
-    for name, plugin in columns:
-        if name in makers:
-            raise PluginError(f"the plugins {makers[name]!r} and {plugin.name!r} both compute {name}; choose one")
-        makers[name] = plugin.name
 
 
 def _found(wanted: IntArray, ids: IntArray) -> tuple[IntArray, IntArray]:

@@ -58,7 +58,7 @@ def stored_columns() -> frozenset[str]:
 
 
 def further_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -> pa.Table:
-    """Return the rows of `~stream_assoc.model.further_statistics.further_table`, NaN as null.
+    """Return the rows of the table of `~stream_assoc.model.further_statistics`, NaN as null.
 
     Returns
     -------

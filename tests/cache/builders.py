@@ -8,6 +8,7 @@ from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import N_BANDS, LightCurves, ObjectStates
+from tests.tiles import tiled
 
 LAYOUT = StateLayout("test", 5, np.array([0.0, np.nan, -np.inf, -0.0]))
 TILE_LEVEL, CELL_LEVEL = 10, 6
@@ -26,11 +27,6 @@ def positions(n, first_id=FIRST_ID, seed=0):
         rng.uniform(61000, 62000, n),
         rng.integers(1, 9, n, np.int32),
     )
-
-
-def tiled(by_tile):
-    """Return tiles of these contents, by HTM index."""
-    return TiledObjects.of(by_tile)
 
 
 def tile(n, index=FIRST_TILE, version=1, seed=0):

@@ -8,7 +8,8 @@ from stream_assoc.cache.memory import MemoryCache
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import TiledObjects
-from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, tiled, together
+from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, together
+from tests.tiles import tiled
 
 NO_CELLS = np.empty(0, np.int64)
 NONE = LAYOUT.empty_states()

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from stream_assoc.maintenance.stores import Stores, holding
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.states import ObjectStates
+from tests.tiles import tiled
 
 Held = tuple[ObjectPositions, ObjectStates, int]
 
@@ -41,7 +42,7 @@ def shorten_tile(stores: Stores, tile: int) -> None:
 def put_tile(stores: Stores, tile: int, positions: ObjectPositions) -> None:
     """Cache this as the current version of a tile."""
     with holding(stores, np.array([tile])) as piece:
-        stores.write_tiles(replace(piece.tiles, objects=TiledObjects.of({tile: positions})))
+        stores.write_tiles(replace(piece.tiles, objects=tiled({tile: positions})))
 
 
 def change_states(stores: Stores, tile: int, rows: np.ndarray, **columns: object) -> ObjectStates:

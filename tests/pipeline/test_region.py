@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from stream_assoc.model.batch import Batch, BatchId
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.types import FloatArray
 from stream_assoc.pipeline.region import SkyPartition, in_footprint, region_of
 from stream_assoc.sky.circles import trixels_near
 from stream_assoc.sky.htm import htm_index
 from tests.pipeline.bench import batch_of
+from tests.tiles import tiled
 
 DETECTOR = np.array([(359.9, -30.1), (0.1, -30.1), (0.1, -29.9), (359.9, -29.9)])
 
@@ -45,8 +46,8 @@ def test_objects_in_the_footprint_are_those_it_contains(margin_arcsec):
     objects = ObjectPositions(
         np.arange(n), ra, dec, np.ones(n, np.float32), np.ones(n, np.float32), np.ones(n), np.ones(n, np.int32)
     )
-    tiled = TiledObjects.of({one: objects.take(tile == one) for one in region.tiles.tolist()})
-    wanted = region.footprint.contains(tiled.positions.ra, tiled.positions.dec, margin_arcsec)
-    inside = in_footprint(region, tiled, partition)
-    assert 0 < np.count_nonzero(inside) < len(tiled)
+    held = tiled({one: objects.take(tile == one) for one in region.tiles.tolist()})
+    wanted = region.footprint.contains(held.positions.ra, held.positions.dec, margin_arcsec)
+    inside = in_footprint(region, held, partition)
+    assert 0 < np.count_nonzero(inside) < len(held)
     assert inside.tolist() == wanted.tolist()

@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
-from stream_assoc.model.further_statistics import further_table
+from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.stream.batch_decoder import source_schema
 from stream_assoc.stream.subscriber import object_schema
 
@@ -64,7 +64,7 @@ def further_rows() -> Callable[..., pa.Table]:
 
     def make(n_objects: int = 5, seed: int = 3) -> pa.Table:
         names = ("flags", "r_psfFluxSkew", "y_psfFluxPercentile95")
-        schema = pa.schema([column.arrow_field() for column in further_table().columns if column.name in names])
+        schema = pa.schema([column.arrow_field() for column in further_statistics() if column.name in names])
         return pa.Table.from_batches([random_rows(schema, n_objects, seed)])
 
     return make
