@@ -25,7 +25,7 @@ VISIT_STEP = 1_000
 """Between the visits of one source and those of its copies; their ids are a million a visit apart."""
 
 
-def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None]):
+def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None]) -> None:
     settings = Settings(**SETTINGS)
     init(postgresql_database)
     apdb = open_apdb(postgresql_database)

@@ -24,7 +24,7 @@ ACCUMULATORS = [name for name in ALL_PLUGINS if not needs_history(find_plugin(na
 Record = Callable[[Figure], None]
 
 
-def test_compute_path(record: Record):
+def test_compute_path(record: Record) -> None:
     small, large = visit(Size(10_000, 500_000)), visit(Size(40_000, 500_000))
     timed = in_turns(7, decode=small.decode_only, least=small.least, compute=small.compute, compute_40k=large.compute)
     record(
@@ -73,7 +73,7 @@ def ours_and_tree(size: Size) -> tuple[Callable[[], object], Callable[[], object
     return ours, tree
 
 
-def test_candidates_against_a_tree(record: Record):
+def test_candidates_against_a_tree(record: Record) -> None:
     ours, tree = ours_and_tree(Size(10_000, 500_000))
     timed = in_turns(10, ours=ours, tree=tree)
     record(
@@ -106,7 +106,7 @@ def long_and_short_updates() -> tuple[Callable[[], object], Callable[[], object]
     return lambda: calculator.update(short, points, MJD), lambda: calculator.update(long, points, MJD)
 
 
-def test_long_histories(record: Record):
+def test_long_histories(record: Record) -> None:
     short, long = long_and_short_updates()
     timed = in_turns(20, short=short, long=long)
     record(

@@ -20,23 +20,23 @@ CANDIDATES_LIMIT = 0.12
 HISTORY_LIMIT = 2.0
 
 
-def test_computing_a_visit_against_decoding_it():
+def test_computing_a_visit_against_decoding_it() -> None:
     one = visit(Size(5_000, 100_000))
     timed = in_turns(ROUNDS, time.thread_time, compute=one.compute, decode=one.decode_only)
     assert timed.ratio("compute", "decode") < COMPUTE_LIMIT
 
 
-def test_cost_of_a_source_in_a_large_visit():
+def test_cost_of_a_source_in_a_large_visit() -> None:
     small, large = visit(Size(2_500, 50_000)), visit(Size(10_000, 200_000))
     timed = in_turns(ROUNDS, time.thread_time, small=small.compute, large=large.compute)
     assert timed.ratio("large", "small") < 4.0 * GROWTH_LIMIT
 
 
-def test_candidates_against_a_tree():
+def test_candidates_against_a_tree() -> None:
     ours, tree = ours_and_tree(Size(10_000, 200_000))
     assert in_turns(ROUNDS, time.thread_time, ours=ours, tree=tree).ratio("ours", "tree") < CANDIDATES_LIMIT
 
 
-def test_accumulators_of_long_histories():
+def test_accumulators_of_long_histories() -> None:
     short, long = long_and_short_updates()
     assert in_turns(4 * ROUNDS, time.thread_time, short=short, long=long).ratio("long", "short") < HISTORY_LIMIT

@@ -44,7 +44,7 @@ CADENCE_MESSAGES = 150
 
 def test_a_visit_against_a_raw_copy_of_its_rows(
     kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record
-):
+) -> None:
     size = Size(10_000, 100_000)
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
@@ -114,7 +114,7 @@ def copied_out(apdb: psycopg.Connection, table: str, condition: str, values: dic
         return b"".join(copy)
 
 
-def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
+def test_detector_messages(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record) -> None:
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
     with Listener.on(deployment) as listener, serving(deployment, tmp_path):

@@ -86,7 +86,7 @@ def ours(image: Exposure, sky: Stars, weighting: Weighting = Weighting.UNIFORM) 
     return measure(image, sky.x, sky.y, weighting)
 
 
-def test_forced_photometry_of_a_detector(record: Record):
+def test_forced_photometry_of_a_detector(record: Record) -> None:
     sky = stars(varying=False)
     psf = ConstantPsf.of(star([STAMP // 2], [STAMP // 2], FIT_SHAPE)[0])
     image = exposure(sky.image, psf=psf)
@@ -94,7 +94,7 @@ def test_forced_photometry_of_a_detector(record: Record):
     compare(record, "one PSF", sky, image, model)
 
 
-def test_forced_photometry_with_a_gridded_psf(record: Record):
+def test_forced_photometry_with_a_gridded_psf(record: Record) -> None:
     sky, model = stars(varying=True), gridded_model()
     image = exposure(sky.image, psf=GriddedPsf.from_photutils(model))
     compare(record, "a PSF on a grid of 4 x 4", sky, image, model)

@@ -21,7 +21,7 @@ WHOLE_VISITS = int(os.environ.get("STREAM_ASSOC_BENCH_VISITS", "30"))
 """Visits of 10,000 sources, of which the second half tells whether memory grows; 1,000 take a quarter of an hour."""
 
 
-def test_start_and_memory(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record):
+def test_start_and_memory(kafka_bootstrap, valkey_url, postgresql_database, tmp_path: Path, record: Record) -> None:
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
     sender = Sender(deployment)
     size = Size(10_000, 500_000)

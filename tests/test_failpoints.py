@@ -17,14 +17,14 @@ def die() -> None:
     raise SystemExit
 
 
-def test_nothing_happens_unless_one_is_set():
+def test_nothing_happens_unless_one_is_set() -> None:
     assert failpoints.VARIABLE not in os.environ
     for name in failpoints.FAILPOINTS:
         failpoints.failpoint(name)
     assert failpoints.failpoint is failpoints.armed(None, die)
 
 
-def test_only_the_place_that_is_named_counts():
+def test_only_the_place_that_is_named_counts() -> None:
     at = failpoints.armed("after-store:3", die)
     for name in ("after-store", "before-store", "after-poll", "after-store", "after-poll"):
         at(name)
@@ -33,12 +33,12 @@ def test_only_the_place_that_is_named_counts():
 
 
 @pytest.mark.parametrize("setting", ["after-lunch", "after-store:0", "after-store:-1", "after-store:soon", ":2"])
-def test_a_setting_that_names_no_arrival_is_refused(setting):
+def test_a_setting_that_names_no_arrival_is_refused(setting) -> None:
     with pytest.raises(ValueError, match=re.escape(setting)):
         failpoints.armed(setting, die)
 
 
-def test_the_process_is_killed_by_the_signal_that_cannot_be_caught():
+def test_the_process_is_killed_by_the_signal_that_cannot_be_caught() -> None:
     program = "from stream_assoc.failpoints import failpoint; failpoint('after-poll'); print('survived')"
     ended = subprocess.run(
         [sys.executable, "-c", program],
@@ -50,7 +50,7 @@ def test_the_process_is_killed_by_the_signal_that_cannot_be_caught():
     assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"")
 
 
-def test_every_name_marks_exactly_one_place():
+def test_every_name_marks_exactly_one_place() -> None:
     sources = Path(stream_assoc.__file__).parent.rglob("*.py")
     used = [name for source in sources for name in re.findall(r'\bfailpoint\("([a-z-]+)"\)', source.read_text())]
     assert sorted(used) == sorted(failpoints.FAILPOINTS)

@@ -6,7 +6,7 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "guarantees.md"
 
 
-def test_every_proof_is_a_test():
+def test_every_proof_is_a_test() -> None:
     page = PAGE.read_text()
     proofs = re.findall(r'^\[(\w+)\]: (\S+) "(\w+)"$', page, re.MULTILINE)
     assert {label for label, _, _ in proofs} == set(re.findall(r"\]\[(\w+)\]", page))
@@ -14,6 +14,6 @@ def test_every_proof_is_a_test():
         assert re.search(rf"^def {test}\(", (PAGE.parent / path).read_text(), re.MULTILINE), test
 
 
-def test_every_row_has_a_proof():
+def test_every_row_has_a_proof() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     assert all(re.search(r"\]\[\w+\] \|$", row) for row in rows if not row.endswith("| test |"))

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from typing import Never
 
 import pytest
 import structlog
@@ -20,7 +21,7 @@ def logging_as_before():
     structlog.reset_defaults()
 
 
-def test_json_is_one_object_a_line_from_us_and_from_libraries():
+def test_json_is_one_object_a_line_from_us_and_from_libraries() -> None:
     output = io.StringIO()
     configure_logging("json", "info", output)
     structlog.get_logger("ours").info("batch stored", visit=7)
@@ -32,7 +33,7 @@ def test_json_is_one_object_a_line_from_us_and_from_libraries():
     assert list(ours) == ["timestamp", "level", "event", "visit", "logger"]
 
 
-def test_lower_levels_are_not_written():
+def test_lower_levels_are_not_written() -> None:
     output = io.StringIO()
     configure_logging("console", "warning", output)
     structlog.get_logger("ours").info("batch stored")
@@ -40,7 +41,7 @@ def test_lower_levels_are_not_written():
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_traceback_does_not_show_local_variables(style):
+def test_traceback_does_not_show_local_variables(style) -> None:
     output = io.StringIO()
     configure_logging(style, "info", output)
     try:
@@ -51,5 +52,5 @@ def test_traceback_does_not_show_local_variables(style):
     assert "hunter2" not in output.getvalue()
 
 
-def _connect(password):
+def _connect(password) -> Never:
     raise ValueError(len(password))

@@ -8,7 +8,7 @@ TYPES = ("int8", "int4", "float4", "float8", "bool")
 
 
 @pytest.mark.integration
-def test_columns_arrive_in_the_order_of_the_rows(postgresql_url):
+def test_columns_arrive_in_the_order_of_the_rows(postgresql_url) -> None:
     statement = (
         "SELECT 1152921504606846977 - i, -i, CASE WHEN i % 3 = 0 THEN NULL ELSE i / 7.0 END::float4, "
         "nullif(i, 2)::float8, i % 2 = 0 FROM generate_series(1, 50) AS i ORDER BY i DESC"
@@ -25,5 +25,5 @@ def test_columns_arrive_in_the_order_of_the_rows(postgresql_url):
     assert [column.dtype for column in (big, small, single, double, even)] == ["i8", "i4", "f4", "f8", "?"]
 
 
-def test_no_rows_are_empty_columns():
+def test_no_rows_are_empty_columns() -> None:
     assert [len(column) for column in columns_of([None] * 5, TYPES)] == [0] * 5

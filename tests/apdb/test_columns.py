@@ -18,7 +18,7 @@ def url(request, tmp_path):
     return made
 
 
-def write(url, rows):
+def write(url, rows) -> None:
     import sqlalchemy
 
     from stream_assoc.apdb.factory import parse_url
@@ -32,7 +32,7 @@ def write(url, rows):
 
 
 @pytest.mark.integration
-def test_columns_keep_types_ids_and_nulls(url):
+def test_columns_keep_types_ids_and_nulls(url) -> None:
     rows = [
         {"diaObjectId": LARGE + n, "ra": 10.0 + n, "raErr": None if n else 0.5, "nDiaSources": n} for n in range(3)
     ]
@@ -50,7 +50,7 @@ def test_columns_keep_types_ids_and_nulls(url):
         assert nothing.num_rows == 0
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_told(tmp_path) -> None:
     with pytest.raises(ApdbSchemaError, match="which does not exist"), open_columns(f"sqlite:///{tmp_path}/none"):
         pass
     with pytest.raises(ApdbConfigurationError, match="no namespaces"), open_columns("sqlite:///x", "n"):
@@ -59,7 +59,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_apdb_is_told(tmp_path):
+def test_a_file_that_is_no_apdb_is_told(tmp_path) -> None:
     (tmp_path / "empty.sqlite3").touch()
     with (
         pytest.raises(ApdbSchemaError, match="does not have the tables"),

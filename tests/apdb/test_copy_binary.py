@@ -33,14 +33,14 @@ def stored(row):
 
 
 @pytest.mark.integration
-def test_postgresql_reads_what_is_encoded(postgresql_url):
+def test_postgresql_reads_what_is_encoded(postgresql_url) -> None:
     with psycopg.connect(postgresql_url) as connection:
         definition = ", ".join(f'"{name}" {name}' for name in TYPES)
         connection.execute(f"CREATE TEMP TABLE sample (row_number int4, {definition})".encode())
 
         @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(rows=ROWS, start=st.integers(0, 2))
-        def check(rows, start):
+        def check(rows, start) -> None:
             table = arrow(rows).add_column(0, "row_number", pa.array(range(len(rows)), pa.int32())).slice(start)
             columns = [CopyColumn("row_number", "int4", required=True), *COLUMNS]
             connection.execute("TRUNCATE sample")
@@ -52,22 +52,22 @@ def test_postgresql_reads_what_is_encoded(postgresql_url):
         check()
 
 
-def test_narrower_arrow_types_are_widened():
+def test_narrower_arrow_types_are_widened() -> None:
     column = [CopyColumn("a", "int8", required=False)]
     narrow, wide = (pa.table({"a": pa.array([1, None, -2], kind)}) for kind in (pa.int16(), pa.int64()))
     assert encode(narrow, column).tobytes() == encode(wide, column).tobytes()
 
 
-def test_value_that_does_not_fit_is_refused():
+def test_value_that_does_not_fit_is_refused() -> None:
     with pytest.raises(pa.ArrowInvalid):
         encode(pa.table({"a": pa.array([2**40])}), [CopyColumn("a", "int4", required=False)])
 
 
-def test_chunked_columns_are_joined():
+def test_chunked_columns_are_joined() -> None:
     table = pa.concat_tables([arrow([(True, 1, 2, 3, 4.0, 5.0, "é")]), arrow([(None,) * 7])])
     assert encode(table, COLUMNS).tobytes() == encode(table.combine_chunks(), COLUMNS).tobytes()
 
 
-def test_unknown_type_is_a_schema_error():
+def test_unknown_type_is_a_schema_error() -> None:
     with pytest.raises(ApdbSchemaError, match="numeric"):
         encode(pa.table({"a": [1]}), [CopyColumn("a", "numeric", required=False)])

@@ -17,7 +17,7 @@ from tests.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, sto
 from tests.contents import n_rows
 
 
-def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url):
+def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG]))
     before = apdb.count_rows()
@@ -29,7 +29,7 @@ def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url):
     apdb.close()
 
 
-def test_drop_begins_anew(sqlite_apdb_url):
+def test_drop_begins_anew(sqlite_apdb_url) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG]))
     apdb.close()
@@ -40,7 +40,7 @@ def test_drop_begins_anew(sqlite_apdb_url):
     apdb.close()
 
 
-def test_extending_counts_what_others_stored(sqlite_apdb_url):
+def test_extending_counts_what_others_stored(sqlite_apdb_url) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG, BIG + 2, BIG + 4]))
     apdb.close()
@@ -60,7 +60,7 @@ def test_extending_counts_what_others_stored(sqlite_apdb_url):
     apdb.close()
 
 
-def test_other_index_modes_are_refused(tmp_path):
+def test_other_index_modes_are_refused(tmp_path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
     ApdbSql.init_database(db_url=url, dia_object_index="baseline")
     with pytest.raises(ApdbSchemaError, match="DiaObjectLast"):
@@ -73,14 +73,14 @@ def test_other_index_modes_are_refused(tmp_path):
     ("key", "version", "message"),
     [("version:schema", "9.0.0", "APDB schema"), ("version:stream_assoc", "1.9.0", "stream_assoc tables")],
 )
-def test_other_versions_are_refused(sqlite_apdb_url, key, version, message):
+def test_other_versions_are_refused(sqlite_apdb_url, key, version, message) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("UPDATE metadata SET value = ? WHERE name = ?", [version, key])
     with pytest.raises(ApdbSchemaError, match=f"{version} of the {message}"):
         check(sqlite_apdb_url)
 
 
-def test_what_is_no_apdb_is_refused(tmp_path):
+def test_what_is_no_apdb_is_refused(tmp_path) -> None:
     missing = f"sqlite:///{tmp_path / 'missing.db'}"
     with pytest.raises(ApdbSchemaError, match="does not exist; run"):
         check(missing)
@@ -94,7 +94,7 @@ def test_what_is_no_apdb_is_refused(tmp_path):
         check(f"sqlite:///{tmp_path / 'empty.db'}")
 
 
-def test_copied_file_works(sqlite_apdb_url, tmp_path):
+def test_copied_file_works(sqlite_apdb_url, tmp_path) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(sqlite_apdb_url.removeprefix("sqlite:///"), copy)
     apdb = open_apdb(f"sqlite:///{copy}")
@@ -104,7 +104,7 @@ def test_copied_file_works(sqlite_apdb_url, tmp_path):
 
 
 @pytest.mark.integration
-def test_namespaces_are_apart(postgresql_database):
+def test_namespaces_are_apart(postgresql_database) -> None:
     for namespace in ("one", "Two"):
         init(postgresql_database, namespace)
     one, two = (open_apdb(postgresql_database, namespace) for namespace in ("one", "Two"))
@@ -137,7 +137,7 @@ OLD_ROWS = (
 )
 
 
-def make_old(execute, **words):
+def make_old(execute, **words) -> None:
     """Give a database the ledger and the outbox of version 1.0.0."""
     for table in ("StreamAssocLedger", "StreamAssocOutbox"):
         execute(f'DROP TABLE "{table}"')
@@ -145,7 +145,7 @@ def make_old(execute, **words):
         execute(statement.format(**words))
 
 
-def assert_brought_up_to_date(url):
+def assert_brought_up_to_date(url) -> None:
     with pytest.raises(ApdbSchemaError, match=r"version 1.0.0 .* run `stream-assoc apdb init`"):
         check(url)
     assert init(url).stream_assoc_version == "2.1.0"
@@ -163,14 +163,14 @@ def assert_brought_up_to_date(url):
     assert init(url).stream_assoc_version == "2.1.0"
 
 
-def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url):
+def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         words = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT", "digest": "x'0102'"}
         make_old(connection.execute, **words)
     assert_brought_up_to_date(sqlite_apdb_url)
 
 
-def test_a_table_that_a_later_version_added_is_added(sqlite_apdb_url):
+def test_a_table_that_a_later_version_added_is_added(sqlite_apdb_url) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute('DROP TABLE "StreamAssocDiaObject"')
         connection.execute("UPDATE metadata SET value = '2.0.0' WHERE name = 'version:stream_assoc'")
@@ -180,7 +180,7 @@ def test_a_table_that_a_later_version_added_is_added(sqlite_apdb_url):
     assert n_rows(sqlite_apdb_url, "StreamAssocDiaObject") == 0
 
 
-def test_tables_of_a_version_to_come_are_left_alone(sqlite_apdb_url):
+def test_tables_of_a_version_to_come_are_left_alone(sqlite_apdb_url) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("UPDATE metadata SET value = '2.9.0' WHERE name = 'version:stream_assoc'")
     for _ in range(2):
@@ -189,7 +189,7 @@ def test_tables_of_a_version_to_come_are_left_alone(sqlite_apdb_url):
 
 
 @pytest.mark.integration
-def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_database):
+def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_database) -> None:
     init(postgresql_database)
     with psycopg.connect(postgresql_database) as connection:
         sequence = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
@@ -197,13 +197,13 @@ def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_dat
     assert_brought_up_to_date(postgresql_database)
 
 
-def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url):
+def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url) -> None:
     first = init(sqlite_apdb_url).identity
     assert init(sqlite_apdb_url).identity == first
     assert init(sqlite_apdb_url, drop=True).identity != first
 
 
-def test_daemons_of_another_partition_are_refused_until_the_sky_is_divided_anew(sqlite_apdb_url):
+def test_daemons_of_another_partition_are_refused_until_the_sky_is_divided_anew(sqlite_apdb_url) -> None:
     first = init(sqlite_apdb_url)
     assert first.partition == "10/8"
     with pytest.raises(ApdbConfigurationError, match="--repartition"):

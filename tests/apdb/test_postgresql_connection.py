@@ -31,7 +31,7 @@ def apdb(network: Network) -> Iterator[PostgresqlApdb]:
     apdb.close()
 
 
-def test_a_silent_server_is_noticed(apdb: PostgresqlApdb, network: Network):
+def test_a_silent_server_is_noticed(apdb: PostgresqlApdb, network: Network) -> None:
     network.proxy.cut()
     with pytest.raises(ApdbUnavailableError, match=r"0\.8 s \(apdb\.timeout_seconds"):
         apdb.contains(FIRST)
@@ -41,7 +41,7 @@ def test_a_silent_server_is_noticed(apdb: PostgresqlApdb, network: Network):
     assert not apdb.contains(FIRST)
 
 
-def test_a_statement_that_was_only_delayed_goes_on(apdb: PostgresqlApdb, network: Network):
+def test_a_statement_that_was_only_delayed_goes_on(apdb: PostgresqlApdb, network: Network) -> None:
     with apdb.exclusive(CELLS) as session:
         network.proxy.cut()
         network.proxy.mend()
@@ -49,7 +49,7 @@ def test_a_statement_that_was_only_delayed_goes_on(apdb: PostgresqlApdb, network
 
 
 @pytest.mark.parametrize("dead", [True, False])
-def test_the_locks_of_a_lost_session_are_taken_from_it(apdb: PostgresqlApdb, network: Network, dead: bool):
+def test_the_locks_of_a_lost_session_are_taken_from_it(apdb: PostgresqlApdb, network: Network, dead: bool) -> None:
     with pytest.raises(ApdbUnavailableError, match="no answer"):
         be_cut_off_inside(apdb, network)
     network.proxy.mend(dead=dead)
@@ -67,7 +67,7 @@ def be_cut_off_inside(apdb: PostgresqlApdb, network: Network) -> None:
 @pytest.mark.parametrize("dead", [True, False])
 def test_after_a_commit_in_doubt_the_ledger_knows(
     apdb: PostgresqlApdb, network: Network, delivered: bool, dead: bool
-):
+) -> None:
     batch = new_objects(FIRST, [BIG])
     with pytest.raises(ApdbUnavailableError, match="no answer"):
         be_cut_off_at_commit(apdb, network, delivered)
@@ -89,7 +89,7 @@ def be_cut_off_at_commit(apdb: PostgresqlApdb, network: Network, delivered: bool
         session.store([new_objects(FIRST, [BIG])])
 
 
-def test_only_lost_sessions_are_ended(postgresql_apdb_url: str):
+def test_only_lost_sessions_are_ended(postgresql_apdb_url: str) -> None:
     connector = Connector(postgresql_apdb_url, {}, HASTY)
     lost, other = connector.connect(), connector.connect()
     assert lost.session is not None
@@ -108,7 +108,9 @@ def test_only_lost_sessions_are_ended(postgresql_apdb_url: str):
 @pytest.mark.parametrize(
     ("configured", "used"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
 )
-def test_a_commit_is_durable_whatever_the_server_is_set_to(postgresql_apdb_url: str, configured: str, used: str):
+def test_a_commit_is_durable_whatever_the_server_is_set_to(
+    postgresql_apdb_url: str, configured: str, used: str
+) -> None:
     with psycopg.connect(postgresql_apdb_url, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {server.info.dbname} SET synchronous_commit = {configured}")
     with Connector(postgresql_apdb_url, {}, HASTY).connect() as connection:

@@ -32,7 +32,7 @@ RETRIABLE = {
 
 
 @pytest.mark.parametrize("code", RETRIABLE)
-def test_what_passes_is_retriable_and_says_what_to_do(code: str):
+def test_what_passes_is_retriable_and_says_what_to_do(code: str) -> None:
     translated = translate(errors.lookup(code)("the server's words"))
     assert isinstance(translated, ApdbUnavailableError)
     assert isinstance(translated, RetriableError)
@@ -41,12 +41,12 @@ def test_what_passes_is_retriable_and_says_what_to_do(code: str):
 
 
 @pytest.mark.parametrize("code", ["42P01", "42703", "42501", "3F000"])
-def test_what_is_missing_or_forbidden_is_fatal(code: str):
+def test_what_is_missing_or_forbidden_is_fatal(code: str) -> None:
     assert isinstance(translate(errors.lookup(code)("no")), ApdbSchemaError)
 
 
 @pytest.mark.parametrize("code", ["XX001", "XX002"])
-def test_damage_is_fatal(code: str):
+def test_damage_is_fatal(code: str) -> None:
     translated = translate(errors.lookup(code)("invalid page"))
     assert isinstance(translated, ApdbDamagedError)
     assert isinstance(translated, FatalError)

@@ -1,5 +1,7 @@
 """A connection that PostgreSQL refuses is told from one that it cannot take now."""
 
+from typing import Never
+
 import psycopg
 import pytest
 
@@ -22,7 +24,7 @@ AT = 'connection to server at "db" (10.0.0.1), port 5432 failed: '
         ('private key file "key" has group or world access', r"apdb\.ssl_key_file"),
     ],
 )
-def test_a_refusal_is_fatal_and_names_the_setting(text, setting):
+def test_a_refusal_is_fatal_and_names_the_setting(text, setting) -> Never:
     error = translate(psycopg.OperationalError(AT + text))
     assert isinstance(error, ApdbConfigurationError)
     with pytest.raises(ApdbConfigurationError, match=setting):
@@ -32,5 +34,5 @@ def test_a_refusal_is_fatal_and_names_the_setting(text, setting):
 @pytest.mark.parametrize(
     "text", ["Connection refused", "FATAL:  the database system is starting up", "server closed the connection"]
 )
-def test_an_outage_is_retriable(text):
+def test_an_outage_is_retriable(text) -> None:
     assert isinstance(translate(psycopg.OperationalError(AT + text)), ApdbUnavailableError)

@@ -24,7 +24,7 @@ from tests.apdb.builders import BIG, changes, dia_object, source
 
 @settings(max_examples=100, deadline=None)
 @given(mjd=st.floats(55000, 70000), seconds=st.sampled_from([1, 60, 600]))
-def test_chunk_is_upstreams(mjd, seconds):
+def test_chunk_is_upstreams(mjd, seconds) -> None:
     time = astropy.time.Time(mjd, format="mjd", scale="tai")
     # Only on the very edge of a chunk may the last bit of either arithmetic decide.
     if abs(time.unix_tai / seconds - round(time.unix_tai / seconds)) * seconds > 1e-5:
@@ -33,7 +33,7 @@ def test_chunk_is_upstreams(mjd, seconds):
 
 @settings(max_examples=100, deadline=None)
 @given(tiles=st.lists(st.integers(8 << 20, (8 << 20) + 60), unique=True), level=st.just(10))
-def test_ranges_cover_exactly_the_tiles(tiles, level):
+def test_ranges_cover_exactly_the_tiles(tiles, level) -> None:
     ranges = pixel_ranges(np.array(tiles, np.int64), level)
     covered = [tile for first, last in ranges.tolist() for tile in range(first >> 20, (last >> 20) + 1)]
     assert covered == sorted(tiles)
@@ -43,7 +43,7 @@ def test_ranges_cover_exactly_the_tiles(tiles, level):
 
 @settings(max_examples=50, deadline=None)
 @given(order=st.lists(st.lists(st.integers(0, 4), unique=True, max_size=5), min_size=1, max_size=5))
-def test_each_version_ends_where_the_next_begins(order):
+def test_each_version_ends_where_the_next_begins(order) -> None:
     batches = [
         changes(BatchId(k, 0), objects=[dia_object(BIG + i, 60000.0 + k) for i in ids], time=60000.0 + k)
         for k, ids in enumerate(order)
@@ -69,7 +69,7 @@ def test_each_version_ends_where_the_next_begins(order):
     ]
 
 
-def test_chunk_rows_follow_their_batch():
+def test_chunk_rows_follow_their_batch() -> None:
     batches = [changes(BatchId(k, 0), [source(BIG + k)], time=60000.0 + k) for k in range(2)]
     rows = store_rows(batches, 600)
     assert [chunk.id for chunk in rows.chunks] == [chunk_id(60000.0, 600), chunk_id(60001.0, 600)]
@@ -79,14 +79,14 @@ def test_chunk_rows_follow_their_batch():
     }
 
 
-def test_no_chunks_without_replication():
+def test_no_chunks_without_replication() -> None:
     rows = store_rows([changes(BatchId(1, 1), [source(BIG)])], None)
     assert rows.chunks == []
     assert rows.chunk_tables == {}
     assert set(rows.tables) == {"DiaSource"}
 
 
-def test_objects_are_given_to_their_tiles():
+def test_objects_are_given_to_their_tiles() -> None:
     ids = np.array([BIG + 5, BIG, 3, 4], np.int64)
     empty = ObjectPositions.empty()
     positions = ObjectPositions(ids, *(np.zeros(4, getattr(empty, name).dtype) for name in empty.__slots__[1:]))
@@ -95,13 +95,13 @@ def test_objects_are_given_to_their_tiles():
     assert {tile: part.diaObjectId.tolist() for tile, part in split.items()} == {7: [BIG, BIG + 5], 8: [], 9: [3]}
 
 
-def test_source_of_unknown_band_is_an_error():
+def test_source_of_unknown_band_is_an_error() -> None:
     points = SourcePoints(*[np.zeros(1)] * 7, np.array([-1]), np.zeros(1, np.bool_))
     versions = [np.array([BIG]), *[np.zeros(1)] * 4]
     with pytest.raises(ApdbSchemaError, match=str(BIG)):
         histories(np.array([BIG]), versions, np.array([BIG]), points)
 
 
-def test_repeated_and_versions():
+def test_repeated_and_versions() -> None:
     assert repeated(np.array([BIG, 3, BIG, 4])).tolist() == [BIG]
     assert versions_of(np.array([4, 2]), {2: 7}).tolist() == [0, 7]

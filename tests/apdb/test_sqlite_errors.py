@@ -37,7 +37,7 @@ def operational(code: int) -> sqlite3.OperationalError:
 
 
 @pytest.mark.parametrize("code", RETRIABLE)
-def test_what_passes_is_retriable_and_says_what_to_do(code: int):
+def test_what_passes_is_retriable_and_says_what_to_do(code: int) -> None:
     translated = translate(operational(code))
     assert isinstance(translated, ApdbUnavailableError)
     assert isinstance(translated, RetriableError)
@@ -45,7 +45,7 @@ def test_what_passes_is_retriable_and_says_what_to_do(code: int):
     assert RETRIABLE[code] in str(translated)
 
 
-def test_a_missing_table_is_fatal(sqlite_apdb_url: str):
+def test_a_missing_table_is_fatal(sqlite_apdb_url: str) -> None:
     with (
         pytest.raises(ApdbSchemaError, match="no such table"),
         translated(),
@@ -54,7 +54,7 @@ def test_a_missing_table_is_fatal(sqlite_apdb_url: str):
         connection.execute("SELECT * FROM DiaObject")
 
 
-def test_a_damaged_file_is_fatal(sqlite_apdb_url: str):
+def test_a_damaged_file_is_fatal(sqlite_apdb_url: str) -> None:
     path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
     with path.open("r+b") as file:
         file.seek(FIRST_PAGES)
@@ -64,7 +64,7 @@ def test_a_damaged_file_is_fatal(sqlite_apdb_url: str):
     assert isinstance(caught.value, FatalError)
 
 
-def test_a_ping_tells_of_a_file_that_is_gone(sqlite_apdb_url: str):
+def test_a_ping_tells_of_a_file_that_is_gone(sqlite_apdb_url: str) -> None:
     path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
     with closing(SqliteApdb(path)) as apdb:
         apdb.ping()
@@ -75,14 +75,14 @@ def test_a_ping_tells_of_a_file_that_is_gone(sqlite_apdb_url: str):
         apdb.ping()
 
 
-def test_a_file_that_is_no_database_is_fatal(tmp_path: Path):
+def test_a_file_that_is_no_database_is_fatal(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear APDB, " * 1000)
     with pytest.raises(ApdbSchemaError, match="not a database"):
         SqliteApdb(path)
 
 
-def test_a_full_database_refuses_a_batch_whole_and_takes_it_later(sqlite_apdb_url: str):
+def test_a_full_database_refuses_a_batch_whole_and_takes_it_later(sqlite_apdb_url: str) -> None:
     path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
     with closing(SqliteApdb(path)) as apdb:
         with apdb.exclusive(CELLS) as session:
@@ -108,7 +108,7 @@ def many(batch):
     return new_objects(batch, [BIG + 10 + k for k in range(1000)])
 
 
-def test_every_commit_is_synced(sqlite_apdb_url: str):
+def test_every_commit_is_synced(sqlite_apdb_url: str) -> None:
     apdb = SqliteApdb(sqlite_apdb_url.removeprefix("sqlite:///"), patience=Patience(lock_seconds=1.0))
     with closing(apdb), apdb.exclusive(CELLS) as session:
         pragmas = {

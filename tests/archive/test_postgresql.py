@@ -20,7 +20,7 @@ def empty_database(postgresql_url):
 
 class TestPostgresql(ArchiveConformance):
     @pytest.fixture(autouse=True)
-    def analysed(self, stored):
+    def analysed(self, stored) -> None:
         """Statistics of a table reach the server's view with a delay, unless ANALYZE writes them."""
         with psycopg.connect(stored.url, autocommit=True) as connection:
             connection.execute("ANALYZE")
@@ -37,13 +37,13 @@ class TestPostgresql(ArchiveConformance):
     def missing_url(self, postgresql_database):
         return postgresql_database
 
-    def test_a_statement_that_takes_too_long_is_ended(self, stored):
+    def test_a_statement_that_takes_too_long_is_ended(self, stored) -> None:
         archive = open_archive(stored.url, patience=Patience(answer_seconds=0.2))
         with pytest.raises(ApdbUnavailableError, match="statement timeout"):
             archive._database.fetch("SELECT pg_sleep(60)")
         assert archive.overview().n_objects > 0
         archive.close()
 
-    def test_a_server_that_is_away_is_told(self):
+    def test_a_server_that_is_away_is_told(self) -> None:
         with pytest.raises(ApdbUnavailableError, match=r"apdb\.url"):
             open_archive("postgresql://nobody@127.0.0.1:1/nowhere", patience=Patience(connect_seconds=2.0))

@@ -21,14 +21,14 @@ class TestSqlite(ArchiveConformance):
         return sqlite_night
 
     @pytest.fixture
-    def empty_url(self, empty_file):
+    def empty_url(self, empty_file) -> str:
         return f"sqlite:///{empty_file}"
 
     @pytest.fixture
-    def missing_url(self, tmp_path):
+    def missing_url(self, tmp_path) -> str:
         return f"sqlite:///{tmp_path / 'nothing.db'}"
 
-    def test_a_file_in_a_folder_that_takes_no_writes_can_be_read(self, empty_file, tmp_path):
+    def test_a_file_in_a_folder_that_takes_no_writes_can_be_read(self, empty_file, tmp_path) -> None:
         copy = tmp_path / "copy.db"
         shutil.copy(empty_file, copy)
         copy.chmod(0o444)
@@ -36,6 +36,6 @@ class TestSqlite(ArchiveConformance):
         assert archive.overview().n_objects == 0
         archive.close()
 
-    def test_it_has_no_namespaces(self, empty_url):
+    def test_it_has_no_namespaces(self, empty_url) -> None:
         with pytest.raises(ApdbConfigurationError, match=r"apdb\.namespace"):
             open_archive(empty_url, "other")

@@ -64,7 +64,7 @@ def cells_of(some_states):
     return np.asarray((8 << 2 * CELL_LEVEL) + some_states.diaObjectId % 7)
 
 
-def assert_same(left, right):
+def assert_same(left, right) -> None:
     """Require the same bits in every array, however deep."""
     assert type(left) is type(right)
     for field in fields(left):

@@ -30,19 +30,19 @@ class CacheConformance(ABC):
     @abstractmethod
     def flush(self, cache): ...
 
-    def write_tiles(self, cache, tiles):
+    def write_tiles(self, cache, tiles) -> None:
         cache.write(tiles, LAYOUT.empty_states(), NO_CELLS)
 
     def read_tile(self, cache, index=FIRST_TILE, version=1):
         return cache.read_tiles(np.array([index]), np.array([version])).split().get(index)
 
-    def write_states(self, cache, some):
+    def write_states(self, cache, some) -> None:
         cache.write(CachedTiles.none(), some, cells_of(some))
 
     def read_all(self, cache, some):
         return cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai)
 
-    def test_nothing_is_found_in_an_empty_cache(self, cache):
+    def test_nothing_is_found_in_an_empty_cache(self, cache) -> None:
         some = states(3)
         assert self.read_tile(cache) is None
         found = self.read_all(cache, some)
@@ -50,28 +50,28 @@ class CacheConformance(ABC):
         assert_same(found.states, LAYOUT.empty_states())
         assert cache.unreadable == 0
 
-    def test_asking_for_nothing_gives_nothing(self, cache):
+    def test_asking_for_nothing_gives_nothing(self, cache) -> None:
         none = LAYOUT.empty_states()
         assert_same(cache.read_tiles(NO_CELLS, NO_CELLS), TiledObjects.empty())
         assert self.read_all(cache, none).found.tolist() == []
         cache.write(CachedTiles.none(), none, NO_CELLS)
 
-    def test_tiles_come_back_bit_by_bit(self, cache):
+    def test_tiles_come_back_bit_by_bit(self, cache) -> None:
         tiles = together(*(tile(k * 3, FIRST_TILE + k, version=k + 1, seed=k) for k in range(5)))
         self.write_tiles(cache, tiles)
         assert_same(cache.read_tiles(tiles.objects.tiles, np.arange(1, 6)), tiles.objects)
 
-    def test_an_empty_tile_is_present(self, cache):
+    def test_an_empty_tile_is_present(self, cache) -> None:
         self.write_tiles(cache, tile(0))
         assert len(self.read_tile(cache)) == 0
 
     @pytest.mark.parametrize("version", [0, 2, 3, 2**62])
-    def test_a_tile_of_another_version_is_missing(self, cache, version):
+    def test_a_tile_of_another_version_is_missing(self, cache, version) -> None:
         self.write_tiles(cache, tile(4, version=1))
         assert self.read_tile(cache, version=version) is None
         assert cache.unreadable == 0
 
-    def test_peeking_finds_tiles_of_any_version(self, cache):
+    def test_peeking_finds_tiles_of_any_version(self, cache) -> None:
         self.write_tiles(cache, together(tile(4, version=7), tile(0, FIRST_TILE + 1, version=0)))
         self.put_tile_blob(cache, FIRST_TILE + 2, b"rubbish")
         found = cache.peek_tiles(np.arange(FIRST_TILE, FIRST_TILE + 4))
@@ -80,7 +80,7 @@ class CacheConformance(ABC):
         assert_same(found.objects.split()[FIRST_TILE], positions(4))
         assert cache.unreadable == 1
 
-    def test_peeking_finds_versions_of_states(self, cache):
+    def test_peeking_finds_versions_of_states(self, cache) -> None:
         some = states(4)
         self.write_states(cache, some.take(np.array([0, 1, 3])))
         self.put_state_blob(cache, int(some.diaObjectId[1]), int(cells_of(some)[1]), b"rubbish")
@@ -90,13 +90,13 @@ class CacheConformance(ABC):
         assert cache.peek_state_versions(some.diaObjectId[:0], NO_CELLS).tolist() == []
         assert cache.unreadable == 0
 
-    def test_a_later_write_replaces_a_tile(self, cache):
+    def test_a_later_write_replaces_a_tile(self, cache) -> None:
         self.write_tiles(cache, tile(4, version=1))
         self.write_tiles(cache, tile(2, version=2, seed=9))
         assert self.read_tile(cache, version=1) is None
         assert_same(self.read_tile(cache, version=2), positions(2, seed=9))
 
-    def test_states_come_back_bit_by_bit_in_the_order_asked(self, cache):
+    def test_states_come_back_bit_by_bit_in_the_order_asked(self, cache) -> None:
         some = states(20)
         self.write_states(cache, some)
         order = np.random.default_rng(4).permutation(20)
@@ -105,14 +105,14 @@ class CacheConformance(ABC):
         assert found.found.tolist() == list(range(20))
         assert_same(found.states, asked)
 
-    def test_absent_states_are_left_out(self, cache):
+    def test_absent_states_are_left_out(self, cache) -> None:
         some = states(10)
         self.write_states(cache, some.take(np.array([1, 4, 9])))
         found = self.read_all(cache, some)
         assert found.found.tolist() == [1, 4, 9]
         assert_same(found.states, some.take(found.found))
 
-    def test_a_state_of_another_version_is_missing(self, cache):
+    def test_a_state_of_another_version_is_missing(self, cache) -> None:
         some = states(4)
         self.write_states(cache, some)
         validity = some.validityStartMjdTai.copy()
@@ -121,7 +121,7 @@ class CacheConformance(ABC):
         assert found.found.tolist() == [0, 1, 3]
         assert cache.unreadable == 0
 
-    def test_neighbouring_large_ids_are_told_apart(self, cache):
+    def test_neighbouring_large_ids_are_told_apart(self, cache) -> None:
         some = states(4, first_id=2**62 + 1)
         self.write_states(cache, some)
         assert_same(self.read_all(cache, some).states, some)
@@ -131,7 +131,7 @@ class CacheConformance(ABC):
     @pytest.mark.parametrize(
         "damage", [lambda b: b[:-8], lambda b: b[:-1], lambda b: b"", lambda b: b"hello", lambda b: b + bytes(8)]
     )
-    def test_a_damaged_blob_is_missing_and_counted(self, cache, damage):
+    def test_a_damaged_blob_is_missing_and_counted(self, cache, damage) -> None:
         some = states(3)
         key, cell = int(some.diaObjectId[1]), int(cells_of(some)[1])
         cache.write(tile(3), some, cells_of(some))
@@ -141,7 +141,7 @@ class CacheConformance(ABC):
         assert self.read_all(cache, some).found.tolist() == [0, 2]
         assert cache.unreadable == 2
 
-    def test_another_object_under_the_key_is_unreadable(self, cache):
+    def test_another_object_under_the_key_is_unreadable(self, cache) -> None:
         some = states(2)
         self.write_states(cache, some)
         ids, cells = some.diaObjectId.tolist(), cells_of(some).tolist()
@@ -149,20 +149,20 @@ class CacheConformance(ABC):
         assert self.read_all(cache, some).found.tolist() == [1]
         assert cache.unreadable == 1
 
-    def test_another_tile_under_the_key_is_unreadable(self, cache):
+    def test_another_tile_under_the_key_is_unreadable(self, cache) -> None:
         self.write_tiles(cache, tile(3))
         self.put_tile_blob(cache, FIRST_TILE + 1, self.tile_blob(cache, FIRST_TILE))
         assert self.read_tile(cache, FIRST_TILE + 1) is None
         assert cache.unreadable == 1
 
-    def test_a_rewritten_blob_is_readable_again(self, cache):
+    def test_a_rewritten_blob_is_readable_again(self, cache) -> None:
         self.write_tiles(cache, tile(3))
         self.put_tile_blob(cache, FIRST_TILE, b"rubbish")
         assert self.read_tile(cache) is None
         self.write_tiles(cache, tile(3))
         assert_same(self.read_tile(cache), positions(3))
 
-    def test_a_flushed_cache_has_forgotten(self, cache):
+    def test_a_flushed_cache_has_forgotten(self, cache) -> None:
         some = states(3)
         cache.write(tile(3), some, cells_of(some))
         self.flush(cache)
@@ -170,14 +170,14 @@ class CacheConformance(ABC):
         assert self.read_all(cache, some).found.tolist() == []
         assert cache.unreadable == 0
 
-    def test_ten_thousand_states_and_a_thousand_tiles(self, cache):
+    def test_ten_thousand_states_and_a_thousand_tiles(self, cache) -> None:
         some = states(10_000)
         tiles = together(*(tile(k % 40, FIRST_TILE + k, seed=k) for k in range(1_000)))
         cache.write(tiles, some, cells_of(some))
         assert_same(self.read_all(cache, some).states, some)
         assert_same(cache.read_tiles(tiles.objects.tiles, tiles.versions), tiles.objects)
 
-    def test_written_arrays_may_change_afterwards(self, cache):
+    def test_written_arrays_may_change_afterwards(self, cache) -> None:
         some = states(3)
         before = some.take(np.arange(3))
         self.write_states(cache, some)

@@ -13,14 +13,14 @@ class TestMemoryCache(CacheConformance):
     def tile_blob(self, cache, index):
         return cache.tiles[index]
 
-    def put_tile_blob(self, cache, index, blob):
+    def put_tile_blob(self, cache, index, blob) -> None:
         cache.tiles[index] = blob
 
     def state_blob(self, cache, key, cell):
         return cache.states[key]
 
-    def put_state_blob(self, cache, key, cell, blob):
+    def put_state_blob(self, cache, key, cell, blob) -> None:
         cache.states[key] = blob
 
-    def flush(self, cache):
+    def flush(self, cache) -> None:
         cache.flush()

@@ -5,7 +5,7 @@ from stream_assoc.cache.metered import MeteredCache
 from tests.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, states, tile
 
 
-def test_hits_and_misses_are_counted_and_answers_passed_on():
+def test_hits_and_misses_are_counted_and_answers_passed_on() -> None:
     beneath = MemoryCache(LAYOUT)
     counts = []
     cache = MeteredCache(beneath, lambda *count: counts.append(count))

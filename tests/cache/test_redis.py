@@ -41,16 +41,16 @@ class RedisConformance(CacheConformance):
     def tile_blob(self, cache, index):
         return self.client.get(cache.tile_key(index))
 
-    def put_tile_blob(self, cache, index, blob):
+    def put_tile_blob(self, cache, index, blob) -> None:
         self.client.set(cache.tile_key(index), blob)
 
     def state_blob(self, cache, key, cell):
         return self.client.get(*cache.state_keys(np.array([key]), np.array([cell])))
 
-    def put_state_blob(self, cache, key, cell, blob):
+    def put_state_blob(self, cache, key, cell, blob) -> None:
         self.client.set(cache.state_keys(np.array([key]), np.array([cell]))[0], blob)
 
-    def flush(self, cache):
+    def flush(self, cache) -> None:
         for key in self.client.scan_iter(f"{cache.tile_key(0).split(':')[0]}:*", 1000):
             self.client.delete(key)
 
@@ -64,13 +64,13 @@ class TestRedisCache(RedisConformance):
             self.flush(cache)
             self.client.close()
 
-    def test_other_types_under_our_keys_are_missing_and_overwritten(self, cache):
+    def test_other_types_under_our_keys_are_missing_and_overwritten(self, cache) -> None:
         self.client.rpush(cache.tile_key(FIRST_TILE), "a", "b")
         assert self.read_tile(cache) is None
         self.write_tiles(cache, tile(3))
         assert_same(self.read_tile(cache), positions(3))
 
-    def test_a_changed_layout_reads_nothing_of_the_old(self, cache, valkey_url):
+    def test_a_changed_layout_reads_nothing_of_the_old(self, cache, valkey_url) -> None:
         some = states(3)
         self.write_states(cache, some)
         other = StateLayout("other", LAYOUT.n_object_fields, LAYOUT.initial_band_fields)
@@ -78,17 +78,17 @@ class TestRedisCache(RedisConformance):
             assert self.read_all(changed, some).found.tolist() == []
             assert changed.unreadable == 0
 
-    def test_a_cell_lives_on_one_slot(self, cache):
+    def test_a_cell_lives_on_one_slot(self, cache) -> None:
         cell = FIRST_TILE >> 2 * (TILE_LEVEL - CELL_LEVEL)
         keys = [cache.tile_key(FIRST_TILE), *cache.state_keys(np.array([2**60, 2**60 + 1]), np.array([cell, cell]))]
         assert f":{LAYOUT_VERSION}:{LAYOUT.name}:{{{cell}}}:tile:{FIRST_TILE}" in keys[0]
         assert len({key_slot(key.encode()) for key in keys}) == 1
 
-    def test_keys_do_not_expire(self, cache):
+    def test_keys_do_not_expire(self, cache) -> None:
         self.write_tiles(cache, tile(1))
         assert self.client.ttl(cache.tile_key(FIRST_TILE)) == -1
 
-    def test_a_check_of_a_good_server_has_no_advice(self, cache):
+    def test_a_check_of_a_good_server_has_no_advice(self, cache) -> None:
         assert cache.check() == []
 
 
@@ -111,10 +111,10 @@ class TestRedisCluster(RedisConformance):
             self.client = node
             yield cache
 
-    def test_a_check_asks_every_node(self, cache):
+    def test_a_check_asks_every_node(self, cache) -> None:
         assert cache.check() == []
 
-    def test_a_client_that_knows_no_cluster_is_told_so(self, cluster_url):
+    def test_a_client_that_knows_no_cluster_is_told_so(self, cluster_url) -> None:
         with (
             RedisCache(cluster_url[0], LAYOUT, **LEVELS) as plain,
             pytest.raises(CacheConfigurationError, match="cluster"),
@@ -122,14 +122,14 @@ class TestRedisCluster(RedisConformance):
             plain.check()
 
 
-def wait_for_cluster(node):
+def wait_for_cluster(node) -> None:
     """Poll until the node serves its slots; the server has no call that waits for it."""
     deadline = time.monotonic() + 30
     while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
         assert time.monotonic() < deadline, "the cluster of one node did not come up"
 
 
-def test_a_unix_socket_is_reached(tmp_path):
+def test_a_unix_socket_is_reached(tmp_path) -> None:
     path = tmp_path / "valkey.sock"
     with (
         ValkeyServer(unix_socket_path=path),
@@ -139,7 +139,7 @@ def test_a_unix_socket_is_reached(tmp_path):
         assert_same(cache.read_tiles(np.array([FIRST_TILE]), np.array([1])).split()[FIRST_TILE], positions(3))
 
 
-def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path):
+def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path) -> None:
     path = tmp_path / "valkey.sock"
     some = states(3)
     with RedisCache(f"unix://{path}", LAYOUT, **LEVELS) as cache:
@@ -168,7 +168,7 @@ def locked_server():
 
 
 @pytest.mark.parametrize("credentials", [":wrong-secret@", "cache:wrong-secret@", "nobody:wrong-secret@", ""])
-def test_wrong_credentials_are_fatal_and_never_told(locked_server, credentials):
+def test_wrong_credentials_are_fatal_and_never_told(locked_server, credentials) -> None:
     url = f"redis://{credentials}127.0.0.1:{locked_server.port}"
     with RedisCache(url, LAYOUT, **LEVELS) as cache, pytest.raises(CacheConfigurationError) as caught:
         cache.ping()
@@ -176,24 +176,24 @@ def test_wrong_credentials_are_fatal_and_never_told(locked_server, credentials):
     assert "redis.url" in str(caught.value)
 
 
-def test_right_credentials_are_accepted(locked_server):
+def test_right_credentials_are_accepted(locked_server) -> None:
     with RedisCache(f"redis://:{PASSWORD}@127.0.0.1:{locked_server.port}", LAYOUT, **LEVELS) as cache:
         assert cache.check() == []
 
 
-def test_a_user_who_may_not_write_is_refused(locked_server):
+def test_a_user_who_may_not_write_is_refused(locked_server) -> None:
     url = f"redis://reader:{PASSWORD}@127.0.0.1:{locked_server.port}"
     with RedisCache(url, LAYOUT, **LEVELS) as cache, pytest.raises(CacheConfigurationError, match="MSET"):
         cache.check()
 
 
-def test_a_user_who_may_not_run_info_is_advised(locked_server):
+def test_a_user_who_may_not_run_info_is_advised(locked_server) -> None:
     with RedisCache(f"redis://cache:{PASSWORD}@127.0.0.1:{locked_server.port}", LAYOUT, **LEVELS) as cache:
         (advice,) = cache.check()
     assert "INFO" in advice
 
 
-def test_a_full_server_is_unavailable_and_names_the_policy():
+def test_a_full_server_is_unavailable_and_names_the_policy() -> None:
     some = states(5_000)
     with (
         ValkeyServer(config={"maxmemory": "3mb", "maxmemory-policy": "noeviction"}) as server,
@@ -206,7 +206,7 @@ def test_a_full_server_is_unavailable_and_names_the_policy():
     assert len(str(caught.value)) < 500
 
 
-def test_an_evicting_server_loses_states_and_nothing_else():
+def test_an_evicting_server_loses_states_and_nothing_else() -> None:
     some = states(5_000)
     with (
         ValkeyServer(config={"maxmemory": "3mb", "maxmemory-policy": "allkeys-lru"}) as server,
@@ -221,7 +221,7 @@ def test_an_evicting_server_loses_states_and_nothing_else():
 
 
 @pytest.mark.parametrize("command", ["REPLICAOF 127.0.0.1 1", "CONFIG SET min-replicas-to-write 1"])
-def test_a_server_that_refuses_writes_for_now_is_unavailable(command):
+def test_a_server_that_refuses_writes_for_now_is_unavailable(command) -> None:
     some = states(2)
     with (
         ValkeyServer() as server,
@@ -244,11 +244,11 @@ def test_a_server_that_refuses_writes_for_now_is_unavailable(command):
         redis.exceptions.ResponseError("MISCONF snapshots fail"),
     ],
 )
-def test_passing_troubles_are_retriable(error):
+def test_passing_troubles_are_retriable(error) -> None:
     assert isinstance(translate(error, "here:6379"), CacheUnavailableError)
 
 
-def test_an_unknown_command_is_fatal():
+def test_an_unknown_command_is_fatal() -> None:
     error = redis.exceptions.ResponseError("unknown command 'MSET'")
     assert isinstance(translate(error, "here:6379"), CacheConfigurationError)
 
@@ -256,17 +256,17 @@ def test_an_unknown_command_is_fatal():
 @pytest.mark.parametrize(
     "url", ["redis://:secret/27@host:6379", "http://secret", "redis://h:1/?socket_timeout=secret"]
 )
-def test_an_unreadable_url_is_fatal_and_not_quoted(url):
+def test_an_unreadable_url_is_fatal_and_not_quoted(url) -> None:
     with pytest.raises(CacheConfigurationError, match="percent-encode") as caught:
         RedisCache(url, LAYOUT, **LEVELS)
     assert "secret" not in str(caught.value)
 
 
-def test_braces_in_the_prefix_would_move_the_hash_tag(valkey_url):
+def test_braces_in_the_prefix_would_move_the_hash_tag(valkey_url) -> None:
     with pytest.raises(CacheConfigurationError, match="braces"):
         RedisCache(valkey_url, LAYOUT, prefix="a{b}", **LEVELS)
 
 
-def test_cells_are_never_finer_than_tiles(valkey_url):
+def test_cells_are_never_finer_than_tiles(valkey_url) -> None:
     with pytest.raises(CacheConfigurationError, match="cell_level"):
         RedisCache(valkey_url, LAYOUT, tile_level=6, cell_level=7)

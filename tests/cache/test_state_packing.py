@@ -51,7 +51,7 @@ def unpacked(blobs, some, layout=LAYOUT):
 
 @given(layouts_and_states())
 @settings(max_examples=60, deadline=None)
-def test_states_come_back_bit_by_bit(case):
+def test_states_come_back_bit_by_bit(case) -> None:
     layout, some = case
     cached, n_unreadable = unpacked([bytes(blob) for blob in pack_states(some, layout)], some, layout)
     assert n_unreadable == 0
@@ -61,7 +61,7 @@ def test_states_come_back_bit_by_bit(case):
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_any_changed_byte_is_noticed(data):
+def test_any_changed_byte_is_noticed(data) -> None:
     some = states(1, seed=3)
     (blob,) = map(bytearray, pack_states(some, LAYOUT))
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
@@ -71,20 +71,20 @@ def test_any_changed_byte_is_noticed(data):
 
 @given(st.binary(max_size=400))
 @settings(max_examples=60, deadline=None)
-def test_foreign_bytes_are_unreadable(foreign):
+def test_foreign_bytes_are_unreadable(foreign) -> None:
     some = states(1)
     cached, n_unreadable = unpacked([foreign], some)
     assert (len(cached.found), n_unreadable) == (0, 1)
 
 
-def test_truncation_at_every_length_is_noticed():
+def test_truncation_at_every_length_is_noticed() -> None:
     some = states(1, seed=3)
     (blob,) = map(bytes, pack_states(some, LAYOUT))
     assert all(unpacked([blob[:n]], some)[1] == 1 for n in range(len(blob)))
 
 
 @pytest.mark.parametrize(("word", "value"), [(13, 7), (13, 0), (24, 6), (25, 2**32 - 1)])
-def test_impossible_bands_under_a_right_checksum_are_unreadable(word, value):
+def test_impossible_bands_under_a_right_checksum_are_unreadable(word, value) -> None:
     """A writer with another idea of the layout must not send a reader astray."""
     some = states(1, seed=3)
     (blob,) = (np.frombuffer(bytearray(one), np.uint32) for one in pack_states(some, LAYOUT))
@@ -94,7 +94,7 @@ def test_impossible_bands_under_a_right_checksum_are_unreadable(word, value):
     assert unpacked([blob.tobytes()], some)[1] == 1
 
 
-def test_one_bad_blob_does_not_hide_its_neighbours():
+def test_one_bad_blob_does_not_hide_its_neighbours() -> None:
     some = states(5)
     blobs = [bytes(blob) for blob in pack_states(some, LAYOUT)]
     blobs[1], blobs[3] = b"odd", None
@@ -112,37 +112,37 @@ def test_one_bad_blob_does_not_hide_its_neighbours():
         dataclasses.replace(LAYOUT, initial_band_fields=np.zeros(4)),
     ],
 )
-def test_a_state_of_another_layout_is_unreadable(other):
+def test_a_state_of_another_layout_is_unreadable(other) -> None:
     some = states(2)
     assert unpacked([bytes(blob) for blob in pack_states(some, LAYOUT)], some, other)[1] == 2
 
 
-def test_a_band_without_sources_takes_no_room():
+def test_a_band_without_sources_takes_no_room() -> None:
     one = states(1, points_per_band=0)
     (blob,) = pack_states(one, LAYOUT)
     assert len(blob) == 56 + 8 * LAYOUT.n_object_fields
 
 
-def test_a_band_that_lost_its_sources_but_not_its_fields_is_kept():
+def test_a_band_that_lost_its_sources_but_not_its_fields_is_kept() -> None:
     one = states(1, points_per_band=0)
     one.band_fields[0, 2, 1] = 4.0
     assert_same(unpacked([bytes(blob) for blob in pack_states(one, LAYOUT)], one)[0].states, one)
 
 
 @pytest.mark.parametrize("flux", [0.1, 1e300, 1e-300, np.uint64(0x7FF8_0000_0000_0001).view(np.float64)])
-def test_a_flux_that_is_no_float32_is_refused(flux):
+def test_a_flux_that_is_no_float32_is_refused(flux) -> None:
     some = states(3, seed=1)
     some.curves.scienceFlux[-1] = flux
     with pytest.raises(ValueError, match="scienceFlux"):
         pack_states(some, LAYOUT)
 
 
-def test_states_of_another_shape_are_refused():
+def test_states_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="object_fields"):
         pack_states(states(2), dataclasses.replace(LAYOUT, n_object_fields=4))
 
 
-def test_read_only_and_strided_arrays_are_packed_alike():
+def test_read_only_and_strided_arrays_are_packed_alike() -> None:
     some = states(6)
     strided = dataclasses.replace(
         some,

@@ -41,7 +41,7 @@ def is_unreadable(blob, index=FIRST_TILE):
 
 @given(any_tiles())
 @settings(max_examples=60, deadline=None)
-def test_tiles_come_back_bit_by_bit(tiles):
+def test_tiles_come_back_bit_by_bit(tiles) -> None:
     blobs = packed(tiles)
     assert all(len(blob) % 8 == 0 for blob in blobs)
     cached, n_unreadable = unpack_tiles(blobs, tiles.objects.tiles)
@@ -51,7 +51,7 @@ def test_tiles_come_back_bit_by_bit(tiles):
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_any_changed_byte_is_noticed(data):
+def test_any_changed_byte_is_noticed(data) -> None:
     (blob,) = map(bytearray, packed(tile(3)))
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
     assert is_unreadable(bytes(blob))
@@ -59,17 +59,17 @@ def test_any_changed_byte_is_noticed(data):
 
 @given(st.binary(max_size=400))
 @settings(max_examples=60, deadline=None)
-def test_foreign_bytes_are_unreadable(foreign):
+def test_foreign_bytes_are_unreadable(foreign) -> None:
     assert is_unreadable(foreign)
 
 
-def test_truncation_at_every_length_is_noticed():
+def test_truncation_at_every_length_is_noticed() -> None:
     (blob,) = packed(tile(3))
     assert all(is_unreadable(blob[:n]) for n in range(len(blob)))
 
 
 @pytest.mark.parametrize("n_objects", [0, 2, 4, 2**31, 2**32 - 1])
-def test_an_impossible_number_of_objects_under_a_right_checksum_is_unreadable(n_objects):
+def test_an_impossible_number_of_objects_under_a_right_checksum_is_unreadable(n_objects) -> None:
     """A writer with another idea of the layout must not send a reader astray."""
     (blob,) = packed(tile(3))
     halves = np.frombuffer(bytearray(blob), np.uint32)
@@ -79,13 +79,13 @@ def test_an_impossible_number_of_objects_under_a_right_checksum_is_unreadable(n_
     assert is_unreadable(halves.tobytes())
 
 
-def test_a_blob_of_another_tile_is_unreadable():
+def test_a_blob_of_another_tile_is_unreadable() -> None:
     (blob,) = packed(tile(3))
     assert not is_unreadable(blob)
     assert is_unreadable(blob, FIRST_TILE + 1)
 
 
-def test_bad_and_absent_blobs_do_not_hide_their_neighbours():
+def test_bad_and_absent_blobs_do_not_hide_their_neighbours() -> None:
     tiles = together(*(tile(k, FIRST_TILE + k, version=k) for k in range(5)))
     blobs = packed(tiles)
     blobs[1], blobs[3] = b"odd", None
@@ -94,7 +94,7 @@ def test_bad_and_absent_blobs_do_not_hide_their_neighbours():
     assert n_unreadable == 1
 
 
-def test_read_only_and_strided_columns_are_packed_alike():
+def test_read_only_and_strided_columns_are_packed_alike() -> None:
     one = tile(4)
     held = one.objects.positions
     strided = ObjectPositions(*(np.repeat(getattr(held, name), 2)[::2] for name in held.__slots__))

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 N_BATCHES = 10
 
 
-def test_killed_between_the_commits(kafka_bootstrap, valkey_url, postgresql_database, tmp_path):
+def test_killed_between_the_commits(kafka_bootstrap, valkey_url, postgresql_database, tmp_path) -> None:
     images = tmp_path / "images"
     images.mkdir()
     batches = exposed_night(images)[:N_BATCHES]

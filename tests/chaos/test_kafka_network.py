@@ -45,7 +45,7 @@ def test_the_network_to_kafka_is_cut_and_mended(
     postgresql_database: str,
     expected: Outcome,
     tmp_path: Path,
-):
+) -> None:
     broker, proxy = proxied_broker
     night = night_on(broker.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
     random = np.random.default_rng(11)
@@ -65,7 +65,7 @@ def test_a_signal_while_the_network_to_kafka_is_cut(
     postgresql_database: str,
     expected: Outcome,
     tmp_path: Path,
-):
+) -> None:
     broker, proxy = proxied_broker
     night = night_on(broker.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
     with night.life(through(proxy) | {"STREAM_ASSOC_DAEMON__DRAIN_DEADLINE_SECONDS": "1"}) as process:

@@ -23,7 +23,7 @@ SECONDS_AT_WORK = 1.5
 """A life that is ended at random works for up to so long: some micro-batches."""
 
 
-def test_killed_at_every_step(interrupted: Night, expected: Outcome):
+def test_killed_at_every_step(interrupted: Night, expected: Outcome) -> None:
     random = np.random.default_rng(8)
     for failpoint in FAILPOINTS:
         # At the first micro-batch of a life, which the one before may have left half done, or at a fresh one.
@@ -33,7 +33,7 @@ def test_killed_at_every_step(interrupted: Night, expected: Outcome):
     assert_nothing_shows(interrupted.outcome(), expected)
 
 
-def test_killed_at_random_instants(make_night: Callable[[], Night], expected: Outcome):
+def test_killed_at_random_instants(make_night: Callable[[], Night], expected: Outcome) -> None:
     random = np.random.default_rng(9)
     found = Counter[str]()
     while found.total() < N_KILLS:

@@ -31,14 +31,14 @@ def proxy(echo_port: int) -> Iterator[CuttableProxy]:
         yield proxy
 
 
-def test_it_passes_bytes_and_the_end_on(proxy: CuttableProxy):
+def test_it_passes_bytes_and_the_end_on(proxy: CuttableProxy) -> None:
     with connect(proxy) as client:
         assert exchange(client, b"hello") == b"hello"
         client.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
 
 
-def test_nothing_passes_a_cut_and_the_connection_goes_on_after_it(proxy: CuttableProxy):
+def test_nothing_passes_a_cut_and_the_connection_goes_on_after_it(proxy: CuttableProxy) -> None:
     with connect(proxy) as client:
         exchange(client, b"before")
         proxy.cut()
@@ -50,7 +50,7 @@ def test_nothing_passes_a_cut_and_the_connection_goes_on_after_it(proxy: Cuttabl
         assert client.recv(100) == b"during"
 
 
-def test_a_dead_connection_never_hears_again_and_is_not_told(proxy: CuttableProxy):
+def test_a_dead_connection_never_hears_again_and_is_not_told(proxy: CuttableProxy) -> None:
     with connect(proxy) as old:
         exchange(old, b"before")
         proxy.cut()
@@ -64,7 +64,7 @@ def test_a_dead_connection_never_hears_again_and_is_not_told(proxy: CuttableProx
             assert exchange(new, b"new") == b"new"
 
 
-def test_a_connection_opened_during_a_cut_leads_somewhere_after_it(proxy: CuttableProxy):
+def test_a_connection_opened_during_a_cut_leads_somewhere_after_it(proxy: CuttableProxy) -> None:
     proxy.cut()
     with connect(proxy) as client:
         client.sendall(b"during")
@@ -74,7 +74,7 @@ def test_a_connection_opened_during_a_cut_leads_somewhere_after_it(proxy: Cuttab
 
 
 @pytest.mark.parametrize("delivered", [True, False])
-def test_it_cuts_at_a_request(delivered: bool):
+def test_it_cuts_at_a_request(delivered: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SECONDS)
         with CuttableProxy(*listener.getsockname()) as proxy, connect(proxy) as client:
@@ -94,7 +94,7 @@ def test_it_cuts_at_a_request(delivered: bool):
                 assert proxy.is_cut
 
 
-def test_the_port_can_be_given(echo_port: int):
+def test_the_port_can_be_given(echo_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with CuttableProxy("127.0.0.1", echo_port, port=port) as proxy, connect(proxy) as client:
@@ -102,7 +102,7 @@ def test_the_port_can_be_given(echo_port: int):
         assert exchange(client, b"hello") == b"hello"
 
 
-def test_closing_it_ends_its_connections(echo_port: int):
+def test_closing_it_ends_its_connections(echo_port: int) -> None:
     with CuttableProxy("127.0.0.1", echo_port) as proxy:
         client = connect(proxy)
         exchange(client, b"hello")

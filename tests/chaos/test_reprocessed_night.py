@@ -82,7 +82,7 @@ def night(request: pytest.FixtureRequest, kafka_bootstrap: str, valkey_url: str,
         yield reprocessed_night(kafka_bootstrap, valkey_url, url, tmp_path)
 
 
-def test_killed_at_every_step_of_a_night_with_reprocessings(night: Night, undisturbed: Night):
+def test_killed_at_every_step_of_a_night_with_reprocessings(night: Night, undisturbed: Night) -> None:
     expected = undisturbed.outcome()
     objects = undisturbed.deployment.settings.kafka.objects_topic
     assert any(message.value is None for message in undisturbed.deployment.read(objects)), "no object has ended"

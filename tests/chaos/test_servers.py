@@ -36,7 +36,7 @@ def broker() -> Iterator[EmbeddedKafka]:
 
 def test_valkey_is_killed_and_comes_back_empty(
     kafka_bootstrap: str, postgresql_database: str, expected: Outcome, tmp_path: Path
-):
+) -> None:
     with EmbeddedValkey() as valkey:
         night = night_on(kafka_bootstrap, valkey.url, postgresql_database, tmp_path)
         finish_though(night, away_until_noticed(night, valkey.kill, valkey.start))
@@ -45,7 +45,7 @@ def test_valkey_is_killed_and_comes_back_empty(
 
 def test_postgresql_is_shut_down_immediately_and_recovers(
     kafka_bootstrap: str, valkey_url: str, expected: Outcome, tmp_path: Path
-):
+) -> None:
     with EmbeddedPostgresql() as postgresql:
         night = night_on(kafka_bootstrap, valkey_url, postgresql.url, tmp_path)
         shut_down = functools.partial(postgresql.stop, immediately=True)
@@ -55,7 +55,7 @@ def test_postgresql_is_shut_down_immediately_and_recovers(
 
 def test_broker_is_killed_and_comes_back(
     broker: EmbeddedKafka, valkey_url: str, postgresql_database: str, expected: Outcome, tmp_path: Path
-):
+) -> None:
     night = night_on(broker.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
 
     def crash_and_recover() -> None:

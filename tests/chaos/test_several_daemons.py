@@ -55,7 +55,7 @@ def copy_of(sections: dict[str, dict[str, object]]) -> dict[str, dict[str, objec
 
 
 @pytest.mark.parametrize("n_daemons", [2, 4])
-def test_daemons_that_come_and_go_do_what_one_does(deployment: Deployment, n_daemons: int, tmp_path: Path):
+def test_daemons_that_come_and_go_do_what_one_does(deployment: Deployment, n_daemons: int, tmp_path: Path) -> None:
     fleet = Fleet(deployment, tmp_path)
     sent: list[Batch] = []
     start = time.monotonic()
@@ -94,7 +94,7 @@ def n_deadlocks(deployment: Deployment) -> int:
 
 def test_without_locks_the_judge_sees_twins(
     kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     # A partition for each daemon, a batch in each partition.
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, kafka={"partitions": 2})
     kafka = deployment.settings.kafka.model_copy(update={"transactional_id": f"{tmp_path.name}.other"})
@@ -124,7 +124,7 @@ def test_without_locks_the_judge_sees_twins(
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_copies_to_two_daemons_change_nothing(
     kafka_bootstrap: str, valkey_url: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
-):
+) -> None:
     if database == "sqlite":
         url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"
     else:

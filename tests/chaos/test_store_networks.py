@@ -64,7 +64,7 @@ CUTS = (
 @pytest.mark.parametrize("seed", range(N_NIGHTS))
 def test_the_networks_to_the_stores_are_cut_and_mended(
     kafka_bootstrap: str, valkey_url: str, postgresql_database: str, expected: Outcome, tmp_path: Path, seed: int
-):
+) -> None:
     random = np.random.default_rng(seed)
     night = night_on(kafka_bootstrap, valkey_url, postgresql_database, tmp_path)
     with network_to_postgresql(postgresql_database) as postgresql, network_to_valkey(valkey_url) as valkey:

@@ -102,7 +102,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileSystem 
 @pytest.mark.parametrize("seed", range(N_NIGHTS))
 def test_the_disk_of_sqlite_is_full_and_has_space_again(
     kafka_bootstrap: str, valkey_url: str, disk: FileSystem | Limit, expected: Outcome, tmp_path: Path, seed: int
-):
+) -> None:
     random = np.random.default_rng(seed)
     night = night_on(kafka_bootstrap, valkey_url, f"sqlite:///{disk.folder / 'apdb.sqlite3'}", tmp_path)
     with night.life() as process:
@@ -147,7 +147,7 @@ def test_valkey_forgets_refuses_and_evicts(
     expected: Outcome,
     tmp_path: Path,
     seed: int,
-):
+) -> None:
     random = np.random.default_rng(seed)
     with EmbeddedValkey() as server, contextlib.closing(redis.Redis.from_url(server.url)) as valkey:
         night = night_on(kafka_bootstrap, server.url, postgresql_database, tmp_path)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch, tmp_path):
+def nothing_configured(monkeypatch, tmp_path) -> None:
     """No variable and no file of whoever runs the tests decides them."""
     for name in [name for name in os.environ if name.upper().startswith("STREAM_ASSOC_")]:
         monkeypatch.delenv(name)

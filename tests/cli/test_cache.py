@@ -29,13 +29,13 @@ from tests.pipeline.skies import PINNED, night, process_from
     ],
 )
 @pytest.mark.parametrize("command", ["verify", "rebuild", "warm"])
-def test_half_a_region_two_regions_or_a_wrong_one_are_refused(invoke, command, options, reason):
+def test_half_a_region_two_regions_or_a_wrong_one_are_refused(invoke, command, options, reason) -> None:
     result = invoke("cache", command, *options)
     assert result.exit_code == 2
     assert reason in result.stderr
 
 
-def forget(url, prefix):
+def forget(url, prefix) -> None:
     """Delete every key that begins with the prefix."""
     client = connect(url)
     for key in client.scan_iter(f"{prefix}:*", count=1000):
@@ -64,7 +64,7 @@ def cache(invoke, settings):
     return run
 
 
-def process_night(settings):
+def process_night(settings) -> None:
     with open_rooms(settings) as rooms:
         for turn, batch in enumerate(night()):
             process_from(rooms, turn, batch)
@@ -77,7 +77,7 @@ def circle(radius=0.4):
 
 
 @pytest.mark.integration
-def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings):
+def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings) -> None:
     process_night(settings)
     sound = cache("verify")
     assert sound.exit_code == 0, sound.stdout
@@ -116,7 +116,7 @@ def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings):
 
 
 @pytest.mark.integration
-def test_nothing_looks_different_while_batches_are_processed(settings):
+def test_nothing_looks_different_while_batches_are_processed(settings) -> None:
     daemon = threading.Thread(target=process_night, args=(settings,))
     rounds = []
     with open_stores(settings) as (apdb, redis_cache):

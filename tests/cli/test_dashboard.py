@@ -53,14 +53,14 @@ def assignments(tmp_path):
     return [word for setting in settings for word in ("--set", setting)]
 
 
-def test_it_prints_its_address_serves_and_stops_on_a_signal(assignments):
+def test_it_prints_its_address_serves_and_stops_on_a_signal(assignments) -> None:
     with process("dashboard", *assignments) as running:
         address = address_of(running, r"Dashboard at (http://127\.0\.0\.1:\d+/)")
         assert httpx.get(f"{address}api/objects").json() == {"objects": []}
 
 
 @pytest.mark.integration
-def test_serve_has_one_when_asked(assignments, kafka_bootstrap, valkey_url, topic):
+def test_serve_has_one_when_asked(assignments, kafka_bootstrap, valkey_url, topic) -> None:
     more = ["--set", "dashboard.enabled=true", "--set", "logging.format=json", "--set", f"redis.url={valkey_url}"]
     more += ["--set", f"kafka.bootstrap_servers={kafka_bootstrap}", "--set", f"kafka.input_topic={topic}"]
     with process("serve", *assignments, *more) as running:
@@ -69,7 +69,7 @@ def test_serve_has_one_when_asked(assignments, kafka_bootstrap, valkey_url, topi
 
 
 @pytest.mark.integration
-def test_the_demo_shows_its_night_and_waits(tmp_path):
+def test_the_demo_shows_its_night_and_waits(tmp_path) -> None:
     folder = tmp_path / "demo"
     with process("demo", "--dashboard", "--visits", 2, "--detectors", 1, "--folder", folder) as running:
         address = address_of(running, r"click an object at (http://127\.0\.0\.1:\d+/)#/objects")
@@ -79,7 +79,7 @@ def test_the_demo_shows_its_night_and_waits(tmp_path):
         assert len(curve["sources"]) == listed[0]["nDiaSources"]
 
 
-def test_the_demo_takes_another_port_when_its_own_is_taken(tmp_path, capsys):
+def test_the_demo_takes_another_port_when_its_own_is_taken(tmp_path, capsys) -> None:
     url = f"sqlite:///{tmp_path / 'apdb.db'}"
     init(url)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -28,7 +28,7 @@ def letter_of(topic: str, offset: int, reason: str, value: bytes, hour: int) -> 
 class Office:
     """A topic of dead letters, one transaction each, and the commands on it."""
 
-    def __init__(self, bootstrap, invoke):
+    def __init__(self, bootstrap, invoke) -> None:
         self.bootstrap = bootstrap
         self.letters = new_topic(bootstrap)
         self.inputs = new_topic(bootstrap)
@@ -36,7 +36,7 @@ class Office:
         self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": uuid4().hex})
         self._producer.init_transactions(30)
 
-    def file(self, letter, *, commit=True):
+    def file(self, letter, *, commit=True) -> None:
         self._producer.begin_transaction()
         self._producer.produce(self.letters, letter.value, letter.key, headers=list(letter.headers))
         self._producer.flush(30)
@@ -68,7 +68,7 @@ def office(kafka_bootstrap, invoke):
 pytestmark = pytest.mark.integration
 
 
-def test_letters_are_listed_by_time_and_strangers_told(office):
+def test_letters_are_listed_by_time_and_strangers_told(office) -> None:
     shown = office.run("ls")
     assert [line.split()[0] for line in shown.stdout.splitlines()] == ["LETTER", "0:2", "0:0", "0:8"]
     assert "0:6 passed over: the message has no header dlq.record" in shown.stderr
@@ -78,11 +78,11 @@ def test_letters_are_listed_by_time_and_strangers_told(office):
     assert office.listed("--limit", 1) == ["0:8"]
 
 
-def test_an_empty_topic_has_no_letters(kafka_bootstrap, invoke):
+def test_an_empty_topic_has_no_letters(kafka_bootstrap, invoke) -> None:
     assert Office(kafka_bootstrap, invoke).listed() == []
 
 
-def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path):
+def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path) -> None:
     shown = office.run("show", "0:2", "--raw", tmp_path / "raw").stdout
     assert f"{office.inputs}[0]@11" in shown
     assert "1970-01-01T01:00:00Z" in shown
@@ -90,30 +90,30 @@ def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path):
 
 
 @pytest.mark.parametrize("address", ["0:1", "0:4", "0:99", "7:0"])
-def test_an_address_without_a_letter_is_told(office, address):
+def test_an_address_without_a_letter_is_told(office, address) -> None:
     with pytest.raises(LetterNotFoundError, match=f"no letter at {address}"):
         office.run("show", address)
 
 
-def test_equal_messages_of_a_reason_go_back_once_and_the_letters_stay(office):
+def test_equal_messages_of_a_reason_go_back_once_and_the_letters_stay(office) -> None:
     assert office.run("replay", "--reason", "undecodable").stdout == "1 sent back, each confirmed.\n"
     assert office.returned() == [(b"key", b"broken", HEADERS)]
     assert office.listed() == ["0:2", "0:0", "0:8"]
 
 
-def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap):
+def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap) -> None:
     other = new_topic(kafka_bootstrap)
     office.run("replay", "0:8", "0:0", "0:8", "--to", other)
     assert [one.value() for one in records(kafka_bootstrap, other)] == [b"broken", b"crowd"]
     assert office.returned() == []
 
 
-def test_a_quarantined_batch_is_released_with_a_header(office):
+def test_a_quarantined_batch_is_released_with_a_header(office) -> None:
     office.run("release", "0:0")
     assert office.returned() == [(b"key", b"crowd", (*HEADERS, (RELEASE_HEADER, b"quarantine")))]
 
 
-def test_a_conflicting_batch_is_sent_as_a_reprocessing(office):
+def test_a_conflicting_batch_is_sent_as_a_reprocessing(office) -> None:
     office.file(letter_of(office.inputs, 14, "conflicting_batch", b"other", hour=6))
     with pytest.raises(NotConflictingError):
         office.run("replay", "--as-reprocessing", "0:10", "0:0")
@@ -129,7 +129,7 @@ def test_a_conflicting_batch_is_sent_as_a_reprocessing(office):
         ("replay", "0:1", LetterNotFoundError),
     ],
 )
-def test_nothing_is_sent_when_one_letter_cannot_be(office, command, address, error):
+def test_nothing_is_sent_when_one_letter_cannot_be(office, command, address, error) -> None:
     with pytest.raises(error):
         office.run(command, "0:0", address)
     assert office.returned() == []
@@ -142,11 +142,11 @@ def test_nothing_is_sent_when_one_letter_cannot_be(office, command, address, err
         ["replay", "--as-reprocessing", "--reason", "undecodable"],
     ],
 )
-def test_wrong_usage_is_told(invoke, arguments):
+def test_wrong_usage_is_told(invoke, arguments) -> None:
     assert invoke("dlq", *arguments).exit_code == 2
 
 
-def test_a_missing_topic_is_told(kafka_bootstrap, invoke):
+def test_a_missing_topic_is_told(kafka_bootstrap, invoke) -> None:
     with pytest.raises(KafkaConfigurationError, match="topics init"):
         invoke(
             "dlq", "ls", f"--set=kafka.bootstrap_servers={kafka_bootstrap}", "--set=kafka.dead_letter_topic=nowhere"

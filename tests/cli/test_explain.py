@@ -25,7 +25,7 @@ def explain(invoke, sqlite_night):
     return lambda *arguments: invoke("explain", *arguments, "--set", f"apdb.url={sqlite_night.url}")
 
 
-def test_a_source_that_joined(explain, sources):
+def test_a_source_that_joined(explain, sources) -> None:
     joined = next(one for one in sources if one["diaObjectId"] not in {None, one["diaSourceId"]})
     shown = explain(joined["diaSourceId"]).output
     assert f"It joined DIAObject {joined['diaObjectId']}" in shown.replace("\n", " ")
@@ -35,14 +35,14 @@ def test_a_source_that_joined(explain, sources):
     assert sum(str(joined["diaObjectId"]) in line for line in shown.splitlines()) == 2
 
 
-def test_what_is_in_brackets_is_not_taken_for_markup(explain, sources):
+def test_what_is_in_brackets_is_not_taken_for_markup(explain, sources) -> None:
     joined = next(one for one in sources if one["diaObjectId"] not in {None, one["diaSourceId"]})
     shown = explain(joined["diaSourceId"], "--set", "association.max_distance_arcsec=1e-6").output.replace("\n", " ")
     assert "The recomputation does not agree with what is stored." in shown
     assert "other settings of [association]" in shown
 
 
-def test_json_is_one_line_of_everything(explain, sources):
+def test_json_is_one_line_of_everything(explain, sources) -> None:
     one = sources[0]
     (line,) = explain(one["diaSourceId"], "--json").stdout.splitlines()
     told = json.loads(line)
@@ -51,17 +51,17 @@ def test_json_is_one_line_of_everything(explain, sources):
     assert {"candidates", "agrees", "limits", "margin", "unmatched_cost", "summary"} <= set(told)
 
 
-def test_a_source_of_the_solar_system(explain, sources):
+def test_a_source_of_the_solar_system(explain, sources) -> None:
     solar = next(one for one in sources if one["ssObjectId"] is not None)
     shown = explain(solar["diaSourceId"]).output.replace("\n", " ")
     assert f"solar-system object {solar['ssObjectId']}" in shown
     assert "A recomputation cannot tell." in shown
 
 
-def test_an_unknown_source_is_an_error_that_says_what_is_not_stored(explain):
+def test_an_unknown_source_is_an_error_that_says_what_is_not_stored(explain) -> None:
     with pytest.raises(NotInArchiveError, match="counted in the metrics"):
         explain(17)
 
 
-def test_what_is_no_id_is_wrong_usage(explain):
+def test_what_is_no_id_is_wrong_usage(explain) -> None:
     assert explain("object").exit_code == 2

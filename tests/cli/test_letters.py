@@ -12,7 +12,7 @@ def entry(one):
     return one.address, one.letter.record
 
 
-def test_columns_of_the_table_are_aligned():
+def test_columns_of_the_table_are_aligned() -> None:
     lines = list(letter_table(map(entry, [letter(0, reason="empty"), letter(12, reason="quarantine")])))
     assert lines == [
         "LETTER  TIME                  REASON      ORIGINAL            MESSAGE",
@@ -21,11 +21,11 @@ def test_columns_of_the_table_are_aligned():
     ]
 
 
-def test_a_table_of_no_letters_is_its_headings():
+def test_a_table_of_no_letters_is_its_headings() -> None:
     assert list(letter_table([])) == ["LETTER  TIME  REASON  ORIGINAL  MESSAGE"]
 
 
-def test_all_that_is_known_is_described():
+def test_all_that_is_known_is_described() -> None:
     value = BatchEncoder().encode(batch(7, [150.0], [2.0], detector=94))
     lines = list(described(letter(5, value), None))
     facts = {line[:NAME_WIDTH].strip(): line[NAME_WIDTH + 1 :] for line in lines}
@@ -45,16 +45,16 @@ def test_all_that_is_known_is_described():
 
 
 @pytest.mark.parametrize("value", [None, b"\x1b[2J"])
-def test_what_is_no_batch_is_said_to_be_none(value):
+def test_what_is_no_batch_is_said_to_be_none(value) -> None:
     assert "cannot be read" in list(described(letter(5, value), None))[-1]
 
 
-def test_headers_cannot_steer_a_terminal():
+def test_headers_cannot_steer_a_terminal() -> None:
     text = "".join(described(letter(5, headers=(("\x1b]0;title\x07", b"\x1b[2J"),)), None))
     assert text.isprintable()
 
 
-def test_text_is_escaped_where_it_is_not_printable():
+def test_text_is_escaped_where_it_is_not_printable() -> None:
     assert printable("µ = 1″\n\x1b[2J\x9b") == "µ = 1″\\n\\x1b[2J\\x9b"
 
 
@@ -67,5 +67,5 @@ def test_text_is_escaped_where_it_is_not_printable():
         (-(2**62), f"{-(2**62)} ms"),
     ],
 )
-def test_times_are_utc_whatever_a_producer_set(milliseconds, text):
+def test_times_are_utc_whatever_a_producer_set(milliseconds, text) -> None:
     assert utc(milliseconds) == text

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Never
 
 import pytest
 
@@ -46,13 +47,13 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
-def test_help_of_every_command(invoke, command):
+def test_help_of_every_command(invoke, command) -> None:
     result = invoke(*command, "--help")
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
 
 
-def test_help_imports_no_heavy_library():
+def test_help_imports_no_heavy_library() -> None:
     heavy = "{'confluent_kafka', 'numba', 'numpy', 'pandas', 'psycopg', 'pyarrow', 'redis', 'scipy', 'sqlalchemy'}"
     script = f"import sys, stream_assoc.cli.main; print(sorted(set(sys.modules) & {heavy}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
@@ -60,11 +61,11 @@ def test_help_imports_no_heavy_library():
     assert loaded.strip() == "['numpy']"
 
 
-def test_version(invoke):
+def test_version(invoke) -> None:
     assert invoke("--version").stdout.strip() == __version__
 
 
-def test_mistyped_command_is_refused_with_the_nearest(invoke):
+def test_mistyped_command_is_refused_with_the_nearest(invoke) -> None:
     result = invoke("sreve")
     assert result.exit_code == 2
     assert "serve" in result.stderr
@@ -73,7 +74,7 @@ def test_mistyped_command_is_refused_with_the_nearest(invoke):
 def ending(monkeypatch, capsys, error, *arguments):
     """Return the exit code and the error output of a run whose command raises ``error``."""
 
-    def fail():
+    def fail() -> Never:
         raise error
 
     monkeypatch.setattr(main, "app", fail)
@@ -87,16 +88,16 @@ def ending(monkeypatch, capsys, error, *arguments):
     ("error", "code"),
     [(ConfigurationError("set it"), 2), (RetriableError("set it"), 1), (PoisonError("set it"), 1)],
 )
-def test_error_is_one_line_and_has_the_code_of_its_kind(monkeypatch, capsys, error, code):
+def test_error_is_one_line_and_has_the_code_of_its_kind(monkeypatch, capsys, error, code) -> None:
     assert ending(monkeypatch, capsys, error) == (code, "set it\n")
 
 
-def test_error_without_a_message_is_named(monkeypatch, capsys):
+def test_error_without_a_message_is_named(monkeypatch, capsys) -> None:
     assert ending(monkeypatch, capsys, RetriableError()) == (1, "RetriableError\n")
 
 
-def test_debug_lets_the_traceback_through(monkeypatch):
-    def fail():
+def test_debug_lets_the_traceback_through(monkeypatch) -> None:
+    def fail() -> Never:
         raise ConfigurationError
 
     monkeypatch.setattr(main, "app", fail)
@@ -105,7 +106,7 @@ def test_debug_lets_the_traceback_through(monkeypatch):
         main.run()
 
 
-def test_a_path_that_cannot_be_used_is_one_line(tmp_path):
+def test_a_path_that_cannot_be_used_is_one_line(tmp_path) -> None:
     (tmp_path / "file").touch()
     ended = run_program("schemas", "generate", str(tmp_path / "file" / "folder"))
     assert ended.returncode == 1
@@ -114,8 +115,8 @@ def test_a_path_that_cannot_be_used_is_one_line(tmp_path):
     assert "Traceback" in run_program("--debug", "schemas", "generate", str(tmp_path / "file" / "folder")).stderr
 
 
-def test_interrupt_ends_with_130(invoke, monkeypatch):
-    def interrupt(*_):
+def test_interrupt_ends_with_130(invoke, monkeypatch) -> None:
+    def interrupt(*_) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("stream_assoc.cli.config.settings_of", interrupt)
@@ -132,7 +133,7 @@ def run_program(*arguments, **variables):
     )
 
 
-def test_wrong_configuration_ends_the_program_with_2_and_one_line():
+def test_wrong_configuration_ends_the_program_with_2_and_one_line() -> None:
     ended = run_program("config", "check", STREAM_ASSOC_REDIS__URLL="x")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
@@ -140,7 +141,7 @@ def test_wrong_configuration_ends_the_program_with_2_and_one_line():
     )
 
 
-def test_traceback_of_debug_tells_no_secret():
+def test_traceback_of_debug_tells_no_secret() -> None:
     ended = run_program("--debug", "config", "check", STREAM_ASSOC_APDB__URL="mysql://u:hunter2@h/d")
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr

@@ -23,7 +23,7 @@ APDB = ("--set", f"apdb.url={URL}")
 
 
 @pytest.fixture
-def apdb(tmp_path):
+def apdb(tmp_path) -> None:
     pinned_rooms(tmp_path).apdb.close()
 
 
@@ -37,7 +37,7 @@ def capture():
 
 
 @pytest.mark.usefixtures("apdb")
-def test_every_batch_of_a_capture_reaches_the_apdb(invoke, capture):
+def test_every_batch_of_a_capture_reaches_the_apdb(invoke, capture) -> None:
     told = invoke("run-visit", "night.avro", *APDB).stdout.splitlines()
     assert told == [
         "visit 1 detector 0 r: 1 sources, 0 associated, 0 of the solar system, 1 new objects, 0 marginal, 0 dropped",
@@ -47,7 +47,7 @@ def test_every_batch_of_a_capture_reaches_the_apdb(invoke, capture):
 
 
 @pytest.mark.usefixtures("apdb", "capture")
-def test_a_second_run_changes_nothing(invoke):
+def test_a_second_run_changes_nothing(invoke) -> None:
     invoke("run-visit", "night.avro", *APDB)
     told = invoke("run-visit", "night.avro", *APDB)
     assert told.exit_code == 0
@@ -56,7 +56,7 @@ def test_a_second_run_changes_nothing(invoke):
 
 
 @pytest.mark.usefixtures("apdb")
-def test_the_daemon_knows_what_was_run(invoke, capture):
+def test_the_daemon_knows_what_was_run(invoke, capture) -> None:
     invoke("run-visit", "night.avro", *APDB)
     rooms = rooms_of(Settings(), open_apdb(URL), pinned_rooms(Path("other")).cache)
     assert process(rooms, BatchDecoder().decode(capture[0].message.value)) == [Redelivered((1, 0), ())]
@@ -65,7 +65,7 @@ def test_the_daemon_knows_what_was_run(invoke, capture):
 
 
 @pytest.mark.usefixtures("apdb")
-def test_a_table_needs_a_mapping(invoke):
+def test_a_table_needs_a_mapping(invoke) -> None:
     n = 2
     ids = {"diaSourceId": [BIG + 1, BIG + 2], "visit": [7] * n, "detector": [3] * n, "band": ["g"] * n}
     times = {"midpointMjdTai": [MJD] * n, "timeProcessedMjdTai": [MJD] * n}
@@ -79,12 +79,12 @@ def test_a_table_needs_a_mapping(invoke):
 
 
 @pytest.mark.usefixtures("capture")
-def test_an_apdb_that_is_not_there_is_told(invoke):
+def test_an_apdb_that_is_not_there_is_told(invoke) -> None:
     with pytest.raises(FatalError, match="apdb init"):
         invoke("run-visit", "night.avro", *APDB)
 
 
 @pytest.mark.usefixtures("apdb", "capture")
-def test_history_can_be_cut(invoke):
+def test_history_can_be_cut(invoke) -> None:
     invoke("run-visit", "night.avro", "--history-window", "0.5", *APDB)
     assert column(URL, "DiaObject", "nDiaSources") == [1, 1]

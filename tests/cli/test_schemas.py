@@ -7,13 +7,13 @@ import pytest
 from stream_assoc.cli.exceptions import CommandError
 
 
-def test_schemas_are_written_and_then_as_they_should_be(invoke):
+def test_schemas_are_written_and_then_as_they_should_be(invoke) -> None:
     written = invoke("schemas", "generate", "here").stdout.split()
     assert sorted(written) == sorted(str(file) for file in Path("here").iterdir())
     assert invoke("schemas", "generate", "here", "--check").exit_code == 0
 
 
-def test_drift_is_told_and_nothing_written(invoke):
+def test_drift_is_told_and_nothing_written(invoke) -> None:
     invoke("schemas", "generate", "here")
     Path("here/dia_object.avsc").write_text("{}", encoding="utf-8")
     with pytest.raises(CommandError, match=r"here/dia_object\.avsc: not as lsst-sdm-schemas has it"):

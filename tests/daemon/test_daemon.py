@@ -1,6 +1,7 @@
 """The consumer loop: order of commits, retries, partitions that are taken away."""
 
 from collections.abc import Mapping, Sequence
+from typing import Never
 
 import pytest
 
@@ -54,7 +55,7 @@ def entry(visit: int, offset: int | None) -> OutboxEntry:
 class Bench:
     """A daemon on fakes that stops once everything has been read."""
 
-    def __init__(self, messages, handler, failures=0, outbox=None, limits=None):
+    def __init__(self, messages, handler, failures=0, outbox=None, limits=None) -> None:
         self.stop = StopRequest(deadline_seconds=0.0)
         self.log = FakeLog(messages)
         self.source = FakeSource(self.log)
@@ -80,20 +81,20 @@ class Bench:
 
 
 def failing(error):
-    def fail():
+    def fail() -> Never:
         raise error
 
     return fail
 
 
-def test_everything_is_published_in_order_and_committed():
+def test_everything_is_published_in_order_and_committed() -> None:
     messages = [message(i, value=b"%d" % i) for i in range(40)]
     log = Bench(messages, EchoHandler()).run()
     assert [m.value for m in log.published] == [m.value for m in messages]
     assert log.committed == {("dia-sources", 0): 40}
 
 
-def test_a_service_that_is_away_is_waited_for_while_polling_paused():
+def test_a_service_that_is_away_is_waited_for_while_polling_paused() -> None:
     bench = Bench([message(0), message(1)], EchoHandler(failures=3))
     log = bench.run()
     assert len(log.published) == 2
@@ -103,7 +104,7 @@ def test_a_service_that_is_away_is_waited_for_while_polling_paused():
     assert not bench.source.paused
 
 
-def test_the_cache_is_written_once_subscribers_have_the_outputs():
+def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
     handler = EchoHandler()
     bench = Bench([message(0), message(1)], handler)
     seen = []
@@ -113,7 +114,7 @@ def test_the_cache_is_written_once_subscribers_have_the_outputs():
     assert seen == [(2, 1)]
 
 
-def test_a_cache_that_cannot_be_written_holds_nothing_up():
+def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
     handler = EchoHandler()
     handler.write_cache = failing(CacheUnavailableError("the cache is away"))
     bench = Bench([message(0), message(1)], handler, limits=HandLimits(bytes=1))
@@ -124,14 +125,14 @@ def test_a_cache_that_cannot_be_written_holds_nothing_up():
     assert bench.shown("service_up", "cache") == 0
 
 
-def test_a_failed_publication_is_repeated_without_processing_again():
+def test_a_failed_publication_is_repeated_without_processing_again() -> None:
     handler = EchoHandler()
     log = Bench([message(0)], handler, failures=2).run()
     assert len(handler.hands) == 1
     assert len(log.published) == 1
 
 
-def test_messages_of_a_lost_partition_are_neither_published_nor_committed():
+def test_messages_of_a_lost_partition_are_neither_published_nor_committed() -> None:
     handler = EchoHandler(failures=1)
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
     bench.source.idle = lambda seconds: bench.source.lost.add(1)
@@ -141,7 +142,7 @@ def test_messages_of_a_lost_partition_are_neither_published_nor_committed():
     assert not bench.source.paused
 
 
-def test_messages_behind_an_abandoned_hand_are_read_again():
+def test_messages_behind_an_abandoned_hand_are_read_again() -> None:
     handler = EchoHandler(failures=1)
     messages = [message(i, value=b"x" * 10, partition=i % 2) for i in range(4)]
     bench = Bench(messages, handler, limits=HandLimits(bytes=10))
@@ -152,7 +153,7 @@ def test_messages_behind_an_abandoned_hand_are_read_again():
     assert len(log.published) == 2
 
 
-def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again():
+def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again() -> None:
     handler = EchoHandler(failures=1)
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
     bench.source.idle = lambda seconds: bench.source.lost.add(1)
@@ -164,7 +165,7 @@ def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again():
     assert events == ["outbox looked through", "2 in hand", "outbox looked through", "1 in hand"]
 
 
-def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon():
+def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon() -> None:
     bench = Bench([message(0)], EchoHandler(failures=100))
     bench.source.idle = lambda seconds: bench.stop.set()
     log = bench.run()
@@ -172,12 +173,12 @@ def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon():
     assert log.committed == {}
 
 
-def test_a_fatal_error_stops_the_daemon():
+def test_a_fatal_error_stops_the_daemon() -> None:
     with pytest.raises(FatalError, match="wrong schema"):
         Bench([message(0)], EchoHandler(failures=1, error=FatalError("wrong schema"))).run()
 
 
-def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest():
+def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest() -> None:
     bench = Bench([], EchoHandler(), outbox=[entry(1, offset=4), entry(2, offset=5), entry(3, offset=None)])
     bench.log.committed[("dia-sources", 0)] = 5
     bench.run()
@@ -188,14 +189,14 @@ def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest():
     ("lengths", "limit", "expected"),
     [([], 10, []), ([4, 4, 4], 10, [2, 1]), ([50, 1], 10, [1, 1]), ([1, 50], 10, [1, 1]), ([10, 10], 10, [1, 1])],
 )
-def test_hands_respect_the_limit_and_keep_the_order(lengths, limit, expected):
+def test_hands_respect_the_limit_and_keep_the_order(lengths, limit, expected) -> None:
     messages = [message(i, value=b"x" * length) for i, length in enumerate(lengths)]
     divided = list(hands(messages, limit))
     assert [len(hand) for hand in divided] == expected
     assert [m for hand in divided for m in hand] == messages
 
 
-def test_waits_double_up_to_the_longest_and_jitter_only_shortens():
+def test_waits_double_up_to_the_longest_and_jitter_only_shortens() -> None:
     backoff = Backoff(initial_seconds=1.0, max_seconds=5.0, jitter=0.5)
     assert [backoff.wait_seconds(n, 0.0) for n in (1, 2, 3, 4, 50)] == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert backoff.wait_seconds(3, 0.999) >= 2.0

@@ -33,7 +33,7 @@ def n_retries(instruments: Instruments, service: str) -> float | None:
         (RegistryUnavailableError("away"), "schema_registry"),
     ],
 )
-def test_a_failure_is_that_of_its_service(instruments: Instruments, error: RetriableError, service: str):
+def test_a_failure_is_that_of_its_service(instruments: Instruments, error: RetriableError, service: str) -> None:
     health = Health(instruments)
     health.answers(["apdb", "cache", "kafka", "schema_registry"])
     health.failed(error)
@@ -46,7 +46,7 @@ def test_a_failure_is_that_of_its_service(instruments: Instruments, error: Retri
     assert n_retries(instruments, service) == 2
 
 
-def test_what_was_never_asked_is_not_shown(instruments: Instruments):
+def test_what_was_never_asked_is_not_shown(instruments: Instruments) -> None:
     health = Health(instruments)
     health.recovered()
     health.failed(RetriableError("of no service"))
@@ -81,7 +81,7 @@ def patient(instruments: Instruments) -> Patient:
     return Patient(instruments)
 
 
-def test_a_daemon_that_can_work_is_ready_and_alive(patient: Patient):
+def test_a_daemon_that_can_work_is_ready_and_alive(patient: Patient) -> None:
     assert patient.health.ready().body == {
         "ready": True,
         "why": [],
@@ -93,7 +93,7 @@ def test_a_daemon_that_can_work_is_ready_and_alive(patient: Patient):
     assert patient.health.alive().good
 
 
-def test_a_loop_that_is_stuck_is_told_from_one_that_waits(patient: Patient):
+def test_a_loop_that_is_stuck_is_told_from_one_that_waits(patient: Patient) -> None:
     for _ in range(10):
         patient.now += 200.0
         patient.health.turn()
@@ -109,7 +109,7 @@ def test_a_loop_that_is_stuck_is_told_from_one_that_waits(patient: Patient):
     assert patient.health.alive().good
 
 
-def test_a_store_that_does_not_answer_is_named_with_the_reason(patient: Patient, instruments: Instruments):
+def test_a_store_that_does_not_answer_is_named_with_the_reason(patient: Patient, instruments: Instruments) -> None:
     patient.health.silent("apdb", "PostgreSQL cannot be used now (apdb.url)")
     assert patient.why_not_ready() == ["apdb: PostgreSQL cannot be used now (apdb.url)"]
     assert patient.health.alive().good
@@ -119,7 +119,7 @@ def test_a_store_that_does_not_answer_is_named_with_the_reason(patient: Patient,
     assert is_up(instruments, "apdb") == 1
 
 
-def test_an_answer_to_a_probe_does_not_outvote_work_that_fails(patient: Patient):
+def test_an_answer_to_a_probe_does_not_outvote_work_that_fails(patient: Patient) -> None:
     patient.health.failed(ApdbUnavailableError("disk full"))
     patient.health.heard("apdb")
     assert patient.why_not_ready() == ["apdb: disk full"]
@@ -127,7 +127,9 @@ def test_an_answer_to_a_probe_does_not_outvote_work_that_fails(patient: Patient)
     assert patient.why_not_ready() == []
 
 
-def test_what_is_not_tried_again_is_over_with_the_next_sign_of_life(patient: Patient, instruments: Instruments):
+def test_what_is_not_tried_again_is_over_with_the_next_sign_of_life(
+    patient: Patient, instruments: Instruments
+) -> None:
     patient.health.failed(CacheUnavailableError("full"), is_tried_again=False)
     assert patient.why_not_ready() == ["cache: full"]
     assert n_retries(instruments, "cache") == 1
@@ -137,7 +139,7 @@ def test_what_is_not_tried_again_is_over_with_the_next_sign_of_life(patient: Pat
     assert patient.why_not_ready() == []
 
 
-def test_a_probe_that_does_not_come_back_is_silence(patient: Patient, instruments: Instruments):
+def test_a_probe_that_does_not_come_back_is_silence(patient: Patient, instruments: Instruments) -> None:
     patient.health.heard("cache")
     patient.now += 16.0
     patient.health.turn()
@@ -145,19 +147,19 @@ def test_a_probe_that_does_not_come_back_is_silence(patient: Patient, instrument
     assert is_up(instruments, "cache") == 0
 
 
-def test_who_is_not_in_the_group_is_not_ready(patient: Patient):
+def test_who_is_not_in_the_group_is_not_ready(patient: Patient) -> None:
     patient.health.group_is(GroupState(joined=False, n_partitions=0, n_rebalances=2, n_brokers_up=1))
     assert patient.why_not_ready() == ["not a settled member of the consumer group (kafka.group_id)"]
 
 
-def test_who_reaches_no_broker_is_not_ready(patient: Patient, instruments: Instruments):
+def test_who_reaches_no_broker_is_not_ready(patient: Patient, instruments: Instruments) -> None:
     patient.health.group_is(GroupState(joined=True, n_partitions=4, n_rebalances=1, n_brokers_up=0))
     (why,) = patient.why_not_ready()
     assert "kafka.bootstrap_servers" in why
     assert is_up(instruments, "kafka") == 0
 
 
-def test_rebalances_are_counted_once_and_over_restarts(patient: Patient, instruments: Instruments):
+def test_rebalances_are_counted_once_and_over_restarts(patient: Patient, instruments: Instruments) -> None:
     for n_rebalances in (1, 3):
         patient.health.group_is(GroupState(True, 4, n_rebalances, 1))
     patient.health.enter("restarting")
@@ -167,19 +169,19 @@ def test_rebalances_are_counted_once_and_over_restarts(patient: Patient, instrum
 
 
 @pytest.mark.parametrize("phase", ["starting", "restarting"])
-def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase):
+def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase) -> None:
     patient.health.enter(phase)
     assert patient.why_not_ready() == [f"{phase}: not reading yet"]
     assert patient.health.alive().good
 
 
-def test_who_was_asked_to_stop_is_not_ready(patient: Patient):
+def test_who_was_asked_to_stop_is_not_ready(patient: Patient) -> None:
     patient.stopping = True
     assert patient.why_not_ready() == ["asked to stop"]
     assert patient.health.ready().body["phase"] == "stopping"
 
 
-def test_phases_and_turns_are_told_on(instruments: Instruments):
+def test_phases_and_turns_are_told_on(instruments: Instruments) -> None:
     told = []
     health = Health(instruments, on_phase=told.append, on_turn=lambda: told.append("turn"))
     health.enter("running")

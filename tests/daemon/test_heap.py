@@ -16,7 +16,7 @@ def collector():
 
 
 @pytest.mark.usefixtures("collector")
-def test_ten_thousand_messages_bring_on_no_search_of_the_heap():
+def test_ten_thousand_messages_bring_on_no_search_of_the_heap() -> None:
     collect_rarely()
     keep_for_good()
     gc.collect(1)
@@ -27,10 +27,10 @@ def test_ten_thousand_messages_bring_on_no_search_of_the_heap():
     assert gc.get_freeze_count() > 0
 
 
-def test_glibc_can_be_told():
+def test_glibc_can_be_told() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
-def test_a_c_library_without_mallopt_is_no_failure(monkeypatch):
+def test_a_c_library_without_mallopt_is_no_failure(monkeypatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()

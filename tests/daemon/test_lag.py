@@ -40,7 +40,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_messages_are_reported_when_it_is_time(bench: Bench):
+def test_messages_are_reported_when_it_is_time(bench: Bench) -> None:
     bench.reporter([])
     assert bench.shown(0) == 7
     bench.source.lags = {("dia-sources", 1): 3}
@@ -51,7 +51,7 @@ def test_messages_are_reported_when_it_is_time(bench: Bench):
     assert (bench.shown(0), bench.shown(1)) == (None, 3)
 
 
-def test_what_is_not_known_yet_is_asked_again_at_the_next_poll(bench: Bench):
+def test_what_is_not_known_yet_is_asked_again_at_the_next_poll(bench: Bench) -> None:
     known, bench.source.lags = bench.source.lags, {}
     bench.reporter([])
     assert bench.shown(0) is None
@@ -60,7 +60,7 @@ def test_what_is_not_known_yet_is_asked_again_at_the_next_poll(bench: Bench):
     assert bench.shown(0) == 7
 
 
-def test_a_broker_that_is_away_leaves_what_was_known(bench: Bench):
+def test_a_broker_that_is_away_leaves_what_was_known(bench: Bench) -> None:
     bench.reporter([])
     bench.source.error = RetriableError("away")
     bench.now += REPORT_SECONDS
@@ -68,7 +68,7 @@ def test_a_broker_that_is_away_leaves_what_was_known(bench: Bench):
     assert bench.shown(0) == 7
 
 
-def test_seconds_grow_while_messages_are_in_hand(bench: Bench):
+def test_seconds_grow_while_messages_are_in_hand(bench: Bench) -> None:
     assert bench.seconds() == 0
     bench.reporter([replace(message(i), timestamp_ms=999_000_000 + i) for i in (5, 0, 9)])
     assert bench.seconds() == 1000
@@ -78,11 +78,11 @@ def test_seconds_grow_while_messages_are_in_hand(bench: Bench):
     assert bench.seconds() == 0
 
 
-def test_a_message_without_a_time_has_no_age(bench: Bench):
+def test_a_message_without_a_time_has_no_age(bench: Bench) -> None:
     bench.reporter([replace(message(0), timestamp_ms=-1)])
     assert bench.seconds() == 0
 
 
-def test_a_message_from_the_future_waits_no_time(bench: Bench):
+def test_a_message_from_the_future_waits_no_time(bench: Bench) -> None:
     bench.reporter([replace(message(0), timestamp_ms=2_000_000_000_000)])
     assert bench.seconds() == 0

@@ -38,7 +38,7 @@ def _always_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership, "KEEP_SECONDS", 0.0)
 
 
-def test_short_work_is_left_alone():
+def test_short_work_is_left_alone() -> None:
     source = WatchedSource()
     with MembershipKeeper(source).at_work():
         pass
@@ -46,7 +46,7 @@ def test_short_work_is_left_alone():
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_while_work_takes_long_paused_partitions_are_polled():
+def test_while_work_takes_long_paused_partitions_are_polled() -> None:
     source = WatchedSource()
     with MembershipKeeper(source).at_work():
         assert source.polled.wait(PATIENCE_SECONDS)
@@ -55,7 +55,7 @@ def test_while_work_takes_long_paused_partitions_are_polled():
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_work_goes_on_when_polling_fails():
+def test_work_goes_on_when_polling_fails() -> None:
     source = WatchedSource()
     source.error = KafkaUnavailableError("the broker is away")
     with MembershipKeeper(source).at_work():
@@ -64,7 +64,7 @@ def test_work_goes_on_when_polling_fails():
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_held_back_until_the_work_is_done():
+def test_a_revocation_is_held_back_until_the_work_is_done() -> None:
     source = WatchedSource()
     asked, answered = threading.Event(), threading.Event()
 
@@ -81,7 +81,7 @@ def test_a_revocation_is_held_back_until_the_work_is_done():
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_not_held_back_for_ever(monkeypatch):
+def test_a_revocation_is_not_held_back_for_ever(monkeypatch) -> None:
     monkeypatch.setattr(membership, "HOLD_FRACTION", 0.0)
     source = WatchedSource()
     answered = threading.Event()
@@ -96,7 +96,7 @@ def test_a_revocation_is_not_held_back_for_ever(monkeypatch):
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_not_held_back_for_work_that_met_a_failure():
+def test_a_revocation_is_not_held_back_for_work_that_met_a_failure() -> None:
     source = WatchedSource()
     asked, answered = threading.Event(), threading.Event()
 
@@ -135,7 +135,7 @@ class OneAtATime(WatchedSource):
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_hand_that_fails_does_not_wait_for_the_revocation_that_waits_for_it():
+def test_a_hand_that_fails_does_not_wait_for_the_revocation_that_waits_for_it() -> None:
     source = OneAtATime()
     perseverance = Perseverance(source, Backoff(), StopRequest(0.0), Health(Instruments()))
     keeper = MembershipKeeper(source)
@@ -149,7 +149,7 @@ def test_a_hand_that_fails_does_not_wait_for_the_revocation_that_waits_for_it():
         perseverance.until_done(fail, [message(0).position])
 
 
-def test_who_polls_between_two_hands_is_not_held_back():
+def test_who_polls_between_two_hands_is_not_held_back() -> None:
     source = WatchedSource()
     MembershipKeeper(source)
     source.on_revoke(frozenset({("dia-sources", 0)}))

@@ -26,7 +26,7 @@ class Store:
         return all(self.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(times))
 
 
-def test_what_goes_and_comes_back_is_noticed_without_any_work():
+def test_what_goes_and_comes_back_is_noticed_without_any_work() -> None:
     store, health = Store(), Health(Instruments())
     with probing(health, {"apdb": store.ping}, 0.001):
         # Two questions: the answer to the first is known when the second is asked.
@@ -40,14 +40,14 @@ def test_what_goes_and_comes_back_is_noticed_without_any_work():
         assert health.is_up("apdb")
 
 
-def test_a_store_that_does_not_answer_holds_up_neither_the_other_nor_the_end():
+def test_a_store_that_does_not_answer_holds_up_neither_the_other_nor_the_end() -> None:
     other, health, stuck = Store(), Health(Instruments()), threading.Event()
     with probing(health, {"apdb": lambda: stuck.wait(PATIENCE_SECONDS) and None, "cache": other.ping}, 0.001):
         assert other.is_asked(5)
     stuck.set()
 
 
-def test_nobody_is_asked_after_the_end():
+def test_nobody_is_asked_after_the_end() -> None:
     store = Store()
     with probing(Health(Instruments()), {"apdb": store.ping}, 0.001):
         assert store.is_asked(1)

@@ -98,10 +98,10 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "count"), STEPS)
-def test_a_crash_around_a_reprocessing(tmp_path, monkeypatch, undisturbed, name, count):
+def test_a_crash_around_a_reprocessing(tmp_path, monkeypatch, undisturbed, name, count) -> None:
     left = count
 
-    def failpoint(reached):
+    def failpoint(reached) -> None:
         nonlocal left
         left -= reached == name
         if reached == name and left == 0:

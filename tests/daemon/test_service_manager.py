@@ -26,7 +26,7 @@ def notified(tmp_path):
         yield path, read
 
 
-def test_phases(notified):
+def test_phases(notified) -> None:
     path, read = notified
     manager = ServiceManager(path)
     for phase in ("starting", "running", "restarting", "stopping"):
@@ -40,7 +40,7 @@ def test_phases(notified):
     ]
 
 
-def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified):
+def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified) -> None:
     path, read = notified
     now = [0.0]
     manager = ServiceManager(path, watchdog_seconds=10.0, monotonic=lambda: now[0])
@@ -50,7 +50,7 @@ def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified):
     assert read() == ["WATCHDOG=1"] * 5
 
 
-def test_the_environment_says_whom_to_tell(notified, monkeypatch):
+def test_the_environment_says_whom_to_tell(notified, monkeypatch) -> None:
     path, read = notified
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
@@ -60,9 +60,9 @@ def test_the_environment_says_whom_to_tell(notified, monkeypatch):
     assert read() == ["WATCHDOG=1", "READY=1\nSTATUS=running"]
 
 
-def test_without_a_service_manager_nothing_is_sent():
+def test_without_a_service_manager_nothing_is_sent() -> None:
     ServiceManager(None).enter("running")
 
 
-def test_one_that_is_gone_does_not_matter(tmp_path):
+def test_one_that_is_gone_does_not_matter(tmp_path) -> None:
     ServiceManager(str(tmp_path / "gone")).enter("running")

@@ -11,7 +11,7 @@ from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.settings import Settings
 
 
-def test_a_budget_is_spent_and_comes_back_with_time():
+def test_a_budget_is_spent_and_comes_back_with_time() -> None:
     now = [0.0]
     budget = RestartBudget(2, window_seconds=10.0, monotonic=lambda: now[0])
     assert (budget.spend(), budget.spend()) == (1, 2)
@@ -42,7 +42,7 @@ class Openings:
     def __exit__(self, *exc_info):
         return None
 
-    def run(self, stop):
+    def run(self, stop) -> None:
         return None
 
 
@@ -56,18 +56,18 @@ def run(monkeypatch, openings: Openings, restart_budget: int = 5) -> None:
     assert instruments.registry.get_sample_value("stream_assoc_restarts_total") == openings.failures
 
 
-def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch):
+def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch) -> None:
     openings = Openings(3, RetriableError("connection refused"))
     run(monkeypatch, openings)
     assert openings.n_opened == 4
 
 
-def test_a_service_that_stays_away_ends_the_daemon_and_is_named(monkeypatch):
+def test_a_service_that_stays_away_ends_the_daemon_and_is_named(monkeypatch) -> None:
     with pytest.raises(RestartBudgetError, match="connection refused"):
         run(monkeypatch, Openings(100, RetriableError("connection refused")), restart_budget=2)
 
 
-def test_a_fatal_error_is_not_retried(monkeypatch):
+def test_a_fatal_error_is_not_retried(monkeypatch) -> None:
     openings = Openings(1, FatalError("wrong schema"))
     with pytest.raises(FatalError, match="wrong schema"):
         run(monkeypatch, openings)

@@ -4,7 +4,7 @@ from stream_assoc.dead_letter_office.letters import Address, Selection, without_
 from tests.dead_letter_office.builders import letter
 
 
-def test_an_address_reads_as_it_is_written():
+def test_an_address_reads_as_it_is_written() -> None:
     assert Address.parse("3:1125899906842624") == Address(3, 2**50)
     assert str(Address(3, 17)) == "3:17"
 
@@ -12,12 +12,12 @@ def test_an_address_reads_as_it_is_written():
 @pytest.mark.parametrize(
     "text", ["", "3", "3:", ":3", "-1:3", "3:-1", "1:2:3", " 1:2", "a:b", "1:" + "9" * 19, "\u0663:\u0661"]
 )
-def test_what_is_no_address_is_refused(text):
+def test_what_is_no_address_is_refused(text) -> None:
     with pytest.raises(ValueError, match="no PARTITION:OFFSET"):
         Address.parse(text)
 
 
-def test_a_letter_knows_where_it_lies_and_what_it_was():
+def test_a_letter_knows_where_it_lies_and_what_it_was() -> None:
     found = letter(5)
     assert found.address == Address(1, 5)
     assert (found.letter.original.position.offset, found.letter.original.value) == (105, b"value")
@@ -32,7 +32,7 @@ def test_a_letter_knows_where_it_lies_and_what_it_was():
         (Selection("quarantine", 10), [2]),
     ],
 )
-def test_a_letter_must_meet_every_condition(selection, offsets):
+def test_a_letter_must_meet_every_condition(selection, offsets) -> None:
     letters = [
         letter(0, time_ms=10),
         letter(1, time_ms=9, reason="quarantine"),
@@ -41,7 +41,7 @@ def test_a_letter_must_meet_every_condition(selection, offsets):
     assert [one.address.offset for one in letters if selection.holds(one)] == offsets
 
 
-def test_of_equal_originals_the_first_is_kept():
+def test_of_equal_originals_the_first_is_kept() -> None:
     letters = [
         letter(0),
         letter(1, reason="invalid_id"),

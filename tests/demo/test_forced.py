@@ -48,22 +48,22 @@ def account(folder):
     ]
 
 
-def change(folder, assignment):
+def change(folder, assignment) -> None:
     with contextlib.closing(sqlite3.connect(folder / APDB_FILE)) as connection, connection:
         connection.execute(f'UPDATE "DiaForcedSource" SET {assignment}')
 
 
-def test_measured_fluxes_are_found_right(folder):
+def test_measured_fluxes_are_found_right(folder) -> None:
     assert account(folder) == [True, True]
 
 
-def test_a_bias_and_wrong_errors_are_found(folder):
+def test_a_bias_and_wrong_errors_are_found(folder) -> None:
     change(folder, '"psfFlux" = "psfFlux" + 0.6 * "psfFluxErr"')
     assert account(folder)[0] is False
     change(folder, '"psfFlux" = "psfFlux" - 0.6 * "psfFluxErr", "scienceFluxErr" = 3 * "scienceFluxErr"')
     assert account(folder) == [True, False]
 
 
-def test_no_measurement_is_not_right(folder):
+def test_no_measurement_is_not_right(folder) -> None:
     change(folder, '"psfFlux" = NULL')
     assert account(folder) == [False, False]

@@ -4,7 +4,7 @@ from stream_assoc.demo.stage import APDB_FILE, SETTINGS_FILE, services
 from stream_assoc.settings import Settings, load_settings
 
 
-def test_variables_of_the_shell_are_for_another_deployment(monkeypatch, tmp_path):
+def test_variables_of_the_shell_are_for_another_deployment(monkeypatch, tmp_path) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite3"
     monkeypatch.setenv("STREAM_ASSOC_APDB__URL", f"sqlite:///{elsewhere}")
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__INPUT_TOPIC", "production")

@@ -22,23 +22,23 @@ def a_test_for(*programs: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("command", chosen, ids=lambda command: f"{command.page}: {command.text[:60]}")
 
 
-def test_there_are_commands():
+def test_there_are_commands() -> None:
     assert {"README.md", "docs/tutorial.md", "docs/how-to/deploy-systemd.md"} <= {one.page for one in COMMANDS}
 
 
-def test_every_program_is_checked_or_it_is_known_why_not():
+def test_every_program_is_checked_or_it_is_known_why_not() -> None:
     programs = {program_of(command) for command in COMMANDS}
     assert programs - CHECKED_HERE - NEEDS_A_MACHINE.keys() == set()
 
 
-def test_every_line_is_one_that_a_shell_reads():
+def test_every_line_is_one_that_a_shell_reads() -> None:
     script = "\n".join(command.text for command in COMMANDS)
     checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 
 @a_test_for("stream-assoc")
-def test_stream_assoc_takes_these_options(command: Command, monkeypatch):
+def test_stream_assoc_takes_these_options(command: Command, monkeypatch) -> None:
     words = command.words
     arguments = words[words.index("stream-assoc") + 1 :]
     found = typer.main.get_command(app)
@@ -54,19 +54,19 @@ def test_stream_assoc_takes_these_options(command: Command, monkeypatch):
 
 
 @a_test_for("export")
-def test_variables_are_settings(command: Command):
+def test_variables_are_settings(command: Command) -> None:
     name = command.words[1].partition("=")[0]
     assert name == "PATH" or name.removesuffix("_FILE") in {environment_name(one) for one in fields()}
 
 
 @a_test_for("make")
-def test_make_has_this_target(command: Command):
+def test_make_has_this_target(command: Command) -> None:
     (target,) = [word for word in command.words[1:] if "=" not in word]
     assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
 
 @a_test_for("docker")
-def test_docker_finds_what_is_named(command: Command):
+def test_docker_finds_what_is_named(command: Command) -> None:
     words = command.words
     if words[1] == "build":
         assert (REPOSITORY / words[-1] / "Dockerfile").is_file()
@@ -83,11 +83,11 @@ def test_docker_finds_what_is_named(command: Command):
 
 
 @a_test_for("install")
-def test_what_is_installed_exists(command: Command):
+def test_what_is_installed_exists(command: Command) -> None:
     source = command.words[-2]
     assert (REPOSITORY / source).is_file()
 
 
 @a_test_for("promtool")
-def test_what_promtool_reads_exists(command: Command):
+def test_what_promtool_reads_exists(command: Command) -> None:
     assert (REPOSITORY / command.words[-1]).is_file(), "tests/monitoring runs it"

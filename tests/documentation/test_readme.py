@@ -13,7 +13,7 @@ from tests.documentation.session import typed, wait_until
 pytestmark = pytest.mark.integration
 
 
-def test_the_readme(kafka_bootstrap, valkey_url, postgresql_database, tmp_path):
+def test_the_readme(kafka_bootstrap, valkey_url, postgresql_database, tmp_path) -> None:
     name = uuid4().hex
     ours = (
         *("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic"),

@@ -22,11 +22,11 @@ def name_of(command):
     return " ".join(command[0]) or "stream-assoc"
 
 
-def test_generated_pages_have_not_drifted():
+def test_generated_pages_have_not_drifted() -> None:
     assert drifted(REPOSITORY) == []
 
 
-def test_drift_is_told(tmp_path):
+def test_drift_is_told(tmp_path) -> None:
     for name, page in PAGES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(page())
@@ -36,7 +36,7 @@ def test_drift_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=name_of)
-def test_every_command_and_every_option_is_explained(command):
+def test_every_command_and_every_option_is_explained(command) -> None:
     names, found = command
     help_text = inspect.cleandoc(found.help or "")
     assert help_text.split("\n\n")[0].rstrip().endswith("."), "a first sentence"
@@ -45,14 +45,14 @@ def test_every_command_and_every_option_is_explained(command):
         assert parameter.help[0].isupper()
 
 
-def has_examples(command):
+def has_examples(command) -> bool:
     """Tell whether this is the program itself or a command of it, no group."""
     names, found = command
     return not names or not hasattr(found, "commands")
 
 
 @pytest.mark.parametrize("command", list(filter(has_examples, COMMANDS)), ids=name_of)
-def test_every_command_has_examples_and_exit_codes(command):
+def test_every_command_has_examples_and_exit_codes(command) -> None:
     names, found = command
     _, *examples, codes = found.epilog.split("\n\n")
     called = " ".join(["stream-assoc", *names])
@@ -74,12 +74,12 @@ def logged() -> set[tuple[str, str]]:
     return found
 
 
-def test_every_line_that_is_logged_is_on_its_page():
+def test_every_line_that_is_logged_is_on_its_page() -> None:
     rows = set(re.findall(r"^\| `([^`]+)` \| (\w+) \|", LOGS.read_text(), re.MULTILINE))
     assert rows == logged()
 
 
-def test_every_field_of_the_line_of_a_batch_is_on_the_page():
+def test_every_field_of_the_line_of_a_batch_is_on_the_page() -> None:
     (row,) = (line for line in LOGS.read_text().splitlines() if line.startswith("| `processed`"))
     source = (REPOSITORY / "stream_assoc" / "daemon" / "handler.py").read_text()
     fields = re.findall(r"^\s{20}(\w+)=", source[source.index('"processed",') :], re.MULTILINE)
@@ -87,7 +87,7 @@ def test_every_field_of_the_line_of_a_batch_is_on_the_page():
     assert [field for field in fields if f"`{field}`" not in row] == []
 
 
-def test_every_instrument_says_what_it_is():
+def test_every_instrument_says_what_it_is() -> None:
     found = list(metrics.instruments())
     assert len(found) >= 25
     assert all(text.endswith(".") for *_, text in found)
@@ -104,10 +104,10 @@ def test_every_instrument_says_what_it_is():
         ("org.lsst.Vertex", "Vertex"),
     ],
 )
-def test_types_in_words(avro, words):
+def test_types_in_words(avro, words) -> None:
     assert type_name(avro, []) == words
 
 
-def test_every_diagram_has_its_picture_and_every_picture_a_diagram():
+def test_every_diagram_has_its_picture_and_every_picture_a_diagram() -> None:
     pictures = {f"diagrams/{file.name}" for file in (REPOSITORY / "docs" / "figures" / "diagrams").iterdir()}
     assert pictures == diagrams(REPOSITORY / "docs").keys()

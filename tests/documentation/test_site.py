@@ -33,7 +33,7 @@ def build_page(tmp_path):
     return made
 
 
-def test_a_link_into_the_repository_leads_to_a_copy(build_page):
+def test_a_link_into_the_repository_leads_to_a_copy(build_page) -> None:
     site = build_page('# Page\n\n[code](../../code/file.py) and [all][all]\n\n[all]: ../../code "Everything"\n')
     html = (site / "how-to" / "page.html").read_text()
     assert 'href="../source/code/file.py.txt"' in html
@@ -42,17 +42,17 @@ def test_a_link_into_the_repository_leads_to_a_copy(build_page):
     assert "file.py" in (site / "source" / "code.txt").read_text()
 
 
-def test_a_link_to_nothing_is_refused(build_page):
+def test_a_link_to_nothing_is_refused(build_page) -> None:
     with pytest.raises(Abort, match="BuildError"):
         build_page("# Page\n\n[code](../../code/gone.py)\n")
 
 
-def test_a_diagram_without_a_picture_is_refused(build_page):
+def test_a_diagram_without_a_picture_is_refused(build_page) -> None:
     with pytest.raises(Abort, match="BuildError"):
         build_page(f"# Page\n\n```mermaid\n{DIAGRAM}```\n")
 
 
-def test_a_diagram_becomes_its_picture(build_page, tmp_path):
+def test_a_diagram_becomes_its_picture(build_page, tmp_path) -> None:
     picture = tmp_path / "docs" / "figures" / figure_of(DIAGRAM)
     picture.parent.mkdir(parents=True)
     picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")

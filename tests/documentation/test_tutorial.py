@@ -10,7 +10,7 @@ from tests.documentation.session import typed
 pytestmark = pytest.mark.integration
 
 
-def test_the_tutorial(tmp_path):
+def test_the_tutorial(tmp_path) -> None:
     with typed("docs/tutorial.md", tmp_path, {}, {}) as session:
         (script,) = python_blocks("docs/tutorial.md")
         session.run([sys.executable, "-c", script])

@@ -30,7 +30,7 @@ def reprocess(rooms, offset, one):
     return outcome
 
 
-def test_the_only_object_within_reach(rooms, explained):
+def test_the_only_object_within_reach(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0, 30.0], [1, 2]), stars(2, [0.3, 30.0], [3, 4]))
     told = explained(BIG + 3)
     assert (told.verdict, told.agrees, told.margin, told.mode) == ("joined", True, None, "nll")
@@ -47,7 +47,7 @@ def test_the_only_object_within_reach(rooms, explained):
     assert told.limits == ()
 
 
-def test_a_source_that_nothing_was_near_founded_its_object(rooms, explained):
+def test_a_source_that_nothing_was_near_founded_its_object(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.0, 5.0], [2, 3]))
     for identifier in (BIG + 1, BIG + 3):
         told = explained(identifier)
@@ -55,7 +55,7 @@ def test_a_source_that_nothing_was_near_founded_its_object(rooms, explained):
         assert f"it founded DIAObject {identifier}" in told.summary
 
 
-def test_the_runner_up_is_told_with_its_margin(rooms, explained):
+def test_the_runner_up_is_told_with_its_margin(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0, 0.9], [1, 2]), stars(2, [0.2], [3]))
     told = explained(BIG + 3)
     assert [one.diaObjectId - BIG for one in told.candidates] == [1, 2]
@@ -65,7 +65,7 @@ def test_the_runner_up_is_told_with_its_margin(rooms, explained):
     assert "of 1 other object within reach the best scores worse by" in told.summary
 
 
-def test_a_source_that_gave_its_nearest_object_up_says_so(rooms, explained):
+def test_a_source_that_gave_its_nearest_object_up_says_so(rooms, explained) -> None:
     # Both want the object at 0.5, which is the only one for the other; the far pair makes it dear to be alone.
     process_from(rooms, 0, stars(1, [-0.1, 0.5, 60.0], [1, 2, 9]), stars(2, [0.3, 1.3, 60.95], [3, 4, 8]))
     told = explained(BIG + 3)
@@ -76,7 +76,7 @@ def test_a_source_that_gave_its_nearest_object_up_says_so(rooms, explained):
     assert "one scores better" in told.summary
 
 
-def test_a_founder_whose_neighbour_was_taken(rooms, explained):
+def test_a_founder_whose_neighbour_was_taken(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.1, 0.8], [2, 3]))
     told = explained(BIG + 3)
     assert (told.verdict, told.agrees, len(told.candidates)) == ("founded", True, 1)
@@ -84,7 +84,7 @@ def test_a_founder_whose_neighbour_was_taken(rooms, explained):
     assert "each was a better match for another source" in told.summary
 
 
-def test_a_solar_system_object_took_it(rooms, explained):
+def test_a_solar_system_object_took_it(rooms, explained) -> None:
     known = SolarSystemObjects(np.array([BIG + 77]), np.array([RA]), np.array([DEC]))
     process_from(rooms, 0, stars(1, [0.1], [1], solar_system_objects=known))
     told = explained(BIG + 1)
@@ -93,7 +93,7 @@ def test_a_solar_system_object_took_it(rooms, explained):
     assert "not stored" in told.limits[0]
 
 
-def test_sources_that_were_not_stored_are_owned_up_to(rooms, explained):
+def test_sources_that_were_not_stored_are_owned_up_to(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0, 30.0, 60.0], [1, 2, 3], reliability=[0.9, 0.01, 0.9]))
     told = explained(BIG + 1)
     assert (told.batch.n_sources, told.batch.n_stored, told.batch.n_found) == (3, 2, 2)
@@ -102,7 +102,7 @@ def test_sources_that_were_not_stored_are_owned_up_to(rooms, explained):
         explained(BIG + 2)
 
 
-def test_chords_are_told_where_no_errors_are_known(rooms, explained):
+def test_chords_are_told_where_no_errors_are_known(rooms, explained) -> None:
     nothing = {"raErr": [np.nan], "decErr": [np.nan]}
     process_from(rooms, 0, stars(1, [0.0], [1], **nothing), stars(2, [0.2], [2], **nothing))
     told = explained(BIG + 2)
@@ -111,7 +111,7 @@ def test_chords_are_told_where_no_errors_are_known(rooms, explained):
     assert told.candidates[0].sigma_ra_arcsec is None
 
 
-def test_a_withdrawn_source_is_explained_as_it_was(rooms, explained):
+def test_a_withdrawn_source_is_explained_as_it_was(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.2], [2]))
     reprocess(rooms, 2, stars(2, [0.4], [3]))
     told = explained(BIG + 2)
@@ -120,7 +120,7 @@ def test_a_withdrawn_source_is_explained_as_it_was(rooms, explained):
     assert "withdrawn" in told.summary
 
 
-def test_a_reprocessing_met_the_sky_without_what_it_replaced(rooms, explained):
+def test_a_reprocessing_met_the_sky_without_what_it_replaced(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.6], [2]))
     # With the old source the mean position is 0.3, without it 0; the new source is 0.9 from the latter.
     reprocess(rooms, 2, stars(2, [0.9], [3]))
@@ -132,7 +132,7 @@ def test_a_reprocessing_met_the_sky_without_what_it_replaced(rooms, explained):
     assert any("averaged again" in limit for limit in told.limits)
 
 
-def test_an_object_that_lost_all_its_sources_is_no_candidate_of_the_reprocessing(rooms, explained):
+def test_an_object_that_lost_all_its_sources_is_no_candidate_of_the_reprocessing(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]))
     reprocess(rooms, 1, stars(1, [0.1], [2]))
     new, old = explained(BIG + 2), explained(BIG + 1)
@@ -141,7 +141,7 @@ def test_an_object_that_lost_all_its_sources_is_no_candidate_of_the_reprocessing
     assert "has ended since" in old.summary
 
 
-def test_rows_that_a_reprocessing_replaced_are_missed(rooms, explained):
+def test_rows_that_a_reprocessing_replaced_are_missed(rooms, explained) -> None:
     process_from(rooms, 0, stars(1, [0.0, 9.0], [1, 2]))
     reprocess(rooms, 1, stars(1, [0.0, 30.0], [1, 3]))
     told = explained(BIG + 2)
@@ -149,7 +149,7 @@ def test_rows_that_a_reprocessing_replaced_are_missed(rooms, explained):
     assert any("replaced by a later processing" in limit for limit in told.limits)
 
 
-def test_other_settings_than_then_are_noticed(rooms, tmp_path):
+def test_other_settings_than_then_are_noticed(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.7], [2]))
     archive = open_archive(f"sqlite:///{tmp_path / 'apdb.sqlite3'}")
     strict = Associator(AssociationConfig(max_distance_arcsec=0.5))
@@ -160,7 +160,7 @@ def test_other_settings_than_then_are_noticed(rooms, tmp_path):
     assert any("[association]" in limit for limit in told.limits)
 
 
-def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, explained, tmp_path):
+def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, explained, tmp_path) -> None:
     import sqlite3
 
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.1], [2]))
@@ -171,13 +171,13 @@ def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, expl
     assert "no entry" in told.limits[0]
 
 
-def test_an_unknown_source_is_told(explained):
+def test_an_unknown_source_is_told(explained) -> None:
     with pytest.raises(NotInArchiveError, match=f"no source {BIG + 5}"):
         explained(BIG + 5)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def test_every_third_source_of_a_night_comes_out_as_it_is_stored(kind, request, tmp_path):
+def test_every_third_source_of_a_night_comes_out_as_it_is_stored(kind, request, tmp_path) -> None:
     stored = request.getfixturevalue(f"{kind}_night")
     archive, associator = open_archive(stored.url), Associator()
     verdicts = Counter()
@@ -191,7 +191,7 @@ def test_every_third_source_of_a_night_comes_out_as_it_is_stored(kind, request, 
     assert set(verdicts) == {"joined", "founded", "solar_system"}
 
 
-def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path):
+def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path) -> None:
     """Batches of one transaction meet the sky that the one before them left."""
     from stream_assoc.apdb.create import init
 

@@ -32,7 +32,7 @@ def explanations(url, made, every=1, **sections):
     archive.close()
 
 
-def test_ten_visits_over_420_days(tmp_path):
+def test_ten_visits_over_420_days(tmp_path) -> None:
     told = list(explanations(f"sqlite:///{tmp_path / 'golden.db'}", visits(), every=7))
     assert [dataclasses.asdict(one) for one in told if one.agrees is False] == []
     assert {one.verdict for one in told} == {"joined", "founded"}
@@ -41,7 +41,7 @@ def test_ten_visits_over_420_days(tmp_path):
 
 
 @pytest.mark.real_data
-def test_decam(shared_data, tmp_path):
+def test_decam(shared_data, tmp_path) -> None:
     table = pq.read_table(shared_data / "decam_hits" / "dia_source.parquet")
     made = list(batches(table, load_mapping("decam"), "arrival"))
     told = list(explanations(f"sqlite:///{tmp_path / 'decam.db'}", made, **DECAM))

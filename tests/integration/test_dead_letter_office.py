@@ -29,7 +29,7 @@ def address_of_only_letter(deployment: Deployment, reason: str) -> str:
     return line.split()[0]
 
 
-def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite):
+def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite) -> None:
     deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT})
     url = deployment.settings.apdb.url.get_secret_value()
     deployment.send([batch(1, [10.0], [2.0]), CROWD])
@@ -49,7 +49,7 @@ def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite):
     assert sorted(one.visit for one in deployment.metrics()) == [1, CROWD.id.visit]
 
 
-def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite):
+def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite) -> None:
     deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT})
     headers = ((RELEASE_HEADER, b"quarantine"),)
     deployment.send_raw([OutputMessage(deployment.settings.kafka.input_topic, None, b"broken", headers)])

@@ -83,7 +83,7 @@ def assert_same(deployment: Deployment, reference: tuple) -> None:
     assert deployment.dead_letters() == []
 
 
-def test_forced_sources_are_stored_published_and_counted_once(deployed, reference, folder, batches):
+def test_forced_sources_are_stored_published_and_counted_once(deployed, reference, folder, batches) -> None:
     deployment = deployed(**sections(folder))
     deployment.send(with_copies(tuple(batches), n_copies=1))
     deployment.process_everything()
@@ -106,7 +106,7 @@ def test_forced_sources_are_stored_published_and_counted_once(deployed, referenc
             assert found[key] == ((None, None) if mean is None else pytest.approx((mean, error), rel=3e-7)), key
 
 
-def test_a_batch_without_usable_images_is_associated_all_the_same(reference, batches):
+def test_a_batch_without_usable_images_is_associated_all_the_same(reference, batches) -> None:
     _, (_, metrics), forced = reference
     reasons = {(one.visit, one.detector): one.forcedPhotometryError for one in metrics}
     assert len(reasons) == len(batches)
@@ -126,7 +126,7 @@ def test_a_batch_without_usable_images_is_associated_all_the_same(reference, bat
         pytest.param((KafkaPublisher, "publish", False), id="before the Kafka commit"),
     ],
 )
-def test_a_crash_measures_nothing_twice(deployed, reference, folder, batches, step):
+def test_a_crash_measures_nothing_twice(deployed, reference, folder, batches, step) -> None:
     deployment = deployed(**sections(folder))
     deployment.send(batches)
     owner, method, after = step
@@ -136,7 +136,7 @@ def test_a_crash_measures_nothing_twice(deployed, reference, folder, batches, st
     assert_same(deployment, reference)
 
 
-def test_failures_are_counted_where_prometheus_looks(watched):
+def test_failures_are_counted_where_prometheus_looks(watched) -> None:
     deployment, instruments = watched
     failures = "stream_assoc_forced_photometry_failures_total"
     reasons = ("damaged", "missing", "refused")

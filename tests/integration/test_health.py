@@ -34,7 +34,7 @@ def is_waiting_for_a_lock(connection: psycopg.Connection) -> bool:
     return waiting.fetchone() != (0,)
 
 
-def test_a_loop_that_is_stuck_in_a_query_is_told_from_an_idle_one(deployed):
+def test_a_loop_that_is_stuck_in_a_query_is_told_from_an_idle_one(deployed) -> None:
     deployment = deployed(kafka={"partitions": 1})
     clock, stop = Clock(), StopRequest(30.0)
     health = Health(Instruments(), wedged_after_seconds=300.0, silent_after_seconds=1e9, monotonic=clock)

@@ -148,7 +148,7 @@ def assert_counted_once(deployment: Deployment) -> None:
     assert contents(url, OUTBOX)[OUTBOX] == []
 
 
-def test_a_daemon_keeps_its_partitions_while_the_database_is_slow(deployment: Deployment, record: Record):
+def test_a_daemon_keeps_its_partitions_while_the_database_is_slow(deployment: Deployment, record: Record) -> None:
     with deployment.daemon():
         deployment.wait_until(lambda: len(record.owned()) == 2)
         with slow_database(deployment) as since:
@@ -161,7 +161,9 @@ def test_a_daemon_keeps_its_partitions_while_the_database_is_slow(deployment: De
     assert_counted_once(deployment)
 
 
-def test_what_is_in_hand_is_finished_and_committed_before_its_partitions_go(deployment: Deployment, record: Record):
+def test_what_is_in_hand_is_finished_and_committed_before_its_partitions_go(
+    deployment: Deployment, record: Record
+) -> None:
     with deployment.daemon():
         deployment.wait_until(lambda: len(record.owned()) == 2)
         with slow_database(deployment), contextlib.ExitStack() as stack:
@@ -175,7 +177,7 @@ def test_what_is_in_hand_is_finished_and_committed_before_its_partitions_go(depl
     assert_counted_once(deployment)
 
 
-def test_what_is_not_finished_in_time_is_left_to_the_next_owner(deployment: Deployment, record: Record):
+def test_what_is_not_finished_in_time_is_left_to_the_next_owner(deployment: Deployment, record: Record) -> None:
     with deployment.daemon():
         deployment.wait_until(lambda: len(record.owned()) == 2)
         with slow_database(deployment), contextlib.ExitStack() as stack:
@@ -190,7 +192,7 @@ def test_what_is_not_finished_in_time_is_left_to_the_next_owner(deployment: Depl
 
 def test_a_member_that_was_thrown_out_commits_nothing(
     deployment: Deployment, record: Record, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     # Nobody polls while a daemon works, and so the group takes it for dead.
     monkeypatch.setattr(membership, "MAX_BUSY_SECONDS", 1000.0)
     monkeypatch.setattr(membership, "BUSY_FRACTION", 1000.0)

@@ -63,7 +63,7 @@ def verdict(deployment, folder, *options):
     return {line["name"]: line for line in json.loads(written[0])}
 
 
-def test_a_troubled_night_is_accounted_for(deployed, night, tmp_path):
+def test_a_troubled_night_is_accounted_for(deployed, night, tmp_path) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--rate", 200, *TROUBLE)
     with deployment.daemon():
@@ -78,7 +78,7 @@ def test_a_troubled_night_is_accounted_for(deployed, night, tmp_path):
         run(deployment, "replay", "verify", tmp_path / "run", "--max-p99", 0)
 
 
-def test_without_a_daemon_everything_is_lost(deployed, night, tmp_path):
+def test_without_a_daemon_everything_is_lost(deployed, night, tmp_path) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--limit", 3)
     lines = verdict(deployment, tmp_path / "run", "--wait", 0, "--no-apdb")
@@ -86,7 +86,7 @@ def test_without_a_daemon_everything_is_lost(deployed, night, tmp_path):
     assert (lines["batches lost: no answer"]["value"], lines["batches lost: no answer"]["is_right"]) == ("3", False)
 
 
-def test_a_killed_replay_resumes_and_sends_nothing_twice(deployed, night, tmp_path):
+def test_a_killed_replay_resumes_and_sends_nothing_twice(deployed, night, tmp_path) -> None:
     deployment, folder = deployed(), tmp_path / "run"
     topic = deployment.settings.kafka.input_topic
     # The eleventh message is due after a day, so the kill comes before it.
@@ -113,7 +113,7 @@ def test_a_killed_replay_resumes_and_sends_nothing_twice(deployed, night, tmp_pa
     assert "nothing is left" in run(deployment, "replay", "resume", folder).stdout
 
 
-def test_latency_is_not_hidden_by_a_daemon_that_starts_late(deployed, night, tmp_path):
+def test_latency_is_not_hidden_by_a_daemon_that_starts_late(deployed, night, tmp_path) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--limit", 4, "--rate", 100)
     started = time.time()
@@ -124,7 +124,9 @@ def test_latency_is_not_hidden_by_a_daemon_that_starts_late(deployed, night, tmp
     assert greatest > started - max(stamp.due for stamp in stamps)
 
 
-def test_two_runs_under_a_pinned_clock_are_equal_and_another_is_not(kafka_bootstrap, valkey_url, night, tmp_path):
+def test_two_runs_under_a_pinned_clock_are_equal_and_another_is_not(
+    kafka_bootstrap, valkey_url, night, tmp_path
+) -> None:
     urls, captures = [], []
     for number, options in enumerate([(), (), ("--drop", 0.1)]):
         apdb = f"sqlite:///{tmp_path}/{number}.sqlite3"
@@ -145,7 +147,7 @@ def test_two_runs_under_a_pinned_clock_are_equal_and_another_is_not(kafka_bootst
             run(deployment, "replay", "diff", left, right)
 
 
-def test_a_topic_goes_to_a_file_and_back_byte_for_byte(deployed, night, tmp_path):
+def test_a_topic_goes_to_a_file_and_back_byte_for_byte(deployed, night, tmp_path) -> None:
     first, second = deployed(), deployed()
     run(first, "replay", "run", night, "--corrupt", 0.2, "--record", tmp_path / "run")
     topics = [one.settings.kafka.input_topic for one in (first, second)]

@@ -43,7 +43,7 @@ def run(night, *arguments):
     return result.stdout
 
 
-def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(night, tmp_path):
+def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(night, tmp_path) -> None:
     report = tmp_path / "report.html"
     assert "40 batches" in run(night, "report", "-o", report)
     text = report.read_text()
@@ -58,7 +58,7 @@ def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(nig
     assert offline.read_text().split("<footer>")[0] == text.split("<footer>")[0]
 
 
-def test_captures_need_no_broker(night, tmp_path):
+def test_captures_need_no_broker(night, tmp_path) -> None:
     capture, report = tmp_path / "metrics.avro", tmp_path / "report.html"
     run(night, "replay", "capture", night["STREAM_ASSOC_KAFKA__METRICS_TOPIC"], capture)
     away = {"STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -66,13 +66,13 @@ def test_captures_need_no_broker(night, tmp_path):
     assert "They were not read" in report.read_text()
 
 
-def test_an_empty_night_says_so(night, tmp_path):
+def test_an_empty_night_says_so(night, tmp_path) -> None:
     report = tmp_path / "empty.html"
     assert "nothing is known of this night" in run(night, "report", "--night", "2001-01-01", "-o", report)
     assert "Nothing is known of this night" in report.read_text()
 
 
-def test_the_example_plots_the_night(night, tmp_path):
+def test_the_example_plots_the_night(night, tmp_path) -> None:
     def example(*arguments):
         return subprocess.run(
             [sys.executable, EXAMPLE, *arguments],

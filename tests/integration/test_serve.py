@@ -37,7 +37,7 @@ def assert_consistent(deployment: Deployment) -> None:
     assert contents(url, OUTBOX)[OUTBOX] == []
 
 
-def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path):
+def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path) -> None:
     deployment = deployed()
     (port,) = free_ports(1)
     deployment.send(night())
@@ -57,7 +57,7 @@ def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path):
     assert_consistent(deployment)
 
 
-def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_on(deployed, tmp_path):
+def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_on(deployed, tmp_path) -> None:
     deployment = deployed()
     deployment.send(night())
     variables = environment_of(deployment, daemon__micro_batch_messages=1)
@@ -79,11 +79,11 @@ def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_o
         ({"daemon__retry_initial_seconds": "50"}, "daemon.retry_max_seconds"),
     ],
 )
-def test_a_wrong_configuration_is_refused_in_one_line(tmp_path, settings, hint):
+def test_a_wrong_configuration_is_refused_in_one_line(tmp_path, settings, hint) -> None:
     assert hint in refusal(tmp_path, environment(**settings))
 
 
-def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path):
+def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refusal(tmp_path, environment(metrics__prometheus_port=port))

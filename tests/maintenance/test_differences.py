@@ -51,17 +51,17 @@ def some_states(lengths=(3, 1, 5)):
     )
 
 
-def test_the_same_is_the_same_also_where_it_is_nan():
+def test_the_same_is_the_same_also_where_it_is_nan() -> None:
     assert compare_tiles(catalogue(), catalogue()) == {}
     assert compare_states(some_states(), some_states(), CALCULATOR).drift == {}
 
 
-def test_the_sign_of_zero_is_no_difference():
+def test_the_sign_of_zero_is_no_difference() -> None:
     ours, theirs = (replace(catalogue(), dec=np.full(4, zero)) for zero in (0.0, -0.0))
     assert compare_positions(ours, theirs).drift == {}
 
 
-def test_the_last_bit_is_a_difference():
+def test_the_last_bit_is_a_difference() -> None:
     ours = catalogue()
     moved = ours.ra.copy()
     moved[2] = np.nextafter(moved[2], 360.0)
@@ -70,7 +70,7 @@ def test_the_last_bit_is_a_difference():
     assert differences.drift == {"ra": moved[2] - ours.ra[2]}
 
 
-def test_a_number_against_nan_is_infinitely_different():
+def test_a_number_against_nan_is_infinitely_different() -> None:
     ours = catalogue()
     errors = ours.raErr.copy()
     errors[1] = 1e-5
@@ -79,14 +79,14 @@ def test_a_number_against_nan_is_infinitely_different():
     assert differences.drift == {"raErr": np.inf}
 
 
-def test_objects_of_one_side_only_are_counted_and_the_others_compared():
+def test_objects_of_one_side_only_are_counted_and_the_others_compared() -> None:
     ours, theirs = catalogue().take(np.array([0, 1, 3])), catalogue().take(np.array([1, 2, 3]))
     assert compare_tiles(ours, theirs) == {"objects": 2.0}
     shifted = replace(theirs, dec=theirs.dec + 0.25)
     assert compare_tiles(ours, shifted) == {"objects": 2.0, "dec": pytest.approx(0.25)}
 
 
-def test_an_accumulator_is_named_by_its_plugin_and_band():
+def test_an_accumulator_is_named_by_its_plugin_and_band() -> None:
     theirs = some_states()
     objects, bands = theirs.object_fields.copy(), theirs.band_fields.copy()
     objects[1, 0] += 0.5
@@ -99,7 +99,7 @@ def test_an_accumulator_is_named_by_its_plugin_and_band():
     }
 
 
-def test_a_changed_point_of_a_light_curve_belongs_to_its_object():
+def test_a_changed_point_of_a_light_curve_belongs_to_its_object() -> None:
     theirs = some_states()
     flux = theirs.curves.psfFlux.copy()
     flux[-1] += 2.0
@@ -109,7 +109,7 @@ def test_a_changed_point_of_a_light_curve_belongs_to_its_object():
     assert differences.drift == {"light curve psfFlux": pytest.approx(2.0)}
 
 
-def test_light_curves_of_unequal_length_are_told_by_length_alone():
+def test_light_curves_of_unequal_length_are_told_by_length_alone() -> None:
     theirs = some_states()
     curves = theirs.curves
     columns = {name: getattr(curves, name)[:-1] for name in LightCurves.COLUMNS}
@@ -120,7 +120,7 @@ def test_light_curves_of_unequal_length_are_told_by_length_alone():
     assert differences.drift == {"light curve points": 1.0}
 
 
-def test_the_larger_drift_wins():
+def test_the_larger_drift_wins() -> None:
     drift = {"ra": 1.0, "dec": 2.0}
     widen(drift, {"ra": 3.0, "dec": 1.0, "raErr": 0.5})
     assert drift == {"ra": 3.0, "dec": 2.0, "raErr": 0.5}

@@ -19,7 +19,7 @@ def blobs(cache):
 
 
 @pytest.mark.parametrize("work", [rebuild, warm])
-def test_an_emptied_cache_is_filled_with_the_blobs_it_had(stores, work):
+def test_an_emptied_cache_is_filled_with_the_blobs_it_had(stores, work) -> None:
     before = blobs(stores.cache)
     # Among them empty ones, which batches have looked into and not changed.
     tiles = np.array(sorted(stores.cache.tiles))
@@ -30,12 +30,12 @@ def test_an_emptied_cache_is_filled_with_the_blobs_it_had(stores, work):
     assert done.states == stores.apdb.count_rows()["DiaObjectLast"]
 
 
-def test_a_warm_cache_is_left_alone(stores):
+def test_a_warm_cache_is_left_alone(stores) -> None:
     done = filled(warm, stores)
     assert (done.written_tiles, done.written_states) == (0, 0)
 
 
-def test_warming_writes_what_is_lacking_old_or_damaged(stores):
+def test_warming_writes_what_is_lacking_old_or_damaged(stores) -> None:
     before = blobs(stores.cache)
     tile = fullest_tile(stores)
     positions, states, cell = true_content(stores, tile)
@@ -51,7 +51,7 @@ def test_warming_writes_what_is_lacking_old_or_damaged(stores):
     assert blobs(stores.cache) == before
 
 
-def test_rebuilding_mends_what_warming_believes(stores):
+def test_rebuilding_mends_what_warming_believes(stores) -> None:
     before = blobs(stores.cache)
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)

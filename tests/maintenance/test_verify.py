@@ -22,7 +22,7 @@ def verified(stores, *, repair=False):
     return reduce(Verification.__add__, verify(stores, stores.apdb.known_tiles(), repair=repair), Verification())
 
 
-def test_a_cache_after_a_night_is_as_the_apdb_to_the_last_bit(stores):
+def test_a_cache_after_a_night_is_as_the_apdb_to_the_last_bit(stores) -> None:
     found = verified(stores)
     n_objects = stores.apdb.count_rows()["DiaObjectLast"]
     assert found.tiles == Tally(checked=len(stores.apdb.known_tiles()))
@@ -33,7 +33,7 @@ def test_a_cache_after_a_night_is_as_the_apdb_to_the_last_bit(stores):
     assert n_objects > 100
 
 
-def test_an_empty_cache_lacks_everything_and_is_not_wrong(stores):
+def test_an_empty_cache_lacks_everything_and_is_not_wrong(stores) -> None:
     stores.cache.flush()
     found = verified(stores)
     assert found.tiles.missing == found.tiles.checked > 0
@@ -41,7 +41,7 @@ def test_an_empty_cache_lacks_everything_and_is_not_wrong(stores):
     assert found.n_left == 0
 
 
-def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path, stores):
+def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path, stores) -> None:
     before = pinned_rooms(tmp_path / "before")
     for turn, batch in enumerate(night()[:4]):
         process_from(before, turn, batch)
@@ -54,7 +54,7 @@ def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path, stores):
     assert found.n_left == 0
 
 
-def test_damaged_blobs_are_missing_and_counted(stores):
+def test_damaged_blobs_are_missing_and_counted(stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     key = int(positions.diaObjectId[0])
@@ -65,7 +65,7 @@ def test_damaged_blobs_are_missing_and_counted(stores):
     assert stores.cache.unreadable == 2
 
 
-def test_a_shifted_position_in_a_tile_is_found_and_repaired(stores):
+def test_a_shifted_position_in_a_tile_is_found_and_repaired(stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     change_tile(stores, tile, ra=positions.ra + 0.125)
@@ -78,7 +78,7 @@ def test_a_shifted_position_in_a_tile_is_found_and_repaired(stores):
     assert verified(stores).tiles.different == 0
 
 
-def test_an_object_that_a_tile_lost_is_found_and_repaired(stores):
+def test_an_object_that_a_tile_lost_is_found_and_repaired(stores) -> None:
     tile = fullest_tile(stores)
     shorten_tile(stores, tile)
     found = verified(stores, repair=True)
@@ -86,7 +86,7 @@ def test_an_object_that_a_tile_lost_is_found_and_repaired(stores):
     assert verified(stores).tiles == Tally(checked=found.tiles.checked)
 
 
-def test_drifted_accumulators_are_found_and_repaired(stores):
+def test_drifted_accumulators_are_found_and_repaired(stores) -> None:
     tile = fullest_tile(stores)
     rows = np.array([1, 3])
     _, states, _ = true_content(stores, tile)
@@ -102,7 +102,7 @@ def test_drifted_accumulators_are_found_and_repaired(stores):
     assert verified(stores).drift == {}
 
 
-def test_only_a_few_examples_are_given(stores):
+def test_only_a_few_examples_are_given(stores) -> None:
     tile = fullest_tile(stores)
     positions, states, _ = true_content(stores, tile)
     rows = np.arange(len(positions))
@@ -112,7 +112,7 @@ def test_only_a_few_examples_are_given(stores):
     assert len(found.states.examples) == 5
 
 
-def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stores):
+def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     key = int(positions.diaObjectId[0])
@@ -125,7 +125,7 @@ def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stor
     assert found.n_left == 1
 
 
-def test_an_object_without_a_version_is_told(tmp_path, stores):
+def test_an_object_without_a_version_is_told(tmp_path, stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     key = int(positions.diaObjectId[0])

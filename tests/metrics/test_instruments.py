@@ -45,7 +45,7 @@ def value(instruments, name, **labels):
     return instruments.registry.get_sample_value(f"stream_assoc_{name}", labels)
 
 
-def test_every_source_is_counted_once(instruments):
+def test_every_source_is_counted_once(instruments) -> None:
     instruments.observe(METRICS)
     instruments.observe(METRICS)
     outcomes = ("associated", "solar_system", "new", "marginal", "dropped")
@@ -56,7 +56,7 @@ def test_every_source_is_counted_once(instruments):
     assert value(instruments, "ambiguous_dia_sources_total") == 8
 
 
-def test_objects_stages_latency_and_levels(instruments):
+def test_objects_stages_latency_and_levels(instruments) -> None:
     instruments.observe(METRICS)
     assert value(instruments, "dia_objects_total", outcome="unassociated") == 15
     assert value(instruments, "stage_seconds_sum", stage="associate") == 0.5
@@ -72,7 +72,7 @@ def test_objects_stages_latency_and_levels(instruments):
     assert value(instruments, "last_processed_timestamp_seconds") > 1.7e9
 
 
-def test_steps_of_a_hand_are_observed(instruments):
+def test_steps_of_a_hand_are_observed(instruments) -> None:
     instruments.observe_hand({"store": 0.02, "publish": 0.04})
     instruments.observe_hand({"store": 0.3})
     value = instruments.registry.get_sample_value
@@ -80,7 +80,7 @@ def test_steps_of_a_hand_are_observed(instruments):
     assert value("stream_assoc_hand_step_seconds_count", {"step": "publish"}) == 1
 
 
-def test_an_undefined_offset_leaves_the_last_one(instruments):
+def test_an_undefined_offset_leaves_the_last_one(instruments) -> None:
     instruments.observe(METRICS)
     instruments.observe(
         replace(METRICS, medianRaOffset=None, medianDecOffset=None, rmsSeparation=None, fracUpdatedDiaObjects=None)
@@ -89,7 +89,7 @@ def test_an_undefined_offset_leaves_the_last_one(instruments):
     assert value(instruments, "frac_updated_dia_objects") == 0.25
 
 
-def test_what_is_not_processed_is_counted_too(instruments):
+def test_what_is_not_processed_is_counted_too(instruments) -> None:
     instruments.count_redelivery()
     instruments.count_dead_letter("unknown_band")
     instruments.count_retry("apdb")
@@ -102,14 +102,14 @@ def test_what_is_not_processed_is_counted_too(instruments):
     assert value(instruments, "cache_reads_total", kind="tile", result="miss") == 1
 
 
-def test_lag_is_shown_for_the_partitions_read_here(instruments):
+def test_lag_is_shown_for_the_partitions_read_here(instruments) -> None:
     instruments.set_lag("dia-sources", 3, 17)
     assert value(instruments, "lag_messages", topic="dia-sources", partition="3") == 17
     instruments.forget_lag("dia-sources", 3)
     assert value(instruments, "lag_messages", topic="dia-sources", partition="3") is None
 
 
-def test_what_a_rule_asks_for_is_there_before_it_first_happens(instruments):
+def test_what_a_rule_asks_for_is_there_before_it_first_happens(instruments) -> None:
     for outcome in ("processed", "redelivered", "dead_letter"):
         assert value(instruments, "batches_total", outcome=outcome) == 0
     assert value(instruments, "dead_letters_total", reason="quarantine") == 0
@@ -118,14 +118,14 @@ def test_what_a_rule_asks_for_is_there_before_it_first_happens(instruments):
     assert instruments.registry.get_sample_value("process_resident_memory_bytes") > 1e6
 
 
-def test_messages_of_a_hand_are_observed_by_number_and_size(instruments):
+def test_messages_of_a_hand_are_observed_by_number_and_size(instruments) -> None:
     instruments.observe_messages([1000, 3000])
     assert value(instruments, "hand_messages_sum") == 2
     assert value(instruments, "hand_messages_count") == 1
     assert value(instruments, "message_bytes_sum") == 4000
 
 
-def test_membership(instruments):
+def test_membership(instruments) -> None:
     instruments.set_membership(joined=True, n_partitions=4, n_rebalances=1)
     instruments.set_membership(joined=False, n_partitions=0, n_rebalances=2)
     assert value(instruments, "consumer_group_joined") == 0
@@ -133,7 +133,7 @@ def test_membership(instruments):
     assert value(instruments, "rebalances_total") == 3
 
 
-def test_two_daemons_in_one_process_do_not_mix(instruments):
+def test_two_daemons_in_one_process_do_not_mix(instruments) -> None:
     other = Instruments()
     instruments.show_up("apdb", lambda: True)
     other.show_up("apdb", lambda: False)

@@ -38,13 +38,13 @@ def server(verdicts):
     server.close()
 
 
-def test_metrics_are_in_the_text_format_of_prometheus(server):
+def test_metrics_are_in_the_text_format_of_prometheus(server) -> None:
     status, kind, body = get(server, "/metrics")
     assert (status, kind.startswith("text/plain")) == (200, True)
     assert b'stream_assoc_dead_letters_total{reason="quarantine"} 1.0' in body
 
 
-def test_a_verdict_is_a_status_and_says_why(server, verdicts):
+def test_a_verdict_is_a_status_and_says_why(server, verdicts) -> None:
     assert get(server, "/healthz")[0] == 200
     status, kind, body = get(server, "/readyz")
     assert (status, kind, json.loads(body)) == (503, "application/json", {"why": ["apdb: away"]})
@@ -52,17 +52,17 @@ def test_a_verdict_is_a_status_and_says_why(server, verdicts):
     assert get(server, "/readyz")[0] == 200
 
 
-def test_an_unknown_path_names_the_known_ones(server):
+def test_an_unknown_path_names_the_known_ones(server) -> None:
     status, _, body = get(server, "/health")
     assert (status, json.loads(body)["paths"]) == (404, ["/metrics", "/healthz", "/readyz"])
 
 
-def test_a_client_that_says_nothing_holds_up_nobody(server):
+def test_a_client_that_says_nothing_holds_up_nobody(server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)):
         assert get(server, "/metrics")[0] == 200
 
 
-def test_a_question_that_takes_long_holds_up_nobody():
+def test_a_question_that_takes_long_holds_up_nobody() -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def slow() -> Verdict:
@@ -80,14 +80,14 @@ def test_a_question_that_takes_long_holds_up_nobody():
     server.close()
 
 
-def test_it_is_served_until_closed():
+def test_it_is_served_until_closed() -> None:
     server = MetricsServer(Instruments(), 0)
     server.close()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10)
 
 
-def test_a_port_that_is_taken_names_the_setting():
+def test_a_port_that_is_taken_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MetricsPortError, match=rf"127\.0\.0\.1:{port}.*metrics\.prometheus_port"):

@@ -33,20 +33,20 @@ def slot(light_curves: LightCurves, index: int, column: str) -> list[float]:
 
 
 @pytest.mark.parametrize("column", LightCurves.COLUMNS)
-def test_taking_slots_keeps_each_ones_points_in_order(column):
+def test_taking_slots_keeps_each_ones_points_in_order(column) -> None:
     whole = curves([2, 0, 3, 1])
     chosen = whole.take(np.array([3, 2, 1, 2]))
     assert chosen.n_slots == 4
     assert [slot(chosen, i, column) for i in range(4)] == [slot(whole, i, column) for i in (3, 2, 1, 2)]
 
 
-def test_taking_nothing_gives_no_slots():
+def test_taking_nothing_gives_no_slots() -> None:
     nothing = curves([2, 1]).take(np.empty(0, np.int64))
     assert nothing.n_slots == 0
     assert len(nothing.psfFlux) == 0
 
 
-def test_joined_curves_follow_each_other():
+def test_joined_curves_follow_each_other() -> None:
     left, right = curves([1, 2]), curves([0, 3], first=100.0)
     joined = LightCurves.concatenate([left, right])
     expected = [
@@ -58,14 +58,14 @@ def test_joined_curves_follow_each_other():
     assert [slot(joined, i, "psfFlux") for i in range(4)] == expected
 
 
-def test_states_split_and_joined_again_are_the_same():
+def test_states_split_and_joined_again_are_the_same() -> None:
     whole = states(7, seed=1)
     parts = [whole.take(np.arange(3)), whole.take(np.empty(0, np.int64)), whole.take(np.arange(3, 7))]
     joined = ObjectStates.concatenate(parts)
     assert_same(joined, whole)
 
 
-def test_taking_every_state_in_reverse_twice_is_the_identity():
+def test_taking_every_state_in_reverse_twice_is_the_identity() -> None:
     whole = states(5, seed=2)
     backwards = np.arange(5)[::-1]
     assert_same(whole.take(backwards).take(backwards), whole)

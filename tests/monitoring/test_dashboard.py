@@ -7,11 +7,11 @@ import sys
 from tests.monitoring.monitored import DASHBOARD, DOCKER, panel_expressions
 
 
-def test_it_has_not_drifted():
+def test_it_has_not_drifted() -> None:
     subprocess.run([sys.executable, DOCKER / "grafana" / "dashboard.py", "--check"], check=True)
 
 
-def test_panels_have_places_of_their_own():
+def test_panels_have_places_of_their_own() -> None:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken = set()
@@ -23,12 +23,12 @@ def test_panels_have_places_of_their_own():
         taken |= squares
 
 
-def test_every_panel_says_what_it_shows():
+def test_every_panel_says_what_it_shows() -> None:
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         assert panel["type"] == "row" or (panel["description"].endswith(".") or ":" in panel["description"])
 
 
-def test_every_query_is_for_the_chosen_daemons():
+def test_every_query_is_for_the_chosen_daemons() -> None:
     for place, text in panel_expressions():
         assert 'instance=~".*"' in text, place
         assert "$" not in text, place

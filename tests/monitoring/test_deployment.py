@@ -30,7 +30,7 @@ def named_variables(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("file", [COMPOSE, MANIFESTS, UNIT, REPOSITORY / "Dockerfile"], ids=lambda file: file.name)
-def test_every_variable_is_a_setting(file):
+def test_every_variable_is_a_setting(file) -> None:
     assert named_variables(file.read_text()) <= settings_variables()
 
 
@@ -40,12 +40,12 @@ def manifests():
 
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
-def test_manifests_are_what_kubernetes_accepts(manifests, version):
+def test_manifests_are_what_kubernetes_accepts(manifests, version) -> None:
     for manifest in manifests:
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_the_configuration_of_the_manifests_is_valid(manifests, tmp_path, monkeypatch):
+def test_the_configuration_of_the_manifests_is_valid(manifests, tmp_path, monkeypatch) -> None:
     (config,) = (one["data"] for one in manifests if one["kind"] == "ConfigMap")
     file = tmp_path / "stream-assoc.toml"
     file.write_text(config["stream-assoc.toml"])
@@ -73,14 +73,14 @@ def services():
     return yaml.safe_load(COMPOSE.read_text())["services"]
 
 
-def test_what_compose_mounts_exists(services):
+def test_what_compose_mounts_exists(services) -> None:
     mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
     files = [name for name in mounted if name.startswith("./")]
     assert files
     assert [name for name in files if not (REPOSITORY / name).exists()] == []
 
 
-def test_who_waits_for_health_waits_for_one_that_tells(services):
+def test_who_waits_for_health_waits_for_one_that_tells(services) -> None:
     for service in services.values():
         for name, condition in service.get("depends_on", {}).items():
             if condition["condition"] == "service_healthy":
@@ -88,17 +88,17 @@ def test_who_waits_for_health_waits_for_one_that_tells(services):
                 assert "healthcheck" in services[name] or "build" in services[name], name
 
 
-def test_compose_publishes_on_this_machine_alone(services):
+def test_compose_publishes_on_this_machine_alone(services) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_compose_drains_before_it_kills(services):
+def test_compose_drains_before_it_kills(services) -> None:
     assert int(services["daemon"]["stop_grace_period"].removesuffix("s")) > Settings().daemon.drain_deadline_seconds
 
 
-def test_compose_itself_reads_the_file():
+def test_compose_itself_reads_the_file() -> None:
     asked = ["docker", "compose", "version"]
     if shutil.which("docker") is None or subprocess.run(asked, capture_output=True, check=False).returncode != 0:
         pytest.skip("no docker compose")
@@ -112,7 +112,7 @@ def test_compose_itself_reads_the_file():
     assert checked.returncode == 0, checked.stderr
 
 
-def test_systemd_reads_the_unit(tmp_path: Path):
+def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")
     unit = tmp_path / "stream-assoc@1.service"
@@ -123,7 +123,7 @@ def test_systemd_reads_the_unit(tmp_path: Path):
     assert (checked.returncode, ours) == (0, [])
 
 
-def test_the_unit_agrees_with_the_settings():
+def test_the_unit_agrees_with_the_settings() -> None:
     unit = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#")
     daemon = Settings().daemon
     assert int(unit["TimeoutStopSec"].removesuffix("s")) > daemon.drain_deadline_seconds
@@ -132,6 +132,6 @@ def test_the_unit_agrees_with_the_settings():
     assert unit["RestartPreventExitStatus"] == "2"
 
 
-def test_images_are_pinned(services):
+def test_images_are_pinned(services) -> None:
     images = [service["image"] for service in services.values() if "build" not in service]
     assert all(re.search(r":v?\d+\.\d+", image) for image in images)

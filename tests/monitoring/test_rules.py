@@ -20,12 +20,12 @@ ALERTS = [rule for rule in rules() if "alert" in rule]
     ],
     ids=lambda arguments: " ".join(map(str, arguments[:2])),
 )
-def test_promtool_is_content(arguments):
+def test_promtool_is_content(arguments) -> None:
     ended = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_alertmanager_knows_every_alert_it_is_told_of():
+def test_alertmanager_knows_every_alert_it_is_told_of() -> None:
     config = yaml.safe_load((DOCKER / "alertmanager" / "alertmanager.yml").read_text())
     names = {str(rule["alert"]) for rule in ALERTS}
     matchers = [
@@ -42,13 +42,13 @@ def test_alertmanager_knows_every_alert_it_is_told_of():
         assert {prefix + name for name in alternatives.split("|")} <= names
 
 
-def test_every_alert_is_seen_firing():
+def test_every_alert_is_seen_firing() -> None:
     tested = RULES_TEST.read_text()
     assert [name for rule in ALERTS if (name := str(rule["alert"])) not in tested] == []
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-def test_every_alert_says_what_to_do(rule):
+def test_every_alert_says_what_to_do(rule) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}
     page, anchor = rule["annotations"]["runbook"].split("#")
     headings = re.findall(r"^##+ (.+)$", (REPOSITORY / page).read_text(), re.MULTILINE)

@@ -60,7 +60,7 @@ def written(tmp_path):
     return write
 
 
-def test_our_own_layout(written):
+def test_our_own_layout(written) -> None:
     exposure = read_exposure(written(layout()))
     assert exposure.visit_info == VisitInfo(2026030900027, 88, "g")
     assert exposure.mask_planes == {"BAD": 0, "NO_DATA": 8}
@@ -71,7 +71,7 @@ def test_our_own_layout(written):
     assert measure(exposure, np.array([2.0]), np.array([0.0])).flags == Flag.EDGE | Flag.BAD_PIXELS
 
 
-def test_rubins_masked_image_with_a_psf_added(written):
+def test_rubins_masked_image_with_a_psf_added(written) -> None:
     """As afw writes it: EXTTYPE for EXTNAME, compressed pixels, counts with a zero point, the origin in LTV."""
     hdus = layout()
     for hdu in hdus[1:]:
@@ -86,20 +86,20 @@ def test_rubins_masked_image_with_a_psf_added(written):
 
 
 @pytest.mark.parametrize(("cards", "scale"), [({"NJYPERCT": 3.0}, 3.0), ({"BUNIT": "NJY"}, 1.0)])
-def test_calibrations(written, cards, scale):
+def test_calibrations(written, cards, scale) -> None:
     hdus = layout()
     del hdus["IMAGE"].header["BUNIT"]
     hdus["IMAGE"].header.update(cards)
     assert read_exposure(written(hdus)).nJy_per_count == scale
 
 
-def test_a_file_without_a_mask_has_no_planes(written):
+def test_a_file_without_a_mask_has_no_planes(written) -> None:
     hdus = layout()
     del hdus["MASK"]
     assert read_exposure(written(hdus)).mask_planes == {}
 
 
-def test_a_psf_on_a_grid(written):
+def test_a_psf_on_a_grid(written) -> None:
     hdus = layout()
     wide = gaussian_psf(2.5, 31).images[0]
     hdus["PSF"].data = np.stack([PSF, wide, PSF, wide, PSF, wide])
@@ -117,18 +117,18 @@ def cutout():
     return fits.HDUList([primary, variance, fits.ImageHDU(PSF, name="PSFIMAGE")])
 
 
-def test_cutouts_of_alerts_are_in_a_tangent_projection():
+def test_cutouts_of_alerts_are_in_a_tangent_projection() -> None:
     exposure = read_payload(payload(cutout()))
     assert list(exposure.wcs.wcs.ctype) == ["RA---TAN", "DEC--TAN"]
     assert measured(exposure) == pytest.approx(FLUX, rel=1e-4)
 
 
-def test_what_is_wrong_with_an_image_is_nobody_elses_business():
+def test_what_is_wrong_with_an_image_is_nobody_elses_business() -> None:
     assert issubclass(ImageUnreadableError, ImageError)
     assert not issubclass(ImageUnreadableError, (RetriableError, PoisonError, FatalError))
 
 
-def test_missing_files(tmp_path):
+def test_missing_files(tmp_path) -> None:
     with pytest.raises(ImageUnreadableError, match=r"none\.fits.*cannot be opened: No such file"):
         read_exposure(str(tmp_path / "none.fits"))
     with pytest.raises(ImageUnreadableError, match="Is a directory"):
@@ -136,19 +136,19 @@ def test_missing_files(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9])
-def test_truncated_files(written, share):
+def test_truncated_files(written, share) -> None:
     whole = payload(layout())
     with pytest.raises(ImageUnreadableError, match=r"image\.fits"):
         read_exposure(written(whole[: int(share * len(whole))]))
 
 
 @pytest.mark.parametrize("content", [b"no FITS at all" * 1000, bytes(100_000), b"SIMPLE  =" + bytes(5000)])
-def test_other_files(written, content):
+def test_other_files(written, content) -> None:
     with pytest.raises(ImageUnreadableError, match="damaged or no FITS file"):
         read_exposure(written(content))
 
 
-def test_corrupt_files(written):
+def test_corrupt_files(written) -> None:
     """Whatever byte of a header is changed, the file is read or refused, and nothing else happens."""
     files, rng = (bytearray(payload(layout())), bytearray(compressed())), np.random.default_rng(7)
     refused = 0
@@ -185,69 +185,69 @@ def compressed():
     ],
     ids=["too large", "negative", "endless", "compressed"],
 )
-def test_sizes_that_cannot_be(written, content, message):
+def test_sizes_that_cannot_be(written, content, message) -> None:
     """One of them leads astropy in a circle, another would take all memory there is."""
     with pytest.raises(ImageUnreadableError, match=message):
         read_exposure(written(content))
 
 
-def without_wcs(hdus):
+def without_wcs(hdus) -> None:
     for card in ("CTYPE*", "CRVAL*", "CRPIX*", "PC?_?", "CDELT*"):
         del hdus["IMAGE"].header[card]
 
 
-def linear_wcs(hdus):
+def linear_wcs(hdus) -> None:
     hdus["IMAGE"].header.update(CTYPE1="LINEAR", CTYPE2="LINEAR")
 
 
-def singular_wcs(hdus):
+def singular_wcs(hdus) -> None:
     hdus["IMAGE"].header.update(PC1_1=0.0, PC1_2=0.0, PC2_1=0.0, PC2_2=0.0)
 
 
 def without(part):
-    def remove(hdus):
+    def remove(hdus) -> None:
         del hdus[part]
 
     remove.__name__ = f"without_{part}"
     return remove
 
 
-def uncalibrated(hdus):
+def uncalibrated(hdus) -> None:
     del hdus["IMAGE"].header["BUNIT"]
 
 
-def negative_calibration(hdus):
+def negative_calibration(hdus) -> None:
     uncalibrated(hdus)
     hdus["IMAGE"].header["NJYPERCT"] = -1.0
 
 
-def no_number(hdus):
+def no_number(hdus) -> None:
     uncalibrated(hdus)
     hdus["IMAGE"].header["NJYPERCT"] = "one"
 
 
-def no_zero_point(hdus):
+def no_zero_point(hdus) -> None:
     uncalibrated(hdus)
     hdus["IMAGE"].header["FLUXMAG0"] = 0.0
 
 
-def other_shape(hdus):
+def other_shape(hdus) -> None:
     hdus["VARIANCE"].data = np.ones((3, 3), np.float32)
 
 
-def cube(hdus):
+def cube(hdus) -> None:
     hdus["IMAGE"].data = np.ones((2, *SHAPE), np.float32)
 
 
-def mask_of_floats(hdus):
+def mask_of_floats(hdus) -> None:
     hdus["MASK"].data = np.zeros(SHAPE, np.float32)
 
 
-def even_psf(hdus):
+def even_psf(hdus) -> None:
     hdus["PSF"].data = np.ones((30, 30))
 
 
-def ungridded_psf(hdus):
+def ungridded_psf(hdus) -> None:
     hdus["PSF"].data = np.stack([PSF, PSF])
 
 
@@ -272,7 +272,7 @@ def ungridded_psf(hdus):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_incomplete_images(written, spoil, message):
+def test_incomplete_images(written, spoil, message) -> None:
     hdus = layout()
     spoil(hdus)
     with pytest.raises(ImageUnreadableError, match=message) as caught:

@@ -31,7 +31,7 @@ def root(tmp_path):
         ("https://other.org:8443/b.fits", "https://other.org:8443/b.fits"),
     ],
 )
-def test_what_is_below_a_root_is_allowed(uri, location):
+def test_what_is_below_a_root_is_allowed(uri, location) -> None:
     assert URL_ROOTS.resolve(uri) == location
 
 
@@ -98,14 +98,14 @@ def test_what_is_below_a_root_is_allowed(uri, location):
         "",
     ],
 )
-def test_everything_else_is_refused(uri):
+def test_everything_else_is_refused(uri) -> None:
     with pytest.raises(ImageRefusedError) as caught:
         URL_ROOTS.resolve(uri)
     assert len(str(caught.value)) < 300
     assert "password@" not in str(caught.value)
 
 
-def test_files_are_found_by_path_and_by_uri(root):
+def test_files_are_found_by_path_and_by_uri(root) -> None:
     roots = ImageRoots([str(root)])
     (root / "a b%41é.fits").touch()
     expected = str(root / "a b%41é.fits")
@@ -114,7 +114,7 @@ def test_files_are_found_by_path_and_by_uri(root):
     assert roots.resolve(f"{root}/not/there/yet.fits") == f"{root}/not/there/yet.fits"
 
 
-def test_files_elsewhere_are_refused(root):
+def test_files_elsewhere_are_refused(root) -> None:
     roots = ImageRoots([str(root)])
     evil = root.parent / "data-evil"
     evil.mkdir()
@@ -136,7 +136,7 @@ def test_files_elsewhere_are_refused(root):
             roots.resolve(uri)
 
 
-def test_symbolic_links_may_not_lead_out(root):
+def test_symbolic_links_may_not_lead_out(root) -> None:
     outside = root.parent / "secret.fits"
     outside.touch()
     (root / "inside.fits").touch()
@@ -151,33 +151,33 @@ def test_symbolic_links_may_not_lead_out(root):
             roots.resolve(f"{root}/{name}")
 
 
-def test_a_root_may_be_reached_through_a_link(root):
+def test_a_root_may_be_reached_through_a_link(root) -> None:
     link = root.parent / "link"
     link.symlink_to(root)
     assert ImageRoots([str(link)]).resolve(f"{root}/b.fits") == f"{root}/b.fits"
     assert ImageRoots([str(root)]).resolve(f"{link}/b.fits") == f"{root}/b.fits"
 
 
-def test_without_roots_no_image_may_be_read(root):
+def test_without_roots_no_image_may_be_read(root) -> None:
     for uri in (f"{root}/b.fits", "s3://images/2026/b.fits", "https://data.rubin.org/images/b.fits"):
         with pytest.raises(ImageRefusedError):
             ImageRoots([]).resolve(uri)
 
 
-def test_a_refusal_condemns_no_batch():
+def test_a_refusal_condemns_no_batch() -> None:
     assert not issubclass(ImageRefusedError, PoisonError | FatalError)
 
 
 @pytest.mark.parametrize(
     "root", ["data", "", "http://host/", "https://user@host/", "s3://", "https://host/../x", "a\x00"]
 )
-def test_a_root_that_is_none_is_refused(root):
+def test_a_root_that_is_none_is_refused(root) -> None:
     with pytest.raises(ImageRootError, match=r"images\.roots"):
         ImageRoots([root])
 
 
 @given(SEGMENTS)
-def test_whatever_is_plainly_below_is_allowed(segments):
+def test_whatever_is_plainly_below_is_allowed(segments) -> None:
     path = "/".join(segments)
     for root in ("s3://images/2026", "https://data.rubin.org/images"):
         assert URL_ROOTS.resolve(f"{root}/{path}") == f"{root}/{path}"
@@ -185,7 +185,7 @@ def test_whatever_is_plainly_below_is_allowed(segments):
 
 
 @given(st.text(max_size=60) | st.from_regex(r"(s3|https|file)://(images|data\.rubin\.org|)[/.%2ef\\@:#?a]{0,30}"))
-def test_nothing_is_allowed_that_does_not_begin_with_a_root(text):
+def test_nothing_is_allowed_that_does_not_begin_with_a_root(text) -> None:
     roots = ["s3://images/2026", "https://data.rubin.org/images", "/nowhere/data"]
     for uri in (text, *(root + text for root in roots), *(f"{root}/{text}" for root in roots)):
         try:

@@ -38,12 +38,12 @@ def image(tmp_path_factory) -> bytes:
 # --- files ---
 
 
-def test_a_file_is_read(tmp_path, image):
+def test_a_file_is_read(tmp_path, image) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     assert ImageStore([str(tmp_path)]).read(f"file://{tmp_path}/image.fits").image.shape == (100, 120)
 
 
-def test_a_large_file_is_not_opened(tmp_path, image):
+def test_a_large_file_is_not_opened(tmp_path, image) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     store = ImageStore([str(tmp_path)], ImageLimits(max_bytes=len(image) - 1))
     with pytest.raises(ImageTooLargeError, match=rf"more than {len(image) - 1} bytes.*images\.max_bytes"):
@@ -51,7 +51,7 @@ def test_a_large_file_is_not_opened(tmp_path, image):
     assert ImageStore([str(tmp_path)], ImageLimits(max_bytes=len(image))).read(f"{tmp_path}/image.fits")
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_told(tmp_path) -> None:
     with pytest.raises(ImageMissingError, match="No such file"):
         ImageStore([str(tmp_path)]).read(f"{tmp_path}/image.fits")
 
@@ -91,7 +91,7 @@ def s3_store(bucket, s3_url) -> ImageStore:
     return ImageStore(["s3://images/2026"], QUICK, s3_endpoint_url=s3_url)
 
 
-def test_an_object_store_is_read(s3_store, tmp_path, image):
+def test_an_object_store_is_read(s3_store, tmp_path, image) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     from_file = ImageStore([str(tmp_path)]).read(f"{tmp_path}/image.fits")
     exposure = s3_store.read("s3://images/2026/plain.fits")
@@ -107,12 +107,12 @@ def test_an_object_store_is_read(s3_store, tmp_path, image):
         ("large.fits", ImageTooLargeError),
     ],
 )
-def test_what_is_wrong_in_an_object_store_is_told(s3_store, key, error):
+def test_what_is_wrong_in_an_object_store_is_told(s3_store, key, error) -> None:
     with pytest.raises(error, match=f"s3://images/2026/{key}"):
         s3_store.read(f"s3://images/2026/{key}")
 
 
-def test_an_object_store_that_is_away_is_asked_a_few_times(free_port):
+def test_an_object_store_that_is_away_is_asked_a_few_times(free_port) -> None:
     waits: list[float] = []
     limits = ImageLimits(timeout_seconds=60.0, attempts=3, wait_seconds=0.25)
     store = ImageStore(["s3://images"], limits, s3_endpoint_url=f"http://127.0.0.1:{free_port}", wait=waits.append)
@@ -151,7 +151,7 @@ class Site:
 
 
 def body(payload: bytes, status: int = 200, **headers: str):
-    def answer(request):
+    def answer(request) -> None:
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name, value)
@@ -162,7 +162,7 @@ def body(payload: bytes, status: int = 200, **headers: str):
     return answer
 
 
-def endless(request):
+def endless(request) -> None:
     """Answer with more than was announced could hold: without a length, until the client hangs up."""
     request.send_response(200)
     request.end_headers()
@@ -180,12 +180,12 @@ def site(tmp_path) -> Iterator[Site]:
     released = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             made.asked.append(self.path)
             answers = made.answers[self.path.removeprefix("/images/")]
             (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
-        def log_message(self, *_):
+        def log_message(self, *_) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -203,13 +203,13 @@ def site(tmp_path) -> Iterator[Site]:
     thread.join()
 
 
-def test_a_web_server_is_read(site, image):
+def test_a_web_server_is_read(site, image) -> None:
     site.answers["a%20b.fits"] = [body(image)]
     assert site.store().read(site.url("a%20b.fits")).image.shape == (100, 120)
     assert site.asked == ["/images/a%20b.fits"], "once, and nothing besides"
 
 
-def test_a_server_of_unknown_authority_is_not_believed(site, image):
+def test_a_server_of_unknown_authority_is_not_believed(site, image) -> None:
     site.answers["a"] = [body(image)]
     store = ImageStore([f"https://localhost:{site.port}/images"], QUICK)
     with pytest.raises(ImageUnavailableError, match=r"(?i)certificate"):
@@ -217,7 +217,7 @@ def test_a_server_of_unknown_authority_is_not_believed(site, image):
     assert site.asked == []
 
 
-def test_a_redirect_is_not_followed(site, image):
+def test_a_redirect_is_not_followed(site, image) -> None:
     site.answers["a"] = [body(b"", 302, Location=site.url("b"))]
     site.answers["b"] = [body(image)]
     with pytest.raises(ImageRefusedError, match=r"HTTP 302.*redirects are not followed"):
@@ -226,40 +226,40 @@ def test_a_redirect_is_not_followed(site, image):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_is_not_there_is_not_asked_for_again(site, status):
+def test_what_is_not_there_is_not_asked_for_again(site, status) -> None:
     site.answers["a"] = [body(b"no", status)]
     with pytest.raises(ImageMissingError, match="is not there or may not be read"):
         site.store().read(site.url("a"))
     assert len(site.asked) == 1
 
 
-def test_a_server_in_trouble_is_asked_again(site, image):
+def test_a_server_in_trouble_is_asked_again(site, image) -> None:
     site.answers["a"] = [body(b"", 503), body(b"", 503), body(image)]
     assert site.store().read(site.url("a")).image.shape == (100, 120)
     assert len(site.asked) == 3
 
 
-def test_a_server_that_stays_in_trouble_is_given_up(site):
+def test_a_server_that_stays_in_trouble_is_given_up(site) -> None:
     site.answers["a"] = [body(b"", 503)]
     with pytest.raises(ImageUnavailableError, match=r"in 3 of 3 attempts.*503"):
         site.store().read(site.url("a"))
     assert len(site.asked) == 3
 
 
-def test_more_bytes_than_allowed_are_not_read(site):
+def test_more_bytes_than_allowed_are_not_read(site) -> None:
     site.answers["a"] = [endless]
     with pytest.raises(ImageTooLargeError, match="more than 200000 bytes"):
         site.store().read(site.url("a"))
 
 
-def test_a_silent_server_is_not_waited_for(site):
+def test_a_silent_server_is_not_waited_for(site) -> None:
     limits = ImageLimits(timeout_seconds=0.2, attempts=5)
     with pytest.raises(ImageUnavailableError, match=r"within 0\.2 s in 1 of 5 attempts.*images\.timeout_seconds"):
         site.store(limits).read(site.url("silent"))
 
 
-def test_a_truncated_answer_is_damaged_or_asked_for_again(site, image):
-    def cut_off(request):
+def test_a_truncated_answer_is_damaged_or_asked_for_again(site, image) -> None:
+    def cut_off(request) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(image)))
         request.end_headers()
@@ -275,7 +275,7 @@ def test_a_truncated_answer_is_damaged_or_asked_for_again(site, image):
 # --- what is configured ---
 
 
-def test_authorities_that_are_none_are_refused(tmp_path):
+def test_authorities_that_are_none_are_refused(tmp_path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     for root in ("https://localhost/images", "s3://images"):
         with pytest.raises(ImageRootError, match=r"images\.ssl_ca_file.*ca\.pem holds no certificates"):
@@ -283,7 +283,7 @@ def test_authorities_that_are_none_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("root", "package"), [("https://localhost/images", "aiohttp"), ("s3://images", "s3fs")])
-def test_what_is_not_installed_is_told_at_once(monkeypatch, root, package):
+def test_what_is_not_installed_is_told_at_once(monkeypatch, root, package) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
         ImageRootError, match=rf"needs the package {package}; pip install 'stream_assoc\[images\]'"

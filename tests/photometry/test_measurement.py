@@ -11,7 +11,7 @@ N = 10_000
 WEIGHTINGS = list(Weighting)
 
 
-def assert_unbiased(fluxes, truth):
+def assert_unbiased(fluxes, truth) -> None:
     pulls = (fluxes.flux - truth) / fluxes.error
     assert len(pulls) == N
     assert abs(pulls.mean()) < 0.02
@@ -20,7 +20,7 @@ def assert_unbiased(fluxes, truth):
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("brightest", [0.0, 300.0, 20_000.0])
-def test_fluxes_are_unbiased_at_every_offset_from_a_pixel(weighting, brightest):
+def test_fluxes_are_unbiased_at_every_offset_from_a_pixel(weighting, brightest) -> None:
     """From nothing, over the limit of detection, to a signal-to-noise ratio of 300; a few of them negative."""
     rng = np.random.default_rng(20260309)
     stars = field(rng, 100, 100, rng.uniform(-0.1 * brightest, brightest, N))
@@ -30,7 +30,7 @@ def test_fluxes_are_unbiased_at_every_offset_from_a_pixel(weighting, brightest):
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_fluxes_are_unbiased_near_the_edges(weighting):
+def test_fluxes_are_unbiased_near_the_edges(weighting) -> None:
     """Up to the very border, where half of the star is missing."""
     rng = np.random.default_rng(1)
     stars = field(rng, 1, N, rng.uniform(-500.0, 5000.0, N), offset_x=(-0.5, 4.0))
@@ -40,7 +40,7 @@ def test_fluxes_are_unbiased_near_the_edges(weighting):
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_fluxes_are_unbiased_under_masks(weighting):
+def test_fluxes_are_unbiased_under_masks(weighting) -> None:
     """A tenth of the pixels hold nonsense and are masked, or have no value, or no variance."""
     rng = np.random.default_rng(2)
     stars = field(rng, 100, 100, rng.uniform(-500.0, 5000.0, N))
@@ -54,7 +54,7 @@ def test_fluxes_are_unbiased_under_masks(weighting):
     assert (fluxes.flags & Flag.BAD_PIXELS).all()
 
 
-def test_the_inverse_variance_gives_the_smaller_error():
+def test_the_inverse_variance_gives_the_smaller_error() -> None:
     rng = np.random.default_rng(3)
     stars = field(rng, 10, 10, 1000.0)
     image = exposure(stars.image, stars.variance)
@@ -64,7 +64,7 @@ def test_the_inverse_variance_gives_the_smaller_error():
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_where_the_noise_is_even_the_weights_change_nothing(weighting):
+def test_where_the_noise_is_even_the_weights_change_nothing(weighting) -> None:
     image = exposure(star([20.3], [19.8], (40, 40))[0] * 500.0)
     fluxes = measure(image, np.array([20.3]), np.array([19.8]), weighting)
     # The interpolation of the PSF is the only error.
@@ -72,13 +72,13 @@ def test_where_the_noise_is_even_the_weights_change_nothing(weighting):
     assert fluxes.error == pytest.approx(NOISE * np.sqrt(4.0 * np.pi) * np.hypot(WIDTH, np.sqrt(1 / 12)), rel=5e-3)
 
 
-def test_a_shift_by_whole_pixels_changes_nothing_at_all():
+def test_a_shift_by_whole_pixels_changes_nothing_at_all() -> None:
     image = exposure(star([20.0], [20.0], (41, 41))[0])
     fluxes = measure(image, np.array([20.0]), np.array([20.0]))
     assert fluxes.flux == pytest.approx(1.0, rel=1e-6)
 
 
-def test_fluxes_are_in_nanojansky():
+def test_fluxes_are_in_nanojansky() -> None:
     pixels = star([20.0], [20.0], (41, 41))[0] * 7.0
     counts, calibrated = (
         measure(exposure(pixels, nJy_per_count=scale), np.array([20.0]), np.array([20.0])) for scale in (1.0, 3.5)
@@ -104,7 +104,7 @@ def test_fluxes_are_in_nanojansky():
         (20.0, np.inf, Flag.OFF_IMAGE),
     ],
 )
-def test_flags_of_the_place(x, y, expected):
+def test_flags_of_the_place(x, y, expected) -> None:
     fluxes = measure(exposure(np.zeros((60, 40))), np.array([x]), np.array([y]))
     assert fluxes.flags.tolist() == [expected]
     assert np.isnan(fluxes.flux[0]) == np.isnan(fluxes.error[0]) == (Flag.OFF_IMAGE in expected)
@@ -118,7 +118,7 @@ def test_flags_of_the_place(x, y, expected):
         ("CR", Flag(0)),
     ],
 )
-def test_only_the_planes_asked_for_hide_a_pixel(plane, expected):
+def test_only_the_planes_asked_for_hide_a_pixel(plane, expected) -> None:
     mask = np.full((60, 60), 1 << PLANES[plane], np.int64).astype(np.uint32).view(np.int32)
     image = exposure(np.zeros((60, 60)), mask=mask)
     fluxes = measure(image, np.array([30.0]), np.array([30.0]), bad_planes=("BAD", "STREAK", "NOT_IN_THIS_IMAGE"))
@@ -126,7 +126,7 @@ def test_only_the_planes_asked_for_hide_a_pixel(plane, expected):
     assert np.isnan(fluxes.flux[0]) == (Flag.NO_GOOD_PIXELS in expected)
 
 
-def test_one_bad_pixel_is_flagged_wherever_it_is_under_the_model():
+def test_one_bad_pixel_is_flagged_wherever_it_is_under_the_model() -> None:
     mask = np.zeros((60, 60), np.int32)
     mask[30, 30] = 1 << PLANES["SAT"]
     image = exposure(np.zeros((60, 60)), mask=mask)
@@ -134,7 +134,7 @@ def test_one_bad_pixel_is_flagged_wherever_it_is_under_the_model():
     assert measure(image, x, np.full(3, 30.0)).flags.tolist() == [Flag.BAD_PIXELS, Flag.BAD_PIXELS, 0]
 
 
-def test_the_psf_may_change_over_the_image():
+def test_the_psf_may_change_over_the_image() -> None:
     """Two stars of other widths, the psf of each at its place, and one half-way with the mean of both."""
     size, height = 41, 41
     narrow, wide = (gaussian_psf(width, size).images[0] for width in (1.5, 2.5))
@@ -149,6 +149,6 @@ def test_the_psf_may_change_over_the_image():
     assert constant.flux[0] > 110.0
 
 
-def test_nothing_is_measured_where_nothing_is_asked():
+def test_nothing_is_measured_where_nothing_is_asked() -> None:
     fluxes = measure(exposure(np.zeros((60, 60))), np.empty(0), np.empty(0))
     assert len(fluxes.flux) == len(fluxes.error) == len(fluxes.flags) == 0

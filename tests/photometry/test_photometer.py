@@ -33,7 +33,7 @@ def catalogue(x, y):
 OBJECTS = catalogue(X, Y)
 
 
-def write(path, scale, **cards):
+def write(path, scale, **cards) -> None:
     header = sky().to_header()
     header["BUNIT"] = "nJy"
     primary = fits.PrimaryHDU()
@@ -65,7 +65,7 @@ def measured(photometer, one, objects):
     return photometer.load(one).measure(one, objects, NOW)
 
 
-def test_fluxes_of_both_images(photometer, images):
+def test_fluxes_of_both_images(photometer, images) -> None:
     one = visit(images)
     rows = measured(photometer, one, OBJECTS)
     assert rows.schema.equals(no_forced_sources().schema, check_metadata=True)
@@ -86,7 +86,7 @@ def test_fluxes_of_both_images(photometer, images):
     assert set(table["timeWithdrawnMjdTai"]) == {None}
 
 
-def test_the_same_batch_gives_the_same_rows(photometer, images):
+def test_the_same_batch_gives_the_same_rows(photometer, images) -> None:
     rows, again = (measured(photometer, visit(images), OBJECTS) for _ in range(2))
     assert rows.equals(again)
     shuffled = measured(photometer, visit(images), OBJECTS.take(np.array([2, 0, 1])))
@@ -94,21 +94,21 @@ def test_the_same_batch_gives_the_same_rows(photometer, images):
 
 
 @pytest.mark.parametrize(("missing", "empty"), [("difference", "psfFlux"), ("science", "scienceFlux")])
-def test_an_image_that_is_not_named_gives_nulls(photometer, images, missing, empty):
+def test_an_image_that_is_not_named_gives_nulls(photometer, images, missing, empty) -> None:
     rows = measured(photometer, visit(replace(images, **{missing: None})), OBJECTS)
     assert rows[empty].null_count == rows[f"{empty}Err"].null_count == 3
     other = {"psfFlux", "scienceFlux"} - {empty}
     assert rows[other.pop()].null_count == 1
 
 
-def test_no_image_and_no_object_give_no_row(photometer, images):
+def test_no_image_and_no_object_give_no_row(photometer, images) -> None:
     assert photometer.load(visit(ImageUris())) is None
     rows = measured(photometer, visit(images), ObjectPositions.empty())
     assert rows.equals(no_forced_sources())
     assert rows.schema.field("diaObjectId").type == pa.int64()
 
 
-def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path):
+def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path) -> None:
     for uri, error, message in (
         ("/etc/passwd", ImageRefusedError, r"images\.roots"),
         (f"{tmp_path}/none.fits", ImageMissingError, "cannot be opened"),
@@ -118,13 +118,13 @@ def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path):
 
 
 @pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}])
-def test_the_image_of_another_batch_is_refused(photometer, tmp_path, cards):
+def test_the_image_of_another_batch_is_refused(photometer, tmp_path, cards) -> None:
     write(tmp_path / "other.fits", 1.0, **cards)
     with pytest.raises(ImageMismatchError, match=r"other\.fits.*name the image of the batch"):
         measured(photometer, visit(ImageUris(difference=f"{tmp_path}/other.fits")), OBJECTS)
 
 
-def test_a_position_is_on_the_images_if_it_is_on_both(photometer, images, tmp_path):
+def test_a_position_is_on_the_images_if_it_is_on_both(photometer, images, tmp_path) -> None:
     both = photometer.load(visit(images))
     assert both.contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, True, False]
     narrow = replace(

@@ -15,7 +15,7 @@ from tests.photometry.skies import gaussian_psf
 SMALL, LARGE = (gaussian_psf(width, 11).images[0] for width in (1.0, 1.5))
 
 
-def test_a_constant_psf_is_the_same_everywhere_and_of_flux_one():
+def test_a_constant_psf_is_the_same_everywhere_and_of_flux_one() -> None:
     psf = ConstantPsf.of(7.0 * SMALL)
     assert image_at(psf, 3.0, 4.0) == pytest.approx(SMALL)
     assert image_at(psf, -1e6, 1e6).sum() == pytest.approx(1.0)
@@ -25,12 +25,12 @@ def test_a_constant_psf_is_the_same_everywhere_and_of_flux_one():
     ("x", "y", "share"),
     [(0, 0, 0), (100, 0, 1), (50, 0, 0.5), (25, 10, 0.25), (100, 30, 1), (-50, -50, 0), (900, 900, 1)],
 )
-def test_a_gridded_psf_is_bilinear_and_ends_with_its_grid(x, y, share):
+def test_a_gridded_psf_is_bilinear_and_ends_with_its_grid(x, y, share) -> None:
     psf = GriddedPsf.of([SMALL, 2.0 * LARGE, SMALL, LARGE], [0.0, 100.0], [10.0, 20.0])
     assert image_at(psf, x, y) == pytest.approx(share * LARGE + (1.0 - share) * SMALL)
 
 
-def test_rows_of_the_grid_follow_each_other():
+def test_rows_of_the_grid_follow_each_other() -> None:
     psf = GriddedPsf.of([SMALL, SMALL, LARGE, LARGE], [0.0, 100.0], [10.0, 20.0])
     assert image_at(psf, 50.0, 20.0) == pytest.approx(LARGE)
 
@@ -46,7 +46,7 @@ def test_rows_of_the_grid_follow_each_other():
         (np.full((11, 11), np.nan), "finite"),
     ],
 )
-def test_an_image_that_is_no_psf_is_refused(image, message):
+def test_an_image_that_is_no_psf_is_refused(image, message) -> None:
     with pytest.raises(ImageUnreadableError, match=message):
         ConstantPsf.of(image)
 
@@ -54,7 +54,7 @@ def test_an_image_that_is_no_psf_is_refused(image, message):
 @pytest.mark.parametrize(
     ("x", "y", "message"), [([0.0, 1.0], [0.0, 1.0], "one a node"), ([0.0, 0.0], [0.0], "must ascend")]
 )
-def test_a_grid_that_is_none_is_refused(x, y, message):
+def test_a_grid_that_is_none_is_refused(x, y, message) -> None:
     with pytest.raises(ImageUnreadableError, match=message):
         GriddedPsf.of([SMALL, LARGE], x, y)
 
@@ -73,7 +73,7 @@ def photutils_model(oversampling, nodes=((0, 0), (100, 0), (0, 50), (100, 50)), 
 
 
 @pytest.mark.parametrize("oversampling", [1, 3, 5])
-def test_photutils_models_are_taken_as_they_are(oversampling):
+def test_photutils_models_are_taken_as_they_are(oversampling) -> None:
     model = photutils_model(oversampling)
     psf = GriddedPsf.from_photutils(model)
     assert psf.images.shape[1] == psf.images.shape[2]
@@ -86,7 +86,7 @@ def test_photutils_models_are_taken_as_they_are(oversampling):
         assert image_at(psf, x, y) == pytest.approx(theirs / theirs.sum(), abs=2e-5)
 
 
-def test_the_order_of_photutils_nodes_is_of_no_account():
+def test_the_order_of_photutils_nodes_is_of_no_account() -> None:
     nodes = [(0, 0), (100, 0), (0, 50), (100, 50)]
     forth, back = (photutils_model(1, order) for order in (nodes, nodes[::-1]))
     assert np.array_equal(GriddedPsf.from_photutils(forth).images, GriddedPsf.from_photutils(back).images)
@@ -99,7 +99,7 @@ def test_the_order_of_photutils_nodes_is_of_no_account():
         (np.ones((1, 10, 10)), [(0, 0)], "no central one"),
     ],
 )
-def test_photutils_models_that_fit_no_grid_are_refused(images, nodes, message):
+def test_photutils_models_that_fit_no_grid_are_refused(images, nodes, message) -> None:
     model = SimpleNamespace(data=images, grid_xypos=nodes, oversampling=1)
     with pytest.raises(ImageUnreadableError, match=message):
         GriddedPsf.from_photutils(model)

@@ -65,14 +65,14 @@ def within(values, limit):
     return (np.abs(values - 1.0) < limit).mean()
 
 
-def test_science_fluxes(sources):
+def test_science_fluxes(sources) -> None:
     ours = ratios(sources, "cutoutScience", "scienceFlux")
     assert ours.flux.median() == pytest.approx(1.0, abs=0.002)
     assert ours.error.median() == pytest.approx(1.0, abs=0.002)
     assert within(ours.flux, 0.035) > 0.95
 
 
-def test_science_fluxes_differ_where_the_cutout_carries_another_psf_than_rubin_used(sources):
+def test_science_fluxes_differ_where_the_cutout_carries_another_psf_than_rubin_used(sources) -> None:
     """The error of a flux depends on the PSF and not on the star, so it tells where the PSF was another."""
     ours = ratios(sources, "cutoutScience", "scienceFlux")
     same_psf = np.abs(ours.error - 1.0) < 0.01
@@ -82,7 +82,7 @@ def test_science_fluxes_differ_where_the_cutout_carries_another_psf_than_rubin_u
     assert ours.flux.corr(ours.error) > 0.85
 
 
-def test_all_cutouts_of_a_detector_carry_one_psf(sources):
+def test_all_cutouts_of_a_detector_carry_one_psf(sources) -> None:
     n_psfs = (
         sources.assign(psf=[read_payload(cutout).psf.images.tobytes() for cutout in sources.cutoutScience])
         .groupby(["visit", "detector"])
@@ -92,7 +92,7 @@ def test_all_cutouts_of_a_detector_carry_one_psf(sources):
     assert (n_psfs["nunique"] == 1).all()
 
 
-def test_difference_fluxes_lack_the_aperture_correction_of_a_source(sources):
+def test_difference_fluxes_lack_the_aperture_correction_of_a_source(sources) -> None:
     """One factor on flux and error alike, and one a visit: no matter of the measurement."""
     ours = ratios(sources, "cutoutDifference", "psfFlux")
     assert ours.flux.median() == pytest.approx(1.0, abs=0.03)
@@ -105,13 +105,13 @@ def test_difference_fluxes_lack_the_aperture_correction_of_a_source(sources):
     assert (by_visit.quantile(0.75) - by_visit.quantile(0.25)).median() < 0.005
 
 
-def test_forced_fluxes_have_none(forced_sources):
+def test_forced_fluxes_have_none(forced_sources) -> None:
     for cutout, name in (("cutoutDifference", "psfFlux"), ("cutoutScience", "scienceFlux")):
         ours = ratios(forced_sources, cutout, name)
         assert ours.flux.median() == pytest.approx(1.0, abs=0.005)
         assert ours.error.median() == pytest.approx(1.0, abs=0.005)
 
 
-def test_weights_from_a_variance_that_holds_the_sources_photons_bias_its_flux(sources):
+def test_weights_from_a_variance_that_holds_the_sources_photons_bias_its_flux(sources) -> None:
     ours = ratios(sources, "cutoutScience", "scienceFlux", Weighting.INVERSE_VARIANCE)
     assert 0.95 < ours.flux.median() < 0.99

@@ -25,7 +25,7 @@ def catalogue(image, x, y, n_sources):
     )
 
 
-def test_objects_are_chosen_by_history_place_and_visit():
+def test_objects_are_chosen_by_history_place_and_visit() -> None:
     image = exposure(np.zeros((100, 80)))
     objects = catalogue(
         image,
@@ -39,12 +39,12 @@ def test_objects_are_chosen_by_history_place_and_visit():
     assert chosen.tolist() == [True, False, True, True, False, False, False, False]
 
 
-def test_nothing_is_chosen_from_nothing():
+def test_nothing_is_chosen_from_nothing() -> None:
     nothing = np.empty(0, np.int64)
     assert len(candidates(ObjectPositions.empty(), nothing, np.empty(0, np.bool_), CONFIG)) == 0
 
 
-def test_a_name_depends_on_visit_detector_and_object_alone():
+def test_a_name_depends_on_visit_detector_and_object_alone() -> None:
     objects = np.array([1, 2, 2**60 + 1, 2**63 - 1])
     ids = forced_source_ids(BatchId(2026030900027, 88), objects)
     assert ids.dtype == np.int64
@@ -53,7 +53,7 @@ def test_a_name_depends_on_visit_detector_and_object_alone():
     assert ids.tolist() == NAMES
 
 
-def test_names_do_not_collide():
+def test_names_do_not_collide() -> None:
     rng = np.random.default_rng(6)
     near, far = np.arange(50_000) + 2**60, rng.integers(0, 2**63 - 1, 50_000)
     objects = np.unique(np.concatenate([near, far]))

@@ -44,27 +44,27 @@ def stored_before() -> object:
 @pytest.mark.parametrize(
     ("bad", "error"), [(too_many, TooManyNewObjectsError), (stored_before, DuplicateSourceError)]
 )
-def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path, expected, bad, error):
+def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path, expected, bad, error) -> None:
     outcomes = process_from(rooms, 0, GOOD[0], bad(), GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
     assert isinstance(outcomes[1].error, error)
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
 
 
-def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms, tmp_path):
+def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms, tmp_path) -> None:
     released, held_back = (arrive(too_many(), rooms, unlimited=unlimited) for unlimited in (True, False))
     assert [type(outcome) for outcome in process_batches([held_back, released], rooms)] == [Rejected, Processed]
     assert len(column(apdb_url(tmp_path / "tested"), "DiaObject", "diaObjectId")) == LIMIT + 2
 
 
-def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path, expected, monkeypatch):
+def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path, expected, monkeypatch) -> None:
     refused = batch(9, [150.04], [2.0])
     exclusive = rooms.apdb.exclusive
 
     class Session:
         """The real one, but for a batch whose rows it refuses."""
 
-        def __init__(self, real):
+        def __init__(self, real) -> None:
             self._real = real
 
         def __getattr__(self, name):
@@ -76,7 +76,7 @@ def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path,
             return self._real.store(changes)
 
     class Exclusive:
-        def __init__(self, cells):
+        def __init__(self, cells) -> None:
             self._context = exclusive(cells)
 
         def __enter__(self):
@@ -104,13 +104,13 @@ def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path,
         square(150.0, 2.0, half_width_deg=20.0),
     ],
 )
-def test_a_footprint_that_is_none_is_refused_on_arrival(rooms, footprint):
+def test_a_footprint_that_is_none_is_refused_on_arrival(rooms, footprint) -> None:
     with pytest.raises(InvalidFootprintError) as caught:
         arrive(batch(1, [150.0], [2.0], footprint=np.asarray(footprint)), rooms)
     assert isinstance(caught.value, PoisonError)
 
 
-def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_path):
+def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_path) -> None:
     ra = [150.0, np.nan, 150.01, np.inf, -np.inf, 150.02, 150.03, 150.04, 150.05, 150.06]
     dec = [2.0, 2.0, np.nan, 2.0, 2.0, np.inf, 90.001, -91.0, 2.0, 2.0]
     x = [5.0] * 8 + [np.nan, 5.0]
@@ -122,13 +122,13 @@ def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_pa
     assert column(apdb_url(tmp_path / "tested"), "DiaSource", "ra") == [150.0]
 
 
-def test_a_batch_without_a_usable_source_counts(rooms, tmp_path):
+def test_a_batch_without_a_usable_source_counts(rooms, tmp_path) -> None:
     (outcome,) = process_from(rooms, 0, batch(1, [np.nan], [2.0], footprint=square(150.0, 2.0)))
     assert outcome.metrics.numDroppedDiaSources == 1
     assert column(apdb_url(tmp_path / "tested"), LEDGER, "n_stored") == [0]
 
 
-def test_an_empty_batch_counts(rooms, tmp_path):
+def test_an_empty_batch_counts(rooms, tmp_path) -> None:
     process_from(rooms, 0, GOOD[0])
     (outcome,) = process_from(rooms, 1, batch(2, [], [], footprint=square(150.0, 2.0)))
     assert isinstance(outcome, Processed)
@@ -139,7 +139,7 @@ def test_an_empty_batch_counts(rooms, tmp_path):
     assert sorted(column(apdb_url(tmp_path / "tested"), LEDGER, "visit")) == [1, 2]
 
 
-def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tmp_path):
+def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tmp_path) -> None:
     ra, dec = [150.0, 150.01, 150.02, 150.03], [2.0] * 4
     process_from(rooms, 0, batch(1, ra, dec))
     bad = {

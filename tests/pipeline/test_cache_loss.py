@@ -1,6 +1,7 @@
 """The cache may be empty, old or away: not a byte of any result changes."""
 
 import dataclasses
+from typing import Never
 
 import pytest
 
@@ -27,17 +28,17 @@ def undisturbed(tmp_path_factory):
     return run(tmp_path_factory.mktemp("undisturbed"))
 
 
-def test_a_flush_before_every_batch(tmp_path, undisturbed):
+def test_a_flush_before_every_batch(tmp_path, undisturbed) -> None:
     assert run(tmp_path, lambda cache, turn: cache.flush()) == undisturbed
 
 
 @pytest.mark.parametrize("lost", ["tiles", "states"])
-def test_the_loss_of_one_kind(tmp_path, undisturbed, lost):
+def test_the_loss_of_one_kind(tmp_path, undisturbed, lost) -> None:
     assert run(tmp_path, lambda cache, turn: getattr(cache, lost).clear()) == undisturbed
 
 
-def test_the_loss_of_every_other_key(tmp_path, undisturbed):
-    def thin_out(cache, turn):
+def test_the_loss_of_every_other_key(tmp_path, undisturbed) -> None:
+    def thin_out(cache, turn) -> None:
         for kept in (cache.tiles, cache.states):
             for key in sorted(kept)[turn % 2 :: 2]:
                 del kept[key]
@@ -45,18 +46,18 @@ def test_the_loss_of_every_other_key(tmp_path, undisturbed):
     assert run(tmp_path, thin_out) == undisturbed
 
 
-def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path, undisturbed):
+def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path, undisturbed) -> None:
     snapshots = []
 
-    def restore(cache, turn):
+    def restore(cache, turn) -> None:
         snapshots.append((dict(cache.tiles), dict(cache.states)))
         cache.tiles, cache.states = map(dict, snapshots[turn // 2])
 
     assert run(tmp_path, restore) == undisturbed
 
 
-def test_damaged_blobs(tmp_path, undisturbed):
-    def damage(cache, turn):
+def test_damaged_blobs(tmp_path, undisturbed) -> None:
+    def damage(cache, turn) -> None:
         for kept in (cache.tiles, cache.states):
             for key, blob in kept.items():
                 kept[key] = blob[: len(blob) // 2] if key % 2 else bytes([blob[0] ^ 1]) + bytes(blob[1:])
@@ -67,7 +68,7 @@ def test_damaged_blobs(tmp_path, undisturbed):
 class FailsOnce:
     """A cache that is away at one write, and at the read before it on demand."""
 
-    def __init__(self, real, method):
+    def __init__(self, real, method) -> None:
         self._real = real
         self._method = method
         self.failures = 1
@@ -78,7 +79,7 @@ class FailsOnce:
             return self._fail
         return getattr(self._real, name)
 
-    def _fail(self, *arguments):
+    def _fail(self, *arguments) -> Never:
         raise CacheUnavailableError("the cache is away")
 
 
@@ -88,7 +89,7 @@ def failing(folder, method):
     return dataclasses.replace(rooms, cache=FailsOnce(rooms.cache, method))
 
 
-def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed):
+def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed) -> None:
     expected, _ = undisturbed
     rooms = failing(tmp_path, "write")
     with pytest.raises(RetriableError):
@@ -99,7 +100,7 @@ def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed):
 
 
 @pytest.mark.parametrize("method", ["read_tiles", "read_states"])
-def test_a_cache_that_goes_away_before_the_commit(tmp_path, undisturbed, method):
+def test_a_cache_that_goes_away_before_the_commit(tmp_path, undisturbed, method) -> None:
     expected, _ = undisturbed
     rooms = failing(tmp_path, method)
     with pytest.raises(RetriableError):

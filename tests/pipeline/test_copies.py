@@ -53,7 +53,7 @@ def take(rooms: Rooms, deliveries: list[Delivery], hand: int) -> list[OutputMess
 
 @pytest.mark.parametrize("hand", [1, 4, 16])
 @pytest.mark.parametrize("seed", range(3))
-def test_copies_in_any_order_change_nothing(tmp_path, seed, hand):
+def test_copies_in_any_order_change_nothing(tmp_path, seed, hand) -> None:
     deliveries = with_copies(seed)
     once = without_copies(deliveries)
     assert len(deliveries) >= 2 * len(once) == 2 * len(three_visits())

@@ -27,7 +27,7 @@ def two(tmp_path):
 
 
 @pytest.mark.parametrize("size", [2, 5, 16])
-def test_a_micro_batch_equals_its_batches_one_by_one(two, size):
+def test_a_micro_batch_equals_its_batches_one_by_one(two, size) -> None:
     (alone, alone_folder), (together, together_folder) = two
     expected = [process_from(alone, i, one)[0] for i, one in enumerate(night())]
     got = []
@@ -38,7 +38,7 @@ def test_a_micro_batch_equals_its_batches_one_by_one(two, size):
     assert everything(together_folder) == everything(alone_folder)
 
 
-def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two):
+def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two) -> None:
     (rooms, folder), _ = two
     first = process_from(rooms, 0, *night()[:6])
     before = everything(folder)
@@ -47,7 +47,7 @@ def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two):
     assert everything(folder) == before
 
 
-def test_published_outputs_are_not_repeated(two):
+def test_published_outputs_are_not_repeated(two) -> None:
     (rooms, _), _ = two
     first = process_from(rooms, 0, *night()[:2])
     rooms.apdb.mark_published([first[0].key])
@@ -56,7 +56,7 @@ def test_published_outputs_are_not_repeated(two):
 
 
 @pytest.mark.parametrize("where", [position(7), position(0, partition=1), None])
-def test_a_copy_elsewhere_publishes_nothing(two, where):
+def test_a_copy_elsewhere_publishes_nothing(two, where) -> None:
     (rooms, folder), _ = two
     process_from(rooms, 0, night()[0])
     before = everything(folder)
@@ -65,7 +65,7 @@ def test_a_copy_elsewhere_publishes_nothing(two, where):
     assert everything(folder) == before
 
 
-def test_a_copy_within_a_micro_batch_publishes_nothing(two):
+def test_a_copy_within_a_micro_batch_publishes_nothing(two) -> None:
     (rooms, folder), (reference, reference_folder) = two
     first, copy, other = process_from(rooms, 0, night()[0], night()[0], night()[1])
     assert isinstance(first, Processed)
@@ -77,7 +77,7 @@ def test_a_copy_within_a_micro_batch_publishes_nothing(two):
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together):
+def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together) -> None:
     (rooms, folder), (reference, reference_folder) = two
     conflicting = replace(night()[2], id=night()[0].id)
     outcomes = (
@@ -92,7 +92,7 @@ def test_other_content_under_the_same_visit_and_detector_is_rejected(two, togeth
     assert everything(folder) == everything(reference_folder)
 
 
-def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two):
+def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two) -> None:
     (rooms, _), _ = two
     outcomes = process_from(rooms, 0, *night()[:3])
     kept = rooms.apdb.unpublished()
@@ -102,7 +102,7 @@ def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two
     assert rooms.apdb.unpublished() == []
 
 
-def test_processing_times_of_an_object_strictly_increase_though_the_clock_stands_still(two):
+def test_processing_times_of_an_object_strictly_increase_though_the_clock_stands_still(two) -> None:
     (rooms, folder), _ = two
     visits = [batch(visit, [150.0], [2.0]) for visit in range(1, 6)]
     outcomes = process_from(rooms, 0, *visits[:3]) + process_from(rooms, 3, *visits[3:])

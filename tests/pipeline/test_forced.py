@@ -84,14 +84,14 @@ def stored_means(folder, band="r"):
     }
 
 
-def assert_means_are_right(folder, band="r"):
+def assert_means_are_right(folder, band="r") -> None:
     expected, stored = forced_means(folder, band), stored_means(folder, band)
     assert stored.keys() == expected.keys()
     for key, (mean, error) in expected.items():
         assert stored[key] == ((None, None) if mean is None else pytest.approx((mean, error), rel=3e-7)), key
 
 
-def test_an_object_with_a_history_and_a_good_source_is_measured(rooms):
+def test_an_object_with_a_history_and_a_good_source_is_measured(rooms) -> None:
     process_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
     seen = rooms.photometer.seen
     first, second, third = (BIG + 1_000_000, BIG + 1_000_001, BIG + 3_000_000)
@@ -111,14 +111,14 @@ def test_an_object_with_a_history_and_a_good_source_is_measured(rooms):
         {"isDipole": [None]},
     ],
 )
-def test_a_source_vouches_only_with_all_that_is_asked(rooms, changes):
+def test_a_source_vouches_only_with_all_that_is_asked(rooms, changes) -> None:
     process_from(rooms, 0, good(1, [0], **changes), good(2, [0], **changes), good(3, [50]))
     assert rooms.photometer.seen[-1] == [BIG + 3_000_000]
     process_from(rooms, 3, good(4, [0]), good(5, [90]))
     assert BIG + 1_000_000 in rooms.photometer.seen[-1], "one good source is enough"
 
 
-def test_a_withdrawn_source_vouches_no_longer(rooms):
+def test_a_withdrawn_source_vouches_no_longer(rooms) -> None:
     bad = {"isDipole": [True]}
     process_from(rooms, 0, good(1, [0], **bad), good(2, [0]), good(3, [0], **bad), good(4, [50]))
     assert BIG + 1_000_000 in rooms.photometer.seen[-1]
@@ -127,14 +127,14 @@ def test_a_withdrawn_source_vouches_no_longer(rooms):
     assert rooms.photometer.seen[-2:] == [[BIG + 2_000_000], [BIG + 5_000_000]]
 
 
-def test_where_the_images_do_not_reach_nobody_is_measured(rooms):
+def test_where_the_images_do_not_reach_nobody_is_measured(rooms) -> None:
     process_from(rooms, 0, good(1, [0]), good(2, [0]))
     rooms.photometer.contains = lambda ra, dec: np.zeros(len(ra), np.bool_)
     process_from(rooms, 2, good(3, [50]))
     assert rooms.photometer.seen[-1] == [BIG + 3_000_000], "what the visit updates is measured, wherever it is"
 
 
-def test_objects_count_what_was_measured_before_their_version(rooms, tmp_path):
+def test_objects_count_what_was_measured_before_their_version(rooms, tmp_path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [50]), good(4, [50]), good(5, [0])]
     process_from(rooms, 0, *visits[:4])
     identifier = BIG + 1_000_000
@@ -153,14 +153,14 @@ def mean_of(visits, identifier):
     return np.average(value[usable], weights=weight), weight.sum() ** -0.5
 
 
-def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_path):
+def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_path) -> None:
     process_from(rooms, 0, good(1, [0]), good(2, [0]), good(3, [50]), stars(4, [0]), stars(5, [0, 50]))
     assert_means_are_right(tmp_path)
     assert stored_means(tmp_path)[BIG + 1_000_000][0] is not None
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path):
+def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [0, 50])]
     rooms.photometer.missing = {2}
     outcomes = process_from(rooms, 0, *visits)
@@ -171,14 +171,14 @@ def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path):
     assert_means_are_right(tmp_path)
 
 
-def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path):
+def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path) -> None:
     rooms = pinned_rooms(tmp_path)
     (outcome,) = process_from(rooms, 0, good(1, [0]))
     assert (outcome.metrics.numForcedSources, outcome.metrics.forcedPhotometryError) == (0, None)
     rooms.apdb.close()
 
 
-def test_a_redelivery_reads_no_image(rooms, tmp_path):
+def test_a_redelivery_reads_no_image(rooms, tmp_path) -> None:
     one = good(1, [0])
     process_from(rooms, 0, one)
     before = contents(apdb_url(tmp_path), *ALL_TABLES)
@@ -188,7 +188,7 @@ def test_a_redelivery_reads_no_image(rooms, tmp_path):
     assert contents(apdb_url(tmp_path), *ALL_TABLES) == before
 
 
-def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path):
+def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path) -> None:
     outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
     messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
     rows = decode_forced_sources([one.value for one in messages])
@@ -199,7 +199,7 @@ def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path):
     assert [outcome.outputs[-1].topic for outcome in outcomes] == ["association-metrics"] * 3
 
 
-def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path):
+def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path) -> None:
     """Two daemons' clocks may differ, and a version must not be older than what it counts."""
     rooms = measuring(tmp_path)
     ahead = replace(rooms, clock=type(rooms.clock)(62_000.5))
@@ -213,7 +213,7 @@ def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path):
     rooms.apdb.close()
 
 
-def test_a_reprocessing_takes_measurements_back(rooms, tmp_path):
+def test_a_reprocessing_takes_measurements_back(rooms, tmp_path) -> None:
     process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]), good(5, [0, 10, 50]))
     # Visit 4 measured both objects and updated neither; visit 5 made versions that count it.
     outcome = reprocessed(rooms, 5, stars(4, [50.1]))
@@ -240,7 +240,7 @@ def run(folder, meddle=lambda cache: None):
     return contents(apdb_url(folder), *ALL_TABLES)
 
 
-def test_the_loss_of_the_cache_changes_nothing(tmp_path):
+def test_the_loss_of_the_cache_changes_nothing(tmp_path) -> None:
     undisturbed = run(tmp_path / "undisturbed")
     assert undisturbed["DiaForcedSource"]
     for name in ("flush", "states", "tiles"):
@@ -266,7 +266,7 @@ steps = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(steps=steps)
-def test_means_are_right_whatever_comes_in_whatever_order(steps):
+def test_means_are_right_whatever_comes_in_whatever_order(steps) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rooms = measuring(Path(folder))
         for offset, (visit, places, named, lost) in enumerate(steps):
@@ -286,7 +286,7 @@ def test_means_are_right_whatever_comes_in_whatever_order(steps):
 
 
 @pytest.mark.integration
-def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database):
+def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database) -> None:
     init(postgresql_database)
     other = replace(
         rooms, apdb=open_apdb(postgresql_database), cache=MemoryCache(rooms.layout), photometer=Photometer()

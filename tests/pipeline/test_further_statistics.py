@@ -37,12 +37,12 @@ def stored(url):
     return {row[:2]: dict(zip(NAMES, row[2:], strict=True)) for row in rows}
 
 
-def test_every_version_has_a_row(processed):
+def test_every_version_has_a_row(processed) -> None:
     _, _, url = processed
     assert set(stored(url)) == set(columns(url, "DiaObject", *KEY))
 
 
-def test_what_is_published_is_what_is_stored(processed):
+def test_what_is_published_is_what_is_stored(processed) -> None:
     _, outcomes, url = processed
     assert all(isinstance(outcome, Processed) for outcome in outcomes)
     rows = published(outcomes)
@@ -50,7 +50,7 @@ def test_what_is_published_is_what_is_stored(processed):
     assert len(rows) == len(stored(url))
 
 
-def test_they_are_those_of_the_stored_sources(processed):
+def test_they_are_those_of_the_stored_sources(processed) -> None:
     rooms, outcomes, url = processed
     kept = stored(url)
     last = {row["diaObjectId"]: row["validityStartMjdTai"] for row in published(outcomes)}
@@ -67,7 +67,7 @@ def test_they_are_those_of_the_stored_sources(processed):
     assert sum(row["r_psfFluxStetsonJ"] is not None for row in kept.values()) > 50
 
 
-def test_upstreams_default_plugins_compute_none(tmp_path):
+def test_upstreams_default_plugins_compute_none(tmp_path) -> None:
     rooms = pinned_rooms(tmp_path)
     outcomes = process_from(rooms, 0, *night()[:4])
     assert {row["statistics"] for row in published(outcomes)} == {None}
@@ -75,7 +75,7 @@ def test_upstreams_default_plugins_compute_none(tmp_path):
     rooms.apdb.close()
 
 
-def test_every_column_is_computed_by_a_plugin_and_none_is_forgotten():
+def test_every_column_is_computed_by_a_plugin_and_none_is_forgotten() -> None:
     plugins = [find_plugin(name) for name in (*ALL_PLUGINS, *OPTIONAL_PLUGINS)]
     columns_of = {name for plugin in plugins for name in plugin.columns}
     bare = {name if name in columns_of else name.partition("_")[2] for name in NAMES}

@@ -70,7 +70,7 @@ def sources_of_objects_upstream_lost() -> pd.Index:
     return pd.Index(EXPECTED_SOURCES[EXPECTED_SOURCES.diaObjectId.isin(lost)].diaSourceId)
 
 
-def test_every_source_joins_the_object_upstream_gave_it(night):
+def test_every_source_joins_the_object_upstream_gave_it(night) -> None:
     _, tables = night
     expected = EXPECTED_SOURCES.set_index("diaSourceId").diaObjectId.sort_index()
     ours = tables["DiaSource"].set_index("diaSourceId").diaObjectId.sort_index()
@@ -80,12 +80,12 @@ def test_every_source_joins_the_object_upstream_gave_it(night):
     pd.testing.assert_series_equal(ours.drop(excepted), expected.drop(excepted))
 
 
-def test_every_source_has_the_object_it_names(night):
+def test_every_source_has_the_object_it_names(night) -> None:
     _, tables = night
     assert set(tables["DiaSource"].diaObjectId) == set(tables["DiaObject"].diaObjectId)
 
 
-def test_the_counts_of_every_visit_are_upstream_s(night):
+def test_the_counts_of_every_visit_are_upstream_s(night) -> None:
     outcomes, _ = night
     assert all(isinstance(outcome, Processed) for outcome in outcomes)
     for outcome, visit in zip(outcomes, INFO, strict=True):
@@ -95,7 +95,7 @@ def test_the_counts_of_every_visit_are_upstream_s(night):
         assert metrics.numNewDiaObjects + metrics.numUpdatedDiaObjects == visit["nAssociated"]
 
 
-def test_the_statistics_are_upstream_s_where_its_window_does_not_cut(night):
+def test_the_statistics_are_upstream_s_where_its_window_does_not_cut(night) -> None:
     outcomes, tables = night
     first_seen = tables["DiaSource"].groupby("diaObjectId").midpointMjdTai.min()
     differing = set(tables["DiaSource"].set_index("diaSourceId").loc[sources_of_objects_upstream_lost()].diaObjectId)

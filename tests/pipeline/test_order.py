@@ -66,7 +66,7 @@ def in_order(tmp_path_factory):
     return sky_after(tmp_path_factory.mktemp("in order"), VISITS)
 
 
-def assert_same_statistics(sky, expected):
+def assert_same_statistics(sky, expected) -> None:
     current, owners, _ = sky
     reference, _, _ = expected
     assert len(owners) == len(current) == N_STARS, "each star is one object"
@@ -86,13 +86,13 @@ def assert_same_statistics(sky, expected):
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(order=st.permutations(range(len(VISITS))), size=st.sampled_from([1, 2, 6]))
-def test_statistics_do_not_depend_on_the_order_of_visits(in_order, order, size):
+def test_statistics_do_not_depend_on_the_order_of_visits(in_order, order, size) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sky = sky_after(Path(folder), [VISITS[i] for i in order], size)
     assert_same_statistics(sky, in_order)
 
 
-def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path, in_order):
+def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path, in_order) -> None:
     late = [*VISITS[:2], *VISITS[3:], VISITS[2]]
     sky = sky_after(tmp_path, late)
     assert_same_statistics(sky, in_order)
@@ -105,7 +105,7 @@ def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path, i
         assert row["lastDiaSourceMjdTai"] > MJD + VISITS[2].id.visit, "later than the late visit"
 
 
-def test_the_founder_names_the_object_and_gives_it_its_errors(tmp_path):
+def test_the_founder_names_the_object_and_gives_it_its_errors(tmp_path) -> None:
     first, second = (batch(v, [RA], [DEC], raErr=np.array([v * 0.01 * ARCSEC])) for v in (1, 2))
     for name, order in (("one", (first, second)), ("other", (second, first))):
         current, _, _ = sky_after(tmp_path / name, order)
@@ -128,7 +128,7 @@ CHAIN = {
 
 
 @pytest.mark.parametrize("order", list(CHAIN))
-def test_which_object_a_source_joins_depends_on_the_order(tmp_path, order):
+def test_which_object_a_source_joins_depends_on_the_order(tmp_path, order) -> None:
     rooms = pinned_rooms(tmp_path)
     footprint = square(RA, DEC)
     process_from(

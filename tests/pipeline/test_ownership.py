@@ -31,7 +31,7 @@ def is_accounted_for(metrics):
     )
 
 
-def test_a_night_is_accounted_for(rooms, tmp_path):
+def test_a_night_is_accounted_for(rooms, tmp_path) -> None:
     outcomes = process_from(rooms, 0, *night())
     assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
     assert sum(outcome.metrics.numAssociatedSsObjects for outcome in outcomes) > 0
@@ -46,7 +46,7 @@ def test_a_night_is_accounted_for(rooms, tmp_path):
     assert outcomes[-1].metrics.totalUnassociatedDiaObjects == single
 
 
-def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path):
+def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path) -> None:
     process_from(rooms, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([150.0]), np.array([2.0]))
     here = batch(2, [150.0, 150.01], [2.0, 2.0], solar_system_objects=moving)
@@ -59,7 +59,7 @@ def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms,
     assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 2]
 
 
-def test_predictions_without_a_position_claim_nothing(rooms):
+def test_predictions_without_a_position_claim_nothing(rooms) -> None:
     moving = SolarSystemObjects(
         np.arange(1, 5), np.array([np.nan, np.inf, 150.0, 150.0]), np.array([2, 2, np.nan, 95])
     )
@@ -68,7 +68,7 @@ def test_predictions_without_a_position_claim_nothing(rooms):
     assert outcome.metrics.numNewDiaObjects == 1
 
 
-def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path):
+def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path) -> None:
     elsewhere = square(200.0, -40.0)
     process_from(rooms, 0, batch(1, [150.0], [2.0]))
     outcomes = process_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
@@ -79,7 +79,7 @@ def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_pa
 @pytest.mark.parametrize(
     ("ra", "dec"), [(0.0, 0.0), (360.0 - 1e-9, 20.0), (0.0, -89.9999), (77.0, 90.0), (10.0, -90.0), (180.0, 0.0)]
 )
-def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path, ra, dec):
+def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path, ra, dec) -> None:
     steps = [(-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (-0.3, 0.3)]
     outline = square(ra, dec)
     places = [offset(ra, dec, east, north) for east, north in steps]
@@ -101,7 +101,7 @@ predictions = st.lists(st.tuples(coordinate, coordinate), max_size=2)
 
 @settings(max_examples=40, deadline=None)
 @given(visits=st.lists(st.tuples(small_batch, predictions), min_size=1, max_size=4))
-def test_any_source_is_accounted_for(visits):
+def test_any_source_is_accounted_for(visits) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rooms = pinned_rooms(Path(folder))
         batches = [random_batch(visit, rows, moving) for visit, (rows, moving) in enumerate(visits, 1)]

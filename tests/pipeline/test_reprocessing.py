@@ -51,7 +51,7 @@ def stars(visit, places, ids=None, **columns):
     return batch(visit, [RA] * n, [DEC + place * ARCSEC for place in places], ids=ids, footprint=footprint, **columns)
 
 
-def assert_stores_agree(rooms, folder):
+def assert_stores_agree(rooms, folder) -> None:
     """Check everything that rows and cached values say twice."""
     stores = Stores(rooms.apdb, rooms.cache, rooms.calculator, rooms.partition)
     found = sum(verify(stores, rooms.apdb.known_tiles()), Verification())
@@ -72,7 +72,7 @@ def assert_stores_agree(rooms, folder):
     assert n_single == list(last.values()).count(1)
 
 
-def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path):
+def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path) -> None:
     first = stars(1, [0, 10, 20])
     process_from(rooms, 0, first, stars(2, [0.1, 10.1]))
     again = stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72])
@@ -92,7 +92,7 @@ def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_empty_cache_changes_nothing(tmp_path):
+def test_an_empty_cache_changes_nothing(tmp_path) -> None:
     everything = []
     for name in ("warm", "cold"):
         rooms = pinned_rooms(tmp_path / name)
@@ -105,7 +105,7 @@ def test_an_empty_cache_changes_nothing(tmp_path):
     assert everything[0] == everything[1]
 
 
-def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path):
+def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path) -> None:
     first = stars(1, [0, 10, 20])
     process_from(rooms, 0, first, stars(2, [0.1, 10.1]))
     outcome = reprocessed(rooms, 2, stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72]))
@@ -123,7 +123,7 @@ def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path):
     assert starts[outcome.metrics.timeProcessedMjdTai] == 3
 
 
-def test_the_same_ids_are_replaced(rooms, tmp_path):
+def test_the_same_ids_are_replaced(rooms, tmp_path) -> None:
     first = stars(1, [0, 10])
     process_from(rooms, 0, first, stars(2, [0.1]))
     outcome = reprocessed(rooms, 2, stars(1, [0.3, 10.2], psfFlux=np.array([7.0, 8.0])))
@@ -140,7 +140,7 @@ def test_the_same_ids_are_replaced(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tmp_path):
+def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tmp_path) -> None:
     first = stars(1, [0])
     process_from(rooms, 0, first, stars(2, [0.1]))
     name = int(first.diaSourceId[0])
@@ -156,7 +156,7 @@ def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tm
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_a_withdrawn_source_may_come_back(rooms, tmp_path):
+def test_a_withdrawn_source_may_come_back(rooms, tmp_path) -> None:
     first = stars(1, [0, 10])
     process_from(rooms, 0, first)
     reprocessed(rooms, 1, stars(1, [0], psfFlux=np.array([7.0])))
@@ -168,7 +168,7 @@ def test_a_withdrawn_source_may_come_back(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_empty_batch_takes_everything_back(rooms, tmp_path):
+def test_an_empty_batch_takes_everything_back(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]))
     outcome = reprocessed(rooms, 1, stars(1, []))
     assert (outcome.metrics.numWithdrawnDiaSources, outcome.metrics.numClosedDiaObjects) == (2, 2)
@@ -179,7 +179,7 @@ def test_an_empty_batch_takes_everything_back(rooms, tmp_path):
     assert later.metrics.numNewDiaObjects == 1, "a closed object is not in the way"
 
 
-def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path):
+def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0]), stars(2, [0.2]))
     elsewhere = batch(1, [RA + 5.0], [DEC], ids=[BIG + 71], footprint=square(RA + 5.0, DEC))
     outcome = reprocessed(rooms, 2, elsewhere)
@@ -188,7 +188,7 @@ def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path):
+def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path) -> None:
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([RA]), np.array([DEC]))
     process_from(rooms, 0, stars(1, [0, 10], solar_system_objects=moving))
     reprocessed(rooms, 1, stars(1, [0], ids=[BIG + 71]))
@@ -198,7 +198,7 @@ def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path):
+def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path) -> None:
     rooms = replace(rooms, photometer=Photometer())
     first = with_images(stars(1, [0, 10]))
     process_from(rooms, 0, first, stars(2, [0.1]))
@@ -212,7 +212,7 @@ def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path):
 
 
 @pytest.mark.integration
-def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database):
+def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database) -> None:
     init(postgresql_database)
     other = replace(rooms, apdb=open_apdb(postgresql_database), cache=MemoryCache(rooms.layout))
     for one in (rooms, other):
@@ -226,7 +226,7 @@ def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database):
     assert contents(postgresql_database, *tables) == contents(apdb_url(tmp_path), *tables)
 
 
-def test_an_unmarked_one_is_a_conflict_that_names_the_remedy(rooms):
+def test_an_unmarked_one_is_a_conflict_that_names_the_remedy(rooms) -> None:
     process_from(rooms, 0, stars(1, [0]))
     (outcome,) = process_from(rooms, 1, stars(1, [5]))
     assert isinstance(outcome, Rejected)
@@ -235,7 +235,7 @@ def test_an_unmarked_one_is_a_conflict_that_names_the_remedy(rooms):
     assert "dlq replay --as-reprocessing" in str(outcome.error)
 
 
-def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path):
+def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path) -> None:
     alone, marked = (pinned_rooms(tmp_path / name) for name in ("alone", "marked"))
     expected = process_from(alone, 0, *night()[:2])
     assert [reprocessed(marked, i, one) for i, one in enumerate(night()[:2])] == expected
@@ -245,7 +245,7 @@ def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path):
         one.apdb.close()
 
 
-def test_copies_of_every_content_change_nothing(rooms, tmp_path):
+def test_copies_of_every_content_change_nothing(rooms, tmp_path) -> None:
     original, other, third = (stars(1, [place]) for place in (0, 5, 9))
     (first,) = process_from(rooms, 0, original)
     second = reprocessed(rooms, 1, other)
@@ -269,7 +269,7 @@ def test_copies_of_every_content_change_nothing(rooms, tmp_path):
     assert [entry.entry.revision for entry in rooms.apdb.unpublished()] == [0, 2]
 
 
-def test_original_and_reprocessing_in_one_hand(tmp_path):
+def test_original_and_reprocessing_in_one_hand(tmp_path) -> None:
     together, one_by_one = (pinned_rooms(tmp_path / name) for name in ("together", "one by one"))
     sequence = [
         (stars(1, [0, 10]), False),
@@ -291,7 +291,7 @@ def test_original_and_reprocessing_in_one_hand(tmp_path):
         one.apdb.close()
 
 
-def test_what_can_never_be_processed_changes_nothing(rooms, tmp_path):
+def test_what_can_never_be_processed_changes_nothing(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]), stars(2, [0.1]))
     before = contents(apdb_url(tmp_path), *ALL_TABLES)
     stolen = stars(1, [0, 20], ids=[BIG + 71, int(stars(2, [0]).diaSourceId[0])])
@@ -306,21 +306,21 @@ def test_what_can_never_be_processed_changes_nothing(rooms, tmp_path):
 class FailsAtWrite:
     """A cache that is away when the first batch has been committed."""
 
-    def __init__(self, real):
+    def __init__(self, real) -> None:
         self._real = real
         self.failures = 1
 
     def __getattr__(self, name):
         return getattr(self._real, name)
 
-    def write(self, *arguments):
+    def write(self, *arguments) -> None:
         if self.failures:
             self.failures -= 1
             raise CacheUnavailableError("the cache is away")
         self._real.write(*arguments)
 
 
-def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path):
+def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]), stars(2, [0.1]))
     again = stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72])
     failing = replace(rooms, cache=FailsAtWrite(rooms.cache))
@@ -333,7 +333,7 @@ def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path):
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_the_ledger_tells_every_processing(rooms, tmp_path):
+def test_the_ledger_tells_every_processing(rooms, tmp_path) -> None:
     process_from(rooms, 0, stars(1, [0]))
     reprocessed(rooms, 1, stars(1, [1]))
     assert sorted(columns(apdb_url(tmp_path), LEDGER, "visit", "revision", "input_offset")) == [(1, 0, 0), (1, 1, 1)]
@@ -349,7 +349,7 @@ NIGHTS = st.lists(st.tuples(st.integers(1, 4), DETECTIONS, st.booleans()), min_s
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(NIGHTS)
-def test_states_are_those_of_the_sources_that_are_left(events):
+def test_states_are_those_of_the_sources_that_are_left(events) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         rooms = pinned_rooms(folder)

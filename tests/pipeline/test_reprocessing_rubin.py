@@ -56,7 +56,7 @@ def objects_after(folder, arrivals_of):
     return outcomes, sorted(tuple(row[1:]) for row in rows if row[0] is None)
 
 
-def test_the_second_processing_takes_the_place_of_the_first(in_order_of_arrival, tmp_path):
+def test_the_second_processing_takes_the_place_of_the_first(in_order_of_arrival, tmp_path) -> None:
     def first_come(i):
         return in_order_of_arrival[i].id not in {one.id for one in in_order_of_arrival[:i]}
 

@@ -36,7 +36,7 @@ places = st.lists(st.sampled_from([None, *range(len(TILES))]), min_size=12, max_
 
 @given(places, places, st.lists(st.booleans(), min_size=12, max_size=12), st.randoms())
 @settings(max_examples=200, deadline=None)
-def test_every_object_is_where_it_went(before, after, moves, random):
+def test_every_object_is_where_it_went(before, after, moves, random) -> None:
     ids = [(1 << 60) + index for index in range(12)]
     after = [there if moves[index] else before[index] for index, there in enumerate(after)]
     held = {
@@ -63,13 +63,13 @@ def test_every_object_is_where_it_went(before, after, moves, random):
     }
 
 
-def test_no_tile_at_all():
+def test_no_tile_at_all() -> None:
     nothing = TiledObjects.empty()
     empty = np.empty(0, np.int64)
     assert without_and_with(nothing, empty, empty, empty, ObjectPositions.empty(), empty).split() == {}
 
 
-def test_only_the_tiles_asked_for_are_given():
+def test_only_the_tiles_asked_for_are_given() -> None:
     before = tiled({8: objects([1], 1.0), 11: objects([2, 3], 1.0), 12: objects([4], 1.0)})
     empty = np.empty(0, np.int64)
     after = without_and_with(before, np.array([8, 12]), np.array([4]), np.array([12]), ObjectPositions.empty(), empty)

@@ -16,7 +16,7 @@ from stream_assoc.stream.topic_reader import Reading, TopicReader
 
 
 @pytest.mark.integration
-def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap):
+def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap) -> None:
     topic = f"replay-{uuid.uuid4().hex}"
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)

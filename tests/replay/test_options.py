@@ -31,7 +31,7 @@ def totals(options, capture):
     return tally.totals()
 
 
-def test_the_same_options_come_to_the_same(capture):
+def test_the_same_options_come_to_the_same(capture) -> None:
     first = totals(replay_options(**EVERYTHING), capture)
     assert first == totals(replay_options(**EVERYTHING), capture)
     assert first.n_sent + first.n_dropped == first.n_steps > 60
@@ -39,7 +39,7 @@ def test_the_same_options_come_to_the_same(capture):
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"drop": 0.0}, {"corrupt": 0.2}, {"limit": 59}, {"key": "none"}])
-def test_any_other_option_has_another_checksum(capture, change):
+def test_any_other_option_has_another_checksum(capture, change) -> None:
     base = totals(replay_options(**EVERYTHING), capture)
     assert totals(replay_options(**(EVERYTHING | change)), capture).checksum != base.checksum
 
@@ -54,12 +54,12 @@ def test_any_other_option_has_another_checksum(capture, change):
         ({"key": "band"}, "key: .*'detector'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(values, told):
+def test_what_makes_no_sense_is_refused(values, told) -> None:
     with pytest.raises(ReplayError, match=told):
         replay_options(**values)
 
 
-def test_detectors_of_a_visit_may_have_keys_of_their_own(capture):
+def test_detectors_of_a_visit_may_have_keys_of_their_own(capture) -> None:
     detectors = [step.message.key for step in replay_options(key="detector").steps(capture, MESSAGES)]
     visits = [step.message.key for step in replay_options(key="visit").steps(capture, MESSAGES)]
     assert len(set(detectors)) == 60
@@ -68,7 +68,7 @@ def test_detectors_of_a_visit_may_have_keys_of_their_own(capture):
     assert {step.message.key for step in replay_options(key="none").steps(capture, MESSAGES)} == {None}
 
 
-def test_what_is_no_batch_has_no_visit_to_be_keyed_by(tmp_path, capture):
+def test_what_is_no_batch_has_no_visit_to_be_keyed_by(tmp_path, capture) -> None:
     event = next(MESSAGES.event(one.batch) for one in simulate(SimulationConfig(n_visits=1, n_detectors=1)))
     with CaptureWriter(tmp_path / "c") as writer:
         writer.write(type(event)(event.midpointMjdTai, event.message._replace(value=b"text")))
@@ -76,7 +76,7 @@ def test_what_is_no_batch_has_no_visit_to_be_keyed_by(tmp_path, capture):
         list(replay_options(key="visit").steps(tmp_path / "c", MESSAGES))
 
 
-def test_no_damage_can_be_overlooked(capture):
+def test_no_damage_can_be_overlooked(capture) -> None:
     decoder, reasons = BatchDecoder(), set()
     for step in replay_options(corrupt=1.0, duplicate=0.0).steps(capture, MESSAGES):
         with pytest.raises(DecodeError) as caught:
@@ -85,7 +85,7 @@ def test_no_damage_can_be_overlooked(capture):
     assert reasons == {"undecodable", "unknown_schema"}
 
 
-def test_the_beginning_of_a_message_tells_what_its_whole_tells(capture):
+def test_the_beginning_of_a_message_tells_what_its_whole_tells(capture) -> None:
     for step in replay_options().steps(capture, MESSAGES):
         batch = BatchDecoder().decode(step.message.value)
         assert batch_prefix(step.message.value) == (batch.id, batch.midpointMjdTai)
@@ -94,6 +94,6 @@ def test_the_beginning_of_a_message_tells_what_its_whole_tells(capture):
 
 
 @pytest.mark.parametrize("value", [None, b"", b"text", b"\0\0\0\0\x64", b"\0\0\0\0\x64\xff"])
-def test_what_does_not_begin_as_a_batch_is_refused(value):
+def test_what_does_not_begin_as_a_batch_is_refused(value) -> None:
     with pytest.raises(DecodeError):
         batch_prefix(value)

@@ -30,22 +30,22 @@ class Killed(BaseException):
 class Topic:
     """A topic, a producer of it that may be killed, and the time, which only waiting moves."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.written = []
         self.pending = []
         self.lives = None
         self.seconds = 0.0
 
-    def send(self, messages):
+    def send(self, messages) -> None:
         self._live()
         self.pending += messages
 
-    def flush(self):
+    def flush(self) -> None:
         while self.pending:
             self._live()
             self.written.append(self.pending.pop(0))
 
-    def _live(self):
+    def _live(self) -> None:
         if self.lives is not None:
             self.lives -= 1
             if self.lives < 0:
@@ -59,7 +59,7 @@ class Topic:
         assert since_ms > 0
         return {stamp.step for stamp in map(stamp_of, (one.headers for one in self.written)) if stamp.run == run}
 
-    def wait(self, seconds):
+    def wait(self, seconds) -> None:
         self.seconds += seconds
 
     @property
@@ -108,7 +108,7 @@ def uninterrupted(tmp_path_factory, source):
 @given(st.lists(st.integers(0, 120), max_size=4), st.integers(1, 30))
 def test_killed_at_any_moment_and_resumed_nothing_is_sent_twice(
     tmp_path_factory, source, uninterrupted, kills, hand_messages
-):
+) -> None:
     folder, topic = tmp_path_factory.mktemp("killed"), Topic()
     begun(folder, source, topic)
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_sent_twice(
     assert (topic.content, manifest.totals) == uninterrupted
 
 
-def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path, source):
+def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path, source) -> None:
     topic = Topic()
     begun(tmp_path, source, topic)
     topic.lives = 100
@@ -139,9 +139,9 @@ def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path, source):
     assert len(topic.written) == manifest.totals.n_sent + n_before
 
 
-def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path, source):
+def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path, source) -> None:
     class Refusing(Topic):
-        def flush(self):
+        def flush(self) -> None:
             failed, self.pending = self.pending[:1], self.pending[1:]
             super().flush()
             if failed:
@@ -158,9 +158,9 @@ def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path, source):
     assert len(healed.written) == manifest.totals.n_sent
 
 
-def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path, source):
+def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path, source) -> None:
     class Slow(Topic):
-        def send(self, messages):
+        def send(self, messages) -> None:
             self.seconds += 1.0
             super().send(messages)
 
@@ -172,13 +172,13 @@ def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path, sourc
     assert report.greatest_delay_seconds == pytest.approx(N_MESSAGES - 1 - (N_MESSAGES - 1) / 10.0)
 
 
-def test_a_folder_holds_one_replay(tmp_path, source):
+def test_a_folder_holds_one_replay(tmp_path, source) -> None:
     begun(tmp_path / "run", source, Topic())
     with pytest.raises(ManifestError, match="replay resume"):
         begun(tmp_path / "run", source, Topic())
 
 
-def test_a_manifest_that_was_changed_is_refused(tmp_path, source):
+def test_a_manifest_that_was_changed_is_refused(tmp_path, source) -> None:
     manifest = begun(tmp_path, source, Topic())
     assert Manifest.read(tmp_path) == manifest
     path = tmp_path / MANIFEST_NAME
@@ -194,7 +194,7 @@ def test_a_manifest_that_was_changed_is_refused(tmp_path, source):
         Manifest.read(tmp_path / "elsewhere")
 
 
-def test_another_file_under_the_same_name_is_refused(tmp_path, source):
+def test_another_file_under_the_same_name_is_refused(tmp_path, source) -> None:
     copy = tmp_path / "batches.avro"
     copy.write_bytes(source.read_bytes())
     manifest = begun(tmp_path / "run", copy, Topic())
@@ -204,7 +204,7 @@ def test_another_file_under_the_same_name_is_refused(tmp_path, source):
         manifest.source.check()
 
 
-def test_a_plan_that_comes_to_something_else_is_told(uninterrupted, tmp_path, source):
+def test_a_plan_that_comes_to_something_else_is_told(uninterrupted, tmp_path, source) -> None:
     manifest = begun(tmp_path, source, Topic()).model_copy(update={"totals": uninterrupted[1]})
     manifest.check_totals(uninterrupted[1])
     with pytest.raises(ManifestError, match="differs from what was sent"):
@@ -212,7 +212,7 @@ def test_a_plan_that_comes_to_something_else_is_told(uninterrupted, tmp_path, so
 
 
 @given(st.text("abc0", min_size=1), st.integers(0, 2**40), st.floats(1e9, 2e9))
-def test_stamps_come_back_and_leave_no_trace(run, step, due):
+def test_stamps_come_back_and_leave_no_trace(run, step, due) -> None:
     message = OutputMessage("t", None, b"v", (("mine", b"1"),))
     once = stamped(message, Stamp(run, step, due))
     again = stamped(once, Stamp(run, step, due))
@@ -224,5 +224,5 @@ def test_stamps_come_back_and_leave_no_trace(run, step, due):
 
 
 @pytest.mark.parametrize("headers", [(), (("replay.run", b"r"),), (("replay.run", b"\xff"), ("replay.step", b"x"))])
-def test_other_headers_are_no_stamp(headers):
+def test_other_headers_are_no_stamp(headers) -> None:
     assert stamp_of(headers) is None

@@ -1,3 +1,5 @@
+from typing import Never
+
 import pytest
 
 from stream_assoc.replay import runner
@@ -11,14 +13,14 @@ from stream_assoc.stream.messages import OutputMessage
 class Clock:
     """A clock that only waiting moves."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 1000.0
         self.waits = []
 
     def __call__(self):
         return self.now
 
-    def wait(self, seconds):
+    def wait(self, seconds) -> None:
         self.waits.append(seconds)
         self.now += seconds
 
@@ -26,16 +28,16 @@ class Clock:
 class Recorder:
     """A producer that keeps what it is sent, and refuses some keys."""
 
-    def __init__(self, clock, refuse=(), takes=0.0):
+    def __init__(self, clock, refuse=(), takes=0.0) -> None:
         self.clock, self.refuse, self.takes = clock, refuse, takes
         self.sent, self.pending, self.n_flushes = [], [], 0
 
-    def send(self, messages):
+    def send(self, messages) -> None:
         self.clock.now += self.takes
         self.sent += [(self.clock.now, message) for message in messages]
         self.pending += messages
 
-    def flush(self):
+    def flush(self) -> None:
         self.n_flushes += 1
         failed = [message for message in self.pending if message.key in self.refuse]
         self.pending = []
@@ -50,13 +52,13 @@ def plan(times):
 class Listener(Observer):
     """Notes what it is told."""
 
-    def __init__(self, told):
+    def __init__(self, told) -> None:
         self.told = told
 
-    def before(self, n_steps):
+    def before(self, n_steps) -> None:
         self.told.append(("before", n_steps))
 
-    def after(self, n_steps):
+    def after(self, n_steps) -> None:
         self.told.append(("after", n_steps))
 
 
@@ -66,7 +68,7 @@ def replay(dues, producer, told=None, clock=None, wait=None, first_step=0):
     return Replayer([producer], observer, timer).run(dues, first_step)
 
 
-def test_messages_are_sent_when_they_are_due():
+def test_messages_are_sent_when_they_are_due() -> None:
     clock = Clock()
     producer, told = Recorder(clock), []
     report = replay(plan([0.0, 1.0, 1.0, 3.5]), producer, told, clock, clock.wait)
@@ -78,7 +80,7 @@ def test_messages_are_sent_when_they_are_due():
     assert report.greatest_delay_seconds == 0.0
 
 
-def test_a_slow_producer_does_not_move_the_plan():
+def test_a_slow_producer_does_not_move_the_plan() -> None:
     clock = Clock()
     producer = Recorder(clock, takes=2.0)
     report = replay(plan([0.0, 1.0, 2.0, 10.0]), producer, clock=clock, wait=clock.wait)
@@ -86,7 +88,7 @@ def test_a_slow_producer_does_not_move_the_plan():
     assert report.greatest_delay_seconds == 2.0
 
 
-def test_a_message_that_is_not_confirmed_is_listed():
+def test_a_message_that_is_not_confirmed_is_listed() -> None:
     clock = Clock()
     report = replay(plan([0.0] * 5), Recorder(clock, refuse={b"1", b"3"}), clock=clock, wait=clock.wait)
     assert not report.succeeded
@@ -95,28 +97,28 @@ def test_a_message_that_is_not_confirmed_is_listed():
     assert all("broker away" in failure.reason for failure in report.failures)
 
 
-def test_a_broken_replay_ends_early(monkeypatch):
+def test_a_broken_replay_ends_early(monkeypatch) -> None:
     monkeypatch.setattr(runner, "HAND_MESSAGES", 10)
     clock = Clock()
     report = replay(plan([0.0] * 100), Recorder(clock, refuse={b"12"}), clock=clock, wait=clock.wait)
     assert (report.n_sent, report.n_confirmed) == (20, 19)
 
 
-def test_what_is_no_failed_delivery_is_raised():
+def test_what_is_no_failed_delivery_is_raised() -> None:
     class Away(Recorder):
-        def flush(self):
+        def flush(self) -> Never:
             raise KafkaUnavailableError("nobody there")
 
     with pytest.raises(KafkaUnavailableError, match="nobody there"):
         replay(plan([0.0]), Away(Clock()))
 
 
-def test_nothing_is_a_replay_too():
+def test_nothing_is_a_replay_too() -> None:
     report = replay([], Recorder(Clock()))
     assert (report.n_sent, report.succeeded) == (0, True)
 
 
-def test_hands_are_small(monkeypatch):
+def test_hands_are_small(monkeypatch) -> None:
     monkeypatch.setattr(runner, "HAND_MESSAGES", 3)
     assert [(hand.begin, hand.end) for hand in hands(plan([0.0] * 7), 10)] == [(10, 13), (13, 16), (16, 17)]
     monkeypatch.setattr(runner, "HAND_BYTES", 8)
@@ -126,7 +128,7 @@ def test_hands_are_small(monkeypatch):
     assert list(hands([])) == []
 
 
-def test_dropped_messages_are_not_sent_but_confirmed():
+def test_dropped_messages_are_not_sent_but_confirmed() -> None:
     clock, told = Clock(), []
     dues = plan([0.0, 1.0, 2.0])
     dues[1] = Due(1.0, Step(1, dues[1].step.message, 60_000.0, is_dropped=True))
@@ -136,7 +138,7 @@ def test_dropped_messages_are_not_sent_but_confirmed():
     assert (report.n_sent, told) == (2, [("before", 3), ("after", 3)])
 
 
-def test_a_resumed_plan_is_due_from_now():
+def test_a_resumed_plan_is_due_from_now() -> None:
     clock = Clock()
     producer, told = Recorder(clock), []
     replay(plan([100.0, 101.0]), producer, told, clock, clock.wait, first_step=40)
@@ -144,17 +146,17 @@ def test_a_resumed_plan_is_due_from_now():
     assert told == [("before", 42), ("after", 42)]
 
 
-def test_several_producers_share_by_key_and_keep_its_order():
+def test_several_producers_share_by_key_and_keep_its_order() -> None:
     sent = [[], [], []]
 
     class Keeper:
-        def __init__(self, number):
+        def __init__(self, number) -> None:
             self.number = number
 
-        def send(self, messages):
+        def send(self, messages) -> None:
             sent[self.number] += messages
 
-        def flush(self):
+        def flush(self) -> None:
             """Everything is written."""
 
     dues = [Due(0.0, Step(i, OutputMessage("t", b"%d" % (i % 40), b"%d" % i), 60_000.0)) for i in range(100)]
@@ -168,18 +170,18 @@ def test_several_producers_share_by_key_and_keep_its_order():
         assert values == sorted(values)
 
 
-def test_messages_without_a_key_go_round():
+def test_messages_without_a_key_go_round() -> None:
     counts = []
 
     class Counter:
-        def __init__(self):
+        def __init__(self) -> None:
             self.n_sent = 0
             counts.append(self)
 
-        def send(self, messages):
+        def send(self, messages) -> None:
             self.n_sent += len(messages)
 
-        def flush(self):
+        def flush(self) -> None:
             """Everything is written."""
 
     dues = [Due(0.0, Step(i, OutputMessage("t", None, b""), 60_000.0)) for i in range(10)]

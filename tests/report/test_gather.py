@@ -22,14 +22,14 @@ EVENING, MORNING, NOON = (
 )
 
 
-def test_a_night_goes_from_noon_to_noon_in_the_order_observed():
+def test_a_night_goes_from_noon_to_noon_in_the_order_observed() -> None:
     records = [metrics_of(2, midpointMjdTai=MORNING), metrics_of(1, midpointMjdTai=EVENING)]
     others = [metrics_of(3, midpointMjdTai=NOON), metrics_of(4, midpointMjdTai=float("nan"))]
     assert [one.visit for one in metrics_of_night([*records, *others], NIGHT)] == [1, 2]
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_last_processing_counts(order):
+def test_the_last_processing_counts(order) -> None:
     revisions = [metrics_of(1, midpointMjdTai=EVENING, revision=revision) for revision in (0, 1)]
     (found,) = metrics_of_night(revisions[::order], NIGHT)
     assert found.revision == 1
@@ -40,7 +40,7 @@ def letter_of(value, set_aside):
     return read_dead_letter(dead_letter(original, PoisonError("no"), "dlq", round(set_aside.timestamp() * 1000)))
 
 
-def test_a_letter_belongs_to_the_night_of_its_batch():
+def test_a_letter_belongs_to_the_night_of_its_batch() -> None:
     config = SimulationConfig(n_visits=1, n_detectors=1, first_night_mjd=61_041)
     value = BatchMessages("t").event(next(simulate(config)).batch).message.value
     years_later = datetime(2030, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_a_letter_belongs_to_the_night_of_its_batch():
     assert (found.batch, found.record) == (None, unreadable.record)
 
 
-def test_captures_are_read_as_topics_are(tmp_path):
+def test_captures_are_read_as_topics_are(tmp_path) -> None:
     values = [metrics_value(metrics_of(1)), b"rubbish", None, metrics_value(metrics_of(2))]
     with CaptureWriter(tmp_path / "c") as writer:
         for value in values:

@@ -81,26 +81,26 @@ def text(full):
 class Outline(HTMLParser):
     """The tags, the texts of headings, and whatever a page refers to."""
 
-    def __init__(self, text):
+    def __init__(self, text) -> None:
         super().__init__()
         self.tags, self.references, self.headings, self.open = [], [], [], []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs) -> None:
         self.tags.append(tag)
         self.open.append(tag)
         self.references += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         while self.open and self.open.pop() != tag:
             pass
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self.open and self.open[-1] in ("h1", "h2", "h3"):
             self.headings.append(data)
 
 
-def test_everything_is_on_one_page(text):
+def test_everything_is_on_one_page(text) -> None:
     outline = Outline(text)
     assert outline.headings[0] == "Night 2026-01-01"
     for heading in (
@@ -115,27 +115,27 @@ def test_everything_is_on_one_page(text):
     assert str(2**60)[:14] in text
 
 
-def test_it_needs_nothing_from_anywhere(text):
+def test_it_needs_nothing_from_anywhere(text) -> None:
     outline = Outline(text)
     assert all(one.startswith(("#", "data:image/png;base64,")) for one in outline.references)
     assert not {"script", "link", "iframe", "object"} & set(outline.tags)
 
 
-def test_strangers_write_no_html(text):
+def test_strangers_write_no_html(text) -> None:
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_equal_nights_give_equal_bytes(full, text):
+def test_equal_nights_give_equal_bytes(full, text) -> None:
     assert page(full) == text
 
 
-def test_colours_are_those_of_the_page(text):
+def test_colours_are_those_of_the_page(text) -> None:
     assert "var(--blue)" in text
     assert "#0a0b0c" not in text
 
 
-def test_a_night_of_which_nothing_is_known_says_so():
+def test_a_night_of_which_nothing_is_known_says_so() -> None:
     text = page(Night(NIGHT, origins=["a topic"]))
     assert "Nothing is known of this night" in text
     assert "<svg" not in text
@@ -154,24 +154,24 @@ def test_a_night_of_which_nothing_is_known_says_so():
     ],
     ids=["one batch", "a bare batch", "only letters", "only sources", "no sources", "no objects", "many"],
 )
-def test_whatever_is_missing_the_rest_is_told(night):
+def test_whatever_is_missing_the_rest_is_told(night) -> None:
     text = page(night)
     assert Outline(text).headings[0] == "Night 2026-01-01"
     assert "nan" not in text.replace("nano", "")
 
 
-def test_letters_that_were_not_read_are_not_said_to_be_none():
+def test_letters_that_were_not_read_are_not_said_to_be_none() -> None:
     text = page(Night(NIGHT, [batch(1)], None))
     assert "They were not read" in text
     assert "every message was processed" not in text
 
 
-def test_a_large_night_stays_small():
+def test_a_large_night_stays_small() -> None:
     many = [batch(visit, detector=detector) for visit in range(100) for detector in range(60)]
     assert len(page(Night(NIGHT, many))) < 1_500_000
 
 
-def test_sources_over_the_whole_sky_are_drawn():
+def test_sources_over_the_whole_sky_are_drawn() -> None:
     sources, objects = stored(200)
     ra = np.linspace(0.0, 359.0, 400)
     everywhere = sources.set_column(5, "ra", pa.array(ra)).set_column(
@@ -180,13 +180,13 @@ def test_sources_over_the_whole_sky_are_drawn():
     assert "Whole sky" in page(Night(NIGHT, [], [], everywhere, objects))
 
 
-def test_counts_add_up(full):
+def test_counts_add_up(full) -> None:
     counts = counts_of(full)
     assert (counts.n_visits, counts.n_batches, counts.n_sources, counts.n_letters) == (40, 40, 800, 2)
     assert counts.n_associated + counts.n_new + counts.n_solar_system + counts.n_marginal == counts.n_sources
 
 
-def test_forced_sources_are_counted_where_there_are_any():
+def test_forced_sources_are_counted_where_there_are_any() -> None:
     assert "forced sources" in page(Night(NIGHT, [batch(1, numForcedSources=7)]))
     assert "forced sources" not in page(Night(NIGHT, [batch(1)]))
 
@@ -195,7 +195,7 @@ def told(*metrics, letters=(), apart=None):
     return " ".join(attention(Night(NIGHT, metrics, letters), apart))
 
 
-def test_a_quiet_night_has_nothing_to_look_at():
+def test_a_quiet_night_has_nothing_to_look_at() -> None:
     assert told(batch(1), batch(2), apart=separations(*stored())) == ""
     assert "Nothing stands out" in page(Night(NIGHT, [batch(1)]))
 
@@ -217,11 +217,11 @@ def test_a_quiet_night_has_nothing_to_look_at():
         ),
     ],
 )
-def test_what_stands_out_is_told(metrics, sentence):
+def test_what_stands_out_is_told(metrics, sentence) -> None:
     assert sentence in told(*metrics)
 
 
-def test_letters_and_wrong_errors_are_told():
+def test_letters_and_wrong_errors_are_told() -> None:
     sources, objects = stored()
     assert "2 messages could not be processed: 2 undecodable" in told(batch(1), letters=[letter(), letter()])
     small = sources.set_column(6, "raErr", pa.array(np.full(400, 1e-6), pa.float32()))
@@ -229,7 +229,7 @@ def test_letters_and_wrong_errors_are_told():
     assert "lie more than 6 expected errors" in told(batch(1), apart=separations(small, objects))
 
 
-def test_stages_keep_their_order_and_the_worst_come_first():
+def test_stages_keep_their_order_and_the_worst_come_first() -> None:
     metrics = [batch(visit, stageSeconds={"decode": visit / 100, "load": 1.0}) for visit in range(101)]
     decode, load = stage_times(metrics)
     assert (decode.name, decode.median, decode.p99) == ("decode", 0.5, 0.99)

@@ -35,7 +35,7 @@ def night(n_objects, n_sources, *, scale=1.0, dec=0.0, seed=0):
 
 @pytest.mark.parametrize("n_sources", [2, 3, 20])
 @pytest.mark.parametrize("dec", [0.0, -80.0])
-def test_right_errors_give_the_rayleigh_distribution(n_sources, dec):
+def test_right_errors_give_the_rayleigh_distribution(n_sources, dec) -> None:
     apart = separations(*night(20_000 // n_sources, n_sources, dec=dec))
     assert len(apart) == 20_000 // n_sources * n_sources
     assert apart.error_scale == pytest.approx(1.0, abs=0.03)
@@ -47,17 +47,17 @@ def test_right_errors_give_the_rayleigh_distribution(n_sources, dec):
 
 @settings(max_examples=20)
 @given(st.floats(0.2, 5.0), st.integers(0, 5))
-def test_wrong_errors_tell_their_factor(scale, seed):
+def test_wrong_errors_tell_their_factor(scale, seed) -> None:
     assert separations(*night(2000, 5, scale=scale, seed=seed)).error_scale == pytest.approx(scale, rel=0.06)
 
 
-def test_only_objects_of_two_sources_count():
+def test_only_objects_of_two_sources_count() -> None:
     sources, objects = night(10, 1)
     assert len(separations(sources, objects)) == 0
     assert np.isnan(separations(sources, objects).error_scale)
 
 
-def test_sources_without_an_object_or_an_error_are_left_out():
+def test_sources_without_an_object_or_an_error_are_left_out() -> None:
     sources, objects = night(3, 2)
     owner = sources["diaObjectId"].to_pylist()
     error = sources["raErr"].to_pylist()
@@ -69,7 +69,7 @@ def test_sources_without_an_object_or_an_error_are_left_out():
     assert len(separations(sources.slice(0, 0), objects)) == 0
 
 
-def test_separations_are_in_arcseconds():
+def test_separations_are_in_arcseconds() -> None:
     sources = pa.table({"diaObjectId": [1], "ra": [359.9999], "dec": [60.0], "raErr": [1e-5], "decErr": [1e-5]})
     objects = pa.table({"diaObjectId": [1], "ra": [0.0001], "dec": [60.0], "nDiaSources": [2]})
     apart = separations(sources, objects)
@@ -77,6 +77,6 @@ def test_separations_are_in_arcseconds():
     assert apart.normalised[0] == pytest.approx(2e-4 / (1e-5 / np.sqrt(2.0)), rel=1e-3)
 
 
-def test_the_curve_is_a_density():
+def test_the_curve_is_a_density() -> None:
     x = np.linspace(0.0, 20.0, 20_001)
     assert np.trapezoid(rayleigh(x), x) == pytest.approx(1.0)

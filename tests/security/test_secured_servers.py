@@ -23,7 +23,7 @@ from tests.security.conftest import PASSWORD, Secured
 pytestmark = pytest.mark.integration
 
 
-def test_a_night_over_tls_with_least_permissions(secured: Secured):
+def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
     batches = night()
     administrator = secured.administrator()
     administrator.send(batches[:-2])
@@ -91,7 +91,7 @@ def test_who_is_refused_is_told_why(
     changes: dict[str, dict[str, object]],
     error: type[StreamAssocError],
     words: str,
-):
+) -> None:
     stranger = Authority.in_folder(tmp_path_factory.mktemp("stranger") / "authority")
     special = {"STRANGER": stranger.file, "PLAIN": f"redis://localhost:{secured.redis_port}/0"}
     changes = {
@@ -110,7 +110,7 @@ def test_who_is_refused_is_told_why(
 
 def test_plain_text_to_a_port_of_tls_is_an_outage_that_names_the_setting(
     secured: Secured, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(kafka_topics, "REQUEST_TIMEOUT_SECONDS", 3.0)
     kafka = {"security_protocol": "PLAINTEXT", "sasl_mechanism": None, "sasl_username": None, "sasl_password": None}
     settings = Settings(**secured.sections(kafka={**kafka, "ssl_ca_file": None}))

@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch, tmp_path):
+def nothing_configured(monkeypatch, tmp_path) -> None:
     """No variable and no file of whoever runs the tests decides them."""
     for name in [name for name in os.environ if name.upper().startswith("STREAM_ASSOC_")]:
         monkeypatch.delenv(name)

@@ -20,12 +20,12 @@ from stream_assoc.settings.secrets import is_sensitive, mask_url
         ("not a url", "not a url"),
     ],
 )
-def test_url_is_shown_without_its_password(url, shown):
+def test_url_is_shown_without_its_password(url, shown) -> None:
     assert mask_url(url) == shown
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
-def test_no_password_survives(password):
+def test_no_password_survives(password) -> None:
     assert mask_url(f"postgresql://rubin:QQ{password}QQ@db/apdb") == "postgresql://rubin:***@db/apdb"
 
 
@@ -33,10 +33,10 @@ def test_no_password_survives(password):
     "key",
     ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"],
 )
-def test_options_with_secrets_are_known(key):
+def test_options_with_secrets_are_known(key) -> None:
     assert is_sensitive(key)
 
 
 @pytest.mark.parametrize("key", ["sasl.username", "ssl.key.location", "linger.ms", "ssl.ca.location", "client.id"])
-def test_other_options_stay_visible(key):
+def test_other_options_stay_visible(key) -> None:
     assert not is_sensitive(key)

@@ -17,7 +17,7 @@ SECRETIVE = {
 }
 
 
-def test_settings_are_frozen():
+def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
         settings.kafka = settings.kafka
@@ -25,7 +25,7 @@ def test_settings_are_frozen():
         settings.kafka.group_id = "other"
 
 
-def test_secrets_are_in_no_view():
+def test_secrets_are_in_no_view() -> None:
     settings = load_settings(overrides=SECRETIVE)
     views = [
         repr(settings),
@@ -36,14 +36,14 @@ def test_secrets_are_in_no_view():
     assert [view for view in views if "hunter2" in view] == []
 
 
-def test_what_is_no_secret_stays_visible():
+def test_what_is_no_secret_stays_visible() -> None:
     masked = load_settings(overrides=SECRETIVE).masked()
     assert masked["redis"]["url"] == "redis://:***@cache:6379/0"
     assert masked["apdb"]["url"] == "postgresql://rubin:***@db/apdb?sslpassword=***"
     assert masked["kafka"]["librdkafka"]["sasl.username"] == "rubin"
 
 
-def test_clients_get_the_secrets():
+def test_clients_get_the_secrets() -> None:
     settings = load_settings(overrides=SECRETIVE)
     assert settings.redis.url.get_secret_value() == SECRETIVE["redis.url"]
     assert settings.kafka.consumer_options() == {
@@ -56,11 +56,11 @@ def test_clients_get_the_secrets():
     assert settings.kafka.producer_options()["ssl.keystore.password"] == "hunter2"
 
 
-def test_transactional_id_is_the_one_set_or_derived_from_the_instance():
+def test_transactional_id_is_the_one_set_or_derived_from_the_instance() -> None:
     assert load_settings(overrides={"kafka.transactional_id": "mine"}).kafka.effective_transactional_id == "mine"
     kafka = load_settings(overrides={"kafka.group_instance_id": "node-1"}).kafka
     assert kafka.effective_transactional_id == "stream-assoc.node-1"
 
 
-def test_derived_transactional_id_is_the_same_after_a_restart():
+def test_derived_transactional_id_is_the_same_after_a_restart() -> None:
     assert Settings().kafka.effective_transactional_id == Settings().kafka.effective_transactional_id

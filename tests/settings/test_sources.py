@@ -22,30 +22,30 @@ def refusal(config: Path | None = None, overrides: dict[str, object] | None = No
     return str(caught.value)
 
 
-def test_defaults_need_no_source():
+def test_defaults_need_no_source() -> None:
     assert load_settings() == Settings()
 
 
-def test_file_gives_values_and_the_rest_stays_default():
+def test_file_gives_values_and_the_rest_stays_default() -> None:
     settings = load_settings(written('[kafka]\ngroup_id = "night"\n[batch]\nbands = ["g", "r"]\n'))
     assert settings.kafka.group_id == "night"
     assert settings.batch.bands == ("g", "r")
     assert settings.kafka.input_topic == "dia-sources"
 
 
-def test_file_in_the_working_directory_is_found():
+def test_file_in_the_working_directory_is_found() -> None:
     written('[kafka]\ngroup_id = "here"\n', "stream-assoc.toml")
     assert load_settings().kafka.group_id == "here"
 
 
-def test_file_is_found_through_the_environment_and_yields_to_the_one_asked_for(monkeypatch):
+def test_file_is_found_through_the_environment_and_yields_to_the_one_asked_for(monkeypatch) -> None:
     written('[kafka]\ngroup_id = "here"\n', "stream-assoc.toml")
     monkeypatch.setenv("STREAM_ASSOC_CONFIG", str(written('[kafka]\ngroup_id = "named"\n', "named.toml")))
     assert load_settings().kafka.group_id == "named"
     assert load_settings(written('[kafka]\ngroup_id = "asked"\n')).kafka.group_id == "asked"
 
 
-def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch):
+def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch) -> None:
     config = written('[kafka]\ngroup_id = "file"\ninput_topic = "file"\nobjects_topic = "file"\n')
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__GROUP_ID", "environment")
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__INPUT_TOPIC", "environment")
@@ -53,18 +53,18 @@ def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch):
     assert (kafka.group_id, kafka.input_topic, kafka.objects_topic) == ("override", "environment", "file")
 
 
-def test_made_directly_settings_do_not_read_the_environment(monkeypatch):
+def test_made_directly_settings_do_not_read_the_environment(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__GROUP_ID", "environment")
     assert Settings().kafka.group_id == "stream-assoc"
 
 
 @pytest.mark.parametrize("text", ["u,g", " u , g ", '["u", "g"]'])
-def test_list_in_the_environment_is_words_or_json(monkeypatch, text):
+def test_list_in_the_environment_is_words_or_json(monkeypatch, text) -> None:
     monkeypatch.setenv("STREAM_ASSOC_BATCH__BANDS", text)
     assert load_settings().batch.bands == ("u", "g")
 
 
-def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch):
+def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_METRICS__PROMETHEUS_PORT", "9100")
     monkeypatch.setenv("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD", "60000.5")
     settings = load_settings()
@@ -72,12 +72,12 @@ def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch):
     assert settings.daemon.pin_clock_mjd == 60000.5
 
 
-def test_empty_variable_counts_as_none(monkeypatch):
+def test_empty_variable_counts_as_none(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_METRICS__PROMETHEUS_PORT", "")
     assert load_settings().metrics.prometheus_port is None
 
 
-def test_librdkafka_options_pass_through_from_every_source(monkeypatch):
+def test_librdkafka_options_pass_through_from_every_source(monkeypatch) -> None:
     config = written('[kafka.librdkafka]\n"security.protocol" = "SASL_SSL"\n"linger.ms" = 5\n')
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__LIBRDKAFKA__LINGER_MS", "7")
     kafka = load_settings(config, {"kafka.librdkafka_producer.compression.type": "zstd"}).kafka
@@ -89,30 +89,30 @@ def test_librdkafka_options_pass_through_from_every_source(monkeypatch):
     assert kafka.producer_options() == {**kafka.consumer_options(), "compression.type": "zstd"}
 
 
-def test_librdkafka_options_pass_through_as_json(monkeypatch):
+def test_librdkafka_options_pass_through_as_json(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__LIBRDKAFKA_CONSUMER", '{"fetch.wait.max.ms": 10}')
     assert load_settings().kafka.consumer_options()["fetch.wait.max.ms"] == 10
 
 
-def test_unknown_name_in_the_file_is_refused_with_the_nearest():
+def test_unknown_name_in_the_file_is_refused_with_the_nearest() -> None:
     config = written('[kafka]\nbootstrap_server = "a:1"\n')
     assert (
         refusal(config) == "night.toml: unknown setting kafka.bootstrap_server; did you mean kafka.bootstrap_servers?"
     )
 
 
-def test_unknown_section_in_the_file_is_refused_with_the_nearest():
+def test_unknown_section_in_the_file_is_refused_with_the_nearest() -> None:
     config = written('[kafak]\ngroup_id = "a"\n')
     assert refusal(config) == "night.toml: unknown setting kafak.group_id; did you mean kafka.group_id?"
 
 
-def test_name_like_no_other_is_pointed_to_the_reference():
+def test_name_like_no_other_is_pointed_to_the_reference() -> None:
     assert refusal(written("zzzzzz = 1\n")) == (
         "night.toml: unknown setting zzzzzz; docs/configuration.md lists every setting"
     )
 
 
-def test_unknown_variable_is_refused_with_the_nearest(monkeypatch):
+def test_unknown_variable_is_refused_with_the_nearest(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVER", "a:1")
     assert refusal() == (
         "the environment: unknown setting STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVER; "
@@ -120,38 +120,38 @@ def test_unknown_variable_is_refused_with_the_nearest(monkeypatch):
     )
 
 
-def test_variable_without_a_section_is_refused_with_the_nearest(monkeypatch):
+def test_variable_without_a_section_is_refused_with_the_nearest(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_BOOTSTRAP_SERVERS", "a:1")
     assert "did you mean STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS?" in refusal()
 
 
-def test_variables_of_the_test_suite_are_let_be(monkeypatch):
+def test_variables_of_the_test_suite_are_let_be(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_TEST_KAFKA", "a:1")
     assert load_settings() == Settings()
 
 
-def test_unknown_override_is_refused_with_the_nearest():
+def test_unknown_override_is_refused_with_the_nearest() -> None:
     assert refusal(overrides={"redis.urll": "redis://a"}) == (
         "the command line: unknown setting redis.urll; did you mean redis.url?"
     )
 
 
-def test_override_below_a_plain_setting_is_refused():
+def test_override_below_a_plain_setting_is_refused() -> None:
     assert "unknown setting redis.url.host" in refusal(overrides={"redis.url.host": "a"})
 
 
-def test_all_unknown_names_are_told_at_once():
+def test_all_unknown_names_are_told_at_once() -> None:
     assert len(refusal(written("[redis]\nurll = 1\nprefixx = 2\n")).splitlines()) == 2
 
 
-def test_wrong_type_names_setting_file_and_form():
+def test_wrong_type_names_setting_file_and_form() -> None:
     assert refusal(written('[association]\nmax_distance_arcsec = "one"\n')) == (
         "association.max_distance_arcsec (from night.toml): 'one': input should be a valid number, unable to parse "
         "string as a number. Valid: Largest separation of a match, arcsec."
     )
 
 
-def test_wrong_value_names_the_variable(monkeypatch):
+def test_wrong_value_names_the_variable(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_LOGGING__LEVEL", "loud")
     message = refusal()
     assert message.startswith("logging.level (from the environment variable STREAM_ASSOC_LOGGING__LEVEL): 'loud': ")
@@ -182,36 +182,36 @@ def test_wrong_value_names_the_variable(monkeypatch):
         ("metrics.prometheus_port", 70000, "less than or equal to 65535"),
     ],
 )
-def test_invalid_value_is_refused(name, value, words):
+def test_invalid_value_is_refused(name, value, words) -> None:
     assert words in refusal(overrides={name: value})
 
 
-def test_option_refused_by_every_type_is_one_line():
+def test_option_refused_by_every_type_is_one_line() -> None:
     assert len(refusal(written('[kafka.librdkafka]\n"linger.ms" = [1]\n')).splitlines()) == 1
 
 
-def test_section_that_is_no_table_is_refused():
+def test_section_that_is_no_table_is_refused() -> None:
     assert refusal(written("kafka = 3\n")).startswith("kafka: ")
 
 
-def test_file_asked_for_must_exist():
+def test_file_asked_for_must_exist() -> None:
     assert refusal(Path("missing.toml")).startswith("missing.toml: there is no such file")
 
 
-def test_file_must_be_toml():
+def test_file_must_be_toml() -> None:
     assert refusal(written("[kafka\n")).startswith("night.toml: not valid TOML: ")
 
 
-def test_file_must_be_text():
+def test_file_must_be_text() -> None:
     Path("binary.toml").write_bytes(b"\xff\xfe\x00")
     assert refusal(Path("binary.toml")).startswith("binary.toml: cannot be read: ")
 
 
-def test_configuration_errors_are_fatal():
+def test_configuration_errors_are_fatal() -> None:
     assert issubclass(ConfigurationError, FatalError)
 
 
-def test_every_setting_can_come_from_the_environment(monkeypatch):
+def test_every_setting_can_come_from_the_environment(monkeypatch) -> None:
     """Its default, put into its variable, is the default again."""
     masked = Settings().masked()
     for name in fields():
@@ -236,7 +236,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch):
         {"apdb.url": "postgresql://u:hunter2@h/d", "sky.cell_level": 12},
     ],
 )
-def test_no_error_and_no_traceback_tells_a_secret(overrides):
+def test_no_error_and_no_traceback_tells_a_secret(overrides) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(overrides=overrides)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -16,7 +16,7 @@ def folder(tmp_path):
     return tmp_path / "night"
 
 
-def test_what_is_written_is_read_back(folder):
+def test_what_is_written_is_read_back(folder) -> None:
     events = list(read_capture(folder / CAPTURE_NAME))
     batches = [BatchDecoder().decode(event.message.value) for event in events]
     assert [event.midpointMjdTai for event in events] == [batch.midpointMjdTai for batch in batches]
@@ -26,13 +26,13 @@ def test_what_is_written_is_read_back(folder):
     assert read_config(folder) == CONFIG
 
 
-def test_the_report_counts_what_was_written(tmp_path):
+def test_the_report_counts_what_was_written(tmp_path) -> None:
     report = write_simulation(CONFIG, tmp_path, BatchMessages("dia-sources"))
     assert (report.n_batches, report.n_sources) == (6, read_truth(tmp_path).num_rows)
     assert report.n_bytes == sum(len(event.message.value) for event in read_capture(tmp_path / CAPTURE_NAME))
 
 
-def test_the_same_seed_gives_the_same_files(folder, tmp_path):
+def test_the_same_seed_gives_the_same_files(folder, tmp_path) -> None:
     write_simulation(CONFIG, tmp_path / "again", BatchMessages("dia-sources"))
     for name in (CAPTURE_NAME, TRUTH_NAME):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()

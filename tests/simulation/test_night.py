@@ -26,27 +26,27 @@ def truth_of(simulated):
     return pa.Table.from_batches([one.truth for one in simulated])
 
 
-def test_the_same_seed_gives_the_same_bytes(night):
+def test_the_same_seed_gives_the_same_bytes(night) -> None:
     encoder = BatchEncoder()
     again = list(simulate(SMALL))
     assert [encoder.encode(one.batch) for one in again] == [encoder.encode(one.batch) for one in night]
     assert truth_of(again).equals(truth_of(night))
 
 
-def test_another_seed_gives_another_sky(night):
+def test_another_seed_gives_another_sky(night) -> None:
     other = next(simulate(SMALL.model_copy(update={"seed": 2})))
     assert other.batch.id == night[0].batch.id
     assert other.batch.digest != night[0].batch.digest
 
 
-def test_batches_come_in_time_order_one_for_each_visit_and_detector(night):
+def test_batches_come_in_time_order_one_for_each_visit_and_detector(night) -> None:
     keys = [(one.batch.midpointMjdTai, one.batch.id.detector) for one in night]
     assert keys == sorted(keys)
     assert len({one.batch.id for one in night}) == len(night) == 24
 
 
 @pytest.mark.parametrize(("ra", "dec"), PLACES)
-def test_every_source_is_on_its_detector(ra, dec):
+def test_every_source_is_on_its_detector(ra, dec) -> None:
     for one in simulate(SimulationConfig(n_visits=2, n_detectors=4, ra=ra, dec=dec)):
         batch = one.batch
         assert len(batch) > 50
@@ -55,14 +55,14 @@ def test_every_source_is_on_its_detector(ra, dec):
         assert ((batch.column("x") >= 0.0) & (batch.column("x") <= 4000.0)).all()
 
 
-def test_identifiers_are_unique_and_beyond_a_float(night):
+def test_identifiers_are_unique_and_beyond_a_float(night) -> None:
     ids = np.concatenate([one.batch.diaSourceId for one in night])
     assert len(np.unique(ids)) == len(ids)
     assert ids.min() > 2**53
     assert truth_of(night).column("diaSourceId").to_numpy().tolist() == ids.tolist()
 
 
-def test_an_identifier_that_would_overflow_is_refused():
+def test_an_identifier_that_would_overflow_is_refused() -> None:
     assert dia_source_ids(2198123199999, 255, 1)[0] > 2**62
     with pytest.raises(ValueError, match="lower the densities"):
         dia_source_ids(2025010100001, 0, 2**14)
@@ -70,7 +70,7 @@ def test_an_identifier_that_would_overflow_is_refused():
         dia_source_ids(2025010100001, 256, 1)
 
 
-def test_messages_survive_the_stream(night):
+def test_messages_survive_the_stream(night) -> None:
     encoder, decoder = BatchEncoder(), BatchDecoder()
     for one in night:
         read = decoder.decode(encoder.encode(one.batch))
@@ -80,7 +80,7 @@ def test_messages_survive_the_stream(night):
         assert one.batch.diaSources.schema.equals(measured_schema())
 
 
-def test_a_night_is_seen_in_pairs_half_an_hour_apart_in_two_bands():
+def test_a_night_is_seen_in_pairs_half_an_hour_apart_in_two_bands() -> None:
     config = SimulationConfig(n_visits=100, n_detectors=1, variables=0, transients=0, asteroids=0, artifacts=0)
     visits = [one.batch for one in simulate(config)]
     by_pointing = defaultdict(list)
@@ -92,7 +92,7 @@ def test_a_night_is_seen_in_pairs_half_an_hour_apart_in_two_bands():
         assert (second.midpointMjdTai - first.midpointMjdTai) * 1440.0 == pytest.approx(33.0, abs=0.1)
 
 
-def test_neighbouring_detectors_overlap_and_measure_independently():
+def test_neighbouring_detectors_overlap_and_measure_independently() -> None:
     config = SimulationConfig(
         n_visits=1, n_detectors=4, overlap_arcsec=20.0, asteroids=0, artifacts=0, variables=40_000
     )
@@ -107,7 +107,7 @@ def test_neighbouring_detectors_overlap_and_measure_independently():
     assert all(first != second for first, second, *_ in twice)
 
 
-def test_positions_scatter_by_their_errors(night):
+def test_positions_scatter_by_their_errors(night) -> None:
     deviations = []
     for one in night:
         batch = one.batch
@@ -116,11 +116,11 @@ def test_positions_scatter_by_their_errors(night):
     assert np.std(np.concatenate(deviations)) == pytest.approx(1.0, abs=0.03)
 
 
-def test_only_what_is_significant_is_detected(night):
+def test_only_what_is_significant_is_detected(night) -> None:
     assert all((one.batch.column("snr") > 5.0).all() for one in night)
 
 
-def test_artifacts_are_seen_once_and_are_often_flagged(night):
+def test_artifacts_are_seen_once_and_are_often_flagged(night) -> None:
     truth = truth_of(night).to_pandas()
     artifacts = truth[truth["kind"] == "artifact"]
     assert (artifacts["truth_id"] == artifacts["diaSourceId"]).all()
@@ -128,7 +128,7 @@ def test_artifacts_are_seen_once_and_are_often_flagged(night):
     assert 0.05 * len(artifacts) < flagged < 0.2 * len(artifacts)
 
 
-def test_known_asteroids_are_predicted_where_they_are_seen(night):
+def test_known_asteroids_are_predicted_where_they_are_seen(night) -> None:
     checked = 0
     for one in night:
         predicted = one.batch.solar_system_objects
@@ -141,7 +141,7 @@ def test_known_asteroids_are_predicted_where_they_are_seen(night):
     assert checked > 30
 
 
-def test_asteroids_move_and_stars_stay(night):
+def test_asteroids_move_and_stars_stay(night) -> None:
     places = defaultdict(list)
     for one in night:
         for row in one.truth.to_pylist():
@@ -163,6 +163,6 @@ def test_asteroids_move_and_stars_stay(night):
     "wrong",
     [{"n_detectors": 0}, {"night_bands": (("g", "w"),)}, {"night_bands": ()}, {"n_visits": 5000}, {"n_visit": 3}],
 )
-def test_an_impossible_survey_is_refused(wrong):
+def test_an_impossible_survey_is_refused(wrong) -> None:
     with pytest.raises(ValidationError):
         SimulationConfig(**wrong)

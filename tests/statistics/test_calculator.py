@@ -164,7 +164,7 @@ def test_positions_carry_the_identity_of_the_states(points_of: Points, histories
     assert dataclasses.is_dataclass(positions)
 
 
-def test_every_field_has_a_name_of_its_own():
+def test_every_field_has_a_name_of_its_own() -> None:
     calculator = StatisticsCalculator(ALL_PLUGINS)
     for names, width in (
         (calculator.object_field_names, calculator.n_object_fields),

@@ -34,7 +34,7 @@ def points(*rows):
     )
 
 
-def test_the_mean_is_weighted_and_of_one_band_and_object():
+def test_the_mean_is_weighted_and_of_one_band_and_object() -> None:
     folded = CALCULATOR.fold_forced(
         states(), points((1, "g", 10.0, 1.0), (5, "g", 7.0, 2.0), (1, "r", 1.0, 1.0), (1, "g", 20.0, 2.0))
     )
@@ -48,7 +48,7 @@ def test_the_mean_is_weighted_and_of_one_band_and_object():
 @pytest.mark.parametrize(
     ("flux", "error"), [(np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0), (1.0, 0.0), (1.0, -1.0), (1.0, np.inf)]
 )
-def test_what_cannot_be_weighted_does_not_count(flux, error):
+def test_what_cannot_be_weighted_does_not_count(flux, error) -> None:
     values = CALCULATOR.statistics(CALCULATOR.fold_forced(states(), points((1, "g", flux, error))))
     assert np.isnan(values["g_fpFluxMean"]).all()
     assert np.isnan(values["g_fpFluxMeanErr"]).all()
@@ -56,7 +56,7 @@ def test_what_cannot_be_weighted_does_not_count(flux, error):
     assert CALCULATOR.statistics(both)["g_fpFluxMean"][1] == 4.0
 
 
-def test_measurements_of_other_objects_are_passed_over():
+def test_measurements_of_other_objects_are_passed_over() -> None:
     before = states()
     after = CALCULATOR.fold_forced(before, points((2, "g", 1.0, 1.0), (99, "g", 1.0, 1.0), (0, "g", 1.0, 1.0)))
     assert after.band_fields.tobytes() == before.band_fields.tobytes()
@@ -75,7 +75,7 @@ row = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(row, max_size=12), st.integers(0, 12))
-def test_portions_give_the_bits_of_the_whole(rows, cut):
+def test_portions_give_the_bits_of_the_whole(rows, cut) -> None:
     whole = CALCULATOR.fold_forced(states(), points(*rows))
     before = states()
     half = CALCULATOR.fold_forced(before, points(*rows[:cut]))
@@ -84,7 +84,7 @@ def test_portions_give_the_bits_of_the_whole(rows, cut):
     assert before.band_fields.tobytes() == states().band_fields.tobytes(), "what was given is not changed"
 
 
-def test_only_those_who_ask_for_it_count_forced_sources():
+def test_only_those_who_ask_for_it_count_forced_sources() -> None:
     assert CALCULATOR.folds_forced
     without = StatisticsCalculator(PRODUCTION_PLUGINS)
     assert not without.folds_forced
@@ -92,7 +92,7 @@ def test_only_those_who_ask_for_it_count_forced_sources():
     assert without.n_band_fields < CALCULATOR.n_band_fields
 
 
-def test_rows_become_points():
+def test_rows_become_points() -> None:
     assert len(ForcedPoints.of(no_forced_sources())) == len(ForcedPoints.none()) == 0
     both = ForcedPoints.concatenate([points((1, "g", 1.0, 2.0)), points((2, "y", 3.0, 4.0))])
     assert both.band.tolist() == [1, 5]

@@ -54,7 +54,7 @@ def reason(value, decoder=None):
 
 
 @pytest.mark.parametrize("n_sources", [0, 1, 250])
-def test_a_batch_survives_the_journey(make_batch, n_sources):
+def test_a_batch_survives_the_journey(make_batch, n_sources) -> None:
     batch = make_batch(n_sources)
     value = ENCODER.encode(batch)
     decoded = BatchDecoder().decode(value)
@@ -69,7 +69,7 @@ def test_a_batch_survives_the_journey(make_batch, n_sources):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n_sources=st.integers(0, 20))
-def test_it_reads_what_fastavro_reads(make_batch, seed, n_sources):
+def test_it_reads_what_fastavro_reads(make_batch, seed, n_sources) -> None:
     value = ENCODER.encode(make_batch(n_sources, seed))
     oracle = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), fastavro.parse_schema(load_schema(BATCH)))
     assert BatchDecoder().decode(value).diaSources.to_pylist() == oracle["diaSources"]
@@ -77,7 +77,7 @@ def test_it_reads_what_fastavro_reads(make_batch, seed, n_sources):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n_sources=st.integers(0, 20))
-def test_it_writes_what_fastavro_writes(make_batch, seed, n_sources):
+def test_it_writes_what_fastavro_writes(make_batch, seed, n_sources) -> None:
     batch = make_batch(n_sources, seed)
     record = {
         "visit": batch.id.visit,
@@ -94,7 +94,7 @@ def test_it_writes_what_fastavro_writes(make_batch, seed, n_sources):
     assert ENCODER.encode(batch) == written(record)
 
 
-def test_what_a_producer_leaves_out_is_null_or_its_default():
+def test_what_a_producer_leaves_out_is_null_or_its_default() -> None:
     batch = BatchDecoder().decode(written(MESSAGE))
     (source,) = batch.diaSources.to_pylist()
     given = {**SOURCE, "psfNdata": 0, "trailNdata": 0, "dipoleNdata": 0, "bboxSize": 0}
@@ -104,36 +104,36 @@ def test_what_a_producer_leaves_out_is_null_or_its_default():
     assert len(batch.solar_system_objects) == len(SolarSystemObjects.none())
 
 
-def test_positions_that_are_no_positions_do_not_condemn_the_batch():
+def test_positions_that_are_no_positions_do_not_condemn_the_batch() -> None:
     sources = [{**SOURCE, "diaSourceId": 1, "ra": float("nan")}, {**SOURCE, "diaSourceId": 2, "dec": 95.0}]
     assert len(BatchDecoder().decode(written({**MESSAGE, "diaSources": sources}))) == 2
 
 
-def test_an_exposure_time_that_is_no_number_is_missing():
+def test_an_exposure_time_that_is_no_number_is_missing() -> None:
     assert BatchDecoder().decode(written({**MESSAGE, "exposureTime": float("nan")})).exposureTime is None
 
 
 class TestRefusals:
     @pytest.mark.parametrize("value", [None, b""])
-    def test_empty(self, value):
+    def test_empty(self, value) -> None:
         assert reason(value) == "empty"
 
     @pytest.mark.parametrize("value", [b"\x00\x00\x00\x00\x64", b"not avro at all", header(SCHEMA_ID) + b"\xff" * 40])
-    def test_undecodable(self, value):
+    def test_undecodable(self, value) -> None:
         assert reason(value) == "undecodable"
 
-    def test_truncated_or_with_bytes_to_spare(self, make_batch):
+    def test_truncated_or_with_bytes_to_spare(self, make_batch) -> None:
         value = ENCODER.encode(make_batch())
         assert reason(value[:-1]) == "undecodable"
         assert reason(value + b"\x00") == "undecodable"
 
-    def test_unknown_schema(self):
+    def test_unknown_schema(self) -> None:
         assert reason(written(MESSAGE, schema_id=101)) == "unknown_schema"
 
-    def test_too_large_before_anything_is_decoded(self):
+    def test_too_large_before_anything_is_decoded(self) -> None:
         assert reason(b"x" * 2000, BatchDecoder(max_bytes=1999)) == "too_large"
 
-    def test_too_many_sources(self, make_batch):
+    def test_too_many_sources(self, make_batch) -> None:
         value = ENCODER.encode(make_batch(3))
         assert len(BatchDecoder(max_sources=3).decode(value)) == 3
         assert reason(value, BatchDecoder(max_sources=2)) == "too_many_sources"
@@ -152,18 +152,18 @@ class TestRefusals:
             ({"diaSources": [SOURCE, SOURCE]}, "duplicate_ids"),
         ],
     )
-    def test_content(self, change, expected):
+    def test_content(self, change, expected) -> None:
         assert reason(written(MESSAGE | change)) == expected
 
-    def test_a_band_that_is_not_configured(self):
+    def test_a_band_that_is_not_configured(self) -> None:
         assert reason(written(MESSAGE), BatchDecoder(bands=("g", "i"))) == "unknown_band"
 
-    def test_some_duplicates_are_named(self):
+    def test_some_duplicates_are_named(self) -> None:
         sources = [{**SOURCE, "diaSourceId": number // 2 + 1} for number in range(40)]
         with pytest.raises(InvalidBatchError, match=r"20 diaSourceId .*: 1, 2, 3, 4, 5, \.\.\."):
             BatchDecoder().decode(written({**MESSAGE, "diaSources": sources}))
 
-    def test_a_long_text_is_not_quoted_whole(self):
+    def test_a_long_text_is_not_quoted_whole(self) -> None:
         with pytest.raises(InvalidBatchError) as caught:
             BatchDecoder().decode(written({**MESSAGE, "band": "r" * 10_000}))
         assert len(str(caught.value)) < 200
@@ -183,8 +183,8 @@ class TestOtherWriters:
         )
         return self.decoder(schema).decode(value), oracle
 
-    def test_fewer_columns(self):
-        def change(schema):
+    def test_fewer_columns(self) -> None:
+        def change(schema) -> None:
             schema["fields"] = [field for field in schema["fields"] if field["name"] != "solarSystemObjects"]
             fields = source_fields(schema)
             fields[:] = [field for field in fields if field["name"] in {*SOURCE, "psfFlux"}]
@@ -193,8 +193,8 @@ class TestOtherWriters:
         assert batch.diaSources.to_pylist() == oracle["diaSources"]
         assert len(batch.solar_system_objects) == len(oracle["solarSystemObjects"]) == 0
 
-    def test_more_columns_in_another_order(self):
-        def change(schema):
+    def test_more_columns_in_another_order(self) -> None:
+        def change(schema) -> None:
             fields = source_fields(schema)
             fields.reverse()
             fields.insert(3, {"name": "colour", "type": ["null", "string"], "default": None})
@@ -205,8 +205,8 @@ class TestOtherWriters:
         assert batch.id == BatchId(7, 5)
         assert batch.diaSources.to_pylist() == oracle["diaSources"]
 
-    def test_narrower_numbers(self):
-        def change(schema):
+    def test_narrower_numbers(self) -> None:
+        def change(schema) -> None:
             for field in source_fields(schema):
                 if field["name"] in {"ra", "dec"}:
                     field["type"] = "float"
@@ -219,8 +219,8 @@ class TestOtherWriters:
         assert batch.diaSources.schema.equals(source_schema())
 
     @pytest.mark.parametrize("name", ["diaSourceId", "ra", "x"])
-    def test_a_required_column_is_missing(self, name):
-        def change(schema):
+    def test_a_required_column_is_missing(self, name) -> None:
+        def change(schema) -> None:
             fields = source_fields(schema)
             fields[:] = [field for field in fields if field["name"] != name]
 
@@ -230,12 +230,12 @@ class TestOtherWriters:
         assert caught.value.reason == "missing_columns"
 
     @pytest.mark.parametrize("name", ["footprint", "diaSources", "visit"])
-    def test_a_required_field_is_missing(self, name):
+    def test_a_required_field_is_missing(self, name) -> None:
         schema = writer(lambda schema: schema.update(fields=[f for f in schema["fields"] if f["name"] != name]))
         assert reason(written(MESSAGE, schema, self.OLD), self.decoder(schema)) == "missing_columns"
 
-    def test_a_required_value_is_null(self):
-        def change(schema):
+    def test_a_required_value_is_null(self) -> None:
+        def change(schema) -> None:
             next(field for field in source_fields(schema) if field["name"] == "ra")["type"] = ["null", "double"]
 
         schema = writer(change)
@@ -245,42 +245,42 @@ class TestOtherWriters:
     @pytest.mark.parametrize(
         ("name", "avro_type", "entry"), [("ra", "string", "10"), ("snr", ["null", "double"], 5.0)]
     )
-    def test_another_type(self, name, avro_type, entry):
-        def change(schema):
+    def test_another_type(self, name, avro_type, entry) -> None:
+        def change(schema) -> None:
             next(field for field in source_fields(schema) if field["name"] == name)["type"] = avro_type
 
         schema = writer(change)
         value = written({**MESSAGE, "diaSources": [{**SOURCE, name: entry}]}, schema, self.OLD)
         assert reason(value, self.decoder(schema)) == "incompatible_schema"
 
-    def test_another_kind_of_list(self):
-        def change(schema):
+    def test_another_kind_of_list(self) -> None:
+        def change(schema) -> None:
             next(field for field in schema["fields"] if field["name"] == "footprint")["type"]["items"] = "double"
 
         schema = writer(change)
         value = written({**MESSAGE, "footprint": [1.0]}, schema, self.OLD)
         assert reason(value, self.decoder(schema)) == "incompatible_schema"
 
-    def test_a_number_out_of_range(self):
+    def test_a_number_out_of_range(self) -> None:
         schema = writer(lambda schema: schema["fields"][1].update(type="long"))
         value = written({**MESSAGE, "detector": 2**40}, schema, self.OLD)
         assert reason(value, self.decoder(schema)) == "undecodable"
 
 
-def test_sources_may_be_a_slice_of_a_larger_table(make_batch):
+def test_sources_may_be_a_slice_of_a_larger_table(make_batch) -> None:
     whole = make_batch(20)
     part = make_batch(diaSources=whole.diaSources.slice(5, 10))
     assert BatchDecoder().decode(ENCODER.encode(part)).diaSources.equals(part.diaSources)
 
 
-def test_ids_are_exact(make_batch):
+def test_ids_are_exact(make_batch) -> None:
     ids = pa.array([2**63 - 1, 2**53 + 1, 2**62 + 3])
     sources = make_batch(3).diaSources.set_column(0, source_schema().field(0), ids)
     decoded = BatchDecoder().decode(ENCODER.encode(make_batch(diaSources=sources)))
     assert decoded.diaSourceId.tolist() == ids.to_pylist()
 
 
-def same(one, other):
+def same(one, other) -> None:
     plain = ("id", "band", "midpointMjdTai", "exposureTime", "digest", "images")
     assert all(getattr(one, name) == getattr(other, name) for name in plain)
     assert one.footprint.tolist() == other.footprint.tolist()
@@ -288,7 +288,7 @@ def same(one, other):
     assert one.solar_system_objects.ra.tolist() == other.solar_system_objects.ra.tolist()
 
 
-def test_messages_decoded_together_are_those_decoded_alone(make_batch):
+def test_messages_decoded_together_are_those_decoded_alone(make_batch) -> None:
     older = writer(lambda schema: source_fields(schema).pop())
     schemas = KnownSchemas({SCHEMA_ID: load_schema(BATCH), 42: older})
     decoder = BatchDecoder(schemas)

@@ -58,26 +58,26 @@ def record_names():
 
 
 @given(st.lists(records, max_size=4))
-def test_it_reads_what_fastavro_writes(rows):
+def test_it_reads_what_fastavro_writes(rows) -> None:
     assert read([datum(row) for row in rows]) == rows
 
 
 @given(st.lists(records, min_size=1, max_size=4))
-def test_fastavro_reads_what_it_writes(rows):
+def test_fastavro_reads_what_it_writes(rows) -> None:
     writer = ColumnWriter(SCHEMA)
     data = writer.write(pa.RecordBatch.from_pylist(rows, schema=writer.arrow_schema))
     assert data.to_pylist() == [datum(row) for row in rows]
 
 
 @given(records, st.binary(min_size=1, max_size=40))
-def test_bytes_after_the_datum_are_refused(record, garbage):
+def test_bytes_after_the_datum_are_refused(record, garbage) -> None:
     with pytest.raises(DecodeError, match="does not end") as caught:
         SealedReader(SCHEMA).read([datum(record) + garbage])
     assert caught.value.reason == "undecodable"
 
 
 @given(records, st.data())
-def test_a_truncated_datum_is_refused(record, data):
+def test_a_truncated_datum_is_refused(record, data) -> None:
     whole = datum(record)
     length = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(DecodeError) as caught:
@@ -85,7 +85,7 @@ def test_a_truncated_datum_is_refused(record, data):
     assert caught.value.reason == "undecodable"
 
 
-def test_one_bad_datum_among_good_ones_is_refused():
+def test_one_bad_datum_among_good_ones_is_refused() -> None:
     good = datum({"id": 1, "count": 2, "name": "a", "flux": None, "flag": None, "note": None, "points": []})
     reader = SealedReader(SCHEMA)
     assert reader.read([good, good]).num_rows == 2
@@ -105,7 +105,7 @@ changes = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 255)), min_siz
 
 @settings(max_examples=200)
 @given(st.binary(max_size=200) | st.builds(damaged, records, changes))
-def test_damaged_bytes_are_read_as_fastavro_reads_them_or_refused(payload):
+def test_damaged_bytes_are_read_as_fastavro_reads_them_or_refused(payload) -> None:
     try:
         (row,) = read([payload])
     except DecodeError:
@@ -115,18 +115,18 @@ def test_damaged_bytes_are_read_as_fastavro_reads_them_or_refused(payload):
     assert source.tell() == len(payload)
 
 
-def test_arrays_in_several_blocks_and_with_block_sizes_are_read():
+def test_arrays_in_several_blocks_and_with_block_sizes_are_read() -> None:
     schema = {"type": "record", "name": "L", "fields": [{"name": "v", "type": {"type": "array", "items": "long"}}]}
     two_blocks = b"\x02\x0a" + b"\x01\x02\x0c" + b"\x00"
     assert SealedReader(schema).read([two_blocks]).column("v").to_pylist() == [[5, 6]]
 
 
-def test_pyruhvro_alone_would_accept_bytes_after_the_datum():
+def test_pyruhvro_alone_would_accept_bytes_after_the_datum() -> None:
     schema = {"type": "record", "name": "L", "fields": [{"name": "v", "type": "long"}]}
     assert pyruhvro.deserialize_array([b"\x02garbage"], json.dumps(schema)).column("v").to_pylist() == [1]
 
 
-def test_an_array_that_claims_to_be_huge_reserves_no_memory():
+def test_an_array_that_claims_to_be_huge_reserves_no_memory() -> None:
     schema = {"type": "record", "name": "L", "fields": [{"name": "v", "type": {"type": "array", "items": "double"}}]}
     two_billion = b"\xfe\xff\xff\xff\x0f"
     tracemalloc.start()
@@ -138,33 +138,33 @@ def test_an_array_that_claims_to_be_huge_reserves_no_memory():
     tracemalloc.stop()
 
 
-def test_text_that_is_not_utf_8_is_refused():
+def test_text_that_is_not_utf_8_is_refused() -> None:
     schema = {"type": "record", "name": "T", "fields": [{"name": "s", "type": "string"}]}
     with pytest.raises(DecodeError, match="UTF8"):
         SealedReader(schema).read([b"\x04\xff\xfe"])
 
 
-def test_integers_are_read_whole_so_that_none_is_truncated():
+def test_integers_are_read_whole_so_that_none_is_truncated() -> None:
     wide = {"type": "record", "name": "I", "fields": [{"name": "v", "type": "long"}]}
     narrow = {"type": "record", "name": "I", "fields": [{"name": "v", "type": "int"}]}
     written = datum({"v": 2**31}, fastavro.parse_schema(wide))
     assert SealedReader(narrow).read([written]).column("v").to_pylist() == [2**31]
 
 
-def test_a_schema_that_cannot_be_read_is_incompatible():
+def test_a_schema_that_cannot_be_read_is_incompatible() -> None:
     with pytest.raises(DecodeError, match="writer schema") as caught:
         SealedReader({"type": "record", "name": "B", "fields": [{"name": "v", "type": "no_such_type"}]})
     assert caught.value.reason == "incompatible_schema"
 
 
-def test_a_null_in_a_required_column_is_an_error_not_a_zero():
+def test_a_null_in_a_required_column_is_an_error_not_a_zero() -> None:
     writer = ColumnWriter({"type": "record", "name": "I", "fields": [{"name": "v", "type": "long"}]})
     with pytest.raises(EncodeError, match="v is null in 1 rows"):
         writer.write(pa.record_batch({"v": pa.array([1, None], pa.int64())}))
 
 
 @pytest.mark.parametrize("columns", [{"w": pa.array([1])}, {"v": pa.array(["one"])}])
-def test_a_column_that_does_not_fit_is_an_error(columns):
+def test_a_column_that_does_not_fit_is_an_error(columns) -> None:
     writer = ColumnWriter({"type": "record", "name": "I", "fields": [{"name": "v", "type": "long"}]})
     with pytest.raises(EncodeError, match="do not fit"):
         writer.write(pa.record_batch(columns))

@@ -26,7 +26,7 @@ inputs = st.builds(
 
 
 @given(inputs, st.text(max_size=100))
-def test_the_message_and_its_error_can_be_read_back(message, text):
+def test_the_message_and_its_error_can_be_read_back(message, text) -> None:
     letter = dead_letter(message, InvalidBatchError(text, "duplicate_ids"), "dlq", time_ms=5)
     assert (letter.topic, letter.key, letter.value) == ("dlq", message.key, message.value)
     found = read_dead_letter(letter)
@@ -34,7 +34,7 @@ def test_the_message_and_its_error_can_be_read_back(message, text):
     assert (found.record.reason, found.record.message, found.record.time) == ("duplicate_ids", text, 5)
 
 
-def test_headers_are_readable_with_any_tool():
+def test_headers_are_readable_with_any_tool() -> None:
     headers = dict(dead_letter(MESSAGE, ERROR, "dlq", time_ms=42).headers)
     record = headers.pop(RECORD_HEADER)
     assert record.startswith(b"\x00\x00\x00\x00\x64")
@@ -51,7 +51,7 @@ def test_headers_are_readable_with_any_tool():
     }
 
 
-def test_a_dead_letter_that_fails_again_does_not_collect_headers():
+def test_a_dead_letter_that_fails_again_does_not_collect_headers() -> None:
     first = dead_letter(MESSAGE, ERROR, "dlq", time_ms=1)
     again = InputMessage(InputPosition("dlq", 0, 9), 7, first.key, first.value, first.headers)
     second = dead_letter(again, DecodeError("still broken", "undecodable"), "dlq", time_ms=2)
@@ -61,11 +61,11 @@ def test_a_dead_letter_that_fails_again_does_not_collect_headers():
     assert found.original.headers == MESSAGE.headers
 
 
-def test_a_long_error_is_cut():
+def test_a_long_error_is_cut() -> None:
     letter = dead_letter(MESSAGE, DecodeError("x" * 10**6, "undecodable"), "dlq", time_ms=1)
     assert sum(len(content) for _, content in letter.headers) < 10_000
 
 
-def test_another_message_is_no_dead_letter():
+def test_another_message_is_no_dead_letter() -> None:
     with pytest.raises(DecodeError, match=r"no header dlq\.record"):
         read_dead_letter(MESSAGE)

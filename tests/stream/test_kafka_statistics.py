@@ -9,7 +9,7 @@ from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.kafka_statistics import GroupState, group_state
 
 
-def test_a_document_without_a_group_is_no_member():
+def test_a_document_without_a_group_is_no_member() -> None:
     assert group_state("{}") == GroupState(joined=False, n_partitions=0, n_rebalances=0, n_brokers_up=0)
 
 
@@ -17,13 +17,13 @@ def test_a_document_without_a_group_is_no_member():
     ("state", "join_state", "joined"),
     [("up", "steady", True), ("up", "wait-join", False), ("wait-broker", "steady", False)],
 )
-def test_only_a_settled_member_has_joined(state, join_state, joined):
+def test_only_a_settled_member_has_joined(state, join_state, joined) -> None:
     group = {"state": state, "join_state": join_state, "assignment_size": 3, "rebalance_cnt": 2}
     brokers = {"a": {"state": "UP"}, "b": {"state": "DOWN"}, "c": {"state": "UP"}}
     assert group_state(json.dumps({"cgrp": group, "brokers": brokers})) == GroupState(joined, 3, 2, 2)
 
 
-def test_a_source_tells_when_it_has_joined():
+def test_a_source_tells_when_it_has_joined() -> None:
     with MockKafka() as kafka:
         kafka.make_topics("in")
         options = {"bootstrap.servers": kafka.bootstrap_servers, **kafka.consumer_settings}

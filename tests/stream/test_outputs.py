@@ -31,22 +31,22 @@ def read(value, name):
     return fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(load_schema(name)))
 
 
-def test_objects_come_first_and_metrics_last(object_rows, metrics):
+def test_objects_come_first_and_metrics_last(object_rows, metrics) -> None:
     outputs = OutputEncoder(OutputTopics("objects", "metrics")).encode(object_rows(4), metrics)
     assert [output.topic for output in outputs] == ["objects"] * 4 + ["metrics"]
 
 
-def test_an_object_is_keyed_by_its_id_as_decimal_text(object_rows, metrics):
+def test_an_object_is_keyed_by_its_id_as_decimal_text(object_rows, metrics) -> None:
     rows = object_rows(4)
     keys = [output.key for output in OutputEncoder().encode(rows, metrics)[:-1]]
     assert keys == [str(number).encode() for number in rows.column("diaObjectId").to_pylist()]
 
 
-def test_metrics_are_keyed_by_visit_and_detector(object_rows, metrics):
+def test_metrics_are_keyed_by_visit_and_detector(object_rows, metrics) -> None:
     assert OutputEncoder().encode(object_rows(0), metrics)[-1].key == b"2026112200123.94"
 
 
-def test_fastavro_reads_what_is_published(object_rows, metrics):
+def test_fastavro_reads_what_is_published(object_rows, metrics) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     assert [read(output.value, OBJECT) for output in objects] == [
@@ -55,7 +55,7 @@ def test_fastavro_reads_what_is_published(object_rows, metrics):
     assert read(record.value, METRICS)["stageSeconds"] == metrics.stageSeconds
 
 
-def test_a_subscriber_reads_what_is_published(object_rows, metrics):
+def test_a_subscriber_reads_what_is_published(object_rows, metrics) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     published = pa.Table.from_batches([decode_objects([output.value for output in objects])])
@@ -64,7 +64,7 @@ def test_a_subscriber_reads_what_is_published(object_rows, metrics):
     assert decode_metrics(record.value) == metrics
 
 
-def test_further_statistics_are_published_as_a_record(object_rows, further_rows, metrics):
+def test_further_statistics_are_published_as_a_record(object_rows, further_rows, metrics) -> None:
     further = further_rows(6)
     *objects, _ = OutputEncoder().encode(object_rows(6), metrics, further)
     by_fastavro = [read(output.value, OBJECT)["statistics"] for output in objects]
@@ -77,7 +77,7 @@ def test_further_statistics_are_published_as_a_record(object_rows, further_rows,
     assert len(others) == 6 * (len(further_statistics()) - 3)
 
 
-def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics):
+def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics) -> None:
     rows = object_rows(2)
     index = rows.schema.get_field_index("r_psfFluxMean")
     rows = rows.set_column(index, rows.schema.field(index), pa.array(np.array([np.nan, 3.5], np.float32)))
@@ -86,36 +86,36 @@ def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics):
     assert read(second.value, OBJECT)["r_psfFluxMean"] == 3.5
 
 
-def test_rows_in_pieces_and_columns_in_any_order_give_the_same_messages(object_rows, metrics):
+def test_rows_in_pieces_and_columns_in_any_order_give_the_same_messages(object_rows, metrics) -> None:
     rows = object_rows(7)
     pieces = pa.concat_tables([rows.slice(0, 3), rows.slice(3)]).select(rows.schema.names[::-1])
     assert OutputEncoder().encode(pieces, metrics) == OutputEncoder().encode(rows, metrics)
 
 
-def test_schema_ids_of_a_registry_are_written(object_rows, metrics):
+def test_schema_ids_of_a_registry_are_written(object_rows, metrics) -> None:
     outputs = OutputEncoder(schema_ids=OutputSchemaIds(objects=11, metrics=12)).encode(object_rows(1), metrics)
     assert [output.value[:5] for output in outputs] == [b"\x00\x00\x00\x00\x0b", b"\x00\x00\x00\x00\x0c"]
 
 
-def test_a_missing_column_is_an_error(object_rows, metrics):
+def test_a_missing_column_is_an_error(object_rows, metrics) -> None:
     with pytest.raises(EncodeError, match="no pixelId"):
         OutputEncoder().encode(object_rows(1).drop_columns(["pixelId"]), metrics)
 
 
-def test_metrics_of_another_type_are_an_error(object_rows, metrics):
+def test_metrics_of_another_type_are_an_error(object_rows, metrics) -> None:
     with pytest.raises(EncodeError, match="AssociationMetrics"):
         OutputEncoder().encode(object_rows(0), replace(metrics, visit=None))
 
 
 @given(messages)
-def test_what_is_packed_can_be_unpacked(outputs):
+def test_what_is_packed_can_be_unpacked(outputs) -> None:
     packed = pack_outputs(outputs)
     assert unpack_outputs(packed) == outputs
     assert pack_outputs(unpack_outputs(packed)) == packed
 
 
 @given(st.data())
-def test_damage_is_noticed(data):
+def test_damage_is_noticed(data) -> None:
     packed = bytearray(pack_outputs([OutputMessage("dia-objects", b"1", b"value")]))
     place = data.draw(st.integers(0, len(packed) - 1))
     packed[place] ^= data.draw(st.integers(1, 255))
@@ -124,12 +124,12 @@ def test_damage_is_noticed(data):
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 60])
-def test_a_cut_entry_is_noticed(length):
+def test_a_cut_entry_is_noticed(length) -> None:
     packed = pack_outputs([OutputMessage("dia-objects", b"1", b"value")])
     with pytest.raises(OutboxFormatError):
         unpack_outputs(packed[:length])
 
 
-def test_outputs_shrink(object_rows, metrics):
+def test_outputs_shrink(object_rows, metrics) -> None:
     outputs = OutputEncoder().encode(object_rows(200), metrics)
     assert len(pack_outputs(outputs)) < sum(len(output.value) for output in outputs)

@@ -15,15 +15,15 @@ SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "v", "type": "long"
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.answer(*self.server.answers.get(self.path, (404, {"error_code": 40403, "message": "Schema not found"})))
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
         self.do_GET()
 
-    def answer(self, status, body):
+    def answer(self, status, body) -> None:
         self.server.requests.append((self.path, self.headers.get("Authorization")))
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments) -> None:
         pass
 
 
@@ -52,14 +52,14 @@ def registry(server):
     return SchemaRegistry(f"http://127.0.0.1:{server.server_port}/", timeout_seconds=5)
 
 
-def test_a_schema_is_found_once(server, registry):
+def test_a_schema_is_found_once(server, registry) -> None:
     server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
     assert registry.writer_schema(7) == SCHEMA
     assert registry.writer_schema(7) == SCHEMA
     assert server.requests == [("/schemas/ids/7", None)]
 
 
-def test_credentials_come_from_the_url_and_stay_out_of_messages(server):
+def test_credentials_come_from_the_url_and_stay_out_of_messages(server) -> None:
     registry = SchemaRegistry(f"http://reader:se%40cret@127.0.0.1:{server.server_port}")
     with pytest.raises(DecodeError) as caught:
         registry.writer_schema(8)
@@ -68,7 +68,7 @@ def test_credentials_come_from_the_url_and_stay_out_of_messages(server):
     assert "cret" not in str(caught.value)
 
 
-def test_an_unknown_id_condemns_the_message(registry):
+def test_an_unknown_id_condemns_the_message(registry) -> None:
     with pytest.raises(DecodeError, match="schema id 8 is not in the registry") as caught:
         registry.writer_schema(8)
     assert caught.value.reason == "unknown_schema"
@@ -82,7 +82,7 @@ def test_an_unknown_id_condemns_the_message(registry):
         {"schema": json.dumps("string")},
     ],
 )
-def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answer):
+def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answer) -> None:
     server.answers["/schemas/ids/7"] = (200, answer)
     with pytest.raises(DecodeError) as caught:
         registry.writer_schema(7)
@@ -90,26 +90,26 @@ def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answe
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_registry_is_waited_for(server, registry, status):
+def test_a_busy_registry_is_waited_for(server, registry, status) -> None:
     server.answers["/schemas/ids/7"] = (status, {})
     with pytest.raises(RegistryUnavailableError):
         registry.writer_schema(7)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_is_fatal(server, registry, status):
+def test_a_refusal_is_fatal(server, registry, status) -> None:
     server.answers["/schemas/ids/7"] = (status, {})
     with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
         registry.writer_schema(7)
 
 
-def test_an_answer_that_is_not_json_is_waited_for(server, registry):
+def test_an_answer_that_is_not_json_is_waited_for(server, registry) -> None:
     server.answers["/schemas/ids/7"] = (200, b"<html>")
     with pytest.raises(RegistryUnavailableError):
         registry.writer_schema(7)
 
 
-def test_no_registry_is_waited_for():
+def test_no_registry_is_waited_for() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         registry = SchemaRegistry(f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -117,7 +117,7 @@ def test_no_registry_is_waited_for():
             registry.writer_schema(7)
 
 
-def test_a_registry_that_is_silent_is_not_waited_for_forever():
+def test_a_registry_that_is_silent_is_not_waited_for_forever() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -126,20 +126,20 @@ def test_a_registry_that_is_silent_is_not_waited_for_forever():
             registry.writer_schema(7)
 
 
-def test_a_schema_is_registered(server, registry):
+def test_a_schema_is_registered(server, registry) -> None:
     server.answers["/subjects/dia-objects-value/versions"] = (200, {"id": 31})
     assert registry.register("dia-objects-value", SCHEMA) == 31
     assert json.loads(server.bodies[0]["schema"]) == SCHEMA
 
 
-def test_an_incompatible_schema_cannot_be_registered(server, registry):
+def test_an_incompatible_schema_cannot_be_registered(server, registry) -> None:
     server.answers["/subjects/dia-objects-value/versions"] = (409, {"message": "incompatible"})
     with pytest.raises(RegistryConfigurationError, match="register the schema of dia-objects-value"):
         registry.register("dia-objects-value", SCHEMA)
 
 
 @pytest.mark.parametrize("url", ["localhost:8081", "ftp://host", "http://"])
-def test_another_url_is_refused(url):
+def test_another_url_is_refused(url) -> None:
     with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
         SchemaRegistry(url)
 
@@ -148,36 +148,36 @@ def test_another_url_is_refused(url):
     "answer",
     [b"[" * 100_000, b"[]", b"7", b"null", b'"schema"', b'{"schema":' * 50_000],
 )
-def test_an_answer_that_is_no_object_is_waited_for(server, registry, answer):
+def test_an_answer_that_is_no_object_is_waited_for(server, registry, answer) -> None:
     server.answers["/schemas/ids/7"] = (200, answer)
     with pytest.raises(RegistryUnavailableError):
         registry.writer_schema(7)
 
 
 @pytest.mark.parametrize("schema", [None, 7, [], "{", "[" * 100_000, "[]"])
-def test_an_answer_without_a_schema_condemns_the_message(server, registry, schema):
+def test_an_answer_without_a_schema_condemns_the_message(server, registry, schema) -> None:
     server.answers["/schemas/ids/7"] = (200, {"schema": schema})
     with pytest.raises(DecodeError) as caught:
         registry.writer_schema(7)
     assert caught.value.reason == "incompatible_schema"
 
 
-def test_a_registration_without_an_id_is_waited_for(server, registry):
+def test_a_registration_without_an_id_is_waited_for(server, registry) -> None:
     server.answers["/subjects/dia-objects-value/versions"] = (200, {"id": None})
     with pytest.raises(RegistryUnavailableError, match="without the id"):
         registry.register("dia-objects-value", SCHEMA)
 
 
-def test_credentials_are_given_beside_the_url(server):
+def test_credentials_are_given_beside_the_url(server) -> None:
     server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)})
     address = f"http://127.0.0.1:{server.server_port}"
     SchemaRegistry(address, credentials=("reader", "se@cret:1")).writer_schema(7)
     assert server.requests == [("/schemas/ids/7", "Basic " + base64.b64encode(b"reader:se@cret:1").decode())]
 
 
-def test_credentials_do_not_follow_a_redirect(server):
+def test_credentials_do_not_follow_a_redirect(server) -> None:
     class Redirecting(Handler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             self.send_response(302)
             self.send_header("Location", f"http://127.0.0.1:{server.server_port}{self.path}")
             self.end_headers()
@@ -193,7 +193,7 @@ def test_credentials_do_not_follow_a_redirect(server):
     assert server.requests == [("/schemas/ids/7", None)]
 
 
-def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path):
+def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path) -> None:
     authority, stranger = Authority.in_folder(tmp_path / "own"), Authority.in_folder(tmp_path / "stranger")
     issued = authority.issue("registry")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -207,7 +207,7 @@ def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path):
             SchemaRegistry(address, ca_file=unknown).writer_schema(7)
 
 
-def test_a_file_without_certificates_is_refused(tmp_path):
+def test_a_file_without_certificates_is_refused(tmp_path) -> None:
     (tmp_path / "empty.pem").touch()
     with pytest.raises(RegistryConfigurationError, match=r"kafka\.schema_registry_ca_file"):
         SchemaRegistry("https://registry", ca_file=tmp_path / "empty.pem")

@@ -33,7 +33,7 @@ def resolved(entry, written, wanted):
 
 
 @pytest.mark.parametrize(("written", "wanted"), sorted(set(itertools.product(NUMBERS, NUMBERS)) - LENIENT))
-def test_numbers_are_promoted_as_avro_says(written, wanted):
+def test_numbers_are_promoted_as_avro_says(written, wanted) -> None:
     try:
         ours, oracle = resolved(3, written, wanted)
     except SchemaResolutionError:
@@ -46,25 +46,25 @@ def test_numbers_are_promoted_as_avro_says(written, wanted):
 
 
 @pytest.mark.parametrize("entry", [None, 2.5])
-def test_null_and_value_are_kept(entry):
+def test_null_and_value_are_kept(entry) -> None:
     ours, oracle = resolved(entry, ["null", "float"], ["null", "double"])
     assert ours == oracle == entry
 
 
-def test_a_missing_field_takes_its_default_in_every_row():
+def test_a_missing_field_takes_its_default_in_every_row() -> None:
     field = record("int", default=4)["fields"][0]
     rows = resolve({}, 3, [field], pa.schema([arrow_field(field)]))
     assert rows.column("v").to_pylist() == [4, 4, 4]
 
 
-def test_all_missing_fields_are_named():
+def test_all_missing_fields_are_named() -> None:
     fields = [{"name": name, "type": "int"} for name in ("a", "b", "c")]
     with pytest.raises(DecodeError, match="no a, c;") as caught:
         resolve({"b": pa.array([1])}, 1, fields, pa.schema(map(arrow_field, fields)))
     assert caught.value.reason == "missing_columns"
 
 
-def test_items_of_all_rows_follow_each_other():
+def test_items_of_all_rows_follow_each_other() -> None:
     item = pa.struct([("x", pa.int64())])
     rows = pa.record_batch({"l": pa.array([[{"x": 9}], [{"x": 1}, {"x": 2}], [], [{"x": 3}]], pa.list_(item))}).slice(
         1

@@ -21,13 +21,13 @@ from stream_assoc.stream.subscriber import decode_metrics, decode_objects, objec
 from stream_assoc.stream.wire import KnownSchemas, header, rubin_schema_id, split
 
 
-def test_no_message_is_no_row():
+def test_no_message_is_no_row() -> None:
     rows = decode_objects([])
     assert rows.num_rows == 0
     assert rows.schema.equals(object_schema())
 
 
-def test_messages_of_different_versions_keep_their_order(object_rows, metrics):
+def test_messages_of_different_versions_keep_their_order(object_rows, metrics) -> None:
     old = copy.deepcopy(load_schema(OBJECT))
     old["fields"].reverse()
     rows = object_rows(4)
@@ -40,7 +40,7 @@ def test_messages_of_different_versions_keep_their_order(object_rows, metrics):
     assert decoded.drop_columns(["statistics"]).to_pylist() == rows.to_pylist()
 
 
-def test_objects_of_the_version_before_are_known(object_rows, further_rows):
+def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> None:
     """And a reader of that version reads those of this one."""
     rows = object_rows(2)
     before, now = (known_schemas(OBJECT).writer_schema(version) for version in (SCHEMA_ID, OBJECT_SCHEMA_ID))
@@ -55,7 +55,7 @@ def test_objects_of_the_version_before_are_known(object_rows, further_rows):
     assert read == rows.to_pylist()[1]
 
 
-def test_a_later_version_may_have_other_statistics(object_rows, further_rows):
+def test_a_later_version_may_have_other_statistics(object_rows, further_rows) -> None:
     later = copy.deepcopy(load_schema(OBJECT))
     _, record = later["fields"][-1]["type"]
     record["fields"] = [
@@ -77,7 +77,7 @@ def test_a_later_version_may_have_other_statistics(object_rows, further_rows):
     assert "r_later" not in first
 
 
-def test_metrics_of_an_older_version_take_defaults(metrics):
+def test_metrics_of_an_older_version_take_defaults(metrics) -> None:
     old = copy.deepcopy(load_schema(METRICS))
     old["fields"] = [field for field in old["fields"] if field["name"] != "medianRaOffset"]
     target = io.BytesIO()
@@ -95,7 +95,7 @@ def test_metrics_of_an_older_version_take_defaults(metrics):
         (rubin_schema_id(1, 1), ["numForcedSources", "forcedPhotometryError"]),
     ],
 )
-def test_metrics_of_earlier_versions_are_known(metrics, version, new):
+def test_metrics_of_earlier_versions_are_known(metrics, version, new) -> None:
     written = known_schemas(METRICS).writer_schema(version)
     target = io.BytesIO()
     record = {field["name"]: getattr(metrics, field["name"]) for field in written["fields"]}
@@ -104,7 +104,7 @@ def test_metrics_of_earlier_versions_are_known(metrics, version, new):
     assert decode_metrics(header(version) + target.getvalue()) == metrics
 
 
-def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics):
+def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics) -> None:
     told = dataclasses.replace(metrics, numForcedSources=12, forcedPhotometryError="missing")
     value = OutputEncoder().encode(object_rows(0), told)[-1].value
     schema_id, payload = split(value)
@@ -117,7 +117,7 @@ def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics):
     assert decode_metrics(value) == told
 
 
-def test_the_end_of_an_object_has_no_row(object_rows):
+def test_the_end_of_an_object_has_no_row(object_rows) -> None:
     encoder = OutputEncoder()
     (closed,) = encoder.encode_closed(np.array([2**60 + 1]), 61_000.25)
     assert (closed.key, closed.value) == (b"1152921504606846977", None)
@@ -129,19 +129,19 @@ def test_the_end_of_an_object_has_no_row(object_rows):
 
 
 @pytest.mark.parametrize("rest", [b"", b"\x02", b"\xff" * 30])
-def test_metrics_that_are_none_are_refused(rest):
+def test_metrics_that_are_none_are_refused(rest) -> None:
     with pytest.raises(DecodeError) as caught:
         decode_metrics(header(SCHEMA_ID) + rest)
     assert caught.value.reason == "undecodable"
 
 
-def test_bytes_after_the_metrics_are_refused(object_rows, metrics):
+def test_bytes_after_the_metrics_are_refused(object_rows, metrics) -> None:
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
     with pytest.raises(DecodeError, match="1 bytes follow"):
         decode_metrics(value + b"\x00")
 
 
-def test_metrics_of_an_incompatible_schema_are_refused(object_rows, metrics):
+def test_metrics_of_an_incompatible_schema_are_refused(object_rows, metrics) -> None:
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
     other = {"type": "record", "name": "Other", "fields": [{"name": "visit", "type": "string"}]}
     with pytest.raises(DecodeError) as caught:

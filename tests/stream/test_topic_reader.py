@@ -19,7 +19,7 @@ class SilentConsumer:
 
     closed = False
 
-    def __init__(self, options):
+    def __init__(self, options) -> None:
         self.options = options
 
     def list_topics(self, topic, timeout):
@@ -29,13 +29,13 @@ class SilentConsumer:
     def get_watermark_offsets(self, place, timeout):
         return 5, 10 + 5
 
-    def assign(self, positions):
+    def assign(self, positions) -> None:
         self.positions = {one.partition: one.offset for one in positions}
 
-    def poll(self, seconds):
+    def poll(self, seconds) -> None:
         return None
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
@@ -51,7 +51,7 @@ def consumer(monkeypatch):
     return made
 
 
-def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, monkeypatch):
+def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, monkeypatch) -> None:
     monkeypatch.setattr(topic_reader, "SILENCE_SECONDS", -1.0)
     with (
         TopicReader(KafkaSettings(), Reading("t", "beginning", until_end=True)) as reader,
@@ -61,7 +61,7 @@ def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, mon
     assert consumer[0].closed
 
 
-def test_a_reading_without_an_end_waits(consumer, monkeypatch):
+def test_a_reading_without_an_end_waits(consumer, monkeypatch) -> None:
     monkeypatch.setattr(topic_reader, "SILENCE_SECONDS", -1.0)
     with TopicReader(KafkaSettings(), Reading("t", "beginning")) as reader:
         assert [reader.read(0.0) for _ in range(3)] == [[], [], []]
@@ -78,12 +78,12 @@ def test_a_reading_without_an_end_waits(consumer, monkeypatch):
         ({1: 12}, {0: 5, 1: 12}),
     ],
 )
-def test_where_a_reading_begins(consumer, start, offsets):
+def test_where_a_reading_begins(consumer, start, offsets) -> None:
     with TopicReader(KafkaSettings(), Reading("t", start)) as reader:
         assert reader.begin_offsets() == consumer[0].positions == offsets
 
 
-def test_at_the_end_there_is_nothing_to_wait_for(consumer):
+def test_at_the_end_there_is_nothing_to_wait_for(consumer) -> None:
     with TopicReader(KafkaSettings(), Reading("t", "latest", until_end=True)) as reader:
         assert reader.at_end
     with TopicReader(KafkaSettings(), Reading("t", "beginning", until_end=True, partitions=frozenset({7}))) as reader:
@@ -91,7 +91,7 @@ def test_at_the_end_there_is_nothing_to_wait_for(consumer):
         assert reader.partitions() == [0, 1]
 
 
-def test_every_reading_sees_committed_messages_only(consumer):
+def test_every_reading_sees_committed_messages_only(consumer) -> None:
     with TopicReader(KafkaSettings(), Reading("t")):
         options = consumer[0].options
     assert options["isolation.level"] == "read_committed"
@@ -99,7 +99,7 @@ def test_every_reading_sees_committed_messages_only(consumer):
     assert options["enable.auto.commit"] is False
 
 
-def test_a_topic_that_is_missing_is_told_and_the_client_closed(consumer, monkeypatch):
+def test_a_topic_that_is_missing_is_told_and_the_client_closed(consumer, monkeypatch) -> None:
     monkeypatch.setattr(Metadata, "error", KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
     with pytest.raises(KafkaConfigurationError, match="there is no topic t"):
         TopicReader(KafkaSettings(), Reading("t"))

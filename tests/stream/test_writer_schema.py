@@ -31,12 +31,12 @@ def optional(n_fields: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", [BATCH, OBJECT, METRICS])
-def test_our_own_schemas_are_readable(name):
+def test_our_own_schemas_are_readable(name) -> None:
     found = readable(load_schema(name))
     assert [field["name"] for field in found["fields"]] == [field["name"] for field in load_schema(name)["fields"]]
 
 
-def test_only_the_encoding_is_left():
+def test_only_the_encoding_is_left() -> None:
     schema = record(
         {"type": "string", "logicalType": "uuid"}, {"type": "int", "logicalType": "date"}, ["null", "int"]
     )
@@ -72,7 +72,7 @@ def test_only_the_encoding_is_left():
         {"type": "record", "name": "9 x", "fields": []},
     ],
 )
-def test_a_hostile_schema_is_refused(schema):
+def test_a_hostile_schema_is_refused(schema) -> None:
     with pytest.raises(DecodeError) as caught:
         SealedReader(schema)
     assert caught.value.reason == "incompatible_schema"
@@ -80,12 +80,12 @@ def test_a_hostile_schema_is_refused(schema):
 
 
 @pytest.mark.parametrize("schema", [record(array(["null", "double"])), record(optional(500)), record(nested(6))])
-def test_an_unusual_schema_is_not(schema):
+def test_an_unusual_schema_is_not(schema) -> None:
     SealedReader(json.loads(json.dumps(schema)))
 
 
 @pytest.mark.parametrize("count", [2**31, 2**62, 2**63 - 1, -(2**31), -(2**63)])
-def test_what_an_array_claims_to_hold_is_not_believed(count):
+def test_what_an_array_claims_to_hold_is_not_believed(count) -> None:
     size = varint(8) if count < 0 else b""
     with pytest.raises(DecodeError) as caught:
         SealedReader(record(array("double"))).read([varint(count) + size + bytes(16)])
@@ -93,13 +93,13 @@ def test_what_an_array_claims_to_hold_is_not_believed(count):
 
 
 @pytest.mark.parametrize("length", [2**31, 2**62, 2**63 - 1, -1, -(2**63)])
-def test_what_a_text_claims_to_hold_is_not_believed(length):
+def test_what_a_text_claims_to_hold_is_not_believed(length) -> None:
     with pytest.raises(DecodeError) as caught:
         SealedReader(record("string")).read([varint(length) + b"short"])
     assert caught.value.reason == "undecodable"
 
 
-def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypatch):
+def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypatch) -> None:
     reader = SealedReader(record("long"))
     panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 
@@ -111,7 +111,7 @@ def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypa
         reader.read([b"\x00"])
 
 
-def test_an_interrupt_while_decoding_is_one(monkeypatch):
+def test_an_interrupt_while_decoding_is_one(monkeypatch) -> None:
     reader = SealedReader(record("long"))
 
     def interrupt(*_: object) -> None:

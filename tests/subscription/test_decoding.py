@@ -27,7 +27,7 @@ def read(values):
     ]
 
 
-def test_metrics_are_records_and_what_is_none_is_told():
+def test_metrics_are_records_and_what_is_none_is_told() -> None:
     records = list(metrics_decoder(None).decode(read([metrics_value(metrics_of(1)), b"rubbish", None])))
     assert records[0] == metrics_of(1)
     assert isinstance(records[1], BadMessage)
@@ -36,7 +36,7 @@ def test_metrics_are_records_and_what_is_none_is_told():
     assert records[2] is None
 
 
-def test_objects_keep_their_ids_and_nulls_and_ends():
+def test_objects_keep_their_ids_and_nulls_and_ends() -> None:
     first, second = objects_of([LARGE, LARGE + 2], ra=[10.0, 11.0], g_psfFluxMean=[120.5, None])
     one, two, three = objects_decoder(None).decode(read([first, ended(LARGE), second]))
     assert (one.diaObjectId, one.ra, one.bands, one["g_psfFluxMean"]) == (LARGE, 10.0, ("g",), 120.5)
@@ -45,7 +45,7 @@ def test_objects_keep_their_ids_and_nulls_and_ends():
     assert [one.has_ended, two.has_ended, three.has_ended] == [False, True, False]
 
 
-def test_statistics_beyond_dia_object_are_columns_like_others():
+def test_statistics_beyond_dia_object_are_columns_like_others() -> None:
     further = pa.table({"r_psfFluxSkew": pa.array([0.5, None])})
     with_more = objects_of([1, 2], further=further)
     (without,) = objects_of([3])
@@ -56,25 +56,25 @@ def test_statistics_beyond_dia_object_are_columns_like_others():
         three["r_psfFluxSkew"]
 
 
-def test_the_columns_of_an_end_are_refused_by_name():
+def test_the_columns_of_an_end_are_refused_by_name() -> None:
     with pytest.raises(KeyError, match="has ended"):
         _ = DiaObjectUpdate(5, None).ra
 
 
-def test_a_bad_object_among_many_harms_no_other():
+def test_a_bad_object_among_many_harms_no_other() -> None:
     good = objects_of([1, 2, 3], ra=[1.0, 2.0, 3.0])
     records = list(objects_decoder(None).decode(read([good[0], b"\0\0\0\0\x64rubbish", good[1], ended(9), good[2]])))
     assert [isinstance(one, BadMessage) for one in records] == [False, True, False, False, False]
     assert [one.diaObjectId for one in records if isinstance(one, DiaObjectUpdate)] == [1, 2, 9, 3]
 
 
-def test_a_tombstone_without_an_id_is_told():
+def test_a_tombstone_without_an_id_is_told() -> None:
     (record,) = objects_decoder(None).decode(read([None]))
     assert isinstance(record, BadMessage)
     assert "is no diaObjectId" in str(record)
 
 
-def test_dead_letters_come_with_their_original():
+def test_dead_letters_come_with_their_original() -> None:
     original = InputMessage(InputPosition("dia-sources", 3, 17), 5, b"k", None, (("h", b"v"),))
     letter, other = dead_letter_decoder(None).decode(
         read([dead_letter(original, PoisonError("bad"), "dlq", 1), b"x"])
@@ -84,7 +84,7 @@ def test_dead_letters_come_with_their_original():
     assert isinstance(other, BadMessage)
 
 
-def test_forced_sources_are_records():
+def test_forced_sources_are_records() -> None:
     (value,) = forced_sources_of([LARGE], visit=[7], psfFlux=[-1.5])
     good, bad, empty = forced_sources_decoder(None).decode(read([value, b"x", None]))
     assert (good.diaObjectId, good["visit"], good["psfFlux"], good["scienceFlux"]) == (LARGE, 7, -1.5, None)

@@ -19,7 +19,7 @@ NIGHT = day_obs(60_000.2)
         (MetricsSelection(visits=frozenset({1}), bands=frozenset({"g"})), set()),
     ],
 )
-def test_every_condition_must_hold(selection, wanted):
+def test_every_condition_must_hold(selection, wanted) -> None:
     records = [
         metrics_of(1, midpointMjdTai=60_000.2),
         metrics_of(2, detector=7, midpointMjdTai=60_000.2),
@@ -46,7 +46,7 @@ def update(diaObjectId, ra, dec, **fluxes):
         (ObjectSelection(bands=frozenset({"r"})), {1}),
     ],
 )
-def test_objects_by_id_place_and_band(selection, wanted):
+def test_objects_by_id_place_and_band(selection, wanted) -> None:
     records = [
         update(1, 359.99, 0.0, r_psfFluxMean=5.0, g_psfFluxMean=None),
         update(2, 20.0, 89.9, g_psfFluxMean=5.0),
@@ -65,7 +65,7 @@ def test_objects_by_id_place_and_band(selection, wanted):
         (ForcedSourceSelection(bands=frozenset({"g"})), {1}),
     ],
 )
-def test_forced_sources_by_object_visit_detector_and_band(selection, wanted):
+def test_forced_sources_by_object_visit_detector_and_band(selection, wanted) -> None:
     names = ("diaObjectId", "visit", "detector", "band")
     records = [ForcedSource(dict(zip(names, row, strict=True))) for row in ((1, 10, 4, "g"), (2, 11, 5, "r"))]
     assert {one.diaObjectId for one in records if selection.holds(one)} == wanted

@@ -15,7 +15,7 @@ def ms(time):
 
 
 @pytest.mark.parametrize("name", ["beginning", "latest"])
-def test_names(name):
+def test_names(name) -> None:
     assert start_of(name) == name
 
 
@@ -36,26 +36,26 @@ def test_names(name):
         (MIDNIGHT.astimezone(timezone(timedelta(hours=-3))), MIDNIGHT),
     ],
 )
-def test_times(since, time):
+def test_times(since, time) -> None:
     assert start_of(since, NOW) == ms(time)
 
 
 @pytest.mark.parametrize("write", [float, str])
-def test_an_mjd_is_tai(write):
+def test_an_mjd_is_tai(write) -> None:
     assert start_of(write(mjd_tai_of(MIDNIGHT)), NOW) == pytest.approx(ms(MIDNIGHT), abs=1)
 
 
 @pytest.mark.parametrize("since", ["", "soon", "2 hours", "2026-13-01", "h"])
-def test_what_is_no_time_is_refused_with_examples(since):
+def test_what_is_no_time_is_refused_with_examples(since) -> None:
     with pytest.raises(SubscriptionError, match="a duration such as 2h"):
         start_of(since, NOW)
 
 
 @pytest.mark.parametrize("since", ["90", 2, "nan", "inf", "1e300"])
-def test_a_number_that_is_no_date_asks_for_its_unit(since):
+def test_a_number_that_is_no_date_asks_for_its_unit(since) -> None:
     with pytest.raises(SubscriptionError, match="add its unit"):
         start_of(since, NOW)
 
 
-def test_a_long_duration_begins_with_the_epoch():
+def test_a_long_duration_begins_with_the_epoch() -> None:
     assert start_of("99999d", NOW) == 0

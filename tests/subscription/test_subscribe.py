@@ -17,7 +17,7 @@ LATER_MS = 1_700_000_000_000
 
 @pytest.fixture
 def send(kafka_bootstrap, topics):
-    def send(*visits, **options):
+    def send(*visits, **options) -> None:
         values = [metrics_value(metrics_of(visit)) if isinstance(visit, int) else visit for visit in visits]
         publish(kafka_bootstrap, topics.kafka.metrics_topic, values, **options)
 
@@ -28,7 +28,7 @@ def visits(records):
     return sorted(one.visit for one in records)
 
 
-def test_the_package_itself_loads_no_client():
+def test_the_package_itself_loads_no_client() -> None:
     script = "import sys, stream_assoc; print(sorted(set(sys.modules) & {'confluent_kafka', 'numpy', 'pyarrow'}))"
     assert (
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
@@ -38,12 +38,12 @@ def test_the_package_itself_loads_no_client():
         _ = stream_assoc.unsubscribe
 
 
-def test_unknown_names_are_refused_with_the_known_ones():
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(SubscriptionError, match=r"dia-objects, dia-forced-sources, dia-sources\.dlq"):
         stream_assoc.subscribe("metrics")
 
 
-def test_settings_come_from_one_place():
+def test_settings_come_from_one_place() -> None:
     from stream_assoc.settings import Settings
 
     with pytest.raises(SubscriptionError, match="not both"):
@@ -51,7 +51,7 @@ def test_settings_come_from_one_place():
 
 
 @pytest.mark.integration
-def test_all_that_is_committed_until_the_end(send, topics):
+def test_all_that_is_committed_until_the_end(send, topics) -> None:
     send(1, 2)
     send(3, commit=False)
     send(4)
@@ -62,7 +62,7 @@ def test_all_that_is_committed_until_the_end(send, topics):
 
 
 @pytest.mark.integration
-def test_the_configured_name_and_the_variables_lead_there_too(send, topics, monkeypatch):
+def test_the_configured_name_and_the_variables_lead_there_too(send, topics, monkeypatch) -> None:
     send(1)
     name = topics.kafka.metrics_topic
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__METRICS_TOPIC", name)
@@ -72,7 +72,7 @@ def test_the_configured_name_and_the_variables_lead_there_too(send, topics, monk
 
 
 @pytest.mark.integration
-def test_since_a_time(send, topics):
+def test_since_a_time(send, topics) -> None:
     send(1, 2, time_ms=LONG_AGO_MS)
     send(3, time_ms=LATER_MS)
     for since, expected in (("2021-01-01", [3]), ("2026-01-01", []), (55_000.0, [1, 2, 3])):
@@ -81,7 +81,7 @@ def test_since_a_time(send, topics):
 
 
 @pytest.mark.integration
-def test_latest_is_what_comes_after_subscribing(send, topics):
+def test_latest_is_what_comes_after_subscribing(send, topics) -> None:
     send(1)
     with stream_assoc.subscribe("association-metrics", limit=1, settings=topics) as metrics:
         send(2)
@@ -89,7 +89,7 @@ def test_latest_is_what_comes_after_subscribing(send, topics):
 
 
 @pytest.mark.integration
-def test_bad_messages_are_told_and_end_nothing(send, topics):
+def test_bad_messages_are_told_and_end_nothing(send, topics) -> None:
     told = []
     send(1, b"rubbish", 2)
     metrics = stream_assoc.subscribe(
@@ -106,7 +106,7 @@ def test_bad_messages_are_told_and_end_nothing(send, topics):
 
 
 @pytest.mark.integration
-def test_idleness_ends_it(send, topics):
+def test_idleness_ends_it(send, topics) -> None:
     send(1, 2)
     with stream_assoc.subscribe(
         "association-metrics", since="beginning", idle_seconds=2.0, settings=topics
@@ -115,7 +115,7 @@ def test_idleness_ends_it(send, topics):
 
 
 @pytest.mark.integration
-def test_a_group_goes_on_where_it_left_off_and_skips_nothing(send, topics):
+def test_a_group_goes_on_where_it_left_off_and_skips_nothing(send, topics) -> None:
     def subscribed(**options):
         return stream_assoc.subscribe(
             "association-metrics", since="beginning", group=topics.kafka.metrics_topic, settings=topics, **options
@@ -134,11 +134,11 @@ def test_a_group_goes_on_where_it_left_off_and_skips_nothing(send, topics):
 
 
 @pytest.mark.integration
-def test_members_of_a_group_share(send, topics):
+def test_members_of_a_group_share(send, topics) -> None:
     seen = [[], []]
     is_enough = threading.Event()
 
-    def member(number):
+    def member(number) -> None:
         with stream_assoc.subscribe(
             "association-metrics", since="beginning", group=topics.kafka.metrics_topic, settings=topics
         ) as metrics:
@@ -162,20 +162,20 @@ def test_members_of_a_group_share(send, topics):
 
 
 @pytest.mark.integration
-def test_a_group_has_no_end(topics):
+def test_a_group_has_no_end(topics) -> None:
     with pytest.raises(KafkaConfigurationError, match="without a group"):
         stream_assoc.subscribe("dia-objects", group="g", until_end=True, settings=topics)
 
 
 @pytest.mark.integration
-def test_objects_and_their_ends(kafka_bootstrap, topics):
+def test_objects_and_their_ends(kafka_bootstrap, topics) -> None:
     publish(kafka_bootstrap, topics.kafka.objects_topic, [*objects_of([5], ra=[1.5]), ended(5)])
     with stream_assoc.subscribe("dia-objects", since="beginning", until_end=True, settings=topics) as objects:
         assert [(one.diaObjectId, one.has_ended) for one in objects] == [(5, False), (5, True)]
 
 
 @pytest.mark.integration
-def test_a_missing_topic_is_told(kafka_bootstrap):
+def test_a_missing_topic_is_told(kafka_bootstrap) -> None:
     from stream_assoc.settings import Settings
 
     settings = Settings(kafka={"bootstrap_servers": kafka_bootstrap, "metrics_topic": "nowhere"})
@@ -183,7 +183,7 @@ def test_a_missing_topic_is_told(kafka_bootstrap):
         stream_assoc.subscribe("association-metrics", settings=settings)
 
 
-def test_a_broker_that_is_away_is_told(monkeypatch):
+def test_a_broker_that_is_away_is_told(monkeypatch) -> None:
     monkeypatch.setattr("stream_assoc.stream.topic_reader.ANSWER_SECONDS", 0.2)
     with pytest.raises(KafkaUnavailableError, match=r"check kafka\.bootstrap_servers"):
         stream_assoc.subscribe("association-metrics", bootstrap_servers="127.0.0.1:1")

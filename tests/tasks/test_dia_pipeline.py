@@ -75,7 +75,7 @@ def associated(results):
 EXPECTED_IDS = EXPECTED_SOURCES.set_index("diaSourceId").diaObjectId.sort_index()
 
 
-def test_every_source_joins_the_object_upstream_gave_it(new_task):
+def test_every_source_joins_the_object_upstream_gave_it(new_task) -> None:
     ours = associated(run_golden(new_task()))
     excepted = sources_of_objects_upstream_lost()
     pd.testing.assert_series_equal(ours.drop(excepted), EXPECTED_IDS.drop(excepted))
@@ -86,11 +86,11 @@ def upstream_like(new_task):
     return run_golden(new_task(history_window=UPSTREAM_HISTORY_WINDOW, purge_edge=EDGE_PIXELS * PIXEL_ARCSEC))
 
 
-def test_with_upstream_s_edge_all_ids_are_upstream_s(upstream_like):
+def test_with_upstream_s_edge_all_ids_are_upstream_s(upstream_like) -> None:
     pd.testing.assert_series_equal(associated(upstream_like), EXPECTED_IDS)
 
 
-def test_with_upstream_s_edge_the_counts_are_upstream_s(upstream_like):
+def test_with_upstream_s_edge_the_counts_are_upstream_s(upstream_like) -> None:
     for result, visit in zip(upstream_like, INFO, strict=True):
         assert len(result.diaObjects) == visit["nStoredObjects"]
         assert len(result.marginalDiaSources) == visit["nMarginalRejected"]
@@ -100,7 +100,7 @@ def test_with_upstream_s_edge_the_counts_are_upstream_s(upstream_like):
         assert result.metrics.numUnassociatedDiaObjects == visit["nUnassociatedOld"]
 
 
-def test_with_upstream_s_window_every_statistic_is_upstream_s(upstream_like):
+def test_with_upstream_s_window_every_statistic_is_upstream_s(upstream_like) -> None:
     columns = [name for name in EXPECTED_OBJECTS.columns if name not in ("visit", "diaObjectId")]
     compared = 0
     for result, visit in zip(upstream_like, INFO, strict=True):
@@ -123,13 +123,13 @@ def test_with_upstream_s_window_every_statistic_is_upstream_s(upstream_like):
     assert compared > 30_000
 
 
-def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_like, tmp_path):
+def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_like, tmp_path) -> None:
     with sqlite3.connect(tmp_path / APDB_FILE) as connection:
         counted = connection.execute('SELECT count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1').fetchone()[0]
     assert upstream_like[-1].metrics.totalUnassociatedDiaObjects == counted
 
 
-def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path):
+def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:4]:
@@ -140,7 +140,7 @@ def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path):
     assert contents(apdb_url(tmp_path)) == contents(apdb_url(tmp_path / "daemon"))
 
 
-def test_the_metrics_are_the_daemon_s(new_task, tmp_path):
+def test_the_metrics_are_the_daemon_s(new_task, tmp_path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:3]:
@@ -149,14 +149,14 @@ def test_the_metrics_are_the_daemon_s(new_task, tmp_path):
     rooms.apdb.close()
 
 
-def test_nothing_is_left_in_the_outbox(new_task, tmp_path):
+def test_nothing_is_left_in_the_outbox(new_task, tmp_path) -> None:
     new_task().run_batch(batch(1, [150.0], [2.0]))
     apdb = open_apdb(apdb_url(tmp_path))
     assert apdb.unpublished() == []
     apdb.close()
 
 
-def test_a_visit_counts_once(new_task, tmp_path):
+def test_a_visit_counts_once(new_task, tmp_path) -> None:
     task, one = new_task(), batch(1, [150.0], [2.0])
     task.run_batch(one)
     before = contents(apdb_url(tmp_path))
@@ -165,7 +165,7 @@ def test_a_visit_counts_once(new_task, tmp_path):
     assert contents(apdb_url(tmp_path)) == before
 
 
-def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path):
+def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path) -> None:
     rooms, one = pinned_rooms(tmp_path), batch(1, [150.0], [2.0])
     process_from(rooms, 7, one)
     with pytest.raises(VisitProcessedError):
@@ -174,7 +174,7 @@ def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path):
     rooms.apdb.close()
 
 
-def test_a_refused_visit_changes_nothing(new_task, tmp_path):
+def test_a_refused_visit_changes_nothing(new_task, tmp_path) -> None:
     task = new_task(maxNewDiaObjects=1)
     before = contents(apdb_url(tmp_path))
     with pytest.raises(TooManyNewObjectsError, match="max_new_dia_objects = 1"):
@@ -199,7 +199,7 @@ SMALL_EXPOSURE = Exposure(1, 2, "r", MJD, square(150.0, 2.0))
 
 
 @pytest.mark.parametrize("convert", [lambda frame: frame, pa.Table.from_pandas], ids=["pandas", "arrow"])
-def test_large_identifiers_survive(new_task, convert):
+def test_large_identifiers_survive(new_task, convert) -> None:
     result = new_task().run(convert(small_table()), SMALL_EXPOSURE)
     assert result.associatedDiaSources.diaSourceId.tolist() == [BIG + 1, BIG + 2]
     assert result.diaObjects.diaObjectId.tolist() == [BIG + 1, BIG + 2]
@@ -207,19 +207,19 @@ def test_large_identifiers_survive(new_task, convert):
     assert result.associatedDiaSources.ssObjectId.dtype == "Int64"
 
 
-def test_identifiers_in_floats_are_refused(new_task):
+def test_identifiers_in_floats_are_refused(new_task) -> None:
     with pytest.raises(CatalogError, match="'diaSourceId' is an identifier"):
         new_task().run(small_table(diaSourceId=[1.0, 2.0]), SMALL_EXPOSURE)
 
 
-def test_a_source_without_a_position_harms_no_other(new_task):
+def test_a_source_without_a_position_harms_no_other(new_task) -> None:
     result = new_task().run(small_table(ra=[np.nan, 150.01]), SMALL_EXPOSURE)
     assert result.associatedDiaSources.diaSourceId.tolist() == [BIG + 2]
     assert result.metrics.numDroppedDiaSources == 1
     assert result.marginalDiaSources.empty
 
 
-def test_solar_system_objects_claim_their_sources(new_task):
+def test_solar_system_objects_claim_their_sources(new_task) -> None:
     moving = pd.DataFrame({"ssObjectId": [BIG + 11, BIG + 12], "ra": [150.0, 150.05], "dec": [2.0, 2.0]})
     result = new_task().run(small_table(), SMALL_EXPOSURE, moving)
     assert result.associatedSsSources.ssObjectId.tolist() == [BIG + 11]
@@ -228,7 +228,7 @@ def test_solar_system_objects_claim_their_sources(new_task):
     assert result.newDiaSources.diaSourceId.tolist() == [BIG + 2]
 
 
-def test_solar_system_association_may_be_left_out(new_task):
+def test_solar_system_association_may_be_left_out(new_task) -> None:
     moving = SolarSystemObjects(np.array([BIG]), np.array([150.0]), np.array([2.0]))
     one = replace(batch(1, [150.0], [2.0]), solar_system_objects=moving)
     result = new_task(doSolarSystemAssociation=False).run_batch(one)
@@ -236,13 +236,13 @@ def test_solar_system_association_may_be_left_out(new_task):
     assert result.associatedSsSources.empty
 
 
-def test_unfiltered_sources_all_become_objects(new_task):
+def test_unfiltered_sources_all_become_objects(new_task) -> None:
     table = small_table(reliability=[0.01, 0.9])
     result = new_task(filterUnAssociatedSources=False).run(table, SMALL_EXPOSURE)
     assert len(result.diaObjects) == 2
 
 
-def test_forced_sources_come_from_the_photometer(new_task):
+def test_forced_sources_come_from_the_photometer(new_task) -> None:
     exposure = replace(SMALL_EXPOSURE, images=IMAGES)
     forced = DiaForcedSourcedConfig(photometer=Photometer())
     result = new_task(diaForcedSource=forced).run(small_table(), exposure)
@@ -253,7 +253,7 @@ def test_forced_sources_come_from_the_photometer(new_task):
     assert result.metrics.numForcedSources == 2
 
 
-def test_images_below_the_roots_are_measured(new_task, tmp_path):
+def test_images_below_the_roots_are_measured(new_task, tmp_path) -> None:
     first, second, *_ = exposed_night(tmp_path)
     image_files(tmp_path, second)[0].unlink()
     forced = DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),)))
@@ -267,24 +267,24 @@ def test_images_below_the_roots_are_measured(new_task, tmp_path):
     assert len(missed.diaObjects) > 0
 
 
-def test_forced_sources_can_be_left_out(new_task):
+def test_forced_sources_can_be_left_out(new_task) -> None:
     forced = DiaForcedSourcedConfig(photometer=Photometer())
     task = new_task(diaForcedSource=forced, doRunForcedMeasurement=False)
     assert task.run(small_table(), replace(SMALL_EXPOSURE, images=IMAGES)).diaForcedSources.empty
 
 
 @pytest.mark.parametrize("settings", [{"history_window": 0.0}, {"purge_edge": -1.0}, {"purge_edge": np.nan}])
-def test_impossible_limits_are_refused(new_task, settings):
+def test_impossible_limits_are_refused(new_task, settings) -> None:
     with pytest.raises(TaskConfigError, match=next(iter(settings))):
         new_task(**settings)
 
 
-def test_a_band_that_is_not_valid_is_refused(new_task):
+def test_a_band_that_is_not_valid_is_refused(new_task) -> None:
     with pytest.raises(ExposureError, match="'r' is not among validBands, g"):
         new_task(validBands=("g",)).run(small_table(), SMALL_EXPOSURE)
 
 
-def test_settings_and_configuration_say_the_same():
+def test_settings_and_configuration_say_the_same() -> None:
     settings = Settings(
         association={"max_distance_arcsec": 0.7, "solar_system_radius_arcsec": 0.4},
         new_objects={"min_snr": 5.0, "min_reliability": 0.3},
@@ -298,7 +298,7 @@ def test_settings_and_configuration_say_the_same():
     assert again == settings
 
 
-def test_connections_follow_the_configuration():
+def test_connections_follow_the_configuration() -> None:
     everything = DiaPipelineConfig().connections()
     assert everything.inputs["diaSourceTable"].name == "{fakesType}{coaddName}Diff_diaSrcTable"
     assert "diaForcedSources" not in everything.outputs
@@ -307,12 +307,12 @@ def test_connections_follow_the_configuration():
     assert {"associatedSsSources", "marginalDiaSources"}.isdisjoint(alone.outputs)
 
 
-def test_a_secret_in_the_url_is_not_shown():
+def test_a_secret_in_the_url_is_not_shown() -> None:
     assert "secret" not in repr(DiaPipelineConfig(apdb_url="postgresql://user:secret@host/database"))
 
 
 @pytest.mark.integration
-def test_the_tasks_work_on_postgresql(postgresql_database):
+def test_the_tasks_work_on_postgresql(postgresql_database) -> None:
     init(postgresql_database, "apdb")
     one, place = batch(1, [150.0], [2.0]), {"apdb_url": postgresql_database, "apdb_namespace": "apdb"}
     with DiaPipelineTask(DiaPipelineConfig(**place, history_window=UPSTREAM_HISTORY_WINDOW)) as task:

@@ -13,14 +13,14 @@ FLAGS = read_flag_map()["flags"]
 
 
 @given(st.lists(st.sets(st.sampled_from([flag.name for flag in FLAGS])), max_size=20))
-def test_what_is_packed_is_unpacked(rows):
+def test_what_is_packed_is_unpacked(rows) -> None:
     values = {flag.name: np.array([flag.name in row for row in rows], np.bool_) for flag in FLAGS}
     unpacked = UnpackApdbFlags().unpack(pack(FLAGS, values))
     for name, column in values.items():
         np.testing.assert_array_equal(unpacked[name], column)
 
 
-def test_every_flag_becomes_a_boolean_column_of_the_schema():
+def test_every_flag_becomes_a_boolean_column_of_the_schema() -> None:
     table = apdb_table("DiaSource")
     assert {table.column(flag.column).datatype for flag in FLAGS} == {"boolean"}
 
@@ -29,12 +29,12 @@ def test_every_flag_becomes_a_boolean_column_of_the_schema():
     ("name", "bit"),
     [("base_PixelFlags_flag", 0), ("slot_ApFlux_flag", 15), ("base_PixelFlags_flag_nodataCenter", 35)],
 )
-def test_bits_are_upstream_s(name, bit):
+def test_bits_are_upstream_s(name, bit) -> None:
     unpacked = UnpackApdbFlags().unpack(np.array([1 << bit], np.uint64), "flags")
     assert [field for field in unpacked.dtype.names if unpacked[field][0]] == [name]
 
 
-def test_flag_exists():
+def test_flag_exists() -> None:
     flags = UnpackApdbFlags()
     assert flags.flagExists("base_PixelFlags_flag_edge")
     assert not flags.flagExists("base_PixelFlags_flag_blue")
@@ -42,19 +42,19 @@ def test_flag_exists():
         flags.flagExists("base_PixelFlags_flag_edge", "colours")
 
 
-def test_bit_mask():
+def test_bit_mask() -> None:
     flags = UnpackApdbFlags()
     assert flags.makeFlagBitMask(["base_PixelFlags_flag_edge", "base_PixelFlags_flag_nodataCenter"]) == 2**2 + 2**35
     with pytest.raises(ValueError, match="no flag blue"):
         flags.makeFlagBitMask(["blue"])
 
 
-def test_floats_are_refused():
+def test_floats_are_refused() -> None:
     with pytest.raises(FlagMapError, match="not float64"):
         UnpackApdbFlags().unpack([1.0], "flags")
 
 
-def test_a_map_of_one_s_own(tmp_path):
+def test_a_map_of_one_s_own(tmp_path) -> None:
     file = tmp_path / "map.yaml"
     file.write_text(
         "tableName: Other\ncolumns: []\n---\n"
@@ -73,13 +73,13 @@ def test_a_map_of_one_s_own(tmp_path):
         ("[{name: a, bit: 63}]", "from 0 to 62"),
     ],
 )
-def test_contradictions_are_told(tmp_path, bits, message):
+def test_contradictions_are_told(tmp_path, bits, message) -> None:
     file = tmp_path / "map.yaml"
     file.write_text(f"tableName: DiaSource\ncolumns:\n- columnName: flags\n  bitList: {bits}\n")
     with pytest.raises(FlagMapError, match=message):
         read_flag_map(file)
 
 
-def test_a_missing_map_is_told():
+def test_a_missing_map_is_told() -> None:
     with pytest.raises(FlagMapError, match=r"nowhere\.yaml cannot be read"):
         read_flag_map("nowhere.yaml")

@@ -13,12 +13,12 @@ from tests.pipeline.skies import batch
 
 
 @pytest.mark.parametrize("config", [None, DiaForcedSourcedConfig()])
-def test_without_a_photometer_there_is_no_task(config):
+def test_without_a_photometer_there_is_no_task(config) -> None:
     with pytest.raises(TaskConfigError, match=r"needs DiaForcedSourcedConfig\.images\.roots"):
         DiaForcedSourceTask(config)
 
 
-def test_the_photometer_measures():
+def test_the_photometer_measures() -> None:
     objects = ObjectPositions.empty()
     photometer = Photometer()
     task = DiaForcedSourceTask(DiaForcedSourcedConfig(photometer=photometer))
@@ -28,7 +28,7 @@ def test_the_photometer_measures():
     assert DiaForcedSourceTask.schema().field("diaObjectId").type == pa.int64()
 
 
-def test_a_batch_without_images_has_no_rows():
+def test_a_batch_without_images_has_no_rows() -> None:
     photometer = Photometer()
     task = DiaForcedSourceTask(DiaForcedSourcedConfig(photometer=photometer))
     rows = task.run(batch(1, [150.0], [2.0]), ObjectPositions.empty(), 62_000.0)
@@ -36,7 +36,7 @@ def test_a_batch_without_images_has_no_rows():
     assert photometer.seen == []
 
 
-def test_images_are_read_below_the_roots(tmp_path):
+def test_images_are_read_below_the_roots(tmp_path) -> None:
     task = DiaForcedSourceTask(DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),))))
     with pytest.raises(ImageRefusedError, match=r"not below any of images\.roots"):
         task.run(with_images(batch(1, [150.0], [2.0])), ObjectPositions.empty(), 62_000.0)

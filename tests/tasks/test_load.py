@@ -37,23 +37,23 @@ def load(sky, mjd=MJD + 2, **settings):
     return LoadDiaCatalogsTask(LoadDiaCatalogsConfig(apdb_url=apdb_url(sky), **settings)).run(exposure)
 
 
-def test_the_region_is_padded_by_the_margin(sky):
+def test_the_region_is_padded_by_the_margin(sky) -> None:
     assert sorted(load(sky).diaObjects.diaObjectId) == [first_id(0), first_id(1)]
     assert sorted(load(sky, angleMargin=0.0).diaObjects.diaObjectId) == [first_id(0)]
     assert len(load(sky, angleMargin=60.0).diaObjects) == 3
 
 
-def test_history_reaches_up_to_the_midpoint(sky):
+def test_history_reaches_up_to_the_midpoint(sky) -> None:
     sources = load(sky).diaSources
     assert sorted(sources.visit) == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(("window", "visits"), [(360.0, {500}), (498.5, {2, 500}), (None, {1, 2, 500})])
-def test_history_reaches_back_as_far_as_the_window(sky, window, visits):
+def test_history_reaches_back_as_far_as_the_window(sky, window, visits) -> None:
     assert set(load(sky, MJD + 500, history_window=window).diaSources.visit) == visits
 
 
-def test_identifiers_are_whole(sky):
+def test_identifiers_are_whole(sky) -> None:
     catalogs = load(sky)
     assert catalogs.diaObjects.diaObjectId.dtype == "int64"
     assert catalogs.diaSources.diaSourceId.dtype == "int64"
@@ -62,14 +62,14 @@ def test_identifiers_are_whole(sky):
     assert set(catalogs.diaSources.diaObjectId) == {first_id(0), first_id(1)}
 
 
-def test_indexes_are_upstream_s(sky):
+def test_indexes_are_upstream_s(sky) -> None:
     catalogs = load(sky)
     assert catalogs.diaObjects.index.name == "diaObjectId"
     assert catalogs.diaSources.index.names == ["diaObjectId", "band", "diaSourceId"]
     assert catalogs.diaForcedSources.index.names == ["diaObjectId", "diaForcedSourceId"]
 
 
-def test_withdrawn_sources_are_left_out(sky):
+def test_withdrawn_sources_are_left_out(sky) -> None:
     with closing(sqlite3.connect(sky / APDB_FILE)) as connection, connection:
         connection.execute('UPDATE "DiaSource" SET "timeWithdrawnMjdTai" = 62000 WHERE visit = 1')
     assert set(load(sky).diaSources.visit) == {2}
@@ -87,12 +87,12 @@ def forced(sky):
     return sky
 
 
-def test_forced_sources_are_loaded_if_wanted(forced):
+def test_forced_sources_are_loaded_if_wanted(forced) -> None:
     assert load(forced).diaForcedSources.diaForcedSourceId.tolist() == [BIG]
     assert load(forced, doLoadForcedSources=False).diaForcedSources.empty
 
 
-def test_an_empty_sky_has_the_same_columns(sky):
+def test_an_empty_sky_has_the_same_columns(sky) -> None:
     task = LoadDiaCatalogsTask(LoadDiaCatalogsConfig(apdb_url=apdb_url(sky)))
     nothing = task.run(Exposure(3, 0, "r", MJD, square(10.0, -40.0)))
     full = load(sky)
@@ -101,11 +101,11 @@ def test_an_empty_sky_has_the_same_columns(sky):
 
 
 @pytest.mark.parametrize("settings", [{"angleMargin": -1.0}, {"history_window": 0.0}])
-def test_impossible_settings_are_refused(sky, settings):
+def test_impossible_settings_are_refused(sky, settings) -> None:
     with pytest.raises(TaskConfigError, match=next(iter(settings))):
         load(sky, **settings)
 
 
-def test_another_kind_of_database_is_refused():
+def test_another_kind_of_database_is_refused() -> None:
     with pytest.raises(ApdbConfigurationError):
         LoadDiaCatalogsTask(LoadDiaCatalogsConfig(apdb_url="mysql://host/database"))

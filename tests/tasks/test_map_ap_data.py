@@ -65,13 +65,13 @@ def mapped(catalog, exposure=EXPOSURE, **settings):
 
 
 @pytest.mark.parametrize("kind", [Table, QTable, pd.DataFrame, pa.table])
-def test_any_kind_of_catalogue_gives_the_same(kind):
+def test_any_kind_of_catalogue_gives_the_same(kind) -> None:
     catalog = detections()
     ours = MapDiaSourceTask(catalog.keys()).run(kind(catalog), EXPOSURE)
     pd.testing.assert_frame_equal(ours, mapped(catalog))
 
 
-def test_identifiers_survive():
+def test_identifiers_survive() -> None:
     sources = mapped(detections())
     assert sources.diaSourceId.dtype == "int64"
     assert sources.diaSourceId.tolist() == [BIG + 1, BIG + 2, BIG + 3]
@@ -79,7 +79,7 @@ def test_identifiers_survive():
     assert sources.parentDiaSourceId.tolist() == [0, BIG + 1, 0]
 
 
-def test_columns_are_copied_and_the_exposure_is_told():
+def test_columns_are_copied_and_the_exposure_is_told() -> None:
     sources = mapped(detections())
     assert sources.x.tolist() == [10.0, 20.0, 30.0]
     assert set(sources.visit) == {1234}
@@ -89,21 +89,21 @@ def test_columns_are_copied_and_the_exposure_is_told():
     np.testing.assert_allclose(sources.ra, [150.0, 150.01, 150.02], rtol=1e-15)
 
 
-def test_fluxes_are_calibrated():
+def test_fluxes_are_calibrated() -> None:
     sources = mapped(detections())
     np.testing.assert_allclose(sources.psfFlux, [3000.0, 6000.0, 9000.0], rtol=1e-6)
     # In quadrature: 10 counts of noise at 3 nJy a count, and 1000 counts at an uncertainty of 0.1 nJy a count.
     np.testing.assert_allclose(sources.psfFluxErr[0], np.hypot(30.0, 100.0), rtol=1e-6)
 
 
-def test_a_local_calibration_takes_the_place_of_the_mean_one():
+def test_a_local_calibration_takes_the_place_of_the_mean_one() -> None:
     uncalibrated = Exposure(1, 2, "g", MJD, square(1, 1), pixelScale=0.2)
     sources = mapped(detections(base_LocalPhotoCalib=np.array([1.0, 2.0, 4.0])), uncalibrated)
     np.testing.assert_allclose(sources.psfFlux, [1000.0, 4000.0, 12000.0], rtol=1e-6)
     np.testing.assert_allclose(sources.psfFluxErr, [10.0, 40.0, 120.0], rtol=1e-6)
 
 
-def test_dipoles():
+def test_dipoles() -> None:
     sources = mapped(detections())
     np.testing.assert_allclose(sources.dipoleMeanFlux, [240.0, 255.0, 150.0], rtol=1e-6)
     np.testing.assert_allclose(sources.dipoleMeanFluxErr, 7.5, rtol=1e-6)
@@ -113,7 +113,7 @@ def test_dipoles():
     assert sources.isDipole.tolist() == [True, False, True]
 
 
-def test_lengths_use_the_local_wcs_where_there_is_one():
+def test_lengths_use_the_local_wcs_where_there_is_one() -> None:
     element = np.radians(0.5 / 3600.0)
     local = dict(zip(("1_1", "1_2", "2_1", "2_2"), (element, 0.0, 0.0, -element), strict=True))
     catalog = detections(**{f"base_LocalWcs_CDMatrix_{name}": np.full(3, value) for name, value in local.items()})
@@ -122,19 +122,19 @@ def test_lengths_use_the_local_wcs_where_there_is_one():
     np.testing.assert_allclose(sources.ixx, [1.0, 1.25, 1.5], rtol=1e-6)
 
 
-def test_degrees_of_astropy_stay_degrees():
+def test_degrees_of_astropy_stay_degrees() -> None:
     catalog = Table(detections(coord_ra=np.array([150.0, 150.01, 150.02])))
     catalog["coord_ra"].unit = "deg"
     sources = MapDiaSourceTask(catalog.colnames).run(catalog, EXPOSURE)
     assert sources.ra.tolist() == [150.0, 150.01, 150.02]
 
 
-def test_bounding_boxes():
+def test_bounding_boxes() -> None:
     assert mapped(detections()).bboxSize.tolist() == [10, 10, 10]
 
 
 @given(st.floats(-5, 25), st.floats(-5, 25), st.integers(1, 20), st.integers(1, 20))
-def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(x, y, width, height):
+def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(x, y, width, height) -> None:
     box = tuple(np.array([edge], np.float64) for edge in (0, width - 1, 0, height - 1))
     (size,) = bounding_box_size(np.array([x]), np.array([y]), box)
     assert size <= 2 * max(width, height)
@@ -142,12 +142,12 @@ def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(x, y, widt
         assert size >= 2 * max(x, width - 1 - x, y, height - 1 - y)
 
 
-def test_a_bounding_box_without_a_centroid_is_the_largest():
+def test_a_bounding_box_without_a_centroid_is_the_largest() -> None:
     box = tuple(np.array([edge]) for edge in (0.0, 3.0, 0.0, 9.0))
     assert bounding_box_size(np.array([np.nan]), np.array([1.0]), box).tolist() == [20]
 
 
-def test_flags_are_packed_and_unpacked():
+def test_flags_are_packed_and_unpacked() -> None:
     sources = mapped(detections())
     assert sources["flags"].tolist() == [
         sum(2**flag.bit for flag in FLAGS if flag.bit % 2 == 0),
@@ -158,7 +158,7 @@ def test_flags_are_packed_and_unpacked():
     assert "flags" not in mapped(detections(), doPackFlags=False)
 
 
-def test_missing_columns_and_flags_are_key_errors():
+def test_missing_columns_and_flags_are_key_errors() -> None:
     catalog = detections()
     del catalog["base_PixelFlags_flag_crCenter"]
     with pytest.raises(KeyError, match="base_PixelFlags_flag_crCenter"):
@@ -171,39 +171,39 @@ def test_missing_columns_and_flags_are_key_errors():
         MapDiaSourceTask(detections()).run(pa.table({"id": [1]}), EXPOSURE)
 
 
-def test_masked_values_are_missing():
+def test_masked_values_are_missing() -> None:
     catalog = Table(detections())
     catalog["slot_PsfFlux_instFlux"] = MaskedColumn([1.0, 2.0, 3.0], mask=[False, True, False])
     sources = MapDiaSourceTask(catalog.colnames).run(catalog, EXPOSURE)
     assert sources.psfFlux.isna().tolist() == [False, True, False]
 
 
-def test_a_calibration_nobody_gave_is_told():
+def test_a_calibration_nobody_gave_is_told() -> None:
     with pytest.raises(ExposureError, match=r"Exposure\.photoCalib"):
         mapped(detections(), Exposure(1, 2, "g", MJD, square(1, 1)))
     with pytest.raises(ExposureError, match=r"Exposure\.pixelScale"):
         mapped(detections(), Exposure(1, 2, "g", MJD, square(1, 1), photoCalib=1.0))
 
 
-def test_a_calibrated_flux_must_be_copied():
+def test_a_calibrated_flux_must_be_copied() -> None:
     with pytest.raises(TaskConfigError, match="'slot_GaussianFlux'"):
         mapped(detections(), calibrateColumns=("slot_GaussianFlux",))
 
 
-def test_the_result_is_what_the_pipeline_takes():
+def test_the_result_is_what_the_pipeline_takes() -> None:
     sources = dia_source_batch(mapped(detections()))
     assert sources.column("diaSourceId").to_pylist() == [BIG + 1, BIG + 2, BIG + 3]
     assert sources.column("bboxSize").to_pylist() == [10, 10, 10]
 
 
-def test_the_general_task_copies_and_renames():
+def test_the_general_task_copies_and_renames() -> None:
     config = MapApDataConfig({"id": "diaSourceId", "slot_PsfFlux_instFlux": "counts"})
     copied = MapApDataTask(detections(), config=config).run(Table(detections()))
     assert copied.columns.tolist() == ["diaSourceId", "counts"]
     assert copied.diaSourceId.tolist() == [BIG + 1, BIG + 2, BIG + 3]
 
 
-def test_the_general_task_fills_an_output_schema():
+def test_the_general_task_fills_an_output_schema() -> None:
     output = pa.schema([("diaSourceId", pa.int64()), ("flux", pa.float32()), ("other", pa.float32())])
     config = MapApDataConfig({"id": "diaSourceId", "slot_PsfFlux_instFlux": "flux"})
     copied = MapApDataTask(detections(), output, config).run(pd.DataFrame(detections()))

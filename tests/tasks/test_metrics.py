@@ -25,7 +25,7 @@ def rooms(tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_metric_is_the_field_that_the_daemon_publishes(rooms, task):
+def test_a_metric_is_the_field_that_the_daemon_publishes(rooms, task) -> None:
     for one in night()[:3]:
         (outcome,) = process(rooms, one)
     measured = task().run(outcome.metrics)
@@ -34,18 +34,18 @@ def test_a_metric_is_the_field_that_the_daemon_publishes(rooms, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_association_is_no_metric(task):
+def test_no_association_is_no_metric(task) -> None:
     assert task().run(None) is None
 
 
-def test_a_fraction_of_nothing_is_none_and_of_something_a_number(rooms):
+def test_a_fraction_of_nothing_is_none_and_of_something_a_number(rooms) -> None:
     fraction = tasks.FractionUpdatedDiaObjectsMetricTask()
     first, second = (process(rooms, batch(visit, [150.0], [2.0]))[0] for visit in (1, 2))
     assert fraction.run(first.metrics) is None
     assert fraction.run(second.metrics) == 1.0 * u.dimensionless_unscaled
 
 
-def test_the_total_of_the_database_is_that_of_its_last_batch(rooms):
+def test_the_total_of_the_database_is_that_of_its_last_batch(rooms) -> None:
     task = tasks.TotalUnassociatedDiaObjectsMetricTask()
     assert task.run_apdb(rooms.apdb) == 0 * u.count
     for one in night()[:4]:

@@ -47,21 +47,21 @@ def listed(order):
     return [(*batch.id, batch.diaSourceId.tolist()) for batch in batches(ROWS, load_mapping("rubin"), order)]
 
 
-def test_by_midpoint_a_detector_comes_once_as_last_processed():
+def test_by_midpoint_a_detector_comes_once_as_last_processed() -> None:
     assert listed("midpoint") == [(100, 1, [9]), (100, 2, [3]), (200, 1, [5, 1])]
 
 
-def test_by_arrival_each_processing_is_a_batch():
+def test_by_arrival_each_processing_is_a_batch() -> None:
     assert listed("arrival") == [(100, 1, [9]), (100, 2, [7]), (200, 1, [5, 1]), (100, 2, [3])]
 
 
-def test_the_order_of_the_rows_of_other_batches_changes_nothing():
+def test_the_order_of_the_rows_of_other_batches_changes_nothing() -> None:
     mapping = load_mapping("rubin")
     backwards = {batch.id: batch.digest for batch in batches(ROWS.take([1, 4, 2, 0, 3]), mapping)}
     assert backwards == {batch.id: batch.digest for batch in batches(ROWS, mapping)}
 
 
-def test_an_empty_table_gives_no_batches():
+def test_an_empty_table_gives_no_batches() -> None:
     assert list(batches(ROWS.slice(0, 0), load_mapping("rubin"))) == []
 
 
@@ -71,7 +71,7 @@ class TestRealData:
         table = pq.read_table(shared_data / file)
         return table, list(batches(table, load_mapping(mapping), order))
 
-    def check_messages(self, some):
+    def check_messages(self, some) -> None:
         encoder, decoder = BatchEncoder(), BatchDecoder()
         for batch in some:
             read = decoder.decode(encoder.encode(batch))
@@ -79,7 +79,7 @@ class TestRealData:
             assert read.midpointMjdTai == batch.midpointMjdTai
             assert read.diaSources.equals(batch.diaSources)
 
-    def test_decam_has_four_batches_of_two_visits(self, shared_data):
+    def test_decam_has_four_batches_of_two_visits(self, shared_data) -> None:
         _, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         assert {batch.id: len(batch) for batch in made} == {
             BatchId(411371, 56): 144,
@@ -89,7 +89,7 @@ class TestRealData:
         }
         self.check_messages(made)
 
-    def test_decam_nearest_neighbours_reproduce_the_stored_objects(self, shared_data):
+    def test_decam_nearest_neighbours_reproduce_the_stored_objects(self, shared_data) -> None:
         """The replay that gives 627 of 627, by brute force and without this package's association."""
         table, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         stored = dict(zip(table["diaSourceId"].to_pylist(), table["diaObjectId"].to_pylist(), strict=True))
@@ -107,7 +107,7 @@ class TestRealData:
             made_objects = np.where(matched, known_ids[nearest], batch.diaSourceId)
             assert made_objects.tolist() == [stored[one] for one in batch.diaSourceId.tolist()]
 
-    def test_decam_ephemerides_are_where_two_asteroids_were_seen(self, shared_data):
+    def test_decam_ephemerides_are_where_two_asteroids_were_seen(self, shared_data) -> None:
         _, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         ephemerides = Ephemerides.from_table(pq.read_table(shared_data / "decam_hits/SsObjects.parquet"))
         nearest = []
@@ -118,7 +118,7 @@ class TestRealData:
                 nearest.append(np.hypot(east, batch.column("dec") - dec).min() * 3600.0)
         assert sum(separation < 0.5 for separation in nearest) == 2
 
-    def test_ztf_times_become_mid_exposure_tai(self, shared_data):
+    def test_ztf_times_become_mid_exposure_tai(self, shared_data) -> None:
         table, made = self.read(shared_data, "ztf/detections.parquet", "ztf")
         assert (len(made), sum(map(len, made))) == (8_482, 9_362)
         begin = dict(zip(table["visit"].to_pylist(), table["jd"].to_pylist(), strict=True))
@@ -127,7 +127,7 @@ class TestRealData:
         assert made[0].diaSources.column("reliability").null_count == len(made[0])
         self.check_messages(made[:200])
 
-    def test_rubin_reprocessings_come_once_or_as_they_happened(self, shared_data):
+    def test_rubin_reprocessings_come_once_or_as_they_happened(self, shared_data) -> None:
         """Four of the 26,972 detectors were processed again, 8 to 9 days later."""
         table = pq.read_table(shared_data / "rubin/sources.parquet")
         twice = [2026022200361, 2026022300078, 2026022300179, 2026022300353]

@@ -21,7 +21,7 @@ def ring(ra, dec, radius_arcsec, n=64):
 
 
 @pytest.mark.parametrize(("ra", "dec"), PLACES)
-def test_one_source_has_a_footprint_with_its_margin(ra, dec):
+def test_one_source_has_a_footprint_with_its_margin(ra, dec) -> None:
     vertices = footprint_of(np.array([ra]), np.array([dec]), 10.0)
     footprint = ConvexFootprint.from_vertices(vertices)
     assert footprint.contains([ra], [dec]).all()
@@ -36,7 +36,7 @@ def test_one_source_has_a_footprint_with_its_margin(ra, dec):
     offsets=st.lists(st.tuples(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0)), min_size=1, max_size=20),
     margin=st.floats(0.1, 600.0),
 )
-def test_every_source_is_inside_by_the_margin(ra, dec, offsets, margin):
+def test_every_source_is_inside_by_the_margin(ra, dec, offsets, margin) -> None:
     x, y = np.radians(np.array(offsets)).T
     positions = to_radec(TangentPlane.at(unit_vectors([ra], [dec])[0]).unproject(x, y))
     footprint = ConvexFootprint.from_vertices(footprint_of(*positions, margin))
@@ -44,7 +44,7 @@ def test_every_source_is_inside_by_the_margin(ra, dec, offsets, margin):
         assert footprint.contains(*ring(one_ra, one_dec, margin)).all()
 
 
-def test_a_source_without_a_position_is_left_out():
+def test_a_source_without_a_position_is_left_out() -> None:
     with_nan = footprint_of(np.array([10.0, np.nan]), np.array([5.0, 5.0]), 30.0)
     np.testing.assert_array_equal(with_nan, footprint_of(np.array([10.0]), np.array([5.0]), 30.0))
 
@@ -58,13 +58,13 @@ def test_a_source_without_a_position_is_left_out():
         ([0.0], [0.0], 0.0, "margin above 0"),
     ],
 )
-def test_what_outlines_no_patch_is_refused(ra, dec, margin, message):
+def test_what_outlines_no_patch_is_refused(ra, dec, margin, message) -> None:
     with pytest.raises(FootprintError, match=message):
         footprint_of(np.array(ra), np.array(dec), margin)
 
 
 @pytest.mark.parametrize(("ra", "dec"), PLACES)
-def test_the_tangent_plane_undoes_itself(ra, dec):
+def test_the_tangent_plane_undoes_itself(ra, dec) -> None:
     plane = TangentPlane.at(unit_vectors([ra], [dec])[0], rotation_deg=33.0)
     x, y = np.array([0.0, 0.01, -0.02]), np.array([0.0, 0.03, 0.001])
     back = plane.project(plane.unproject(x, y))

@@ -51,12 +51,12 @@ def wrong(expected, arrivals):
     return [line.name for line in message_lines(expected, Answered(expected, arrivals)) if not line.is_right]
 
 
-def test_all_is_well(expected, arrivals):
+def test_all_is_well(expected, arrivals) -> None:
     assert wrong(expected, arrivals) == []
     assert is_complete(expected, arrivals)
 
 
-def test_a_message_that_never_arrived_is_missing_and_lost(expected, arrivals):
+def test_a_message_that_never_arrived_is_missing_and_lost(expected, arrivals) -> None:
     del arrivals.sent[Place(0, 1)], arrivals.answers[Place(0, 1)]
     assert wrong(expected, arrivals) == [
         "messages on the input topic",
@@ -66,40 +66,40 @@ def test_a_message_that_never_arrived_is_missing_and_lost(expected, arrivals):
     ]
 
 
-def test_a_message_sent_twice_is_told(expected, arrivals):
+def test_a_message_sent_twice_is_told(expected, arrivals) -> None:
     arrivals.sent[Place(1, 0)] = arrivals.sent[Place(0, 1)]
     assert wrong(expected, arrivals) == ["messages there twice, not asked for"]
 
 
-def test_a_batch_without_an_answer_is_lost(expected, arrivals):
+def test_a_batch_without_an_answer_is_lost(expected, arrivals) -> None:
     del arrivals.answers[Place(0, 0)]
     assert not is_complete(expected, arrivals)
     assert "batches lost: no answer" in wrong(expected, arrivals)
 
 
-def test_a_copy_may_be_the_one_that_is_answered(expected, arrivals):
+def test_a_copy_may_be_the_one_that_is_answered(expected, arrivals) -> None:
     arrivals.answers[Place(0, 2)] = arrivals.answers.pop(Place(0, 0))
     assert wrong(expected, arrivals) == []
 
 
-def test_a_copy_that_is_answered_as_well_counts_twice(expected, arrivals):
+def test_a_copy_that_is_answered_as_well_counts_twice(expected, arrivals) -> None:
     arrivals.answers[Place(0, 2)] = arrivals.answers[Place(0, 0)]
     assert wrong(expected, arrivals) == ["batches answered twice"]
 
 
-def test_another_revision_is_no_second_answer(expected, arrivals):
+def test_another_revision_is_no_second_answer(expected, arrivals) -> None:
     arrivals.answers[Place(0, 2)] = [Answer(metrics_of(1, detector=1, revision=1), 103.0)]
     assert wrong(expected, arrivals) == []
 
 
-def test_a_good_batch_among_the_dead_letters_is_told(expected, arrivals):
+def test_a_good_batch_among_the_dead_letters_is_told(expected, arrivals) -> None:
     del arrivals.answers[Place(0, 1)]
     arrivals.letters[Place(0, 1)] = [letter("quarantine")]
     assert wrong(expected, arrivals) == ["batches set aside"]
     assert is_complete(expected, arrivals)
 
 
-def test_a_batch_that_reuses_a_visit_is_expected_there(expected, arrivals):
+def test_a_batch_that_reuses_a_visit_is_expected_there(expected, arrivals) -> None:
     other = BatchContent(BatchId(1, 1), b"other")
     expected.batches[other] = [4]
     expected.sources[other] = np.array([30])
@@ -108,7 +108,7 @@ def test_a_batch_that_reuses_a_visit_is_expected_there(expected, arrivals):
     assert wrong(expected, arrivals) == []
 
 
-def test_damage_that_was_overlooked_is_told(expected, arrivals):
+def test_damage_that_was_overlooked_is_told(expected, arrivals) -> None:
     del arrivals.letters[Place(0, 3)]
     arrivals.answers[Place(0, 3)] = [Answer(metrics_of(9), 104.0)]
     assert wrong(expected, arrivals) == [
@@ -118,13 +118,13 @@ def test_damage_that_was_overlooked_is_told(expected, arrivals):
 
 
 @pytest.mark.parametrize(("n_stored", "is_right"), [(2, True), (1, False), (3, False)])
-def test_every_source_is_accounted_for(expected, arrivals, n_stored, is_right):
+def test_every_source_is_accounted_for(expected, arrivals, n_stored, is_right) -> None:
     first, *_ = source_lines(expected, Answered(expected, arrivals), n_stored, 0, None, Bars())
     assert first.is_right == is_right
     assert first.expected == "4"
 
 
-def test_a_score_is_held_to_its_bars():
+def test_a_score_is_held_to_its_bars() -> None:
     ids = np.arange(1, 7)
     # Two objects of three; the truth has one source of the first in the second.
     result = score(ids, np.array([1, 1, 1, 2, 2, 2]), ids, np.array([1, 1, 2, 2, 2, 2]))
@@ -135,7 +135,7 @@ def test_a_score_is_held_to_its_bars():
     assert all(line.is_right for line in score_lines(result, Bars()))
 
 
-def test_latency_counts_from_due(arrivals):
+def test_latency_counts_from_due(arrivals) -> None:
     due, sent, late = latency_lines(arrivals, Bars(max_p99_seconds=0.5))
     assert due.value == "0.750, 0.995, 1.000 s"
     assert not due.is_right
@@ -144,6 +144,6 @@ def test_latency_counts_from_due(arrivals):
     assert latency_lines(arrivals, Bars(max_p99_seconds=1.0))[0].is_right
 
 
-def test_without_answers_there_is_no_latency():
+def test_without_answers_there_is_no_latency() -> None:
     (line,) = latency_lines(Arrivals(), Bars())
     assert line.value.startswith("no message was answered")

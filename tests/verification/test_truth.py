@@ -17,7 +17,7 @@ def table(tmp_path):
     return path
 
 
-def test_of_a_simulation_what_stands_still_counts(table):
+def test_of_a_simulation_what_stands_still_counts(table) -> None:
     for path in (table, table.parent):
         truth = read_truth(path)
         assert truth.diaSourceId.tolist() == [2**60, 2**60 + 1, 2**60 + 3]
@@ -26,13 +26,13 @@ def test_of_a_simulation_what_stands_still_counts(table):
     assert find_truth(table.parent / "elsewhere" / "batches.avro") is None
 
 
-def test_a_survey_names_what_it_knows(table):
+def test_a_survey_names_what_it_knows(table) -> None:
     truth = read_truth(table, "name")
     assert truth.diaSourceId.tolist() == [2**60, 2**60 + 1, 2**60 + 3]
     assert truth.truth_id.tolist() == ["a", "a", "b"]
 
 
-def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path):
+def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path) -> None:
     for names, told in ((["a", "a", "b"], None), (["a", "b", "b"], "two different name of diaSourceId 1;")):
         pq.write_table(pa.table({"diaSourceId": [1, 1, 2], "name": names}), tmp_path / "t")
         if told is None:
@@ -42,14 +42,14 @@ def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path):
                 read_truth(tmp_path / "t", "name")
 
 
-def test_what_is_missing_is_told(table, tmp_path):
+def test_what_is_missing_is_told(table, tmp_path) -> None:
     with pytest.raises(VerificationError, match="no column objectId"):
         read_truth(table, "objectId")
     with pytest.raises(VerificationError, match="cannot read"):
         read_truth(tmp_path / "nowhere")
 
 
-def test_only_what_was_sent_is_scored():
+def test_only_what_was_sent_is_scored() -> None:
     truth = Truth(np.array([1, 2, 3, 4]), np.array(["a", "a", "a", "b"])).of(np.array([1, 2, 4, 5]))
     result = score_stored(Stored(np.array([1, 2, 4]), np.array([10, 10, 0])), truth)
     assert (result.n_sources, result.n_lost_sources, result.completeness) == (3, 1, 1.0)

@@ -1,6 +1,7 @@
 """Every address: what it answers, that ids are text, and what it refuses."""
 
 import json
+from typing import Never
 from urllib.parse import quote
 
 import pytest
@@ -45,7 +46,7 @@ def get(client):
     return get
 
 
-def assert_ids_are_text(value, name=""):
+def assert_ids_are_text(value, name="") -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             assert_ids_are_text(item, key)
@@ -60,7 +61,7 @@ def assert_ids_are_text(value, name=""):
         assert not isinstance(value, int) or abs(value) < BIGGEST, (name, value)
 
 
-def test_every_answer_keeps_ids_as_text(get, stored):
+def test_every_answer_keeps_ids_as_text(get, stored) -> None:
     listed = get("objects")
     chosen = str(stored.forced_object)
     curve = get(f"objects/{chosen}/light_curve")
@@ -85,7 +86,7 @@ def test_every_answer_keeps_ids_as_text(get, stored):
         assert_ids_are_text(answer)
 
 
-def test_an_object_is_found_by_id_and_by_place(get, stored):
+def test_an_object_is_found_by_id_and_by_place(get, stored) -> None:
     chosen = str(stored.forced_object)
     assert get(f"search?q={chosen}") == {"kind": "object", "diaObjectId": chosen}
     latest = get(f"objects/{chosen}")["latest"]
@@ -96,19 +97,19 @@ def test_an_object_is_found_by_id_and_by_place(get, stored):
     assert found["radius_arcsec"] == 5.0
 
 
-def test_a_source_is_found_by_its_id(get, stored):
+def test_a_source_is_found_by_its_id(get, stored) -> None:
     curve = get(f"objects/{stored.forced_object}/light_curve")
     # The source that founded an object has its id, which then is the object's.
     source = next(one["diaSourceId"] for one in curve["sources"] if one["diaSourceId"] != str(stored.forced_object))
     assert get(f"search?q={source}") == {"kind": "source", "diaSourceId": source}
 
 
-def test_nothing_near_is_no_failure(get):
+def test_nothing_near_is_no_failure(get) -> None:
     found = get("search?q=10%20-80")
     assert (found["objects"], found["isComplete"], found["radius_arcsec"]) == ([], True, 3600.0)
 
 
-def test_a_light_curve_has_its_forced_photometry(get, stored):
+def test_a_light_curve_has_its_forced_photometry(get, stored) -> None:
     curve = get(f"objects/{stored.forced_object}/light_curve")
     (forced,) = curve["forced"]
     assert (forced["band"], forced["psfFlux"], forced["psfFluxErr"]) == ("g", 1.5, 2.5)
@@ -116,7 +117,7 @@ def test_a_light_curve_has_its_forced_photometry(get, stored):
     assert curve["isComplete"]
 
 
-def test_recomputed_statistics_are_those_of_the_apdb_and_more(get, stored):
+def test_recomputed_statistics_are_those_of_the_apdb_and_more(get, stored) -> None:
     latest = get(f"objects/{stored.forced_object}")["latest"]
     computed = get(f"objects/{stored.forced_object}/statistics")["statistics"]
     bands = [band for band in "ugrizy" if latest[f"{band}_psfFluxNdata"]]
@@ -127,14 +128,14 @@ def test_recomputed_statistics_are_those_of_the_apdb_and_more(get, stored):
         assert computed[f"{band}_psfFluxPercentile50"] is not None
 
 
-def test_the_explanation_agrees(get, stored):
+def test_the_explanation_agrees(get, stored) -> None:
     source = get(f"objects/{stored.forced_object}/light_curve")["sources"][-1]
     explanation = get(f"sources/{source['diaSourceId']}")
     assert explanation["agrees"] is True
     assert explanation["source"]["diaObjectId"] == str(stored.forced_object)
 
 
-def test_the_sky_has_outlines_round_the_sources(get):
+def test_the_sky_has_outlines_round_the_sources(get) -> None:
     sky = get("sky")
     # The batch that only brought forced photometry has no outline.
     assert len(sky["visits"]) == len(night())
@@ -161,7 +162,7 @@ def test_the_sky_has_outlines_round_the_sources(get):
         ("nothing", 404, "nothing at"),
     ],
 )
-def test_what_cannot_be_answered_says_why(sqlite_night, path, status, words):
+def test_what_cannot_be_answered_says_why(sqlite_night, path, status, words) -> None:
     library, client = client_of(sqlite_night.url)
     response = client.get(f"/api/{path}")
     library.close()
@@ -169,7 +170,7 @@ def test_what_cannot_be_answered_says_why(sqlite_night, path, status, words):
     assert words in response.json()["error"]
 
 
-def test_an_empty_database_has_empty_answers(empty_url):
+def test_an_empty_database_has_empty_answers(empty_url) -> None:
     library, client = client_of(empty_url)
     assert client.get("/api/objects").json() == {"objects": []}
     assert client.get("/api/sky").json() == {"coverage": [], "visits": []}
@@ -177,7 +178,7 @@ def test_an_empty_database_has_empty_answers(empty_url):
     library.close()
 
 
-def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path, monkeypatch):
+def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path, monkeypatch) -> None:
     library, client = client_of(f"sqlite:///{tmp_path / 'later.db'}")
     response = client.get("/api/objects")
     assert response.status_code == 503
@@ -188,10 +189,10 @@ def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path,
     library.close()
 
 
-def test_those_who_wait_for_the_same_database_are_told_at_once(tmp_path, monkeypatch):
+def test_those_who_wait_for_the_same_database_are_told_at_once(tmp_path, monkeypatch) -> None:
     tried = []
 
-    def fail(settings):
+    def fail(settings) -> Never:
         tried.append(settings)
         raise ApdbUnavailableError("nobody answers")
 
@@ -202,13 +203,13 @@ def test_those_who_wait_for_the_same_database_are_told_at_once(tmp_path, monkeyp
     assert len(tried) == 1
 
 
-def test_nothing_can_be_changed(client):
+def test_nothing_can_be_changed(client) -> None:
     for method in ("post", "put", "patch", "delete"):
         assert getattr(client, method)("/api/objects").status_code == 405
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8765", "[::1]:8765", "sky.example.org"])
-def test_hosts_that_are_known(sqlite_night, host):
+def test_hosts_that_are_known(sqlite_night, host) -> None:
     _, client = client_of(sqlite_night.url, allowed_hosts=("sky.example.org",))
     assert client.get("/", headers={"Host": host}).status_code == 200
 
@@ -217,7 +218,7 @@ def test_hosts_that_are_known(sqlite_night, host):
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8765", "", "[::2]"]
 )
 @pytest.mark.parametrize("path", ["/", "/api/objects", "/static/style.css"])
-def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host, path):
+def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host, path) -> None:
     _, client = client_of(sqlite_night.url)
     response = client.get(path, headers={"Host": host})
     assert response.status_code == 421
@@ -225,7 +226,7 @@ def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/main.js", "/api/objects", "/nothing"])
-def test_the_browser_is_bound(client, path):
+def test_the_browser_is_bound(client, path) -> None:
     headers = client.get(path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -234,7 +235,7 @@ def test_the_browser_is_bound(client, path):
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_no_setting_is_shown(sqlite_night):
+def test_no_setting_is_shown(sqlite_night) -> None:
     settings = Settings(
         apdb={"url": sqlite_night.url},
         kafka={
@@ -253,7 +254,7 @@ def test_no_setting_is_shown(sqlite_night):
     assert not any("hush" in text for text in [*texts, feed.hello()[0]])
 
 
-def test_no_page_holds_inline_scripts_or_markup_from_data():
+def test_no_page_holds_inline_scripts_or_markup_from_data() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     assert "style=" not in page
     assert page.count("<script") == 1
@@ -263,7 +264,7 @@ def test_no_page_holds_inline_scripts_or_markup_from_data():
             assert dangerous not in text, script
 
 
-def test_an_answer_with_quotes_and_tags_stays_data(client):
+def test_an_answer_with_quotes_and_tags_stays_data(client) -> None:
     response = client.get("/api/search", params={"q": "<script>alert('x')</script>"})
     assert response.headers["content-type"] == "application/json"
     assert json.loads(response.text)["error"].startswith('"<script>') or "<script>" in response.json()["error"]

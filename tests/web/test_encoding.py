@@ -8,7 +8,7 @@ from stream_assoc.web.encoding import metrics_of, plain, rows_of, to_json
 from tests.web.builders import BIG, metrics
 
 
-def test_int64_columns_become_text_whatever_they_hold():
+def test_int64_columns_become_text_whatever_they_hold() -> None:
     table = pa.table({"visit": pa.array([BIG, 1]), "n": pa.array([1, 2], pa.int32()), "flux": [1.5, float("nan")]})
     assert rows_of(table) == [
         {"visit": str(BIG), "n": 1, "flux": 1.5},
@@ -16,7 +16,7 @@ def test_int64_columns_become_text_whatever_they_hold():
     ]
 
 
-def test_identifiers_anywhere_become_text():
+def test_identifiers_anywhere_become_text() -> None:
     value = plain(
         {
             "diaObjectId": [BIG, -BIG],
@@ -33,13 +33,13 @@ def test_identifiers_anywhere_become_text():
     }
 
 
-def test_metrics_keep_their_names():
+def test_metrics_keep_their_names() -> None:
     told = metrics_of(metrics(visit=BIG, detector=3))
     assert (told["visit"], told["detector"], told["numDiaSources"]) == (str(BIG), 3, 10)
     assert json.loads(to_json(told)) == told
 
 
-def test_what_is_not_finite_is_refused_rather_than_written():
+def test_what_is_not_finite_is_refused_rather_than_written() -> None:
     import pytest
 
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -12,7 +12,7 @@ def visits(text):
     return [one["visit"] for one in json.loads(text)]
 
 
-def test_a_reader_gets_what_is_new_and_only_that():
+def test_a_reader_gets_what_is_new_and_only_that() -> None:
     feed = Feed(10)
     feed.add_batches([metrics(visit) for visit in (1, 2)])
     text, number, version = feed.hello()
@@ -24,7 +24,7 @@ def test_a_reader_gets_what_is_new_and_only_that():
     assert feed.states_after(version) == (None, version)
 
 
-def test_a_slow_reader_misses_batches_instead_of_piling_them_up():
+def test_a_slow_reader_misses_batches_instead_of_piling_them_up() -> None:
     feed = Feed(5)
     _, number, _ = feed.hello()
     feed.add_batches([metrics(visit) for visit in range(100)])
@@ -33,7 +33,7 @@ def test_a_slow_reader_misses_batches_instead_of_piling_them_up():
     assert number == 100
 
 
-def test_states_are_told_when_they_change():
+def test_states_are_told_when_they_change() -> None:
     feed = Feed(5)
     _, _, version = feed.hello()
     feed.set_service("kafka", is_up=False, message="no broker")
@@ -46,7 +46,7 @@ def test_states_are_told_when_they_change():
     assert json.loads(states)["lag"] == {"messages": 3}
 
 
-def test_dead_letters_are_counted_by_reason_and_the_latest_are_kept():
+def test_dead_letters_are_counted_by_reason_and_the_latest_are_kept() -> None:
     feed = Feed(5)
     for number in range(60):
         feed.add_dead_letter({"reason": "decode" if number % 2 else "invalid", "offset": number})
@@ -56,7 +56,7 @@ def test_dead_letters_are_counted_by_reason_and_the_latest_are_kept():
     assert letters["latest"][0]["offset"] == "59"
 
 
-def test_a_waiting_loop_hears_of_a_change_in_another_thread():
+def test_a_waiting_loop_hears_of_a_change_in_another_thread() -> None:
     feed = Feed(5)
 
     async def wait():
@@ -70,7 +70,7 @@ def test_a_waiting_loop_hears_of_a_change_in_another_thread():
     feed.add_batches([metrics(2)])
 
 
-def test_closing_wakes_who_waits():
+def test_closing_wakes_who_waits() -> None:
     feed = Feed(5)
 
     async def wait():

@@ -40,7 +40,7 @@ def kafka(kafka_bootstrap):
     )
 
 
-def send(kafka, *messages):
+def send(kafka, *messages) -> None:
     producer = PlainProducer(kafka.producer_options())
     producer.send(messages)
     producer.flush()
@@ -83,7 +83,7 @@ def until(feed, is_wanted):
         pause.wait(0.02)
 
 
-def test_history_comes_in_order_of_time_and_then_what_is_new(kafka):
+def test_history_comes_in_order_of_time_and_then_what_is_new(kafka) -> None:
     ensure_topics(kafka)
     send(kafka, *(encoded(kafka, metrics(BIG + visit)) for visit in (3, 1, 2, 5, 4)))
     with listening(kafka) as feed:
@@ -96,7 +96,7 @@ def test_history_comes_in_order_of_time_and_then_what_is_new(kafka):
         assert told["batches"][-1]["visit"] == str(BIG + 6)
 
 
-def test_of_a_long_history_the_end_is_read(kafka):
+def test_of_a_long_history_the_end_is_read(kafka) -> None:
     ensure_topics(kafka)
     send(kafka, *(encoded(kafka, metrics(visit)) for visit in range(40)))
     with listening(kafka, history=3) as feed:
@@ -104,7 +104,7 @@ def test_of_a_long_history_the_end_is_read(kafka):
         assert len(told["batches"]) <= 3 * kafka.partitions
 
 
-def test_dead_letters_and_what_cannot_be_read(kafka):
+def test_dead_letters_and_what_cannot_be_read(kafka) -> None:
     ensure_topics(kafka)
     broken = OutputMessage(kafka.metrics_topic, None, b"no metrics")
     send(kafka, broken, letter(kafka, 5), encoded(kafka, metrics(7)))
@@ -116,7 +116,7 @@ def test_dead_letters_and_what_cannot_be_read(kafka):
     assert (latest["message"], latest["offset"], latest["topic"]) == ("this is no batch", "5", kafka.input_topic)
 
 
-def test_lag_is_what_no_daemon_has_answered(kafka):
+def test_lag_is_what_no_daemon_has_answered(kafka) -> None:
     ensure_topics(kafka)
     send(kafka, *(OutputMessage(kafka.input_topic, b"same key", b"x") for _ in range(10)))
     with listening(kafka) as feed:
@@ -127,7 +127,7 @@ def test_lag_is_what_no_daemon_has_answered(kafka):
         until(feed, lambda told: told["states"]["lag"] == {"messages": 3})
 
 
-def test_topics_that_come_later_are_waited_for(kafka):
+def test_topics_that_come_later_are_waited_for(kafka) -> None:
     with listening(kafka) as feed:
         told = until(feed, lambda told: "kafka" in told["states"]["services"])
         assert "topics init" in told["states"]["services"]["kafka"]["message"]
@@ -137,13 +137,13 @@ def test_topics_that_come_later_are_waited_for(kafka):
         assert told["states"]["services"]["kafka"]["isUp"]
 
 
-def test_after_an_interruption_nothing_is_told_twice(kafka, monkeypatch):
+def test_after_an_interruption_nothing_is_told_twice(kafka, monkeypatch) -> None:
     ensure_topics(kafka)
     send(kafka, encoded(kafka, metrics(1)), letter(kafka, 0))
     interrupted = threading.Event()
     measure = Listener._measure_lag
 
-    def measure_or_fail(self, group):
+    def measure_or_fail(self, group) -> None:
         if not interrupted.is_set() and json.loads(self._feed.hello()[0])["batches"]:
             interrupted.set()
             raise PublishError("the connection is lost for good")

@@ -16,12 +16,12 @@ SEPARATORS = st.sampled_from([" ", ", ", ",", "  "])
 
 
 @given(RA, DEC, SEPARATORS, st.sampled_from(["", "d", "°", "deg"]))
-def test_degrees_come_back_exactly(ra, dec, separator, unit):
+def test_degrees_come_back_exactly(ra, dec, separator, unit) -> None:
     assert parse_position(f"{ra!r}{unit}{separator}{dec!r}{unit}") == (ra, dec)
 
 
 @given(RA, DEC, SEPARATORS, st.sampled_from([":", " ", "hms"]))
-def test_sexagesimal_is_what_astropy_reads(ra, dec, separator, style):
+def test_sexagesimal_is_what_astropy_reads(ra, dec, separator, style) -> None:
     hours = Angle(ra, "deg").to_string("hourangle", sep=style, precision=4, pad=True)
     degrees = Angle(dec, "deg").to_string(
         "deg", sep="dms" if style == "hms" else style, precision=3, pad=True, alwayssign=True
@@ -32,7 +32,7 @@ def test_sexagesimal_is_what_astropy_reads(ra, dec, separator, style):
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_position_or_told_how_to_write_one(text):
+def test_any_text_is_a_position_or_told_how_to_write_one(text) -> None:
     try:
         ra, dec = parse_position(text)
     except QueryError:
@@ -56,7 +56,7 @@ def test_any_text_is_a_position_or_told_how_to_write_one(text):
         ("00:00:00 -00:30:00", (0.0, -0.5)),
     ],
 )
-def test_ways_of_writing(text, position):
+def test_ways_of_writing(text, position) -> None:
     assert parse_position(text) == pytest.approx(position, abs=1e-12)
 
 
@@ -73,6 +73,6 @@ def test_ways_of_writing(text, position):
         ("25:00:00 +2:00:00", "not on the sky"),
     ],
 )
-def test_what_is_wrong_is_told(text, reason):
+def test_what_is_wrong_is_told(text, reason) -> None:
     with pytest.raises(QueryError, match=reason):
         parse_position(text)

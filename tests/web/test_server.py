@@ -47,7 +47,7 @@ def until(url, is_wanted):
     raise AssertionError("the stream ended")
 
 
-def test_it_serves_what_is_stored_without_a_broker_and_says_so(sqlite_night):
+def test_it_serves_what_is_stored_without_a_broker_and_says_so(sqlite_night) -> None:
     with Dashboard(settings_of(sqlite_night.url)) as dashboard:
         assert "stream_assoc" in httpx.get(dashboard.url).text
         assert httpx.get(f"{dashboard.url}api/objects").json()["objects"]
@@ -58,7 +58,7 @@ def test_it_serves_what_is_stored_without_a_broker_and_says_so(sqlite_night):
     assert states["overview"]["n_objects"] > 0
 
 
-def test_it_serves_without_an_apdb_and_says_so(tmp_path):
+def test_it_serves_without_an_apdb_and_says_so(tmp_path) -> None:
     with Dashboard(settings_of(f"sqlite:///{tmp_path / 'none.db'}")) as dashboard:
         states = until(dashboard.url, lambda states: "apdb" in states["services"])
         assert "apdb init" in states["services"]["apdb"]["message"]
@@ -66,10 +66,10 @@ def test_it_serves_without_an_apdb_and_says_so(tmp_path):
         assert httpx.get(dashboard.url).status_code == 200
 
 
-def test_an_end_of_the_dashboard_ends_its_streams(empty_url):
+def test_an_end_of_the_dashboard_ends_its_streams(empty_url) -> None:
     ended = threading.Event()
 
-    def listen(url):
+    def listen(url) -> None:
         for _ in events(url):
             heard.set()
         ended.set()
@@ -83,13 +83,13 @@ def test_an_end_of_the_dashboard_ends_its_streams(empty_url):
         httpx.get(dashboard.url)
 
 
-def test_a_port_that_is_taken_is_told_with_the_setting(empty_url):
+def test_a_port_that_is_taken_is_told_with_the_setting(empty_url) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DashboardPortError, match=rf"127\.0\.0\.1:{port}.*dashboard\.port"):
             Dashboard(settings_of(empty_url, port=port)).__enter__()
 
 
-def test_an_address_of_another_machine_is_told_with_the_setting(empty_url):
+def test_an_address_of_another_machine_is_told_with_the_setting(empty_url) -> None:
     with pytest.raises(DashboardPortError, match=r"dashboard\.host"):
         Dashboard(settings_of(empty_url, host="192.0.2.1")).__enter__()

@@ -8,7 +8,7 @@ from tests.integration.real_data.replaying import IN_ORDER, column, replay
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
-def test_every_source_gets_the_object_upstream_gave_it(deployed, shared_data):
+def test_every_source_gets_the_object_upstream_gave_it(deployed, shared_data) -> None:
     path = shared_data / "decam_hits" / "dia_source.parquet"
     table = pq.read_table(path)
     expected = dict(zip(column(table, "diaSourceId").tolist(), column(table, "diaObjectId").tolist(), strict=True))

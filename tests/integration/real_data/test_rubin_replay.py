@@ -11,7 +11,7 @@ from tests.integration.real_data.replaying import IN_ORDER, column, replay
 pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.timeout(3600)]
 
 
-def test_rubin_through_real_servers(deployed, shared_data):
+def test_rubin_through_real_servers(deployed, shared_data) -> None:
     path = shared_data / "rubin" / "sources.parquet"
     replayed = replay(deployed(**IN_ORDER), path, "--mapping", "rubin", "--order", "arrival")
     table = pq.read_table(path, columns=["diaSourceId", "diaObjectId"])

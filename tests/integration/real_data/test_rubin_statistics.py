@@ -97,7 +97,7 @@ def flux_columns(records: Records, band: str) -> list[str]:
     return [name for name in records.table.column_names if name.startswith(f"{band}_") and not name.endswith("Ndata")]
 
 
-def test_the_sources_behind_every_record_are_known(records):
+def test_the_sources_behind_every_record_are_known(records) -> None:
     n_behind = np.array([len(rows) for rows in records.behind])
     assert len(n_behind) == N_RECORDS
     assert np.array_equal(n_behind, records.theirs("nDiaSources"))
@@ -105,18 +105,18 @@ def test_the_sources_behind_every_record_are_known(records):
     assert n_behind.max() > 1_000
 
 
-def test_number_of_sources(records):
+def test_number_of_sources(records) -> None:
     assert np.array_equal(records.statistics["nDiaSources"], records.theirs("nDiaSources"))
 
 
-def test_position_to_a_milliarcsecond(records):
+def test_position_to_a_milliarcsecond(records) -> None:
     dec = records.theirs("dec")
     off_ra = (records.statistics["ra"] - records.theirs("ra")) * np.cos(np.radians(dec))
     assert np.max(np.hypot(off_ra, records.statistics["dec"] - dec)) < MILLIARCSEC
 
 
 @pytest.mark.parametrize("band", ["g", "i", "z"])
-def test_flux_statistics_of_the_alerts_band(records, band):
+def test_flux_statistics_of_the_alerts_band(records, band) -> None:
     rows = records.band == band
     names = flux_columns(records, band)
     assert len(names) >= 9
@@ -128,7 +128,7 @@ def test_flux_statistics_of_the_alerts_band(records, band):
     assert np.array_equal(records.statistics[n_points][rows], records.theirs(n_points)[rows])
 
 
-def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records):
+def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records) -> None:
     """An alert carries the statistics of its own band; the sources of the others still count in nDiaSources."""
     n_others = 0
     for band in BANDS:
@@ -140,7 +140,7 @@ def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records):
     assert n_others > 10_000
 
 
-def test_no_filled_column_goes_unchecked(records):
+def test_no_filled_column_goes_unchecked(records) -> None:
     """Each column of the records is an identifier, in the calculator, or that of the first source."""
     described = {"diaObjectId", "validityStartMjdTai", "nPrvDiaSources", "nPrvForced", *FIRST_SOURCE_COLUMNS}
     computed = [name for name in records.table.column_names if not name.startswith("alert") and name not in described]
@@ -149,7 +149,7 @@ def test_no_filled_column_goes_unchecked(records):
     assert bands == set(records.band)
 
 
-def test_errors_are_those_of_the_source_the_object_is_named_after(records):
+def test_errors_are_those_of_the_source_the_object_is_named_after(records) -> None:
     """An object's id is its first source's, whose errors it keeps; where that source is in the packet they agree."""
     source_id = records.sources["diaSourceId"].to_numpy()
     object_id = records.table["diaObjectId"].to_numpy()

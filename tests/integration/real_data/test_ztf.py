@@ -10,7 +10,7 @@ from tests.integration.real_data.replaying import IN_ORDER, column, replay
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
-def test_ztf_through_real_servers(deployed, shared_data):
+def test_ztf_through_real_servers(deployed, shared_data) -> None:
     path = shared_data / "ztf" / "detections.parquet"
     replayed = replay(deployed(**IN_ORDER), path, "--mapping", "ztf")
     table = pq.read_table(path, columns=["candid", "objectId"])

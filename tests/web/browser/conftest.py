@@ -73,7 +73,7 @@ def open_page(browser):
     assert not complaints
 
 
-def _note(message, complaints):
+def _note(message, complaints) -> None:
     # The browser itself writes a line for each request that fails, which some tests want to fail.
     if message.type == "error" and "Failed to load resource" not in message.text:
         complaints.append(message.text)

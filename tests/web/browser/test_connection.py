@@ -25,7 +25,7 @@ async ([frames, batches, template]) => {
 """
 
 
-def test_a_server_that_goes_away_is_told_and_its_return_is_noticed(open_page, empty_url):
+def test_a_server_that_goes_away_is_told_and_its_return_is_noticed(open_page, empty_url) -> None:
     site = Site(Settings(apdb={"url": empty_url}))
     with site.up():
         site.feed.add_batches([metrics(1)])
@@ -50,7 +50,7 @@ def test_a_server_that_goes_away_is_told_and_its_return_is_noticed(open_page, em
         expect(page.locator("tbody tr")).to_have_count(3)
 
 
-def test_nobody_has_to_wait_for_the_next_try(open_page, empty_url):
+def test_nobody_has_to_wait_for_the_next_try(open_page, empty_url) -> None:
     site = Site(Settings(apdb={"url": empty_url}))
     with site.up():
         page = open_page(site.url)
@@ -60,7 +60,7 @@ def test_nobody_has_to_wait_for_the_next_try(open_page, empty_url):
         expect(page.locator("#connection")).to_have_text("live")
 
 
-def test_updates_come_through_the_stream_in_order_and_complete(site, open_page):
+def test_updates_come_through_the_stream_in_order_and_complete(site, open_page) -> None:
     page = open_page(site.url)
     expect(page.locator("#connection")).to_have_text("live")
     for visit in range(200):
@@ -70,7 +70,7 @@ def test_updates_come_through_the_stream_in_order_and_complete(site, open_page):
     assert seen == [str(visit) for visit in range(200)]
 
 
-def test_sixty_updates_a_second_do_not_fill_the_memory(site, open_page):
+def test_sixty_updates_a_second_do_not_fill_the_memory(site, open_page) -> None:
     """The heap after a collection grows until the page's own bound is reached, and not after that."""
     page = open_page(site.url)
     expect(page.locator("#connection")).to_have_text("live")

@@ -31,7 +31,7 @@ def stored_object(sqlite_night):
     return sqlite_night.forced_object
 
 
-def test_live_visits(site, open_page):
+def test_live_visits(site, open_page) -> None:
     page = open_page(site.url)
     expect(page.locator("#connection")).to_have_text("live")
     expect(page.get_by_text("No batch has been processed yet")).to_be_visible()
@@ -55,7 +55,7 @@ def test_live_visits(site, open_page):
     expect(page.get_by_role("tooltip")).to_contain_text(f"visit {BIG} detector 1")
 
 
-def test_states_of_services_lag_and_dead_letters(site, open_page):
+def test_states_of_services_lag_and_dead_letters(site, open_page) -> None:
     page = open_page(site.url)
     site.feed.set_state("lag", {"messages": 12345})
     site.feed.set_state(
@@ -76,7 +76,7 @@ def test_states_of_services_lag_and_dead_letters(site, open_page):
     expect(banner).to_have_count(0)
 
 
-def test_from_the_list_to_the_light_curve_in_one_click(site, open_page):
+def test_from_the_list_to_the_light_curve_in_one_click(site, open_page) -> None:
     page = open_page(f"{site.url}#/objects")
     page.locator("tbody a").first.click()
     expect(page.locator("svg.curve path[data-band]").first).to_be_visible()
@@ -84,7 +84,7 @@ def test_from_the_list_to_the_light_curve_in_one_click(site, open_page):
     expect(page.locator("svg.curve")).to_contain_text("MJD TAI")
 
 
-def test_an_object(site, open_page, stored_object):
+def test_an_object(site, open_page, stored_object) -> None:
     page = open_page(f"{site.url}#/object/{stored_object}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(str(stored_object))
     bands = page.locator("svg.curve path[data-forced='no']")
@@ -110,7 +110,7 @@ def test_an_object(site, open_page, stored_object):
     expect(rows.last).to_contain_text("founded it")
 
 
-def test_a_point_of_the_light_curve_leads_to_its_reasons(site, open_page, stored_object):
+def test_a_point_of_the_light_curve_leads_to_its_reasons(site, open_page, stored_object) -> None:
     page = open_page(f"{site.url}#/object/{stored_object}")
     expect(page.locator("svg.curve path[data-forced='no']").first).to_be_visible()
     curve = page.locator("svg.curve").bounding_box()
@@ -125,7 +125,7 @@ def test_a_point_of_the_light_curve_leads_to_its_reasons(site, open_page, stored
     expect(page.get_by_text("the recomputation agrees")).to_be_visible()
 
 
-def test_the_reasons_of_a_source_that_joined(site, open_page, sqlite_night):
+def test_the_reasons_of_a_source_that_joined(site, open_page, sqlite_night) -> None:
     archive = open_archive(sqlite_night.url)
     sources = archive.sources_of_batch(night()[-1].id).to_pylist()
     archive.close()
@@ -139,7 +139,7 @@ def test_the_reasons_of_a_source_that_joined(site, open_page, sqlite_night):
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"DIAObject {joined['diaObjectId']}")
 
 
-def test_a_visit(site, open_page):
+def test_a_visit(site, open_page) -> None:
     visit, detector = night()[0].id
     page = open_page(f"{site.url}#/visit/{visit}/{detector}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Visit {visit}, detector {detector}")
@@ -147,7 +147,7 @@ def test_a_visit(site, open_page):
 
 
 @pytest.mark.parametrize("form", ["degrees", "sexagesimal"])
-def test_search_by_position(site, open_page, stored_object, form):
+def test_search_by_position(site, open_page, stored_object, form) -> None:
     page = open_page(f"{site.url}#/object/{stored_object}")
     facts = page.locator("dl.facts")
     expect(facts).to_contain_text("sexagesimal")
@@ -158,7 +158,7 @@ def test_search_by_position(site, open_page, stored_object, form):
     expect(page.get_by_text("within 5″")).to_be_visible()
 
 
-def test_search_by_id_and_what_is_not_found(site, open_page, stored_object):
+def test_search_by_id_and_what_is_not_found(site, open_page, stored_object) -> None:
     page = open_page(site.url)
     search = page.get_by_role("searchbox")
     search.fill(str(stored_object))
@@ -173,7 +173,7 @@ def test_search_by_id_and_what_is_not_found(site, open_page, stored_object):
     assert page.locator("main img").count() == 0
 
 
-def test_the_sky(site, open_page):
+def test_the_sky(site, open_page) -> None:
     page = open_page(f"{site.url}#/sky")
     expect(page.get_by_text(re.compile("objects; the larger a dot"))).to_be_visible()
     assert has_ink(page, "canvas.whole")
@@ -193,7 +193,7 @@ def test_the_sky(site, open_page):
     expect(page.locator(".controls .soft")).to_contain_text(re.compile(r"1(79|80)\.\d+ [+−][01]\.\d+"))  # noqa: RUF001
 
 
-def test_a_dot_of_the_sky_leads_to_its_object(site, open_page, stored_object):
+def test_a_dot_of_the_sky_leads_to_its_object(site, open_page, stored_object) -> None:
     page = open_page(f"{site.url}#/object/{stored_object}")
     page.get_by_role("link", name="on the sky").click()
     expect(page.get_by_text(re.compile("object.*the larger a dot"))).to_be_visible()
@@ -202,7 +202,7 @@ def test_a_dot_of_the_sky_leads_to_its_object(site, open_page, stored_object):
 
 
 @pytest.mark.parametrize("path", ["", "sky", "objects"])
-def test_an_empty_database_is_no_failure(open_page, empty_url, path):
+def test_an_empty_database_is_no_failure(open_page, empty_url, path) -> None:
     with Site(Settings(apdb={"url": empty_url})).up() as site:
         page = open_page(f"{site.url}#/{path}")
         expect(page.get_by_text(re.compile("No batch|No visit|no object yet"))).to_be_visible()
@@ -210,7 +210,9 @@ def test_an_empty_database_is_no_failure(open_page, empty_url, path):
 
 
 @pytest.mark.parametrize("path", ["sky", "objects"])
-def test_an_apdb_that_is_away_is_told_and_the_page_recovers(open_page, tmp_path, sqlite_night, path, monkeypatch):
+def test_an_apdb_that_is_away_is_told_and_the_page_recovers(
+    open_page, tmp_path, sqlite_night, path, monkeypatch
+) -> None:
     file = tmp_path / "later.db"
     with Site(Settings(apdb={"url": f"sqlite:///{file}"})).up() as site:
         page = open_page(f"{site.url}#/{path}")
@@ -239,7 +241,7 @@ def test_an_apdb_that_is_away_is_told_and_the_page_recovers(open_page, tmp_path,
         ("visit/{}/{}", "light"),
     ],
 )
-def test_a_phone_scrolls_one_way_only(site, open_page, stored_object, scheme, path):
+def test_a_phone_scrolls_one_way_only(site, open_page, stored_object, scheme, path) -> None:
     batch = night()[0].id
     address = path.format(*(batch if path.startswith("visit") else (stored_object,)))
     site.feed.add_batches([metrics(visit, detector) for visit in range(30) for detector in range(9)])
@@ -250,7 +252,7 @@ def test_a_phone_scrolls_one_way_only(site, open_page, stored_object, scheme, pa
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
 
-def test_the_theme_can_be_chosen_and_is_kept(site, open_page):
+def test_the_theme_can_be_chosen_and_is_kept(site, open_page) -> None:
     page = open_page(site.url, color_scheme="light")
     page.get_by_role("button", name="Dark colours").click()
     page.reload()

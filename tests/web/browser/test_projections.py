@@ -56,7 +56,7 @@ def apart(ra, dec, other_ra, other_dec):
 
 @settings(max_examples=10)
 @given(*SKY, st.floats(0.0, 359.0))
-def test_hammer_is_the_ait_of_fits(project, ra, dec, ra0):
+def test_hammer_is_the_ait_of_fits(project, ra, dec, ra0) -> None:
     x, y, back_ra, back_dec = project("hammer", ra, dec, ra0).T
     expected_x, expected_y = plane("AIT", ra0, 0.0).wcs_world2pix(ra, dec, 0)
     # FITS gives degrees at the middle of the map, and its first pixel is 1.
@@ -71,7 +71,7 @@ def test_hammer_is_the_ait_of_fits(project, ra, dec, ra0):
 
 @settings(max_examples=10)
 @given(*SKY, CENTRES)
-def test_gnomonic_is_the_tan_of_fits(project, ra, dec, centre):
+def test_gnomonic_is_the_tan_of_fits(project, ra, dec, centre) -> None:
     x, y, back_ra, back_dec = project("gnomonic", ra, dec, *centre).T
     a, d, a0, d0 = map(np.radians, (ra, dec, *centre))
     height = np.sin(d0) * np.sin(d) + np.cos(d0) * np.cos(d) * np.cos(a - a0)
