@@ -10,9 +10,8 @@ MASK: Final = "***"
 _SENSITIVE_KEY: Final = re.compile(
     r"password|secret|token|oauthbearer\.config|jaas|ssl\.key|ssl_key|key\.pem", re.IGNORECASE
 )
-# Greedy up to the last @, because a password may hold any character that a URL should have had quoted.
-_CREDENTIALS: Final = re.compile(r"(://[^:/?#@]*:).*@")
-_SENSITIVE_QUERY: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+_SENSITIVE_PARAMETER: Final = re.compile(r"password|secret|token", re.IGNORECASE)
+_BEFORE_PARAMETER: Final = re.compile(r"([?&])")
 
 
 def is_sensitive(key: str) -> bool:
@@ -39,7 +38,22 @@ def mask_url(url: str) -> str:
     if "://" not in url:
         # libpq also knows "host=db password=...".
         return MASK if set(url) & set("@=") else url
-    return _SENSITIVE_QUERY.sub(rf"\g<1>{MASK}", _CREDENTIALS.sub(rf"\g<1>{MASK}@", url))
+    head, *rest = _BEFORE_PARAMETER.split(_without_password(url))
+    parameters = (mark + _without_value(parameter) for mark, parameter in zip(rest[::2], rest[1::2], strict=True))
+    return head + "".join(parameters)
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    # Up to the last @, because a password may hold any character that a URL should have had quoted.
+    credentials, at, place = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{separator}{user}:{MASK}@{place}" if at and colon else url
+
+
+def _without_value(parameter: str) -> str:
+    name, equals, _ = parameter.partition("=")
+    return f"{name}={MASK}" if equals and _SENSITIVE_PARAMETER.search(name) else parameter
 
 
 class SecretUrl(Secret[str]):

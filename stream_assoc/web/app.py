@@ -1,7 +1,6 @@
 """The web application: which address answers what."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +26,7 @@ from stream_assoc.web import objects
 from stream_assoc.web.encoding import plain, to_json
 from stream_assoc.web.exceptions import QueryError
 from stream_assoc.web.feed import Feed
+from stream_assoc.web.identifiers import is_integer, parse_id, parse_number
 from stream_assoc.web.library import Library
 from stream_assoc.web.positions import parse_position
 from stream_assoc.web.security import Guard, known_hosts
@@ -37,8 +37,8 @@ STATIC: Final = Path(__file__).parent / "static"
 _PING_SECONDS: Final = 5.0
 _FRAME_SECONDS: Final = 1.0 / 60.0
 """What happens within a frame is told together."""
-_MAX_ID: Final = 2**63 - 1
 _MAX_RADIUS_DEG: Final = 20.0
+_SHOWN_CHARACTERS: Final = 200
 
 
 class Api:
@@ -72,7 +72,7 @@ class Api:
             ),
             "/sources/{id}": lambda request: plain(asdict(explain(_id(request), self._archive, self._associator))),
             "/visits/{visit}/{detector}": lambda request: objects.batch_page(
-                self._archive, BatchId(_integer(request, "visit"), _integer(request, "detector"))
+                self._archive, BatchId(_id(request, "visit"), _id(request, "detector"))
             ),
             "/sky": lambda _: self._sky.overview(self._archive),
             "/sky/objects": self._objects_around,
@@ -85,8 +85,8 @@ class Api:
 
     def _search(self, request: Request) -> dict[str, Any]:
         text = request.query_params.get("q", "").strip()
-        if re.fullmatch(r"-?\d+", text):
-            return objects.search_id(self._archive, _within_int64(int(text)))
+        if is_integer(text):
+            return objects.search_id(self._archive, parse_id(text))
         return objects.search_position(self._archive, *parse_position(text))
 
     def _objects_around(self, request: Request) -> dict[str, Any]:
@@ -175,29 +175,16 @@ def _failure(status: int) -> Callable[[Request, Exception], Response]:
 
 
 def _no_such_page(request: Request, _: Exception) -> Response:
-    return Response(to_json({"error": f"there is nothing at {request.url.path}"}), 404, media_type="application/json")
+    return Response(
+        to_json({"error": f"there is nothing at {request.url.path[:_SHOWN_CHARACTERS]}"}),
+        404,
+        media_type="application/json",
+    )
 
 
-def _id(request: Request) -> int:
-    return _within_int64(_integer(request, "id"))
-
-
-def _integer(request: Request, name: str) -> int:
-    text = request.path_params[name]
-    if not re.fullmatch(r"-?\d{1,19}", text):
-        raise QueryError(f"{name} {text[:40]!r} is not an integer")
-    return int(text)
-
-
-def _within_int64(identifier: int) -> int:
-    if abs(identifier) > _MAX_ID:
-        raise QueryError(f"{identifier} is no id: ids have 64 bits")
-    return identifier
+def _id(request: Request, name: str = "id") -> int:
+    return parse_id(request.path_params[name], name)
 
 
 def _number(request: Request, name: str) -> float:
-    text = request.query_params.get(name, "")
-    try:
-        return float(text)
-    except ValueError:
-        raise QueryError(f"{name} {text[:40]!r} is not a number") from None
+    return parse_number(request.query_params.get(name, ""), name)

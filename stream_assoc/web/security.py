@@ -1,9 +1,11 @@
 """What keeps other web pages away from this one.
 
 A page of any site can make a browser send requests to this machine. Reading
-the answers is forbidden to it, unless it makes its own name resolve to this
-machine (DNS rebinding); then the Host header tells. What is shown is shown
-by scripts of this server only.
+the answers is forbidden to it, but the requests would still cost work:
+browsers say where a request comes from, and what another site asks for is
+refused. Other sites may link to the page itself. A site that makes its own
+name resolve to this machine (DNS rebinding) counts as this one; then the Host
+header tells. What is shown is shown by scripts of this server only.
 """
 
 from collections.abc import Collection
@@ -23,6 +25,9 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_OWN_SITES: Final = ("", "same-origin", "none")
+"""Values of Sec-Fetch-Site: not sent at all, sent by this page, or typed by a person."""
+_PAGE: Final = "/"
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
@@ -33,7 +38,7 @@ def known_hosts(host: str, allowed: Collection[str]) -> frozenset[str]:
 
 
 class Guard:
-    """Refuses requests for other hosts, and adds the headers that bind the browser.
+    """Refuses requests for other hosts and from other sites, and adds the headers that bind the browser.
 
     Parameters
     ----------
@@ -61,13 +66,22 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        if host_of(Headers(scope=scope).get("host", "")) in self._hosts:
-            await self._app(scope, receive, send_guarded)
-        else:
-            refusal = PlainTextResponse(
+        answer = self._refusal(scope["path"], Headers(scope=scope)) or self._app
+        await answer(scope, receive, send_guarded)
+
+    def _refusal(self, path: str, headers: Headers) -> PlainTextResponse | None:
+        if host_of(headers.get("host", "")) not in self._hosts:
+            return PlainTextResponse(
                 "This dashboard is not known under that name; add it to the setting dashboard.allowed_hosts.\n", 421
             )
-            await refusal(scope, receive, send_guarded)
+        if path != _PAGE and not (
+            headers.get("sec-fetch-site", "") in _OWN_SITES and self._is_own(headers.get("origin"))
+        ):
+            return PlainTextResponse("Pages of other sites may link to this dashboard, not ask it.\n", 403)
+        return None
+
+    def _is_own(self, origin: str | None) -> bool:
+        return origin is None or host_of(origin.partition("://")[2]) in self._hosts
 
 
 def host_of(header: str) -> str:

@@ -151,6 +151,19 @@ def test_the_sky_has_outlines_round_the_sources(get) -> None:
         ("objects/twelve", 400, "not an integer"),
         (f"objects/{2**63}", 400, "64 bits"),
         (f"search?q={2**70}", 400, "64 bits"),
+        (f"search?q={'9' * 5000}", 400, "64 bits"),
+        (f"search?q=-{'9' * 5000}", 400, "64 bits"),
+        (f"search?q={'1:' * 2500}", 400, "neither an id nor a position"),
+        (f"objects/{'9' * 5000}", 400, "64 bits"),
+        (f"objects/{2**63}/light_curve", 400, "64 bits"),
+        (f"objects/{2**63}/versions", 400, "64 bits"),
+        (f"objects/{2**63}/statistics", 400, "64 bits"),
+        (f"sources/{2**63}", 400, "64 bits"),
+        ("objects/\u0661\u0662", 400, "not an integer"),
+        ("visits/9999999999999999999/1", 400, "64 bits"),
+        ("visits/1/9999999999999999999", 400, "64 bits"),
+        (f"visits/{2**63 - 1}/{-(2**63) + 1}", 404, "not been processed"),
+        (f"sky/objects?ra={'1' * 5000}&dec=2&radius=1", 400, "on the sky"),
         ("sources/12", 404, "no source 12"),
         ("visits/1/1", 404, "not been processed"),
         ("search?q=here", 400, "neither an id nor a position"),
@@ -223,6 +236,29 @@ def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host, path) 
     response = client.get(path, headers={"Host": host})
     assert response.status_code == 421
     assert "dashboard.allowed_hosts" in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8765"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/objects", "/static/style.css"])
+def test_other_sites_may_not_ask(client: TestClient, headers: dict[str, str], status: int, path: str) -> None:
+    assert client.get(path, headers=headers).status_code == status
+
+
+def test_other_sites_may_link_to_the_page(client: TestClient) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/main.js", "/api/objects", "/nothing"])

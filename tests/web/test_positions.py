@@ -54,6 +54,10 @@ def test_any_text_is_a_position_or_told_how_to_write_one(text) -> None:
         ("10h00m28.8s −2d12m00s", (150.12, -2.2)),  # noqa: RUF001 - a minus sign as it is typeset
         ("150d07m12s +2d12m00s", (150.12, 2.2)),
         ("00:00:00 -00:30:00", (0.0, -0.5)),
+        ("1.5e2deg, -2.2d", (150.0, -2.2)),
+        ("10 00 28.8 -2 12 00", (150.12, -2.2)),
+        ("10 h 00 m 28.8 s , +2 d 12 m 00 s", (150.12, 2.2)),
+        ("+10:00:28.8,2:12:0''", (150.12, 2.2)),
     ],
 )
 def test_ways_of_writing(text, position) -> None:
@@ -66,6 +70,15 @@ def test_ways_of_writing(text, position) -> None:
         ("", "150.116 2.206"),
         ("a star", "neither an id nor a position"),
         ("150", "neither an id nor a position"),
+        ("150-2", "neither an id nor a position"),
+        ("150 2 m", "neither an id nor a position"),
+        ("-10:00:00 2:00:00", "neither an id nor a position"),
+        ("10:-1:00 2:00:00", "neither an id nor a position"),
+        ("10:00:1e1 2:00:00", "neither an id nor a position"),
+        ("10.5:00:00 2:00:00", "neither an id nor a position"),
+        ("\u0661\u0662 2", "neither an id nor a position"),
+        ("1" * 5000, "neither an id nor a position"),
+        ("1:" * 2500, "neither an id nor a position"),
         ("150 95", "not on the sky"),
         ("400 5", "not on the sky"),
         ("10:61:00 +2:00:00", "below 60"),
