@@ -6,19 +6,22 @@ from typing import Annotated, Any
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
-from stream_assoc.settings import ConfigurationError, Settings
 
 app = typer.Typer(help="See and check the settings.", no_args_is_help=True)
 
 
 @app.command(epilog=closing("stream-assoc config check --config stream-assoc.toml", codes="0 when valid, 2 when not"))
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Check every setting, the librdkafka options included; no server is contacted."""
-    from stream_assoc.daemon.assembly import photometer_of
+    """Check every setting, by itself and against the others; no server is contacted.
 
+    Topics and ports must differ, waits must fit into each other, and names
+    must be those of plugins, columns and librdkafka options that there are.
+    """
     settings = settings_of(config, set_)
-    photometer_of(settings.images, settings.forced_photometry)
-    check_librdkafka(settings)
+
+    from stream_assoc.daemon.settings_check import check_settings
+
+    check_settings(settings)
     typer.echo("The configuration is valid.")
 
 
@@ -41,36 +44,6 @@ def show(
     """
     masked = settings_of(config, set_).masked()
     typer.echo(json.dumps(masked, indent=2) if json_ else as_toml(masked))
-
-
-def check_librdkafka(settings: Settings) -> None:
-    """Let librdkafka judge the options that are passed through to it.
-
-    Raises
-    ------
-    ConfigurationError
-        If librdkafka knows no option of a name or refuses its value.
-    """
-    from confluent_kafka import Consumer, KafkaException, Producer
-
-    from stream_assoc.stream.kafka_errors import describe, error_of
-
-    kafka = settings.kafka
-    # A client connects when it is first used; one that is only made judges its options and is dropped.
-    trials: dict[str, tuple[Any, dict[str, Any]]] = {
-        "kafka.librdkafka or kafka.librdkafka_consumer": (
-            Consumer,
-            {**kafka.consumer_options(), "group.id": kafka.group_id},
-        ),
-        "kafka.librdkafka or kafka.librdkafka_producer": (Producer, kafka.producer_options()),
-    }
-    for names, (client, options) in trials.items():
-        try:
-            made = client({**options, "log_level": 0})
-        except KafkaException as error:
-            raise ConfigurationError(f"{names}: librdkafka says: {describe(error_of(error))}") from None
-        if client is Consumer:
-            made.close()
 
 
 def as_toml(values: dict[str, Any]) -> str:

@@ -35,9 +35,10 @@ from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
 from stream_assoc.pipeline.matching import Matchmakers
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.settings import Settings
+from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
@@ -54,9 +55,19 @@ MOST_WITH_IMAGES: Final = 8
 
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
-    """Return the calculator of the configured plugins, and where images are read of the mean of forced sources."""
-    plugins = settings.statistics.plugins or PRODUCTION_PLUGINS
-    return StatisticsCalculator((*plugins, FORCED_PLUGIN) if settings.images.roots else plugins)
+    """Return the calculator of the configured plugins, and where images are read of the mean of forced sources.
+
+    Raises
+    ------
+    ConfigurationError
+        If a plugin is unknown, cannot be used, or makes the same column as another.
+    """
+    configured = settings.statistics.plugins
+    plugins = PRODUCTION_PLUGINS if configured is None else configured
+    try:
+        return StatisticsCalculator((*plugins, FORCED_PLUGIN) if settings.images.roots else plugins)
+    except PluginError as error:
+        raise ConfigurationError(f"statistics.plugins: {error}") from error
 
 
 def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> ForcedPhotometer | None:

@@ -1,10 +1,20 @@
 """Settings of forced photometry: where images may be read, and what is measured on them."""
 
-from typing import Literal
+import difflib
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, FilePath, field_validator
 
 from stream_assoc.settings.section import Section
+
+_MASK_PLANES: Final = (
+    *("BAD", "CLIPPED", "CR", "CROSSTALK", "DETECTED", "DETECTED_NEGATIVE", "EDGE", "HIGH_VARIANCE", "INEXACT_PSF"),
+    *("INJECTED", "INJECTED_TEMPLATE", "INTRP", "ITL_DIP", "NO_DATA", "NOT_DEBLENDED", "PARTLY_VIGNETTED"),
+    *("REJECTED", "SAT", "SAT_TEMPLATE", "SENSOR_EDGE", "SPIKE", "STREAK", "SUSPECT", "UNMASKEDNAN", "VIGNETTED"),
+)
+"""Rubin's mask planes. An image may have others, but hardly one of nearly the same name."""
+
+MaskPlane = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
 
 class ImageSettings(Section):
@@ -65,6 +75,14 @@ class ForcedPhotometrySettings(Section):
         description="Weight of each pixel: `uniform` as Rubin, or `inverse_variance`, best where the variance does "
         "not know of the source.",
     )
-    bad_planes: tuple[str, ...] = Field(
+    bad_planes: tuple[MaskPlane, ...] = Field(
         default=("BAD", "NO_DATA", "SAT"), description="Mask planes whose pixels are left out."
     )
+
+    @field_validator("bad_planes")
+    @classmethod
+    def _are_not_misspelt(cls, planes: tuple[str, ...]) -> tuple[str, ...]:
+        for plane in planes:
+            if plane not in _MASK_PLANES and (near := difflib.get_close_matches(plane, _MASK_PLANES, n=1)):
+                raise ValueError(f"{plane!r} is no mask plane of Rubin's; did you mean {near[0]}?")
+        return planes

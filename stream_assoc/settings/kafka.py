@@ -1,15 +1,23 @@
 """Settings of the Kafka client, of the topics and of the Schema Registry."""
 
+import itertools
 import socket
 from typing import Annotated, Self
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, FilePath, SecretStr, field_validator, model_validator
 
 from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 from stream_assoc.settings.pairs import require_pair
 from stream_assoc.settings.secrets import SecretUrl, mask_url
 
-Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+def _can_be_ours(topic: str) -> str:
+    if topic in {".", ".."} or topic.startswith("__"):
+        raise ValueError("names like this are Kafka's own")
+    return topic
+
+
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$"), AfterValidator(_can_be_ours)]
 
 
 class KafkaSettings(KafkaConnectionSettings):
@@ -49,6 +57,8 @@ class KafkaSettings(KafkaConnectionSettings):
     max_message_bytes: int = Field(
         default=64 * 1024**2,
         ge=1024,
+        # librdkafka writes no message above 1,000,000,000 bytes, and a dead letter is larger than its message.
+        le=900 * 1024**2,
         description="Largest message read or written, bytes; also set on topics that are created.",
     )
     schema_registry_url: SecretUrl | None = Field(
@@ -86,6 +96,20 @@ class KafkaSettings(KafkaConnectionSettings):
             raise ValueError(
                 "kafka.schema_registry_ca_file needs a kafka.schema_registry_url that begins with https://"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        topics = [name for name in type(self).model_fields if name.endswith("_topic")]
+        # Kafka takes a dot and an underscore in a topic's name for the same, and refuses to create the second.
+        kafka_name = {name: getattr(self, name).replace(".", "_") for name in topics}
+        same = [
+            f"kafka.{one} and kafka.{other} are one topic, {getattr(self, other)}"
+            for one, other in itertools.combinations(topics, 2)
+            if kafka_name[one] == kafka_name[other]
+        ]
+        if same:
+            raise ValueError(f"{'; '.join(same)}: give each a topic of its own, or the daemon reads what it writes")
         return self
 
     @property

@@ -1,12 +1,13 @@
 """How clients reach Kafka: brokers, encryption, identity, and any further librdkafka option."""
 
+import re
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
 from stream_assoc.settings.pairs import require_pair
-from stream_assoc.settings.secrets import ClientOptions, reveal
+from stream_assoc.settings.secrets import ClientOptions, mask_url, reveal
 from stream_assoc.settings.section import Section
 
 RESERVED_OPTIONS: Final = {
@@ -18,8 +19,13 @@ RESERVED_OPTIONS: Final = {
     "enable.auto.offset.store": "offsets are committed with the outputs, in one transaction",
     "enable.idempotence": "a transactional producer is always idempotent",
     "isolation.level": "inputs are always read_committed",
+    "metadata.broker.list": "set kafka.bootstrap_servers instead",
+    "partition.assignment.strategy": "partitions are always assigned cooperatively",
+    "enable.partition.eof": "the end of a partition is no event for the daemon",
+    "statistics.interval.ms": "readiness is read from the statistics, every two seconds",
+    "delivery.report.only.error": "only failed deliveries are reported",
 }
-"""librdkafka keys that cannot be passed through: they have a setting, or exactly-once stands on their value."""
+"""librdkafka keys that cannot be passed through: they have a setting, or what is promised stands on their value."""
 
 SECURITY_OPTIONS: Final = {
     "security_protocol": "security.protocol",
@@ -34,6 +40,11 @@ SECURITY_OPTIONS: Final = {
 """Our settings and what librdkafka calls them."""
 
 _ALIASES: Final = {"sasl.mechanisms": "sasl.mechanism"}
+
+_BROKER: Final = re.compile(
+    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?"
+)
+_MAX_PORT: Final = 65_535
 
 
 class KafkaConnectionSettings(Section):
@@ -72,6 +83,15 @@ class KafkaConnectionSettings(Section):
     librdkafka_producer: ClientOptions = Field(
         default_factory=dict, description="librdkafka options for producers only."
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            address = _BROKER.fullmatch(server.strip())
+            if address is None or not 1 <= int(address["port"] or 1) <= _MAX_PORT:
+                raise ValueError(f"{mask_url(server.strip())!r} is not host:port, with a port from 1 to {_MAX_PORT}")
+        return servers
 
     @field_validator("librdkafka", "librdkafka_consumer", "librdkafka_producer")
     @classmethod

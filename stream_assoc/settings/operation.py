@@ -32,6 +32,7 @@ class DaemonSettings(Section):
     micro_batch_messages: int = Field(
         default=64,
         ge=1,
+        le=100_000,
         description="Most waiting messages processed in one transaction. Where images.roots are set, no more than 8 "
         "are taken in hand, and a batch with images has a transaction of its own.",
     )
@@ -59,12 +60,14 @@ class DaemonSettings(Section):
     wedged_after_seconds: float = Field(
         default=300.0,
         ge=30.0,
+        le=86_400.0,
         description="/healthz fails when the loop has not gone round for that long, seconds; waiting for messages or "
         "for a service that is away counts as going round.",
     )
     probe_seconds: float = Field(
         default=5.0,
         gt=0,
+        le=86_400.0,
         description="Time between two questions whether APDB and Redis answer, for /readyz, seconds. A store that "
         "is silent for three times as long counts as away.",
     )

@@ -1,11 +1,30 @@
 """Settings that decide results: association, new objects, statistics, sky."""
 
-from typing import Self
+import difflib
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stream_assoc.model.flags import BAD_FLAGS
 from stream_assoc.settings.section import Section
+
+
+def _are_flags(names: tuple[str, ...]) -> tuple[str, ...]:
+    if set(names) <= set(BAD_FLAGS):
+        return names
+    # The schema takes as long to read as all settings together, and few set another flag than these.
+    from stream_assoc.model.schema import apdb_table
+
+    flags = [column.name for column in apdb_table("DiaSource").columns if column.datatype == "boolean"]
+    for name in names:
+        if name not in flags:
+            near = difflib.get_close_matches(name, flags, n=1, cutoff=0.0)[0]
+            raise ValueError(f"{name!r} is no flag column of DiaSource; did you mean {near}?")
+    return names
+
+
+FlagColumns: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_are_flags)]
+"""Names of DiaSource's flags, each of which the schema has."""
 
 
 class AssociationSettings(Section):
@@ -26,7 +45,7 @@ class AssociationSettings(Section):
 class NewObjectSettings(Section):
     """Which unmatched sources become objects."""
 
-    bad_flags: tuple[str, ...] = Field(
+    bad_flags: FlagColumns = Field(
         default=BAD_FLAGS, description="DiaSource flag columns; a source that carries one of them makes no object."
     )
     min_reliability: float = Field(
@@ -49,9 +68,11 @@ class StatisticsSettings(Section):
     """Which summary statistics objects carry."""
 
     plugins: tuple[str, ...] | None = Field(
-        default=None, description="Names of the statistics plugins to run, in any order. Unset: the production set."
+        default=None,
+        description="Names of the statistics plugins to run, in any order; an empty list for none but those that "
+        "are always run. Unset: the production set.",
     )
-    flag_columns: tuple[str, ...] = Field(
+    flag_columns: FlagColumns = Field(
         default=(),
         description="DiaSource flag columns that raise an object's flag when any of its sources carries them.",
     )

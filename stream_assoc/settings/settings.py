@@ -1,8 +1,8 @@
 """All settings as one frozen value."""
 
-from typing import Any
+from typing import Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stream_assoc.settings.dashboard import DashboardSettings
@@ -11,6 +11,8 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.settings.operation import BatchSettings, DaemonSettings, LoggingSettings, MetricsSettings
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.settings.stores import ApdbSettings, RedisSettings
+
+_EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
 
 class Settings(BaseSettings):
@@ -43,6 +45,44 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        faults = [*self._ports_in_conflict(), *self._waits_too_long()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _ports_in_conflict(self) -> list[str]:
+        metrics, dashboard = self.metrics, self.dashboard
+        hosts = {metrics.prometheus_host, dashboard.host}
+        if (
+            dashboard.enabled
+            and metrics.prometheus_port == dashboard.port != 0
+            and (len(hosts) == 1 or hosts & _EVERY_ADDRESS)
+        ):
+            return [f"metrics.prometheus_port and dashboard.port are both {dashboard.port}; give each its own"]
+        return []
+
+    def _waits_too_long(self) -> list[str]:
+        """Return what may keep the loop from going round for so long that `daemon.wedged_after_seconds` ends it."""
+        apdb, redis, daemon = self.apdb, self.redis, self.daemon
+        waits = {
+            "daemon.poll_timeout_seconds": daemon.poll_timeout_seconds,
+            "daemon.retry_max_seconds": daemon.retry_max_seconds,
+            "apdb.connect_timeout_seconds": apdb.connect_timeout_seconds,
+            "apdb.timeout_seconds and apdb.lock_timeout_seconds together": apdb.timeout_seconds
+            + apdb.lock_timeout_seconds,
+            "redis.connect_timeout_seconds": redis.connect_timeout_seconds,
+            "redis.timeout_seconds": redis.timeout_seconds,
+            "images.timeout_seconds": self.images.timeout_seconds,
+        }
+        limit = daemon.wedged_after_seconds
+        return [
+            f"{name} ({seconds:g}) must be less than daemon.wedged_after_seconds ({limit:g})"
+            for name, seconds in waits.items()
+            if seconds >= limit
+        ]
 
     @classmethod
     def settings_customise_sources(

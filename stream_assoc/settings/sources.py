@@ -228,7 +228,8 @@ def _complaint(path: tuple[int | str, ...], detail: ErrorDetails, layers: Sequen
     reason = reason[:1].lower() + reason[1:]
     field = fields().get(name)
     if field is None:
-        return f"{name}: {reason}"
+        # What two sections contradict each other in names its settings itself.
+        return f"{name}: {reason}" if name else reason
     origin = next((f" (from {layer.origin(name)})" for layer in layers if layer.holds(path)), "")
     return f"{name}{origin}: {_value(detail, field)}{reason}. Valid: {field.description}"
 

@@ -64,6 +64,8 @@ class RedisSettings(Section):
             raise ValueError("redis.username needs redis.password")
         if self.password is not None and "@" in url:
             raise ValueError("redis.url holds a user or a password, and so does redis.password; keep one of them")
+        if self.cluster and (url.startswith("unix://") or _redis_database(url) not in {"", "0"}):
+            raise ValueError("redis.cluster needs a redis.url of host:port and database 0, the only one of a cluster")
         return self
 
     def client_options(self) -> dict[str, str]:
@@ -133,6 +135,8 @@ class ApdbSettings(Section):
         given = [name for name in _POSTGRESQL_PARAMETERS if getattr(self, name) is not None]
         if given and not url.startswith("postgresql://"):
             raise ValueError(f"apdb.{given[0]} is for PostgreSQL; apdb.url names an SQLite file")
+        if self.namespace is not None and not url.startswith("postgresql://"):
+            raise ValueError("apdb.namespace is for PostgreSQL; apdb.url names an SQLite file")
         in_url = parse_qs(urlsplit(url).query)
         for name in given:
             if (parameter := _POSTGRESQL_PARAMETERS[name]) in in_url:
@@ -161,6 +165,11 @@ class ApdbSettings(Section):
         # Not as a form's query: libpq takes a plus for a plus.
         query = urlencode(parameters, quote_via=quote)
         return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def _redis_database(url: str) -> str:
+    parts = urlsplit(url)
+    return parse_qs(parts.query).get("db", [parts.path.strip("/")])[0]
 
 
 def _with_scheme(url: SecretUrl, schemes: tuple[str, ...]) -> SecretUrl:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -19,7 +19,12 @@ from stream_assoc.stream.kafka_errors import (
     error_of,
     translate,
 )
-from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, producer_options
+from stream_assoc.stream.kafka_options import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    LOGGER,
+    Options,
+    transactional_options,
+)
 from stream_assoc.stream.kafka_ownership import Claim, Partition
 from stream_assoc.stream.kafka_producing import enqueue
 from stream_assoc.stream.kafka_source import KafkaSource
@@ -44,15 +49,6 @@ change in the state of a connection, and a broker that is back again may never g
 
 ABORT_TIMEOUT_SECONDS: Final = 10.0
 """For an orderly abort; after that the producer is replaced, which aborts as well."""
-
-PRODUCER_DEFAULTS: Final = {
-    # A request on a connection that died in silence is repeated after that time. With the default
-    # of a minute, the broker would have aborted the transaction by then.
-    "socket.timeout.ms": 20_000,
-    # The broker refuses a transaction while it still writes the markers of the one before; with
-    # the default of 100 ms, a transaction of one message takes 107 ms instead of 36 ms.
-    "retry.backoff.ms": 20,
-}
 
 REPLACEABLE: Final[type[StreamError]] = KafkaClientError
 """A client that gave up: the next call makes a new one."""
@@ -93,12 +89,7 @@ class KafkaPublisher:
         transactional_id: str,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        self._options: dict[str, Any] = {
-            **producer_options({**PRODUCER_DEFAULTS, **options}, max_message_bytes),
-            "transactional.id": transactional_id,
-            # A call back to Python for each of 10,000 messages costs more than sending them.
-            "delivery.report.only.error": True,
-        }
+        self._options = transactional_options(options, transactional_id, max_message_bytes)
         self._doing = f"publishing as {transactional_id}"
         self._source = source
         self._in_doubt = False

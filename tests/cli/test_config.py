@@ -1,11 +1,12 @@
 """``config check`` and ``config show``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
-from stream_assoc.photometry.exceptions import ImageRootError
 from stream_assoc.settings import ConfigurationError, load_settings
 
 SECRETIVE = [
@@ -33,8 +34,51 @@ def test_option_of_the_producer_alone_is_judged_by_the_producer(invoke) -> None:
 
 @pytest.mark.parametrize("root", ["relative/folder", "http://localhost/images", "s3://images/../other"])
 def test_places_where_no_images_can_be_are_told(invoke, root) -> None:
-    with pytest.raises(ImageRootError, match=r"images\.roots"):
+    with pytest.raises(ConfigurationError, match=r"images\.roots"):
         invoke("config", "check", "--set", f"images.roots=[{root}]")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("kafka.dead_letter_topic=dia-sources", r"kafka\.input_topic and kafka\.dead_letter_topic are one topic"),
+        ("statistics.plugins=[ap_meanFluks]", r"statistics\.plugins: .*'ap_meanFluks'; did you mean 'ap_meanFlux'"),
+        ("statistics.flag_columns=[centroid_flg]", "'centroid_flg' is no flag column of DiaSource.*centroid_flag"),
+        ("new_objects.bad_flags=[pixelFlags_satured]", "'pixelFlags_satured' is no flag column of DiaSource"),
+        ("kafka.librdkafka_producer.acks=1", r"kafka\.librdkafka_producer: .*acks"),
+        (
+            "kafka.librdkafka_consumer.receive.message.max.bytes=2000",
+            r"kafka\.librdkafka_consumer: .*fetch\.max\.bytes",
+        ),
+        ("kafka.librdkafka_consumer.max.poll.interval.ms=soon", r"kafka\.librdkafka_consumer: .*max\.poll\.interval"),
+    ],
+)
+def test_what_a_daemon_could_not_run_with_is_told(invoke: Callable[..., Result], assignment: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        invoke("config", "check", "--set", assignment)
+
+
+def test_everything_at_fault_is_told_at_once(invoke: Callable[..., Result]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        invoke(
+            *("config", "check", "--set", "statistics.plugins=[nothing]", "--set", "images.roots=[relative]"),
+            *("--set", "kafka.librdkafka_producer.acks=1", "--set", "kafka.librdkafka_consumer.fetch.bytes=1"),
+        )
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "images.roots",
+        "statistics.plugins",
+        "kafka.librdkafka or kafka.librdkafka_consumer",
+        "kafka.librdkafka or kafka.librdkafka_producer",
+    ]
+
+
+def test_the_daemon_refuses_what_config_check_refuses_before_it_asks_for_any_server(
+    invoke: Callable[..., Result],
+) -> None:
+    """With the stores away it would wait for them first, and die of the wrong name when they are back."""
+    away = ("--set", "redis.url=redis://localhost:1", "--set", "apdb.url=postgresql://localhost:1/apdb")
+    with pytest.raises(ConfigurationError, match=r"statistics\.plugins"):
+        invoke("serve", *away, "--set", "statistics.plugins=[nothing]")
 
 
 def test_file_and_assignments_are_read(invoke) -> None:
