@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.cli.progress import Progress
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
@@ -162,16 +163,13 @@ def _stores(settings: Settings) -> "Iterator[Stores]":
 
 
 def _total(pieces: "Iterator[Work]", nothing: "Work", n_tiles: int, tiles_of: "Callable[[Work], int]") -> "Work":
-    """Add up pieces of work under a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("tiles", total=n_tiles)
+    """Add up pieces of work, and say on standard error how far that is."""
+    with Progress().count("tiles", n_tiles) as tell:
 
         def add(so_far: "Work", piece: "Work") -> "Work":
-            progress.advance(task, tiles_of(piece))
-            return so_far + piece
+            done = so_far + piece
+            tell(tiles_of(done))
+            return done
 
         return reduce(add, pieces, nothing)
 

@@ -1,11 +1,9 @@
 """``stream-assoc dashboard``: the web page."""
 
-import signal
-import threading
-
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.signals import wait_for_signal
 
 
 def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
@@ -23,11 +21,3 @@ def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
     with Dashboard(settings) as server:
         typer.echo(f"Dashboard at {server.url} (Ctrl-C ends it)")
         wait_for_signal()
-
-
-def wait_for_signal() -> None:
-    """Wait for SIGTERM or SIGINT, and take it for the wish to end."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()

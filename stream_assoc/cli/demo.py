@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.cli.dashboard import wait_for_signal
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import closing
+from stream_assoc.cli.progress import Progress
+from stream_assoc.cli.signals import interrupt_on_signals, wait_for_signal
 from stream_assoc.cli.simulate import IMAGE_PIXELS
 
 IMAGES_HELP = "Make images too, measure forced sources on them, and check these."
@@ -48,7 +49,6 @@ def demo(
     its wheel, the APDB an SQLite file.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
     from stream_assoc.demo.night import play_night
     from stream_assoc.demo.stage import services
@@ -57,6 +57,7 @@ def demo(
     from stream_assoc.simulation.config import SimulationConfig
     from stream_assoc.simulation.files import write_simulation
 
+    interrupt_on_signals()
     console = Console()
     folder = _empty_folder(folder)
     sky = SimulationConfig(
@@ -75,9 +76,8 @@ def demo(
         url = stack.enter_context(_dashboard(settings)) if with_dashboard else None
         if url is not None:
             console.print(f"Watch it at {url}", soft_wrap=True)
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("batches", total=written.n_batches)
-            night = play_night(folder, settings, lambda answered: progress.update(task, completed=answered))
+        with Progress(console).count("batches answered", written.n_batches) as tell:
+            night = play_night(folder, settings, tell)
         account = totals(folder, night)
         _print_account(console, account, night, folder)
         if wrong := [total.name for total in account if not total.is_right]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.cli.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,10 @@ def explain(
     from stream_assoc.daemon.assembly import archive_of, matchmakers_of
     from stream_assoc.explanation.explain import explain as explain_source
 
-    with contextlib.closing(archive_of(settings)) as archive:
+    with (
+        Progress().doing("Associating the source's batch anew"),
+        contextlib.closing(archive_of(settings)) as archive,
+    ):
         explanation = explain_source(dia_source_id, archive, matchmakers_of(settings).associator)
     if json_:
         typer.echo(json.dumps(asdict(explanation)))

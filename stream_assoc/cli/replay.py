@@ -9,7 +9,8 @@ from typer.core import TyperGroup
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.judge import diff, verify
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
-from stream_assoc.cli.sending import counting, made_producers, messages_to
+from stream_assoc.cli.progress import Progress
+from stream_assoc.cli.sending import made_producers, messages_to
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def capture(
         raise CommandError(f"{file} exists; name another file, or overwrite it with --force")
     kafka = without_client_logs(settings_of(config, set_).kafka)
     start = start_of("beginning" if since is None else since)
-    with counting() as progress:
+    with Progress().count("messages") as progress:
         n_messages = capture_topic(kafka, topic, file, start, schemas=registry_of(kafka), progress=progress)
     typer.echo(f"{n_messages:,} messages of {topic}: {file}, {file.stat().st_size / MEBIBYTE:.1f} MiB.")
 
@@ -254,7 +255,7 @@ def carry_out_recorded(
             first, last = left.repeated[0], left.repeated[-1]
             typer.echo(f"Steps {first} to {last} may be sent for the second time.", err=True)
         steps = manifest.options.steps(manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka))
-        with made_producers(kafka, manifest.n_producers) as producers, counting() as progress:
+        with made_producers(kafka, manifest.n_producers) as producers, Progress().count("messages") as progress:
             manifest, report = carry_out(manifest, folder, journal, steps, producers, left, progress=progress)
     tell_sent(report, manifest.topic, f"`stream-assoc replay resume {folder}` tries again")
     if manifest.totals is not None:
@@ -267,7 +268,7 @@ def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings,
     from stream_assoc.stream.registry import registry_of
 
     plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka)))
-    with made_producers(kafka, n_producers) as producers, counting() as progress:
+    with made_producers(kafka, n_producers) as producers, Progress().count("messages") as progress:
 
         class Counter(Observer):
             def after(self, n_steps: int) -> None:
@@ -282,7 +283,7 @@ def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSett
     from stream_assoc.stream.registry import registry_of
 
     tally, seconds = Tally(), 0.0
-    with counting() as progress:
+    with Progress().count("messages") as progress:
         steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka))
         for number, due in enumerate(options.paced(steps), 1):
             tally.add(due.step)

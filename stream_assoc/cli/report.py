@@ -1,5 +1,6 @@
 """``stream-assoc report``: a night as one HTML file."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ import typer
 
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.cli.progress import Progress
 from stream_assoc.cli.tail import dated, warn
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     Rayleigh curve, ambiguous associations, metrics over time, worst offenders
     and dead letters. Reads the metrics topic and the dead letters from their
     beginning, and the sources of the night from the APDB; changes nothing.
-    Without --night: the last night there are metrics of.
+    Without --night: the last night there are metrics of. Where nothing is known
+    of a night no file is written, and the nights there are are named.
     """
     try:
         from stream_assoc.report.page import page
@@ -65,13 +68,17 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
     settings = settings_of(config, set_)
     settings = settings.model_copy(update={"kafka": without_client_logs(settings.kafka)})
-    records = list(read_metrics(settings, metrics))
+    progress = Progress()
+    records = list(progress.counting(read_metrics(settings, metrics), "Reading the metrics"))
     day = last_night(records) if night == LAST else dated(night)
-    known = gathered(settings, day, records, dead_letters, metrics, with_apdb=apdb)
+    known = gathered(settings, day, records, dead_letters, metrics, progress, with_apdb=apdb)
+    if known.is_empty:
+        raise CommandError(nothing_known(known, records))
     path = output or Path(f"night-{day}.html")
-    path.write_text(page(known), encoding="utf-8")
+    with progress.doing("Drawing"):
+        path.write_text(page(known), encoding="utf-8")
     size = path.stat().st_size / 1024
-    told = "nothing is known of this night" if known.is_empty else f"{len(known.metrics):,} batches"
+    told = f"{len(known.metrics):,} batches"
     letters = "" if known.letters is None else f", {len(known.letters):,} dead letters"
     typer.echo(f"{path}: {told}{letters}; {size:,.0f} kB.")
 
@@ -86,35 +93,56 @@ def last_night(records: "Iterable[AssociationMetrics]") -> "DayObs":
     return day_obs(latest)
 
 
-def gathered(
+def nothing_known(night: "Night", records: "Iterable[AssociationMetrics]") -> str:
+    """Return what to tell of a night of which there is nothing: which nights there are."""
+    from stream_assoc.report.gather import night_of
+    from stream_assoc.report.night import counted_nights
+
+    told = [f"nothing is known of the night {night.day_obs} (the date at UTC-12h)"]
+    if batches := Counter(night_of(one.midpointMjdTai) for one in records):
+        told.append(f"there are batches of {counted_nights(batches)}")
+    if night.other_letters:
+        told.append(f"there are dead letters of {counted_nights(night.other_letters)}")
+    told.append(f"read were {', '.join(night.origins)}")
+    return "; ".join(told)
+
+
+def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that is shown
     settings: "Settings",
     day: "DayObs",
     records: "Iterable[AssociationMetrics]",
     dead_letters: Path | None,
     metrics: Path | None,
+    progress: Progress,
     *,
     with_apdb: bool,
 ) -> "Night":
     """Return all that is known of a night."""
     from stream_assoc.apdb.columns import open_columns
-    from stream_assoc.report.gather import letters_of_night, metrics_of_night, objects_of, sources_of_night
+    from stream_assoc.report.gather import letters_by_night, metrics_of_night, objects_of, sources_of_night
     from stream_assoc.report.night import Night
     from stream_assoc.stream.registry import registry_of
 
     kafka = settings.kafka
     origins = [metrics.name if metrics else f"the topic {kafka.metrics_topic}"]
-    letters = None
+    letters, others = None, {}
     # Who has captures may have no broker.
     if dead_letters or not metrics:
-        letters = letters_of_night(read_letters(settings, dead_letters), day, registry_of(kafka))
+        read = progress.counting(read_letters(settings, dead_letters), "Reading the dead letters")
+        nights = letters_by_night(read, registry_of(kafka))
+        letters = nights.pop(day, [])
+        others = {night: len(letters) for night, letters in nights.items()}
         origins.append(dead_letters.name if dead_letters else f"the topic {kafka.dead_letter_topic}")
     sources = objects = None
     if with_apdb:
-        with open_columns(settings.apdb.connection_url(), settings.apdb.namespace) as reader:
+        with (
+            progress.doing("Reading the APDB"),
+            open_columns(settings.apdb.connection_url(), settings.apdb.namespace) as reader,
+        ):
             sources = sources_of_night(reader, day)
             objects = objects_of(reader, sources)
         origins.append("the APDB")
-    return Night(day, metrics_of_night(records, day), letters, sources, objects, origins)
+    return Night(day, metrics_of_night(records, day), letters, sources, objects, origins, others)
 
 
 def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[AssociationMetrics]":

@@ -1,6 +1,6 @@
 """What commands that send share: messages of batches, producers, and a count while they go."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,16 +44,3 @@ def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence
             stack.callback(producer.close)
             producers.append(producer)
         yield producers
-
-
-@contextmanager
-def counting() -> Iterator[Callable[[int], None]]:
-    """Show a count of messages on standard error while they go."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    # How many there will be is only known at the end of the file, so the bar counts and does not fill.
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} messages"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("")
-        yield lambda number: progress.update(task, completed=number)

@@ -18,12 +18,12 @@ SERVE_HELP = closing(
     "stream-assoc serve",
     "stream-assoc serve --config /etc/stream-assoc.toml --set logging.level=debug",
     "stream-assoc serve --set metrics.prometheus_port=9100",
-    codes="0 after SIGTERM or SIGINT, 2 when it was refused or gave up (daemon.restart_budget)",
+    codes="0 after SIGTERM, SIGINT or SIGHUP, 2 when it was refused or gave up (daemon.restart_budget)",
 )
 
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Process batches until SIGTERM or SIGINT, each exactly once.
+    """Process batches until SIGTERM, SIGINT or SIGHUP, each exactly once.
 
     Needs an APDB (`apdb init`), the topics (`topics init`) and Redis. A
     service that is away is waited for. A signal lets the batch in hand be

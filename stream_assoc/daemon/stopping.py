@@ -57,9 +57,14 @@ class StopRequest:
         return self.is_set() and self.seconds_since() >= self._deadline_seconds
 
     def on_signals(self) -> None:
-        """Let SIGTERM and SIGINT ask; call it from the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        """Let SIGTERM, SIGINT and SIGHUP ask; call it from the main thread.
+
+        A terminal that is closed sends SIGHUP. Where it is ignored, as under
+        ``nohup``, it stays ignored.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
 
     def announce(self) -> None:
         """Log that the daemon was asked to stop, when it is: not from the signal's handler, which may not log."""

@@ -25,7 +25,13 @@ def mjd_tai_of(time: datetime) -> float:
 
 
 def mjd_tai_of_unix(seconds: float) -> float:
-    """Return seconds since 1970 UTC as MJD TAI."""
+    """Return seconds since 1970 UTC as MJD TAI.
+
+    Raises
+    ------
+    ValueError
+        If no calendar date is that far away.
+    """
     return _converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY)
 
 
@@ -42,7 +48,7 @@ def utc_of(mjd_tai: float) -> datetime:
     try:
         utc = _converted(erfa.taiutc, mjd_tai)
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=utc - MJD_OF_UNIX_EPOCH)
-    except (OverflowError, erfa.ErfaError):
+    except OverflowError:
         raise ValueError(f"MJD {mjd_tai} is no date of this calendar") from None
 
 
@@ -98,5 +104,8 @@ def _converted(conversion: "erfa.ufunc", mjd: float) -> float:
     with warnings.catch_warnings():
         # ERFA calls a date beyond its table dubious; no leap second has been announced since 2016.
         warnings.simplefilter("ignore", erfa.ErfaWarning)
-        whole, fraction = conversion(MJD_ZERO_JD, mjd)
+        try:
+            whole, fraction = conversion(MJD_ZERO_JD, mjd)
+        except erfa.ErfaError:
+            raise ValueError(f"MJD {mjd} is no date of this calendar") from None
     return float((whole - MJD_ZERO_JD) + fraction)

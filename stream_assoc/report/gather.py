@@ -1,6 +1,7 @@
 """Where what is known of a night comes from: the topics or captures of them, and the APDB."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -21,31 +22,28 @@ def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> li
     last: dict[tuple[int, int], AssociationMetrics] = {}
     for one in records:
         batch = (one.visit, one.detector)
-        if _night_of(one.midpointMjdTai) == night and (batch not in last or one.revision >= last[batch].revision):
+        if night_of(one.midpointMjdTai) == night and (batch not in last or one.revision >= last[batch].revision):
             last[batch] = one
     return sorted(last.values(), key=lambda one: (one.midpointMjdTai, one.visit, one.detector))
 
 
-def letters_of_night(
-    letters: Iterable[DeadLetter], night: DayObs, schemas: WriterSchemas | None = None
-) -> list[NightLetter]:
-    """Return the dead letters of a night.
+def letters_by_night(
+    letters: Iterable[DeadLetter], schemas: WriterSchemas | None = None
+) -> dict[DayObs | None, list[NightLetter]]:
+    """Return dead letters by their night; `None` stands for a time that no calendar reaches.
 
     The night is that of the batch where its beginning can be read, else that
     in which the letter was set aside.
     """
-    return list(_letters(letters, night, schemas))
-
-
-def _letters(letters: Iterable[DeadLetter], night: DayObs, schemas: WriterSchemas | None) -> Iterator[NightLetter]:
+    nights: defaultdict[DayObs | None, list[NightLetter]] = defaultdict(list)
     for letter in letters:
         try:
             batch = batch_prefix(letter.original.value, schemas)
         except DecodeError:
             batch = None
-        observed = None if batch is None else _night_of(batch.midpointMjdTai)
-        if (observed or _night_of(mjd_tai_of_unix(letter.record.time / 1000.0))) == night:
-            yield NightLetter(letter.record, batch)
+        observed = None if batch is None else night_of(batch.midpointMjdTai)
+        nights[observed or _night_set_aside(letter.record.time)].append(NightLetter(letter.record, batch))
+    return dict(nights)
 
 
 def sources_of_night(reader: ColumnReader, night: DayObs) -> pa.Table:
@@ -65,7 +63,14 @@ def objects_of(reader: ColumnReader, sources: pa.Table) -> pa.Table:
     return objects.filter(pa.array(np.isin(np.asarray(objects["diaObjectId"].to_numpy(), np.int64), wanted)))
 
 
-def _night_of(mjd_tai: float) -> DayObs | None:
+def _night_set_aside(milliseconds: int) -> DayObs | None:
+    try:
+        return day_obs(mjd_tai_of_unix(milliseconds / 1000.0))
+    except ValueError:
+        return None
+
+
+def night_of(mjd_tai: float) -> DayObs | None:
     """Return the night of a time that a stranger has written; `None` where no calendar reaches."""
     try:
         return day_obs(mjd_tai)

@@ -1,6 +1,6 @@
 """What is known of a night."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,6 +15,13 @@ SOURCE_COLUMNS = (
     *("ra", "raErr", "dec", "decErr", "snr", "diaObjectId", "ssObjectId"),
 )
 OBJECT_COLUMNS = ("diaObjectId", "ra", "dec", "nDiaSources")
+
+
+def counted_nights(counts: Mapping[DayObs | None, int]) -> str:
+    """Return nights and how much there is of each as text, in the order of time."""
+    known = sorted((night, count) for night, count in counts.items() if night is not None)
+    texts = [f"{night} ({count:,})" for night, count in known]
+    return ", ".join([*texts, *(f"no night ({count:,})" for night, count in counts.items() if night is None)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,9 @@ class Night:
         `OBJECT_COLUMNS` of the DIAObjects that they belong to, as they are now.
     origins : `~collections.abc.Sequence` [`str`]
         Where all this was read, for people.
+    other_letters : `~collections.abc.Mapping` [`DayObs` or `None`, `int`]
+        How many dead letters lie under each other night; `None` stands for a
+        time that no calendar reaches.
     """
 
     day_obs: DayObs
@@ -58,6 +68,7 @@ class Night:
     sources: pa.Table | None = None
     objects: pa.Table | None = None
     origins: Sequence[str] = field(default=())
+    other_letters: Mapping[DayObs | None, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

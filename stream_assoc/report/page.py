@@ -11,7 +11,7 @@ from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.times import night_name, utc_of
 from stream_assoc.report import figures, html
 from stream_assoc.report.html import Column, Tile
-from stream_assoc.report.night import Night, NightLetter
+from stream_assoc.report.night import Night, NightLetter, counted_nights
 from stream_assoc.report.separations import Separations, separations
 from stream_assoc.report.sky_map import sky_map
 from stream_assoc.report.summary import WORST, attention, counts_of, latency, offset_mas, worst
@@ -33,7 +33,7 @@ def page(night: Night) -> str:
     title = f"Night {night_name(night.day_obs)}"
     parts = [
         f"<header><h1>{title}</h1>{html.paragraph(_lead(night), 'lead')}</header>",
-        *(_empty(night) if night.is_empty else _filled(night, apart)),
+        *_filled(night, apart),
         _footer(night),
     ]
     style = files("stream_assoc.report").joinpath("style.css").read_text(encoding="utf-8")
@@ -48,14 +48,6 @@ def _lead(night: Night) -> str:
     return f"dayObs at UTC-12h. Observed from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC, in {bands}."
 
 
-def _empty(night: Night) -> Iterator[str]:
-    yield html.look(["Nothing is known of this night: no metrics, no dead letters, no stored sources."], "")
-    yield html.paragraph(
-        "Either nothing was observed, or it was not processed, or what was published is older than the topics keep. "
-        "`stream-assoc metrics tail --from-beginning --until-end` shows what the metrics topic holds."
-    )
-
-
 def _filled(night: Night, apart: Separations | None) -> Iterator[str]:
     yield html.tiles(_tiles(night))
     yield html.section(
@@ -68,7 +60,7 @@ def _filled(night: Night, apart: Separations | None) -> Iterator[str]:
     if association:
         yield html.section("Association", html.figures(association))
     yield html.section("Worst offenders", *_offenders(night, apart))
-    yield html.section("Dead letters", *_letters(night.letters))
+    yield html.section("Dead letters", *_letters(night))
 
 
 def _tiles(night: Night) -> Iterator[Tile]:
@@ -242,12 +234,15 @@ def _source_rows(night: Night, apart: Separations) -> Iterator[list[str]]:
         ]
 
 
-def _letters(letters: Sequence[NightLetter] | None) -> Iterator[str]:
+def _letters(night: Night) -> Iterator[str]:
+    letters = night.letters
     if letters is None:
         yield html.paragraph("They were not read.", "note")
         return
+    if night.other_letters:
+        yield html.paragraph(f"Under other nights: {counted_nights(night.other_letters)}.", "note")
     if not letters:
-        yield html.paragraph("There is none: every message was processed.", "note")
+        yield html.paragraph("There is none of this night.", "note")
         return
     reasons = Counter(letter.record.reason for letter in letters)
     yield html.table(

@@ -1,19 +1,17 @@
 """When and where the simulated telescope points."""
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from stream_assoc.simulation.config import SimulationConfig
+from stream_assoc.model.times import SECONDS_PER_DAY, day_obs
+from stream_assoc.simulation.config import MOST_VISITS_A_NIGHT, NIGHT_BEGINS, SimulationConfig
 from stream_assoc.transform.tangent import TangentPlane
 
-NIGHT_BEGINS: Final = 0.1
-"""Fraction of the day at which observing begins, TAI."""
-
-_MJD_EPOCH: Final = datetime.date(1858, 11, 17)
+_SEEDS: Final = 99
+"""Seeds that have visit numbers of their own: as many thousands as fit into the five digits of a night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,8 @@ class Visit:
     number : `int`
         Position in the survey, from 0.
     visit : `int`
-        Identifier in Rubin's form: the date as YYYYMMDD, then five digits.
+        Identifier in Rubin's form: the night (`~stream_assoc.model.times.DayObs`) as YYYYMMDD, then five digits.
+        Surveys of different seeds from 0 to 98 share none.
     band : `str`
     midpointMjdTai : `float`
     plane : `TangentPlane`
@@ -53,28 +52,22 @@ def plan_visits(config: SimulationConfig, survey: TangentPlane) -> Iterator[Visi
         Touches the sky at the centre of the survey.
     """
     random = np.random.default_rng([config.seed, 1])
-    block = max(1, round(config.pair_minutes * 60.0 / config.visit_seconds))
-    half_night = min(block, (config.n_visits + 1) // 2)
-    interval_days = _interval_seconds(config, half_night) / 86_400.0
+    half_block = config.half_block
+    interval_days = config.interval_seconds / SECONDS_PER_DAY
     for night in range(config.n_nights):
         mjd = config.first_night_mjd + night
         bands = config.night_bands[night % len(config.night_bands)]
         planes = [_pointing(config, survey, index % config.n_fields, random) for index in range(config.n_visits)]
         for index in range(config.n_visits):
-            round_number, position = divmod(index, half_night)
+            round_number, position = divmod(index, half_block)
             is_second = round_number % 2
             yield Visit(
                 number=night * config.n_visits + index,
-                visit=_visit_id(mjd, index + 1),
+                visit=_visit_id(config, mjd, index),
                 band=bands[is_second],
                 midpointMjdTai=mjd + NIGHT_BEGINS + index * interval_days,
-                plane=planes[(round_number - is_second) * half_night + position],
+                plane=planes[(round_number - is_second) * half_block + position],
             )
-
-
-def _interval_seconds(config: SimulationConfig, half_block: int) -> float:
-    """Stretch the interval in a short night, so that pairs stay as far apart as asked."""
-    return max(config.visit_seconds, config.pair_minutes * 60.0 / half_block)
 
 
 def _pointing(
@@ -87,9 +80,9 @@ def _pointing(
     return TangentPlane.at(survey.unproject(x, dither[1]), rotation)
 
 
-def _visit_id(mjd: int, sequence: int) -> int:
-    date = _MJD_EPOCH + datetime.timedelta(days=mjd)
-    return int(date.strftime("%Y%m%d")) * 100_000 + sequence
+def _visit_id(config: SimulationConfig, mjd: int, index: int) -> int:
+    sequence = config.seed % _SEEDS * MOST_VISITS_A_NIGHT + index + 1
+    return day_obs(mjd + NIGHT_BEGINS) * 100_000 + sequence
 
 
 def survey_extent_deg(config: SimulationConfig) -> tuple[float, float]:

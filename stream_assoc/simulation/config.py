@@ -6,7 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stream_assoc.model.types import BANDS
 
-_LONGEST_NIGHT_SECONDS: Final = 12.0 * 3600.0
+NIGHT_BEGINS: Final = 0.1
+"""Fraction of the day at which observing begins, TAI."""
+
+LONGEST_NIGHT_SECONDS: Final = 9.5 * 3600.0
+"""A night that begins then ends before noon UTC, when Rubin's next night begins."""
+
+MOST_VISITS_A_NIGHT: Final = 1000
+"""Each seed has so many visit numbers of a night for itself."""
 
 
 class SimulationConfig(BaseModel):
@@ -19,16 +26,18 @@ class SimulationConfig(BaseModel):
     Attributes
     ----------
     seed : `int`
-        Seed of every random number.
+        Seed of every random number, and of the visit numbers: surveys of different
+        seeds from 0 to 98 share no visit.
     n_nights, n_visits : `int`
-        Nights, and visits in each of them.
+        Nights, and visits in each of them, at most 1,000.
     n_detectors : `int`
         Detectors of the focal plane, at most 256, filled row by row into the
         smallest square that holds them.
     n_fields : `int`
         Fields side by side, half a focal plane apart, so that they overlap.
     first_night_mjd : `int`
-        Night of the first visit; each night begins at this date and 0.1.
+        Date of the first visit, UTC; each night begins at this date and 0.1. In
+        Chile that is the evening before, which is the night in the visit number.
     ra, dec : `float`
         Centre of the survey, degrees.
     detector_size_deg, overlap_arcsec : `float`
@@ -92,12 +101,30 @@ class SimulationConfig(BaseModel):
         unknown = {band for pair in self.night_bands for band in pair} - set(BANDS)
         if unknown or not self.night_bands:
             raise ValueError(f"night_bands must be pairs of {', '.join(BANDS)}, not {self.night_bands}")
-        if self.n_visits * self.visit_seconds > _LONGEST_NIGHT_SECONDS:
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_a_night(self) -> Self:
+        if self.n_visits > MOST_VISITS_A_NIGHT:
+            raise ValueError(f"n_visits is {self.n_visits}; a simulated night has at most {MOST_VISITS_A_NIGHT}")
+        seconds = self.n_visits * self.interval_seconds
+        if seconds > LONGEST_NIGHT_SECONDS:
             raise ValueError(
-                f"n_visits times visit_seconds is {self.n_visits * self.visit_seconds:.0f} s; "
-                f"a night has {_LONGEST_NIGHT_SECONDS:.0f} s"
+                f"{self.n_visits} visits, one each {self.interval_seconds:.0f} s, take {seconds:.0f} s; "
+                f"a night has {LONGEST_NIGHT_SECONDS:.0f} s; lower n_visits, visit_seconds or pair_minutes"
             )
         return self
+
+    @property
+    def half_block(self) -> int:
+        """Visits of one half of a block, which the other half repeats in the other band."""
+        visits = max(1, round(self.pair_minutes * 60.0 / self.visit_seconds))
+        return min(visits, (self.n_visits + 1) // 2)
+
+    @property
+    def interval_seconds(self) -> float:
+        """From visit to visit; longer in a short night, so that pairs stay as far apart as asked."""
+        return max(self.visit_seconds, self.pair_minutes * 60.0 / self.half_block)
 
     @property
     def detectors_a_side(self) -> int:

@@ -13,6 +13,8 @@ from stream_assoc.simulation.truth import KINDS
 from stream_assoc.transform.tangent import TangentPlane
 
 FIRST_SS_OBJECT_ID: Final = 21_163_607_367_955_000
+_SS_OBJECTS_A_SEED: Final = 1_000_000
+"""Room for the asteroids of one seed, so that those of two seeds are not taken for each other."""
 _VARIABLE, _TRANSIENT, _ASTEROID = (KINDS.index(kind) for kind in ("variable", "transient", "asteroid"))
 
 
@@ -112,7 +114,7 @@ def simulate_sky(config: SimulationConfig, survey: TangentPlane) -> SimulatedSky
     return SimulatedSky(
         truth_id=np.arange(1, n + 1),
         kind=kind,
-        ssObjectId=np.where(known, FIRST_SS_OBJECT_ID + np.arange(n), 0),
+        ssObjectId=np.where(known, FIRST_SS_OBJECT_ID + config.seed * _SS_OBJECTS_A_SEED + np.arange(n), 0),
         direction=direction,
         motion=_motions(direction, random) * is_asteroid[:, np.newaxis],
         magnitude=np.where(kind == _VARIABLE, random.uniform(17.0, 22.5, n), random.uniform(19.0, 23.5, n)),

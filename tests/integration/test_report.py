@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.main import app
 from stream_assoc.model.times import day_obs, night_name
 from stream_assoc.simulation.config import SimulationConfig
@@ -66,10 +67,20 @@ def test_captures_need_no_broker(night, tmp_path) -> None:
     assert "They were not read" in report.read_text()
 
 
-def test_an_empty_night_says_so(night, tmp_path) -> None:
+def test_a_night_without_anything_names_the_nights_there_are_and_writes_no_file(
+    night: dict[str, str], tmp_path: Path
+) -> None:
     report = tmp_path / "empty.html"
-    assert "nothing is known of this night" in run(night, "report", "--night", "2001-01-01", "-o", report)
-    assert "Nothing is known of this night" in report.read_text()
+    with pytest.raises(CommandError, match=rf"night 20010101.*there are batches of {NIGHT} \(40\)") as refused:
+        run(night, "report", "--night", "2001-01-01", "-o", report)
+    assert "there are dead letters of " in str(refused.value)
+    assert not report.exists()
+
+
+def test_the_night_in_a_visit_number_is_the_night_of_its_report(night: dict[str, str], tmp_path: Path) -> None:
+    visit = next(simulate(CONFIG)).batch.id.visit
+    report = tmp_path / "night.html"
+    assert "40 batches" in run(night, "report", "--night", visit // 100_000, "-o", report)
 
 
 def test_the_example_plots_the_night(night, tmp_path) -> None:

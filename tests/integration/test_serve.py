@@ -1,10 +1,15 @@
 """``stream-assoc serve`` as operators run it: a process, configured by its environment, ended by a signal."""
 
+import contextlib
 import functools
+import os
+import select
 import signal
 import socket
 import subprocess
+import threading
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +72,44 @@ def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_o
             assert ended_by(process, number) == 0
         assert_consistent(deployment)
     assert len(deployment.metrics()) == len(night())
+
+
+def test_a_terminal_that_is_closed_in_the_middle_of_work_loses_nothing(
+    deployed: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    deployment = deployed()
+    deployment.send(night())
+    variables = environment_of(deployment, daemon__micro_batch_messages=1)
+    terminal, inside = os.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", PROGRAM, "serve"],
+        cwd=tmp_path,
+        env=variables,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        text=True,
+    ) as process:
+        try:
+            os.close(inside)
+            closed = threading.Event()
+            reader = threading.Thread(target=read_until, args=(terminal, closed), daemon=True)
+            reader.start()
+            deployment.wait_until(functools.partial(is_running_until_done, process, deployment, 1))
+            closed.set()
+            assert process.wait(EXIT_SECONDS) == 0
+        finally:
+            process.kill()
+    assert_consistent(deployment)
+
+
+def read_until(terminal: int, closed: threading.Event) -> None:
+    """Read what a program writes to its terminal until that is to be closed, and close it."""
+    with contextlib.suppress(OSError):
+        while not closed.is_set():
+            if select.select([terminal], [], [], 0.1)[0]:
+                os.read(terminal, 65536)
+    os.close(terminal)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,8 @@ from stream_assoc.model.times import mjd_tai_of, parse_night
 from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import BatchMessages, TimedMessage
 from stream_assoc.report.captures import records_of_capture
-from stream_assoc.report.gather import letters_of_night, metrics_of_night
+from stream_assoc.report.gather import letters_by_night, metrics_of_night
+from stream_assoc.report.night import NightLetter
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import simulate
 from stream_assoc.stream.dead_letters import dead_letter, read_dead_letter
@@ -47,11 +49,20 @@ def test_a_letter_belongs_to_the_night_of_its_batch() -> None:
     readable = letter_of(value[:100], years_later)
     unreadable = letter_of(b"text", datetime(2026, 1, 2, 3, tzinfo=UTC))
     others = [letter_of(b"text", years_later), letter_of(None, years_later)]
-    night = parse_night("2025-12-31")
-    (found,) = letters_of_night([readable, unreadable, *others], night)
-    assert found.batch is not None
-    (found,) = letters_of_night([readable, unreadable, *others], NIGHT)
-    assert (found.batch, found.record) == (None, unreadable.record)
+    nights = letters_by_night([readable, unreadable, *others])
+    assert {night: len(found) for night, found in nights.items()} == {
+        parse_night("2025-12-31"): 1,
+        NIGHT: 1,
+        parse_night("2029-12-31"): 2,
+    }
+    assert nights[parse_night("2025-12-31")][0].batch is not None
+    assert nights[NIGHT] == [NightLetter(unreadable.record, None)]
+
+
+def test_a_letter_of_a_time_that_no_calendar_reaches_is_kept() -> None:
+    letter = letter_of(b"text", datetime(2026, 1, 2, 3, tzinfo=UTC))
+    lost = replace(letter, record=replace(letter.record, time=2**62))
+    assert list(letters_by_night([lost])) == [None]
 
 
 def test_captures_are_read_as_topics_are(tmp_path) -> None:

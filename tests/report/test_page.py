@@ -135,10 +135,11 @@ def test_colours_are_those_of_the_page(text) -> None:
     assert "#0a0b0c" not in text
 
 
-def test_a_night_of_which_nothing_is_known_says_so() -> None:
-    text = page(Night(NIGHT, origins=["a topic"]))
-    assert "Nothing is known of this night" in text
-    assert "<svg" not in text
+def test_letters_of_other_nights_are_told() -> None:
+    others = {parse_night("2025-12-30"): 1200, None: 2}
+    text = page(Night(NIGHT, [batch(1)], [], other_letters=others))
+    assert "Under other nights: 20251230 (1,200), no night (2)." in text
+    assert "There is none of this night." in text
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_whatever_is_missing_the_rest_is_told(night) -> None:
 def test_letters_that_were_not_read_are_not_said_to_be_none() -> None:
     text = page(Night(NIGHT, [batch(1)], None))
     assert "They were not read" in text
-    assert "every message was processed" not in text
+    assert "There is none" not in text.split("Dead letters</h2>")[1]
 
 
 def test_a_large_night_stays_small() -> None:

@@ -5,13 +5,16 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from stream_assoc.model.times import day_obs
+from stream_assoc.simulation.cadence import plan_visits
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import dia_source_ids, simulate
 from stream_assoc.sky.region import ConvexFootprint
-from stream_assoc.sky.vectors import separation_arcsec
+from stream_assoc.sky.vectors import separation_arcsec, unit_vectors
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.transform.columns import measured_schema
+from stream_assoc.transform.tangent import TangentPlane
 
 SMALL = SimulationConfig(n_visits=6, n_detectors=4, n_fields=2)
 PLACES = [(150.0, 2.2), (0.0, -30.0), (10.0, 90.0), (300.0, -90.0)]
@@ -35,8 +38,26 @@ def test_the_same_seed_gives_the_same_bytes(night) -> None:
 
 def test_another_seed_gives_another_sky(night) -> None:
     other = next(simulate(SMALL.model_copy(update={"seed": 2})))
-    assert other.batch.id == night[0].batch.id
-    assert other.batch.digest != night[0].batch.digest
+    assert len(other.batch) != len(night[0].batch)
+
+
+def test_surveys_of_different_seeds_share_no_visit_and_no_source() -> None:
+    nights = [
+        list(simulate(SMALL.model_copy(update={"seed": seed, "n_visits": 1, "n_detectors": 1})))
+        for seed in (0, 1, 2, 98)
+    ]
+    visits = [one.batch.id.visit for night in nights for one in night]
+    sources = np.concatenate([one.batch.diaSourceId for night in nights for one in night])
+    assert len(set(visits)) == len(visits) == 4
+    assert len(np.unique(sources)) == len(sources)
+
+
+@pytest.mark.parametrize("n_visits", [1, 6, 800])
+def test_a_visit_is_numbered_by_the_night_of_its_exposure(n_visits: int) -> None:
+    config = SimulationConfig(n_visits=n_visits, n_nights=2)
+    survey = TangentPlane.at(unit_vectors([config.ra], [config.dec])[0])
+    for visit in plan_visits(config, survey):
+        assert visit.visit // 100_000 == day_obs(visit.midpointMjdTai)
 
 
 def test_batches_come_in_time_order_one_for_each_visit_and_detector(night) -> None:
