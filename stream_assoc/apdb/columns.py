@@ -10,10 +10,12 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from stream_assoc.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, parse_url
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE
+from stream_assoc.apdb.postgresql_catalogue import Schema, read_catalogue
 from stream_assoc.apdb.postgresql_connection import Connector, translated
+from stream_assoc.apdb.sqlite import one_name
 from stream_assoc.apdb.sqlite import translated as sqlite_translated
 from stream_assoc.apdb.statements import quoted
 from stream_assoc.model.schema import apdb_table
@@ -69,21 +71,15 @@ def open_columns(url: str, namespace: str | None = None) -> Iterator[ColumnReade
 
 
 def _sqlite(url: SqliteUrl) -> Iterator[ColumnReader]:
-    if not url.path.is_file():
-        raise ApdbSchemaError(f"the URL of the APDB names {url.path}, which does not exist")
-    with (
-        sqlite_translated(),
-        closing(
-            sqlite3.connect(f"file:{urllib.parse.quote(str(url.path.absolute()))}?mode=ro", uri=True)
-        ) as connection,
-    ):
+    uri = f"file:{urllib.parse.quote(str(one_name(url.path)))}?mode=ro"
+    with sqlite_translated(), closing(sqlite3.connect(uri, uri=True)) as connection:
         yield _SqliteColumns(connection)
 
 
 def _postgresql(url: PostgresqlUrl, namespace: str | None) -> Iterator[ColumnReader]:
     connector = Connector(url.conninfo, {"default_transaction_read_only": "on"}, DEFAULT_PATIENCE)
     with closing(connector.connect()) as connection, translated():
-        yield _PostgresqlColumns(connection, namespace)
+        yield _PostgresqlColumns(connection, read_catalogue(connection, namespace).schema)
 
 
 class _SqliteColumns:
@@ -102,13 +98,13 @@ class _SqliteColumns:
 class _PostgresqlColumns:
     """`ColumnReader` of a PostgreSQL database."""
 
-    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", namespace: str | None) -> None:
+    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", schema: Schema) -> None:
         self._connection = connection
-        self._namespace = namespace
+        self._schema = schema
 
     def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
         """Return columns. See `ColumnReader.read`."""
-        name = sql.Identifier(*([] if self._namespace is None else [self._namespace]), table)
+        name = sql.Identifier(self._schema.name, table)
         condition = f" WHERE {where.replace('?', '%s')}" if where else ""
         statement = sql.SQL(f"SELECT {quoted(columns)} FROM {{}}{condition}").format(name)
         with self._connection.transaction(), self._connection.cursor("columns", binary=True) as cursor:

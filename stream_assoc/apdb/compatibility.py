@@ -6,8 +6,8 @@ daemon's start does not have.
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
 from stream_assoc.apdb.rows import PIXEL_LEVEL
@@ -33,9 +33,10 @@ class ApdbReport:
     replication : `bool`
         Whether rows are also noted for replication to the PPDB.
     identity : `str`
-        Random name of this database's contents and partition. It is part of
-        every cache key, because tile versions count from zero in each new
-        database: a cache filled from another one must not look current.
+        Random name of this database's contents and partition, with the
+        numbers of where they are. It is part of every cache key, because tile
+        versions count from zero in each new database: a cache filled from
+        another one must not look current.
     partition : `str`
         HTM levels of the tiles and cells, such as ``10/8``. All daemons must
         agree on them, or their locks and tile versions would not meet.
@@ -46,6 +47,10 @@ class ApdbReport:
     replication: bool
     identity: str
     partition: str
+
+    def of_copy(self, place: str) -> Self:
+        """Return the report of the copy at this place: copies of a database are told apart by it."""
+        return replace(self, identity=f"{self.identity}.{place}")
 
 
 def partition_name(tile_level: int, cell_level: int) -> str:

@@ -15,10 +15,11 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from stream_assoc.apdb import postgresql, postgresql_connection, sqlite
+from stream_assoc.apdb import postgresql_connection, sqlite
 from stream_assoc.apdb.compatibility import INIT_REMEDY, ApdbReport, is_older, is_older_layout, partition_name
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
+from stream_assoc.apdb.postgresql_catalogue import find_schema
 from stream_assoc.apdb.statements import (
     COUNTER,
     DEFINITIONS,
@@ -257,7 +258,7 @@ def _in_transaction(
     if isinstance(parsed, SqliteUrl):
         if not parsed.path.is_file():
             return missing
-        with sqlite.translated(), closing(sqlite3.connect(parsed.path)) as connection, connection:
+        with sqlite.translated(), closing(sqlite3.connect(sqlite.one_name(parsed.path))) as connection, connection:
             # Without it sqlite3 would commit each definition of a table at once.
             connection.execute("BEGIN IMMEDIATE")
             return action(_sqlite_database(connection), _SQLITE_TYPES)
@@ -273,10 +274,16 @@ def _sqlite_database(connection: sqlite3.Connection) -> _Database:
 
 
 def _postgresql_database(server: psycopg.Connection[Any], namespace: str | None) -> _Database:
+    schema = find_schema(server, namespace)
+
     def name(table: str) -> str:
-        return postgresql.table_name(table, namespace).as_string(server)
+        if schema is None:
+            raise ApdbSchemaError(f"the database that apdb.url names has no schema {namespace!r} (apdb.namespace)")
+        return schema.full_name(server, table)
 
     def exists(table: str) -> bool:
+        if schema is None:
+            return False
         row = server.execute("SELECT to_regclass(%s) IS NOT NULL", [name(table)]).fetchone()
         return row is not None and bool(row[0])
 

@@ -1,9 +1,10 @@
 """From a URL to an adapter."""
 
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import psycopg
 import psycopg.conninfo
@@ -16,6 +17,8 @@ from stream_assoc.apdb.sqlite import SqliteApdb
 
 SqlApdb: TypeAlias = SqliteApdb | PostgresqlApdb
 
+_NOT_IN_A_FILE_NAME: Final = "?#%"
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteUrl:
@@ -26,7 +29,7 @@ class SqliteUrl:
     @property
     def sqlalchemy_url(self) -> str:
         """The URL as SQLAlchemy, so dax_apdb, wants it."""
-        return f"sqlite:///{self.path}"
+        return f"sqlite:///{urllib.parse.quote(str(self.path))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,14 @@ class PostgresqlUrl:
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The URL as dax_apdb wants it.
+        """The URL as dax_apdb wants it: what libpq reads in ours, spelled so that SQLAlchemy reads the same.
 
         With ``postgresql://`` SQLAlchemy 2.1 takes psycopg 3, on which
         dax_apdb's own `store` fails for the column of NULLs it writes.
         """
-        return "postgresql+psycopg2" + self.conninfo.removeprefix("postgresql")
+        parts = psycopg.conninfo.conninfo_to_dict(self.conninfo)
+        query = urllib.parse.urlencode(parts, quote_via=urllib.parse.quote)
+        return f"postgresql+psycopg2://?{query}"
 
 
 def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
@@ -54,7 +59,7 @@ def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
     Parameters
     ----------
     url : `str`
-        ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
+        ``sqlite:///relative/path``, ``sqlite:////absolute/path``, percent-encoded, or
         ``postgresql://user:password@host:port/database``; a SQLAlchemy driver
         after the scheme (``postgresql+psycopg2``) is ignored.
 
@@ -68,10 +73,30 @@ def parse_url(url: str) -> SqliteUrl | PostgresqlUrl:
     if separator and backend == "postgresql":
         _check_readable(f"postgresql://{rest}")
         return PostgresqlUrl(f"postgresql://{rest}")
-    if separator and backend == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return SqliteUrl(Path(rest[1:]))
+    if separator and backend == "sqlite" and rest.startswith("/"):
+        return SqliteUrl(_sqlite_path(rest[1:]))
     shown = f"begins with {scheme!r}" if separator else "has no scheme"
     raise ApdbConfigurationError(f"the setting apdb.url {shown}; use sqlite:///path or postgresql://host/database")
+
+
+def _sqlite_path(text: str) -> Path:
+    """Return the file that a URL names, percent-decoded as SQLAlchemy does it.
+
+    dax_apdb makes a URI of the name again, so a name that is not the same in
+    there would be another file for it than for us.
+    """
+    name = urllib.parse.unquote(text)
+    if not name or name.startswith((":", "file:")):
+        raise ApdbConfigurationError(
+            "the setting apdb.url names no file: an APDB in memory ends with each connection, and file: URIs are "
+            "not taken; use sqlite:///path"
+        )
+    if "?" in text or any(character in _NOT_IN_A_FILE_NAME or not character.isprintable() for character in name):
+        raise ApdbConfigurationError(
+            "the setting apdb.url: the name of an SQLite file may not contain ?, # or % or a control character, and "
+            "takes no parameters after a ?; call the file otherwise"
+        )
+    return Path(name)
 
 
 def _check_readable(url: str) -> None:

@@ -1,28 +1,24 @@
 """The APDB in PostgreSQL: advisory locks on cells, binary COPY."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import psycopg
-from psycopg import sql
 
 from stream_assoc.apdb.compatibility import check_compatible
-from stream_assoc.apdb.copy_binary import CopyColumn
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
+from stream_assoc.apdb.postgresql_catalogue import read_catalogue
 from stream_assoc.apdb.postgresql_connection import Connector, translated
 from stream_assoc.apdb.postgresql_session import PostgresqlSession, array_literal
 from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
-    DAX_TABLES,
     LEDGER,
     LEDGER_COLUMNS,
-    OUR_TABLES,
     OUTBOX,
     TILE,
     point_expressions,
@@ -59,7 +55,7 @@ class PostgresqlApdb:
     conninfo : `str`
         libpq connection string or URL.
     namespace : `str`, optional
-        PostgreSQL schema that holds the tables; else the first of the search path.
+        PostgreSQL schema that holds the tables; else the first of the search path that does.
     tile_level : `int`
         HTM level of the tiles.
     flag_columns : sequence of `str`
@@ -90,18 +86,19 @@ class PostgresqlApdb:
         self._connector = Connector(conninfo, _SESSION_SETTINGS, patience)
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "strpos")
-        self._lock_class = np.array(zlib.crc32(f"stream_assoc {namespace or ''}".encode())).astype(np.int32).item()
         self._pool = ConnectionPool(self._connector.connect)
         with self._connection() as connection:
-            names = ("metadata", *DAX_TABLES, *OUR_TABLES)
-            self._names = {name: table_name(name, namespace).as_string(connection) for name in names}
-            self._columns = _catalogue(connection, self._names)
+            catalogue = read_catalogue(connection, namespace)
+            self._lock_class = catalogue.schema.lock_class
+            self._names, self._columns = catalogue.names, catalogue.columns
             metadata = (
                 dict(self._rows(connection, "SELECT name, value FROM {metadata}"))
                 if ("metadata" in self._columns)
                 else {}
             )
-        self.report = check_compatible(metadata, self._columns)
+        # A database made from another as its template holds the other's identity too.
+        copy = f"{catalogue.schema.database}.{catalogue.schema.oid}"
+        self.report = check_compatible(metadata, self._columns).of_copy(copy)
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     @contextmanager
@@ -204,23 +201,3 @@ class PostgresqlApdb:
             except BaseException:
                 self._connector.lose(connection)
                 raise
-
-
-def table_name(name: str, namespace: str | None) -> sql.Identifier:
-    """Return the quoted name of a table, with its namespace where one is configured."""
-    return sql.Identifier(name) if namespace is None else sql.Identifier(namespace, name)
-
-
-def _catalogue(connection: Connection, names: dict[str, str]) -> dict[str, list[CopyColumn]]:
-    """Return the columns of those tables that exist, from the database's own catalogue."""
-    rows = connection.execute(
-        "SELECT n.name, a.attname, t.typname, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' "
-        "FROM unnest(%s::text[], %s::text[]) AS n(name, full_name) "
-        "JOIN pg_attribute a ON a.attrelid = to_regclass(n.full_name) JOIN pg_type t ON t.oid = a.atttypid "
-        "WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY n.name, a.attnum",
-        (list(names), list(names.values())),
-    )
-    columns: dict[str, list[CopyColumn]] = {}
-    for table, name, type_name, required in rows:
-        columns.setdefault(table, []).append(CopyColumn(name, type_name, required))
-    return columns

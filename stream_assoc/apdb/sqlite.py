@@ -11,6 +11,7 @@ import numpy as np
 
 from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
 from stream_assoc.apdb.exceptions import (
+    ApdbConfigurationError,
     ApdbDamagedError,
     ApdbError,
     ApdbSchemaError,
@@ -89,19 +90,18 @@ class SqliteApdb:
         replica_chunk_seconds: int = 600,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
-        self._path = Path(path)
+        self._path = one_name(Path(path))
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "instr")
         self._timeout = patience.lock_seconds
-        if not self._path.is_file():
-            raise ApdbSchemaError(f"apdb.url names {self._path}, which does not exist; {INIT_REMEDY}")
         self._pool = ConnectionPool(self._connect)
         self._locks = ConnectionPool(self._connect_lock)
         with self._reading() as connection:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             has_metadata = "metadata" in tables
             metadata = dict(connection.execute("SELECT name, value FROM metadata")) if has_metadata else {}
-        self.report = check_compatible(metadata, tables)
+        # A copy of the file holds its identity too, but is another file.
+        self.report = check_compatible(metadata, tables).of_copy(str(self._path.stat().st_ino))
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     @contextmanager
@@ -170,20 +170,43 @@ class SqliteApdb:
             yield connection
 
     def _connect(self) -> sqlite3.Connection:
-        connection = self._open(f"file:{urllib.parse.quote(str(self._path.absolute()))}?mode=rw")
+        connection = self._open(f"file:{urllib.parse.quote(str(self._path))}?mode=rw")
         with translated():
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
         return connection
 
     def _connect_lock(self) -> sqlite3.Connection:
-        return self._open(f"file:{urllib.parse.quote(str(self._path.absolute()))}-exclusive")
+        return self._open(f"file:{urllib.parse.quote(str(self._path))}-exclusive")
 
     def _open(self, uri: str) -> sqlite3.Connection:
         with translated():
             return sqlite3.connect(
                 uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
             )
+
+
+def one_name(path: Path) -> Path:
+    """Return the one name that every process calls the file by: absolute, symbolic links followed.
+
+    Beside it stand the lock and SQLite's write-ahead log, which two names would have twice.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If there is no such file.
+    ApdbConfigurationError
+        If hard links give it more names.
+    """
+    if not path.is_file():
+        raise ApdbSchemaError(f"apdb.url names {path}, which does not exist; {INIT_REMEDY}")
+    resolved = path.resolve()
+    if resolved.stat().st_nlink > 1:
+        raise ApdbConfigurationError(
+            f"apdb.url names {path}, which has other names too (hard links): SQLite keeps a log and a lock beside "
+            "each name, so two of them damage the file; remove the others, or make a copy of it"
+        )
+    return resolved
 
 
 @contextmanager

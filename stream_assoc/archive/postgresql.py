@@ -7,9 +7,8 @@ from typing import Final
 from stream_assoc.apdb.compatibility import check_compatible
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.postgresql import table_name
+from stream_assoc.apdb.postgresql_catalogue import read_catalogue
 from stream_assoc.apdb.postgresql_connection import Connector, translated
-from stream_assoc.apdb.statements import DAX_TABLES, OUR_TABLES
 from stream_assoc.archive.port import Row
 
 _ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
@@ -59,15 +58,9 @@ class PostgresqlDatabase:
         }
         self._connector = Connector(conninfo, settings, patience)
         self._pool = ConnectionPool(self._connector.connect)
-        names = ("metadata", *DAX_TABLES, *OUR_TABLES)
-        with self._pool.connection() as connection:
-            self._names = {name: table_name(name, namespace).as_string(connection) for name in names}
-        rows = self.fetch(
-            "SELECT name FROM jsonb_each_text(?::jsonb) AS asked(name, full_name) "
-            "WHERE to_regclass(full_name) IS NOT NULL",
-            (json.dumps(self._names),),
-        )
-        tables = {name for (name,) in rows}
+        with self._pool.connection() as connection, translated():
+            catalogue = read_catalogue(connection, namespace)
+        self._names, tables = catalogue.names, set(catalogue.columns)
         rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []
         self.report = check_compatible(dict(rows), tables)
 

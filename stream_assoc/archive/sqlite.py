@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
-from stream_assoc.apdb.exceptions import ApdbSchemaError
+from stream_assoc.apdb.compatibility import check_compatible
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.sqlite import translated
+from stream_assoc.apdb.sqlite import one_name, translated
 from stream_assoc.apdb.statements import DAX_TABLES, OUR_TABLES
 from stream_assoc.archive.port import Row
 
@@ -38,11 +37,9 @@ class SqliteDatabase:
     ranges = "SELECT json_extract(value, '$[0]') AS low, json_extract(value, '$[1]') AS high FROM json_each(?)"
 
     def __init__(self, path: Path, patience: Patience = DEFAULT_PATIENCE) -> None:
-        self._uri = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro"
+        self._uri = f"file:{urllib.parse.quote(str(one_name(path)))}?mode=ro"
         self._patience = patience
         self._names = {name: f'"{name}"' for name in ("metadata", *DAX_TABLES, *OUR_TABLES)}
-        if not path.is_file():
-            raise ApdbSchemaError(f"apdb.url names {path}, which does not exist; {INIT_REMEDY}")
         self._pool = ConnectionPool(self._connect)
         tables = {name for (name,) in self.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")}
         rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []

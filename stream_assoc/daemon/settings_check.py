@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from stream_assoc.apdb.factory import parse_url
 from stream_assoc.daemon.assembly import calculator_of, matchmakers_of, photometer_of
 from stream_assoc.exceptions import FatalError
 from stream_assoc.settings import ConfigurationError, Settings
@@ -71,8 +72,13 @@ def _check_images(settings: Settings) -> None:
     photometer_of(settings.images, settings.forced_photometry)
 
 
+def _check_apdb(settings: Settings) -> None:
+    parse_url(settings.apdb.connection_url())
+
+
 CHECKS: Final[tuple[Callable[[Settings], object], ...]] = (
     _check_images,
+    _check_apdb,
     calculator_of,
     matchmakers_of,
     check_consumer,

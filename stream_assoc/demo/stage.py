@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from stream_assoc.apdb.create import init
 from stream_assoc.demo.exceptions import DemoError
@@ -61,7 +62,7 @@ bootstrap_servers = "{kafka.bootstrap_servers}"
 [redis]
 url = "{valkey_url}"
 [apdb]
-url = "sqlite:///{apdb.resolve()}"
+url = "sqlite:///{quote(str(apdb.resolve()))}"
 [images]
 roots = {json.dumps(image_roots)}
 [daemon]

@@ -85,7 +85,8 @@ class ApdbSettings(Section):
 
     url: SecretUrl = Field(
         default=SecretUrl("sqlite:///stream-assoc.sqlite3"),
-        description="The APDB: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:5432/database.",
+        description="The APDB: sqlite:///relative.db, sqlite:////absolute.db (percent-encoded, no parameters) or "
+        "postgresql://user:password@host:5432/database.",
     )
     password: SecretStr | None = Field(
         default=None, min_length=1, description="Password of PostgreSQL's user, instead of one in the URL."
@@ -107,7 +108,7 @@ class ApdbSettings(Section):
     namespace: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="PostgreSQL schema that holds the tables. Unset: the default one.",
+        description="PostgreSQL schema that holds the tables. Unset: the first in the search path with an APDB.",
     )
     connect_timeout_seconds: float = Field(
         default=10.0, ge=2, description="Longest wait for a connection to PostgreSQL, whole seconds."

@@ -1,7 +1,10 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 
+from stream_assoc.apdb.create import init
 from stream_assoc.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, open_apdb, parse_url
 
@@ -11,6 +14,8 @@ from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, open_apdb, parse
     [
         ("sqlite:///a/b.db", SqliteUrl(Path("a/b.db"))),
         ("sqlite:////a/b.db", SqliteUrl(Path("/a/b.db"))),
+        ("sqlite:///a%20b/c d.db", SqliteUrl(Path("a b/c d.db"))),
+        ("sqlite:////a/%C3%A4.db", SqliteUrl(Path("/a/ä.db"))),
         ("postgresql://u:p@h/d", PostgresqlUrl("postgresql://u:p@h/d")),
         ("postgresql+psycopg2://h/d?sslmode=require", PostgresqlUrl("postgresql://h/d?sslmode=require")),
     ],
@@ -19,8 +24,55 @@ def test_urls_are_understood(url, parsed) -> None:
     assert parse_url(url) == parsed
 
 
-def test_dax_apdb_gets_the_driver_it_works_with() -> None:
-    assert parse_url("postgresql://u:p@h/d").sqlalchemy_url == "postgresql+psycopg2://u:p@h/d"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a?mode=ro",
+        "a.db?",
+        "a%3Fb",
+        "a#b",
+        "a%23b",
+        "50%25",
+        "50%",
+        "a%zz",
+        "a%00b",
+        ":memory:",
+        "%3Amemory%3A",
+        "file:a.db",
+        "file%3Aa.db?uri=true",
+        "a%0Ab",
+    ],
+)
+def test_a_name_that_others_read_in_another_way_is_refused(name: str) -> None:
+    with pytest.raises(ApdbConfigurationError, match=r"apdb\.url"):
+        parse_url(f"sqlite:///{name}")
+
+
+@pytest.mark.parametrize("name", ["a b.db", "a%20b.db", "ä&=+@:é.db", "a;b,c'd\"e.db"])
+def test_dax_apdb_and_we_read_one_name(name: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/{name}"
+    init(url)
+    parsed = parse_url(url)
+    assert isinstance(parsed, SqliteUrl)
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".db"] == [parsed.path]
+    assert ApdbSql(ApdbSqlConfig(db_url=parsed.sqlalchemy_url)).tableRowCount()["DiaSource"] == 0
+    open_apdb(url).close()
+
+
+def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
+    url = parse_url("postgresql://us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&sslmode=require")
+    translated = sqlalchemy.make_url(url.sqlalchemy_url)
+    assert translated.drivername == "postgresql+psycopg2"
+    _, arguments = translated.get_dialect()().create_connect_args(translated)
+    assert arguments == {
+        "user": "us er",
+        "password": "p@+ss",
+        "host": "h1,h2",
+        "port": "5432,5433",
+        "dbname": "d/b",
+        "options": "-csearch_path=a",
+        "sslmode": "require",
+    }
 
 
 @pytest.mark.parametrize(
