@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from stream_assoc.association.candidates import Candidates, find_candidates
-from stream_assoc.association.cells import has_position
 from stream_assoc.association.exceptions import AssociationConfigError
 from stream_assoc.association.matching import match_at_least_cost
 from stream_assoc.association.scores import (
@@ -18,6 +17,7 @@ from stream_assoc.association.scores import (
     variances,
 )
 from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN
 

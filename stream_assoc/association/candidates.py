@@ -21,13 +21,13 @@ from stream_assoc.association.cells import (
     TouchedCells,
     first_circle,
     grid_for,
-    has_position,
     is_position,
     next_circle,
     rows_in_touched_cells,
     touched_cells,
 )
 from stream_assoc.association.exceptions import TooManyCandidatesError
+from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, read_only, unit_vectors
 

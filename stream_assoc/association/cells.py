@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream_assoc.model.types import BoolArray, FloatArray
+from stream_assoc.model import positions
+from stream_assoc.model.positions import MAX_ABS_RA
+from stream_assoc.model.types import FloatArray
 
 # Circles touch few cells when these are several times wider, objects meet few
 # circles that are not theirs when they are not much wider.
@@ -21,7 +23,6 @@ _CELL_RADII: Final = 4.0
 _MIN_CELL_DEGREES: Final = 1.0 / 3600.0
 # Enlarges circles by more than what rounding can move a position.
 _SLACK_DEGREES: Final = 1e-11
-_MAX_ABS_RA: Final = 36_000.0
 # A circle touches two or three cells. So many bits for a circle: hardly any other object is taken for a near one,
 # and the bits stay in the CPU's cache.
 _BITS_PER_CIRCLE: Final = 128
@@ -29,6 +30,8 @@ _BUCKETS_PER_CIRCLE: Final = 4
 # Modulo 2**32 it is farther from 0 than a row has columns: cells of neighbouring rows have different keys.
 _ROW_MULTIPLIER: Final = np.uint32(0x9E3779B1)
 _HASH_MULTIPLIER: Final = np.uint32(0x85EBCA77)
+# The one definition of a position, as kernels call it.
+is_position: Final = njit(cache=True, error_model="numpy", inline="always")(positions.is_position)
 # What a step leaves to the next for so many rows stays in the CPU's cache.
 _ROWS_AT_ONCE: Final = 2048
 
@@ -91,14 +94,6 @@ class TouchedCells(NamedTuple):
     log2_buckets: int
     bits: npt.NDArray[np.uint64]
     log2_bits: int
-
-
-def has_position(ra: FloatArray, dec: FloatArray) -> BoolArray:
-    """Tell which rows are positions: dec within [-90, 90], ra finite and at most a hundred turns.
-
-    A larger ra is no position either, because its degrees are too coarse.
-    """
-    return np.asarray((np.abs(dec) <= 90.0) & (np.abs(ra) <= _MAX_ABS_RA))
 
 
 def grid_for(dec: FloatArray, radius_arcsec: float) -> Grid:
@@ -179,7 +174,7 @@ def _keys(ra: FloatArray, dec: FloatArray, grid: Grid) -> Keys:
     for j in range(n):
         latitude = dec[j] if abs(dec[j]) <= 90.0 else 0.0
         row[j] = min(max(_row(latitude, grid.rows_per_degree) - first_row, np.int32(0)), last)
-        turn[j] = _turn(ra[j] if abs(ra[j]) <= _MAX_ABS_RA else 0.0)
+        turn[j] = _turn(ra[j] if abs(ra[j]) <= MAX_ABS_RA else 0.0)
     for j in range(n):
         n_columns[j] = grid.columns[np.uint32(row[j])]
     for j in range(n):
@@ -204,12 +199,6 @@ def _entry_of(key: np.uint32, entry: int, cells: TouchedCells) -> int:
     while entry >= 0 and cells.keys[entry] != key:
         entry = cells.followers[entry]
     return entry
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def is_position(ra: float, dec: float) -> bool:
-    """Tell whether these are a position, as `has_position` does."""
-    return abs(dec) <= 90.0 and abs(ra) <= _MAX_ABS_RA
 
 
 @njit(cache=True, error_model="numpy", inline="always")

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.model.positions import with_wrapped_ra, wrapped_ra
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -51,12 +52,15 @@ class SolarSystemObjects:
     ----------
     ssObjectId : `numpy.ndarray` [int64], shape (n,)
     ra, dec : `numpy.ndarray` [float64], shape (n,)
-        Degrees.
+        Degrees; ra in [0, 360), whatever turn it is given in.
     """
 
     ssObjectId: IntArray
     ra: FloatArray
     dec: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ra", wrapped_ra(self.ra))
 
     @classmethod
     def none(cls) -> "SolarSystemObjects":
@@ -97,7 +101,8 @@ class Batch:
     footprint : `numpy.ndarray` [float64], shape (k, 2)
         Vertices (ra, dec) in degrees of the detector's convex outline, k >= 3.
     diaSources : `pyarrow.RecordBatch`
-        One row a source, the columns of `measured_columns` in their Rubin types.
+        One row a source, the columns of `measured_columns` in their Rubin types;
+        ra in [0, 360), whatever turn it is given in.
     solar_system_objects : `SolarSystemObjects`
         Known moving objects expected here.
     images : `ImageUris`
@@ -116,6 +121,9 @@ class Batch:
     digest: bytes
     solar_system_objects: SolarSystemObjects = field(default_factory=SolarSystemObjects.none)
     images: ImageUris = field(default_factory=ImageUris)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "diaSources", with_wrapped_ra(self.diaSources))
 
     def __len__(self) -> int:
         return int(self.diaSources.num_rows)

@@ -7,6 +7,7 @@ import numpy as np
 
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.objects import TiledObjects
+from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import BoolArray, IntArray
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import parent_index
@@ -81,7 +82,7 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
     _refuse_too_wide(footprint)
     ra, dec = batch.column("ra"), batch.column("dec")
     centroid = batch.column("x") + batch.column("y")
-    usable = np.isfinite(ra) & np.isfinite(centroid) & (np.abs(dec) <= 90.0)
+    usable = has_position(ra, dec) & np.isfinite(centroid)
     margin, reach = partition.angle_margin_arcsec, _REACH * match_radius_arcsec
     tiles = footprint.trixels(partition.tile_level, margin)
     beyond = usable.copy()

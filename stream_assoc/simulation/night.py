@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.model.batch import Batch, BatchId, SolarSystemObjects
+from stream_assoc.model.positions import wrapped_ra
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.simulation.cadence import Visit, plan_visits
 from stream_assoc.simulation.config import SimulationConfig
@@ -115,7 +116,7 @@ def _predicted(config: SimulationConfig, sky: SimulatedSky, visit: Visit, detect
     # One prediction a visit, the same for every detector that may see the object.
     error = random.normal(size=(2, len(known))) * config.prediction_arcsec / 3600.0
     dec = np.clip(dec + error[1], -90.0, 90.0)
-    ra = (ra + error[0] / np.maximum(np.cos(np.radians(dec)), 1e-6)) % 360.0
+    ra = wrapped_ra(ra + error[0] / np.maximum(np.cos(np.radians(dec)), 1e-6))
     footprint = ConvexFootprint.from_vertices(detector.footprint(visit.plane))
     inside = footprint.contains(ra, dec, PREDICTION_MARGIN_ARCSEC)
     return SolarSystemObjects(sky.ssObjectId[known][inside], ra[inside], dec[inside])

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from lsst.sphgeom import Angle, ConvexPolygon, HtmPixelization, RangeSet, Region, UnitVector3d
 
+from stream_assoc.model.positions import MAX_ABS_RA, has_position
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.sky.circles import trixels_near
 from stream_assoc.sky.exceptions import InvalidFootprintError
@@ -176,9 +177,10 @@ def _checked(vertices: npt.ArrayLike) -> FloatArray:
     points = np.asarray(vertices, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:
         raise InvalidFootprintError(f"a footprint is a list of (ra, dec) pairs, not an array of shape {points.shape}")
-    if not np.isfinite(points).all() or (np.abs(points[:, 1]) > 90.0).any():
+    if not has_position(points[:, 0], points[:, 1]).all():
         raise InvalidFootprintError(
-            "every vertex of a footprint needs a finite ra and a dec within [-90, 90] degrees"
+            f"every vertex of a footprint needs a finite ra, at most {MAX_ABS_RA:.0f} degrees either way, "
+            "and a dec within [-90, 90] degrees"
         )
     return unit_vectors(points[:, 0], points[:, 1])
 

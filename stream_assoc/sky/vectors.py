@@ -8,6 +8,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stream_assoc.model import arrays
+from stream_assoc.model.positions import wrapped_ra
 from stream_assoc.model.types import FloatArray
 
 ARCSEC_PER_RADIAN: Final = 180.0 * 3600.0 / math.pi
@@ -57,9 +58,7 @@ def to_radec(vectors: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         finite.
     """
     x, y, z = np.moveaxis(np.asarray(vectors, dtype=np.float64), -1, 0)
-    ra = np.degrees(np.arctan2(y, x)) % 360.0
-    # The remainder of a tiny negative angle rounds up to 360 itself.
-    return np.where(ra == 360.0, 0.0, ra), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return wrapped_ra(np.degrees(np.arctan2(y, x))), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 def separation_arcsec(ra1: npt.ArrayLike, dec1: npt.ArrayLike, ra2: npt.ArrayLike, dec2: npt.ArrayLike) -> FloatArray:

@@ -13,6 +13,7 @@ import pandas as pd
 from stream_assoc.association.associator import AssociationConfig as AssociatorConfig
 from stream_assoc.association.associator import Associator, SourcePositions
 from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.positions import wrapped_ra
 from stream_assoc.model.types import Float32Array, FloatArray, IntArray
 from stream_assoc.tasks.frames import floats, has_column, identifiers, with_plain_index
 
@@ -133,14 +134,14 @@ class AssociationTask:
 
 
 def _source_positions(frame: pd.DataFrame) -> SourcePositions:
-    return SourcePositions(floats(frame, "ra"), floats(frame, "dec"), *_errors(frame))
+    return SourcePositions(wrapped_ra(floats(frame, "ra")), floats(frame, "dec"), *_errors(frame))
 
 
 def _object_positions(frame: pd.DataFrame, object_ids: IntArray) -> ObjectPositions:
     raErr, decErr = _errors(frame)
     return ObjectPositions(
         diaObjectId=object_ids,
-        ra=floats(frame, "ra"),
+        ra=wrapped_ra(floats(frame, "ra")),
         dec=floats(frame, "dec"),
         # A frame may hold errors in float64, as upstream's do; rounding them would change its scores.
         raErr=cast("Float32Array", raErr),

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stream_assoc.model.positions import has_position
 from stream_assoc.model.states import LightCurves, SourcePoints
 from stream_assoc.model.types import BANDS, FloatArray, IntArray
 from stream_assoc.sky.htm import htm_index
@@ -166,7 +167,7 @@ class HTMIndexDiaPosition(DiaObjectCalculationPlugin):
     def calculate(self, diaObjects: pd.DataFrame, diaSources: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Write ``pixelId``; see `DiaObjectCalculationPlugin.calculate`."""
         ra, dec = floats(diaObjects, "ra"), floats(diaObjects, "dec")
-        placed = np.isfinite(ra) & (np.abs(dec) <= 90.0)
+        placed = has_position(ra, dec)
         index = np.zeros(len(diaObjects), np.int64)
         index[placed] = htm_index(ra[placed], dec[placed], cast("HTMIndexDiaPositionConfig", self.config).htmLevel)
         write_column(diaObjects, "pixelId", index)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import FloatArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, to_radec, unit_vectors
 from stream_assoc.transform.exceptions import FootprintError
@@ -24,7 +25,7 @@ def footprint_of(ra: FloatArray, dec: FloatArray, margin_arcsec: float) -> Float
     Parameters
     ----------
     ra, dec : `numpy.ndarray` [float64], shape (n,)
-        Degrees. Positions that are not finite are left out.
+        Degrees. What is no position is left out (`~stream_assoc.model.positions.is_position`).
     margin_arcsec : `float`
         Smallest distance between a position and the outline; above 0.
 
@@ -37,15 +38,15 @@ def footprint_of(ra: FloatArray, dec: FloatArray, margin_arcsec: float) -> Float
     Raises
     ------
     FootprintError
-        If no position is finite, the margin is not positive, or the positions
+        If there is no position, the margin is not positive, or the positions
         span more than `MAX_RADIUS_DEG` about their mean.
     """
     if not margin_arcsec > 0:
         raise FootprintError(f"a footprint needs a margin above 0 arcsec, not {margin_arcsec}")
-    vectors = unit_vectors(ra, dec)
-    vectors = vectors[np.isfinite(vectors).all(axis=1)]
-    if not len(vectors):
-        raise FootprintError("no source of the batch has a finite position: its footprint must be given")
+    placed = has_position(ra, dec)
+    if not placed.any():
+        raise FootprintError("no source of the batch has a finite position on the sky: its footprint must be given")
+    vectors = unit_vectors(ra[placed], dec[placed])
     plane = TangentPlane.at(_mean_direction(vectors))
     x, y = plane.project(vectors)
     # The plane stretches angles by up to 1 + x² + y², so the margin is stretched with them.

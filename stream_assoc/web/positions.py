@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stream_assoc.model.positions import is_position, wrapped_ra
 from stream_assoc.web.exceptions import QueryError
 
 MAX_CHARACTERS: Final = 100
@@ -53,11 +54,10 @@ def parse_position(text: str) -> tuple[float, float]:
     if coordinates is None:
         raise QueryError(f"{text[:60]!r} is neither an id nor a position; {_HELP}")
     ra, dec = coordinates
-    if not (-360.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):
+    # Data may come in any turn; who types one that is beyond a full turn has mistyped it.
+    if not (is_position(ra, dec) and abs(ra) <= 360.0):
         raise QueryError(f"right ascension {ra:g}, declination {dec:g} is not on the sky")
-    wrapped = ra % 360.0
-    # The remainder of a tiny negative angle rounds up to 360 itself.
-    return (0.0 if wrapped == 360.0 else wrapped), dec
+    return float(wrapped_ra(ra)), dec
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,3 +142,24 @@ def random_batch(visit, rows, moving):
 def is_usable(made):
     ra, dec = made.column("ra"), made.column("dec")
     return np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
+
+
+def test_a_right_ascension_of_another_turn_is_the_same_position(rooms, tmp_path) -> None:
+    process_from(rooms, 0, batch(1, [149.764], [2.0]))
+    turned = [149.764 - 360.0, 149.764 + 360.0 + 10 * ARCSEC, 360.0, -1e-17, 36_001.0, 1e9]
+    dec = [2.0, 2.0, 5.0, 6.0, 7.0, 8.0]
+    (outcome,) = process_from(rooms, 1, batch(2, turned, dec))
+    assert outcome.metrics.numUpdatedDiaObjects == 1
+    assert outcome.metrics.numNewDiaObjects == 3
+    assert outcome.metrics.numDroppedDiaSources == 2
+    for table in ("DiaSource", "DiaObjectLast"):
+        stored = sorted(column(apdb_url(tmp_path), table, "ra"))
+        expected = [0.0, 0.0, *[149.764] * (len(stored) - 3), 149.764 + 10 * ARCSEC]
+        assert stored == pytest.approx(expected, abs=1e-10)
+        assert all(0.0 <= ra < 360.0 and not np.signbit(ra) for ra in stored)
+
+
+def test_predictions_of_another_turn_claim_their_source(rooms) -> None:
+    moving = SolarSystemObjects(np.array([7]), np.array([150.0 - 720.0]), np.array([2.0]))
+    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    assert outcome.metrics.numAssociatedSsObjects == 1
