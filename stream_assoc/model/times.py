@@ -7,6 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, NewType
 
 import erfa
+import numpy as np
+import numpy.typing as npt
+
+from stream_assoc.model.types import BoolArray
 
 DayObs = NewType("DayObs", int)
 """An observing night as Rubin writes it: YYYYMMDD of the date that begins at noon UTC."""
@@ -14,8 +18,76 @@ DayObs = NewType("DayObs", int)
 MJD_ZERO_JD: Final = 2_400_000.5
 MJD_OF_UNIX_EPOCH: Final = 40_587
 SECONDS_PER_DAY: Final = 86_400.0
+
+EARLIEST_MJD: Final = 33_282.0
+"""1950-01-01. Above what truncated dates (JD - 2440000.5, JD - 2450000) give until 2059."""
+LATEST_MJD: Final = 88_069.0
+"""2100-01-01. Far below every Julian date and every Unix time of a survey."""
+LONGEST_EXPOSURE_SECONDS: Final = 86_400.0
+"""A day; no visit is longer."""
+
+_MJD_OF_2000: Final = 51_544.0
 _NIGHT: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _EPOCH: Final = date(1970, 1, 1)
+
+
+def is_plausible_mjd(mjd_tai: npt.ArrayLike) -> BoolArray:
+    """Tell which numbers can be the MJD of an observation or of its processing.
+
+    Those from 1950 to 2100. Whatever else is finite is a date in another unit:
+    a Julian date, Unix seconds, a truncated date, or zero for none.
+
+    Parameters
+    ----------
+    mjd_tai : array-like [float64]
+
+    Returns
+    -------
+    plausible : `numpy.ndarray` [bool]
+    """
+    mjd = np.asarray(mjd_tai, np.float64)
+    return np.asarray((mjd >= EARLIEST_MJD) & (mjd <= LATEST_MJD))
+
+
+def is_plausible_exposure(seconds: npt.ArrayLike) -> BoolArray:
+    """Tell which numbers can be the exposure time of a visit: above zero, up to a day.
+
+    NaN is none: ask for what is missing separately.
+    """
+    values = np.asarray(seconds, np.float64)
+    return np.asarray((values > 0.0) & (values <= LONGEST_EXPOSURE_SECONDS))
+
+
+def checked_mjd(mjd_tai: float, name: str) -> float:
+    """Return a time if it is a plausible one.
+
+    Parameters
+    ----------
+    mjd_tai : `float`
+        MJD TAI.
+    name : `str`
+        What it is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is not; see `is_plausible_mjd`.
+    """
+    if not is_plausible_mjd(mjd_tai):
+        raise ValueError(
+            f"{name} is {mjd_tai}; it must be an MJD in TAI from {EARLIEST_MJD:.0f} to {LATEST_MJD:.0f} "
+            f"(1950 to 2100){_other_unit(mjd_tai)}"
+        )
+    return mjd_tai
+
+
+def _other_unit(number: float) -> str:
+    if EARLIEST_MJD <= number - MJD_ZERO_JD <= LATEST_MJD:
+        return f"; as a Julian date it would be MJD {number - MJD_ZERO_JD}"
+    of_unix = MJD_OF_UNIX_EPOCH + number / SECONDS_PER_DAY
+    if _MJD_OF_2000 <= of_unix <= LATEST_MJD:
+        return f"; as seconds since 1970 it would be MJD {of_unix:.5f}"
+    return ""
 
 
 def mjd_tai_of(time: datetime) -> float:
@@ -62,7 +134,10 @@ def day_obs(mjd_tai: float) -> DayObs:
     ValueError
         As `utc_of`.
     """
-    moment = utc_of(mjd_tai) - timedelta(hours=12)
+    try:
+        moment = utc_of(mjd_tai) - timedelta(hours=12)
+    except OverflowError:
+        raise ValueError(f"MJD {mjd_tai} is no date of this calendar") from None
     return DayObs(moment.year * 10_000 + moment.month * 100 + moment.day)
 
 

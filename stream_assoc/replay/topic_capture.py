@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from stream_assoc.model.times import mjd_tai_of_unix
+from stream_assoc.model.times import checked_mjd, mjd_tai_of_unix
 from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import TimedMessage
 from stream_assoc.settings.kafka import KafkaSettings
@@ -65,10 +65,13 @@ def capture_topic(
 
 
 def observed(message: InputMessage, schemas: WriterSchemas | None = None) -> float:
-    """Return when a batch was observed, or when any other message was published, MJD TAI."""
+    """Return when a batch was observed, or when any other message was published, MJD TAI.
+
+    A batch that names an impossible time has that of its publication: replays are paced by it.
+    """
     try:
-        return batch_prefix(message.value, schemas).midpointMjdTai
-    except DecodeError:
+        return checked_mjd(batch_prefix(message.value, schemas).midpointMjdTai, "midpointMjdTai")
+    except (DecodeError, ValueError):
         return mjd_tai_of_unix(max(0, message.timestamp_ms) / 1000.0)
 
 

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from stream_assoc.model.times import EARLIEST_MJD, LATEST_MJD
 from stream_assoc.model.types import BANDS
 from stream_assoc.settings.section import Section
 
@@ -73,7 +74,8 @@ class DaemonSettings(Section):
     )
     pin_clock_mjd: float | None = Field(
         default=None,
-        gt=0,
+        ge=EARLIEST_MJD,
+        le=LATEST_MJD,
         description="Processing time written into the APDB instead of the clock's, MJD TAI, so that two replays "
         "compare byte for byte. Unset: the real time.",
     )

@@ -73,7 +73,7 @@ class SimulationConfig(BaseModel):
     n_visits: int = Field(default=100, ge=1)
     n_detectors: int = Field(default=9, ge=1, le=256)
     n_fields: int = Field(default=3, ge=1)
-    first_night_mjd: int = Field(default=61_000, ge=50_000, le=110_000)
+    first_night_mjd: int = Field(default=61_000, ge=50_000, le=80_000)
     ra: float = 150.0
     dec: float = Field(default=2.2, ge=-90.0, le=90.0)
     detector_size_deg: float = Field(default=0.22, gt=0.0, le=1.0)

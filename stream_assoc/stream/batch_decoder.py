@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
+from stream_assoc.model.batch_checks import check_source_ids, check_visit
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.types import BANDS, FloatArray, IntArray
+from stream_assoc.model.types import BANDS, FloatArray
 from stream_assoc.stream.codec import SealedReader, arrow_field, is_column
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.resolution import items, resolve
@@ -22,10 +23,6 @@ from stream_assoc.stream.wire import WriterSchemas, split
 
 MAX_SOURCES: Final = 100_000
 MAX_BYTES: Final = 64 * 1024**2
-_MAX_DETECTOR: Final = np.iinfo(np.int16).max
-_MAX_VISIT: Final = np.iinfo(np.int64).max
-_NAMED_IDS: Final = 5
-_SHOWN_CHARACTERS: Final = 20
 
 
 class BatchDecoder:
@@ -91,7 +88,7 @@ class BatchDecoder:
         InvalidBatchError
             With the reason ``too_many_sources``, ``unknown_band``,
             ``invalid_visit``, ``invalid_detector``, ``invalid_time``,
-            ``invalid_id`` or ``duplicate_ids``.
+            ``invalid_exposure_time``, ``invalid_id`` or ``duplicate_ids``.
         RegistryUnavailableError
             If the schema must be asked for and the registry does not answer.
         """
@@ -161,14 +158,15 @@ class BatchDecoder:
         written = self._reader(schema_id).read(payloads)
         headers = self._read_headers(written)
         footprints = self._read_footprints(written)
-        sources = self._read_sources(written)
+        ids = [_batch_id(header) for header in headers]
+        sources = self._read_sources(written, ids)
         moving = self._read_moving(written)
         return [
             Batch(
-                id=BatchId(header["visit"], header["detector"]),
+                id=ids[row],
                 band=header["band"],
                 midpointMjdTai=header["midpointMjdTai"],
-                exposureTime=_finite_or_none(header["exposureTime"]),
+                exposureTime=_none_for_nan(header["exposureTime"]),
                 footprint=footprints[row],
                 diaSources=sources[row],
                 digest=hashlib.sha256(payloads[row]).digest(),
@@ -189,22 +187,10 @@ class BatchDecoder:
             columns, written.num_rows, self._header, self._header_schema
         ).to_pylist()
         for header in headers:
-            self._check_header(header)
+            check_visit(
+                _batch_id(header), header["band"], header["midpointMjdTai"], header["exposureTime"], self._bands
+            )
         return headers
-
-    def _check_header(self, header: dict[str, Any]) -> None:
-        if header["band"] not in self._bands:
-            raise InvalidBatchError(
-                f"band {header['band'][:_SHOWN_CHARACTERS]!r} is none of {', '.join(self._bands)}; "
-                "correct the message, or add the band to batch.bands",
-                "unknown_band",
-            )
-        _check_range("visit", header["visit"], _MAX_VISIT)
-        _check_range("detector", header["detector"], _MAX_DETECTOR)
-        if not math.isfinite(header["midpointMjdTai"]):
-            raise InvalidBatchError(
-                f"midpointMjdTai is {header['midpointMjdTai']}; it must be finite", "invalid_time"
-            )
 
     def _read_footprints(self, written: pa.RecordBatch) -> list[FloatArray]:
         vertices, offsets = self._table(written, self._footprint)
@@ -224,20 +210,24 @@ class BatchDecoder:
         rows = resolve(columns, offsets[-1], field["type"]["items"]["fields"], self._item_schemas[field["name"]])
         return rows, offsets
 
-    def _read_sources(self, written: pa.RecordBatch) -> list[pa.RecordBatch]:
+    def _read_sources(self, written: pa.RecordBatch, batches: Sequence[BatchId]) -> list[pa.RecordBatch]:
         columns, offsets = items(written, self._sources)
-        for begin, end in itertools.pairwise(offsets):
+        for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):
             if end - begin > self._max_sources:
                 raise InvalidBatchError(
-                    f"the batch has {end - begin} sources, batch.max_sources allows {self._max_sources}; "
-                    "split the batch or raise the setting",
+                    f"visit {batch.visit} detector {batch.detector} has {end - begin} sources, "
+                    f"batch.max_sources allows {self._max_sources}; split the batch or raise the setting",
                     "too_many_sources",
                 )
         sources = resolve(columns, offsets[-1], self._sources["type"]["items"]["fields"], self._source_schema)
         ids = sources.column("diaSourceId").to_numpy()
-        for begin, end in itertools.pairwise(offsets):
-            _check_ids(ids[begin:end])
+        for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):
+            check_source_ids(batch, ids[begin:end])
         return [sources.slice(begin, end - begin) for begin, end in itertools.pairwise(offsets)]
+
+
+def _batch_id(header: dict[str, Any]) -> BatchId:
+    return BatchId(header["visit"], header["detector"])
 
 
 def source_schema() -> pa.Schema:
@@ -246,28 +236,5 @@ def source_schema() -> pa.Schema:
     return pa.schema([table.column(name).arrow_field() for name in measured_columns()])
 
 
-def _check_range(name: str, number: int, greatest: int) -> None:
-    if not 0 <= number <= greatest:
-        raise InvalidBatchError(f"{name} is {number}; it must be from 0 to {greatest}", f"invalid_{name}")
-
-
-def _check_ids(ids: IntArray) -> None:
-    if len(ids) == 0:
-        return
-    ordered = np.sort(ids)
-    if ordered[0] <= 0:
-        raise InvalidBatchError(
-            f"diaSourceId {ordered[0]} is not positive; zero and below mean that there is none", "invalid_id"
-        )
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if len(repeated):
-        shown = ", ".join(map(str, repeated[:_NAMED_IDS].tolist()))
-        more = ", ..." if len(repeated) > _NAMED_IDS else ""
-        raise InvalidBatchError(
-            f"{len(repeated)} diaSourceId occur more than once in the batch: {shown}{more}; send each source once",
-            "duplicate_ids",
-        )
-
-
-def _finite_or_none(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and math.isfinite(seconds) else None
+def _none_for_nan(seconds: float | None) -> float | None:
+    return None if seconds is None or math.isnan(seconds) else seconds

@@ -8,7 +8,9 @@ import pyarrow as pa
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.model.times import checked_mjd
 from stream_assoc.stream.codec import SealedReader, contiguous
+from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.records import RecordCodec
 from stream_assoc.stream.resolution import resolve
 from stream_assoc.stream.schemas import FORCED_SOURCE, METRICS, OBJECT, known_schemas, load_schema
@@ -97,8 +99,15 @@ def decode_metrics(value: bytes | None, schemas: WriterSchemas | None = None) ->
     Raises
     ------
     DecodeError
-        If it is no message of this topic.
+        If it is no message of this topic, or its times are none of an
+        observation: whoever reads it makes dates of them.
     """
     schema_id, payload = split(value)
     writer_schema = (schemas or known_schemas(METRICS)).writer_schema(schema_id)
-    return AssociationMetrics(**RecordCodec(load_schema(METRICS)).read(payload, writer_schema))
+    metrics = AssociationMetrics(**RecordCodec(load_schema(METRICS)).read(payload, writer_schema))
+    try:
+        checked_mjd(metrics.midpointMjdTai, "midpointMjdTai")
+        checked_mjd(metrics.timeProcessedMjdTai, "timeProcessedMjdTai")
+    except ValueError as error:
+        raise DecodeError(f"visit {metrics.visit} detector {metrics.detector}: {error}", "invalid_time") from None
+    return metrics

@@ -1,20 +1,23 @@
 """Where a subscription begins, from what people write."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeAlias
 
-from stream_assoc.model.times import utc_of
+import numpy as np
+
+from stream_assoc.model.times import checked_mjd, utc_of
 from stream_assoc.stream.topic_reader import Start
 from stream_assoc.subscription.exceptions import SubscriptionError
 
-Since: TypeAlias = str | float | datetime | timedelta
+Since: TypeAlias = str | float | date | datetime | timedelta
 """``"beginning"``, ``"latest"``, or a time: see `start_of`."""
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LEAST_MJD: Final = 15_020.0
-"""1900; a smaller number is no date of an observation but a slip."""
+_EXAMPLES: Final = "write a duration such as 2h, an ISO time such as 2026-01-01T03:00, or an MJD"
+_SHOWN_CHARACTERS: Final = 40
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def start_of(since: Since, now: datetime | None = None) -> Start:
@@ -22,10 +25,11 @@ def start_of(since: Since, now: datetime | None = None) -> Start:
 
     Parameters
     ----------
-    since : `str`, `float`, `datetime.datetime` or `datetime.timedelta`
+    since : `str`, `float`, `~datetime.date`, `~datetime.datetime` or `~datetime.timedelta`
         ``"beginning"`` or ``"latest"``; a duration before now (``"90s"``,
         ``"2h"``, ``"1.5d"``, a `timedelta`); an ISO 8601 time (UTC where it
-        names no zone) or a `datetime`; a number, MJD TAI.
+        names no zone) or a `datetime`; a date, whose midnight UTC is meant; a
+        number, MJD TAI.
     now : `datetime.datetime`, optional
         The time durations are counted from.
 
@@ -48,33 +52,51 @@ def start_of(since: Since, now: datetime | None = None) -> Start:
     return max(0, round(moment.timestamp() * 1000))
 
 
-def _moment(since: Since, now: datetime) -> datetime:
-    if isinstance(since, datetime):
-        return since if since.tzinfo is not None else since.replace(tzinfo=UTC)
-    if isinstance(since, timedelta):
-        return now - since
-    if isinstance(since, str) and (found := _DURATION.fullmatch(since.strip())) is not None:
-        return _moment(timedelta(**{_UNITS[found[2]]: float(found[1])}), now)
+def _moment(since: object, now: datetime) -> datetime:
+    match since:
+        case datetime():
+            return since if since.tzinfo is not None else since.replace(tzinfo=UTC)
+        case date():
+            return datetime.combine(since, time(), UTC)
+        case timedelta():
+            return _before(now, since)
+        case str():
+            return _written(since.strip(), now)
+        case float() | int() | np.floating() | np.integer() if not isinstance(since, bool):
+            return _observed(float(since))
+    raise SubscriptionError(f"since is {type(since).__name__}, which is no time: {_EXAMPLES}")
+
+
+def _written(text: str, now: datetime) -> datetime:
+    if (found := _DURATION.fullmatch(text)) is not None:
+        try:
+            return _before(now, timedelta(**{_UNITS[found[2]]: float(found[1])}))
+        except OverflowError:
+            return _EPOCH
     try:
-        mjd = float(since)
+        mjd = float(text)
     except ValueError:
-        return _iso(str(since))
+        return _iso(text)
+    return _observed(mjd)
+
+
+def _before(now: datetime, duration: timedelta) -> datetime:
     try:
-        moment = utc_of(mjd)
-    except ValueError:
-        moment = None
-    if moment is None or mjd < _LEAST_MJD:
-        raise SubscriptionError(
-            f"{since} is no MJD of an observation; for a duration add its unit, such as {since}m or {since}h"
-        )
-    return moment
+        return now - duration
+    except OverflowError:
+        return _EPOCH
+
+
+def _observed(mjd: float) -> datetime:
+    try:
+        return utc_of(checked_mjd(mjd, "since"))
+    except (ValueError, OverflowError) as error:
+        raise SubscriptionError(f"{error}; for a duration add its unit, such as {mjd:g}m or {mjd:g}h") from None
 
 
 def _iso(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SubscriptionError(
-            f"{text!r} is no time: write a duration such as 2h, an ISO time such as 2026-01-01T03:00, or an MJD"
-        ) from None
+        raise SubscriptionError(f"{text[:_SHOWN_CHARACTERS]!r} is no time: {_EXAMPLES}") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

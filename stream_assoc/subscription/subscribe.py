@@ -106,7 +106,7 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
         ``"dia-sources.dlq"`` `DeadLetter`. The names are
         those of the kinds, and lead to the topics that the configuration
         gives other names; these other names do as well.
-    since : `str`, `float`, `~datetime.datetime` or `~datetime.timedelta`
+    since : `str`, `float`, `~datetime.date`, `~datetime.datetime` or `~datetime.timedelta`
         ``"latest"``: what is published from now on. ``"beginning"``: the
         oldest message kept. Or what was published since a time: a duration
         (``"2h"``), an ISO time, an MJD TAI; see

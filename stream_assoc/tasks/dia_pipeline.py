@@ -17,12 +17,14 @@ from stream_assoc.cache.memory import MemoryCache
 from stream_assoc.daemon.assembly import layout_of, rooms_of
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, SolarSystemObjects
+from stream_assoc.model.batch_checks import check_batch
 from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
-from stream_assoc.tasks.exceptions import ExposureError, TaskConfigError, VisitProcessedError
+from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, dia_source_batch, floats, identifier_column
 from stream_assoc.tasks.visit_apdb import Stored, UpstreamLimits, VisitApdb
@@ -151,7 +153,10 @@ class DiaPipelineTask:
         Raises
         ------
         CatalogError
-            If a catalogue lacks what is needed.
+            If a catalogue lacks what is needed, or a ``diaSourceId`` is not
+            positive or occurs twice.
+        ExposureError
+            If the band is not among ``validBands``.
         VisitProcessedError
             If the visit and detector have been processed before. Nothing was changed.
         PoisonError
@@ -160,6 +165,10 @@ class DiaPipelineTask:
         RetriableError
             If the database went away. Run the same visit again: it counts once.
         """
+        if exposure.band not in self.config.validBands:
+            raise ExposureError(
+                f"band {exposure.band!r} is not among validBands, {', '.join(self.config.validBands)}"
+            )
         batch = Batch(
             id=exposure.id,
             band=exposure.band,
@@ -171,12 +180,21 @@ class DiaPipelineTask:
             solar_system_objects=_solar_system_objects(solarSystemObjectTable),
             images=exposure.images,
         )
+        try:
+            check_batch(batch, self.config.validBands)
+        except InvalidBatchError as error:
+            raise CatalogError(str(error)) from None
         return self.run_batch(replace(batch, digest=content_digest(batch)))
 
     def run_batch(self, batch: Batch) -> DiaPipelineResult:
-        """Process a batch, such as a message holds; see `run`."""
-        if batch.band not in self.config.validBands:
-            raise ExposureError(f"band {batch.band!r} is not among validBands, {', '.join(self.config.validBands)}")
+        """Process a batch, such as a message holds; see `run`.
+
+        Raises
+        ------
+        InvalidBatchError
+            If something in it is out of range; see `~stream_assoc.model.batch_checks.check_batch`.
+        """
+        check_batch(batch, self.config.validBands)
         if not self.config.doSolarSystemAssociation:
             batch = replace(batch, solar_system_objects=SolarSystemObjects.none())
         arrival = arrive(batch, self._rooms)

@@ -1,12 +1,17 @@
 """What the tasks need to know of an image, without its pixels."""
 
+import math
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Final
 
 from stream_assoc.model.batch import BatchId, ImageUris
-from stream_assoc.model.types import BANDS, FloatArray
+from stream_assoc.model.batch_checks import check_visit
+from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.model.types import FloatArray
 from stream_assoc.tasks.exceptions import ExposureError
+
+_NUMBERS: Final = {"photoCalib": True, "photoCalibErr": False, "pixelScale": True}
+"""Numbers that calibrate, and whether they must be above zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,9 @@ class Exposure:
     Raises
     ------
     ExposureError
-        If the band is none of Rubin's, or the midpoint is not finite.
+        If the band is none of Rubin's; visit, detector, midpoint or exposure
+        time are out of range (see `~stream_assoc.model.batch_checks.check_visit`);
+        or a calibration or pixel scale is not finite and above zero.
     """
 
     visit: int
@@ -49,10 +56,17 @@ class Exposure:
     images: ImageUris = field(default_factory=ImageUris)
 
     def __post_init__(self) -> None:
-        if self.band not in BANDS:
-            raise ExposureError(f"band {self.band!r} is none of {', '.join(BANDS)}, the bands of the APDB")
-        if not np.isfinite(self.midpointMjdTai):
-            raise ExposureError(f"midpointMjdTai must be an MJD in TAI, not {self.midpointMjdTai}")
+        try:
+            check_visit(self.id, self.band, self.midpointMjdTai, self.exposureTime)
+        except InvalidBatchError as error:
+            raise ExposureError(str(error)) from None
+        for name, positive in _NUMBERS.items():
+            number = getattr(self, name)
+            if number is not None and not (math.isfinite(number) and (number > 0 if positive else number >= 0)):
+                raise ExposureError(
+                    f"visit {self.visit} detector {self.detector}: {name} is {number}; it must be a finite number "
+                    + ("above 0" if positive else "that is not negative")
+                )
 
     @property
     def id(self) -> BatchId:

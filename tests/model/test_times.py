@@ -1,10 +1,23 @@
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.model.times import day_obs, mjd_tai_of, night_bounds, night_name, parse_night, utc_of
+from stream_assoc.model.times import (
+    EARLIEST_MJD,
+    LATEST_MJD,
+    checked_mjd,
+    day_obs,
+    is_plausible_exposure,
+    is_plausible_mjd,
+    mjd_tai_of,
+    night_bounds,
+    night_name,
+    parse_night,
+    utc_of,
+)
 
 
 def test_a_known_date() -> None:
@@ -50,3 +63,45 @@ def test_what_is_no_night_is_refused(text) -> None:
 def test_what_no_calendar_knows_is_refused(mjd) -> None:
     with pytest.raises(ValueError, match="no date"):
         utc_of(mjd)
+
+
+def test_dates_from_1950_to_2100_are_plausible() -> None:
+    bounds = [mjd_tai_of(datetime(1960, 1, 1, tzinfo=UTC)), mjd_tai_of(datetime(2099, 12, 31, tzinfo=UTC))]
+    assert is_plausible_mjd(np.array([EARLIEST_MJD, *bounds, LATEST_MJD])).all()
+
+
+@given(st.floats(51_544.0, 88_069.0))
+def test_a_date_in_another_unit_is_not_plausible(mjd: float) -> None:
+    julian, unix, unix_ms = mjd + 2_400_000.5, (mjd - 40_587) * 86_400.0, (mjd - 40_587) * 86_400e3
+    others = np.array([julian, unix, unix_ms, mjd * 86_400.0, 0.0, -mjd, np.nan, np.inf, -np.inf])
+    assert not is_plausible_mjd(others).any()
+    for number in others.tolist():
+        with pytest.raises(ValueError, match=r"midpoint is .* MJD in TAI from 33282 to 88069"):
+            checked_mjd(number, "midpoint")
+
+
+@pytest.mark.parametrize("truncated", [2_461_002.5 - 2_440_000.5, 2_461_002.5 - 2_450_000.0, 2026.9, 9_461.0])
+def test_a_truncated_date_is_not_plausible(truncated: float) -> None:
+    assert not is_plausible_mjd(np.array([truncated])).any()
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (2_461_002.5, "as a Julian date it would be MJD 61002.0"),
+        (1.76e9, "as seconds since 1970 it would be MJD 6095"),
+    ],
+)
+def test_the_unit_it_may_be_in_is_named(number: float, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        checked_mjd(number, "midpoint")
+
+
+def test_exposure_times() -> None:
+    seconds = np.array([30.0, 86_400.0, 5e-324, 0.0, -0.0, -30.0, np.inf, np.nan, 86_400.1])
+    assert is_plausible_exposure(seconds).tolist() == [True, True, True] + [False] * 6
+
+
+def test_the_first_morning_of_the_calendar_has_no_night() -> None:
+    with pytest.raises(ValueError, match="no date of this calendar"):
+        day_obs(-678_575.7)

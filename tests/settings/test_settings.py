@@ -64,3 +64,9 @@ def test_transactional_id_is_the_one_set_or_derived_from_the_instance() -> None:
 
 def test_derived_transactional_id_is_the_same_after_a_restart() -> None:
     assert Settings().kafka.effective_transactional_id == Settings().kafka.effective_transactional_id
+
+
+@pytest.mark.parametrize("time", [2_461_002.5, 1.76e9, 0.0, -61_000.0, float("nan"), float("inf")])
+def test_a_pinned_clock_is_an_mjd(time: float) -> None:
+    with pytest.raises(ValidationError, match="pin_clock_mjd"):
+        Settings(daemon={"pin_clock_mjd": time})

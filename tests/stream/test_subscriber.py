@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import io
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -147,3 +148,12 @@ def test_metrics_of_an_incompatible_schema_are_refused(object_rows, metrics) -> 
     with pytest.raises(DecodeError) as caught:
         decode_metrics(value, KnownSchemas({METRICS_SCHEMA_ID: other}))
     assert caught.value.reason == "incompatible_schema"
+
+
+@pytest.mark.parametrize("name", ["midpointMjdTai", "timeProcessedMjdTai"])
+@pytest.mark.parametrize("time", [2_461_002.5, 1.76e9, float("nan")])
+def test_metrics_of_an_impossible_time_are_refused(object_rows: Any, metrics: Any, name: str, time: float) -> None:
+    value = OutputEncoder().encode(object_rows(0), dataclasses.replace(metrics, **{name: time}))[-1].value
+    with pytest.raises(DecodeError, match=f"{name} is .* MJD in TAI") as caught:
+        decode_metrics(value)
+    assert caught.value.reason == "invalid_time"

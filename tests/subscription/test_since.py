@@ -1,5 +1,6 @@
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 
 from stream_assoc.model.times import mjd_tai_of
@@ -33,6 +34,7 @@ def test_names(name) -> None:
         ("2026-01-02T02:00:00+02:00", MIDNIGHT),
         (MIDNIGHT, MIDNIGHT),
         (datetime(2026, 1, 2), MIDNIGHT),
+        (date(2026, 1, 2), MIDNIGHT),
         (MIDNIGHT.astimezone(timezone(timedelta(hours=-3))), MIDNIGHT),
     ],
 )
@@ -59,3 +61,25 @@ def test_a_number_that_is_no_date_asks_for_its_unit(since) -> None:
 
 def test_a_long_duration_begins_with_the_epoch() -> None:
     assert start_of("99999d", NOW) == 0
+
+
+@pytest.mark.parametrize("since", [2_461_002.5, "2461002.5", 1.76e9, "1760000000", 61_000 * 86_400.0])
+def test_a_date_in_another_unit_is_refused(since: str | float) -> None:
+    with pytest.raises(SubscriptionError, match="MJD in TAI"):
+        start_of(since, NOW)
+
+
+@pytest.mark.parametrize("since", [None, True, [1], b"2h", object()])
+def test_what_is_no_time_at_all_is_refused(since: object) -> None:
+    with pytest.raises(SubscriptionError, match="which is no time: write a duration such as 2h"):
+        start_of(since, NOW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", ["9999999d", "9" * 400 + "d", timedelta.max])
+def test_a_duration_longer_than_the_calendar_begins_with_the_epoch(since: str | timedelta) -> None:
+    assert start_of(since, NOW) == 0
+
+
+def test_a_number_of_numpy() -> None:
+    mjd = np.float32(61_042)
+    assert start_of(mjd, NOW) == start_of(61_042.0, NOW)  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
 """One visit after the other through the task: upstream's ids and numbers, and the daemon's promises."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,8 @@ import pytest
 from stream_assoc.apdb.create import init
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.association.exceptions import TooManyNewObjectsError
-from stream_assoc.model.batch import SolarSystemObjects
+from stream_assoc.model.batch import BatchId, SolarSystemObjects
+from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.settings import Settings
 from stream_assoc.settings.images import ImageSettings
 from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
@@ -37,6 +40,8 @@ from tests.pipeline.test_golden_pipeline import (
 )
 
 PIXEL_ARCSEC = 0.1838
+NewTask: TypeAlias = Callable[..., DiaPipelineTask]
+
 EDGE_PIXELS = 1.5
 """From the border of the outermost pixel to the centre of the first pixel that upstream keeps."""
 
@@ -210,6 +215,24 @@ def test_large_identifiers_survive(new_task, convert) -> None:
 def test_identifiers_in_floats_are_refused(new_task) -> None:
     with pytest.raises(CatalogError, match="'diaSourceId' is an identifier"):
         new_task().run(small_table(diaSourceId=[1.0, 2.0]), SMALL_EXPOSURE)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [([0, BIG], "diaSourceId 0 is not positive"), ([-1, 5], "-1 is not positive"), ([BIG, BIG], "more than once")],
+)
+def test_identifiers_that_name_nothing_are_refused(new_task: NewTask, ids: list[int], message: str) -> None:
+    task = new_task()
+    with pytest.raises(CatalogError, match=f"visit 1 detector 2: .*{message}"):
+        task.run(small_table(diaSourceId=ids), SMALL_EXPOSURE)
+    assert len(task.run(small_table(), SMALL_EXPOSURE).diaObjects) == 2
+
+
+def test_a_batch_is_checked_as_a_message_is(new_task: NewTask) -> None:
+    task = new_task()
+    for changes in ({"id": BatchId(1, 40_000)}, {"midpointMjdTai": 2_461_002.5}, {"exposureTime": -1.0}):
+        with pytest.raises(InvalidBatchError, match="visit 1 detector"):
+            task.run_batch(replace(batch(1, [150.0], [2.0]), **changes))
 
 
 def test_a_source_without_a_position_harms_no_other(new_task) -> None:
