@@ -1,7 +1,14 @@
-"""Structured logs: events with fields, as JSON lines or for people, on standard error."""
+"""Structured logs: events with fields, as JSON lines or for people, on standard error.
+
+What is wrong may be wrong a thousand times a second. Warnings and errors that
+repeat are left out after the first few in a minute, and counted.
+"""
 
 import logging
 import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -17,6 +24,90 @@ _COMMON: Final[tuple[Processor, ...]] = (
 )
 
 _IN_EVERY_LINE: Final = ("timestamp", "level", "event")
+
+REPEATS: Final = 30
+"""Most warnings or errors of one event that are written in `WINDOW_SECONDS`."""
+WINDOW_SECONDS: Final = 60.0
+_KINDS: Final = 1000
+_KIND_CHARACTERS: Final = 60
+_SUMMARY_FIELDS: Final = ("of", "lines", "seconds")
+_DIGITS: Final = dict.fromkeys(range(ord("0"), ord("9") + 1))
+
+
+@dataclass(slots=True)
+class _Window:
+    """The lines of one event since a time."""
+
+    since: float
+    logger: str
+    event: str
+    n_seen: int = 0
+
+    @property
+    def n_left_out(self) -> int:
+        return max(0, self.n_seen - REPEATS)
+
+
+class RepeatLimit:
+    """Decides which records are written: of warnings and errors of one kind only so many in a minute.
+
+    Records are of one kind if logger, level and event agree; of an event that
+    is a sentence its beginning, without digits.
+    """
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[tuple[str, int, str], _Window] = OrderedDict()
+
+    def admits(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write a record."""
+        if record.levelno < logging.WARNING:
+            return True
+        event = _event_of(record)
+        kind = (record.name, record.levelno, event.partition("\n")[0][:_KIND_CHARACTERS].translate(_DIGITS))
+        window = self._windows.get(kind)
+        if window is None:
+            if len(self._windows) >= _KINDS:
+                # So many kinds are one kind: texts that never agree.
+                kind = (record.name, record.levelno, "")
+            window = self._windows.setdefault(kind, _Window(record.created, record.name, event))
+        window.n_seen += 1
+        return window.n_seen <= REPEATS
+
+    def left_out(self, now: float) -> Iterator[logging.LogRecord]:
+        """Yield a record for each event of which something was left out in a minute that is over."""
+        while self._windows:
+            kind, window = next(iter(self._windows.items()))
+            if 0.0 <= now - window.since < WINDOW_SECONDS:
+                return
+            del self._windows[kind]
+            if window.n_left_out:
+                yield _summary(window, kind[1], now)
+
+
+class _LimitedHandler(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._limit = RepeatLimit()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for summary in self._limit.left_out(record.created):
+            super().emit(summary)
+        if self._limit.admits(record):
+            super().emit(record)
+
+
+def _event_of(record: logging.LogRecord) -> str:
+    """Return the event of one of our records, or the template of a library's."""
+    # An event of ours comes as a dictionary, which the formatter writes.
+    return str(record.msg.get("event", "")) if isinstance(record.msg, dict) else str(record.msg)
+
+
+def _summary(window: _Window, level: int, now: float) -> logging.LogRecord:
+    record = logging.LogRecord(window.logger, level, "", 0, "left out", None, None)
+    values = (window.event[:_KIND_CHARACTERS], window.n_left_out, round(now - window.since))
+    record.__dict__.update(zip(_SUMMARY_FIELDS, values, strict=True))
+    record.created = now
+    return record
 
 
 def configure_logging(
@@ -45,10 +136,10 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(output)
+    handler = _LimitedHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=list(_COMMON),
+            foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder(allow=_SUMMARY_FIELDS)],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(style, coloured=output.isatty()),

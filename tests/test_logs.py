@@ -8,7 +8,7 @@ from typing import Never
 import pytest
 import structlog
 
-from stream_assoc.logs import configure_logging
+from stream_assoc.logs import REPEATS, WINDOW_SECONDS, RepeatLimit, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,57 @@ def test_traceback_does_not_show_local_variables(style) -> None:
 
 def _connect(password) -> Never:
     raise ValueError(len(password))
+
+
+def _record(text: str, created: float, level: int = logging.WARNING) -> logging.LogRecord:
+    record = logging.LogRecord("theirs", level, "", 0, text, None, None)
+    record.created = created
+    return record
+
+
+def test_what_repeats_is_written_a_few_times_and_then_counted() -> None:
+    limit = RepeatLimit()
+    records = [_record(f"accept failed on port {port}", 100.0) for port in range(10 * REPEATS)]
+    assert [limit.admits(record) for record in records] == [True] * REPEATS + [False] * 9 * REPEATS
+    assert limit.admits(_record("another", 100.0))
+    assert list(limit.left_out(100.0 + WINDOW_SECONDS / 2)) == []
+    (summary,) = limit.left_out(100.0 + WINDOW_SECONDS)
+    assert (summary.getMessage(), summary.levelno, summary.name) == ("left out", logging.WARNING, "theirs")
+    assert summary.__dict__["lines"] == 9 * REPEATS
+    assert summary.__dict__["of"].startswith("accept failed")
+    # A new minute begins anew.
+    assert limit.admits(_record("accept failed on port 1", 100.0 + WINDOW_SECONDS))
+
+
+def test_texts_that_never_agree_are_one_kind() -> None:
+    limit = RepeatLimit()
+    letters = ["".join(chr(97 + (k >> shift) % 16) for shift in (0, 4, 8)) for k in range(4096)]
+    assert sum(limit.admits(_record(text, 1.0)) for text in letters) == 1000 + REPEATS
+
+
+def test_news_is_never_left_out() -> None:
+    limit = RepeatLimit()
+    assert all(limit.admits(_record("processed", 1.0, logging.INFO)) for _ in range(1000))
+
+
+def test_left_out_lines_are_told_in_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    configure_logging("json", "info", output)
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    monkeypatch.setattr("time.time_ns", lambda: 1000 * 10**9)
+    for offset in range(REPEATS + 5):
+        structlog.get_logger("ours").error("no file", offset=offset)
+    monkeypatch.setattr("time.time", lambda: 1000.0 + WINDOW_SECONDS)
+    monkeypatch.setattr("time.time_ns", lambda: int(1000 + WINDOW_SECONDS) * 10**9)
+    structlog.get_logger("ours").info("recovered")
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["no file"] * REPEATS + ["left out", "recovered"]
+    assert (lines[-2]["of"], lines[-2]["lines"], lines[-2]["level"]) == ("no file", 5, "error")
+
+
+def test_a_library_that_fails_for_ever_does_not_fill_the_disk() -> None:
+    output = io.StringIO()
+    configure_logging("console", "info", output)
+    for _ in range(10_000):
+        logging.getLogger("asyncio").error("socket.accept() out of system resource", exc_info=OSError(24, "too many"))
+    assert len(output.getvalue()) < 100_000

@@ -14,10 +14,12 @@ def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
     """
     settings = settings_of(config, set_)
 
+    from stream_assoc.http_server.limits import raise_descriptor_limit
     from stream_assoc.logs import configure_logging
     from stream_assoc.web.server import Dashboard
 
     configure_logging(settings.logging.format, settings.logging.level)
+    raise_descriptor_limit()
     with Dashboard(settings) as server:
         typer.echo(f"Dashboard at {server.url} (Ctrl-C ends it)")
         wait_for_signal()

@@ -44,12 +44,14 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     from stream_assoc.daemon.settings_check import check_settings
     from stream_assoc.daemon.stopping import StopRequest
     from stream_assoc.daemon.supervision import supervise
+    from stream_assoc.http_server.limits import raise_descriptor_limit
     from stream_assoc.logs import configure_logging
     from stream_assoc.metrics.instruments import Instruments
 
     check_settings(settings)
     configure_logging(settings.logging.format, settings.logging.level)
     keep_for_good()
+    raise_descriptor_limit()
     stop = StopRequest(settings.daemon.drain_deadline_seconds)
     stop.on_signals()
     instruments = Instruments()

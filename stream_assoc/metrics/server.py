@@ -1,20 +1,22 @@
 """What a daemon answers over HTTP: its metrics, whether it lives, and whether it is ready."""
 
 import json
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Any, Final
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from stream_assoc.http_server.limits import Limits
+from stream_assoc.http_server.server import listen, serving
 from stream_assoc.metrics.exceptions import MetricsPortError
 from stream_assoc.metrics.instruments import Instruments
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
 METRICS_PATH: Final = "/metrics"
 ALIVE_PATH: Final = "/healthz"
@@ -37,23 +39,6 @@ class Verdict:
     body: Mapping[str, Any]
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a request: a scrape that is read slowly holds up no probe."""
-
-    daemon_threads = True
-    # A connection that its client keeps open does not keep the daemon from ending.
-    block_on_close = False
-
-
-class _SilentHandler(WSGIRequestHandler):
-    """Logs no request, and gives up a client that sends none."""
-
-    timeout = 30.0
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Write nothing: probes come every few seconds."""
-
-
 class MetricsServer:
     """Serves instruments at ``/metrics``, and verdicts at other paths, from threads of its own, until closed.
 
@@ -67,6 +52,8 @@ class MetricsServer:
         Address to listen on.
     questions : `Mapping` [`str`, callable], optional
         Path to what answers it with a `Verdict`; called from another thread.
+    limits : `Limits`, optional
+        How much clients may take.
 
     Attributes
     ----------
@@ -85,38 +72,55 @@ class MetricsServer:
         port: int,
         host: str = "127.0.0.1",
         questions: Mapping[str, Callable[[], Verdict]] | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._metrics = make_wsgi_app(instruments.registry)
-        self._questions = dict(questions or {})
         try:
-            self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
+            listening = listen(host, port)
         except OSError as error:
             raise MetricsPortError(
-                f"metrics cannot be served on {host}:{port}: {error.strerror}; choose another "
+                f"metrics cannot be served on {host}:{port}: {error.strerror or error}; choose another "
                 "metrics.prometheus_port (0 for any free one) or metrics.prometheus_host"
             ) from error
-        self.port = int(self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-        self._thread.start()
+        self.port = int(listening.getsockname()[1])
+        self._stack = ExitStack()
+        self._stack.enter_context(serving(_application(instruments, questions or {}), listening, "metrics", limits))
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _answer(self, environment: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        path = environment["PATH_INFO"]
-        if path == METRICS_PATH:
-            metrics: Iterable[bytes] = self._metrics(environment, start)
-            return metrics
-        if path in self._questions:
-            verdict = self._questions[path]()
-            return _send(start, "200 OK" if verdict.good else "503 Service Unavailable", verdict.body)
-        return _send(start, "404 Not Found", {"paths": [METRICS_PATH, *self._questions]})
+        self._stack.close()
 
 
-def _send(start: "StartResponse", status: str, body: Mapping[str, Any]) -> Iterable[bytes]:
+class _Metrics:
+    """The instruments in the format that the client asks for."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._answer = make_asgi_app(instruments.registry)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, send)
+
+
+def _application(instruments: Instruments, questions: Mapping[str, Callable[[], Verdict]]) -> Starlette:
+    known = [METRICS_PATH, *questions]
+    return Starlette(
+        routes=[
+            Route(METRICS_PATH, _Metrics(instruments), methods=["GET"]),
+            *(Route(path, _endpoint(question), methods=["GET"]) for path, question in questions.items()),
+        ],
+        exception_handlers={404: lambda _, __: _json(404, {"paths": known})},
+    )
+
+
+def _endpoint(question: Callable[[], Verdict]) -> Callable[[Request], Response]:
+    """Return an endpoint that Starlette runs in a thread, because a question may take long."""
+
+    def endpoint(_: Request) -> Response:
+        verdict = question()
+        return _json(200 if verdict.good else 503, verdict.body)
+
+    return endpoint
+
+
+def _json(status: int, body: Mapping[str, Any]) -> Response:
     content = json.dumps(body, indent=2).encode() + b"\n"
-    start(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
-    return [content]
+    return Response(content, status, {"Cache-Control": "no-store"}, "application/json")

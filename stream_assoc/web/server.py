@@ -1,15 +1,14 @@
 """The dashboard as a running server, in threads of its own."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-import uvicorn
 from starlette.types import ASGIApp
 
+from stream_assoc.http_server.server import listen, serving
 from stream_assoc.settings import Settings
 from stream_assoc.web.app import make_app
 from stream_assoc.web.exceptions import DashboardPortError
@@ -51,7 +50,7 @@ class Dashboard:
             stack.callback(library.close)
             feed = Feed(own.history)
             app = make_app(self._settings, feed, library)
-            self.url = stack.enter_context(serving(app, own.host, own.port))
+            self.url = stack.enter_context(serving_at(app, own.host, own.port))
             # Streams end before the server is told to, which would wait for them.
             stack.callback(feed.close)
             for worker in (Listener(self._settings.kafka, feed, own.history), Watch(library, feed)):
@@ -66,7 +65,7 @@ class Dashboard:
 
 
 @contextmanager
-def serving(app: ASGIApp, host: str, port: int) -> Iterator[str]:
+def serving_at(app: ASGIApp, host: str, port: int) -> Iterator[str]:
     """Serve an application from a thread; give the address it is found at.
 
     Raises
@@ -74,25 +73,16 @@ def serving(app: ASGIApp, host: str, port: int) -> Iterator[str]:
     DashboardPortError
         If the port is taken, or the host has no such address.
     """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-
-    def end() -> None:
-        server.should_exit = True
-
-    with (
-        _socket(host, port) as listening,
-        _running("http", lambda: server.run(sockets=[listening]), end),
-    ):
-        yield _url(host, listening.getsockname()[1])
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise DashboardPortError(
+            f"the dashboard cannot be served on {host}:{port}: {error.strerror or error}; choose another "
+            "dashboard.port (0 for any free one) or dashboard.host"
+        ) from error
+    url = _url(host, listening.getsockname()[1])
+    with serving(app, listening, "dashboard-http"):
+        yield url
 
 
 @contextmanager
@@ -104,17 +94,6 @@ def _running(name: str, run: Callable[[], None], stop: Callable[[], None]) -> It
     finally:
         stop()
         thread.join(_END_SECONDS)
-
-
-def _socket(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise DashboardPortError(
-            f"the dashboard cannot be served on {host}:{port}: {error.strerror or error}; choose another "
-            "dashboard.port (0 for any free one) or dashboard.host"
-        ) from error
 
 
 def _url(host: str, port: int) -> str:

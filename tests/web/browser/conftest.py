@@ -10,7 +10,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.web.app import make_app
 from stream_assoc.web.feed import Feed
 from stream_assoc.web.library import Library
-from stream_assoc.web.server import serving
+from stream_assoc.web.server import serving_at
 from tests.web.browser import chromium
 
 PATIENCE_MS = 60_000
@@ -39,7 +39,7 @@ class Site:
         library = Library(self.settings)
         with ExitStack() as stack:
             stack.callback(library.close)
-            self.url = stack.enter_context(serving(make_app(self.settings, self.feed, library), "127.0.0.1", port))
+            self.url = stack.enter_context(serving_at(make_app(self.settings, self.feed, library), "127.0.0.1", port))
             stack.callback(self.feed.close)
             yield self
         self.feed = Feed(2000)
