@@ -1,6 +1,7 @@
 """Two pieces of work timed side by side, in turns, so that a noisy machine disturbs both."""
 
 import json
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -73,6 +74,26 @@ def in_turns(rounds: int, clock: Callable[[], float] = time.perf_counter, **work
             work()
             seconds[name] = min(seconds[name], clock() - start)
     return Timed(seconds)
+
+
+def paired_ratio(
+    rounds: int, clock: Callable[[], float], work: Callable[[], object], reference: Callable[[], object]
+) -> float:
+    """Return the median over so many rounds of how many times as long a work took as the one right after it.
+
+    What disturbs the machine for longer than a pair disturbs both of it, and
+    what is shorter only some of the pairs.
+    """
+    work()
+    reference()
+    ratios = []
+    for _ in range(rounds):
+        times = [clock()]
+        for one in (work, reference):
+            one()
+            times.append(clock())
+        ratios.append((times[1] - times[0]) / (times[2] - times[1]))
+    return statistics.median(ratios)
 
 
 def write(figures: list[Figure], machine: dict[str, str], path: Path = LATEST) -> None:

@@ -11,6 +11,7 @@ from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
 from stream_assoc.stream.schemas import (
     BATCH,
     DEAD_LETTER,
+    FORCED_SOURCE,
     METRICS,
     NAMES,
     OBJECT,
@@ -22,6 +23,18 @@ INTRODUCTION = """\
 `stream-assoc topics init` makes these topics, with the settings that the table tells and the broker's defaults for
 the rest; topics that exist are left as they are, and what is wrong with them is told. Names, partitions and replicas
 are settings of [`[kafka]`](../configuration.md#kafka). Messages of one key keep their order.
+
+`message.timestamp.type=LogAppendTime` lets a message age from when it is written. With Kafka's default, `CreateTime`,
+it ages from the time that its producer gave it: a night of last year, copied with its times, is deleted at the
+broker's next check, five minutes later at most. `topics init`, `config check --topics` and the start of `serve` warn
+of topics that would lose messages so, or before they are read. For a topic that exists:
+
+```console
+$ kafka-configs.sh --bootstrap-server localhost:9092 --alter --entity-type topics --entity-name dia-sources \\
+    --add-config message.timestamp.type=LogAppendTime
+```
+
+What `subscribe` and `tail` take as `--since` is compared with that time: when a message was published.
 """
 
 WIRE = """\
@@ -72,6 +85,7 @@ def _topics() -> Iterator[tuple[str, str, str, str, str]]:
     for setting, schema, key in (
         ("input_topic", BATCH, "the producer's; `replay` and `simulate` take the sky cell of the footprint"),
         ("objects_topic", OBJECT, "diaObjectId in decimal; no value when the object has ended"),
+        ("forced_sources_topic", FORCED_SOURCE, "diaObjectId in decimal"),
         ("metrics_topic", METRICS, "visit.detector"),
         ("dead_letter_topic", DEAD_LETTER, "the original key; the value is the original's, unchanged"),
     ):

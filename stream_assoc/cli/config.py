@@ -5,14 +5,23 @@ from typing import Annotated, Any
 
 import typer
 
-from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 
 app = typer.Typer(help="See and check the settings.", no_args_is_help=True)
 
 
 @app.command(epilog=closing("stream-assoc config check --config stream-assoc.toml", codes="0 when valid, 2 when not"))
-def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Check every setting, by itself and against the others; no server is contacted.
+def check(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    topics: Annotated[
+        bool,
+        typer.Option("--topics", help="Also ask Kafka whether its topics would keep what they should, and warn."),
+    ] = False,
+) -> None:
+    """Check every setting, by itself and against the others.
+
+    No server is contacted, but Kafka with --topics.
 
     Topics and ports must differ, waits must fit into each other, and names
     must be those of plugins, columns and librdkafka options that there are.
@@ -23,6 +32,13 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
 
     check_settings(settings)
     typer.echo("The configuration is valid.")
+    if topics:
+        from stream_assoc.stream.kafka_topics import topic_losses
+
+        lines = topic_losses(without_client_logs(settings.kafka))
+        for line in lines:
+            typer.secho(line, fg=typer.colors.YELLOW, err=True)
+        typer.echo("The topics keep what they should." if not lines else "Some topics would lose messages.")
 
 
 @app.command(

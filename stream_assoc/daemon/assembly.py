@@ -37,12 +37,15 @@ from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.kafka_topics import topic_losses
 from stream_assoc.stream.messages import StreamEnds
 from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.stream.registry import registry_of
@@ -260,6 +263,7 @@ def open_daemon(
             max_message_bytes=kafka.max_message_bytes,
         )
         stack.callback(publisher.close)
+        _warn_of_losses(kafka)
         decoder = BatchDecoder(
             registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
         )
@@ -273,6 +277,17 @@ def open_daemon(
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             on_poll=LagReporter(source, instruments),
         )
+
+
+def _warn_of_losses(kafka: KafkaSettings) -> None:
+    try:
+        lines = topic_losses(kafka)
+    except StreamError as error:
+        # A daemon needs no right to see how topics are configured.
+        log.info("topics not checked", why=str(error))
+        return
+    for line in lines:
+        log.warning("topics", advice=line)
 
 
 def _observing(instruments: Instruments) -> Callable[[Mapping[str, float]], None]:

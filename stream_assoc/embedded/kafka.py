@@ -61,6 +61,8 @@ def single_node_settings(port: int, controller_port: int, bind: str, advertised:
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
         "auto.create.topics.enable": "false",
+        # Its messages may be of any night, and it does not live long: housekeeping deletes none of them.
+        "log.retention.ms": "-1",
         "message.max.bytes": str(MAX_MESSAGE_BYTES),
         "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
     }

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from stream_assoc.stream.kafka_errors import KafkaUnavailableError, error_of, translate
 from stream_assoc.stream.kafka_options import FRAMING_BYTES, LOGGER, Options, common_options
+from stream_assoc.stream.topic_keeping import KEEPS_LATEST, KEEPS_UNREAD, losses
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
 
@@ -80,21 +81,26 @@ def topic_specs(settings: TopicSettings) -> list[TopicSpec]:
     """Return the topics that a daemon reads and writes.
 
     The objects topic is compacted: keyed by diaObjectId, it becomes "the sky
-    now". A dead letter carries the input's bytes and headers of its own, so its
+    now". Every topic ages by the time of writing, so that a night of last year
+    is kept as long as one of today. A dead letter carries the input's bytes and headers of its own, so its
     topic takes more than the input's.
     """
     size = settings.max_message_bytes
     partitions, replicas = settings.partitions, settings.replication_factor
     return [
-        TopicSpec(settings.input_topic, partitions, replicas, {"max.message.bytes": str(size)}),
-        TopicSpec(settings.objects_topic, partitions, replicas, {"cleanup.policy": "compact"}),
-        TopicSpec(settings.forced_sources_topic, partitions, replicas),
-        TopicSpec(settings.metrics_topic, partitions, replicas),
+        TopicSpec(settings.input_topic, partitions, replicas, {**KEEPS_UNREAD, "max.message.bytes": str(size)}),
+        TopicSpec(settings.objects_topic, partitions, replicas, KEEPS_LATEST),
+        TopicSpec(settings.forced_sources_topic, partitions, replicas, KEEPS_UNREAD),
+        TopicSpec(settings.metrics_topic, partitions, replicas, KEEPS_UNREAD),
         TopicSpec(
             settings.dead_letter_topic,
             partitions,
             replicas,
-            {"max.message.bytes": str(size + FRAMING_BYTES), "retention.ms": str(DEAD_LETTER_RETENTION_MS)},
+            {
+                **KEEPS_UNREAD,
+                "max.message.bytes": str(size + FRAMING_BYTES),
+                "retention.ms": str(DEAD_LETTER_RETENTION_MS),
+            },
         ),
     ]
 
@@ -123,8 +129,8 @@ def ensure_topics(settings: TopicSettings) -> list[str]:
     specs = topic_specs(settings)
     created = [spec.name for spec in specs if _create(admin, spec)]
     _wait_until_known(admin, created)
-    for difference in _differences(admin, [spec for spec in specs if spec.name not in created]):
-        LOGGER.warning("%s", difference)
+    for line in [*_differences(admin, [spec for spec in specs if spec.name not in created]), *topic_losses(settings)]:
+        LOGGER.warning("%s", line)
     return created
 
 
@@ -137,6 +143,27 @@ def topic_differences(settings: TopicSettings) -> list[str]:
         If no broker answers.
     """
     return _differences(_admin(settings.client_options()), topic_specs(settings))
+
+
+def topic_losses(settings: TopicSettings) -> list[str]:
+    """Return, one line each, how the topics that exist would lose messages that should be kept.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker answers.
+    KafkaConfigurationError
+        If this user may not see how topics are configured.
+    """
+    admin = _admin(settings.client_options())
+    existing = _existing(admin)
+    specs = [spec for spec in topic_specs(settings) if spec.name in existing]
+    configs = _configs(admin, specs)
+    return [
+        line
+        for spec in specs
+        for line in losses(spec.name, configs[spec.name], compacted=spec.config["cleanup.policy"] == "compact")
+    ]
 
 
 def _admin(options: Options) -> AdminClient:
@@ -179,17 +206,23 @@ def _existing(admin: AdminClient) -> dict[str, TopicMetadata]:
 def _differences(admin: AdminClient, specs: list[TopicSpec]) -> list[str]:
     topics = _existing(admin)
     present = [spec for spec in specs if spec.name in topics]
-    try:
-        resources = {spec.name: ConfigResource(ResourceType.TOPIC, spec.name) for spec in present}
-        futures = admin.describe_configs(list(resources.values())) if resources else {}
-        configs = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}
-    except KafkaException as exception:
-        raise translate(error_of(exception), "comparing topics") from exception
+    configs = _configs(admin, present)
     lines = [f"{spec.name}: does not exist" for spec in specs if spec.name not in topics]
     for spec in present:
         if (actual := len(topics[spec.name].partitions)) != spec.partitions:
             lines.append(f"{spec.name}: {actual} partitions, not {spec.partitions}")
         for name, wanted in spec.config.items():
-            if (value := configs[spec.name][name].value) != wanted:
+            if (value := configs[spec.name][name]) != wanted:
                 lines.append(f"{spec.name}: {name} is {value}, not {wanted}")
     return lines
+
+
+def _configs(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, dict[str, str | None]]:
+    """Return the configuration of each topic, the broker's defaults included."""
+    resources = [ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs]
+    try:
+        futures = admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_SECONDS) if resources else {}
+        described = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}
+    except KafkaException as exception:
+        raise translate(error_of(exception), "asking how topics are configured") from exception
+    return {topic: {name: entry.value for name, entry in entries.items()} for topic, entries in described.items()}

@@ -1,9 +1,9 @@
 import os
-from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
+
+from tests.topics import new_topic
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,4 @@ def invoke():
 @pytest.fixture
 def topic(kafka_bootstrap):
     """A topic of one partition that nothing else uses."""
-    name = f"cli-{uuid4().hex}"
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
-    return name
+    return new_topic(kafka_bootstrap)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 
 from stream_assoc.settings import ConfigurationError, load_settings
+from tests.topics import new_topic
 
 SECRETIVE = [
     "--set=apdb.url=postgresql://rubin:hunter2@db/apdb",
@@ -79,6 +80,21 @@ def test_the_daemon_refuses_what_config_check_refuses_before_it_asks_for_any_ser
     away = ("--set", "redis.url=redis://localhost:1", "--set", "apdb.url=postgresql://localhost:1/apdb")
     with pytest.raises(ConfigurationError, match=r"statistics\.plugins"):
         invoke("serve", *away, "--set", "statistics.plugins=[nothing]")
+
+
+@pytest.mark.integration
+def test_topics_that_would_lose_messages_are_told(invoke: Callable[..., Result], kafka_bootstrap: str) -> None:
+    kept, lossy = new_topic(kafka_bootstrap), new_topic(kafka_bootstrap, retention_ms="604800000")
+    broker = ("--set", f"kafka.bootstrap_servers={kafka_bootstrap}", "--set")
+
+    good = invoke("config", "check", "--topics", *broker, f"kafka.input_topic={kept}")
+    bad = invoke("config", "check", "--topics", *broker, f"kafka.input_topic={lossy}")
+
+    assert good.stdout.splitlines() == ["The configuration is valid.", "The topics keep what they should."]
+    assert bad.stderr == (
+        f"{lossy}: deletes a replayed night at once, by the times that its messages carry; "
+        "set message.timestamp.type=LogAppendTime\n"
+    )
 
 
 def test_file_and_assignments_are_read(invoke) -> None:

@@ -1,7 +1,4 @@
-import uuid
-
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.replay.messages import BatchMessages
 from stream_assoc.replay.pacing import at_once
@@ -13,13 +10,12 @@ from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.night import simulate
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.topic_reader import Reading, TopicReader
+from tests.topics import new_topic
 
 
 @pytest.mark.integration
 def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap) -> None:
-    topic = f"replay-{uuid.uuid4().hex}"
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    topic = new_topic(kafka_bootstrap)
     messages = BatchMessages(topic)
     events = [messages.event(one.batch) for one in simulate(SimulationConfig(n_visits=5, n_detectors=4))]
     plan = list(at_once(duplicated(steps_of(events), 0.5, seed=1)))

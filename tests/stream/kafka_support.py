@@ -6,22 +6,16 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from confluent_kafka import Consumer, Message
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.messages import InputMessage, OutputMessage
+from tests.topics import new_topic
+
+__all__ = ["new_topic"]
 
 PATIENCE_SECONDS = 60.0
-
-
-def new_topic(bootstrap: str, partitions: int = 1, **config: str) -> str:
-    name = f"test-{uuid4().hex}"
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    topic = NewTopic(name, partitions, 1, config={key.replace("_", "."): value for key, value in config.items()})
-    admin.create_topics([topic])[name].result()
-    return name
 
 
 @contextmanager

@@ -4,11 +4,22 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from stream_assoc.embedded import EmbeddedKafka
 from stream_assoc.stream import kafka_topics
 from stream_assoc.stream.kafka_errors import KafkaConfigurationError, KafkaUnavailableError
-from stream_assoc.stream.kafka_topics import ensure_topics, topic_differences
+from stream_assoc.stream.kafka_topics import (
+    DEAD_LETTER_RETENTION_MS,
+    ensure_topics,
+    topic_differences,
+    topic_losses,
+    topic_specs,
+)
+from tests import services
+from tests.stream.kafka_support import until
+from tests.topics import make_topics, new_topic
 
 pytestmark = pytest.mark.integration
 
@@ -68,6 +79,7 @@ def test_missing_topics_are_created_and_those_that_exist_are_left(settings: Sett
     assert ensure_topics(settings) == names
     assert ensure_topics(settings) == []
     assert topic_differences(settings) == []
+    assert topic_losses(settings) == []
 
 
 def test_objects_are_compacted_and_inputs_may_be_large(settings: Settings) -> None:
@@ -82,7 +94,7 @@ def test_a_dead_letter_has_room_for_the_largest_input_and_its_headers(settings: 
     config = config_of(settings, settings.dead_letter_topic)
 
     assert int(config["max.message.bytes"]) > settings.max_message_bytes
-    assert int(config["retention.ms"]) > int(config_of(settings, settings.input_topic)["retention.ms"])
+    assert int(config["retention.ms"]) == DEAD_LETTER_RETENTION_MS
 
 
 def test_differences_are_told(settings: Settings) -> None:
@@ -95,6 +107,54 @@ def test_differences_are_told(settings: Settings) -> None:
         f"{settings.input_topic}: 3 partitions, not 4",
         f"{settings.input_topic}: max.message.bytes is {64 * 2**20}, not {2**20}",
     ]
+
+
+def test_topics_that_would_lose_messages_are_told(settings: Settings) -> None:
+    make_topics(settings.bootstrap, [settings.input_topic], retention_ms="3600000", cleanup_policy="compact,delete")
+    make_topics(settings.bootstrap, [settings.metrics_topic], message_timestamp_before_max_ms="1000")
+    make_topics(settings.bootstrap, [settings.objects_topic], cleanup_policy="delete", retention_bytes="1000")
+
+    told = topic_losses(settings)
+
+    assert [line.removeprefix(settings.prefix) for line in told] == [
+        "dia-sources: keeps only the newest message of a key, read or not; set cleanup.policy=delete",
+        "dia-sources: deletes a replayed night at once, by the times that its messages carry; "
+        "set message.timestamp.type=LogAppendTime",
+        "dia-sources: keeps messages for 1 h, read or not; set retention.ms to 86400000 or more",
+        "dia-objects: deletes objects that have not changed for some time; set cleanup.policy=compact",
+        "association-metrics: refuses messages with the times of an old night; "
+        "set message.timestamp.type=LogAppendTime",
+    ]
+
+
+def test_a_night_of_years_ago_stays_in_the_topics_of_a_daemon() -> None:
+    """On a broker that deletes what is older than Kafka's default of a week, and looks all the time."""
+    housekeeping = {
+        "log.retention.ms": str(7 * 24 * 3600 * 1000),
+        "log.retention.check.interval.ms": "100",
+        "log.initial.task.delay.ms": "100",
+    }
+    with EmbeddedKafka(services.kafka_jars(), housekeeping) as broker:
+        settings = Settings(broker.bootstrap_servers, partitions=1)
+        ensure_topics(settings)
+        names = [spec.name for spec in topic_specs(settings)]
+        witness = new_topic(broker.bootstrap_servers, retention_ms="604800000")
+        for name in (*names, witness):
+            # Without a transaction, whose mark would carry today's time.
+            producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+            producer.produce(name, b"a night's", b"key", timestamp=1_600_000_000_000)
+            assert producer.flush(30) == 0
+
+        until(lambda: oldest_offset(broker.bootstrap_servers, witness) > 0)
+
+        assert {name: oldest_offset(broker.bootstrap_servers, name) for name in names} == dict.fromkeys(names, 0)
+
+
+def oldest_offset(bootstrap: str, topic: str) -> int:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "looks-on"})
+    low, _ = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
+    consumer.close()
+    return int(low)
 
 
 def test_more_replicas_than_brokers_are_refused(settings: Settings) -> None:

@@ -1,10 +1,10 @@
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.settings import Settings
 from tests.cli.conftest import nothing_configured
+from tests.topics import make_topics
 
 __all__ = ["nothing_configured", "topics"]
 
@@ -21,8 +21,6 @@ def topics(kafka_bootstrap):
             "dead_letter_topic": f"{name}.dlq",
         }
     )
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     wanted = [kafka.kafka.metrics_topic, kafka.kafka.objects_topic, kafka.kafka.dead_letter_topic]
-    for made in admin.create_topics([NewTopic(topic, 2, 1) for topic in wanted]).values():
-        made.result(30)
+    make_topics(kafka_bootstrap, wanted, partitions=2)
     return kafka
