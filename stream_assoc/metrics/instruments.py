@@ -117,6 +117,10 @@ class Instruments:
             "Median of the runner-up's score minus the match's, of the last ambiguous batch.",
         )
         self._solar_system = counter("solar_system_objects", "Solar-system objects predicted within the batches.")
+        self._dropped_predictions = counter(
+            "dropped_solar_system_objects",
+            "Predicted solar-system objects set aside: no positive ssObjectId, no position, or listed twice.",
+        )
         # A rate cannot see the first step of a series that was not there before it.
         for outcome in _OUTCOMES:
             self._batches.labels(outcome)
@@ -147,6 +151,7 @@ class Instruments:
         if metrics.forcedPhotometryError is not None:
             self._image_failures.labels(metrics.forcedPhotometryError).inc()
         self._solar_system.inc(metrics.numTotalSolarSystemObjects)
+        self._dropped_predictions.inc(metrics.numDroppedSsObjects)
         self._batch_sources.observe(metrics.numDiaSources)
         for stage, seconds in metrics.stageSeconds.items():
             self._stage.labels(stage).observe(seconds)

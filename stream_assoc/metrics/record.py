@@ -86,6 +86,10 @@ class AssociationMetrics:
         "damaged, incomplete or mismatch; null when all is well.",
         default=None,
     )
+    numDroppedSsObjects: int = _metric(
+        "Predicted solar-system objects set aside: without a positive ssObjectId or a position, or listed twice.",
+        default=0,
+    )
 
 
 def fraction_updated(updated: int, unassociated: int) -> float | None:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.model.positions import with_wrapped_ra, wrapped_ra
+from stream_assoc.model.positions import has_position, with_wrapped_ra, wrapped_ra
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 
@@ -69,6 +69,27 @@ class SolarSystemObjects:
 
     def __len__(self) -> int:
         return len(self.ssObjectId)
+
+    def usable(self) -> "SolarSystemObjects":
+        """Return the predictions that can be matched, in their order.
+
+        Left out are those without a positive ssObjectId (Rubin's 0 is "none"),
+        those without a position, copies of a row, and every row of an object
+        that is listed at different positions: nothing tells which is right.
+        """
+        known = np.flatnonzero((self.ssObjectId > 0) & has_position(self.ra, self.dec))
+        order = known[np.lexsort((self.dec[known], self.ra[known], self.ssObjectId[known]))]
+        ids, ra, dec = self.ssObjectId[order], self.ra[order], self.dec[order]
+        same_object = np.diff(ids) == 0
+        if not same_object.any():
+            return self if len(known) == len(self) else self._take(known)
+        copies = np.concatenate([[False], same_object & (np.diff(ra) == 0) & (np.diff(dec) == 0)])
+        single, counts = np.unique(ids[~copies], return_counts=True)
+        kept = order[~copies & np.isin(ids, single[counts == 1])]
+        return self._take(np.sort(kept))
+
+    def _take(self, rows: IntArray) -> "SolarSystemObjects":
+        return SolarSystemObjects(self.ssObjectId[rows], self.ra[rows], self.dec[rows])
 
 
 @dataclass(frozen=True, slots=True)

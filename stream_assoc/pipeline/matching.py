@@ -34,6 +34,9 @@ class BatchMatches:
         Sources without an owner that are not good enough to become one.
     n_dropped : `int`
         Sources without a usable position.
+    n_dropped_predictions : `int`
+        Predicted solar-system objects that cannot be matched; see
+        `~stream_assoc.model.batch.SolarSystemObjects.usable`.
     association : `Association`
         Candidates, separations, scores and margins behind ``associated``;
         its source rows are ``searched``.
@@ -51,6 +54,7 @@ class BatchMatches:
     stored: IntArray
     n_marginal: int
     n_dropped: int
+    n_dropped_predictions: int
     association: Association
     searched: IntArray
 
@@ -104,7 +108,8 @@ def match_sources(
 
     candidates = np.flatnonzero(usable)
     solar_row = np.full(n, -1, np.int64)
-    solar_row[candidates] = matchmakers.solar_system.associate(positions.take(candidates), batch.solar_system_objects)
+    moving = batch.solar_system_objects.usable()
+    solar_row[candidates] = matchmakers.solar_system.associate(positions.take(candidates), moving)
     solar = np.flatnonzero(solar_row >= 0)
 
     searched = np.flatnonzero(usable & (solar_row < 0))
@@ -122,7 +127,7 @@ def match_sources(
     diaObjectId[associated] = objects.positions.diaObjectId[object_row[associated]]
     diaObjectId[new] = (batch.diaSourceId if names is None else names)[new]
     ssObjectId = np.zeros(n, np.int64)
-    ssObjectId[solar] = batch.solar_system_objects.ssObjectId[solar_row[solar]]
+    ssObjectId[solar] = moving.ssObjectId[solar_row[solar]]
     return BatchMatches(
         objects=objects,
         diaObjectId=diaObjectId,
@@ -133,6 +138,7 @@ def match_sources(
         stored=np.sort(np.concatenate([solar, associated, new])),
         n_marginal=len(unmatched) - len(new),
         n_dropped=n - len(candidates),
+        n_dropped_predictions=len(batch.solar_system_objects) - len(moving),
         association=association,
         searched=searched,
     )

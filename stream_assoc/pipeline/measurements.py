@@ -59,6 +59,7 @@ def measure(
         fracUpdatedDiaObjects=fraction_updated(len(matches.associated), n_unassociated),
         totalUnassociatedDiaObjects=n_single_source - grown_up + len(matches.new),
         numTotalSolarSystemObjects=len(batch.solar_system_objects),
+        numDroppedSsObjects=matches.n_dropped_predictions,
         numAssociatedSsObjects=int(np.count_nonzero(matches.ssObjectId)),
         numMarginalDiaSources=matches.n_marginal,
         numDroppedDiaSources=matches.n_dropped,

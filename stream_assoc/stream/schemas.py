@@ -29,7 +29,7 @@ NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
 """Stays while new fields have defaults: readers and registries match records by name."""
 
 OBJECT_SCHEMA_ID: Final = rubin_schema_id(1, 1)
-METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 2)
+METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 3)
 
 BATCH: Final = "dia_source_batch"
 OBJECT: Final = "dia_object"
@@ -41,7 +41,8 @@ _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
     OBJECT: {OBJECT_SCHEMA_ID: ("statistics",)},
     METRICS: {
         rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
-        METRICS_SCHEMA_ID: ("numForcedSources", "forcedPhotometryError"),
+        rubin_schema_id(1, 2): ("numForcedSources", "forcedPhotometryError"),
+        METRICS_SCHEMA_ID: ("numDroppedSsObjects",),
     },
 }
 """What each later version of a schema has that those before it had not."""

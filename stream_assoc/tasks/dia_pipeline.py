@@ -143,7 +143,10 @@ class DiaPipelineTask:
         exposure : `Exposure`
             The visit and where it looked.
         solarSystemObjectTable : the same types, optional
-            ``ssObjectId``, ``ra`` and ``dec`` (degrees) at the midpoint.
+            ``ssObjectId``, ``ra`` and ``dec`` (degrees) at the midpoint. Rows
+            that cannot be matched are set aside and counted
+            (``numDroppedSsObjects``): no positive ``ssObjectId``, no position,
+            an object listed twice.
 
         Returns
         -------
@@ -233,7 +236,7 @@ def _result(arrival: Arrival, outcome: Outcome, stored: Stored | None) -> DiaPip
     sources = data_frame(changes.dia_sources)
     has_owner = np.isin(batch.diaSourceId, sources["diaSourceId"].to_numpy(np.int64))
     marginal = ~has_owner & arrival.region.usable
-    moving, seen = batch.solar_system_objects, sources["ssObjectId"].dropna().to_numpy(np.int64)
+    moving, seen = batch.solar_system_objects.usable(), sources["ssObjectId"].dropna().to_numpy(np.int64)
     unseen = ~np.isin(moving.ssObjectId, seen)
     return DiaPipelineResult(
         apdbMarker=changes.entry,

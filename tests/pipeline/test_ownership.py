@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.model.batch import SolarSystemObjects
 from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import column, columns
 from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_rooms, process_from, square
 
@@ -157,6 +158,58 @@ def test_a_right_ascension_of_another_turn_is_the_same_position(rooms, tmp_path)
         expected = [0.0, 0.0, *[149.764] * (len(stored) - 3), 149.764 + 10 * ARCSEC]
         assert stored == pytest.approx(expected, abs=1e-10)
         assert all(0.0 <= ra < 360.0 and not np.signbit(ra) for ra in stored)
+
+
+def predicted(*rows: tuple[int, float, float]) -> SolarSystemObjects:
+    ids, ra, dec = zip(*rows, strict=True)
+    return SolarSystemObjects(np.array(ids, np.int64), np.array(ra), np.array(dec))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(0, 150.0, 2.0)],
+        [(-1, 150.0, 2.0)],
+        [(7, 150.0, 2.0), (7, 150.0 + ARCSEC, 2.0)],
+        [(7, np.nan, 2.0)],
+        [(7, 150.0, 92.0)],
+    ],
+)
+def test_predictions_that_name_no_object_take_no_source(
+    rooms: Rooms, tmp_path: Path, rows: list[tuple[int, float, float]]
+) -> None:
+    process_from(rooms, 0, batch(1, [150.0], [2.0]))
+    moving = predicted(*rows, (9, 150.05, 2.0))
+    (outcome,) = process_from(rooms, 1, batch(2, [150.0, 150.05], [2.0, 2.0], solar_system_objects=moving))
+    assert isinstance(outcome, Processed)
+    metrics = outcome.metrics
+    assert (metrics.numAssociatedDiaSources, metrics.numAssociatedSsObjects) == (1, 1)
+    assert (metrics.numTotalSolarSystemObjects, metrics.numDroppedSsObjects) == (len(rows) + 1, len(rows))
+    owners = columns(apdb_url(tmp_path), "DiaSource", "diaObjectId", "ssObjectId")
+    assert [pair.count(None) for pair in owners] == [1] * 3
+
+
+def test_a_prediction_listed_twice_at_one_place_counts_once(rooms: Rooms) -> None:
+    moving = predicted((7, 150.0, 2.0), (7, 510.0, 2.0))
+    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    assert isinstance(outcome, Processed)
+    assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedSsObjects) == (1, 1)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-2, 5), st.sampled_from([150.0, 150.1, np.nan, 1e9]), st.sampled_from([2.0, 95.0, -90.0])
+        ),
+        min_size=1,
+    )
+)
+def test_usable_predictions_are_positive_placed_and_single(rows: list[tuple[int, float, float]]) -> None:
+    usable = predicted(*rows).usable()
+    kept = list(zip(usable.ssObjectId.tolist(), usable.ra.tolist(), usable.dec.tolist(), strict=True))
+    good = [row for row in rows if row[0] > 0 and row[1] < 1e6 and row[2] <= 90.0]
+    distinct = [row for place, row in enumerate(good) if row not in good[:place]]
+    assert kept == [row for row in distinct if sum(other[0] == row[0] for other in distinct) == 1]
 
 
 def test_predictions_of_another_turn_claim_their_source(rooms) -> None:

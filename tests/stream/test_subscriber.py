@@ -94,6 +94,7 @@ def test_metrics_of_an_older_version_take_defaults(metrics) -> None:
     [
         (SCHEMA_ID, ["revision", "numWithdrawnDiaSources", "numForcedSources", "forcedPhotometryError"]),
         (rubin_schema_id(1, 1), ["numForcedSources", "forcedPhotometryError"]),
+        (rubin_schema_id(1, 2), ["numDroppedSsObjects"]),
     ],
 )
 def test_metrics_of_earlier_versions_are_known(metrics, version, new) -> None:

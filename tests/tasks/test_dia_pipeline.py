@@ -251,6 +251,17 @@ def test_solar_system_objects_claim_their_sources(new_task) -> None:
     assert result.newDiaSources.diaSourceId.tolist() == [BIG + 2]
 
 
+def test_predictions_that_name_no_object_are_set_aside(new_task: NewTask) -> None:
+    moving = pd.DataFrame({"ssObjectId": [0, -1, BIG, BIG], "ra": [150.0] * 4, "dec": [2.0, 2.0, 2.0, 2.01]})
+    result = new_task().run(small_table(), SMALL_EXPOSURE, moving)
+    assert (len(result.newDiaSources), len(result.associatedSsSources), len(result.unassociatedSsObjects)) == (
+        2,
+        0,
+        0,
+    )
+    assert (result.metrics.numTotalSolarSystemObjects, result.metrics.numDroppedSsObjects) == (4, 4)
+
+
 def test_solar_system_association_may_be_left_out(new_task) -> None:
     moving = SolarSystemObjects(np.array([BIG]), np.array([150.0]), np.array([2.0]))
     one = replace(batch(1, [150.0], [2.0]), solar_system_objects=moving)
