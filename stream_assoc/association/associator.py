@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from stream_assoc.association.candidates import Candidates, find_candidates
+from stream_assoc.association.candidates import MAX_PAIRS, Candidates, find_candidates
 from stream_assoc.association.exceptions import AssociationConfigError
 from stream_assoc.association.matching import match_at_least_cost
 from stream_assoc.association.scores import (
@@ -36,11 +36,14 @@ class AssociationConfig:
         Least combined position error of a pair.
     fallback_sigma_arcsec : `float`
         Position error of a source or object that has none.
+    max_candidate_pairs : `int`
+        A batch with more pairs within the radius is refused.
     """
 
     max_distance_arcsec: float = 1.0
     sigma_floor_arcsec: float = 0.05
     fallback_sigma_arcsec: float = 0.2
+    max_candidate_pairs: int = MAX_PAIRS
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +153,14 @@ class Associator:
         Raises
         ------
         AssociationConfigError
-            Names the setting that is not a positive number of arcseconds, or
-            a radius of more than a degree.
+            Names the setting that is not positive, or a radius of more than a
+            degree.
         """
-        for name in AssociationConfig.__slots__:
+        if self.config.max_candidate_pairs < 1:
+            raise AssociationConfigError(
+                f"association.max_candidate_pairs = {self.config.max_candidate_pairs} must be at least 1"
+            )
+        for name in ("max_distance_arcsec", "sigma_floor_arcsec", "fallback_sigma_arcsec"):
             value = getattr(self.config, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise AssociationConfigError(f"association.{name} = {value} must be a positive number of arcseconds")
@@ -179,10 +186,18 @@ class Associator:
         Raises
         ------
         TooManyCandidatesError
-            If millions of pairs are within the radius.
+            If more pairs are within the radius than the settings allow.
+        EntangledSourcesError
+            If so many sources contest the same objects that the least total
+            cost cannot be found in bounded time.
         """
         candidates = find_candidates(
-            sources.ra, sources.dec, objects.ra, objects.dec, self.config.max_distance_arcsec
+            sources.ra,
+            sources.dec,
+            objects.ra,
+            objects.dec,
+            self.config.max_distance_arcsec,
+            max_pairs=self.config.max_candidate_pairs,
         )
         dropped = ~has_position(sources.ra, sources.dec)
         mode = self._mode(sources, objects, dropped) if len(candidates) else "none"

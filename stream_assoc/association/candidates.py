@@ -31,8 +31,11 @@ from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, read_only, unit_vectors
 
-MAX_PAIRS: Final = 20_000_000
-"""More pairs than any sky gives: a visit of Rubin has about ten thousand."""
+MAX_PAIRS: Final = 2_000_000
+"""The default of association.max_candidate_pairs: a visit of Rubin has about ten thousand."""
+
+MAX_MEETINGS: Final = 500_000_000
+"""How many separations are computed before a batch is given up, some seconds of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,13 @@ class Candidates:
 
 
 def find_candidates(
-    source_ra: FloatArray, source_dec: FloatArray, object_ra: FloatArray, object_dec: FloatArray, radius_arcsec: float
+    source_ra: FloatArray,
+    source_dec: FloatArray,
+    object_ra: FloatArray,
+    object_dec: FloatArray,
+    radius_arcsec: float,
+    *,
+    max_pairs: int = MAX_PAIRS,
 ) -> Candidates:
     """Return every pair whose unit vectors are no farther apart than the radius.
 
@@ -73,6 +82,8 @@ def find_candidates(
         Degrees.
     radius_arcsec : `float`
         Above 0 and at most one degree; compared in radians with the chord, as upstream does.
+    max_pairs : `int`, optional
+        How many are accepted. Memory is taken for no more, 24 bytes each.
 
     Returns
     -------
@@ -83,7 +94,8 @@ def find_candidates(
     Raises
     ------
     TooManyCandidatesError
-        If there are more than `MAX_PAIRS` pairs.
+        If there are more than ``max_pairs``, or more than `MAX_MEETINGS` that
+        are nearly close enough.
     """
     source_ra, source_dec = read_only(source_ra), read_only(source_dec)
     object_ra, object_dec = read_only(object_ra), read_only(object_dec)
@@ -92,18 +104,20 @@ def find_candidates(
         return Candidates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     grid = grid_for(used, radius_arcsec)
     cells = touched_cells(source_ra, source_dec, grid)
-    source_row, object_row, chord, n_pairs = _pairs(
+    source_row, object_row, chord, is_complete = _pairs(
         (object_ra, object_dec),
         unit_vectors(source_ra, source_dec),
         radius_arcsec / ARCSEC_PER_RADIAN,
         grid,
         cells,
-        MAX_PAIRS,
+        (max_pairs, MAX_MEETINGS),
     )
-    if n_pairs > MAX_PAIRS:
+    if not is_complete:
         raise TooManyCandidatesError(
-            f"more than {MAX_PAIRS} pairs of a source and an object are within {radius_arcsec} arcsec; "
-            "check ra and dec of the sources, or lower association.max_distance_arcsec"
+            f"{len(used)} sources and {len(object_ra)} objects are so crowded that more than {max_pairs} pairs are "
+            f"within {radius_arcsec} arcsec, or more than {MAX_MEETINGS} nearly; check their ra and dec. If the sky "
+            "is like that, raise association.max_candidate_pairs, or lower association.max_distance_arcsec or "
+            "association.solar_system_radius_arcsec"
         )
     return Candidates(*_by_source(source_row, object_row, chord, len(source_ra)))
 
@@ -115,29 +129,36 @@ def _pairs(
     radius: float,
     grid: Grid,
     cells: TouchedCells,
-    max_pairs: int,
-) -> tuple[IntArray, IntArray, FloatArray, int]:
-    """Return the pairs in the order of the objects, and their number, which may be one too many."""
+    limits: tuple[int, int],
+) -> tuple[IntArray, IntArray, FloatArray, bool]:
+    """Return the pairs in the order of the objects, and whether they are all: fewer than the limits."""
+    max_pairs, max_meetings = limits
     ra, dec = objects
     rows, keys = rows_in_touched_cells(ra, dec, grid, cells)
     n_most = _n_meetings(keys, cells, max_pairs)
     source_row, object_row, chord = np.empty(n_most, np.int64), np.empty(n_most, np.int64), np.empty(n_most)
-    n = 0
+    n, n_meetings = 0, 0
     for near in range(len(rows)):
         j = rows[near]
         if not is_position(ra[j], dec[j]):
             continue
         entry = first_circle(keys[near], cells)
+        if entry < 0:
+            continue
+        x, y, z = _unit_vector(ra[j], dec[j])
         while entry >= 0:
             i = cells.owners[entry]
-            distance = _chord(ra[j], dec[j], sources[i])
+            distance = _chord(x, y, z, sources[i])
+            n_meetings += 1
+            if n_meetings > max_meetings:
+                return source_row, object_row, chord, False
             if distance <= radius:
                 if n == max_pairs:
-                    return source_row, object_row, chord, n + 1
+                    return source_row, object_row, chord, False
                 source_row[n], object_row[n], chord[n] = i, j, distance
                 n += 1
             entry = next_circle(entry, cells)
-    return source_row[:n], object_row[:n], chord[:n], n
+    return source_row[:n], object_row[:n], chord[:n], True
 
 
 @njit(cache=True, error_model="numpy")
@@ -171,9 +192,12 @@ def _by_source(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _chord(ra: float, dec: float, source: FloatArray) -> float:
+def _unit_vector(ra: float, dec: float) -> tuple[float, float, float]:
     longitude, latitude = math.radians(ra), math.radians(dec)
-    dx = math.cos(longitude) * math.cos(latitude) - source[0]
-    dy = math.sin(longitude) * math.cos(latitude) - source[1]
-    dz = math.sin(latitude) - source[2]
+    return math.cos(longitude) * math.cos(latitude), math.sin(longitude) * math.cos(latitude), math.sin(latitude)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _chord(x: float, y: float, z: float, source: FloatArray) -> float:
+    dx, dy, dz = x - source[0], y - source[1], z - source[2]
     return math.sqrt(dx * dx + dy * dy + dz * dz)

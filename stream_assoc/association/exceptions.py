@@ -17,3 +17,9 @@ class TooManyNewObjectsError(PoisonError):
     """A batch would create more DIAObjects than the settings allow."""
 
     reason = "quarantine"
+
+
+class EntangledSourcesError(PoisonError):
+    """So many sources contest the same objects that the best matching cannot be found in bounded time."""
+
+    reason = "entangled_sources"

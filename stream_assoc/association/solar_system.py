@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from stream_assoc.association.associator import SourcePositions
-from stream_assoc.association.candidates import find_candidates
+from stream_assoc.association.candidates import MAX_PAIRS, find_candidates
 from stream_assoc.association.exceptions import AssociationConfigError
 from stream_assoc.association.scores import ARCSEC_PER_DEGREE
 from stream_assoc.model.batch import SolarSystemObjects
@@ -21,6 +22,8 @@ class SolarSystemAssociator:
     ----------
     radius_arcsec : `float`
         Largest separation of a source from a predicted position.
+    max_candidate_pairs : `int`
+        A batch with more pairs within the radius is refused.
 
     Raises
     ------
@@ -29,6 +32,7 @@ class SolarSystemAssociator:
     """
 
     radius_arcsec: float = 1.0
+    max_candidate_pairs: int = MAX_PAIRS
 
     def __post_init__(self) -> None:
         self.validate()
@@ -56,16 +60,35 @@ class SolarSystemAssociator:
             neither its source nor its object, and so on. Of equally close
             pairs the one with the smaller ssObjectId comes first, then the
             source that comes first. Positions that are missing match nothing.
+
+        Raises
+        ------
+        TooManyCandidatesError
+            If more pairs are within the radius than the settings allow.
         """
         candidates = find_candidates(
-            sources.ra, sources.dec, solar_system_objects.ra, solar_system_objects.dec, self.radius_arcsec
+            sources.ra,
+            sources.dec,
+            solar_system_objects.ra,
+            solar_system_objects.dec,
+            self.radius_arcsec,
+            max_pairs=self.max_candidate_pairs,
         )
         ids = solar_system_objects.ssObjectId[candidates.object_row]
-        result = np.full(len(sources), -1, np.int64)
-        taken = np.zeros(len(solar_system_objects), dtype=np.bool_)
-        for pair in np.lexsort((candidates.source_row, ids, candidates.chord)):
-            source, solar = candidates.source_row[pair], candidates.object_row[pair]
-            if result[source] < 0 and not taken[solar]:
-                result[source] = solar
-                taken[solar] = True
-        return result
+        order = np.lexsort((candidates.source_row, ids, candidates.chord))
+        n_objects = len(solar_system_objects)
+        return _first_come(order, candidates.source_row, candidates.object_row, len(sources), n_objects)
+
+
+@njit(cache=True, error_model="numpy")
+def _first_come(
+    order: IntArray, source_row: IntArray, object_row: IntArray, n_sources: int, n_objects: int
+) -> IntArray:
+    """Return the object of each source, or -1: pair after pair is taken whose source and object are both free."""
+    result, taken = np.full(n_sources, -1, np.int64), np.zeros(n_objects, np.bool_)
+    for pair in order:
+        source, solar = source_row[pair], object_row[pair]
+        if result[source] < 0 and not taken[solar]:
+            result[source] = solar
+            taken[solar] = True
+    return result

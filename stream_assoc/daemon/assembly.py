@@ -122,12 +122,13 @@ def matchmakers_of(settings: Settings) -> Matchmakers:
     """Return the configured association algorithms."""
     association = settings.association
     return Matchmakers(
-        solar_system=SolarSystemAssociator(association.solar_system_radius_arcsec),
+        solar_system=SolarSystemAssociator(association.solar_system_radius_arcsec, association.max_candidate_pairs),
         associator=Associator(
             AssociationConfig(
                 max_distance_arcsec=association.max_distance_arcsec,
                 sigma_floor_arcsec=association.sigma_floor_arcsec,
                 fallback_sigma_arcsec=association.fallback_sigma_arcsec,
+                max_candidate_pairs=association.max_candidate_pairs,
             )
         ),
         new_objects=NewObjectConfig(
@@ -246,6 +247,7 @@ def open_daemon(
             rooms,
             cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
             observe_hand=_observing(instruments),
+            on_progress=health.turn,
         )
         source = KafkaSource(
             kafka.consumer_options(),

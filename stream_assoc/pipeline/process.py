@@ -15,6 +15,7 @@ import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.reprocess import reprocess
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
+
+SESSION_SECONDS: Final = 10.0
+"""After so long a session is committed with the batches it has come to: others wait for its cells."""
 
 
 def arrive(
@@ -67,6 +71,7 @@ def arrive(
     InvalidFootprintError
         If its footprint is no convex outline on the sky.
     """
+    rooms.on_progress()
     watch = Stopwatch(rooms.clock, seconds)
     with watch.stage("region"):
         region = region_of(batch, rooms.partition, rooms.matchmakers.associator.config.max_distance_arcsec)
@@ -77,7 +82,8 @@ def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
     """Process some batches in order, in as few exclusive sessions and transactions as can be.
 
     That is one, but for re-processings and batches with images to measure on,
-    each of which has its own. The result of each batch is the same as if it had been processed alone. One that can
+    each of which has its own, and for work that takes longer than
+    `SESSION_SECONDS`. The result of each batch is the same as if it had been processed alone. One that can
     never be processed is rejected and touches none of the others.
 
     Parameters
@@ -113,6 +119,7 @@ def _is_alone(arrival: Arrival, rooms: Rooms) -> bool:
 
 
 def _process_alone(arrival: Arrival, rooms: Rooms) -> Outcome:
+    rooms.on_progress()
     rooms.catch_up()
     # A redelivery is recognised under the locks; this only keeps it from reading images in vain.
     if rooms.photometer is not None and (arrival.reprocessing or not rooms.apdb.contains(arrival.batch.id)):
@@ -127,16 +134,27 @@ def _process_alone(arrival: Arrival, rooms: Rooms) -> Outcome:
 
 
 def _process_together(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(arrivals):
+        if outcomes:
+            rooms.catch_up()
+        outcomes += _process_first(arrivals[len(outcomes) :], rooms)
+    return outcomes
+
+
+def _process_first(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
+    """Process as many of these batches as one session has time for, at least one."""
     try:
         return _process_in_one_session(arrivals, rooms)
     except PoisonError as error:
         # The APDB refuses the rows of one batch, and with them the transaction of all.
         if len(arrivals) == 1:
             return [Rejected(arrivals[0].batch.id, error)]
-        return [outcome for arrival in arrivals for outcome in _process_together([arrival], rooms)]
+        return [outcome for arrival in arrivals for outcome in _process_first([arrival], rooms)]
 
 
 def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
+    rooms.on_progress()
     tiles = np.unique(np.concatenate([arrival.region.tiles for arrival in arrivals]))
     watch = Stopwatch(rooms.clock)
     with contextlib.ExitStack() as stack:
@@ -153,7 +171,11 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
         n_single_source = opening.n_single_source
         outcomes: dict[int, Outcome] = {}
         decisions: dict[int, Decision] = {}
+        begin = rooms.clock.stopwatch_time()
         for place, arrival in enumerate(arrivals):
+            if rooms.clock.stopwatch_time() - begin > SESSION_SECONDS:
+                break
+            rooms.on_progress()
             batch_id = arrival.batch.id
             try:
                 if batch_id in ledger:
@@ -166,10 +188,11 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
             decisions[place] = decision
             ledger[batch_id] = (decision.entry,)
             n_single_source += decision.single_source_delta
+        rooms.on_progress()
         if decisions:
             processed = commit(list(decisions.values()), session, neighbourhood, rooms)
             outcomes |= zip(decisions, processed, strict=True)
-    return [outcomes[place] for place in range(len(arrivals))]
+    return [outcomes[place] for place in range(len(outcomes))]
 
 
 def _redelivered(arrival: Arrival, entries: Sequence[LedgerEntry], rooms: Rooms) -> Redelivered:

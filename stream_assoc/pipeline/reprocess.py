@@ -89,6 +89,7 @@ def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
     tiles = arrival.region.tiles
     try:
         while True:
+            rooms.on_progress()
             with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
                 opening = session.open_batches([batch_id], tiles)
                 entries = opening.entries.get(batch_id, ())

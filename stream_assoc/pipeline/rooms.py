@@ -31,6 +31,10 @@ def _nothing_was_put_off() -> None:
     """Do nothing."""
 
 
+def _nobody_watches() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything a batch meets on its way: algorithms, stores and the clock.
@@ -42,6 +46,9 @@ class Rooms:
     committed, and may put it off: until it is done, what it would have brought
     is rebuilt from the APDB. ``catch_up`` does what was put off: a session that
     begins while the one before it is hardly over needs what that has changed.
+
+    ``on_progress`` is called before each step whose length is bounded, so that
+    much work can be told from work that does not end.
     """
 
     apdb: Apdb
@@ -57,3 +64,4 @@ class Rooms:
     observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks
     write_cache: Callable[[CacheWrite], None] = _at_once
     catch_up: Callable[[], None] = _nothing_was_put_off
+    on_progress: Callable[[], None] = _nobody_watches

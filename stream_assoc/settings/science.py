@@ -40,6 +40,13 @@ class AssociationSettings(Section):
     solar_system_radius_arcsec: float = Field(
         default=1.0, gt=0, le=60, description="Largest separation from a predicted solar-system object, arcsec."
     )
+    max_candidate_pairs: int = Field(
+        default=2_000_000,
+        ge=1,
+        le=100_000_000,
+        description="A batch with more pairs of a source and an object within these separations is dead-lettered. "
+        "A million pairs take a second and 200 MB.",
+    )
 
 
 class NewObjectSettings(Section):

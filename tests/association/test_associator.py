@@ -141,7 +141,7 @@ def test_nothing_to_associate() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
-@pytest.mark.parametrize("name", AssociationConfig.__slots__)
+@pytest.mark.parametrize("name", ["max_distance_arcsec", "sigma_floor_arcsec", "fallback_sigma_arcsec"])
 def test_settings_are_checked_by_name(name: str, value: float) -> None:
     with pytest.raises(AssociationConfigError, match=name):
         Associator(dataclasses.replace(AssociationConfig(), **{name: value}))
@@ -150,3 +150,5 @@ def test_settings_are_checked_by_name(name: str, value: float) -> None:
 def test_a_radius_of_degrees_is_refused() -> None:
     with pytest.raises(AssociationConfigError, match="more than a degree"):
         Associator(AssociationConfig(max_distance_arcsec=3601.0))
+    with pytest.raises(AssociationConfigError, match="max_candidate_pairs"):
+        Associator(AssociationConfig(max_candidate_pairs=0))

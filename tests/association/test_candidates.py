@@ -70,9 +70,16 @@ def test_separations_are_angles() -> None:
     assert found.separation_arcsec == pytest.approx([0.5], rel=1e-8)
 
 
-def test_a_batch_that_no_sky_explains_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PAIRS", 99)
+def test_a_batch_that_no_sky_explains_is_refused() -> None:
     place = np.full((10, 2), 10.0)
-    with pytest.raises(TooManyCandidatesError, match="max_distance_arcsec"):
-        find_candidates(*place.T, *place.T, 1.0)
-    assert len(find_candidates(*place[1:].T, *place.T, 1.0)) == 90
+    with pytest.raises(TooManyCandidatesError, match="max_candidate_pairs"):
+        find_candidates(*place.T, *place.T, 1.0, max_pairs=99)
+    assert len(find_candidates(*place[1:].T, *place.T, 1.0, max_pairs=99)) == 90
+
+
+def test_a_batch_whose_sources_nearly_meet_too_many_objects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_MEETINGS", 99)
+    sources, objects = np.full((10, 2), 10.0), np.full((10, 2), 10.0 + 1.2 * ARCSEC)
+    with pytest.raises(TooManyCandidatesError, match="nearly"):
+        find_candidates(*sources.T, *objects.T, 1.0)
+    assert len(find_candidates(*sources[1:].T, *objects.T, 1.0)) == 0

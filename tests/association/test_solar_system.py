@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stream_assoc.association.associator import SourcePositions
-from stream_assoc.association.exceptions import AssociationConfigError
+from stream_assoc.association.exceptions import AssociationConfigError, TooManyCandidatesError
 from stream_assoc.association.solar_system import SolarSystemAssociator
 from stream_assoc.model.batch import SolarSystemObjects
 
@@ -48,3 +48,10 @@ def test_the_radius_and_missing_positions() -> None:
 def test_an_impossible_radius_is_refused(radius: float) -> None:
     with pytest.raises(AssociationConfigError, match="solar_system_radius_arcsec"):
         SolarSystemAssociator(radius)
+
+
+def test_more_pairs_than_are_allowed_are_refused_before_memory_is_taken_for_them() -> None:
+    associator = SolarSystemAssociator(max_candidate_pairs=2000)
+    with pytest.raises(TooManyCandidatesError, match="max_candidate_pairs"):
+        associator.associate(sources_at(*[0.0] * 2_000), objects_at(*[0.0] * 10_000))
+    assert associator.associate(sources_at(*[0.0] * 40), objects_at(*[0.0] * 50)).tolist() == list(range(40))
