@@ -96,7 +96,8 @@ class AssociationTask:
             ``decErr``, all degrees. Not changed.
         diaObjects : `pandas.DataFrame`
             Existing objects: the same columns, and ``diaObjectId`` (int64) as
-            column or index. Not changed.
+            column or index. Not changed. A frame without rows needs no columns,
+            here and for sources: nothing is known yet, or nothing was seen.
 
         Returns
         -------
@@ -118,6 +119,7 @@ class AssociationTask:
         -----
         What is matched is upstream's; see `~stream_assoc.association.associator.Associator`.
         """
+        diaSources, diaObjects = _with_columns(diaSources), _with_columns(diaObjects, "diaObjectId")
         object_ids = identifiers(diaObjects, "diaObjectId")
         result = self._associator.associate(_source_positions(diaSources), _object_positions(diaObjects, object_ids))
         matched = result.object_row >= 0
@@ -131,6 +133,14 @@ class AssociationTask:
             nUpdatedDiaObjects=n_updated,
             nUnassociatedDiaObjects=len(diaObjects) - n_updated,
         )
+
+
+def _with_columns(frame: pd.DataFrame, *identifiers: str) -> pd.DataFrame:
+    """Return a frame; one without rows gets the columns that are read."""
+    if len(frame):
+        return frame
+    missing = [name for name in (*identifiers, "ra", "dec") if not has_column(frame, name)]
+    return frame.assign(**{name: np.empty(0, np.int64 if name in identifiers else np.float64) for name in missing})
 
 
 def _source_positions(frame: pd.DataFrame) -> SourcePositions:

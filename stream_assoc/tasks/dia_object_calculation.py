@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stream_assoc.model.types import IntArray
+from stream_assoc.model.types import BANDS, IntArray
 from stream_assoc.statistics import registry as statistics
+from stream_assoc.tasks.bands import band_name, band_names
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError, TaskConfigError
 from stream_assoc.tasks.frames import identifiers, with_plain_index
 from stream_assoc.tasks.plugin import DiaObjectCalculationPlugin, DiaObjectCalculationPluginConfig
@@ -105,23 +106,29 @@ class DiaObjectCalculationTask:
         updatedDiaObjectIds : array-like [int64], shape (n,)
             Which objects to update.
         filterNames : `~collections.abc.Sequence` [`str`]
-            The bands to compute fluxes in; sources of other bands still count
-            for positions and numbers of sources.
+            The bands to compute fluxes in; sources of Rubin's other bands
+            still count for positions and numbers of sources. Bands may be
+            bytes, here and in the sources, as FITS tables give them.
 
         Returns
         -------
         result : `DiaObjectCalculationResult`
-            A column that was there keeps its type; a new one is float64, or
-            int64 for numbers of sources, ``flags`` and ``pixelId``. New columns
-            are NaN or 0 for objects that were not updated.
+            A column that was there keeps its type where that holds the
+            statistic: an integer or boolean column becomes float64 when a
+            number with a fraction is written into it. A new one is float64,
+            or int64 for numbers of sources, ``flags`` and ``pixelId``. New
+            columns are NaN or 0 for objects that were not updated.
 
         Raises
         ------
         MissingColumnError
             If a column is missing.
         CatalogError
-            If an identifier is no integer, an object is there twice, or one to
-            update is not there.
+            If an identifier is no integer, an object is there twice, one to
+            update is not there, or a source's band is neither one of Rubin's
+            nor among ``filterNames``.
+        TaskConfigError
+            If a name in ``filterNames`` is no band of Rubin's, and all sources are of these.
 
         Notes
         -----
@@ -141,9 +148,10 @@ class DiaObjectCalculationTask:
             raise CatalogError(
                 f"updatedDiaObjectIds: {missing} are not in diaObjectCat; append new objects to it first"
             )
-        sources = _indexed(diaSourceCat, _SOURCE_INDEX)
+        bands = [str(band_name(name)) for name in filterNames]
+        sources = _with_known_bands(_indexed(diaSourceCat, _SOURCE_INDEX), bands)
         of_updated = sources[sources.index.isin(ids, level="diaObjectId")]
-        updated = self._calculate(objects.iloc[rows].copy(), of_updated, filterNames)
+        updated = self._calculate(objects.iloc[rows].copy(), of_updated, bands)
         return DiaObjectCalculationResult(_merged(objects, updated, rows), updated)
 
     def _calculate(self, objects: pd.DataFrame, sources: pd.DataFrame, bands: Sequence[str]) -> pd.DataFrame:
@@ -224,6 +232,26 @@ def _indexed(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
             raise MissingColumnError(f"the catalogue has no column {name!r}, nor is it indexed by it")
     ids = {name: identifiers(plain, name) for name in names if name.endswith("Id")}
     return plain.assign(**ids).set_index(names, drop=False)
+
+
+def _with_known_bands(sources: pd.DataFrame, filterNames: Sequence[str]) -> pd.DataFrame:
+    """Return the sources with their bands as text; one that nobody asks for would count nowhere."""
+    names = band_names(sources["band"])
+    of_rubin = frozenset(BANDS)
+    for name in dict.fromkeys(names):
+        if name not in of_rubin and name not in filterNames:
+            raise CatalogError(
+                f"band holds {name!r} in {names.count(name)} rows, which is none of {', '.join(BANDS)} and not among "
+                "filterNames; correct it, or name it there"
+            )
+    if of_rubin.issuperset(names):
+        unknown = [name for name in filterNames if name not in of_rubin]
+        if unknown and names:
+            raise TaskConfigError(
+                f"filterNames holds {', '.join(map(repr, unknown))}, which no source has; "
+                f"bands are {', '.join(BANDS)}"
+            )
+    return sources.assign(band=np.array(names, dtype=object)).set_index(_SOURCE_INDEX, drop=False)
 
 
 def _merged(objects: pd.DataFrame, updated: pd.DataFrame, rows: IntArray) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.tasks.agreement import check_agreement
 from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
 from stream_assoc.tasks.exposure import Exposure
@@ -138,8 +139,9 @@ class DiaPipelineTask:
         Parameters
         ----------
         diaSourceTable : `pandas.DataFrame`, `pyarrow.Table` or `astropy.table.Table`
-            Columns named and in the units of the DiaSource table, such as
-            `MapDiaSourceTask` makes; see `dia_source_batch`.
+            Columns named as in the DiaSource table, such as `MapDiaSourceTask`
+            makes; see `dia_source_batch`. One that says what unit it is in is
+            converted; one that does not is in Rubin's.
         exposure : `Exposure`
             The visit and where it looked.
         solarSystemObjectTable : the same types, optional
@@ -156,8 +158,9 @@ class DiaPipelineTask:
         Raises
         ------
         CatalogError
-            If a catalogue lacks what is needed, or a ``diaSourceId`` is not
-            positive or occurs twice.
+            If a catalogue lacks what is needed, a ``diaSourceId`` is not
+            positive or occurs twice, or the catalogue has a visit, detector,
+            band or time of its own that is not the exposure's.
         ExposureError
             If the band is not among ``validBands``.
         VisitProcessedError
@@ -172,6 +175,7 @@ class DiaPipelineTask:
             raise ExposureError(
                 f"band {exposure.band!r} is not among validBands, {', '.join(self.config.validBands)}"
             )
+        check_agreement(diaSourceTable, exposure)
         batch = Batch(
             id=exposure.id,
             band=exposure.band,
@@ -256,5 +260,9 @@ def _result(arrival: Arrival, outcome: Outcome, stored: Stored | None) -> DiaPip
 def _solar_system_objects(catalog: Catalog | None) -> SolarSystemObjects:
     if catalog is None:
         return SolarSystemObjects.none()
-    table = arrow_table(catalog)
-    return SolarSystemObjects(identifier_column(table, "ssObjectId"), floats(table, "ra"), floats(table, "dec"))
+    table = arrow_table(catalog, ("ssObjectId", "ra", "dec"))
+    if len(catalog) == 0:
+        return SolarSystemObjects.none()
+    return SolarSystemObjects(
+        identifier_column(table, "ssObjectId"), floats(table, "ra", "deg"), floats(table, "dec", "deg")
+    )

@@ -20,8 +20,12 @@ def column_or_level(frame: pd.DataFrame, name: str) -> pd.Series:
     ------
     MissingColumnError
         If there is neither.
+    CatalogError
+        If there are several.
     """
     if name in frame.columns:
+        if (times := frame.columns.tolist().count(name)) > 1:
+            raise CatalogError(f"the catalogue has column {name!r} {times} times; keep one of them")
         return frame[name]
     if name in frame.index.names:
         return frame.index.get_level_values(name).to_series(index=frame.index)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BoolArray
 from stream_assoc.tasks.conversions import (
+    CONVERTED,
     DIPOLE,
     Detections,
     bounding_box_size,
@@ -28,7 +29,8 @@ from stream_assoc.tasks.conversions import (
 from stream_assoc.tasks.exceptions import MissingColumnError, TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.flags import Flag, pack, read_flag_map
-from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, measured_column
+from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, floats, measured_column, unit_of
+from stream_assoc.tasks.units import unit_factor
 
 Values: TypeAlias = "pa.Array | pa.ChunkedArray | np.ndarray[Any, Any]"
 
@@ -161,7 +163,7 @@ class MapApDataTask:
         CatalogError
             If a column is missing or cannot be converted.
         """
-        table = arrow_table(inputCatalog)
+        table = arrow_table(inputCatalog, self.config.copyColumns)
         copied = _copied(table, self.config.copyColumns)
         if self._output is None:
             return data_frame(copied)
@@ -196,7 +198,7 @@ class MapDiaSourceTask:
     ================== ==========================================================
     column             from
     ================== ==========================================================
-    ra, dec, errors    ``coord_*``, radians unless the column's unit is degrees
+    ra, dec, errors    ``coord_*``, in the column's unit, else radians
     fluxes             instrumental flux times calibration, nJy
     dipoleMeanFlux     mean of the absolute fluxes of both lobes, nJy
     dipoleFluxDiff     absolute positive minus absolute negative flux, nJy
@@ -243,12 +245,15 @@ class MapDiaSourceTask:
             If fluxes are to be calibrated, or lengths converted, and neither
             the catalogue nor the exposure says how.
         """
-        table = arrow_table(inputCatalog)
+        table = arrow_table(inputCatalog, self._read())
         _require(frozenset(table.column_names), self._inputs(), "the catalogue")
         detections = Detections(table, exposure)
-        made: dict[str, Values] = dict(
-            zip(self.config.copyColumns.values(), _copied(table, self.config.copyColumns).columns, strict=True)
-        )
+        calibrated_columns = {name for pair in self._fluxes for name in pair}
+        made: dict[str, Values] = {
+            target: _in_rubin_unit(table, name, target)
+            for name, target in self.config.copyColumns.items()
+            if name not in calibrated_columns
+        }
         made |= _classifications(table)
         made |= coordinates(detections)
         for flux, error in self._fluxes:
@@ -270,6 +275,10 @@ class MapDiaSourceTask:
 
     def _inputs(self) -> list[str]:
         return [*self.config.copyColumns, *(flag.name for flag in self._all_flags())]
+
+    def _read(self) -> frozenset[str]:
+        """Return every column that is looked at."""
+        return frozenset({*self._inputs(), *_CLASSIFICATIONS, *CONVERTED, *self.config.bboxColumns})
 
     def _all_flags(self) -> list[Flag]:
         return [flag for flags in self._flags.values() for flag in flags]
@@ -315,6 +324,15 @@ def _copied(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
 
 def _classifications(table: pa.Table) -> dict[str, Values]:
     return {target: table.column(name) for name, target in _CLASSIFICATIONS.items() if name in table.column_names}
+
+
+def _in_rubin_unit(table: pa.Table, name: str, target: str) -> Values:
+    """Return a copied column, in the unit of the DiaSource column it becomes if it says that it is in another."""
+    unit = unit_of(table, name)
+    if not unit or target not in apdb_table("DiaSource").names:
+        return table.column(name)
+    factor = unit_factor(unit, apdb_table("DiaSource").column(target).unit, name)
+    return table.column(name) if factor == 1.0 else floats(table, name) * factor
 
 
 def _booleans(table: pa.Table, name: str) -> BoolArray:

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionDtype
+from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
 from stream_assoc.model.positions import has_position
 from stream_assoc.model.states import LightCurves, SourcePoints
@@ -20,6 +22,7 @@ from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.light_curves import curves_of
 from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin
 from stream_assoc.statistics.registry import find_plugin
+from stream_assoc.tasks.bands import band_indices
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.frames import column_or_level, floats
 from stream_assoc.tasks.plugin import DiaObjectCalculationPlugin, DiaObjectCalculationPluginConfig
@@ -121,8 +124,8 @@ class StatisticsPlugin(DiaObjectCalculationPlugin):
 
 
 def write_column(objects: pd.DataFrame, name: str, values: npt.NDArray[np.generic]) -> None:
-    """Write a column in place, in the type it has if it is there already."""
-    if name in objects.columns:
+    """Write a column in place, in the type it has if it is there already and that holds every number written."""
+    if name in objects.columns and _holds(objects[name].dtype, values):
         # A float32 column holds infinity where a number is too large for it.
         with np.errstate(over="ignore"):
             objects[name] = pd.Series(values, index=objects.index).astype(objects[name].dtype)
@@ -130,12 +133,23 @@ def write_column(objects: pd.DataFrame, name: str, values: npt.NDArray[np.generi
         objects[name] = values
 
 
+def _holds(dtype: "np.dtype[Any] | ExtensionDtype", values: npt.NDArray[np.generic]) -> bool:
+    if is_bool_dtype(dtype):
+        return False
+    if is_float_dtype(dtype):
+        return True
+    if not is_integer_dtype(dtype) or values.dtype.kind not in "iu":
+        return False
+    bounds = np.iinfo(str(dtype).lower())
+    return len(values) == 0 or bool(bounds.min <= values.min() and values.max() <= bounds.max)
+
+
 def _bands(sources: pd.DataFrame) -> IntArray:
     names = column_or_level(sources, "band")
-    codes = pd.Index(BANDS).get_indexer(pd.Index(names))
+    codes = band_indices(names)
     if (codes < 0).any():
         raise CatalogError(f"band holds {names.to_numpy()[codes < 0][0]!r}, which is none of {', '.join(BANDS)}")
-    return np.asarray(codes, dtype=np.int64)
+    return codes
 
 
 @dataclass(slots=True)

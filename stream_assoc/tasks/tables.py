@@ -4,18 +4,22 @@ An identifier above 2**53 does not survive a float64, so none of these
 functions lets one pass through it.
 """
 
-from typing import TypeAlias
+from collections.abc import Collection
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from astropy.table import Column, MaskedColumn
+import pyarrow.compute as pc
 from astropy.table import Table as AstropyTable
+from astropy.time import Time
+from astropy.utils.masked import Masked
 
 from stream_assoc.model.batch import measured_columns
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
+from stream_assoc.tasks.units import unit_factor
 
 Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
 """What the tasks take: pandas, Arrow or astropy."""
@@ -34,34 +38,44 @@ _MISSING_REQUIRED = 0
 """What a count that the table does not have becomes, as in upstream's schema conversion."""
 
 
-def arrow_table(catalog: Catalog) -> pa.Table:
-    """Return a catalogue as an Arrow table.
+def arrow_table(catalog: Catalog, names: Collection[str]) -> pa.Table:
+    """Return columns of a catalogue as an Arrow table.
 
     Parameters
     ----------
     catalog : `pandas.DataFrame`, `pyarrow.Table`, `pyarrow.RecordBatch` or `astropy.table.Table`
         NaN of pandas and masked values of astropy become null. An index of
-        pandas is left out.
+        pandas is left out. A `~astropy.time.Time` becomes MJD TAI.
+    names : `~collections.abc.Collection` [`str`]
+        The columns wanted. Those that are not there are left out, and
+        whatever else is there is not looked at.
 
     Returns
     -------
     table : `pyarrow.Table`
-        The same columns; astropy's units in the metadata ``unit`` of each field.
+        The columns in their order; units of Arrow and astropy in the metadata
+        ``unit`` of each field.
 
     Raises
     ------
     CatalogError
-        If it is something else, or holds a column of arrays.
+        If it is something else, or a column wanted is there twice or holds no
+        single values.
     """
-    if isinstance(catalog, pa.Table):
-        return catalog
     if isinstance(catalog, pa.RecordBatch):
-        return pa.Table.from_batches([catalog])
-    if isinstance(catalog, pd.DataFrame):
-        return pa.Table.from_pandas(catalog, preserve_index=False)
+        catalog = pa.Table.from_batches([catalog])
     if isinstance(catalog, AstropyTable):
-        return _from_astropy(catalog)
-    raise CatalogError(f"a catalogue is a pandas, Arrow or astropy table, not {type(catalog).__name__}")
+        return _from_astropy(catalog, names)
+    if not isinstance(catalog, pa.Table | pd.DataFrame):
+        raise CatalogError(f"a catalogue is a pandas, Arrow or astropy table, not {type(catalog).__name__}")
+    present = catalog.column_names if isinstance(catalog, pa.Table) else catalog.columns.tolist()
+    wanted = [name for name in present if name in names]
+    if len(set(wanted)) < len(wanted):
+        twice = next(name for name in wanted if wanted.count(name) > 1)
+        raise CatalogError(f"the catalogue has column {twice!r} {wanted.count(twice)} times; keep one of them")
+    if isinstance(catalog, pa.Table):
+        return catalog.select(wanted)
+    return pa.table({name: _array(name, catalog[name], from_pandas=True) for name in wanted})
 
 
 def data_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
@@ -91,8 +105,9 @@ def dia_source_batch(catalog: Catalog) -> pa.RecordBatch:
     Returns
     -------
     sources : `pyarrow.RecordBatch`
-        Every measured column in its Rubin type. One that the catalogue lacks
-        is null, or 0 where the schema forbids null (counts such as ``psfNdata``).
+        Every measured column in its Rubin type and unit; see `measured_column`.
+        One that the catalogue lacks is null, or 0 where the schema forbids
+        null (counts such as ``psfNdata``).
 
     Raises
     ------
@@ -100,15 +115,25 @@ def dia_source_batch(catalog: Catalog) -> pa.RecordBatch:
         If an identifier or position is missing, an identifier is a float, or
         a column cannot be converted.
     """
-    table = arrow_table(catalog)
+    schema = dia_source_schema()
+    table = arrow_table(catalog, schema.names)
+    if len(catalog) == 0:
+        return pa.RecordBatch.from_pylist([], schema=schema)
+    return pa.RecordBatch.from_arrays([measured_column(table, field) for field in schema], schema=schema)
+
+
+def dia_source_schema() -> pa.Schema:
+    """Return the Arrow schema of the measured DiaSource columns."""
     definition = apdb_table("DiaSource")
-    schema = pa.schema([definition.column(name).arrow_field() for name in measured_columns()])
-    columns = [measured_column(table, field) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return pa.schema([definition.column(name).arrow_field() for name in measured_columns()])
 
 
 def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
-    """Return one column of a table in the type of a field, or a stand-in where it is missing.
+    """Return one column of a table in the type and unit of a field, or a stand-in where it is missing.
+
+    A unit in the metadata of both is converted; a column without one is in
+    that of the field. A number that the type cannot hold, or that is not
+    finite, is null where the field admits it.
 
     Raises
     ------
@@ -127,10 +152,14 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
     if field.name in {"ra", "dec", "x", "y"}:
         # A source without a position is counted and dropped downstream, so it may come this far.
         values = values.fill_null(np.nan) if pa.types.is_floating(values.type) else values
+    values = _converted(values, table.schema.field(field.name), field)
     try:
+        # What float32 cannot hold becomes infinite, and null with the other infinities.
         values = values.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise CatalogError(f"{field.name!r} cannot be made {field.type}: {error}") from error
+    if field.nullable and pa.types.is_floating(field.type):
+        values = pc.if_else(pc.is_finite(values), values, None)
     if not field.nullable and values.null_count:
         raise CatalogError(f"{field.name!r} is missing in {values.null_count} rows, and every DiaSource needs it")
     return values
@@ -148,9 +177,47 @@ def identifier_column(table: pa.Table, name: str) -> IntArray:
     return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
 
 
-def floats(table: pa.Table, name: str) -> FloatArray:
-    """Return a column of measurements as float64, nulls as NaN; never for identifiers."""
-    return np.asarray(_joined(table.column(name)).cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+def floats(table: pa.Table, name: str, unit: str | None = None) -> FloatArray:
+    """Return a column of measurements as float64, nulls as NaN; never for identifiers.
+
+    Parameters
+    ----------
+    table : `pyarrow.Table`
+    name : `str`
+    unit : `str`, optional
+        The unit wanted; `None`: as it is.
+
+    Raises
+    ------
+    CatalogError
+        If the column is missing, is of no numbers, or of another kind of unit.
+    """
+    if name not in table.schema.names:
+        raise CatalogError(f"the catalogue has no column {name!r}")
+    try:
+        values = _joined(table.column(name)).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise CatalogError(f"{name!r} holds values that are not numbers: {error}") from error
+    factor = 1.0 if unit is None else unit_factor(unit_of(table, name), unit, name)
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.float64) * factor
+
+
+def unit_of(table: pa.Table, name: str) -> str:
+    """Return the unit of a column; empty where it tells none."""
+    return _unit(table.schema.field(name)) or ""
+
+
+def _unit(field: pa.Field) -> str | None:
+    unit = (field.metadata or {}).get(UNIT)
+    return None if unit is None else unit.decode()
+
+
+def _converted(values: pa.Array, given: pa.Field, wanted: pa.Field) -> pa.Array:
+    unit, target = _unit(given), _unit(wanted)
+    if not unit or target is None:
+        return values
+    factor = unit_factor(unit, target, given.name)
+    return values if factor == 1.0 else pc.multiply(values.cast(pa.float64()), factor)
 
 
 def _refuse_floats(values: pa.Array, name: str) -> None:
@@ -162,21 +229,42 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _from_astropy(catalog: AstropyTable) -> pa.Table:
+def _from_astropy(catalog: AstropyTable, names: Collection[str]) -> pa.Table:
     fields, columns = [], []
     for name in catalog.colnames:
-        values = _from_column(name, catalog[name])
-        unit = str(catalog[name].unit or "")
+        if name not in names:
+            continue
+        values, unit = _from_column(name, catalog[name])
         fields.append(pa.field(name, values.type, metadata={UNIT: unit.encode()}))
         columns.append(values)
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _from_column(name: str, column: Column) -> pa.Array:
-    masked = np.ma.asarray(column) if isinstance(column, MaskedColumn) else np.ma.asarray(np.asarray(column))
-    if masked.ndim != 1:
-        raise CatalogError(f"column {name!r} holds arrays of shape {masked.shape[1:]}; a catalogue holds scalars")
+def _from_column(name: str, column: Any) -> tuple[pa.Array, str]:  # noqa: ANN401 - astropy admits any mixin
+    """Return the values of a column of astropy, and its unit."""
+    if isinstance(column, Time):
+        column, unit = column.tai.mjd, "d"
+    else:
+        unit = str(getattr(column, "unit", None) or "")
+    if isinstance(column, Masked):
+        column = np.ma.array(np.asarray(column.unmasked), mask=column.mask)
+    masked = np.ma.asarray(column if isinstance(column, np.ma.MaskedArray) else np.asarray(column))
+    if masked.ndim != 1 or masked.dtype.names is not None:
+        raise CatalogError(
+            f"column {name!r} is {type(column).__name__} of shape {np.shape(column)}; a catalogue holds single values"
+        )
     values = masked.data
-    # FITS tables are big-endian, Arrow is not.
-    native = values.astype(values.dtype.newbyteorder("=")) if values.dtype.kind not in "OUS" else values.astype(str)
-    return pa.array(native, mask=np.ma.getmaskarray(masked))
+    if values.dtype.kind in "SU":
+        values = values.astype(str)
+    elif values.dtype.kind != "O":
+        # FITS tables are big-endian, Arrow is not.
+        values = values.astype(values.dtype.newbyteorder("="))
+    return _array(name, values, mask=np.ma.getmaskarray(masked)), unit
+
+
+def _array(name: str, values: Any, **options: Any) -> pa.Array:  # noqa: ANN401 - whatever a table holds
+    try:
+        array = pa.array(values, **options)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise CatalogError(f"column {name!r} cannot be read: {error}") from error
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

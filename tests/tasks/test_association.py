@@ -121,3 +121,25 @@ def test_settings_are_upstreams() -> None:
     assert AssociationTask().run(far, catalogue([10.0], diaObjectId=[7])).nUpdatedDiaObjects == 0
     with pytest.raises(AssociationConfigError):
         AssociationTask(AssociationConfig(maxDistArcSeconds=0.0))
+
+
+@pytest.mark.parametrize("nothing", [pd.DataFrame(), pd.DataFrame(columns=["diaObjectId", "ra", "dec"])])
+def test_without_objects_every_source_is_unassociated(nothing: pd.DataFrame) -> None:
+    result = AssociationTask().run(catalogue([10.0, 20.0], diaSourceId=[BIG, BIG + 1]), nothing)
+    assert result.unAssocDiaSources.diaSourceId.tolist() == [BIG, BIG + 1]
+    assert result.unAssocDiaSources.diaObjectId.tolist() == [0, 0]
+    assert result.matchedDiaSources.empty
+    assert (result.nUpdatedDiaObjects, result.nUnassociatedDiaObjects) == (0, 0)
+
+
+def test_without_sources_every_object_is_unassociated() -> None:
+    objects = catalogue([10.0, 20.0], diaObjectId=[BIG, BIG + 1])
+    result = AssociationTask().run(pd.DataFrame(), objects)
+    assert (len(result.matchedDiaSources), len(result.unAssocDiaSources)) == (0, 0)
+    assert (result.nUpdatedDiaObjects, result.nUnassociatedDiaObjects) == (0, 2)
+
+
+def test_a_column_that_is_there_twice_is_refused() -> None:
+    twice = pd.concat([catalogue([10.0]), catalogue([20.0])[["ra"]]], axis=1)
+    with pytest.raises(CatalogError, match="'ra' 2 times"):
+        AssociationTask().run(twice, catalogue([10.0], diaObjectId=[BIG]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from stream_assoc.model.types import BANDS
 from stream_assoc.statistics import ALL_PLUGINS, PRODUCTION_PLUGINS, registry
@@ -342,3 +343,67 @@ def test_any_filter_name_will_do_in_one_band() -> None:
     task = DiaObjectCalculationTask(DiaObjectCalculationConfig(("ap_meanPosition", "ap_minMaxFlux")))
     result = task.run(small_objects(), small_sources().assign(band="HSC-G"), [BIG], ["HSC-G"])
     assert result.updatedDiaObjects["HSC-G_psfFluxMax"].tolist() == [8.0]
+
+
+def as_bytes(bands: list[str]) -> object:
+    table = Table({"band": np.array(bands, dtype="S3")})
+    return table.to_pandas()["band"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [as_bytes(["g", "g", "g", "r"] * 2), np.array([b"g  ", "g", "g ", b"r"] * 2, dtype=object)],
+    ids=["fits", "mixed"],
+)
+@pytest.mark.parametrize("filters", [list(BANDS), [band.encode() for band in BANDS]], ids=["text", "bytes"])
+def test_bands_may_be_bytes(bands: object, filters: list[str]) -> None:
+    task = DiaObjectCalculationTask(DiaObjectCalculationConfig(ALL_PLUGINS))
+    objects = small_objects().drop(index=1)
+    plain = task.run(objects, small_sources(), objects["diaObjectId"], list(BANDS)).diaObjectCat
+    assert plain["g_psfFluxNdata"].tolist() == [3, 3]
+    ours = task.run(objects, small_sources().assign(band=bands), objects["diaObjectId"], filters).diaObjectCat
+    pd.testing.assert_frame_equal(ours, plain)
+
+
+@pytest.mark.parametrize("band", ["G", "w", "", None, np.nan, b"\xff", 3])
+def test_a_band_that_nobody_asks_for_is_refused(band: object) -> None:
+    bands = np.array(["g", band] * 4, dtype=object)
+    with pytest.raises(CatalogError, match=r"band holds .* in 4 rows, which is none of u, g"):
+        compute(("ap_meanFlux",), small_objects().drop(index=1), small_sources().assign(band=bands))
+
+
+@pytest.mark.parametrize("name", ["G", "w", ""])
+def test_a_filter_name_that_no_source_has_is_refused(name: str) -> None:
+    task = DiaObjectCalculationTask()
+    with pytest.raises(TaskConfigError, match=f"filterNames holds '{name}'"):
+        task.run(small_objects(), small_sources(), [BIG], ["g", name])
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        np.array([1, 2, 3], np.int64),
+        np.array([1, 2, 3], np.int8),
+        np.array([True, False, True]),
+        pd.array([1, None, 3], dtype="Int32"),
+        pd.array([True, None, False], dtype="boolean"),
+        np.array([None, None, None], dtype=object),
+    ],
+)
+def test_a_statistic_keeps_its_fraction_whatever_was_there(there: object) -> None:
+    sources = small_sources().assign(psfFlux=[1.0, 1.5, 2.0, 9.0, 2.0, 3.0, 4.0, 9.0], psfFluxErr=1.0)
+    objects = small_objects(g_psfFluxMean=there)
+    result = DiaObjectCalculationTask().run(objects, sources, [BIG], ["g"]).diaObjectCat
+    assert result.g_psfFluxMean.dtype == np.float64
+    assert result.g_psfFluxMean[BIG] == 1.5
+
+
+def test_a_count_keeps_the_type_that_holds_it() -> None:
+    task = DiaObjectCalculationTask(DiaObjectCalculationConfig(("ap_nDiaSources",)))
+    for dtype, expected in ((np.int8, np.int8), (np.float32, np.float32), (np.bool_, np.int64)):
+        objects = small_objects(nDiaSources=np.array([1, 0, 1], dtype))
+        counts = task.run(objects, small_sources(), [BIG], ["g"]).diaObjectCat.nDiaSources
+        assert (counts.dtype, counts[BIG]) == (expected, 4)
+    many = pd.concat([small_sources()] * 40).assign(diaSourceId=range(320))
+    counts = task.run(small_objects(nDiaSources=np.array([1, 0, 1], np.int8)), many, [BIG], ["g"]).diaObjectCat
+    assert counts.nDiaSources[BIG] == 160

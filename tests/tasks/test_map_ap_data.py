@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_assoc.tasks.conversions import bounding_box_size
-from stream_assoc.tasks.exceptions import ExposureError, TaskConfigError
+from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.flags import read_flag_map
 from stream_assoc.tasks.map_ap_data import MapApDataConfig, MapApDataTask, MapDiaSourceConfig, MapDiaSourceTask
@@ -211,3 +211,50 @@ def test_the_general_task_fills_an_output_schema() -> None:
     assert copied.other.isna().all()
     with pytest.raises(KeyError, match="the output schema has no column flux"):
         MapApDataTask(detections(), pa.schema([("diaSourceId", pa.int64())]), config)
+
+
+def with_unit(name: str, unit: str, **columns: object) -> Table:
+    catalog = Table(detections(**columns))
+    catalog[name].unit = unit
+    return catalog
+
+
+@pytest.mark.parametrize(
+    ("unit", "degree"),
+    [("deg", 1.0), ("rad", np.radians(1.0)), ("hourangle", 1 / 15), ("arcsec", 3600.0), ("mas", 3.6e6)],
+)
+def test_coordinates_come_in_any_angle(unit: str, degree: float) -> None:
+    catalog = with_unit("coord_ra", unit, coord_ra=np.array([150.0, 150.01, 150.02]) * degree)
+    sources = MapDiaSourceTask(catalog.colnames).run(catalog, EXPOSURE)
+    np.testing.assert_allclose(sources.ra, [150.0, 150.01, 150.02], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("coord_ra", "s"),
+        ("slot_PsfFlux_instFlux", "nJy"),
+        ("slot_PsfFlux_instFluxErr", "mJy"),
+        ("ip_diffim_DipoleFit_pos_instFlux", "nJy"),
+        ("ip_diffim_DipoleFit_separation", "arcsec"),
+        ("slot_Shape_xx", "arcsec2"),
+        ("slot_Centroid_x", "mm"),
+    ],
+)
+def test_another_kind_of_unit_is_refused(name: str, unit: str) -> None:
+    catalog = with_unit(name, unit)
+    with pytest.raises(CatalogError, match=f"column '{name}' is in {unit}"):
+        MapDiaSourceTask(catalog.colnames).run(catalog, EXPOSURE)
+
+
+def test_a_calibration_that_is_none_spoils_its_own_row_only() -> None:
+    for bad in (np.nan, 0.0, -1.0, np.inf):
+        sources = mapped(detections(base_LocalPhotoCalib=np.array([1.0, bad, 4.0])))
+        assert sources.psfFlux.isna().tolist() == [False, True, False]
+        assert sources.psfFluxErr.isna().tolist() == [False, True, False]
+        assert sources.dipoleMeanFlux.isna().tolist() == [False, True, False]
+
+
+def test_columns_that_nobody_maps_stop_nothing() -> None:
+    catalog = Table(detections(cutout=np.zeros((3, 5, 5)), anything=np.array([{}, 1, "text"], dtype=object)))
+    assert len(MapDiaSourceTask(catalog.colnames).run(catalog, EXPOSURE)) == 3
