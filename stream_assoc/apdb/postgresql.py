@@ -1,13 +1,13 @@
 """The APDB in PostgreSQL: advisory locks on cells, binary COPY."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import psycopg
 
-from stream_assoc.apdb.compatibility import check_compatible
+from stream_assoc.apdb.compatibility import check_columns, check_compatible, check_unchanged
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
@@ -17,8 +17,10 @@ from stream_assoc.apdb.postgresql_session import PostgresqlSession, array_litera
 from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
+    DATABASE_CELL,
     LEDGER,
     LEDGER_COLUMNS,
+    NOTES,
     OUTBOX,
     TILE,
     point_expressions,
@@ -31,6 +33,12 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 _MAX_CELL: Final = 2**31
 """An advisory lock's second key is an int4, which HTM indices fit up to level 13."""
+
+_LOCK: Final = """
+    SELECT CASE WHEN cell = %s THEN pg_advisory_lock_shared(%s, cell) ELSE pg_advisory_lock(%s, cell) END
+    FROM unnest(%s::int[]) AS cell
+"""
+_NOTES_QUERY: Final = "SELECT name, value FROM {metadata} WHERE name = ANY(%s)"
 
 _SESSION_SETTINGS: Final = {
     # Every statement of a session is a lookup by key. Until the first ANALYZE
@@ -99,7 +107,25 @@ class PostgresqlApdb:
         # A database made from another as its template holds the other's identity too.
         copy = f"{catalogue.schema.database}.{catalogue.schema.oid}"
         self.report = check_compatible(metadata, self._columns).of_copy(copy)
+        self._notes = metadata
+        self.expect_statistics(())
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+
+    def expect_statistics(self, statistics: Collection[str]) -> None:
+        """Return if the database has columns for all that will be stored.
+
+        Parameters
+        ----------
+        statistics : collection of `str`
+            Columns of plugins of other packages.
+
+        Raises
+        ------
+        ApdbSchemaError
+            If a column is missing. The message names the remedy.
+        """
+        columns = {table: [column.name for column in of_table] for table, of_table in self._columns.items()}
+        check_columns(columns, statistics)
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
@@ -114,11 +140,20 @@ class PostgresqlApdb:
         if len(keys) and (keys[0] < 0 or keys[-1] >= _MAX_CELL):
             raise ValueError("cells must be HTM indices of level 13 or coarser")
         with self._connection() as connection:
-            # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
-            connection.execute(
-                "SELECT pg_advisory_lock(%s, cell) FROM unnest(%s::int[]) AS cell",
-                (self._lock_class, array_literal(keys)),
-            )
+            with connection.pipeline():
+                # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
+                connection.execute(
+                    _LOCK,
+                    (
+                        DATABASE_CELL,
+                        self._lock_class,
+                        self._lock_class,
+                        array_literal(np.append(DATABASE_CELL, keys)),
+                    ),
+                )
+                # Read once nobody can change it any more.
+                notes = self._execute(connection, _NOTES_QUERY, (list(NOTES),))
+            check_unchanged(self._notes, dict(notes.fetchall()))
             session = PostgresqlSession(
                 connection, self._names, self._columns, self._tile_level, self._points, self._chunk_seconds
             )

@@ -343,6 +343,8 @@ class PostgresqlSession:
     def _encoded(self, name: str, table: pa.Table) -> tuple[bytes, memoryview]:
         """Return the COPY statement that stores these rows, and what it is fed with."""
         given = set(table.column_names)
+        if unknown := given.difference(column.name for column in self._columns[name]):
+            raise ApdbSchemaError(f"the APDB's table {name} has no {', '.join(sorted(unknown))}, which would be lost")
         columns = [column for column in self._columns[name] if column.name in given]
         missing = [column.name for column in self._columns[name] if column.required and column.name not in given]
         if missing:

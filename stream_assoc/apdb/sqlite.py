@@ -2,14 +2,14 @@
 
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from stream_assoc.apdb.compatibility import INIT_REMEDY, check_compatible
+from stream_assoc.apdb.compatibility import INIT_REMEDY, check_columns, check_compatible, check_unchanged
 from stream_assoc.apdb.exceptions import (
     ApdbConfigurationError,
     ApdbDamagedError,
@@ -40,6 +40,11 @@ _OUTBOX_SELECT: Final = (
     f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o '
     f'JOIN "{LEDGER}" l USING (visit, detector, revision)'
 )
+
+_COLUMNS_SELECT: Final = (
+    "SELECT t.name, c.name FROM sqlite_master t CROSS JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+)
+_NOTES_SELECT: Final = "SELECT name, value FROM metadata"
 
 _REMEDIES: Final = {
     sqlite3.SQLITE_FULL: "its file system is full: free space there",
@@ -97,12 +102,30 @@ class SqliteApdb:
         self._pool = ConnectionPool(self._connect)
         self._locks = ConnectionPool(self._connect_lock)
         with self._reading() as connection:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            has_metadata = "metadata" in tables
-            metadata = dict(connection.execute("SELECT name, value FROM metadata")) if has_metadata else {}
+            columns: dict[str, set[str]] = {}
+            for table, column in connection.execute(_COLUMNS_SELECT):
+                columns.setdefault(table, set()).add(column)
+            metadata = dict(connection.execute(_NOTES_SELECT)) if "metadata" in columns else {}
         # A copy of the file holds its identity too, but is another file.
-        self.report = check_compatible(metadata, tables).of_copy(str(self._path.stat().st_ino))
+        self.report = check_compatible(metadata, columns).of_copy(str(self._path.stat().st_ino))
+        self._columns, self._notes = columns, metadata
+        self.expect_statistics(())
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+
+    def expect_statistics(self, statistics: Collection[str]) -> None:
+        """Return if the database has columns for all that will be stored.
+
+        Parameters
+        ----------
+        statistics : collection of `str`
+            Columns of plugins of other packages.
+
+        Raises
+        ------
+        ApdbSchemaError
+            If a column is missing. The message names the remedy.
+        """
+        check_columns(self._columns, statistics)
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
@@ -111,6 +134,7 @@ class SqliteApdb:
             with translated():
                 lock.execute("BEGIN EXCLUSIVE")
             with self._reading() as connection:
+                check_unchanged(self._notes, dict(connection.execute(_NOTES_SELECT)))
                 yield SqliteSession(connection, self._tile_level, self._points, self._chunk_seconds)
             lock.execute("ROLLBACK")
 
@@ -170,20 +194,14 @@ class SqliteApdb:
             yield connection
 
     def _connect(self) -> sqlite3.Connection:
-        connection = self._open(f"file:{urllib.parse.quote(str(self._path))}?mode=rw")
+        connection = _open(f"file:{urllib.parse.quote(str(self._path))}?mode=rw", self._timeout)
         with translated():
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
         return connection
 
     def _connect_lock(self) -> sqlite3.Connection:
-        return self._open(f"file:{urllib.parse.quote(str(self._path))}-exclusive")
-
-    def _open(self, uri: str) -> sqlite3.Connection:
-        with translated():
-            return sqlite3.connect(
-                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
-            )
+        return _open(_lock_uri(self._path), self._timeout)
 
 
 def one_name(path: Path) -> Path:
@@ -207,6 +225,22 @@ def one_name(path: Path) -> Path:
             "each name, so two of them damage the file; remove the others, or make a copy of it"
         )
     return resolved
+
+
+def hold_lock(path: Path, lock_seconds: float) -> sqlite3.Connection:
+    """Take what `SqliteApdb.exclusive` takes, and return the connection that holds it until it is closed."""
+    lock = _open(_lock_uri(path), lock_seconds)
+    lock.execute("BEGIN EXCLUSIVE")
+    return lock
+
+
+def _lock_uri(path: Path) -> str:
+    return f"file:{urllib.parse.quote(str(path))}-exclusive"
+
+
+def _open(uri: str, timeout: float) -> sqlite3.Connection:
+    with translated():
+        return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager

@@ -276,8 +276,7 @@ class SqliteSession:
             )
 
     def _insert(self, name: str, table: pa.Table) -> None:
-        known = {row[0] for row in self._fetch("SELECT name FROM pragma_table_info(?)", name)}
-        names = [column for column in table.column_names if column in known]
+        names = table.column_names
         marks = ", ".join("?" * len(names))
         columns = [_values(table.column(column)) for column in names]
         self._connection.executemany(

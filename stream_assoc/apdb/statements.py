@@ -1,4 +1,4 @@
-"""Names, definitions and expressions that both SQL adapters use.
+"""Names and expressions that both SQL adapters use.
 
 Our five tables live beside those of ``lsst.dax.apdb``, in the same namespace.
 Words of the form ``{name}`` stand for an identifier that the adapter quotes.
@@ -35,10 +35,11 @@ DAX_TABLES: Final = (
 """Tables of dax_apdb that we write; the last five exist when replication is on."""
 
 OUR_VERSION_KEY: Final = "version:stream_assoc"
-OUR_VERSION: Final = "2.1.0"
-"""Version of our tables: a row of dax_apdb's ``metadata`` table, and its compatibility rules."""
+"""The row of dax_apdb's ``metadata`` table that holds the version of our tables."""
 IDENTITY_KEY: Final = "stream_assoc:identity"
 PARTITION_KEY: Final = "stream_assoc:partition"
+NOTES: Final = (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY)
+"""Our rows of that table. While a daemon runs none of them may change."""
 
 COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)
 """What `Apdb.count_rows` reports on."""
@@ -46,45 +47,8 @@ COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSo
 N_COUNTER_SHARDS: Final = 64
 """Rows of the single-source counter: daemons that work on different skies rarely update the same one."""
 
-
-def _further_columns() -> str:
-    columns = further_statistics.further_statistics()
-    return ", ".join(f'"{column.name}" DOUBLE PRECISION' for column in columns)
-
-
-DEFINITIONS: Final = {
-    LEDGER: """CREATE TABLE IF NOT EXISTS {table} (
-        visit BIGINT NOT NULL,
-        detector SMALLINT NOT NULL,
-        revision SMALLINT NOT NULL,
-        digest {bytes} NOT NULL,
-        "timeProcessedMjdTai" DOUBLE PRECISION NOT NULL,
-        n_sources INTEGER NOT NULL,
-        n_stored INTEGER NOT NULL,
-        input_topic TEXT,
-        input_partition INTEGER,
-        input_offset BIGINT,
-        PRIMARY KEY (visit, detector, revision))""",
-    OUTBOX: """CREATE TABLE IF NOT EXISTS {table} (
-        sequence {sequence},
-        visit BIGINT NOT NULL,
-        detector SMALLINT NOT NULL,
-        revision SMALLINT NOT NULL,
-        outputs {bytes} NOT NULL,
-        UNIQUE (visit, detector, revision))""",
-    TILE: """CREATE TABLE IF NOT EXISTS {table} (
-        tile BIGINT NOT NULL PRIMARY KEY,
-        version BIGINT NOT NULL)""",
-    COUNTER: """CREATE TABLE IF NOT EXISTS {table} (
-        shard SMALLINT NOT NULL PRIMARY KEY,
-        n_single_source BIGINT NOT NULL)""",
-    FURTHER: f"""CREATE TABLE IF NOT EXISTS {{table}} (
-        "diaObjectId" BIGINT NOT NULL,
-        "validityStartMjdTai" DOUBLE PRECISION NOT NULL,
-        {_further_columns()},
-        PRIMARY KEY ("diaObjectId", "validityStartMjdTai"))""",
-}
-"""The outbox refers to the ledger for where its batch came from: one place for each fact."""
+DATABASE_CELL: Final = -1
+"""Beside the cells, whose HTM indices are positive, the lock that sessions share and a change of tables takes."""
 
 LEDGER_COLUMNS: Final = (
     "visit",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.settings import ConfigurationError
 from stream_assoc.settings.stores import ApdbSettings
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ app = typer.Typer(help="Make and check the Alert Production Database.", no_args_
     epilog=closing(
         "stream-assoc apdb init --set apdb.url=sqlite:///apdb.sqlite3",
         "STREAM_ASSOC_APDB__URL=postgresql://user@db/apdb stream-assoc apdb init --no-replication",
+        "stream-assoc apdb init --dry-run",
         "stream-assoc apdb init --repartition --set sky.tile_level=11",
     )
 )
@@ -31,18 +33,29 @@ def init(
         bool,
         typer.Option("--repartition", help="Divide the sky anew at sky.tile_level and cell_level. Stop all daemons."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be done, a line for each step; change nothing.")
+    ] = False,
 ) -> None:
     """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed.
 
     Needs a database at apdb.url whose user may create tables (an SQLite file
     is made). Running it again is harmless; without --drop nothing is lost.
-    Tables of an older version are brought up to date: stop all daemons first.
+    Tables of an older version are migrated, one version after the other, each
+    in a transaction: stop all daemons first. With --dry-run it tells what it
+    would do.
     """
     from stream_assoc.apdb import create
 
     settings = settings_of(config, set_)
     url, namespace = settings.apdb.connection_url(), settings.apdb.namespace
     levels = {"tile_level": settings.sky.tile_level, "cell_level": settings.sky.cell_level}
+    if dry_run:
+        if repartition:
+            raise ConfigurationError("--dry-run tells what a migration would do; it does not go with --repartition")
+        steps = create.plan(url, namespace, drop=drop)
+        typer.echo("\n".join(f"would {step}" for step in steps) or f"{settings.apdb.url} is up to date.")
+        return
     if repartition:
         report = create.repartition(url, namespace, **levels)
     else:

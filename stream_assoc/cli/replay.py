@@ -10,7 +10,7 @@ from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.judge import diff, verify
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.cli.progress import Progress
-from stream_assoc.cli.sending import made_producers, messages_to
+from stream_assoc.cli.sending import made_producers, messages_to, tell_table
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
@@ -254,7 +254,9 @@ def carry_out_recorded(
         if left.repeated:
             first, last = left.repeated[0], left.repeated[-1]
             typer.echo(f"Steps {first} to {last} may be sent for the second time.", err=True)
-        steps = manifest.options.steps(manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka))
+        steps = manifest.options.steps(
+            manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka), tell_table
+        )
         with made_producers(kafka, manifest.n_producers) as producers, Progress().count("messages") as progress:
             manifest, report = carry_out(manifest, folder, journal, steps, producers, left, progress=progress)
     tell_sent(report, manifest.topic, f"`stream-assoc replay resume {folder}` tries again")
@@ -267,7 +269,7 @@ def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings,
     from stream_assoc.replay.runner import Observer, Replayer
     from stream_assoc.stream.registry import registry_of
 
-    plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka)))
+    plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka), tell_table))
     with made_producers(kafka, n_producers) as producers, Progress().count("messages") as progress:
 
         class Counter(Observer):
@@ -284,7 +286,7 @@ def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSett
 
     tally, seconds = Tally(), 0.0
     with Progress().count("messages") as progress:
-        steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka))
+        steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
         for number, due in enumerate(options.paced(steps), 1):
             tally.add(due.step)
             seconds = due.seconds
@@ -297,7 +299,7 @@ def described(totals: "PlanTotals") -> str:
     """Return the totals of a plan for people."""
     return (
         f"{totals.n_sent:,} messages of {totals.n_bytes / MEBIBYTE:.1f} MiB: {totals.n_copies:,} copies, "
-        f"{totals.n_late:,} late, {totals.n_damaged:,} spoilt; {totals.n_dropped:,} left out; "
+        f"{totals.n_late:,} late, {totals.n_damaged:,} spoilt; {totals.n_dropped:,} dropped; "
         f"checksum {totals.checksum[:16]}"
     )
 

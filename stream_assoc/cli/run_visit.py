@@ -1,11 +1,13 @@
 """``stream-assoc run-visit``: process batches of a file without Kafka."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.cli.sending import tell_table
 
 if TYPE_CHECKING:
     from stream_assoc.metrics.record import AssociationMetrics
@@ -16,7 +18,7 @@ RUN_VISIT_HELP = closing(
 )
 
 
-def run_visit(
+def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     file: Annotated[
         Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
     ],
@@ -24,6 +26,10 @@ def run_visit(
         str | None,
         typer.Option(help="What a table's columns mean: rubin, rubin_alert, decam, ztf, or a TOML file."),
     ] = None,
+    order: Annotated[
+        Literal["midpoint", "arrival"],
+        typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
+    ] = "midpoint",
     history_window: Annotated[
         float | None,
         typer.Option(help="Days before the midpoint that statistics look back. Default: all; upstream's: 360."),
@@ -40,8 +46,10 @@ def run_visit(
     """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing.
 
     Needs an APDB (`apdb init`), and neither Kafka nor Redis. A visit that
-    was processed before is told and passed over.
+    was processed before is told and passed over. One that can never be
+    processed is told, and the others go on; the command then ends with 1.
     """
+    from stream_assoc.exceptions import PoisonError
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.replay.readers import read_messages
     from stream_assoc.stream.batch_decoder import BatchDecoder
@@ -54,18 +62,27 @@ def run_visit(
     settings = settings_of(config, set_)
     columns = None if mapping is None else load_mapping(mapping)
     # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
-    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns)
+    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns, order, tell_table)
     decoder = BatchDecoder(
         registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
     )
     task_config = DiaPipelineConfig.from_settings(settings)
     task_config.history_window, task_config.purge_edge = history_window, purge_edge
+    n_batches = n_refused = 0
     with DiaPipelineTask(task_config) as task:
         for event in events:
+            n_batches += 1
             try:
                 typer.echo(_line(task.run_batch(decoder.decode(event.message.value)).metrics))
             except VisitProcessedError as error:
                 typer.echo(str(error))
+            except PoisonError as error:
+                n_refused += 1
+                typer.echo(f"batch {n_batches} of {file} is refused ({error.reason}): {error}", err=True)
+    if n_refused:
+        raise CommandError(
+            f"{n_refused:,} of {n_batches:,} batches of {file} were refused, nothing of them is stored"
+        )
 
 
 def _line(metrics: "AssociationMetrics") -> str:

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+import typer
+
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.stream.batch_encoder import BatchEncoder
     from stream_assoc.stream.kafka_plain_producer import PlainProducer
+    from stream_assoc.transform.report import TableReport
 
 
 def messages_to(topic: str, kafka: KafkaSettings, *, register: bool = True) -> "BatchMessages":
@@ -44,3 +47,8 @@ def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence
             stack.callback(producer.close)
             producers.append(producer)
         yield producers
+
+
+def tell_table(report: "TableReport") -> None:
+    """Tell on standard error what became of the rows of a table."""
+    typer.echo("\n".join(report.lines()), err=True)

@@ -11,7 +11,7 @@ from stream_assoc.replay.keys import Keying, keyed
 from stream_assoc.replay.messages import BatchMessages
 from stream_assoc.replay.pacing import Due, at_once, at_rate, at_speed, in_bursts
 from stream_assoc.replay.plan import corrupted, dropped, duplicated, late, limited, shuffled
-from stream_assoc.replay.readers import read_messages
+from stream_assoc.replay.readers import Told, read_messages, untold
 from stream_assoc.replay.steps import Step, steps_of
 from stream_assoc.stream.wire import WriterSchemas
 from stream_assoc.transform.mapping import load_mapping
@@ -70,7 +70,9 @@ class ReplayOptions(BaseModel):
             raise ValueError("a burst needs a speed or a rate: without one everything is due at once")
         return self
 
-    def steps(self, file: Path, messages: BatchMessages, schemas: WriterSchemas | None = None) -> Iterator[Step]:
+    def steps(
+        self, file: Path, messages: BatchMessages, schemas: WriterSchemas | None = None, told: Told = untold
+    ) -> Iterator[Step]:
         """Return the steps of a file.
 
         Parameters
@@ -81,6 +83,8 @@ class ReplayOptions(BaseModel):
             Makes messages of a table's batches, and names the topic.
         schemas : `WriterSchemas`, optional
             Where the writer schemas of recorded messages are found.
+        told : callable, optional
+            Given what became of the rows of a table, before its first step.
 
         Raises
         ------
@@ -88,7 +92,7 @@ class ReplayOptions(BaseModel):
             If the file cannot be read as asked.
         """
         mapping = None if self.mapping is None else load_mapping(self.mapping)
-        events = read_messages(file, messages, mapping, self.order)
+        events = read_messages(file, messages, mapping, self.order, told)
         if self.limit is not None:
             events = limited(events, self.limit)
         steps = steps_of(events)

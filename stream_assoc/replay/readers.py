@@ -1,13 +1,14 @@
 """Files of batches, read as timed messages."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import fastavro
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream_assoc.replay.capture import is_capture, read_capture
@@ -18,13 +19,26 @@ from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import AvroSchema, header
 from stream_assoc.transform.batches import Order, batches
 from stream_assoc.transform.mapping import Mapping
+from stream_assoc.transform.report import TableReport
+from stream_assoc.transform.selection import column_paths
 
 AVRO_MAGIC: Final = b"Obj\x01"
 PARQUET_MAGIC: Final = b"PAR1"
 
+Told: TypeAlias = Callable[[TableReport], object]
+"""Is given what became of the rows of a table."""
+
+
+def untold(report: TableReport) -> None:
+    """Keep it to oneself."""
+
 
 def read_messages(
-    path: Path, messages: BatchMessages, mapping: Mapping | None = None, order: Order = "midpoint"
+    path: Path,
+    messages: BatchMessages,
+    mapping: Mapping | None = None,
+    order: Order = "midpoint",
+    told: Told = untold,
 ) -> Iterator[TimedMessage]:
     """Read a file of batches, whichever of the three kinds it is.
 
@@ -39,6 +53,8 @@ def read_messages(
         What the columns of a Parquet table mean.
     order : ``"midpoint"`` or ``"arrival"``
         Order of the batches of a Parquet table. The other files keep theirs.
+    told : callable, optional
+        Given what became of the rows of a Parquet table, before its first message.
 
     Returns
     -------
@@ -47,7 +63,9 @@ def read_messages(
     Raises
     ------
     ReplayError
-        If the file is missing, of no known kind, or a table without a mapping.
+        If the file is missing, damaged, of no known kind, or a table without a mapping.
+    MappingError
+        If the mapping does not fit the table.
     """
     try:
         with path.open("rb") as file:
@@ -57,7 +75,7 @@ def read_messages(
     if magic == PARQUET_MAGIC:
         if mapping is None:
             raise ReplayError(f"{path} is a table: name the column mapping that tells what its columns mean")
-        return read_parquet(path, messages, mapping, order)
+        return read_parquet(path, messages, mapping, order, told)
     if magic != AVRO_MAGIC:
         raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
     if is_capture(path):
@@ -65,9 +83,39 @@ def read_messages(
     return read_avro(path, messages.topic)
 
 
-def read_parquet(path: Path, messages: BatchMessages, mapping: Mapping, order: Order) -> Iterator[TimedMessage]:
-    """Read a table of detections; the whole table is held in memory."""
-    return map(messages.event, batches(pq.read_table(path), mapping, order))
+def read_parquet(
+    path: Path, messages: BatchMessages, mapping: Mapping, order: Order, told: Told = untold
+) -> Iterator[TimedMessage]:
+    """Read a table of detections; the columns that the mapping takes are held in memory."""
+    table, unread = read_columns(path, mapping)
+    made = batches(table, mapping, order, unread)
+    told(made.report)
+    return map(messages.event, made)
+
+
+def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, frozenset[str]]:
+    """Read the columns of a Parquet file that a mapping may use.
+
+    Returns
+    -------
+    table : `pyarrow.Table`
+    unread : `frozenset` [`str`]
+        Names of the other columns.
+
+    Raises
+    ------
+    ReplayError
+        If the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            names = {".".join(column) for column in column_paths(file.schema_arrow)}
+            wanted = names & mapping.inputs()
+            return file.read(columns=sorted(wanted)), frozenset(names - wanted)
+    except (pa.ArrowException, OSError) as error:
+        raise ReplayError(
+            f"{path} cannot be read as a Parquet table: {error}; it is damaged or cut short, write it again"
+        ) from error
 
 
 def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:

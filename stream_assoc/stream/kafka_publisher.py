@@ -14,6 +14,7 @@ from stream_assoc.stream.kafka_deadline import within
 from stream_assoc.stream.kafka_errors import (
     CallOverdueError,
     KafkaClientError,
+    ProducerFencedError,
     PublishInDoubtError,
     describe,
     error_of,
@@ -52,6 +53,21 @@ ABORT_TIMEOUT_SECONDS: Final = 10.0
 
 REPLACEABLE: Final[type[StreamError]] = KafkaClientError
 """A client that gave up: the next call makes a new one."""
+
+KEPT_AFTER: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+"""Refusals of the group, which say nothing against the producer. After anything else it may be useless
+without saying so: the client library calls an expired transactional id or an unknown producer id an error
+of the one transaction, aborts that in good order, and meets the same in every later one."""
+
+TRANSACTION_TIMEOUT_MS: Final = 60_000
+"""librdkafka's default: the broker aborts what is open for longer, and fences off who opened it."""
 
 
 class KafkaPublisher:
@@ -93,6 +109,7 @@ class KafkaPublisher:
         self._doing = f"publishing as {transactional_id}"
         self._source = source
         self._in_doubt = False
+        self._begun_at = 0.0
         self._delivery_error: KafkaError | None = None
         self._refusal: StreamError | None = None
         self._producer: Producer | None = self._take_over()
@@ -166,6 +183,7 @@ class KafkaPublisher:
 
     def _send(self, producer: Producer, messages: Sequence[OutputMessage], claim: Claim) -> None:
         self._delivery_error = None
+        self._begun_at = time.monotonic()
         try:
             producer.begin_transaction()
             for message in messages:
@@ -200,10 +218,10 @@ class KafkaPublisher:
     def _aborted(self, producer: Producer, error: KafkaError) -> StreamError:
         """Abort the transaction, and return what to raise for it."""
         try:
-            if error.fatal():
-                self._discard()
-            else:
+            if not error.fatal():
                 producer.abort_transaction(ABORT_TIMEOUT_SECONDS)
+            if error.code() not in KEPT_AFTER:
+                self._discard()
         except KafkaException as exception:
             LOGGER.warning("%s: no orderly abort: %s", self._doing, describe(error_of(exception)))
             self._discard()
@@ -219,9 +237,16 @@ class KafkaPublisher:
 
     def _publish_error(self, error: KafkaError) -> StreamError:
         failure = translate(error, self._doing)
+        if isinstance(failure, ProducerFencedError) and self._is_overdue():
+            return PublishError(f"{self._doing}: the transaction was open for longer than transaction.timeout.ms")
         if isinstance(failure, FatalError) and not isinstance(failure, REPLACEABLE):
             return failure
         return PublishError(str(failure))
+
+    def _is_overdue(self) -> bool:
+        """Tell whether the broker has ended the transaction by itself, and so has fenced off nobody but us."""
+        limit_ms = float(self._options.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
+        return time.monotonic() - self._begun_at >= limit_ms / 1000.0
 
     def _discard(self) -> None:
         producer, self._producer = self._producer, None

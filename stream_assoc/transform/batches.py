@@ -1,24 +1,137 @@
-"""Tables of detections, cut into batches."""
+"""Tables of detections, cut into batches: select, convert, check rows, group, check that groups agree."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stream_assoc.model.batch import Batch, BatchId
-from stream_assoc.model.types import IntArray
+from stream_assoc.model.times import SECONDS_PER_DAY
+from stream_assoc.model.types import BANDS, BoolArray, FloatArray, IntArray
+from stream_assoc.sky.vectors import unit_vectors
+from stream_assoc.transform.columns import Detections, MissingColumns, detections_of, measured_schema
+from stream_assoc.transform.conversion import mask_of
+from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.footprints import footprint_of
+from stream_assoc.transform.groups import (
+    MAX_RADIUS_DEG,
+    TIME_TOLERANCE_SECONDS,
+    Groups,
+    disagreeing,
+    far_off,
+    groups_of,
+    of_another_visit,
+    repeated_in_group,
+    replaced,
+)
+from stream_assoc.transform.left_out import Sieve
 from stream_assoc.transform.mapping import Mapping
+from stream_assoc.transform.report import TableReport
+from stream_assoc.transform.row_checks import check_rows, floats, integers
+from stream_assoc.transform.selection import column_paths, select_rows, selected_columns
 
 Order: TypeAlias = Literal["midpoint", "arrival"]
 """By time of observation, or by time of processing."""
 
 
-def batches(table: pa.Table, mapping: Mapping, order: Order = "midpoint") -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class TableBatches:
+    """The batches of a table, made one by one as they are asked for.
+
+    Attributes
+    ----------
+    report : `TableReport`
+        What became of every row.
+    visits : `Visits`
+        What the rows say of their visit.
+    sources : `pyarrow.RecordBatch`
+        The rows of the groups, in their order.
+    groups : `Groups`
+        In the order of the batches.
+    margin_arcsec : `float`
+        Of a footprint.
+    """
+
+    report: TableReport
+    visits: "Visits"
+    sources: pa.RecordBatch
+    groups: Groups
+    margin_arcsec: float
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the batches; their sources are slices, so that no row is copied twice."""
+        heads, counts, starts = (one.tolist() for one in (self.groups.heads, self.groups.counts, self.groups.starts))
+        midpoint = self.groups.medians(self.visits.midpointMjdTai).tolist()
+        exposure = self.groups.least(self.visits.exposureTime).tolist()
+        for number, head in enumerate(heads):
+            sources = self.sources.slice(starts[number], counts[number])
+            ra, dec = (sources.column(name).to_numpy() for name in ("ra", "dec"))
+            batch = Batch(
+                id=BatchId(int(self.visits.visit[head]), int(self.visits.detector[head])),
+                band=BANDS[self.visits.band[head]],
+                midpointMjdTai=midpoint[number],
+                exposureTime=None if np.isnan(exposure[number]) else exposure[number],
+                footprint=footprint_of(ra, dec, self.margin_arcsec),
+                diaSources=sources,
+                digest=b"",
+            )
+            yield replace(batch, digest=content_digest(batch))
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """What every row of a table says of its visit.
+
+    Attributes
+    ----------
+    visit, detector, band : `numpy.ndarray` [int64]
+        ``band`` is the position in `~stream_assoc.model.types.BANDS`, -1 for none of them.
+    midpointMjdTai, exposureTime, arrival : `numpy.ndarray` [float64]
+        NaN where unknown. ``arrival`` is the midpoint where nothing tells when a row was processed:
+        none was before.
+    """
+
+    visit: IntArray
+    detector: IntArray
+    band: IntArray
+    midpointMjdTai: FloatArray
+    exposureTime: FloatArray
+    arrival: FloatArray
+
+    @classmethod
+    def of(cls, detections: Detections) -> "Visits":
+        """Return the visits of a table."""
+        visits = detections.visits
+        midpoint, arrival = floats(visits["midpointMjdTai"]), floats(visits["arrival"])
+        band = np.full(len(midpoint), -1, np.int64)
+        for number, name in enumerate(BANDS):
+            band[mask_of(pc.fill_null(pc.equal(visits["band"], name), False))] = number
+        return cls(
+            visit=integers(visits["visit"]),
+            detector=integers(visits["detector"]),
+            band=band,
+            midpointMjdTai=midpoint,
+            exposureTime=floats(visits["exposureTime"]),
+            arrival=np.where(np.isnan(arrival), midpoint, arrival),
+        )
+
+
+def batches(
+    table: pa.Table, mapping: Mapping, order: Order = "midpoint", unread: Collection[str] = ()
+) -> TableBatches:
     """Cut a table of detections into batches, one for each visit and detector.
+
+    A row that cannot be believed is left out and counted, and harms no other.
+    Rows of one visit and detector must agree in band, midpoint and exposure
+    time: those that say something else than most of them are left out, and all
+    of them where there are no most.
 
     A table that tells when its rows were processed may hold a visit and
     detector twice: it was processed again. In the order of observation only the
@@ -34,62 +147,38 @@ def batches(table: pa.Table, mapping: Mapping, order: Order = "midpoint") -> Ite
         What its columns mean.
     order : ``"midpoint"`` or ``"arrival"``
         Batches come ordered by this time, then visit, then detector.
+    unread : `~collections.abc.Collection` [`str`], optional
+        Columns that are not in ``table`` because the mapping does not name them; one of them may be misspelt.
 
-    Yields
-    ------
-    batch : `Batch`
-        Its sources in the order of the table. Its digest is the SHA-256 of the
+    Returns
+    -------
+    batches : `TableBatches`
+        The sources of each in the order of the table. A digest is the SHA-256 of the
         content; encoding it gives the digest of a payload.
 
     Raises
     ------
     MappingError
-        If the mapping does not fit the table.
-    FootprintError
-        If the positions of a batch outline no patch of sky.
+        If the mapping does not fit the table, or no row can be believed.
     """
-    selected = mapping.select(table)
-    visits, sources = mapping.visits(selected), mapping.sources(selected)
-    groups = list(_groups(visits, order))
-    if not groups:
-        return
-    # Each batch is then a slice: no row is copied twice.
-    sources = sources.take(pa.array(np.concatenate(groups)))
-    begin = 0
-    for rows in groups:
-        header = visits.slice(rows[0], 1).to_pylist()[0]
-        yield _batch(header, sources.slice(begin, len(rows)), mapping.footprint.margin_arcsec)
-        begin += len(rows)
-
-
-def _groups(visits: pa.Table, order: Order) -> Iterator[IntArray]:
-    """Give the rows of each batch, ascending, the batches in the order asked for."""
-    visit, detector = (visits.column(name).to_numpy() for name in ("visit", "detector"))
-    midpoint, arrival = (visits.column(name).to_numpy() for name in ("midpointMjdTai", "arrival"))
-    rows = np.lexsort((arrival, detector, visit))
-    same_detector = (np.diff(visit[rows]) == 0) & (np.diff(detector[rows]) == 0)
-    same_processing = same_detector & (np.diff(arrival[rows]) == 0)
-    runs = np.split(rows, np.flatnonzero(~same_processing) + 1) if len(rows) else []
-    if order == "midpoint":
-        heads = np.array([run[0] for run in runs], dtype=np.int64)
-        replaced = (np.diff(visit[heads]) == 0) & (np.diff(detector[heads]) == 0)
-        runs = [run for run, is_replaced in zip(runs, [*replaced, False], strict=False) if not is_replaced]
-    time = midpoint if order == "midpoint" else arrival
-    yield from sorted(runs, key=lambda run: (time[run[0]], visit[run[0]], detector[run[0]]))
-
-
-def _batch(header: dict[str, Any], sources: pa.RecordBatch, margin_arcsec: float) -> Batch:
-    ra, dec = (sources.column(name).to_numpy() for name in ("ra", "dec"))
-    batch = Batch(
-        id=BatchId(header["visit"], header["detector"]),
-        band=header["band"],
-        midpointMjdTai=header["midpointMjdTai"],
-        exposureTime=header["exposureTime"],
-        footprint=footprint_of(ra, dec, margin_arcsec),
-        diaSources=sources,
-        digest=b"",
-    )
-    return replace(batch, digest=content_digest(batch))
+    selected = selected_columns(table, mapping)
+    sieve = Sieve(table.num_rows)
+    if table.num_rows:
+        select_rows(selected, mapping, sieve)
+    n_selected = int(sieve.kept.sum())
+    if not n_selected:
+        return _none(sieve, mapping)
+    others = {".".join(path) for path in column_paths(table.schema)} - set(selected.schema.names)
+    detections = detections_of(selected, mapping, sieve, unread=others.union(unread))
+    if order == "arrival" and detections.visits["arrival"].null_count == table.num_rows:
+        raise MappingError(f"{mapping.file}: {_no_arrival(mapping)}; order by midpoint instead")
+    check_rows(detections, sieve)
+    visits = Visits.of(detections)
+    groups = _agreeing_groups(detections, visits, order, sieve)
+    report = _report(detections, visits, groups, sieve)
+    if not len(groups):
+        raise MappingError(f"{mapping.file}: none of {n_selected:,} rows can be used. {report.reasons()}")
+    return TableBatches(report, visits, _sources(detections, groups.rows), groups, mapping.footprint.margin_arcsec)
 
 
 def content_digest(batch: Batch) -> bytes:
@@ -102,3 +191,80 @@ def content_digest(batch: Batch) -> bytes:
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(batch.diaSources.serialize())
     return digest.digest()
+
+
+def _agreeing_groups(detections: Detections, visits: Visits, order: Order, sieve: Sieve) -> Groups:
+    def grouped(among: BoolArray | bool = True) -> Groups:
+        return groups_of(np.flatnonzero(sieve.kept & among), visits.visit, visits.detector, visits.arrival)
+
+    if order == "midpoint":
+        groups = grouped()
+        earlier = np.zeros(len(sieve.kept), np.bool_)
+        earlier[groups.rows] = replaced(groups, visits.visit, visits.detector)[groups.labels]
+        sieve.leave_out(
+            earlier, "of an earlier processing of their visit and detector, which --order arrival would give"
+        )
+    others = "other rows of the visit and detector"
+    sieve.leave_out(disagreeing(grouped(), visits.band, 0), f"batch.band is not that of the {others}")
+    tolerance_days = TIME_TOLERANCE_SECONDS / SECONDS_PER_DAY
+    sieve.leave_out(
+        disagreeing(grouped(), visits.midpointMjdTai, tolerance_days),
+        f"batch.midpointMjdTai is not that of the {others}",
+    )
+    is_known = ~np.isnan(visits.exposureTime)
+    sieve.leave_out(
+        disagreeing(grouped(is_known), visits.exposureTime, TIME_TOLERANCE_SECONDS),
+        f"batch.exposureTime is not that of the {others}",
+    )
+    ids = integers(detections.sources["diaSourceId"])
+    sieve.leave_out(repeated_in_group(grouped(), ids), "diaSourceId repeated in its visit and detector")
+    sieve.leave_out(
+        of_another_visit(np.flatnonzero(sieve.kept), ids, visits.visit, visits.detector),
+        "diaSourceId is that of a row of another visit or detector",
+    )
+    vectors = unit_vectors(*(floats(detections.sources[name]) for name in ("ra", "dec")))
+    sieve.leave_out(far_off(grouped(), vectors), f"more than {MAX_RADIUS_DEG:.0f} degrees from most {others}")
+    return _ordered(grouped(), visits, order)
+
+
+def _ordered(groups: Groups, visits: Visits, order: Order) -> Groups:
+    time = groups.medians(visits.midpointMjdTai if order == "midpoint" else visits.arrival)
+    heads, counts = groups.heads, groups.counts
+    sequence = np.lexsort((visits.detector[heads], visits.visit[heads], time))
+    starts = np.concatenate([[0], np.cumsum(counts[sequence])[:-1]]) if len(groups) else groups.starts
+    offsets = np.arange(len(groups.rows)) - np.repeat(starts, counts[sequence])
+    return Groups(groups.rows[np.repeat(groups.starts[sequence], counts[sequence]) + offsets], starts)
+
+
+def _sources(detections: Detections, rows: IntArray) -> pa.RecordBatch:
+    taken = pa.array(rows)
+    columns = [detections.sources[name].take(taken) for name in measured_schema().names]
+    return pa.RecordBatch.from_arrays(columns, schema=measured_schema())
+
+
+def _report(detections: Detections, visits: Visits, groups: Groups, sieve: Sieve) -> TableReport:
+    named: Sequence[int] = [row for one in sieve.left_out for row in one.rows]
+    ids = integers(detections.sources["diaSourceId"])
+    names = {row: f"visit {visits.visit[row]} detector {visits.detector[row]} source {ids[row]}" for row in named}
+    return TableReport(len(sieve.kept), int(sieve.kept.sum()), len(groups), sieve.left_out, detections.missing, names)
+
+
+def _none(sieve: Sieve, mapping: Mapping) -> TableBatches:
+    """Return the batches of a table without rows of the survey: none."""
+    nothing = np.empty(0, np.int64)
+    names = {row: f"row {row}" for one in sieve.left_out for row in one.rows}
+    report = TableReport(len(sieve.kept), 0, 0, sieve.left_out, MissingColumns((), {}), names)
+    no_floats = np.empty(0)
+    return TableBatches(
+        report,
+        Visits(nothing, nothing, nothing, no_floats, no_floats, no_floats),
+        pa.RecordBatch.from_pylist([], schema=measured_schema()),
+        Groups(nothing, nothing),
+        mapping.footprint.margin_arcsec,
+    )
+
+
+def _no_arrival(mapping: Mapping) -> str:
+    if mapping.batch.arrival is None:
+        return "the mapping names no column that tells when a row was processed (batch.arrival)"
+    return f"no row tells when it was processed ({' or '.join(mapping.batch.arrival.inputs)})"

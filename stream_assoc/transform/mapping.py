@@ -3,15 +3,11 @@
 import importlib.resources
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream_assoc.model.batch import measured_columns
-from stream_assoc.model.schema import Column, apdb_table
-from stream_assoc.transform.columns import measured_schema
 from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.rules import ColumnRule, RowFilter, Rule
 
@@ -27,9 +23,10 @@ class VisitRules(BaseModel):
         As in `~stream_assoc.model.batch.Batch`.
     exposureTime : `ColumnRule`, optional
         Seconds; unknown when absent.
-    arrival : `str`, optional
-        The column that tells when a row was processed. Rows of one visit and
-        detector that differ in it come from different processings.
+    arrival : `ColumnRule`, optional
+        When a row was processed, MJD TAI. Rows of one visit and detector that
+        differ in it come from different processings. A table may lack it where
+        batches are ordered by midpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,11 +36,11 @@ class VisitRules(BaseModel):
     band: Rule
     midpointMjdTai: Rule
     exposureTime: Rule | None = None
-    arrival: str | None = None
+    arrival: Rule | None = None
 
     def rules(self) -> dict[str, ColumnRule]:
         """Return the rules by the name of what they make."""
-        named = {name: getattr(self, name) for name in type(self).model_fields if name != "arrival"}
+        named = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: rule for name, rule in named.items() if rule is not None}
 
 
@@ -77,6 +74,10 @@ class Mapping(BaseModel):
     same_names : `bool`
         Whether DIASource columns without a rule are taken from the column of
         the same name, where the table has one.
+    absent : `tuple` [`str`, ...]
+        DIASource columns that the table does not have, or that are not to be
+        taken from it: they are null. A column that the statistics need is
+        otherwise an error where it is missing.
     unique : `str`, optional
         Keep only the first row of each value of this column.
     where : `tuple` [`RowFilter`, ...]
@@ -95,6 +96,7 @@ class Mapping(BaseModel):
     description: str = ""
     prefix: str = ""
     same_names: bool = False
+    absent: tuple[str, ...] = ()
     unique: str | None = None
     where: tuple[RowFilter, ...] = ()
     batch: VisitRules
@@ -102,133 +104,29 @@ class Mapping(BaseModel):
     columns: dict[str, Rule] = Field(default_factory=dict)
     file: str = "a mapping"
 
-    def select(self, table: pa.Table) -> pa.Table:
-        """Return the rows of the survey, in the order of the table.
+    @model_validator(mode="after")
+    def _known_columns(self) -> Self:
+        for section, names in (("columns", tuple(self.columns)), ("absent", self.absent)):
+            unknown = [name for name in names if name not in measured_columns()]
+            if unknown:
+                raise ValueError(f"{section} names {', '.join(unknown)}, which no producer of DiaSources measures")
+        both = [name for name in self.absent if name in self.columns]
+        if both:
+            raise ValueError(f"absent names {', '.join(both)}, which [columns] has a rule for")
+        return self
 
-        Struct columns come out flat, their fields named ``struct.field``.
+    def rule(self, column: str) -> ColumnRule | None:
+        """Return how a DIASource column is made; `None` if the mapping leaves it null."""
+        if column in self.columns:
+            return self.columns[column]
+        is_taken = self.same_names and column not in self.absent
+        return ColumnRule(column=self.prefix + column) if is_taken else None
 
-        Raises
-        ------
-        MappingError
-            If the table lacks a column that a filter names.
-        """
-        while any(pa.types.is_struct(field.type) for field in table.schema):
-            table = table.flatten()
-        for row_filter in self.where:
-            self._require(table, row_filter.column, "a 'where' filter")
-            table = table.filter(row_filter.mask(table))
-        if self.unique is not None:
-            self._require(table, self.unique, "'unique'")
-            rows = pa.table({"key": table.column(self.unique), "row": pa.array(range(table.num_rows), pa.int64())})
-            first = rows.group_by("key").aggregate([("row", "min")]).column("row_min")
-            table = table.take(first.take(pc.sort_indices(first)))
-        return table
-
-    def visits(self, table: pa.Table) -> pa.Table:
-        """Return what tells the batches apart: one row for each row of a selected table.
-
-        Returns
-        -------
-        visits : `pyarrow.Table`
-            Columns ``visit`` (int64), ``detector`` (int64), ``band`` (string),
-            ``midpointMjdTai`` (float64), ``exposureTime`` (float64, may be
-            null) and ``arrival`` (float64).
-
-        Raises
-        ------
-        MappingError
-            If a column is missing, null or of a type that cannot be taken.
-        """
-        types = {"visit": pa.int64(), "detector": pa.int64(), "band": pa.string()}
-        columns = {
-            name: self._evaluated(rule, table, f"batch.{name}", types.get(name, pa.float64()))
-            for name, rule in self.batch.rules().items()
-        }
-        columns.setdefault("exposureTime", pa.nulls(table.num_rows, pa.float64()))
-        columns["arrival"] = columns["midpointMjdTai"]
-        if self.batch.arrival is not None:
-            columns["arrival"] = self._evaluated(
-                ColumnRule(column=self.batch.arrival), table, "batch.arrival", pa.float64()
-            )
-        for name, values in columns.items():
-            if name != "exposureTime" and values.null_count:
-                raise MappingError(
-                    f"{self.file}: batch.{name} is null in {values.null_count} rows; give it a default or filter them"
-                )
-        return pa.table(columns)
-
-    def sources(self, table: pa.Table) -> pa.RecordBatch:
-        """Return the rows of a selected table as DIASources.
-
-        Returns
-        -------
-        sources : `pyarrow.RecordBatch`
-            The columns of `measured_schema`. A column that may be null and has
-            neither rule nor namesake is null; NaN becomes null where the schema
-            admits it.
-
-        Raises
-        ------
-        MappingError
-            If a required column has no rule, holds nulls or cannot be converted,
-            or if an identifier would have to pass through a float.
-        """
-        definition = apdb_table("DiaSource")
-        columns = [self._measured(definition.column(name), table) for name in measured_schema().names]
-        return pa.RecordBatch.from_arrays(columns, schema=measured_schema())
-
-    def _measured(self, column: Column, table: pa.Table) -> pa.Array:
-        rule = self._rule(column, table)
-        if rule is None:
-            if column.nullable:
-                return pa.nulls(table.num_rows, column.arrow_type)
-            if column.default is None:
-                raise MappingError(
-                    f"{self.file}: the required DiaSource column {column.name!r} has no rule in [columns]"
-                    + (f", and the table has no column {self.prefix + column.name!r}" if self.same_names else "")
-                )
-            rule = ColumnRule(constant=column.default)
-        values = self._evaluated(rule, table, column.name, column.arrow_type)
-        if column.nullable:
-            return _without_nan(values)
-        if values.null_count and column.default is not None:
-            values = pc.fill_null(values, pa.scalar(column.default, column.arrow_type))
-        if values.null_count:
-            raise MappingError(
-                f"{self.file}: the required DiaSource column {column.name!r} is null in {values.null_count} rows; "
-                "give its rule a default"
-            )
-        return values
-
-    def _rule(self, column: Column, table: pa.Table) -> ColumnRule | None:
-        if column.name in self.columns:
-            return self.columns[column.name]
-        namesake = self.prefix + column.name
-        return ColumnRule(column=namesake) if self.same_names and namesake in table.schema.names else None
-
-    def _evaluated(self, rule: ColumnRule, table: pa.Table, target: str, target_type: pa.DataType) -> pa.Array:
-        for name in rule.inputs:
-            self._require(table, name, f"{target!r}")
-        try:
-            values = rule.evaluate(table)
-            if pa.types.is_int64(target_type) and pa.types.is_floating(values.type):
-                raise MappingError(
-                    f"{self.file}: {target!r} is an identifier, and a float column cannot hold one exactly"
-                )
-            return values.cast(target_type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise MappingError(f"{self.file}: {target!r} cannot be made {target_type}: {error}") from error
-
-    def _require(self, table: pa.Table, column: str, purpose: str) -> None:
-        if column not in table.schema.names:
-            raise MappingError(
-                f"{self.file}: the table has no column {column!r}, which the mapping needs for {purpose}; "
-                f"it has {', '.join(table.schema.names[:20])}{', ...' if table.num_columns > 20 else ''}"
-            )
-
-
-def _without_nan(values: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_nan(values), None, values) if pa.types.is_floating(values.type) else values
+    def inputs(self) -> frozenset[str]:
+        """Return every column of a table that may be read."""
+        rules = [*self.batch.rules().values(), *filter(None, map(self.rule, measured_columns()))]
+        names = {name for rule in rules for name in rule.inputs} | {one.column for one in self.where}
+        return frozenset(names if self.unique is None else names | {self.unique})
 
 
 def packaged_mappings() -> tuple[str, ...]:
@@ -255,23 +153,26 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
     packaged = str(name_or_path) in packaged_mappings()
     source = _FOLDER / f"{name_or_path}.toml" if packaged else Path(name_or_path)
     try:
-        return _parsed(source.read_text(encoding="utf-8"), str(source))
+        text = source.read_text(encoding="utf-8")
     except OSError as error:
         raise MappingError(
             f"no mapping {str(name_or_path)!r}: it is none of the packaged ones ({', '.join(packaged_mappings())}), "
             f"and no file can be read there ({error})"
         ) from error
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{source} is not TOML: {error}") from error
+    return _parsed(text, str(name_or_path) if packaged else str(source))
 
 
 def _parsed(text: str, file: str) -> Mapping:
     try:
-        mapping = Mapping.model_validate({**tomllib.loads(text), "file": file})
+        return Mapping.model_validate({**tomllib.loads(text), "file": file})
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{file} is not TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        problems = "; ".join(_problem(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors())
         raise MappingError(f"{file} is not a column mapping: {problems}") from error
-    unknown = [name for name in mapping.columns if name not in measured_columns()]
-    if unknown:
-        raise MappingError(f"{file}: [columns] names {', '.join(unknown)}, which no producer of DiaSources measures")
-    return mapping
+
+
+def _problem(place: str, message: str) -> str:
+    return f"{place}: {message}" if place else message.removeprefix("Value error, ")

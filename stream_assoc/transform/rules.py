@@ -3,6 +3,8 @@
 A rule is data, never code: nothing of a mapping file is evaluated.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -10,10 +12,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from stream_assoc.transform.exceptions import MappingError
-from stream_assoc.transform.times import SECONDS_PER_DAY, utc_to_tai
+from stream_assoc.model.types import BoolArray
+from stream_assoc.transform.conversion import mask_of, plain
+from stream_assoc.transform.times import SECONDS_PER_DAY, mjd_utc, utc_to_tai
 
 Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleValues:
+    """What a rule makes of a table.
+
+    Attributes
+    ----------
+    values : `pyarrow.Array`
+        One value a row, of whatever type results; identifiers stay integers.
+    unknown : `numpy.ndarray` [bool], shape (n,)
+        Rows whose value the rule does not know; they are null.
+    """
+
+    values: pa.Array
+    unknown: BoolArray
 
 
 class ColumnRule(BaseModel):
@@ -24,8 +43,9 @@ class ColumnRule(BaseModel):
 
     Attributes
     ----------
-    column : `str`, optional
-        Take this column.
+    column : `str` or `tuple` [`str`, ...], optional
+        Take this column, or the first of several that the table has.
+        Timestamps become MJD.
     constant : optional
         Give every row this value.
     ratio : `tuple` [`str`, `str`], optional
@@ -36,21 +56,26 @@ class ColumnRule(BaseModel):
         Make a boolean: whether ``column`` holds this value.
     values : `dict`, optional
         Replace each value of ``column``, written as a string, by another one.
+        Rows with a value that is not named are left out.
     absolute : `bool`
         Take the absolute value.
     scale, offset : `float`
         Multiply by ``scale``, then add ``offset``: a change of unit.
-    time_scale : ``"tai"`` or ``"utc"``
-        Of a column of MJD; ``utc`` is turned into TAI.
+    time_scale : ``"tai"`` or ``"utc"``, optional
+        Of a column of MJD or of timestamps; ``utc`` is turned into TAI. By
+        default numbers are TAI, and timestamps UTC.
     offset_seconds : `float`
         Added to a column of MJD, such as half an exposure.
     default : optional
         Replaces null.
+    optional : `bool`
+        Whether the result is null where the table lacks the column; by default
+        that is an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    column: str | None = None
+    column: str | tuple[str, ...] | None = None
     constant: Scalar | None = None
     ratio: tuple[str, str] | None = None
     null: tuple[Scalar, ...] = ()
@@ -59,13 +84,14 @@ class ColumnRule(BaseModel):
     absolute: bool = False
     scale: float = 1.0
     offset: float = 0.0
-    time_scale: Literal["tai", "utc"] = "tai"
+    time_scale: Literal["tai", "utc"] | None = None
     offset_seconds: float = 0.0
     default: Scalar | None = None
+    optional: bool = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        origins = [name for name in ("column", "constant", "ratio") if getattr(self, name) is not None]
+        origins = [name for name in ("column", "constant", "ratio") if getattr(self, name) not in {None, ()}]
         if len(origins) != 1:
             raise ValueError(f"give exactly one of column, constant and ratio, not {origins or 'none'}")
         if self.column is None and (self.null or self.values or self.equals is not None):
@@ -74,82 +100,84 @@ class ColumnRule(BaseModel):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns this rule reads."""
+        """Every column this rule may read."""
         if self.ratio is not None:
             return self.ratio
-        return () if self.column is None else (self.column,)
+        if self.column is None:
+            return ()
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    def missing(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the columns that a table of these columns lacks for this rule; of several, all if it has none."""
+        absent = tuple(name for name in self.inputs if name not in names)
+        return absent if self.ratio is not None or len(absent) == len(self.inputs) else ()
 
     @property
     def _is_arithmetic(self) -> bool:
         return (
             self.absolute
             or (self.scale, self.offset, self.offset_seconds) != (1.0, 0.0, 0.0)
-            or self.time_scale != "tai"
+            or self.time_scale == "utc"
         )
 
-    def evaluate(self, table: pa.Table) -> pa.Array:
-        """Return the column this rule makes of ``table``; identifiers stay integers.
+    def evaluate(self, table: pa.Table) -> RuleValues:
+        """Return the column this rule makes of ``table``.
 
         Parameters
         ----------
         table : `pyarrow.Table`
-            Has every column of `inputs`.
-
-        Returns
-        -------
-        values : `pyarrow.Array`
-            One value a row, of whatever type results.
+            Is `missing` no column.
         """
         values = self._origin(table)
+        unknown = np.zeros(len(values), np.bool_)
         if self.null:
             values = pc.if_else(pc.is_in(values, pa.array(self.null).cast(values.type)), None, values)
         if self.equals is not None:
             values = pc.equal(values, pa.scalar(self.equals).cast(values.type))
         if self.values:
-            values = self._replaced(values)
-        if self._is_arithmetic:
-            values = self._arithmetic(values)
-        return values if self.default is None else pc.fill_null(values, pa.scalar(self.default).cast(values.type))
+            replaced = self._replaced(values)
+            unknown = mask_of(pc.and_(pc.is_null(replaced), pc.is_valid(values)))
+            values = replaced
+        values = self._arithmetic(values)
+        if self.default is not None:
+            values = pc.fill_null(values, pa.scalar(self.default).cast(values.type))
+        return RuleValues(values, unknown)
 
     def _origin(self, table: pa.Table) -> pa.Array:
         if self.ratio is not None:
             above, below = (table.column(name).cast(pa.float64()) for name in self.ratio)
-            return _combined(pc.divide(above, pc.if_else(pc.equal(below, 0.0), None, below)))
+            return plain(pc.divide(above, pc.if_else(pc.equal(below, 0.0), None, below)))
         if self.column is not None:
-            return _combined(table.column(self.column))
+            present = set(table.schema.names)
+            return plain(table.column(next(name for name in self.inputs if name in present)))
         return pa.repeat(pa.scalar(self.constant), table.num_rows)
 
     def _replaced(self, values: pa.Array) -> pa.Array:
-        keys = pa.array(self.values)
-        found = pc.index_in(values.cast(pa.string()), keys)
-        unknown = pc.unique(values.filter(pc.and_(pc.is_null(found), pc.is_valid(values)))).to_pylist()
-        if unknown:
-            raise MappingError(f"column {self.column!r} holds {unknown[:5]}, which its 'values' do not name")
+        found = pc.index_in(values.cast(pa.string()), pa.array(self.values))
         return pa.array(list(self.values.values())).take(found)
 
     def _arithmetic(self, values: pa.Array) -> pa.Array:
-        missing = values.is_null()
-        numbers = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        is_timestamp = pa.types.is_timestamp(values.type)
+        if not (is_timestamp or self._is_arithmetic):
+            return values
+        missing = mask_of(values.is_null())
+        given = mjd_utc(values) if is_timestamp else values.cast(pa.float64(), safe=False)
+        numbers = np.asarray(given.to_numpy(zero_copy_only=False), dtype=np.float64)
         if self.absolute:
             numbers = np.abs(numbers)
         numbers = numbers * self.scale + self.offset
-        if self.time_scale == "utc":
+        if self.time_scale == "utc" or (is_timestamp and self.time_scale is None):
             numbers = utc_to_tai(numbers)
         numbers = numbers + self.offset_seconds / SECONDS_PER_DAY
-        return pa.array(numbers, mask=missing.to_numpy(zero_copy_only=False))
-
-
-def _combined(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+        return pa.array(numbers, mask=missing)
 
 
 def _as_rule(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-    return {"column": value} if isinstance(value, str) else value
+    return {"column": value} if isinstance(value, str | list) else value
 
 
 Rule = Annotated[ColumnRule, BeforeValidator(_as_rule)]
-"""A rule as a mapping file writes it: a table, or just the name of a column."""
+"""A rule as a mapping file writes it: a table, or just the name of a column, or several of which one is there."""
 
 
 class RowFilter(BaseModel):
@@ -173,9 +201,9 @@ class RowFilter(BaseModel):
     at_least: float | None = None
     below: float | None = None
 
-    def mask(self, table: pa.Table) -> pa.Array:
-        """Return which rows pass, as booleans without nulls."""
-        values = _combined(table.column(self.column))
+    def mask(self, table: pa.Table) -> BoolArray:
+        """Return which rows pass."""
+        values = plain(table.column(self.column))
         passes = pc.is_valid(values)
         if self.is_in is not None:
             passes = pc.and_(passes, pc.is_in(values, pa.array(self.is_in).cast(values.type)))
@@ -185,4 +213,4 @@ class RowFilter(BaseModel):
             passes = pc.and_(passes, pc.greater_equal(values, self.at_least))
         if self.below is not None:
             passes = pc.and_(passes, pc.less(values, self.below))
-        return pc.fill_null(passes, False)
+        return mask_of(pc.fill_null(passes, False))

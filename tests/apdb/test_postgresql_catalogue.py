@@ -12,6 +12,7 @@ from stream_assoc.apdb.create import init
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.apdb.patience import Patience
+from stream_assoc.apdb.statements import OUR_TABLES
 from stream_assoc.archive.factory import open_archive
 from tests.apdb.builders import BIG
 from tests.apdb.conformance import CELLS, FIRST, new_objects, store
@@ -100,7 +101,9 @@ def test_tables_that_come_into_the_search_path_later_are_not_taken_for_ours(
 
 def test_our_tables_are_made_beside_those_of_the_apdb(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as server:
-        server.execute('DROP TABLE "StreamAssocDiaObject"')
+        for table in OUR_TABLES:
+            server.execute(f'DROP TABLE "{table}"'.encode())
+        server.execute("DELETE FROM metadata WHERE name LIKE '%stream_assoc%'")
     with pytest.raises(ApdbSchemaError, match="StreamAssocDiaObject"):
         open_apdb(with_search_path(database, "empty, public"))
     init(with_search_path(database, "empty, public"))

@@ -1,8 +1,10 @@
 """``apdb init`` and ``apdb check``."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from stream_assoc.apdb.exceptions import ApdbError, ApdbSchemaError
 
@@ -24,3 +26,18 @@ def test_database_that_is_no_apdb_is_told(invoke) -> None:
 def test_missing_database_is_told(invoke) -> None:
     with pytest.raises(ApdbError):
         invoke("apdb", "check", "--set", "apdb.url=sqlite:///missing.db")
+
+
+def test_a_dry_run_tells_the_steps_and_does_nothing(invoke: Callable[..., Result]) -> None:
+    told = invoke("apdb", "init", "--dry-run", "--set", "apdb.url=sqlite:///night.db")
+    lines = told.stdout.splitlines()
+    assert lines[0].startswith("would create the tables of lsst.dax.apdb, APDB schema ")
+    assert [line.split(":")[0] for line in lines[1:5]] == [
+        f"would migrate to {version}" for version in ("1.0.0", "2.0.0", "2.1.0", "2.2.0")
+    ]
+    assert not Path("night.db").exists()
+    invoke("apdb", "init", "--set", "apdb.url=sqlite:///night.db")
+    told = invoke("apdb", "init", "--dry-run", "--set", "apdb.url=sqlite:///night.db")
+    assert told.stdout == "sqlite:///night.db is up to date.\n"
+    told = invoke("apdb", "init", "--dry-run", "--drop", "--set", "apdb.url=sqlite:///night.db")
+    assert told.stdout.startswith("would drop all tables of the APDB, with their rows\n")

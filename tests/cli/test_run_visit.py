@@ -1,5 +1,6 @@
 """``run-visit`` as a user meets it: a file of batches, an APDB, no broker."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.daemon.assembly import rooms_of
 from stream_assoc.exceptions import FatalError
 from stream_assoc.pipeline.outcomes import Redelivered
@@ -64,18 +66,71 @@ def test_the_daemon_knows_what_was_run(invoke, capture) -> None:
     rooms.apdb.close()
 
 
+def night(n_rows: int, **changes: object) -> None:
+    """Write a table of one detector to night.parquet."""
+    ids = {"diaSourceId": [BIG + 1 + row for row in range(n_rows)], "visit": [7] * n_rows, "detector": [3] * n_rows}
+    times = {"band": ["g"] * n_rows, "midpointMjdTai": [MJD] * n_rows, "timeProcessedMjdTai": [MJD] * n_rows}
+    places = {"ra": [150.0 + 0.01 * row for row in range(n_rows)], "dec": [2.0] * n_rows}
+    measured = dict.fromkeys(("x", "y", "psfFlux", "psfFluxErr"), [1.0] * n_rows)
+    pq.write_table(pa.table({**ids, **times, **places, **measured, **changes}), "night.parquet")
+
+
 @pytest.mark.usefixtures("apdb")
 def test_a_table_needs_a_mapping(invoke) -> None:
-    n = 2
-    ids = {"diaSourceId": [BIG + 1, BIG + 2], "visit": [7] * n, "detector": [3] * n, "band": ["g"] * n}
-    times = {"midpointMjdTai": [MJD] * n, "timeProcessedMjdTai": [MJD] * n}
-    places = {"ra": [150.0, 150.01], "dec": [2.0, 2.0], "x": [1.0, 2.0], "y": [1.0, 2.0]}
-    counts = dict.fromkeys(("psfNdata", "trailNdata", "dipoleNdata", "bboxSize"), [0] * n)
-    pq.write_table(pa.table({**ids, **times, **places, **counts}), "night.parquet")
+    night(2)
     with pytest.raises(FatalError, match="name the column mapping"):
         invoke("run-visit", "night.parquet", *APDB)
     assert "2 new objects" in invoke("run-visit", "night.parquet", "--mapping", "rubin", *APDB).stdout
     assert sorted(column(URL, "DiaObject", "diaObjectId")) == [BIG + 1, BIG + 2]
+
+
+@pytest.mark.usefixtures("apdb")
+def test_one_bad_row_of_a_table_harms_no_visit(invoke) -> None:
+    night(4, visit=[7, 8, 8, 9], band=["g", "r", "Y", "i"], dec=[2.0, 95.0, 2.0, None])
+    told = invoke("run-visit", "night.parquet", "--mapping", "rubin", *APDB)
+    assert told.exit_code == 0
+    assert told.stdout.startswith("visit 7 detector 3 g: 1 sources")
+    assert told.stdout.count("visit ") == 1
+    assert told.stderr.startswith("1 of 4 rows are sources of 1 batches.")
+    assert f"none of u, g, r, i, z, y: 'Y' (visit 8 detector 3 source {BIG + 3})" in told.stderr
+    assert f"dec is null or not finite (visit 9 detector 3 source {BIG + 4})" in told.stderr
+    assert f"dec beyond 90, or ra beyond 36000 (visit 8 detector 3 source {BIG + 2})" in told.stderr
+
+
+@pytest.mark.usefixtures("apdb")
+def test_the_order_counts_earlier_processings_as_replay_does(invoke) -> None:
+    night(2, timeProcessedMjdTai=[MJD + 0.1, MJD + 9.0])
+    table = ("night.parquet", "--mapping", "rubin")
+    reason = "Left out: 1 row, of an earlier processing of their visit and detector"
+    for command in (("run-visit", *table, *APDB), ("replay", *table, "--dry-run")):
+        told = invoke(*command)
+        assert reason in told.stderr
+        assert "1 of 2 rows are sources of 1 batches." in told.stderr
+    assert "1 messages" in invoke("replay", *table, "--dry-run").stdout
+    assert "2 messages" in invoke("replay", *table, "--dry-run", "--order", "arrival").stdout
+    with pytest.raises(CommandError, match=r"1 of 2 batches of night\.parquet were refused"):
+        invoke("run-visit", *table, "--order", "arrival", *APDB)
+
+
+@pytest.mark.usefixtures("apdb")
+def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke) -> None:
+    good, spoilt = (BatchMessages("dia-sources").event(batch(visit, [150.0], [2.0])) for visit in (1, 2))
+    wrong = replace(batch(3, [150.0], [2.0]), band="q")
+    with CaptureWriter(Path("night.avro")) as writer:
+        writer.write(replace(spoilt, message=spoilt.message._replace(value=spoilt.message.value[:-3])))
+        writer.write(BatchMessages("dia-sources").event(wrong))
+        writer.write(good)
+    told: list[str] = []
+    with pytest.raises(CommandError, match=r"2 of 3 batches of night\.avro were refused"):
+        told.append(invoke("run-visit", "night.avro", *APDB).output)
+    assert column(URL, "DiaSource", "visit") == [1]
+
+
+def test_a_table_without_rows_is_no_error(invoke) -> None:
+    pq.write_table(pa.table({name: pa.nulls(0) for name in ("diaSourceId", "visit", "band")}), "night.parquet")
+    told = invoke("replay", "night.parquet", "--mapping", "rubin", "--dry-run")
+    assert told.exit_code == 0
+    assert "0 of 0 rows are sources of 0 batches." in told.stderr
 
 
 @pytest.mark.usefixtures("capture")

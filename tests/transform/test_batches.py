@@ -22,10 +22,8 @@ def rubin_rows(rows):
         "dec": 0.0,
         "x": 0.0,
         "y": 0.0,
-        "psfNdata": 0,
-        "trailNdata": 0,
-        "dipoleNdata": 0,
-        "bboxSize": 0,
+        "psfFlux": 100.0,
+        "psfFluxErr": 1.0,
     }
     for name, value in {**fill, "band": "g"}.items():
         table = table.append_column(name, pa.repeat(pa.scalar(value), len(rows)))

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.rules import ColumnRule, RowFilter
 from stream_assoc.transform.times import utc_to_tai
 
@@ -35,12 +34,28 @@ TABLE = pa.table(
     ],
 )
 def test_what_each_rule_makes(rule, expected) -> None:
-    assert ColumnRule(**rule).evaluate(TABLE).to_pylist() == expected
+    assert ColumnRule(**rule).evaluate(TABLE).values.to_pylist() == expected
 
 
-def test_a_value_without_a_replacement_is_named() -> None:
-    with pytest.raises(MappingError, match=r"'fid' holds \[2, 3\]"):
-        ColumnRule(column="fid", values={"1": "g"}).evaluate(TABLE)
+@pytest.mark.parametrize("default", [None, "r"])
+def test_rows_with_a_value_that_is_not_named_are_told(default) -> None:
+    made = ColumnRule(column="fid", values={"1": "g"}, default=default).evaluate(TABLE)
+    assert made.unknown.tolist() == [False, True, True, False]
+
+
+def test_of_several_columns_the_first_that_is_there_is_taken() -> None:
+    rule = ColumnRule(column=("fluxes", "flux", "error"))
+    assert rule.missing(TABLE.schema.names) == ()
+    assert rule.evaluate(TABLE).values.to_pylist() == [1.0, -2.0, None, -999.0]
+    assert ColumnRule(column=("a", "b")).missing(TABLE.schema.names) == ("a", "b")
+    assert ColumnRule(ratio=("flux", "b")).missing(TABLE.schema.names) == ("b",)
+
+
+def test_a_date_in_another_unit_stays_what_it_is() -> None:
+    """Whoever checks it can then say what it was."""
+    times = [2_460_001.0, 1.76e9, -1e9, float("nan")]
+    made = ColumnRule(column="mjd", time_scale="utc").evaluate(pa.table({"mjd": times})).values.to_pylist()
+    assert made[1:3] == times[1:3]
 
 
 @pytest.mark.parametrize("rule", [{}, {"column": "a", "constant": 1}, {"constant": 1, "equals": 1}, {"code": "1+1"}])
@@ -58,7 +73,7 @@ def test_a_rule_that_says_too_little_or_too_much_is_refused(rule) -> None:
     ],
 )
 def test_which_rows_pass(row_filter, expected) -> None:
-    assert RowFilter(**row_filter).mask(TABLE).to_pylist() == expected
+    assert RowFilter(**row_filter).mask(TABLE).tolist() == expected
 
 
 def test_tai_is_ahead_of_utc_by_the_leap_seconds() -> None:
@@ -72,5 +87,5 @@ def test_tai_is_ahead_of_utc_by_the_leap_seconds() -> None:
 @given(st.lists(st.floats(57755.0, 62000.0), min_size=1))
 def test_the_time_rule_adds_leap_seconds_and_half_an_exposure(mjd) -> None:
     rule = ColumnRule(column="mjd", time_scale="utc", offset_seconds=15.0)
-    made = rule.evaluate(pa.table({"mjd": mjd})).to_numpy()
+    made = rule.evaluate(pa.table({"mjd": mjd})).values.to_numpy()
     np.testing.assert_allclose((made - np.array(mjd)) * 86400.0, 52.0, atol=4e-6)
