@@ -18,11 +18,12 @@ from stream_assoc.apdb.compatibility import (
     partition_name,
 )
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
-from stream_assoc.apdb.factory import open_apdb, parse_url
+from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
 from stream_assoc.apdb.migrations import OUR_VERSION, add_statistics, migrate, missing_statistics, pending
 from stream_assoc.apdb.statements import FURTHER, IDENTITY_KEY, NOTES, OUR_TABLES, OUR_VERSION_KEY, PARTITION_KEY
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import schema_version
+from stream_assoc.private_files import create_private
 
 
 def init(
@@ -240,14 +241,19 @@ def _create(url: str, namespace: str | None, *, drop: bool, replication: bool) -
     import sqlalchemy.exc
     from lsst.dax.apdb.sql import ApdbSql
 
+    parsed = parse_url(url)
     try:
+        if isinstance(parsed, SqliteUrl):
+            create_private(parsed.path)
         ApdbSql.init_database(
-            db_url=parse_url(url).sqlalchemy_url,
+            db_url=parsed.sqlalchemy_url,
             dia_object_index="last_object_table",
             enable_replica=replication,
             namespace=namespace,
             drop=drop,
         )
+    except OSError as error:
+        raise ApdbUnavailableError(f"the APDB cannot be created now: {error}") from error
     except sqlalchemy.exc.OperationalError as error:
         raise ApdbUnavailableError(f"the APDB cannot be created now: {error.orig}") from error
     except sqlalchemy.exc.DBAPIError as error:

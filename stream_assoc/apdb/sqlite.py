@@ -35,6 +35,7 @@ from stream_assoc.apdb.statements import (
 )
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
+from stream_assoc.private_files import create_like
 
 _OUTBOX_SELECT: Final = (
     f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o '
@@ -201,7 +202,7 @@ class SqliteApdb:
         return connection
 
     def _connect_lock(self) -> sqlite3.Connection:
-        return _open(_lock_uri(self._path), self._timeout)
+        return _open_lock(self._path, self._timeout)
 
 
 def one_name(path: Path) -> Path:
@@ -229,13 +230,20 @@ def one_name(path: Path) -> Path:
 
 def hold_lock(path: Path, lock_seconds: float) -> sqlite3.Connection:
     """Take what `SqliteApdb.exclusive` takes, and return the connection that holds it until it is closed."""
-    lock = _open(_lock_uri(path), lock_seconds)
+    lock = _open_lock(path, lock_seconds)
     lock.execute("BEGIN EXCLUSIVE")
     return lock
 
 
-def _lock_uri(path: Path) -> str:
-    return f"file:{urllib.parse.quote(str(path))}-exclusive"
+def _open_lock(path: Path, timeout: float) -> sqlite3.Connection:
+    lock = path.with_name(f"{path.name}-exclusive")
+    try:
+        create_like(lock, path)
+    except OSError as error:
+        raise ApdbUnavailableError(
+            f"the lock beside the APDB file cannot be made (apdb.url): {error}; {_REMEDIES[sqlite3.SQLITE_CANTOPEN]}"
+        ) from error
+    return _open(f"file:{urllib.parse.quote(str(lock))}", timeout)
 
 
 def _open(uri: str, timeout: float) -> sqlite3.Connection:
@@ -257,7 +265,11 @@ def translate(error: sqlite3.DatabaseError) -> ApdbError:
 
     A violated constraint is the session's to judge: it knows the batch.
     """
-    code = error.sqlite_errorcode & 0xFF
+    full_code = getattr(error, "sqlite_errorcode", None)
+    if full_code is None:
+        # What Python's module itself refuses, such as to use a closed connection, has no code of SQLite's.
+        return ApdbError(f"Python's sqlite3 refuses what was asked of the APDB: {error}")
+    code = full_code & 0xFF
     if code == sqlite3.SQLITE_CORRUPT:
         return ApdbDamagedError(f"SQLite finds the file of apdb.url damaged: {error}")
     if not isinstance(error, sqlite3.OperationalError):

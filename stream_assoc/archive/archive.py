@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from stream_assoc.apdb.rows import entries_by_batch, ledger_entry, pixel_ranges
 from stream_assoc.apdb.statements import COUNTER, LEDGER, LEDGER_COLUMNS, POSITION_COLUMNS, TILE, quoted
+from stream_assoc.archive.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.archive.port import ReadOnlyDatabase, Row
 from stream_assoc.archive.tables import table_of
 from stream_assoc.model.batch import BatchId
@@ -29,6 +30,11 @@ _SEARCH_ROWS: Final = 20_000
 _NARROWER: Final = 3.0
 _LEAST_RADIUS_ARCSEC: Final = 0.1
 _RANGES_A_QUERY: Final = 500
+_MAX_ID: Final = 2**63 - 1
+_REVISIONS: Final = 1000
+
+MAX_ROWS: Final = 500_000
+"""Most rows of any answer."""
 _DEEPEST_CONE_LEVEL: Final = 16
 
 
@@ -74,6 +80,8 @@ class Nearby:
 class Archive:
     """Reads an APDB. Every answer is bounded, so that none takes long however much is stored.
 
+    A ``limit`` may be `MAX_ROWS` at most. What an id beyond 64 bits asks for raises `NotInArchiveError`.
+
     Parameters
     ----------
     database : `ReadOnlyDatabase`
@@ -100,12 +108,14 @@ class Archive:
     def versions(self, diaObjectId: int, limit: int = 1000) -> pa.Table:
         """Return the versions of an object, every column of DiaObject, the latest first."""
         return self._select(
-            "DiaObject", 'WHERE "diaObjectId" = ? ORDER BY "validityStartMjdTai" DESC LIMIT ?', (diaObjectId, limit)
+            "DiaObject",
+            'WHERE "diaObjectId" = ? ORDER BY "validityStartMjdTai" DESC LIMIT ?',
+            (diaObjectId, _checked(limit)),
         )
 
     def first_version(self, diaObjectId: int) -> float | None:
         """Return when an object came into being, MJD TAI; `None` if it never did."""
-        ((first,),) = self._database.fetch(
+        ((first,),) = self._fetch(
             'SELECT min("validityStartMjdTai") FROM {DiaObject} WHERE "diaObjectId" = ?', (diaObjectId,)
         )
         return None if first is None else float(first)
@@ -113,7 +123,9 @@ class Archive:
     def recent_objects(self, limit: int = 500) -> pa.Table:
         """Return the current versions that were made last, every column of DiaObject, the latest first."""
         return self._select(
-            "DiaObject", 'WHERE "validityEndMjdTai" IS NULL ORDER BY "validityStartMjdTai" DESC LIMIT ?', (limit,)
+            "DiaObject",
+            'WHERE "validityEndMjdTai" IS NULL ORDER BY "validityStartMjdTai" DESC LIMIT ?',
+            (_checked(limit),),
         )
 
     def near(self, ra: float, dec: float, radius_deg: float, limit: int = 1000) -> Nearby:
@@ -129,6 +141,7 @@ class Archive:
             Most objects returned, the nearest ones.
         """
         radius_arcsec = 3600.0 * radius_deg
+        _checked(limit)
         is_narrowed = False
         while True:
             rows = self._database.fetch(
@@ -148,7 +161,9 @@ class Archive:
         is_complete = not is_narrowed and len(order) <= limit
         return Nearby(found.take(order[:limit]), separation[order[:limit]], is_complete)
 
-    def sky_before(self, ra: FloatArray, dec: FloatArray, radius_arcsec: float, time: float) -> ObjectPositions:
+    def sky_before(
+        self, ra: FloatArray, dec: FloatArray, radius_arcsec: float, time: float, limit: int = MAX_ROWS
+    ) -> ObjectPositions:
         """Return the objects around some positions as they were just before a time.
 
         Parameters
@@ -160,22 +175,31 @@ class Archive:
         time : `float`
             MJD TAI. A version made at this very time does not count, one that
             it ended does.
+        limit : `int`, optional
+            Most objects.
 
         Returns
         -------
         objects : `ObjectPositions`
             Ascending by diaObjectId.
+
+        Raises
+        ------
+        AnswerTooLargeError
+            If there are more.
         """
         if not len(ra):
             return ObjectPositions.empty()
         rows: list[Row] = []
         for ranges in _chunks(_cone(ra, dec, radius_arcsec)):
-            rows += self._database.fetch(
+            rows += self._fetch(
                 f"SELECT {quoted(_POSITIONS, 'o.')} FROM ({self._database.ranges}) r CROSS JOIN {{DiaObject}} o "
                 'WHERE o."pixelId" BETWEEN r.low AND r.high AND o."validityStartMjdTai" < ? '
-                'AND (o."validityEndMjdTai" IS NULL OR o."validityEndMjdTai" >= ?)',
-                (_json(ranges), time, time),
+                'AND (o."validityEndMjdTai" IS NULL OR o."validityEndMjdTai" >= ?) LIMIT ?',
+                (_json(ranges), time, time, _checked(limit) + 1 - len(rows)),
             )
+            if len(rows) > limit:
+                raise AnswerTooLargeError(f"more than {limit:,} objects lie around the positions asked for")
         found = _positions(rows)
         return found.take(np.argsort(found.diaObjectId, kind="stable"))
 
@@ -183,21 +207,35 @@ class Archive:
         """Return a source, every column of DiaSource; no row if there is none."""
         return self._select("DiaSource", 'WHERE "diaSourceId" = ?', (diaSourceId,))
 
-    def sources_of_objects(self, diaObjectId: IntArray, limit: int = 10_000) -> pa.Table:
-        """Return the sources of some objects, withdrawn ones too, in the order of their objects and of processing."""
+    def sources_of_objects(
+        self, diaObjectId: IntArray, limit: int = 10_000, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return the sources of some objects, withdrawn ones too, in the order of their objects and of processing.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+            The objects.
+        limit : `int`, optional
+            Most sources returned.
+        columns : sequence of `str`, optional
+            Columns of DiaSource; every one by default.
+        """
         return self._select(
             "DiaSource",
             f'WHERE "diaObjectId" IN ({self._database.numbers}) '
             'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId" LIMIT ?',
-            (_json(np.unique(diaObjectId)), limit),
+            (_json(np.unique(diaObjectId)), _checked(limit)),
+            columns,
         )
 
-    def forced_sources(self, diaObjectId: int, limit: int = 10_000) -> pa.Table:
+    def forced_sources(self, diaObjectId: int, limit: int = 10_000, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the forced sources of an object, withdrawn ones too, by visit and detector."""
         return self._select(
             "DiaForcedSource",
             'WHERE "diaObjectId" = ? ORDER BY "diaObjectId", visit, detector LIMIT ?',
-            (diaObjectId, limit),
+            (diaObjectId, _checked(limit)),
+            columns,
         )
 
     def sources_of_batch(
@@ -221,7 +259,7 @@ class Archive:
             Columns of DiaSource; every one by default.
         """
         chosen = '"timeWithdrawnMjdTai" IS NULL' if time is None else '"timeProcessedMjdTai" = ?'
-        parameters = (*batch, limit) if time is None else (*batch, time, limit)
+        parameters = (*batch, _checked(limit)) if time is None else (*batch, time, _checked(limit))
         return self._select(
             "DiaSource",
             f'WHERE visit = ? AND detector = ? AND {chosen} ORDER BY "diaSourceId" LIMIT ?',
@@ -230,18 +268,20 @@ class Archive:
         )
 
     def processings(self, batch: BatchId) -> tuple[LedgerEntry, ...]:
-        """Return the ledger entries of a visit and detector by ascending revision."""
-        rows = self._database.fetch(
-            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} WHERE visit = ? AND detector = ?", batch
+        """Return the ledger entries of a visit and detector by ascending revision, of very many the last."""
+        rows = self._fetch(
+            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} WHERE visit = ? AND detector = ? "
+            "ORDER BY revision DESC LIMIT ?",
+            (*batch, _REVISIONS),
         )
         return entries_by_batch(rows).get(batch, ())
 
     def recent_batches(self, limit: int = 100) -> list[LedgerEntry]:
         """Return the ledger entries of the highest visits, highest first: the key orders by visit, not by time."""
-        rows = self._database.fetch(
+        rows = self._fetch(
             f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} "
             "ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?",
-            (limit,),
+            (_checked(limit),),
         )
         return [ledger_entry(row) for row in rows]
 
@@ -265,7 +305,7 @@ class Archive:
         rows = self._database.fetch(
             f"SELECT tile >> {2 * (tile_level - level)} AS trixel, CAST(sum(version) AS BIGINT) FROM {{{TILE}}} "
             "GROUP BY trixel ORDER BY trixel LIMIT ?",
-            (limit,),
+            (_checked(limit),),
         )
         columns = np.array(rows, np.int64).reshape(-1, 2).T
         return columns[0], columns[1]
@@ -278,8 +318,20 @@ class Archive:
         self, table: str, rest: str, parameters: Sequence[object], columns: Sequence[str] | None = None
     ) -> pa.Table:
         columns = columns or apdb_table(table).names
-        rows = self._database.fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
+        rows = self._fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
         return table_of(table, columns, rows)
+
+    def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Row]:
+        for value in parameters:
+            if isinstance(value, int) and abs(value) > _MAX_ID:
+                raise NotInArchiveError("the APDB holds nothing under an id so large: ids have 64 bits")
+        return self._database.fetch(statement, parameters)
+
+
+def _checked(limit: int) -> int:
+    if not 0 <= limit <= MAX_ROWS:
+        raise ValueError(f"a limit of {limit:,} rows is beyond the {MAX_ROWS:,} that are read at once")
+    return limit
 
 
 def _positions(rows: Sequence[Row]) -> ObjectPositions:

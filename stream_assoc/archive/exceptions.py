@@ -9,3 +9,7 @@ class ArchiveError(StreamAssocError):
 
 class NotInArchiveError(ArchiveError):
     """The APDB holds no such object, source or batch."""
+
+
+class AnswerTooLargeError(ArchiveError):
+    """An answer would need more rows than are read at once."""

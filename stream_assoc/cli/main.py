@@ -24,6 +24,7 @@ from stream_assoc.cli.simulate import SIMULATE_HELP, simulate
 from stream_assoc.cli.tail import forced_sources_app, metrics_app, objects_app
 from stream_assoc.cli.topics import app as topics_app
 from stream_assoc.exceptions import FatalError, StreamAssocError
+from stream_assoc.private_files import keep_private
 
 FATAL_CODE = 2
 FAILURE_CODE = 1
@@ -99,6 +100,7 @@ def run() -> None:
     failure. An error of this package, or of a path, is one red line on standard error;
     ``--debug`` (before the command) shows its traceback as well.
     """
+    keep_private()
     try:
         app()
     except StreamAssocError as error:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.archive.archive import Archive
+from stream_assoc.archive.archive import MAX_ROWS, Archive
+from stream_assoc.archive.exceptions import AnswerTooLargeError
 from stream_assoc.association.associator import SourcePositions
 from stream_assoc.explanation.record import ExplainedSource
 from stream_assoc.model.batch import BatchId
@@ -20,7 +21,11 @@ _POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
 _COLUMNS: Final = ("diaSourceId", "ssObjectId", *_POSITION_COLUMNS)
 _REACH: Final = 2.0
 """Match radii around the sources that are loaded: two leave room for rounding."""
-_ALL: Final = 10_000_000
+_MOST_SOURCES: Final = 100_000
+"""Of a batch that is associated again."""
+_HISTORY_COLUMNS: Final = (
+    *("diaObjectId", "visit", "detector", "timeProcessedMjdTai", "timeWithdrawnMjdTai", "ra", "dec"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,21 @@ def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> 
     A batch that took the place of an earlier one met the sky without the
     earlier one's sources. Object versions do not keep that state, so the
     positions of these objects are averaged again over their other sources.
+
+    Raises
+    ------
+    AnswerTooLargeError
+        If that would take more rows than are read at once.
     """
     batch, time = BatchId(source.visit, source.detector), source.timeProcessedMjdTai
     processings = archive.processings(batch)
     entry = next((one for one in processings if one.timeProcessedMjdTai == time), None)
-    rows = archive.sources_of_batch(batch, time, columns=_COLUMNS)
+    rows = archive.sources_of_batch(batch, time, _MOST_SOURCES + 1, _COLUMNS)
+    if rows.num_rows > _MOST_SOURCES:
+        raise AnswerTooLargeError(
+            f"visit {batch.visit} detector {batch.detector} has more than {_MOST_SOURCES:,} stored sources, "
+            "too many to associate again for an explanation"
+        )
     offered = rows.filter(pc.is_null(rows["ssObjectId"]))
     positions = SourcePositions(*(_floats(offered, name) for name in _POSITION_COLUMNS))
     objects = archive.sky_before(positions.ra, positions.dec, _REACH * radius_arcsec, time)
@@ -73,7 +88,12 @@ def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> 
 
 def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, archive: Archive) -> ObjectPositions:
     """Return the objects as if the earlier sources of a batch had not been."""
-    rows = archive.sources_of_objects(objects.diaObjectId, _ALL)
+    rows = archive.sources_of_objects(objects.diaObjectId, MAX_ROWS, _HISTORY_COLUMNS)
+    if rows.num_rows == MAX_ROWS:
+        raise AnswerTooLargeError(
+            f"the objects around visit {batch.visit} detector {batch.detector} have {MAX_ROWS:,} sources or more, "
+            "too many to average again for an explanation"
+        )
     withdrawn = pc.fill_null(rows["timeWithdrawnMjdTai"], np.inf)
     is_batch = pc.and_(pc.equal(rows["visit"], batch.visit), pc.equal(rows["detector"], batch.detector))
     counted = pc.and_(pc.less(rows["timeProcessedMjdTai"], time), pc.greater(withdrawn, time))

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from stream_assoc.apdb.exceptions import ApdbError
 from stream_assoc.archive.archive import Archive
-from stream_assoc.archive.exceptions import NotInArchiveError
+from stream_assoc.archive.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.daemon.assembly import matchmakers_of
 from stream_assoc.explanation.explain import explain
 from stream_assoc.model.batch import BatchId
@@ -127,6 +127,7 @@ def make_app(settings: Settings, feed: Feed, library: Library) -> Starlette:
         exception_handlers={
             QueryError: _failure(400),
             NotInArchiveError: _failure(404),
+            AnswerTooLargeError: _failure(422),
             ApdbError: _failure(503),
             404: _no_such_page,
         },

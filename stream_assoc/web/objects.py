@@ -19,6 +19,8 @@ from stream_assoc.web.encoding import plain, rows_of
 
 _RECENT: Final = 2000
 _SHOWN: Final = 60
+_POINTS: Final = 10_000
+"""Most sources of one object that are read."""
 _SHOWN_VERSIONS: Final = 500
 _RADII_ARCSEC: Final = (5.0, 30.0, 300.0, 3600.0)
 _SOURCE_COLUMNS: Final = (
@@ -115,27 +117,31 @@ def versions(archive: Archive, diaObjectId: int) -> dict[str, Any]:
 
 def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
     """Return the sources and forced sources of an object."""
-    limit = 10_000
-    sources = archive.sources_of_objects(np.array([diaObjectId]), limit + 1)
-    forced = archive.forced_sources(diaObjectId, limit + 1)
+    sources = archive.sources_of_objects(np.array([diaObjectId]), _POINTS + 1, _SOURCE_COLUMNS)
+    forced = archive.forced_sources(diaObjectId, _POINTS + 1, _FORCED_COLUMNS)
     return {
-        "sources": rows_of(sources.slice(0, limit).select(list(_SOURCE_COLUMNS))),
-        "forced": rows_of(forced.slice(0, limit).select(list(_FORCED_COLUMNS))),
-        "isComplete": sources.num_rows <= limit and forced.num_rows <= limit,
+        "sources": rows_of(sources.slice(0, _POINTS)),
+        "forced": rows_of(forced.slice(0, _POINTS)),
+        "isComplete": sources.num_rows <= _POINTS and forced.num_rows <= _POINTS,
     }
 
 
 def recomputed_statistics(
     archive: Archive, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return every statistic of an object, computed now from its sources: also those DiaObject has no column for."""
-    sources = archive.sources_of_objects(np.array([diaObjectId]))
+    """Return every statistic of an object, computed now from its sources: also those DiaObject has no column for.
+
+    None of an object with more sources than are read at once: they would be wrong.
+    """
+    sources = archive.sources_of_objects(np.array([diaObjectId]), _POINTS + 1)
+    if sources.num_rows > _POINTS:
+        return {"nDiaSources": None, "statistics": {}, "isComplete": False}
     counted = sources.filter(pc.is_null(sources["timeWithdrawnMjdTai"]))
     if not counted.num_rows:
-        return {"nDiaSources": 0, "statistics": {}}
+        return {"nDiaSources": 0, "statistics": {}, "isComplete": True}
     states = calculator.rebuild(_history(counted, diaObjectId, flag_columns))
     values = {name: column[0].item() for name, column in calculator.statistics(states).items()}
-    return plain({"nDiaSources": counted.num_rows, "statistics": values})
+    return plain({"nDiaSources": counted.num_rows, "statistics": values, "isComplete": True})
 
 
 def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:

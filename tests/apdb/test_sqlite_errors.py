@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apdb.exceptions import ApdbDamagedError, ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.apdb.exceptions import ApdbDamagedError, ApdbError, ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.sqlite import SqliteApdb, translate, translated
 from stream_assoc.exceptions import FatalError, RetriableError
@@ -43,6 +43,18 @@ def test_what_passes_is_retriable_and_says_what_to_do(code: int) -> None:
     assert isinstance(translated, RetriableError)
     assert "SQLite's words" in str(translated)
     assert RETRIABLE[code] in str(translated)
+
+
+@pytest.mark.parametrize("kind", [sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.OperationalError])
+def test_what_the_module_refuses_has_no_code_and_is_told(kind: type[sqlite3.DatabaseError]) -> None:
+    assert "closed" in str(translate(kind("Cannot operate on a closed database.")))
+
+
+def test_a_closed_connection_is_told(sqlite_apdb_url: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.close()
+    with pytest.raises(ApdbError, match="closed database"), translated():
+        connection.execute("SELECT 1")
 
 
 def test_a_missing_table_is_fatal(sqlite_apdb_url: str) -> None:

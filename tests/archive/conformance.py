@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
-from stream_assoc.archive.archive import Archive
+from stream_assoc.archive.archive import MAX_ROWS, Archive
+from stream_assoc.archive.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.archive.factory import open_archive
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.schema import apdb_table
@@ -52,6 +53,44 @@ class ArchiveConformance(ABC):
         archive = open_archive(empty_url)
         yield archive
         archive.close()
+
+    @pytest.mark.parametrize("identifier", [2**63, 10**400, -(2**63) - 1])
+    def test_an_id_beyond_64_bits_is_not_there(self, archive: Archive, identifier: int) -> None:
+        for ask in (archive.source, archive.versions, archive.first_version, archive.forced_sources):
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                ask(identifier)
+        for batch in (BatchId(identifier, 0), BatchId(0, identifier)):
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                archive.processings(batch)
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                archive.sources_of_batch(batch)
+
+    @pytest.mark.parametrize("limit", [MAX_ROWS + 1, 10_000_000, -1])
+    def test_no_answer_is_unbounded(self, archive: Archive, limit: int) -> None:
+        one, position = np.array([1]), np.array([10.0])
+        for ask in (
+            lambda: archive.versions(1, limit),
+            lambda: archive.recent_objects(limit),
+            lambda: archive.near(10.0, 20.0, 1.0, limit),
+            lambda: archive.sky_before(position, position, 2.0, 63_000.0, limit),
+            lambda: archive.sources_of_objects(one, limit),
+            lambda: archive.forced_sources(1, limit),
+            lambda: archive.sources_of_batch(BatchId(1, 1), limit=limit),
+            lambda: archive.recent_batches(limit),
+            lambda: archive.coverage(10, 6, limit),
+        ):
+            with pytest.raises(ValueError, match="read at once"):
+                ask()
+
+    def test_a_sky_with_too_many_objects_is_refused(self, archive: Archive) -> None:
+        batch = night()[-1]
+        (entry,) = archive.processings(batch.id)
+        stored = archive.sources_of_batch(batch.id)
+        ra, dec, time = stored["ra"].to_numpy(), stored["dec"].to_numpy(), entry.timeProcessedMjdTai
+        n = len(archive.sky_before(ra, dec, 2.0, time))
+        assert len(archive.sky_before(ra, dec, 2.0, time, n)) == n
+        with pytest.raises(AnswerTooLargeError, match=f"more than {n - 1}"):
+            archive.sky_before(ra, dec, 2.0, time, n - 1)
 
     def test_it_cannot_write(self, archive: Archive) -> None:
         with pytest.raises(Exception, match=r"read-only|readonly"):

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stream_assoc.archive.exceptions import NotInArchiveError
+from stream_assoc.archive.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.archive.factory import open_archive
 from stream_assoc.association.associator import AssociationConfig, Associator
 from stream_assoc.explanation.explain import explain
@@ -174,6 +174,25 @@ def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, expl
 def test_an_unknown_source_is_told(explained) -> None:
     with pytest.raises(NotInArchiveError, match=f"no source {BIG + 5}"):
         explained(BIG + 5)
+
+
+def test_a_batch_of_too_many_sources_is_not_associated_again(rooms, explained, monkeypatch) -> None:
+    process_from(rooms, 0, stars(1, [0.0, 30.0], [1, 2]))
+    monkeypatch.setattr("stream_assoc.explanation.past._MOST_SOURCES", 2)
+    assert explained(BIG + 1).verdict == "founded"
+    monkeypatch.setattr("stream_assoc.explanation.past._MOST_SOURCES", 1)
+    with pytest.raises(AnswerTooLargeError, match="visit 1 detector 0 has more than 1 stored sources"):
+        explained(BIG + 1)
+
+
+def test_objects_of_too_many_sources_are_not_averaged_again(rooms, explained, monkeypatch) -> None:
+    process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.1], [2]))
+    reprocess(rooms, 2, stars(2, [0.1], [3]))
+    monkeypatch.setattr("stream_assoc.explanation.past.MAX_ROWS", 4)
+    assert explained(BIG + 3).verdict == "joined"
+    monkeypatch.setattr("stream_assoc.explanation.past.MAX_ROWS", 2)
+    with pytest.raises(AnswerTooLargeError, match="too many to average again"):
+        explained(BIG + 3)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])

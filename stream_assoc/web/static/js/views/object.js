@@ -131,7 +131,11 @@ function fillStatistics(element, id, object, signal) {
   const waiting = h("p", { class: "soft" }, "More are being computed; the first time on a machine takes a minute.");
   element.replaceChildren(show({}), waiting);
   ask(`objects/${id}/statistics`, signal).then(
-    ({ statistics }) => element.replaceChildren(show(statistics)),
+    ({ statistics, isComplete }) =>
+      element.replaceChildren(
+        show(statistics),
+        isComplete ? "" : h("p", { class: "soft" }, "It has too many sources to compute more statistics now."),
+      ),
     (error) => {
       if (error instanceof ApiError) waiting.textContent = error.message;
       else if (error.name !== "AbortError") throw error;
