@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings import ConfigurationError
 from stream_assoc.settings.stores import ApdbSettings
@@ -11,7 +12,7 @@ from stream_assoc.settings.stores import ApdbSettings
 if TYPE_CHECKING:
     from stream_assoc.apdb.compatibility import ApdbReport
 
-app = typer.Typer(help="Make and check the Alert Production Database.", no_args_is_help=True)
+app = App(help="Make and check the Alert Production Database.", no_args_is_help=True)
 
 
 @app.command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.cli.progress import Progress
 from stream_assoc.settings import Settings
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
     Work = TypeVar("Work", Filled, Verification)
 
-app = typer.Typer(
-    help="Compare the cache with the APDB, and fill it. No result ever depends on it.", no_args_is_help=True
-)
+app = App(help="Compare the cache with the APDB, and fill it. No result ever depends on it.", no_args_is_help=True)
 
 RaOption: TypeAlias = Annotated[
     float | None, typer.Option("--ra", min=0.0, max=360.0, help="Centre of the region, degrees.", show_default=False)

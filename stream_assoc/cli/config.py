@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 
-app = typer.Typer(help="See and check the settings.", no_args_is_help=True)
+app = App(help="See and check the settings.", no_args_is_help=True)
 
 
 @app.command(epilog=closing("stream-assoc config check --config stream-assoc.toml", codes="0 when valid, 2 when not"))

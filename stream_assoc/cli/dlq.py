@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.cli.tail import writer_schemas
 from stream_assoc.settings.kafka import KafkaSettings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
     from stream_assoc.stream.messages import OutputMessage
 
-app = typer.Typer(help="The messages that could not be processed: find, inspect, send back.", no_args_is_help=True)
+app = App(help="The messages that could not be processed: find, inspect, send back.", no_args_is_help=True)
 
 ReasonOption: TypeAlias = Annotated[
     str | None, typer.Option(help="Only letters of this reason, such as quarantine.", show_default=False)
@@ -105,7 +106,7 @@ def show(
 )
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     letters: Annotated[
-        list[str] | None, typer.Argument(metavar=f"[{ADDRESS}]...", help="The letters.", show_default=False)
+        list[str] | None, typer.Argument(metavar=ADDRESS, help="The letters.", show_default=False)
     ] = None,
     reason: ReasonOption = None,
     since: SinceOption = None,
@@ -152,7 +153,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
 @app.command(epilog=closing("stream-assoc dlq release 0:17"))
 def release(
-    letters: Annotated[list[str], typer.Argument(metavar=f"{ADDRESS}...", help="Quarantined letters.")],
+    letters: Annotated[list[str], typer.Argument(metavar=ADDRESS, help="Quarantined letters.")],
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from stream_assoc import __version__
 from stream_assoc.cli.apdb import app as apdb_app
+from stream_assoc.cli.app import App
 from stream_assoc.cli.cache import app as cache_app
 from stream_assoc.cli.config import app as config_app
 from stream_assoc.cli.dashboard import dashboard
@@ -29,7 +30,7 @@ from stream_assoc.private_files import keep_private
 FATAL_CODE = 2
 FAILURE_CODE = 1
 
-app = typer.Typer(
+app = App(
     name="stream-assoc",
     no_args_is_help=True,
     epilog=closing(

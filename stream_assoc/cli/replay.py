@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
+from stream_assoc.cli.app import App, Group
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.judge import diff, verify
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
@@ -23,7 +23,7 @@ MEBIBYTE = 1024**2
 RUN = "run"
 
 
-class RunByDefault(TyperGroup):
+class RunByDefault(Group):
     """``replay FILE`` is ``replay run FILE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's own class, not public
@@ -33,7 +33,7 @@ class RunByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=RunByDefault, no_args_is_help=True)
+app = App(cls=RunByDefault, no_args_is_help=True)
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of a recorded replay (`replay run --record FOLDER`).")]
 ProducersOption = Annotated[

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.options import closing
 
-app = typer.Typer(help="The Avro schemas of all topics.", no_args_is_help=True)
+app = App(help="The Avro schemas of all topics.", no_args_is_help=True)
 
 
 @app.callback()

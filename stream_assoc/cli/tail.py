@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.cli.views import FORCED_VIEW, METRICS_VIEW, OBJECTS_VIEW
 from stream_assoc.settings.kafka import KafkaSettings
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 
-metrics_app = typer.Typer(help="Watch the association metrics.", no_args_is_help=True)
-objects_app = typer.Typer(help="Watch the updated DIAObjects.", no_args_is_help=True)
-forced_sources_app = typer.Typer(help="Watch the forced sources.", no_args_is_help=True)
+metrics_app = App(help="Watch the association metrics.", no_args_is_help=True)
+objects_app = App(help="Watch the updated DIAObjects.", no_args_is_help=True)
+forced_sources_app = App(help="Watch the forced sources.", no_args_is_help=True)
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print each message as one line of JSON.")]
 BeginningOption: TypeAlias = Annotated[

@@ -2,9 +2,10 @@
 
 import typer
 
+from stream_assoc.cli.app import App
 from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 
-app = typer.Typer(help="Make the Kafka topics.", no_args_is_help=True)
+app = App(help="Make the Kafka topics.", no_args_is_help=True)
 
 
 @app.callback()

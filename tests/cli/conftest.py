@@ -1,8 +1,10 @@
 import os
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from tests.cli.invoking import Invoke
 from tests.topics import new_topic
 
 
@@ -15,11 +17,11 @@ def nothing_configured(monkeypatch, tmp_path) -> None:
 
 
 @pytest.fixture
-def invoke():
+def invoke() -> Invoke:
     """Run a command line in this process and return its result; its exceptions come through."""
     from stream_assoc.cli.main import app
 
-    def run(*arguments, **options):
+    def run(*arguments: object, **options: Any) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, **options)
 
     return run
