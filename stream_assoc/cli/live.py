@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
+from stream_assoc.cli.columns import Column, fitting
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -27,7 +29,7 @@ class View(Generic[Record]):
     ----------
     title : `str`
         Over the table.
-    headings : sequence of `str`
+    headings : sequence of `Column`
         Of its columns.
     cells : callable
         Returns the cells of a record.
@@ -38,7 +40,7 @@ class View(Generic[Record]):
     """
 
     title: str
-    headings: Sequence[str]
+    headings: Sequence[Column]
     cells: Callable[[Record], Sequence[str]]
     line: Callable[[Record], str]
     columns: Callable[[Record], Mapping[str, Any]]
@@ -61,25 +63,27 @@ class View(Generic[Record]):
         console = Console()
         rows: deque[Sequence[str]] = deque()
         n_records = 0
-        with Live(self._table(rows, 0), console=console, refresh_per_second=10) as live:
+        with Live(self.table(rows, 0, console.width), console=console, refresh_per_second=10) as live:
             for record in records:
                 n_records += 1
                 rows.append(self.cells(record))
                 while len(rows) > room(console):
                     rows.popleft()
-                live.update(self._table(rows, n_records))
+                live.update(self.table(rows, n_records, console.width))
 
-    def _table(self, rows: Iterable[Sequence[str]], n_records: int) -> "Table":
+    def table(self, rows: Sequence[Sequence[str]], n_records: int, width: int) -> "Table":
+        """Return the latest rows as a table that fits into a width, with no cell cut short."""
         from rich.table import Table
         from rich.text import Text
 
         told = f"{n_records:,} so far; Ctrl-C ends it" if n_records else "waiting for the first; Ctrl-C ends it"
         table = Table(title=self.title, caption=told)
-        for number, heading in enumerate(self.headings):
-            table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
+        shown = fitting(self.headings, rows, width)
+        for place in shown:
+            table.add_column(self.headings[place].heading, justify="left" if place == 0 else "right", overflow="fold")
         for row in rows:
             # What producers wrote is no markup.
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(row[place]) for place in shown))
         return table
 
 

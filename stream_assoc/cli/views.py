@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from stream_assoc.cli.columns import Column
 from stream_assoc.cli.live import View
 from stream_assoc.model.types import BANDS
 
@@ -121,8 +122,9 @@ def _flux_with_error(record: Mapping[str, Any], name: str) -> str:
 METRICS_VIEW: "View[AssociationMetrics]" = View(
     title="Association metrics",
     headings=(
-        *("visit", "detector", "band", "observed", "sources", "associated", "solar system", "new"),
-        *("updated", "ambiguous", "rms", "took"),
+        *(Column("visit"), Column("detector"), Column("band", 1), Column("observed", 5), Column("sources", 1)),
+        *(Column("associated", 2), Column("solar system", 7), Column("new", 2), Column("updated", 4)),
+        *(Column("ambiguous", 6), Column("rms", 3), Column("took", 3)),
     ),
     cells=metrics_cells,
     line=lambda metrics: describe_metrics(asdict(metrics)),
@@ -130,14 +132,20 @@ METRICS_VIEW: "View[AssociationMetrics]" = View(
 )
 OBJECTS_VIEW: "View[DiaObjectUpdate]" = View(
     title="Updated DIAObjects (fluxes: psfFluxMean, nJy)",
-    headings=("diaObjectId", "ra", "dec", "sources", *BANDS),
+    headings=(
+        *(Column("diaObjectId"), Column("ra", 1), Column("dec", 1), Column("sources", 1)),
+        *(Column(band, 2) for band in BANDS),
+    ),
     cells=object_cells,
     line=object_line,
     columns=object_columns,
 )
 FORCED_VIEW: "View[ForcedSource]" = View(
     title="Forced sources (nJy)",
-    headings=("diaObjectId", "visit", "detector", "band", *FORCED_FLUXES),
+    headings=(
+        *(Column("diaObjectId"), Column("visit"), Column("detector", 2), Column("band", 1)),
+        *(Column(name, 1) for name in FORCED_FLUXES),
+    ),
     cells=forced_source_cells,
     line=lambda source: describe_forced_source(source.columns),
     columns=lambda source: source.columns,

@@ -7,14 +7,12 @@ with ``--check`` it only tells whether they have drifted (`make check`).
 import json
 import sys
 import textwrap
-import types
-import typing
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args, get_origin
+from typing import Final
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from stream_assoc.settings.forms import form_of
 from stream_assoc.settings.names import environment_name, fields
 from stream_assoc.settings.secrets import SecretUrl
 from stream_assoc.settings.settings import Settings
@@ -43,16 +41,6 @@ is suggested. `stream-assoc config check` checks everything, librdkafka's option
 `stream-assoc config show` prints what is in force. Passwords, also those in URLs and in librdkafka options, are
 never shown or logged. What to set for TLS, users and their least permissions is in [security.md](security.md).
 """
-
-_NAMES: Final[dict[type, str]] = {
-    str: "text",
-    int: "whole number",
-    float: "number",
-    bool: "true or false",
-    Path: "path of a file",
-    SecretStr: "secret text",
-    SecretUrl: "URL",
-}
 
 
 def reference() -> str:
@@ -83,34 +71,6 @@ def example() -> str:
             lines.append(f"# {name} =" if default is None else f"# {name} = {json.dumps(default)}")
         lines.append("")
     return "\n".join(lines)
-
-
-def form_of(field: FieldInfo) -> str:
-    """Return in words what values a setting takes, its bounds included."""
-    form = _form_of_type(field.annotation)
-    symbols = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
-    bounds = [
-        f"{symbol} {getattr(limit, name)}"
-        for limit in field.metadata
-        for name, symbol in symbols
-        if getattr(limit, name, None) is not None
-    ]
-    return ", ".join([form, *bounds])
-
-
-def _form_of_type(annotation: object) -> str:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return " or ".join(f"`{choice}`" for choice in get_args(annotation))
-    if origin in {types.UnionType, typing.Union}:
-        return next(_form_of_type(member) for member in get_args(annotation) if member is not types.NoneType)
-    if origin is Annotated:
-        return _form_of_type(get_args(annotation)[0])
-    if origin is tuple:
-        return "list of text"
-    if origin is dict:
-        return "table"
-    return _NAMES[typing.cast(type, annotation)]
 
 
 def _sections() -> dict[str, dict[str, FieldInfo]]:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from stream_assoc.settings.exceptions import ConfigurationError
+from stream_assoc.settings.forms import choices, form_of
 from stream_assoc.settings.names import (
     ENVIRONMENT_PREFIX,
     environment_name,
@@ -231,7 +232,19 @@ def _complaint(path: tuple[int | str, ...], detail: ErrorDetails, layers: Sequen
         # What two sections contradict each other in names its settings itself.
         return f"{name}: {reason}" if name else reason
     origin = next((f" (from {layer.origin(name)})" for layer in layers if layer.holds(path)), "")
-    return f"{name}{origin}: {_value(detail, field)}{reason}. Valid: {field.description}"
+    options = choices(field) if detail["type"] == "literal_error" else []
+    if options:
+        reason = "no such choice"
+    form = form_of(field).replace("`", "")
+    refused = f"{name}{origin}: {_value(detail, field)}{reason}{_guess(detail, options)}"
+    return f"{refused} Valid: {form}. {field.description}"
+
+
+def _guess(detail: ErrorDetails, options: Sequence[str]) -> str:
+    """Return the end of a sentence: the choice that a refused text is most likely to mean, if any comes near."""
+    by_lower_case = {option.lower(): option for option in options}
+    guess = nearest(str(detail["input"]).lower(), by_lower_case)
+    return "." if guess is None else f"; did you mean {by_lower_case[guess]}?"
 
 
 def _value(detail: ErrorDetails, field: FieldInfo) -> str:

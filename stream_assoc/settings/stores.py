@@ -1,7 +1,8 @@
 """Settings of the two stores: the cache (Redis or Valkey) and the APDB."""
 
+import re
 from typing import Literal, Self
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
@@ -50,8 +51,20 @@ class RedisSettings(Section):
 
     @field_validator("url")
     @classmethod
-    def _has_known_scheme(cls, url: SecretUrl) -> SecretUrl:
-        return _with_scheme(url, REDIS_SCHEMES)
+    def _names_a_server(cls, url: SecretUrl) -> SecretUrl:
+        _with_scheme(url, REDIS_SCHEMES)
+        text = url.get_secret_value()
+        parts = urlsplit(text)
+        if parts.scheme == "unix":
+            if not parts.path.strip("/"):
+                raise ValueError("the URL names no socket; write unix:///path")
+        elif not parts.hostname or not _has_port(parts):
+            raise ValueError(
+                f"{mask_url(text)} names no host, or a port that is none; write {parts.scheme}://host:port/db"
+            )
+        if not re.fullmatch(r"\d*", _redis_database(text), re.ASCII):
+            raise ValueError(f"{mask_url(text)} names no database; the database of Redis is a number, such as 0")
+        return url
 
     @model_validator(mode="after")
     def _security_is_complete(self) -> Self:
@@ -170,7 +183,16 @@ class ApdbSettings(Section):
 
 def _redis_database(url: str) -> str:
     parts = urlsplit(url)
-    return parse_qs(parts.query).get("db", [parts.path.strip("/")])[0]
+    path = "" if parts.scheme == "unix" else parts.path.removeprefix("/")
+    return parse_qs(parts.query, keep_blank_values=True).get("db", [path])[0]
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Tell whether the port of a URL, where it has one, is one."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _with_scheme(url: SecretUrl, schemes: tuple[str, ...]) -> SecretUrl:

@@ -111,6 +111,7 @@ class TopicReader:
         self._on_trouble = on_trouble
         self._doing = f"reading {reading.topic}"
         self._ends: dict[int, int] = {}
+        self._held: frozenset[int] = frozenset()
         self._waited_seconds = 0.0
         # librdkafka wants a group even of a consumer that joins none.
         options = consumer_options(
@@ -141,6 +142,25 @@ class TopicReader:
     def at_end(self) -> bool:
         """Whether all has been read that was there at the beginning; never when reading goes on for ever."""
         return self._reading.until_end and not self._ends
+
+    @property
+    def behind(self) -> frozenset[int]:
+        """Partitions of whose backlog, what was there when reading began, something is still to come.
+
+        With a group there is none: which partitions it has changes.
+        """
+        return frozenset(self._ends)
+
+    def hold(self, partitions: frozenset[int]) -> None:
+        """Read nothing of these partitions until told otherwise."""
+        topic = self._reading.topic
+        if held := partitions - self._held:
+            with self._translated():
+                self._consumer.pause([TopicPartition(topic, one) for one in held])
+        if released := self._held - partitions:
+            with self._translated():
+                self._consumer.resume([TopicPartition(topic, one) for one in released])
+        self._held = partitions
 
     def read(self, seconds: float) -> list[InputMessage]:
         """Return what has arrived, waiting at most that long for the first message.
@@ -237,7 +257,7 @@ class TopicReader:
             asked = TopicPartition(topic, partition, start)
             (found,) = self._consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)
             offset = high if found.offset in (OFFSET_END, -1) else found.offset
-        if self._reading.until_end and offset < high:
+        if self._reading.group is None and offset < high:
             self._ends[partition] = high
         return TopicPartition(topic, partition, offset)
 

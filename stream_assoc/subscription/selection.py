@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.positions import is_position
 from stream_assoc.model.times import DayObs, day_obs
 from stream_assoc.sky.vectors import separation_arcsec
+from stream_assoc.subscription.exceptions import SubscriptionError
 from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
 
 _ARCSEC_PER_DEGREE = 3600.0
@@ -41,11 +43,34 @@ class MetricsSelection:
 
 @dataclass(frozen=True, slots=True)
 class Cone:
-    """A circle on the sky; position and radius in degrees."""
+    """A circle on the sky.
+
+    Attributes
+    ----------
+    ra, dec : `float`
+        Centre, degrees; ra from -180 to 360, for what is beyond is a slip
+        where somebody types it.
+    radius_deg : `float`
+        At most 180.
+
+    Raises
+    ------
+    SubscriptionError
+        If the centre is no position, or the radius is negative or more than
+        half the sky.
+    """
 
     ra: float
     dec: float
     radius_deg: float
+
+    def __post_init__(self) -> None:
+        if not (is_position(self.ra, self.dec) and -180.0 <= self.ra <= 360.0):
+            raise SubscriptionError(
+                f"ra {self.ra:g} dec {self.dec:g} is no position; give degrees, RA from 0 to 360, dec from -90 to 90"
+            )
+        if not 0.0 <= self.radius_deg <= 180.0:
+            raise SubscriptionError(f"a radius of {self.radius_deg:g} is none; give degrees, from 0 to 180")
 
     def holds(self, ra: float, dec: float) -> bool:
         """Tell whether a position in degrees lies within."""

@@ -134,7 +134,9 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
     Returns
     -------
     records : `Subscription`
-        An iterator, and a context manager that closes it.
+        An iterator, and a context manager that closes it. Without a group,
+        what is there already comes in the order of publication, whatever its
+        partitions.
 
     Raises
     ------

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
+from stream_assoc.stream.messages import InputMessage
+from stream_assoc.stream.time_order import TimeOrderedReader
 from stream_assoc.stream.topic_reader import TopicReader
 from stream_assoc.subscription.decoding import Decoder
 from stream_assoc.subscription.records import BadMessage
@@ -40,7 +42,11 @@ class Ending:
 
 
 class Subscription(Generic[Record]):
-    """Yields the records of a topic, in the order of each partition; use it in a ``with`` or a ``for`` statement.
+    """Yields the records of a topic; use it in a ``with`` or a ``for`` statement.
+
+    What was there at the beginning comes in the order of publication, whatever
+    its partitions; what is published later, and all that a group is given, in
+    the order of each partition.
 
     Only committed messages are read, so each record of a batch is seen once.
     A message that cannot be read is told and passed over.
@@ -65,6 +71,7 @@ class Subscription(Generic[Record]):
         self.n_records = 0
         self.n_bad = 0
         self._reader = reader
+        self._ordered = TimeOrderedReader(reader)
         self._decoder = decoder
         self._limit = ending.limit
         self._idle_seconds = ending.idle_seconds
@@ -100,9 +107,9 @@ class Subscription(Generic[Record]):
     def _read(self) -> Generator[Record]:
         heard = time.monotonic()
         while not self._is_full():
-            messages = self._reader.read(self._patience(heard))
+            messages = self._messages(heard)
             if not messages:
-                if self._reader.at_end or self._is_quiet(heard):
+                if self._ordered.at_end or self._is_quiet(heard):
                     break
                 continue
             for message, record in zip(messages, self._decoder.decode(messages), strict=True):
@@ -117,6 +124,11 @@ class Subscription(Generic[Record]):
                     break
             self._reader.commit()
             heard = time.monotonic()
+
+    def _messages(self, heard: float) -> list[InputMessage]:
+        messages = self._ordered.read(self._patience(heard))
+        # Who ends for want of messages has had those that waited for others.
+        return messages or (self._ordered.rest() if self._is_quiet(heard) else [])
 
     def _is_full(self) -> bool:
         return self._limit is not None and self.n_records >= self._limit

@@ -98,7 +98,7 @@ def test_without_any_of_it_the_url_is_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"kafka.security_protocol": "TLS"}, "'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ({"kafka.security_protocol": "TLS"}, "Valid: PLAINTEXT or SSL or SASL_PLAINTEXT or SASL_SSL"),
         ({"kafka.security_protocol": "SASL_SSL"}, "kafka.security_protocol SASL_SSL needs kafka.sasl_mechanism"),
         (SASL | {"kafka.security_protocol": "SSL"}, "kafka.sasl_mechanism has no effect with"),
         ({"kafka.sasl_password": SECRET}, "kafka.sasl_password has no effect with kafka.security_protocol PLAINTEXT"),

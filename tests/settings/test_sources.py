@@ -147,15 +147,47 @@ def test_all_unknown_names_are_told_at_once() -> None:
 def test_wrong_type_names_setting_file_and_form() -> None:
     assert refusal(written('[association]\nmax_distance_arcsec = "one"\n')) == (
         "association.max_distance_arcsec (from night.toml): 'one': input should be a valid number, unable to parse "
-        "string as a number. Valid: Largest separation of a match, arcsec."
+        "string as a number. Valid: number, > 0, ≤ 60. Largest separation of a match, arcsec."
     )
 
 
 def test_wrong_value_names_the_variable(monkeypatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_LOGGING__LEVEL", "loud")
-    message = refusal()
-    assert message.startswith("logging.level (from the environment variable STREAM_ASSOC_LOGGING__LEVEL): 'loud': ")
-    assert "'debug', 'info', 'warning' or 'error'" in message
+    assert refusal() == (
+        "logging.level (from the environment variable STREAM_ASSOC_LOGGING__LEVEL): 'loud': no such choice. "
+        "Valid: debug or info or warning or error. Least level that is written."
+    )
+
+
+def test_a_choice_in_other_letters_is_guessed() -> None:
+    message = refusal(overrides={"kafka.security_protocol": "sasl_plaintext"})
+    assert "'sasl_plaintext': no such choice; did you mean SASL_PLAINTEXT? Valid: PLAINTEXT or SSL or " in message
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://host/0x", "database of Redis is a number"),
+        ("redis://host/-1", "database of Redis is a number"),
+        ("redis://host/0/1", "database of Redis is a number"),
+        ("redis://host?db=one", "database of Redis is a number"),
+        ("unix:///path?db=x", "database of Redis is a number"),
+        ("redis:///0", "names no host"),
+        ("redis://host:port", "names no host, or a port that is none"),
+        ("redis://host:0", "names no host, or a port that is none"),
+        ("redis://host:70000", "names no host, or a port that is none"),
+        ("unix://", "names no socket"),
+    ],
+)
+def test_a_redis_url_that_leads_nowhere_is_refused(url: str, words: str) -> None:
+    assert words in refusal(overrides={"redis.url": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "redis://h/", "redis://h:1/15", "unix:///a/b?db=3", "rediss://u:p@[::1]:6"]
+)
+def test_a_redis_url_is_taken(url: str) -> None:
+    assert load_settings(None, {"redis.url": url}).redis.url.get_secret_value() == url
 
 
 @pytest.mark.parametrize(

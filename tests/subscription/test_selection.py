@@ -1,11 +1,36 @@
 import pytest
 
 from stream_assoc.model.times import day_obs
+from stream_assoc.subscription.exceptions import SubscriptionError
 from stream_assoc.subscription.records import DiaObjectUpdate, ForcedSource
 from stream_assoc.subscription.selection import Cone, ForcedSourceSelection, MetricsSelection, ObjectSelection
 from tests.outputs import metrics_of
 
 NIGHT = day_obs(60_000.2)
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "radius_deg", "words"),
+    [
+        (150.0, 95.0, 1.0, "no position"),
+        (150.0, -90.1, 1.0, "no position"),
+        (400.0, 5.0, 1.0, "no position"),
+        (-181.0, 5.0, 1.0, "no position"),
+        (float("nan"), 5.0, 1.0, "no position"),
+        (150.0, 5.0, -1.0, "radius"),
+        (150.0, 5.0, 180.1, "radius"),
+        (150.0, 5.0, float("nan"), "radius"),
+    ],
+)
+def test_a_circle_that_is_none_is_refused(ra: float, dec: float, radius_deg: float, words: str) -> None:
+    with pytest.raises(SubscriptionError, match=words):
+        Cone(ra, dec, radius_deg)
+
+
+@pytest.mark.parametrize("ra", [-10.0, 350.0])
+def test_a_circle_may_lie_across_ra_0(ra: float) -> None:
+    assert Cone(ra, 0.0, 11.0).holds(0.5, 0.0)
+    assert not Cone(ra, 0.0, 9.0).holds(0.5, 0.0)
 
 
 @pytest.mark.parametrize(

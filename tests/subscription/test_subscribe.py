@@ -81,6 +81,14 @@ def test_since_a_time(send, topics) -> None:
 
 
 @pytest.mark.integration
+def test_a_backlog_of_two_partitions_comes_in_the_order_of_time(send, topics) -> None:
+    for visit in range(12):
+        send(visit, time_ms=LATER_MS + visit)
+    with stream_assoc.subscribe("association-metrics", since="beginning", until_end=True, settings=topics) as metrics:
+        assert [one.visit for one in metrics] == list(range(12))
+
+
+@pytest.mark.integration
 def test_latest_is_what_comes_after_subscribing(send, topics) -> None:
     send(1)
     with stream_assoc.subscribe("association-metrics", limit=1, settings=topics) as metrics:
