@@ -137,6 +137,7 @@ def matchmakers_of(settings: Settings) -> Matchmakers:
             min_snr=settings.new_objects.min_snr,
             max_new_dia_objects=settings.new_objects.max_new_dia_objects,
         ),
+        keep_solar_system_ids=association.keep_solar_system_ids,
     )
 
 

@@ -20,8 +20,8 @@ def _reason(explanation: Explanation) -> str:
     match explanation.verdict:
         case "solar_system":
             return (
-                f"Claimed by solar-system object {source.ssObjectId}, whose predicted position was the closest; "
-                "it was not offered to DIAObjects."
+                f"It belongs to solar-system object {source.ssObjectId}: the producer said so, or the predicted "
+                "position of the object was the closest. It was not offered to DIAObjects."
             )
         case "founded" if not candidates:
             return f"No object was within reach, so it founded DIAObject {source.diaObjectId}."

@@ -44,7 +44,9 @@ class AssociationMetrics:
         "DIAObjects of the whole APDB with exactly one source, after the batch."
     )
     numTotalSolarSystemObjects: int = _metric("Solar-system objects predicted within the batch.")
-    numAssociatedSsObjects: int = _metric("DIASources matched to a solar-system object.")
+    numAssociatedSsObjects: int = _metric(
+        "DIASources matched to a predicted solar-system object, or whose producer says which one they are."
+    )
     numMarginalDiaSources: int = _metric("Unmatched DIASources of too low a quality to become a DIAObject.")
     numDroppedDiaSources: int = _metric("DIASources without a usable position: not finite, or off the sphere.")
     numAmbiguousDiaSources: int = _metric("Matched DIASources that had more than one candidate DIAObject.")

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stream_assoc.model.positions import has_position, with_wrapped_ra, wrapped_ra
 from stream_assoc.model.schema import apdb_table
@@ -15,7 +16,6 @@ VISIT_COLUMNS: Final = ("visit", "detector", "band", "midpointMjdTai", "exposure
 
 ASSIGNED_COLUMNS: Final = (
     "diaObjectId",
-    "ssObjectId",
     "ssObjectReassocTimeMjdTai",
     "timeProcessedMjdTai",
     "timeWithdrawnMjdTai",
@@ -24,7 +24,10 @@ ASSIGNED_COLUMNS: Final = (
 
 
 def measured_columns() -> tuple[str, ...]:
-    """Return the DiaSource columns a producer measures, in schema order."""
+    """Return the DiaSource columns that a producer fills, in schema order: what it measures, and ``ssObjectId``.
+
+    A producer that knows a moving object says so there; see `Batch.ssObjectId`.
+    """
     excluded = {*VISIT_COLUMNS, *ASSIGNED_COLUMNS}
     return tuple(name for name in apdb_table("DiaSource").names if name not in excluded)
 
@@ -87,6 +90,11 @@ class SolarSystemObjects:
         single, counts = np.unique(ids[~copies], return_counts=True)
         kept = order[~copies & np.isin(ids, single[counts == 1])]
         return self._take(np.sort(kept))
+
+    def without(self, ids: IntArray) -> "SolarSystemObjects":
+        """Return the predictions of other objects than these, in their order."""
+        others = ~np.isin(self.ssObjectId, ids)
+        return self if others.all() else self._take(np.flatnonzero(others))
 
     def _take(self, rows: IntArray) -> "SolarSystemObjects":
         return SolarSystemObjects(self.ssObjectId[rows], self.ra[rows], self.dec[rows])
@@ -164,3 +172,9 @@ class Batch:
     def diaSourceId(self) -> IntArray:
         """Identifiers of the sources, int64, shape (n,)."""
         return np.asarray(self.diaSources.column("diaSourceId").to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @property
+    def ssObjectId(self) -> IntArray:
+        """The solar-system object that its producer says each source is, int64, shape (n,); 0 for none."""
+        ids = self.diaSources.column("ssObjectId")
+        return np.asarray(pc.fill_null(ids, 0).to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -36,10 +36,11 @@ def check_batch(batch: Batch, bands: Sequence[str] = BANDS) -> None:
     Raises
     ------
     InvalidBatchError
-        As `check_visit` and `check_source_ids`.
+        As `check_visit`, `check_source_ids` and `check_solar_system_ids`.
     """
     check_visit(batch.id, batch.band, batch.midpointMjdTai, batch.exposureTime, bands)
     check_source_ids(batch.id, batch.diaSourceId)
+    check_solar_system_ids(batch.id, batch.ssObjectId)
 
 
 def check_visit(
@@ -113,6 +114,29 @@ def check_source_ids(batch: BatchId, diaSourceId: IntArray) -> None:
             f"{_named(batch)}: {len(repeated)} diaSourceId occur more than once in the batch: {shown}{more}; send "
             "each source once",
             "duplicate_ids",
+        )
+
+
+def check_solar_system_ids(batch: BatchId, ssObjectId: IntArray) -> None:
+    """Check that what a producer says which solar-system objects its sources are can be true.
+
+    Parameters
+    ----------
+    batch : `BatchId`
+    ssObjectId : `numpy.ndarray` [int64], shape (n,)
+        Of each source; 0 for none.
+
+    Raises
+    ------
+    InvalidBatchError
+        With the reason ``invalid_id``.
+    """
+    least = int(ssObjectId.min(initial=0))
+    if least < 0:
+        raise InvalidBatchError(
+            f"{_named(batch)}: a source has the ssObjectId {least}; null or 0 mean that it is no known "
+            "solar-system object",
+            "invalid_id",
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from stream_assoc.association.associator import Association, Associator, SourcePositions
 from stream_assoc.association.new_objects import NewObjectConfig, TooManyNewObjectsError, eligible
 from stream_assoc.association.solar_system import SolarSystemAssociator
-from stream_assoc.model.batch import Batch
+from stream_assoc.model.batch import Batch, SolarSystemObjects
 from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.types import BoolArray, IntArray
 
@@ -61,11 +61,15 @@ class BatchMatches:
 
 @dataclass(frozen=True, slots=True)
 class Matchmakers:
-    """The algorithms that decide ownership, in the order they are asked."""
+    """The algorithms that decide ownership, in the order they are asked.
+
+    ``keep_solar_system_ids``: whether a producer that says which solar-system object a source is is believed.
+    """
 
     solar_system: SolarSystemAssociator
     associator: Associator
     new_objects: NewObjectConfig
+    keep_solar_system_ids: bool = True
 
 
 def match_sources(
@@ -79,8 +83,9 @@ def match_sources(
 ) -> BatchMatches:
     """Decide the owner of every source of a batch.
 
-    Known solar-system objects claim theirs first, so that a moving object
-    never drags a DIAObject along. The others are associated with the
+    Sources whose producer says which solar-system object they are belong to
+    it, and predicted solar-system objects claim theirs next, so that a moving
+    object never drags a DIAObject along. The others are associated with the
     DIAObjects, and what is left becomes new objects where it is good enough.
 
     Parameters
@@ -107,12 +112,11 @@ def match_sources(
     positions = SourcePositions(*(batch.column(name) for name in ("ra", "dec", "raErr", "decErr")))
 
     candidates = np.flatnonzero(usable)
-    solar_row = np.full(n, -1, np.int64)
     moving = batch.solar_system_objects.usable()
-    solar_row[candidates] = matchmakers.solar_system.associate(positions.take(candidates), moving)
-    solar = np.flatnonzero(solar_row >= 0)
+    ssObjectId = _solar_system_owners(batch, positions, candidates, moving, matchmakers)
+    solar = np.flatnonzero(ssObjectId)
 
-    searched = np.flatnonzero(usable & (solar_row < 0))
+    searched = np.flatnonzero(usable & (ssObjectId == 0))
     association = matchmakers.associator.associate(positions.take(searched), objects.positions)
     object_row = np.full(n, -1, np.int64)
     object_row[searched] = association.object_row
@@ -126,8 +130,6 @@ def match_sources(
     diaObjectId = np.zeros(n, np.int64)
     diaObjectId[associated] = objects.positions.diaObjectId[object_row[associated]]
     diaObjectId[new] = (batch.diaSourceId if names is None else names)[new]
-    ssObjectId = np.zeros(n, np.int64)
-    ssObjectId[solar] = moving.ssObjectId[solar_row[solar]]
     return BatchMatches(
         objects=objects,
         diaObjectId=diaObjectId,
@@ -142,6 +144,28 @@ def match_sources(
         association=association,
         searched=searched,
     )
+
+
+def _solar_system_owners(
+    batch: Batch,
+    positions: SourcePositions,
+    candidates: IntArray,
+    moving: SolarSystemObjects,
+    matchmakers: Matchmakers,
+) -> IntArray:
+    """Return the solar-system object of every source, 0 for none.
+
+    What a producer says goes before what is predicted: such a source is not
+    offered, and a prediction of its object claims no other one.
+    """
+    owner = np.zeros(len(batch), np.int64)
+    if matchmakers.keep_solar_system_ids:
+        owner[candidates] = batch.ssObjectId[candidates]
+    offered = candidates[owner[candidates] == 0]
+    expected = moving.without(owner)
+    row = matchmakers.solar_system.associate(positions.take(offered), expected)
+    owner[offered[row >= 0]] = expected.ssObjectId[row[row >= 0]]
+    return owner
 
 
 def _refuse_too_many(batch: Batch, new: IntArray, config: NewObjectConfig) -> None:

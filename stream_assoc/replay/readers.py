@@ -15,7 +15,7 @@ from stream_assoc.replay.capture import is_capture, read_capture
 from stream_assoc.replay.exceptions import ReplayError
 from stream_assoc.replay.messages import BatchMessages, TimedMessage, sky_key
 from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import AvroSchema, header
 from stream_assoc.transform.batches import Order, batches
 from stream_assoc.transform.mapping import Mapping
@@ -145,7 +145,7 @@ def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessag
 
 def _event(record: dict[str, Any], schema: AvroSchema, topic: str) -> TimedMessage:
     datum = io.BytesIO()
-    datum.write(header(SCHEMA_ID))
+    datum.write(header(BATCH_SCHEMA_ID))
     fastavro.schemaless_writer(datum, schema, record)
     footprint = np.array([(vertex["ra"], vertex["dec"]) for vertex in record["footprint"]])
     return TimedMessage(record["midpointMjdTai"], OutputMessage(topic, sky_key(footprint), datum.getvalue()))

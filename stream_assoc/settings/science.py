@@ -47,6 +47,11 @@ class AssociationSettings(Section):
         description="A batch with more pairs of a source and an object within these separations is dead-lettered. "
         "A million pairs take a second and 200 MB.",
     )
+    keep_solar_system_ids: bool = Field(
+        default=True,
+        description="Whether a source that comes with an ssObjectId belongs to that object: it joins and "
+        "founds no DIAObject. Off: what a producer says is ignored.",
+    )
 
 
 class NewObjectSettings(Section):

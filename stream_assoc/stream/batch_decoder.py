@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
-from stream_assoc.model.batch_checks import check_source_ids, check_visit
+from stream_assoc.model.batch_checks import check_solar_system_ids, check_source_ids, check_visit
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BANDS, FloatArray
@@ -221,8 +222,10 @@ class BatchDecoder:
                 )
         sources = resolve(columns, offsets[-1], self._sources["type"]["items"]["fields"], self._source_schema)
         ids = sources.column("diaSourceId").to_numpy()
+        solar = pc.fill_null(sources.column("ssObjectId"), 0).to_numpy()
         for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):
             check_source_ids(batch, ids[begin:end])
+            check_solar_system_ids(batch, solar[begin:end])
         return [sources.slice(begin, end - begin) for begin, end in itertools.pairwise(offsets)]
 
 

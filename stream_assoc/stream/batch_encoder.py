@@ -8,7 +8,7 @@ import pyarrow as pa
 from stream_assoc.model.batch import Batch
 from stream_assoc.stream.codec import ColumnWriter, refuse_nulls
 from stream_assoc.stream.exceptions import EncodeError
-from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 
 
@@ -21,7 +21,7 @@ class BatchEncoder:
         The id to write: the one a Schema Registry gave, or by default Rubin's.
     """
 
-    def __init__(self, schema_id: int = SCHEMA_ID) -> None:
+    def __init__(self, schema_id: int = BATCH_SCHEMA_ID) -> None:
         schema = load_schema(BATCH)
         self._writer = ColumnWriter(schema)
         self._header = header(schema_id)

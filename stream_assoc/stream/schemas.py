@@ -28,6 +28,7 @@ SCHEMA_ID: Final = rubin_schema_id(*VERSION)
 NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
 """Stays while new fields have defaults: readers and registries match records by name."""
 
+BATCH_SCHEMA_ID: Final = rubin_schema_id(1, 1)
 OBJECT_SCHEMA_ID: Final = rubin_schema_id(1, 1)
 METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 3)
 
@@ -38,6 +39,7 @@ METRICS: Final = "association_metrics"
 DEAD_LETTER: Final = "dead_letter"
 
 _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
+    BATCH: {BATCH_SCHEMA_ID: ("diaSources.ssObjectId",)},
     OBJECT: {OBJECT_SCHEMA_ID: ("statistics",)},
     METRICS: {
         rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
@@ -45,7 +47,7 @@ _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
         METRICS_SCHEMA_ID: ("numDroppedSsObjects",),
     },
 }
-"""What each later version of a schema has that those before it had not."""
+"""What each later version of a schema has that those before had not; a dot reaches into the records of an array."""
 
 # Avro has no 16-bit integer; what is short in the APDB travels as an int.
 _AVRO_TYPES: Final = {
@@ -113,7 +115,7 @@ def _batch_schema() -> AvroSchema:
     )
     dia_source = _record(
         "DiaSource",
-        "A detection on the difference image: the DiaSource columns that a producer measures.",
+        "A detection on the difference image: the DiaSource columns that a producer fills.",
         (_measured(source.column(name)) for name in measured_columns()),
     )
     return _record(
@@ -285,9 +287,22 @@ def known_schemas(name: str) -> KnownSchemas:
     schema = load_schema(name)
     versions = {schema_id(name): schema}
     for version, new in sorted(_SINCE.get(name, {}).items(), reverse=True):
-        schema = {**schema, "fields": [field for field in schema["fields"] if field["name"] not in new]}
+        schema = _without(schema, new)
         versions[version - 1] = schema
     return KnownSchemas(versions)
+
+
+def _without(schema: AvroSchema, names: tuple[str, ...]) -> AvroSchema:
+    """Return a record without some of its fields."""
+    kept = [field for field in schema["fields"] if field["name"] not in names]
+    for name in names:
+        outer, _, inner = name.partition(".")
+        kept = [_without_inner(field, inner) if inner and field["name"] == outer else field for field in kept]
+    return {**schema, "fields": kept}
+
+
+def _without_inner(field: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**field, "type": {**field["type"], "items": _without(field["type"]["items"], (name,))}}
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ _SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "tile_level": ("sky", "tile_level"),
     "cell_level": ("sky", "cell_level"),
     "pin_clock_mjd": ("daemon", "pin_clock_mjd"),
+    "keepSolarSystemIds": ("association", "keep_solar_system_ids"),
 }
 """Fields of the configuration, and the section and name of the daemon's setting of the same meaning."""
 
@@ -65,6 +66,9 @@ class DiaPipelineConfig:
         DiaSource flags that ``ap_diaObjectFlag`` watches.
     doSolarSystemAssociation : `bool`
         Whether known solar-system objects claim their sources.
+    keepSolarSystemIds : `bool`
+        Whether a source that comes with an ``ssObjectId`` belongs to that
+        object: it joins and founds no DIAObject.
     doRunForcedMeasurement : `bool`
         Whether fluxes are measured on the images that an exposure names.
     diaForcedSource : `DiaForcedSourcedConfig`
@@ -102,6 +106,7 @@ class DiaPipelineConfig:
     plugins: Sequence[str] | None = None
     flagColumns: Sequence[str] = ()
     doSolarSystemAssociation: bool = True
+    keepSolarSystemIds: bool = True
     doRunForcedMeasurement: bool = True
     diaForcedSource: DiaForcedSourcedConfig = field(default_factory=DiaForcedSourcedConfig)
     filterUnAssociatedSources: bool = True

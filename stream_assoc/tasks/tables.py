@@ -20,6 +20,7 @@ from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.units import unit_factor
+from stream_assoc.transform.conversion import converted
 
 Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
 """What the tasks take: pandas, Arrow or astropy."""
@@ -148,7 +149,7 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
         return pa.repeat(pa.scalar(_MISSING_REQUIRED, field.type), table.num_rows)
     values = _joined(table.column(field.name))
     if pa.types.is_int64(field.type):
-        _refuse_floats(values, field.name)
+        values = _identifiers(values, field)
     if field.name in {"ra", "dec", "x", "y"}:
         # A source without a position is counted and dropped downstream, so it may come this far.
         values = values.fill_null(np.nan) if pa.types.is_floating(values.type) else values
@@ -220,9 +221,14 @@ def _converted(values: pa.Array, given: pa.Field, wanted: pa.Field) -> pa.Array:
     return values if factor == 1.0 else pc.multiply(values.cast(pa.float64()), factor)
 
 
-def _refuse_floats(values: pa.Array, name: str) -> None:
-    if pa.types.is_floating(values.type):
-        raise CatalogError(f"{name!r} is an identifier, and floats cannot hold it exactly: use int64 or Int64")
+def _identifiers(values: pa.Array, field: pa.Field) -> pa.Array:
+    """Return identifiers; of floats, which pandas makes of integers with gaps, only those that hold them exactly."""
+    if not pa.types.is_floating(values.type):
+        return values
+    made = converted(values, field.type)
+    if not field.nullable or made.unfit.any():
+        raise CatalogError(f"{field.name!r} is an identifier, and floats cannot hold it exactly: use int64 or Int64")
+    return made.values
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

@@ -68,6 +68,7 @@ def _check_sources(sources: dict[str, pa.Array], sieve: Sieve) -> None:
     for name in ("diaSourceId", "ra", "dec", "x", "y"):
         sieve.leave_out(_is_null(sources[name]), f"{name} is null or not finite")
     sieve.leave_out(integers(sources["diaSourceId"]) <= 0, "diaSourceId is not positive")
+    sieve.leave_out(integers(sources["ssObjectId"]) < 0, "ssObjectId is negative; null or 0 mean none")
     sieve.leave_out(
         ~has_position(floats(sources["ra"]), floats(sources["dec"])),
         f"ra and dec are no position in degrees: dec beyond 90, or ra beyond {MAX_ABS_RA:.0f}",

@@ -31,7 +31,15 @@ from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from stream_assoc.stream.outputs import pack_outputs, unpack_outputs
 from stream_assoc.stream.registry import SchemaRegistry
-from stream_assoc.stream.schemas import BATCH, DEAD_LETTER, METRICS, METRICS_SCHEMA_ID, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import (
+    BATCH,
+    BATCH_SCHEMA_ID,
+    DEAD_LETTER,
+    METRICS,
+    METRICS_SCHEMA_ID,
+    SCHEMA_ID,
+    load_schema,
+)
 from stream_assoc.stream.subscriber import decode_metrics
 from stream_assoc.stream.wire import AvroSchema, header
 from tests.cache.builders import FIRST_TILE, LAYOUT, states, tile
@@ -101,7 +109,7 @@ def _batch_datum(rng: Rng) -> bytes:
 
 
 def make_batch(rng: Rng) -> bytes:
-    value = header(SCHEMA_ID) + _batch_datum(rng)
+    value = header(BATCH_SCHEMA_ID) + _batch_datum(rng)
     return bytes_mutated(value, rng) if rng.random() < 0.05 else value
 
 

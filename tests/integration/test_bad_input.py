@@ -19,7 +19,7 @@ from stream_assoc.model.batch import Batch, BatchId
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.dead_letters import read_dead_letter
 from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 from tests.contents import LEDGER, columns
 from tests.pipeline.skies import batch, night, square
@@ -45,7 +45,7 @@ def schema_without(*names: str) -> dict:
 
 
 WRITERS = {
-    SCHEMA_ID: load_schema(BATCH),
+    BATCH_SCHEMA_ID: load_schema(BATCH),
     ADDED_COLUMN_ID: schema_without("glint_trail", "apFlux"),
     MISSING_COLUMN_ID: schema_without("dec", "x"),
 }
@@ -96,7 +96,7 @@ def encoded(one: Batch) -> bytes:
 
 def written_by(schema_id: int, one: Batch) -> bytes:
     """Return the batch as a producer of another version writes it."""
-    datum = encoded(one)[len(header(SCHEMA_ID)) :]
+    datum = encoded(one)[len(header(BATCH_SCHEMA_ID)) :]
     record = fastavro.schemaless_reader(io.BytesIO(datum), fastavro.parse_schema(load_schema(BATCH)))
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(WRITERS[schema_id]), record)
@@ -131,7 +131,7 @@ def bad() -> dict[str, bytes | None]:
         "invalid_visit": encoded(dataclasses.replace(other, id=BatchId(-1, 0))),
         "invalid_footprint": encoded(batch(103, [150.0], [2.0], footprint=square(150.0, 2.0)[:2])),
         "too_many_sources": encoded(crowd(104)),
-        "too_large": header(SCHEMA_ID) + bytes(MAX_BYTES),
+        "too_large": header(BATCH_SCHEMA_ID) + bytes(MAX_BYTES),
         "conflicting_batch": encoded(dataclasses.replace(other, id=taken.id)),
         "duplicate_source": encoded(batch(105, [150.0], [2.0], ids=[int(taken.diaSourceId[0])])),
         "quarantine": encoded(batch(106, np.linspace(10.0, 10.1, 80).tolist(), [2.0] * 80)),

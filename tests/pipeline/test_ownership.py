@@ -1,14 +1,16 @@
 """Every source has one owner or a reason for none, wherever on the sky it is."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.model.batch import SolarSystemObjects
+from stream_assoc.model.batch import Batch, SolarSystemObjects
 from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import column, columns
@@ -216,3 +218,60 @@ def test_predictions_of_another_turn_claim_their_source(rooms) -> None:
     moving = SolarSystemObjects(np.array([7]), np.array([150.0 - 720.0]), np.array([2.0]))
     (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert outcome.metrics.numAssociatedSsObjects == 1
+
+
+SS = 2**55 + 1
+
+
+def identified(visit: int, ids: list[int | None], **changes: object) -> Batch:
+    """A batch of sources a minute apart that their producer says are these solar-system objects."""
+    made = batch(visit, [150.0 + 0.01 * row for row in range(len(ids))], [2.0] * len(ids), **changes)
+    return replace(made, diaSources=with_column(made, "ssObjectId", pa.array(ids, pa.int64())))
+
+
+def with_column(one: Batch, name: str, values: pa.Array) -> pa.RecordBatch:
+    place = one.diaSources.schema.get_field_index(name)
+    return one.diaSources.set_column(place, one.diaSources.schema.field(place), values)
+
+
+def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(rooms: Rooms, tmp_path: Path) -> None:
+    """It joins no object, founds none, and is counted as what it is; 0 and null are Rubin's none."""
+    process_from(rooms, 0, batch(1, [150.0], [2.0]))
+    (outcome,) = process_from(rooms, 1, identified(2, [SS, SS + 1, 0, None]))
+    metrics = outcome.metrics
+    assert (metrics.numAssociatedSsObjects, metrics.numAssociatedDiaSources, metrics.numNewDiaObjects) == (2, 0, 2)
+    assert is_accounted_for(metrics)
+    rows = columns(apdb_url(tmp_path), "DiaSource", "visit", "ssObjectId", "diaObjectId")
+    owners = [owner for visit, *owner in rows if visit == 2]
+    assert [ss for ss, _ in owners] == [SS, SS + 1, None, None]
+    assert [owner is None for _, owner in owners] == [True, True, False, False]
+    assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 1, 1]
+
+
+def test_the_prediction_of_an_identified_object_claims_no_other_source(rooms: Rooms, tmp_path: Path) -> None:
+    moving = SolarSystemObjects(np.array([SS, SS + 7]), np.array([150.01, 150.02]), np.array([2.0, 2.0]))
+    (outcome,) = process_from(rooms, 0, identified(1, [SS, None, None], solar_system_objects=moving))
+    owners = dict(columns(apdb_url(tmp_path), "DiaSource", "x", "ssObjectId"))
+    assert [owner for _, owner in sorted(owners.items())] == [SS, None, SS + 7]
+    assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (2, 1)
+
+
+def test_two_sources_of_one_identified_object_both_keep_it(rooms: Rooms, tmp_path: Path) -> None:
+    """A fast one leaves a trail that may be detected in pieces."""
+    process_from(rooms, 0, identified(1, [SS, SS]))
+    assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [SS, SS]
+
+
+def test_an_identified_source_without_a_position_is_dropped(rooms: Rooms) -> None:
+    one = identified(1, [SS, None])
+    sources = with_column(one, "ra", pa.array([np.nan, 150.01]))
+    (outcome,) = process_from(rooms, 0, replace(one, diaSources=sources))
+    assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedDiaSources) == (0, 1)
+    assert is_accounted_for(outcome.metrics)
+
+
+def test_what_a_producer_says_may_be_ignored(rooms: Rooms, tmp_path: Path) -> None:
+    matchmakers = replace(rooms.matchmakers, keep_solar_system_ids=False)
+    (outcome,) = process_from(replace(rooms, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
+    assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (0, 2)
+    assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [None, None]

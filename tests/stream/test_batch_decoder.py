@@ -15,7 +15,7 @@ from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.stream.batch_decoder import BatchDecoder, source_schema
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.exceptions import DecodeError
-from stream_assoc.stream.schemas import BATCH, SCHEMA_ID, load_schema
+from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.stream.wire import HEADER_BYTES, KnownSchemas, header
 
 ENCODER = BatchEncoder()
@@ -30,7 +30,7 @@ MESSAGE = {
 }
 
 
-def written(record, schema=None, schema_id=SCHEMA_ID):
+def written(record, schema=None, schema_id=BATCH_SCHEMA_ID):
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(schema or load_schema(BATCH)), record)
     return header(schema_id) + target.getvalue()
@@ -118,7 +118,9 @@ class TestRefusals:
     def test_empty(self, value) -> None:
         assert reason(value) == "empty"
 
-    @pytest.mark.parametrize("value", [b"\x00\x00\x00\x00\x64", b"not avro at all", header(SCHEMA_ID) + b"\xff" * 40])
+    @pytest.mark.parametrize(
+        "value", [b"\x00\x00\x00\x00\x64", b"not avro at all", header(BATCH_SCHEMA_ID) + b"\xff" * 40]
+    )
     def test_undecodable(self, value) -> None:
         assert reason(value) == "undecodable"
 
@@ -128,7 +130,7 @@ class TestRefusals:
         assert reason(value + b"\x00") == "undecodable"
 
     def test_unknown_schema(self) -> None:
-        assert reason(written(MESSAGE, schema_id=101)) == "unknown_schema"
+        assert reason(written(MESSAGE, schema_id=199)) == "unknown_schema"
 
     def test_too_large_before_anything_is_decoded(self) -> None:
         assert reason(b"x" * 2000, BatchDecoder(max_bytes=1999)) == "too_large"
@@ -177,7 +179,7 @@ class TestOtherWriters:
     OLD = 99
 
     def decoder(self, schema):
-        return BatchDecoder(KnownSchemas({self.OLD: schema, SCHEMA_ID: load_schema(BATCH)}))
+        return BatchDecoder(KnownSchemas({self.OLD: schema, BATCH_SCHEMA_ID: load_schema(BATCH)}))
 
     def both(self, schema, record):
         """Decode with the decoder and with fastavro's resolution."""
@@ -284,6 +286,26 @@ def test_ids_are_exact(make_batch) -> None:
     assert decoded.diaSourceId.tolist() == ids.to_pylist()
 
 
+def test_what_a_producer_says_a_source_is_comes_through(make_batch) -> None:
+    ids = pa.array([2**62 + 3, None, 0])
+    schema = source_schema()
+    place = schema.get_field_index("ssObjectId")
+    sources = make_batch(3).diaSources.set_column(place, schema.field(place), ids)
+    decoded = BatchDecoder().decode(ENCODER.encode(make_batch(diaSources=sources)))
+    assert decoded.ssObjectId.tolist() == [2**62 + 3, 0, 0]
+
+
+def test_a_message_of_the_schema_before_says_nothing_of_it() -> None:
+    older = known_schemas(BATCH).writer_schema(SCHEMA_ID)
+    assert "ssObjectId" not in [field["name"] for field in source_fields(older)]
+    assert BatchDecoder().decode(written(MESSAGE, older, SCHEMA_ID)).ssObjectId.tolist() == [0]
+
+
+def test_an_ssobjectid_below_zero_is_refused() -> None:
+    with pytest.raises(InvalidBatchError, match="a source has the ssObjectId -1; null or 0 mean"):
+        BatchDecoder().decode(written({**MESSAGE, "diaSources": [{**SOURCE, "ssObjectId": -1}]}))
+
+
 def same(one, other) -> None:
     plain = ("id", "band", "midpointMjdTai", "exposureTime", "digest", "images")
     assert all(getattr(one, name) == getattr(other, name) for name in plain)
@@ -294,7 +316,7 @@ def same(one, other) -> None:
 
 def test_messages_decoded_together_are_those_decoded_alone(make_batch) -> None:
     older = writer(lambda schema: source_fields(schema).pop())
-    schemas = KnownSchemas({SCHEMA_ID: load_schema(BATCH), 42: older})
+    schemas = KnownSchemas({BATCH_SCHEMA_ID: load_schema(BATCH), 42: older})
     decoder = BatchDecoder(schemas)
     good = [ENCODER.encode(make_batch(n, id=BatchId(n + 1, 5))) for n in (3, 0, 250)]
     bad = [

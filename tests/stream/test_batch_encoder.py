@@ -6,7 +6,7 @@ from stream_assoc.stream.exceptions import EncodeError
 
 
 def test_the_schema_id_is_the_one_given(make_batch) -> None:
-    assert BatchEncoder().encode(make_batch())[:5] == b"\x00\x00\x00\x00\x64"
+    assert BatchEncoder().encode(make_batch())[:5] == b"\x00\x00\x00\x00\x65"
     assert BatchEncoder(schema_id=7).encode(make_batch())[:5] == b"\x00\x00\x00\x00\x07"
 
 

@@ -262,6 +262,22 @@ def test_predictions_that_name_no_object_are_set_aside(new_task: NewTask) -> Non
     assert (result.metrics.numTotalSolarSystemObjects, result.metrics.numDroppedSsObjects) == (4, 4)
 
 
+def test_sources_that_come_identified_keep_their_solar_system_object(new_task: NewTask) -> None:
+    """pandas makes floats of integers with gaps; NaN and 0 are none."""
+    task = new_task()
+    result = task.run(small_table(ssObjectId=pd.array([BIG + 11, None], "Int64")), SMALL_EXPOSURE)
+    assert result.associatedSsSources.ssObjectId.tolist() == [BIG + 11]
+    assert result.newDiaSources.diaSourceId.tolist() == [BIG + 2]
+    other = replace(SMALL_EXPOSURE, visit=2)
+    result = task.run(small_table(ssObjectId=[np.nan, 7.0], diaSourceId=[BIG + 3, BIG + 4]), other)
+    assert result.associatedSsSources.ssObjectId.tolist() == [7]
+    with pytest.raises(CatalogError, match="'ssObjectId' is an identifier"):
+        task.run(small_table(ssObjectId=[2.0**60, np.nan]), SMALL_EXPOSURE)
+    ignoring = new_task(keepSolarSystemIds=False)
+    table = small_table(ssObjectId=[5, 6], diaSourceId=[BIG + 5, BIG + 6])
+    assert ignoring.run(table, replace(SMALL_EXPOSURE, visit=3)).associatedSsSources.empty
+
+
 def test_solar_system_association_may_be_left_out(new_task) -> None:
     moving = SolarSystemObjects(np.array([BIG]), np.array([150.0]), np.array([2.0]))
     one = replace(batch(1, [150.0], [2.0]), solar_system_objects=moving)

@@ -35,6 +35,7 @@ def detections(n_rows: int = 1, **changes: Any) -> pa.Table:
         "dec": [-5.0] * n_rows,
         "x": [100.0 + row for row in range(n_rows)],
         "y": [200.0] * n_rows,
+        "ssObjectId": pa.nulls(n_rows, pa.int64()),
         "psfFlux": [1_000.0] * n_rows,
         "psfFluxErr": [10.0] * n_rows,
     }

@@ -125,6 +125,7 @@ BAD_ROWS = [
     ("diaSourceId", -5, "diaSourceId is not positive"),
     ("diaSourceId", BIG + 1, "diaSourceId repeated in its visit and detector"),
     ("diaSourceId", BIG + 100, "diaSourceId is that of a row of another visit or detector"),
+    ("ssObjectId", -1, "ssObjectId is negative"),
     ("visit", None, "batch.visit is null"),
     ("visit", -1, "batch.visit is negative"),
     ("detector", None, "batch.detector is null"),

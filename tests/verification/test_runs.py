@@ -28,7 +28,9 @@ def test_metrics_are_compared_batch_by_batch(tmp_path) -> None:
         metrics_of(1, inputOffset=5, stageSeconds={"decode": 1.0}),
         metrics_of(2, numNewDiaObjects=3),
     )
-    right = of_metrics(tmp_path / "right", metrics_of(2, numNewDiaObjects=4), metrics_of(1, timeProcessedMjdTai=1.0))
+    right = of_metrics(
+        tmp_path / "right", metrics_of(2, numNewDiaObjects=4), metrics_of(1, timeProcessedMjdTai=60000.2)
+    )
     (found,) = compare_runs(left, right, EXACT)
     assert [(one.name, one.example) for one in found.columns] == [("numNewDiaObjects", "2.1.0: 3 and 4")]
     (found,) = compare_runs(left, right, EXACT, with_times=True)
