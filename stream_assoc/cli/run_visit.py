@@ -78,11 +78,25 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
                 typer.echo(str(error))
             except PoisonError as error:
                 n_refused += 1
-                typer.echo(f"batch {n_batches} of {file} is refused ({error.reason}): {error}", err=True)
+                named = _named(event.message.value, str(error))
+                typer.echo(f"batch {n_batches} of {file} is refused ({error.reason}): {named}", err=True)
     if n_refused:
         raise CommandError(
             f"{n_refused:,} of {n_batches:,} batches of {file} were refused, nothing of them is stored"
         )
+
+
+def _named(value: bytes | None, error: str) -> str:
+    """Return an error with the visit and detector it is of, where the message tells them."""
+    from stream_assoc.stream.batch_prefix import batch_prefix
+    from stream_assoc.stream.exceptions import DecodeError
+
+    try:
+        batch = batch_prefix(value).id
+    except DecodeError:
+        return error
+    name = f"visit {batch.visit} detector {batch.detector}"
+    return error if name in error else f"{name}: {error}"
 
 
 def _line(metrics: "AssociationMetrics") -> str:

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.cli.exceptions import CommandError
+from stream_assoc.cli.main import app
 from stream_assoc.daemon.assembly import rooms_of
 from stream_assoc.exceptions import FatalError
 from stream_assoc.pipeline.outcomes import Redelivered
@@ -124,6 +127,32 @@ def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke) -> Non
     with pytest.raises(CommandError, match=r"2 of 3 batches of night\.avro were refused"):
         told.append(invoke("run-visit", "night.avro", *APDB).output)
     assert column(URL, "DiaSource", "visit") == [1]
+
+
+@pytest.mark.usefixtures("apdb")
+@pytest.mark.parametrize("what", ["id", "band", "time", "footprint", "damaged"])
+def test_whatever_is_wrong_with_a_batch_its_visit_is_named(what: str) -> None:
+    messages, good = BatchMessages("dia-sources"), batch(2, [150.0], [2.0])
+    event = messages.event(
+        {
+            "id": batch(2, [150.0], [2.0], ids=[0]),
+            "band": replace(good, band="w"),
+            "time": replace(good, midpointMjdTai=2_461_002.5),
+            "footprint": replace(good, footprint=np.full((3, 2), 2.0)),
+            "damaged": good,
+        }[what]
+    )
+    if what == "damaged":
+        event = replace(event, message=event.message._replace(value=(event.message.value or b"")[:-1]))
+    with CaptureWriter(Path("night.avro")) as writer:
+        writer.write(event)
+        writer.write(messages.event(batch(3, [150.0], [2.0])))
+    told = CliRunner().invoke(app, ["run-visit", "night.avro", *APDB])
+    assert isinstance(told.exception, CommandError)
+    (line,) = told.stderr.splitlines()
+    assert "visit 2 detector 0: " in line
+    assert line.count("visit 2 detector 0") == 1
+    assert column(URL, "DiaObject", "nDiaSources") == [1]
 
 
 def test_a_table_without_rows_is_no_error(invoke) -> None:
