@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from documentation.markdown import head, table
 from stream_assoc.settings import Settings
+from stream_assoc.stream.authority import SIGNATURE_SUFFIX
 from stream_assoc.stream.dead_letters import PREFIX, RECORD_HEADER
 from stream_assoc.stream.kafka_topics import topic_specs
 from stream_assoc.stream.release import RELEASE_HEADER
@@ -63,8 +64,9 @@ def page() -> str:
     lines += table(
         ["header", "on", "meaning"],
         [
-            (f"`{REPROCESSING_HEADER}: true`", "input", "the batch takes the place of the one processed before"),
-            (f"`{RELEASE_HEADER}: quarantine`", "input", "the batch may create any number of objects"),
+            (f"`{REPROCESSING_HEADER}: true`", "input", "signed: the batch takes the place of the one before"),
+            (f"`{RELEASE_HEADER}: quarantine`", "input", "signed: the batch may create any number of objects"),
+            (f"one of these names and `{SIGNATURE_SUFFIX}`", "input", "its [signature](../order.md#signatures)"),
             *(
                 (f"`{PREFIX}{field['name']}`", "dead letters", field.get("doc", ""))
                 for field in load_schema(DEAD_LETTER)["fields"]

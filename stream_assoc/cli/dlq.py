@@ -118,7 +118,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         bool,
         typer.Option(
             "--as-reprocessing",
-            help="Mark them: each takes the place of the batch it conflicts with. Only for letters of that reason.",
+            help="Mark and sign them: each takes the place of the batch it conflicts with. Only for such letters.",
         ),
     ] = False,
     config: ConfigOption = None,
@@ -130,20 +130,28 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     messages so chosen one is sent. The letters stay where they are. Sending
     one again is harmless: a batch that has counted does not count twice.
     A batch that conflicts with an earlier one of its visit and detector takes
-    its place with --as-reprocessing.
+    its place with --as-reprocessing, which is signed with operators.secret.
     """
     from stream_assoc.dead_letter_office.letters import without_repeats
     from stream_assoc.dead_letter_office.sending import reprocessing, returned
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+    from stream_assoc.stream.authority import authority_of
+    from stream_assoc.stream.exceptions import UnauthorisedError
     from stream_assoc.stream.reprocessing import CONFLICT
 
     by_rule = reason is not None or since is not None
     if bool(letters) == by_rule:
         raise typer.BadParameter(f"name letters as {ADDRESS}, or choose them by --reason or --since")
-    if as_reprocessing and by_rule and reason != CONFLICT:
-        raise typer.BadParameter(f"--as-reprocessing goes with named letters, or with --reason {CONFLICT}")
-    kafka = without_client_logs(settings_of(config, set_).kafka)
-    prepare = partial(reprocessing if as_reprocessing else returned, topic=to)
+    reasons = (CONFLICT, UnauthorisedError.reason)
+    if as_reprocessing and by_rule and reason not in reasons:
+        raise typer.BadParameter(
+            f"--as-reprocessing goes with named letters, or with --reason {' or '.join(reasons)}"
+        )
+    settings = settings_of(config, set_)
+    kafka = without_client_logs(settings.kafka)
+    prepare = partial(returned, topic=to)
+    if as_reprocessing:
+        prepare = partial(reprocessing, authority=authority_of(settings.operators), topic=to)
     with DeadLetterTopic(kafka) as topic:
         if by_rule:
             send(map(prepare, without_repeats(matching(topic, selection(reason, since)))), kafka)
@@ -160,14 +168,18 @@ def release(
     """Send quarantined batches back, to be processed however many objects they create.
 
     Look at the images first: the limit (new_objects.max_new_dia_objects) is
-    there to keep the objects of a bad subtraction out.
+    there to keep the objects of a bad subtraction out. The message is signed
+    with operators.secret.
     """
     from stream_assoc.dead_letter_office.sending import released
     from stream_assoc.dead_letter_office.topic import DeadLetterTopic
+    from stream_assoc.stream.authority import authority_of
 
-    kafka = without_client_logs(settings_of(config, set_).kafka)
+    settings = settings_of(config, set_)
+    kafka = without_client_logs(settings.kafka)
+    prepare = partial(released, authority=authority_of(settings.operators))
     with DeadLetterTopic(kafka) as topic:
-        send(named(topic, addresses(letters), released), kafka)
+        send(named(topic, addresses(letters), prepare), kafka)
 
 
 def addresses(texts: Iterable[str]) -> "list[Address]":

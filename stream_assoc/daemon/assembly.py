@@ -41,6 +41,7 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
+from stream_assoc.stream.authority import authority_of
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
@@ -274,7 +275,7 @@ def open_daemon(
         stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
         yield Daemon(
             StreamEnds(source, publisher),
-            MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments),
+            MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments, authority_of(settings.operators)),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),

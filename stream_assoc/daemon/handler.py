@@ -17,11 +17,10 @@ from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.stream.authority import NOBODY, Authority
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.messages import InputMessage, OutputMessage
-from stream_assoc.stream.release import is_released
-from stream_assoc.stream.reprocessing import is_reprocessing
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +57,19 @@ class MessageHandler:
         Where dead letters go.
     instruments : `Instruments`
         What Prometheus sees.
+    authority : `Authority`, optional
+        Which messages may take the place of others or pass the quarantine; none by default.
     """
 
-    def __init__(self, decoder: BatchDecoder, rooms: Rooms, dead_letter_topic: str, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        decoder: BatchDecoder,
+        rooms: Rooms,
+        dead_letter_topic: str,
+        instruments: Instruments,
+        authority: Authority = NOBODY,
+    ) -> None:
+        self._authority = authority
         self._decoder = decoder
         self._write_back = WriteBack()
         self._rooms = replace(rooms, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
@@ -114,13 +123,14 @@ class MessageHandler:
 
     def _arrive(self, message: InputMessage, batch: Batch, seconds: dict[str, float]) -> Arrival | PoisonError:
         try:
+            grant = self._authority.grant(message.headers, message.value)
             return arrive(
                 batch,
                 self._rooms,
                 message.position,
                 seconds,
-                unlimited=is_released(message.headers),
-                reprocessing=is_reprocessing(message.headers),
+                unlimited=grant.release,
+                reprocessing=grant.reprocessing,
             )
         except PoisonError as error:
             return error

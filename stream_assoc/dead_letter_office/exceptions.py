@@ -17,3 +17,7 @@ class NotConflictingError(DeadLetterOfficeError):
 
 class NotQuarantinedError(DeadLetterOfficeError):
     """A letter that cannot be released, because it is not held back for its many new objects."""
+
+
+class NoAuthorityError(DeadLetterOfficeError):
+    """A letter that cannot be sent with a mark, because no daemon would heed it."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from stream_assoc.dead_letter_office.exceptions import NotConflictingError, NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import NoAuthorityError, NotConflictingError, NotQuarantinedError
 from stream_assoc.dead_letter_office.letters import FiledLetter
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.authority import Authority, without_marks
+from stream_assoc.stream.exceptions import UnauthorisedError
+from stream_assoc.stream.messages import Headers, OutputMessage
 from stream_assoc.stream.release import QUARANTINE, with_release
 from stream_assoc.stream.reprocessing import CONFLICT, with_reprocessing
 
@@ -23,6 +25,9 @@ class Producer(Protocol):
 def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
     """Return the message as it was: its key, value and headers.
 
+    One that asked in a header for what its sender may not ask for is sent
+    without that header: to be processed as any other.
+
     Parameters
     ----------
     filed : `FiledLetter`
@@ -31,50 +36,68 @@ def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
         Where it goes; by default to the topic it was read from.
     """
     original = filed.letter.original
-    return OutputMessage(topic or original.position.topic, original.key, original.value, original.headers)
+    is_refused = filed.letter.record.reason == UnauthorisedError.reason
+    headers = without_marks(original.headers) if is_refused else original.headers
+    return OutputMessage(topic or original.position.topic, original.key, original.value, headers)
 
 
-def released(filed: FiledLetter) -> OutputMessage:
-    """Return the message with the word that it may create any number of objects.
+def released(filed: FiledLetter, authority: Authority) -> OutputMessage:
+    """Return the message with the word, signed, that it may create any number of objects.
 
     Raises
     ------
     NotQuarantinedError
-        If it was set aside for another reason.
+        If it was set aside for another reason, and not for want of a signature.
+    NoAuthorityError
+        If it cannot be signed.
     """
     reason = filed.letter.record.reason
-    if reason != QUARANTINE:
+    if reason not in {QUARANTINE, UnauthorisedError.reason}:
         raise NotQuarantinedError(
             f"the letter at {filed.address} was set aside for the reason {reason}, not {QUARANTINE}; "
             "use `stream-assoc dlq replay` once the cause is gone"
         )
     message = returned(filed)
-    return OutputMessage(message.topic, message.key, message.value, with_release(message.headers))
+    return _signed(message, with_release(message.headers), authority)
 
 
-def reprocessing(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
-    """Return the message with the word that it takes the place of what its visit and detector was before.
+def reprocessing(filed: FiledLetter, authority: Authority, topic: str | None = None) -> OutputMessage:
+    """Return the message with the word, signed, that it takes the place of what its visit and detector was before.
 
     Parameters
     ----------
     filed : `FiledLetter`
         The letter.
+    authority : `Authority`
+        Who signs.
     topic : `str`, optional
         Where it goes; by default to the topic it was read from.
 
     Raises
     ------
     NotConflictingError
-        If it was set aside for another reason than its conflict with that batch.
+        If it was set aside for another reason than its conflict with that
+        batch, and not for want of a signature.
+    NoAuthorityError
+        If it cannot be signed.
     """
     reason = filed.letter.record.reason
-    if reason != CONFLICT:
+    if reason not in {CONFLICT, UnauthorisedError.reason}:
         raise NotConflictingError(
             f"the letter at {filed.address} was set aside for the reason {reason}, not {CONFLICT}; "
             "use `stream-assoc dlq replay` without --as-reprocessing once the cause is gone"
         )
     message = returned(filed, topic)
-    return OutputMessage(message.topic, message.key, message.value, with_reprocessing(message.headers))
+    return _signed(message, with_reprocessing(message.headers), authority)
+
+
+def _signed(message: OutputMessage, headers: Headers, authority: Authority) -> OutputMessage:
+    if not authority.can_mark:
+        raise NoAuthorityError(
+            "the daemon would refuse it: set operators.secret here and there, or operators.trust_unsigned where "
+            "nobody but operators can write to the input topic"
+        )
+    return message._replace(headers=authority.signed(headers, message.value))
 
 
 def deliver(messages: Iterable[OutputMessage], producer: Producer) -> Iterator[OutputMessage]:

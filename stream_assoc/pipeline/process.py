@@ -204,6 +204,6 @@ def _redelivered(arrival: Arrival, entries: Sequence[LedgerEntry], rooms: Rooms)
             f"{latest.timeProcessedMjdTai:.6f} with other content (digest {latest.digest.hex()[:12]}, "
             f"now {batch.digest.hex()[:12]}); a producer must not reuse a (visit, detector) for different sources. "
             f"If this is to take the place of what was processed, send it with the header {REPROCESSING_HEADER}, "
-            "or `stream-assoc dlq replay --as-reprocessing` this letter"
+            "signed, or `stream-assoc dlq replay --as-reprocessing` this letter"
         )
     return known

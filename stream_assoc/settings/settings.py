@@ -9,6 +9,7 @@ from stream_assoc.settings.dashboard import DashboardSettings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.settings.operation import BatchSettings, DaemonSettings, LoggingSettings, MetricsSettings
+from stream_assoc.settings.operators import OperatorSettings
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.settings.stores import ApdbSettings, RedisSettings
 
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     sky: SkySettings = Field(default_factory=SkySettings)
     batch: BatchSettings = Field(default_factory=BatchSettings)
+    operators: OperatorSettings = Field(default_factory=OperatorSettings)
     images: ImageSettings = Field(default_factory=ImageSettings)
     forced_photometry: ForcedPhotometrySettings = Field(default_factory=ForcedPhotometrySettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)

@@ -24,6 +24,12 @@ class DecodeError(StreamError, PoisonError):
         self.reason = reason
 
 
+class UnauthorisedError(StreamError, PoisonError):
+    """A message asks in a header for what its sender may not ask for."""
+
+    reason = "unauthorised"
+
+
 class EncodeError(StreamError, FatalError):
     """Rows that do not fit the schema they are to be written in: an error of this program."""
 

@@ -1,7 +1,6 @@
 """A person's word, in a header, that a batch held back for its many new objects is real.
 
-The limit that holds it back guards against bad subtractions, not against
-producers: whoever may write to the input topic may set the header.
+The mark counts only if its sender may set it (`stream_assoc.stream.authority`).
 """
 
 from typing import Final
@@ -14,12 +13,9 @@ RELEASE_HEADER: Final = "stream_assoc.release"
 QUARANTINE: Final = "quarantine"
 """The one reason that can be released: the batch would create too many objects."""
 
+RELEASE_MARK: Final = (RELEASE_HEADER, QUARANTINE.encode())
+
 
 def with_release(headers: Headers) -> Headers:
     """Return the headers of a message that is to be processed without the limit on new objects."""
-    return (*(entry for entry in headers if entry[0] != RELEASE_HEADER), (RELEASE_HEADER, QUARANTINE.encode()))
-
-
-def is_released(headers: Headers) -> bool:
-    """Tell whether a message is to be processed without the limit on new objects."""
-    return (RELEASE_HEADER, QUARANTINE.encode()) in headers
+    return (*(entry for entry in headers if entry[0] != RELEASE_HEADER), RELEASE_MARK)

@@ -1,7 +1,8 @@
 """A producer's word, in a header, that a batch takes the place of an earlier one of its visit and detector.
 
 Without it, other content under a (visit, detector) that has counted is a
-mistake and becomes a dead letter.
+mistake and becomes a dead letter. The mark counts only if its sender may set
+it (`stream_assoc.stream.authority`).
 """
 
 from typing import Final
@@ -14,14 +15,9 @@ REPROCESSING_HEADER: Final = "stream_assoc.reprocessing"
 CONFLICT: Final = "conflicting_batch"
 """The reason of the dead letters that the mark would have spared."""
 
-_MARK: Final = (REPROCESSING_HEADER, b"true")
+REPROCESSING_MARK: Final = (REPROCESSING_HEADER, b"true")
 
 
 def with_reprocessing(headers: Headers) -> Headers:
     """Return the headers of a message that may take the place of an earlier one."""
-    return (*(entry for entry in headers if entry[0] != REPROCESSING_HEADER), _MARK)
-
-
-def is_reprocessing(headers: Headers) -> bool:
-    """Tell whether a message may take the place of an earlier one."""
-    return _MARK in headers
+    return (*(entry for entry in headers if entry[0] != REPROCESSING_HEADER), REPROCESSING_MARK)

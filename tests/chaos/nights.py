@@ -168,6 +168,8 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "images__roots": json.dumps(settings.images.roots),
         "logging__format": "json",
     }
+    if settings.operators.secret is not None:
+        ours["operators__secret"] = settings.operators.secret.get_secret_value()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)

@@ -17,6 +17,7 @@ import pytest
 
 from stream_assoc.failpoints import FAILPOINTS
 from stream_assoc.model.batch import Batch
+from stream_assoc.stream.authority import Authority
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.reprocessing import with_reprocessing
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 IS_LONG = os.environ.get("STREAM_ASSOC_TEST_CHAOS_REPROCESSING", "") == "1"
 DATABASES = ["sqlite", "postgresql"] if IS_LONG else ["sqlite"]
+SECRET = "sixteen letters!"
 STEPS = FAILPOINTS if IS_LONG else ("after-store",)
 
 
@@ -53,13 +55,14 @@ def sequence() -> tuple[tuple[Batch, bool], ...]:
 
 def reprocessed_night(kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path) -> Night:
     sections = {name: dict(section) for name, section in SECTIONS.items()}
+    sections["operators"] = {"secret": SECRET}
     deployment = deploy(kafka_bootstrap, valkey_url, apdb_url, **sections)
-    encoder = BatchEncoder()
+    encoder, authority = BatchEncoder(), Authority(SECRET.encode())
     topic = deployment.settings.kafka.input_topic
     deployment.send_raw(
         [
-            OutputMessage(topic, None, encoder.encode(one), with_reprocessing(()) if marked else ())
-            for one, marked in sequence()
+            OutputMessage(topic, None, value, authority.signed(with_reprocessing(()) if marked else (), value))
+            for value, marked in ((encoder.encode(one), marked) for one, marked in sequence())
         ]
     )
     return Night(deployment, folder, n_batches=len(sequence()))

@@ -6,9 +6,15 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from stream_assoc.dead_letter_office.exceptions import LetterNotFoundError, NotConflictingError, NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import (
+    LetterNotFoundError,
+    NoAuthorityError,
+    NotConflictingError,
+    NotQuarantinedError,
+)
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.stream.authority import Authority
 from stream_assoc.stream.dead_letters import dead_letter
 from stream_assoc.stream.kafka_errors import KafkaConfigurationError
 from stream_assoc.stream.messages import InputMessage, OutputMessage
@@ -18,6 +24,8 @@ from tests.stream.kafka_support import new_topic, records
 
 HOUR_MS = 3_600_000
 HEADERS = (("producer", b"simulator"),)
+SECRET = "sixteen letters!"
+SIGNING = Authority(SECRET.encode())
 
 
 def letter_of(topic: str, offset: int, reason: str, value: bytes, hour: int) -> OutputMessage:
@@ -108,17 +116,23 @@ def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap) -
     assert office.returned() == []
 
 
-def test_a_quarantined_batch_is_released_with_a_header(office) -> None:
+def test_a_quarantined_batch_is_released_with_a_signed_header(office, monkeypatch) -> None:
+    with pytest.raises(NoAuthorityError):
+        office.run("release", "0:0")
+    monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     office.run("release", "0:0")
-    assert office.returned() == [(b"key", b"crowd", (*HEADERS, (RELEASE_HEADER, b"quarantine")))]
+    headers = SIGNING.signed((*HEADERS, (RELEASE_HEADER, b"quarantine")), b"crowd")
+    assert office.returned() == [(b"key", b"crowd", headers)]
 
 
-def test_a_conflicting_batch_is_sent_as_a_reprocessing(office) -> None:
+def test_a_conflicting_batch_is_sent_as_a_reprocessing(office, monkeypatch) -> None:
+    monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     office.file(letter_of(office.inputs, 14, "conflicting_batch", b"other", hour=6))
     with pytest.raises(NotConflictingError):
         office.run("replay", "--as-reprocessing", "0:10", "0:0")
     office.run("replay", "--as-reprocessing", "--reason", "conflicting_batch")
-    assert office.returned() == [(b"key", b"other", (*HEADERS, (REPROCESSING_HEADER, b"true")))]
+    headers = SIGNING.signed((*HEADERS, (REPROCESSING_HEADER, b"true")), b"other")
+    assert office.returned() == [(b"key", b"other", headers)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +143,8 @@ def test_a_conflicting_batch_is_sent_as_a_reprocessing(office) -> None:
         ("replay", "0:1", LetterNotFoundError),
     ],
 )
-def test_nothing_is_sent_when_one_letter_cannot_be(office, command, address, error) -> None:
+def test_nothing_is_sent_when_one_letter_cannot_be(office, monkeypatch, command, address, error) -> None:
+    monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     with pytest.raises(error):
         office.run(command, "0:0", address)
     assert office.returned() == []

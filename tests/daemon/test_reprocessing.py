@@ -11,6 +11,7 @@ from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.failpoints import FAILPOINTS
 from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.stream.authority import Authority
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.messages import InputMessage, StreamEnds
@@ -21,6 +22,7 @@ from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_rooms, pos
 
 RA, DEC = 150.0, 2.0
 DEAD_LETTERS = "dia-sources.dlq"
+AUTHORITY = Authority(b"sixteen letters!")
 
 STEPS = [
     (name, count)
@@ -54,9 +56,10 @@ def messages() -> list[InputMessage]:
         (again, True),
     ]
     encoder = BatchEncoder()
+    values = [(encoder.encode(one), with_reprocessing(()) if marked else ()) for one, marked in sequence]
     return [
-        InputMessage(position(i), 0, None, encoder.encode(one), with_reprocessing(()) if marked else ())
-        for i, (one, marked) in enumerate(sequence)
+        InputMessage(position(i), 0, None, value, AUTHORITY.signed(headers, value))
+        for i, (value, headers) in enumerate(values)
     ]
 
 
@@ -67,7 +70,7 @@ def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
     source = FakeSource(log)
     source.on_empty = stop.set
     instruments = Instruments()
-    handler = MessageHandler(BatchDecoder(), rooms, DEAD_LETTERS, instruments)
+    handler = MessageHandler(BatchDecoder(), rooms, DEAD_LETTERS, instruments, AUTHORITY)
     daemon = Daemon(
         StreamEnds(source, FakePublisher(log)),
         handler,

@@ -1,12 +1,20 @@
 import pytest
 
-from stream_assoc.dead_letter_office.exceptions import NotConflictingError, NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import (
+    NoAuthorityError,
+    NotConflictingError,
+    NotQuarantinedError,
+)
 from stream_assoc.dead_letter_office.sending import deliver, released, reprocessing, returned
 from stream_assoc.exceptions import RetriableError
+from stream_assoc.stream.authority import Authority, Grant
 from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.release import RELEASE_HEADER
-from stream_assoc.stream.reprocessing import REPROCESSING_HEADER, is_reprocessing, with_reprocessing
+from stream_assoc.stream.release import RELEASE_HEADER, with_release
+from stream_assoc.stream.reprocessing import REPROCESSING_HEADER, with_reprocessing
 from tests.dead_letter_office.builders import letter
+
+TRUSTING = Authority(trusts_unsigned=True)
+SIGNING = Authority(b"sixteen letters!")
 
 
 class Producer:
@@ -32,28 +40,49 @@ def test_a_message_goes_back_as_it_was() -> None:
 
 
 def test_a_released_message_says_so_in_one_header() -> None:
-    message = released(letter(0, reason="quarantine"))
+    message = released(letter(0, reason="quarantine"), TRUSTING)
     headers = (("producer", b"simulator"), (RELEASE_HEADER, b"quarantine"))
     assert message == OutputMessage("dia-sources", b"key", b"value", headers)
 
 
 def test_only_what_is_quarantined_is_released() -> None:
     with pytest.raises(NotQuarantinedError, match="1:9 was set aside for the reason unknown_band"):
-        released(letter(9))
+        released(letter(9), TRUSTING)
 
 
 def test_a_message_of_a_conflict_takes_the_place_of_the_other() -> None:
-    message = reprocessing(letter(0, reason="conflicting_batch"), "elsewhere")
+    message = reprocessing(letter(0, reason="conflicting_batch"), TRUSTING, "elsewhere")
     headers = (("producer", b"simulator"), (REPROCESSING_HEADER, b"true"))
     assert message == OutputMessage("elsewhere", b"key", b"value", headers)
-    assert is_reprocessing(message.headers)
     assert with_reprocessing(message.headers) == message.headers
-    assert not is_reprocessing(((REPROCESSING_HEADER, b"false"),))
 
 
 def test_only_a_conflict_is_sent_as_a_reprocessing() -> None:
     with pytest.raises(NotConflictingError, match="1:9 was set aside for the reason unknown_band"):
-        reprocessing(letter(9))
+        reprocessing(letter(9), TRUSTING)
+
+
+def test_marks_are_signed_where_there_is_a_secret() -> None:
+    released_, again = (
+        released(letter(0, reason="quarantine"), SIGNING),
+        reprocessing(letter(0, reason="conflicting_batch"), SIGNING),
+    )
+    assert SIGNING.grant(released_.headers, b"value") == Grant(release=True)
+    assert SIGNING.grant(again.headers, b"value") == Grant(reprocessing=True)
+
+
+def test_nothing_is_sent_that_every_daemon_would_refuse() -> None:
+    with pytest.raises(NoAuthorityError, match=r"operators\.secret"):
+        released(letter(0, reason="quarantine"), Authority())
+    with pytest.raises(NoAuthorityError, match=r"operators\.secret"):
+        reprocessing(letter(0, reason="conflicting_batch"), Authority())
+
+
+def test_what_a_producer_may_not_ask_for_goes_back_without_asking_or_signed() -> None:
+    refused = letter(0, reason="unauthorised", headers=with_release(with_reprocessing((("producer", b"simulator"),))))
+    assert returned(refused).headers == (("producer", b"simulator"),)
+    assert SIGNING.grant(reprocessing(refused, SIGNING).headers, b"value") == Grant(reprocessing=True)
+    assert SIGNING.grant(released(refused, SIGNING).headers, b"value") == Grant(release=True)
 
 
 def test_what_is_yielded_is_confirmed_and_nothing_is_sent_after_a_failure() -> None:

@@ -4,9 +4,12 @@ import pytest
 from typer.testing import CliRunner
 
 from stream_assoc.cli.main import app
+from stream_assoc.stream.authority import Authority
+from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.dead_letters import read_dead_letter
 from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.release import RELEASE_HEADER
+from stream_assoc.stream.release import RELEASE_HEADER, with_release
+from stream_assoc.stream.reprocessing import with_reprocessing
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch
@@ -14,6 +17,7 @@ from tests.pipeline.skies import batch
 pytestmark = pytest.mark.integration
 
 LIMIT = 5
+SECRET = "sixteen letters!"
 CROWD = batch(9, [150.0 + i / 100 for i in range(LIMIT + 1)], [2.0] * (LIMIT + 1))
 
 
@@ -29,8 +33,9 @@ def address_of_only_letter(deployment: Deployment, reason: str) -> str:
     return line.split()[0]
 
 
-def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite) -> None:
-    deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT})
+def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite, monkeypatch) -> None:
+    monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
+    deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT}, operators={"secret": SECRET})
     url = deployment.settings.apdb.url.get_secret_value()
     deployment.send([batch(1, [10.0], [2.0]), CROWD])
     deployment.process_everything()
@@ -56,3 +61,24 @@ def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite) -> None:
     deployment.process_everything()
     (letter,) = map(read_dead_letter, deployment.dead_letters())
     assert (letter.record.reason, letter.original.headers) == ("undecodable", headers)
+
+
+def test_a_producer_can_neither_withdraw_a_visit_nor_pass_the_quarantine(deployed_on_sqlite) -> None:
+    deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT}, operators={"secret": SECRET})
+    url = deployment.settings.apdb.url.get_secret_value()
+    topic = deployment.settings.kafka.input_topic
+    encoder = BatchEncoder()
+    forged = Authority(b"another secret of theirs")
+    deployment.send([batch(1, [10.0], [2.0])])
+    deployment.process_everything()
+    messages = [(batch(1, [], []), with_reprocessing(())), (CROWD, with_release(()))]
+    for authority in (Authority(), forged):
+        values = [(encoder.encode(one), headers) for one, headers in messages]
+        deployment.send_raw(
+            [OutputMessage(topic, None, value, authority.signed(headers, value)) for value, headers in values]
+        )
+    deployment.process_everything()
+    reasons = [read_dead_letter(letter).record.reason for letter in deployment.dead_letters()]
+    assert reasons == ["unauthorised"] * 4
+    assert columns(url, LEDGER, "visit") == [(1,)]
+    assert len(columns(url, "DiaSource", "diaSourceId")) == 1

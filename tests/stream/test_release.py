@@ -1,13 +1,11 @@
 from stream_assoc.association.new_objects import TooManyNewObjectsError
-from stream_assoc.stream.release import QUARANTINE, RELEASE_HEADER, is_released, with_release
+from stream_assoc.stream.release import QUARANTINE, RELEASE_HEADER, with_release
 
 OTHERS = (("producer", b"simulator"), (RELEASE_HEADER, b"something else"), ("producer", b"again"))
 
 
 def test_released_headers_keep_the_others_and_say_so_once() -> None:
-    assert not is_released(OTHERS)
     released = with_release(OTHERS)
-    assert is_released(released)
     assert released == with_release(released) == (OTHERS[0], OTHERS[2], (RELEASE_HEADER, b"quarantine"))
 
 
