@@ -42,6 +42,9 @@ class ApdbReport:
     partition : `str`
         HTM levels of the tiles and cells, such as ``10/8``. All daemons must
         agree on them, or their locks and tile versions would not meet.
+    lock_table_size : `int` or `None`
+        How many locks the server has room for, of all its sessions together; each cell
+        that is held is one. `None` where that is no matter.
     """
 
     schema_version: str
@@ -49,6 +52,7 @@ class ApdbReport:
     replication: bool
     identity: str
     partition: str
+    lock_table_size: int | None = None
 
     def of_copy(self, place: str) -> Self:
         """Return the report of the copy at this place: copies of a database are told apart by it."""

@@ -11,6 +11,29 @@ class ApdbUnavailableError(ApdbError, RetriableError):
     """The database cannot be reached, is shutting down, is locked or is full."""
 
 
+class LocksExhaustedError(ApdbUnavailableError):
+    """The server has no room for the locks on so many cells: the same cells asked for again would fail again.
+
+    Parameters
+    ----------
+    n_cells : `int`
+        How many were asked for.
+    fair_share : `int`
+        How many locks the server has room for in each of its sessions, if all take as many.
+    table_size : `int`
+        How many it has room for in all.
+    """
+
+    def __init__(self, n_cells: int, fair_share: int, table_size: int) -> None:
+        super().__init__(
+            f"PostgreSQL has no room for locks on {n_cells} cells of the sky: its lock table holds about "
+            f"{table_size} of all its sessions together. Raise max_locks_per_transaction there, or lower "
+            "daemon.micro_batch_cells and batch.max_cells"
+        )
+        self.n_cells = n_cells
+        self.fair_share = fair_share
+
+
 class LedgerConflictError(ApdbError, RetriableError):
     """Another session stored the same batch meanwhile, under other cells; nothing was written.
 

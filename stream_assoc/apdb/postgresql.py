@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -13,11 +14,11 @@ from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
 from stream_assoc.apdb.postgresql_catalogue import read_catalogue
 from stream_assoc.apdb.postgresql_connection import Connector, translated
-from stream_assoc.apdb.postgresql_session import PostgresqlSession, array_literal
+from stream_assoc.apdb.postgresql_locks import LockTable, lock_cells, room_for
+from stream_assoc.apdb.postgresql_session import PostgresqlSession
 from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
-    DATABASE_CELL,
     LEDGER,
     LEDGER_COLUMNS,
     NOTES,
@@ -31,13 +32,6 @@ from stream_assoc.model.types import IntArray
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
-_MAX_CELL: Final = 2**31
-"""An advisory lock's second key is an int4, which HTM indices fit up to level 13."""
-
-_LOCK: Final = """
-    SELECT CASE WHEN cell = %s THEN pg_advisory_lock_shared(%s, cell) ELSE pg_advisory_lock(%s, cell) END
-    FROM unnest(%s::int[]) AS cell
-"""
 _NOTES_QUERY: Final = "SELECT name, value FROM {metadata} WHERE name = ANY(%s)"
 
 _SESSION_SETTINGS: Final = {
@@ -98,6 +92,7 @@ class PostgresqlApdb:
         with self._connection() as connection:
             catalogue = read_catalogue(connection, namespace)
             self._lock_class = catalogue.schema.lock_class
+            self.lock_table = LockTable.of(connection)
             self._names, self._columns = catalogue.names, catalogue.columns
             metadata = (
                 dict(self._rows(connection, "SELECT name, value FROM {metadata}"))
@@ -106,7 +101,8 @@ class PostgresqlApdb:
             )
         # A database made from another as its template holds the other's identity too.
         copy = f"{catalogue.schema.database}.{catalogue.schema.oid}"
-        self.report = check_compatible(metadata, self._columns).of_copy(copy)
+        report = check_compatible(metadata, self._columns).of_copy(copy)
+        self.report = replace(report, lock_table_size=self.lock_table.size)
         self._notes = metadata
         self.expect_statistics(())
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
@@ -135,22 +131,12 @@ class PostgresqlApdb:
         ------
         ApdbUnavailableError
             If the cells were not free within the lock timeout, or the server is away.
+        LocksExhaustedError
+            If the server has no room for so many locks.
         """
-        keys = np.unique(cells)
-        if len(keys) and (keys[0] < 0 or keys[-1] >= _MAX_CELL):
-            raise ValueError("cells must be HTM indices of level 13 or coarser")
         with self._connection() as connection:
-            with connection.pipeline():
-                # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
-                connection.execute(
-                    _LOCK,
-                    (
-                        DATABASE_CELL,
-                        self._lock_class,
-                        self._lock_class,
-                        array_literal(np.append(DATABASE_CELL, keys)),
-                    ),
-                )
+            with room_for(cells, connection, self.lock_table), connection.pipeline():
+                lock_cells(cells, connection, self._lock_class)
                 # Read once nobody can change it any more.
                 notes = self._execute(connection, _NOTES_QUERY, (list(NOTES),))
             check_unchanged(self._notes, dict(notes.fetchall()))

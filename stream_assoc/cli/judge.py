@@ -118,7 +118,7 @@ def expected_of(settings: "Settings", manifest: "Manifest") -> "Expectation":
     from stream_assoc.cli.sending import messages_to
     from stream_assoc.replay.steps import Step
     from stream_assoc.replay.totals import Tally
-    from stream_assoc.stream.batch_decoder import BatchDecoder
+    from stream_assoc.stream.batch_decoder import decoder_of
     from stream_assoc.stream.registry import registry_of
     from stream_assoc.verification.expectation import expectation_of
 
@@ -132,8 +132,7 @@ def expected_of(settings: "Settings", manifest: "Manifest") -> "Expectation":
             tally.add(step)
             yield step
 
-    batch = settings.batch
-    expected = expectation_of(tallied(), BatchDecoder(registry, batch.bands, batch.max_sources, batch.max_bytes))
+    expected = expectation_of(tallied(), decoder_of(settings))
     manifest.check_totals(tally.totals())
     return expected
 

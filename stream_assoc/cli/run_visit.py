@@ -52,8 +52,7 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     from stream_assoc.exceptions import PoisonError
     from stream_assoc.replay.messages import BatchMessages
     from stream_assoc.replay.readers import read_messages
-    from stream_assoc.stream.batch_decoder import BatchDecoder
-    from stream_assoc.stream.registry import registry_of
+    from stream_assoc.stream.batch_decoder import decoder_of
     from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
     from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
     from stream_assoc.tasks.exceptions import VisitProcessedError
@@ -63,9 +62,7 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     columns = None if mapping is None else load_mapping(mapping)
     # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
     events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns, order, tell_table)
-    decoder = BatchDecoder(
-        registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
-    )
+    decoder = decoder_of(settings)
     task_config = DiaPipelineConfig.from_settings(settings)
     task_config.history_window, task_config.purge_edge = history_window, purge_edge
     n_batches = n_refused = 0

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from stream_assoc.apdb.compatibility import ApdbReport
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.port import Apdb
@@ -33,7 +34,7 @@ from stream_assoc.photometry.port import ForcedPhotometer
 from stream_assoc.photometry.selection import SelectionConfig
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
 from stream_assoc.pipeline.matching import Matchmakers
-from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.region import CellLimits, SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
@@ -42,7 +43,7 @@ from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.stream.authority import authority_of
-from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.batch_decoder import decoder_of
 from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
@@ -163,6 +164,7 @@ def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
         clock=clock,
         flag_columns=settings.statistics.flag_columns,
         photometer=photometer_of(settings.images, settings.forced_photometry),
+        cell_limits=CellLimits(settings.batch.max_cells, settings.daemon.micro_batch_cells),
     )
 
 
@@ -175,6 +177,18 @@ def archive_of(settings: Settings) -> Archive:
         As `~stream_assoc.archive.factory.open_archive`.
     """
     return open_archive(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
+
+
+def lock_advice(report: ApdbReport, settings: Settings) -> str | None:
+    """Return what to do if a few daemons could fill the server's lock table; `None` if they could not."""
+    most, size = settings.daemon.micro_batch_cells, report.lock_table_size
+    if size is None or 2 * most <= size:
+        return None
+    return (
+        f"PostgreSQL's lock table holds about {size} locks of all its sessions together, and each daemon may hold "
+        f"daemon.micro_batch_cells = {most}: raise max_locks_per_transaction there, or lower that setting, so that "
+        "all daemons together fit in"
+    )
 
 
 @contextlib.contextmanager
@@ -198,6 +212,8 @@ def open_stores(settings: Settings) -> Iterator[tuple[Apdb, RedisCache]]:
             patience=patience_of(settings),
         )
         stack.callback(apdb.close)
+        if advice := lock_advice(apdb.report, settings):
+            log.warning("apdb", advice=advice)
         client = connect(
             settings.redis.url.get_secret_value(),
             options=settings.redis.client_options(),
@@ -268,14 +284,13 @@ def open_daemon(
         )
         stack.callback(publisher.close)
         _warn_of_losses(kafka)
-        decoder = BatchDecoder(
-            registry_of(settings.kafka), settings.batch.bands, settings.batch.max_sources, settings.batch.max_bytes
-        )
         health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
         stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
         yield Daemon(
             StreamEnds(source, publisher),
-            MessageHandler(decoder, rooms, kafka.dead_letter_topic, instruments, authority_of(settings.operators)),
+            MessageHandler(
+                decoder_of(settings), rooms, kafka.dead_letter_topic, instruments, authority_of(settings.operators)
+            ),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),

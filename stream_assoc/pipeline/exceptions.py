@@ -12,3 +12,9 @@ class ConflictingBatchError(PipelineError, PoisonError):
     """A (visit, detector) that has been processed arrives again with other content, not marked as a re-processing."""
 
     reason = CONFLICT
+
+
+class TooManyCellsError(PipelineError, PoisonError):
+    """A batch reaches over more of the sky than can be held at once."""
+
+    reason = "too_many_cells"

@@ -13,12 +13,13 @@ computed by pure functions, what is stored goes through the ports of
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from stream_assoc.apdb.exceptions import LocksExhaustedError
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import InputPosition, LedgerEntry
@@ -31,7 +32,7 @@ from stream_assoc.pipeline.forced import with_images
 from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import neighbourhood_of
 from stream_assoc.pipeline.outcomes import Outcome, Redelivered, Rejected
-from stream_assoc.pipeline.region import region_of
+from stream_assoc.pipeline.region import refused_alone, region_of
 from stream_assoc.pipeline.reprocess import reprocess
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
@@ -70,11 +71,14 @@ def arrive(
     ------
     InvalidFootprintError
         If its footprint is no convex outline on the sky.
+    TooManyCellsError
+        If it reaches over more of the sky than `Rooms.cell_limits` allow.
     """
     rooms.on_progress()
     watch = Stopwatch(rooms.clock, seconds)
     with watch.stage("region"):
-        region = region_of(batch, rooms.partition, rooms.matchmakers.associator.config.max_distance_arcsec)
+        radius = rooms.matchmakers.associator.config.max_distance_arcsec
+        region = region_of(batch, rooms.partition, radius, rooms.cell_limits)
     return Arrival(batch, region, position, watch.seconds, unlimited, reprocessing)
 
 
@@ -82,9 +86,11 @@ def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
     """Process some batches in order, in as few exclusive sessions and transactions as can be.
 
     That is one, but for re-processings and batches with images to measure on,
-    each of which has its own, and for work that takes longer than
-    `SESSION_SECONDS`. The result of each batch is the same as if it had been processed alone. One that can
-    never be processed is rejected and touches none of the others.
+    each of which has its own, for batches that need more cells together than
+    `Rooms.cell_limits` allow, and for work that takes longer than
+    `SESSION_SECONDS`. The result of each batch is the same as if it had been
+    processed alone. One that can never be processed is rejected and touches
+    none of the others.
 
     Parameters
     ----------
@@ -110,8 +116,26 @@ def process_batches(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
         if is_alone:
             outcomes += [_process_alone(arrival, rooms) for arrival in run]
         else:
-            outcomes += _process_together(list(run), rooms)
+            for session in _sessions(list(run), rooms.cell_limits.session):
+                rooms.catch_up()
+                outcomes += _process_together(session, rooms)
     return outcomes
+
+
+def _sessions(arrivals: Sequence[Arrival], max_cells: int) -> Iterator[Sequence[Arrival]]:
+    """Divide arrivals, in order, into runs that need at most so many cells together; each has at least one."""
+    if sum(len(arrival.region.cells) for arrival in arrivals) <= max_cells:
+        yield arrivals
+        return
+    begin, held = 0, arrivals[0].region.cells
+    for place, arrival in enumerate(arrivals[1:], start=1):
+        together = np.union1d(held, arrival.region.cells)
+        if len(together) > max_cells:
+            yield arrivals[begin:place]
+            begin, held = place, arrival.region.cells
+        else:
+            held = together
+    yield arrivals[begin:]
 
 
 def _is_alone(arrival: Arrival, rooms: Rooms) -> bool:
@@ -146,6 +170,12 @@ def _process_first(arrivals: Sequence[Arrival], rooms: Rooms) -> list[Outcome]:
     """Process as many of these batches as one session has time for, at least one."""
     try:
         return _process_in_one_session(arrivals, rooms)
+    except LocksExhaustedError as error:
+        # The same again would fail again, half of it may not.
+        if len(arrivals) == 1:
+            return [Rejected(arrivals[0].batch.id, refused_alone(error))]
+        middle = len(arrivals) // 2
+        return [*_process_together(arrivals[:middle], rooms), *_process_together(arrivals[middle:], rooms)]
     except PoisonError as error:
         # The APDB refuses the rows of one batch, and with them the transaction of all.
         if len(arrivals) == 1:
@@ -159,7 +189,8 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
     watch = Stopwatch(rooms.clock)
     with contextlib.ExitStack() as stack:
         with watch.stage("lock"):
-            session = stack.enter_context(rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))))
+            cells = np.unique(np.concatenate([arrival.region.cells for arrival in arrivals]))
+            session = stack.enter_context(rooms.apdb.exclusive(cells))
         with watch.stage("open"):
             opening = session.open_batches([arrival.batch.id for arrival in arrivals], tiles)
         with watch.stage("read_cache"):

@@ -5,10 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.apdb.exceptions import LocksExhaustedError
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.positions import has_position
 from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.pipeline.exceptions import TooManyCellsError
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import parent_index
 from stream_assoc.sky.region import ConvexFootprint, trixels_near
@@ -21,6 +23,9 @@ for rounding."""
 _MAX_FOOTPRINT_DEG: Final = 20.0
 """Widest footprint that is believed: a detector is narrower, and a wrong one of
 the size of a hemisphere would load millions of tiles."""
+
+_BORDER: Final = 2
+"""Cells counted before they are listed are a few too many, along the border, but not so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,22 @@ class SkyPartition:
 
 
 @dataclass(frozen=True, slots=True)
+class CellLimits:
+    """How many cells may be held at once; each is a lock, and a database has only so many.
+
+    Attributes
+    ----------
+    batch : `int`
+        Most of one batch; one that needs more is refused before any is held.
+    session : `int`
+        Most of some batches that are processed together; not below ``batch``.
+    """
+
+    batch: int = 1000
+    session: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRegion:
     """The sky one batch needs.
 
@@ -57,16 +78,21 @@ class BatchRegion:
         The detector's outline.
     tiles : `numpy.ndarray` [int64]
         Sorted tiles that hold every object the batch may match, move or create.
+    cells : `numpy.ndarray` [int64]
+        Sorted cells that hold these tiles.
     usable : `numpy.ndarray` [bool], shape (n_sources,)
         Sources that have a position on the sky and on the detector.
     """
 
     footprint: ConvexFootprint
     tiles: IntArray
+    cells: IntArray
     usable: BoolArray
 
 
-def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float) -> BatchRegion:
+def region_of(
+    batch: Batch, partition: SkyPartition, match_radius_arcsec: float, limits: CellLimits | None = None
+) -> BatchRegion:
     """Return the sky this batch needs.
 
     The tiles cover the footprint grown by the margin, and the surroundings of
@@ -77,13 +103,20 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
     ------
     InvalidFootprintError
         If the footprint is no convex outline on the sky, or far too wide.
+    TooManyCellsError
+        If it covers more cells than the limits allow, or its sources lie in so many.
     """
+    limits = limits or CellLimits()
     footprint = ConvexFootprint.from_vertices(batch.footprint)
     _refuse_too_wide(footprint)
     ra, dec = batch.column("ra"), batch.column("dec")
     centroid = batch.column("x") + batch.column("y")
     usable = has_position(ra, dec) & np.isfinite(centroid)
     margin, reach = partition.angle_margin_arcsec, _REACH * match_radius_arcsec
+    # Counted before they are listed: there may be any number of tiles in a cell.
+    n_cells = footprint.n_trixels(partition.cell_level, margin)
+    if n_cells > _BORDER * limits.batch:
+        raise _too_many_cells(batch, n_cells, limits)
     tiles = footprint.trixels(partition.tile_level, margin)
     beyond = usable.copy()
     if margin >= reach:
@@ -91,7 +124,10 @@ def region_of(batch: Batch, partition: SkyPartition, match_radius_arcsec: float)
         beyond[usable] = ~footprint.contains(ra[usable], dec[usable], margin - reach)
     if beyond.any():
         tiles = np.union1d(tiles, trixels_near(ra[beyond], dec[beyond], reach, partition.tile_level))
-    return BatchRegion(footprint, tiles, usable)
+    cells = np.unique(partition.cells(tiles))
+    if len(cells) > limits.batch:
+        raise _too_many_cells(batch, len(cells), limits)
+    return BatchRegion(footprint, tiles, cells, usable)
 
 
 def in_footprint(region: BatchRegion, objects: TiledObjects, partition: SkyPartition) -> BoolArray:
@@ -112,10 +148,31 @@ def in_footprint(region: BatchRegion, objects: TiledObjects, partition: SkyParti
 
 
 def _refuse_too_wide(footprint: ConvexFootprint) -> None:
-    corners = footprint.corners
-    width = float(np.degrees(np.arccos(np.clip(corners @ corners.T, -1.0, 1.0)).max()))
-    if width > _MAX_FOOTPRINT_DEG:
+    if footprint.is_wider_than(_MAX_FOOTPRINT_DEG):
         raise InvalidFootprintError(
-            f"the footprint is {width:.1f} degrees across, a batch may cover {_MAX_FOOTPRINT_DEG:.0f}; "
+            f"the footprint is more than {_MAX_FOOTPRINT_DEG:.0f} degrees across; "
             "give the corners of the detector as (ra, dec) in degrees"
         )
+
+
+def _too_many_cells(batch: Batch, n_cells: int, limits: CellLimits) -> TooManyCellsError:
+    return TooManyCellsError(
+        f"the footprint and the sources of visit {batch.id.visit} detector {batch.id.detector} lie in {n_cells} "
+        f"cells of the sky, batch.max_cells allows {limits.batch}; check ra and dec of the sources and the corners "
+        "of the footprint, send one detector a message, or raise the setting and PostgreSQL's "
+        "max_locks_per_transaction with it"
+    )
+
+
+def refused_alone(error: LocksExhaustedError) -> TooManyCellsError:
+    """Return why a batch can never be processed that finds no room for its locks although it is alone in its session.
+
+    Raises
+    ------
+    LocksExhaustedError
+        The given one, if the batch asks for no more than any session's share:
+        then it is the others that leave no room, and that passes.
+    """
+    if error.n_cells <= error.fair_share:
+        raise error
+    return TooManyCellsError(str(error))

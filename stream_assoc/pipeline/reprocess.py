@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream_assoc.apdb.exceptions import LocksExhaustedError
 from stream_assoc.apdb.port import ApdbSession, Opening
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch
@@ -27,10 +28,12 @@ from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.exceptions import TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
 from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
 from stream_assoc.pipeline.outcomes import Outcome, Rejected
+from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.statistics.calculator import StatisticsCalculator
 
@@ -100,8 +103,21 @@ def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
                 if np.isin(needed, tiles).all():
                     return _take_its_place(arrival, withdrawal, opening, session, rooms, tiles)
             tiles = np.union1d(tiles, needed)
+            _refuse_too_many_cells(arrival, tiles, rooms)
+    except LocksExhaustedError as error:
+        return Rejected(batch_id, refused_alone(error))
     except PoisonError as error:
         return Rejected(batch_id, error)
+
+
+def _refuse_too_many_cells(arrival: Arrival, tiles: IntArray, rooms: Rooms) -> None:
+    n_cells, limit = len(np.unique(rooms.partition.cells(tiles))), rooms.cell_limits.session
+    if n_cells > limit:
+        raise TooManyCellsError(
+            f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and what it takes the place of lie "
+            f"in {n_cells} cells of the sky, daemon.micro_batch_cells allows {limit}; raise that setting and "
+            "PostgreSQL's max_locks_per_transaction with it"
+        )
 
 
 def _withdrawal(

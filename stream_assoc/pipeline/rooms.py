@@ -1,7 +1,7 @@
 """What every batch meets on its way."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from stream_assoc.apdb.port import Apdb
@@ -10,7 +10,7 @@ from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.photometry.port import ForcedPhotometer
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import Matchmakers
-from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.region import CellLimits, SkyPartition
 from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.stream.outputs import OutputEncoder
 
@@ -61,6 +61,7 @@ class Rooms:
     clock: Clock
     flag_columns: tuple[str, ...]
     photometer: ForcedPhotometer | None = None
+    cell_limits: CellLimits = field(default_factory=CellLimits)
     observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks
     write_cache: Callable[[CacheWrite], None] = _at_once
     catch_up: Callable[[], None] = _nothing_was_put_off

@@ -17,6 +17,16 @@ class BatchSettings(Section):
     )
     max_sources: int = Field(default=100_000, ge=1, description="Most sources of one batch.")
     max_bytes: int = Field(default=64 * 1024**2, ge=1024, description="Largest encoded batch, bytes.")
+    max_footprint_vertices: int = Field(default=1000, ge=3, description="Most vertices of one batch's footprint.")
+    max_solar_system_objects: int = Field(
+        default=10_000, ge=1, description="Most predicted solar-system objects of one batch."
+    )
+    max_cells: int = Field(
+        default=1000,
+        ge=1,
+        description="Most cells of the sky (`sky.cell_level`) that the footprint and the sources of one batch lie "
+        "in. Each is a lock in PostgreSQL.",
+    )
 
     @field_validator("bands")
     @classmethod
@@ -36,6 +46,12 @@ class DaemonSettings(Section):
         le=100_000,
         description="Most waiting messages processed in one transaction. Where images.roots are set, no more than 8 "
         "are taken in hand, and a batch with images has a transaction of its own.",
+    )
+    micro_batch_cells: int = Field(
+        default=2000,
+        ge=1,
+        description="Most cells of the sky held in one transaction; messages that need more together are divided. "
+        "At least batch.max_cells.",
     )
     poll_timeout_seconds: float = Field(
         default=1.0, gt=0, description="Longest wait of one poll for a message, seconds."

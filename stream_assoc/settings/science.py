@@ -97,7 +97,7 @@ class SkySettings(Section):
         default=10, ge=2, le=20, description="HTM level of the tiles that positions are cached in."
     )
     cell_level: int = Field(
-        default=8, ge=2, le=20, description="HTM level of the cells that locks cover; at most tile_level."
+        default=8, ge=2, le=13, description="HTM level of the cells that locks cover; at most tile_level."
     )
     angle_margin_arcsec: float = Field(
         default=20.0, ge=0, le=3600, description="Margin around a footprint when objects are loaded, arcsec."

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        faults = [*self._ports_in_conflict(), *self._waits_too_long()]
+        faults = [*self._ports_in_conflict(), *self._waits_too_long(), *self._batches_that_do_not_fit()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -65,6 +65,14 @@ class Settings(BaseSettings):
         ):
             return [f"metrics.prometheus_port and dashboard.port are both {dashboard.port}; give each its own"]
         return []
+
+    def _batches_that_do_not_fit(self) -> list[str]:
+        if self.daemon.micro_batch_cells >= self.batch.max_cells:
+            return []
+        return [
+            f"daemon.micro_batch_cells ({self.daemon.micro_batch_cells}) must not be below batch.max_cells "
+            f"({self.batch.max_cells}): one batch must fit in"
+        ]
 
     def _waits_too_long(self) -> list[str]:
         """Return what may keep the loop from going round for so long that `daemon.wedged_after_seconds` ends it."""

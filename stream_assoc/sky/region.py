@@ -13,12 +13,11 @@ from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.sky.circles import trixels_near
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import check_level
+from stream_assoc.sky.polygons import ROUNDING, Border, has_width, is_wider, within
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, chord, to_radec, unit_vectors
 
 __all__ = ["ConvexFootprint", "trixels_near"]
 
-_ROUNDING: Final = 1e-15
-_MIN_WIDTH: Final = 1e-10
 _CORNERS_OF_DISC: Final = 8
 
 
@@ -58,8 +57,7 @@ class ConvexFootprint:
         corners = _hull(_checked(vertices))
         edges = np.cross(corners, np.roll(corners, -1, axis=0) - corners)
         edges /= np.linalg.norm(edges, axis=1, keepdims=True)
-        width = (corners @ edges.T).max(axis=0).min()
-        if width < _MIN_WIDTH:
+        if not has_width(corners, edges):
             raise InvalidFootprintError("the vertices of the footprint lie on one great circle: it has no area")
         return cls(corners, edges)
 
@@ -85,23 +83,18 @@ class ConvexFootprint:
         """
         limit = _margin(margin_arcsec)
         points = unit_vectors(ra, dec)
-        heights = points @ self.edges.T
-        inside: BoolArray = np.all(heights >= -_ROUNDING, axis=1)
-        if limit > 0.0:
-            around = np.flatnonzero(~inside & np.all(heights >= -math.sin(limit) - _ROUNDING, axis=1))
-            if len(around):
-                inside[around] = self._near_border(points[around], heights[around], limit)
-        return inside
-
-    def _near_border(self, points: FloatArray, heights: FloatArray, limit: float) -> BoolArray:
         following = np.roll(self.corners, -1, axis=0)
-        beside = (points @ np.cross(self.edges, self.corners).T >= 0.0) & (
-            points @ np.cross(following, self.edges).T >= 0.0
-        )
-        near_edge = beside & (np.abs(heights) <= math.sin(limit))
-        distance = np.linalg.norm(points[:, None, :] - self.corners[None, :, :], axis=2)
-        near_corner = distance <= chord(limit * ARCSEC_PER_RADIAN)
-        return np.asarray(near_edge.any(axis=1) | near_corner.any(axis=1))
+        border = Border(self.corners, self.edges, np.cross(self.edges, self.corners), np.cross(following, self.edges))
+        return np.asarray(within(points, border, math.sin(limit), chord(limit * ARCSEC_PER_RADIAN)))
+
+    def is_wider_than(self, degrees: float) -> bool:
+        """Tell whether two of the corners are farther apart than so many degrees."""
+        return bool(is_wider(self.corners, chord(3600.0 * degrees)))
+
+    def n_trixels(self, level: int, margin_arcsec: float = 0.0) -> int:
+        """Return how many trixels `trixels` would list, without listing them."""
+        check_level(level)
+        return int(HtmPixelization(level).envelope(self._grown(_margin(margin_arcsec))).cardinality())
 
     def trixels(self, level: int, margin_arcsec: float = 0.0) -> IntArray:
         """Return the trixels that cover the footprint grown by a margin.
@@ -158,7 +151,7 @@ class ConvexFootprint:
         at both ends, so the hull of the discs holds all of them.
         """
         # Rounding of the corners must not uncover a point on the very border.
-        radius = math.atan(math.tan(limit + 4.0 * _ROUNDING) / math.cos(math.pi / _CORNERS_OF_DISC))
+        radius = math.atan(math.tan(limit + 4.0 * ROUNDING) / math.cos(math.pi / _CORNERS_OF_DISC))
         directions = np.linspace(0.0, 2.0 * math.pi, _CORNERS_OF_DISC, endpoint=False)
         east, north = _tangents(self.corners)
         ring = (

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,14 +17,63 @@ from stream_assoc.model.batch_checks import check_solar_system_ids, check_source
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BANDS, FloatArray
+from stream_assoc.settings import Settings
 from stream_assoc.stream.codec import SealedReader, arrow_field, is_column
 from stream_assoc.stream.exceptions import DecodeError
+from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.resolution import items, resolve
 from stream_assoc.stream.schemas import BATCH, known_schemas, load_schema
 from stream_assoc.stream.wire import WriterSchemas, split
 
-MAX_SOURCES: Final = 100_000
-MAX_BYTES: Final = 64 * 1024**2
+_ITEMS: Final = {
+    "sources": ("sources", "too_many_sources"),
+    "footprint_vertices": ("vertices in its footprint", "too_many_vertices"),
+    "solar_system_objects": ("predicted solar-system objects", "too_many_solar_system_objects"),
+}
+"""What a limit counts, and the reason of those that exceed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """The largest batch accepted; what is larger is refused before anything is computed of it.
+
+    Attributes
+    ----------
+    sources, footprint_vertices, solar_system_objects : `int`
+        Most items of each of its arrays.
+    bytes : `int`
+        Of its message.
+    """
+
+    sources: int = 100_000
+    footprint_vertices: int = 1000
+    solar_system_objects: int = 10_000
+    bytes: int = 64 * 1024**2
+
+    def check(self, name: str, batches: Sequence[BatchId], offsets: Sequence[int]) -> None:
+        """Check how many items batches have in one of their arrays.
+
+        Parameters
+        ----------
+        name : `str`
+            Of the limit.
+        batches : sequence of `BatchId`
+        offsets : sequence of `int`
+            Where each batch's items begin, and where the last ones end.
+
+        Raises
+        ------
+        InvalidBatchError
+            If a batch has more than the limit.
+        """
+        limit, (what, reason) = getattr(self, name), _ITEMS[name]
+        for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):
+            if end - begin > limit:
+                raise InvalidBatchError(
+                    f"visit {batch.visit} detector {batch.detector} has {end - begin} {what}, batch.max_{name} "
+                    f"allows {limit}; split the batch or raise the setting",
+                    reason,
+                )
 
 
 class BatchDecoder:
@@ -39,21 +89,19 @@ class BatchDecoder:
         Where writer schemas are found; those of this version by default.
     bands : `tuple` [`str`, ...], optional
         The bands accepted.
-    max_sources, max_bytes : `int`, optional
-        The largest batch accepted: sources, and bytes of its message.
+    limits : `BatchLimits`, optional
+        The largest batch accepted.
     """
 
     def __init__(
         self,
         schemas: WriterSchemas | None = None,
         bands: Sequence[str] = BANDS,
-        max_sources: int = MAX_SOURCES,
-        max_bytes: int = MAX_BYTES,
+        limits: BatchLimits | None = None,
     ) -> None:
         self._schemas = schemas or known_schemas(BATCH)
         self._bands = tuple(bands)
-        self._max_sources = max_sources
-        self._max_bytes = max_bytes
+        self._limits = limits or BatchLimits()
         self._readers: dict[int, SealedReader] = {}
         fields = {field["name"]: field for field in load_schema(BATCH)["fields"]}
         self._header = [field for field in fields.values() if is_column(field["type"])]
@@ -87,7 +135,8 @@ class BatchDecoder:
             With the reason ``empty``, ``too_large``, ``undecodable``,
             ``unknown_schema``, ``missing_columns`` or ``incompatible_schema``.
         InvalidBatchError
-            With the reason ``too_many_sources``, ``unknown_band``,
+            With the reason ``too_many_sources``, ``too_many_vertices``,
+            ``too_many_solar_system_objects``, ``unknown_band``,
             ``invalid_visit``, ``invalid_detector``, ``invalid_time``,
             ``invalid_exposure_time``, ``invalid_id`` or ``duplicate_ids``.
         RegistryUnavailableError
@@ -136,9 +185,9 @@ class BatchDecoder:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _split(self, value: bytes | None) -> tuple[int, memoryview]:
-        if value is not None and len(value) > self._max_bytes:
+        if value is not None and len(value) > self._limits.bytes:
             raise DecodeError(
-                f"the message has {len(value)} bytes, batch.max_bytes allows {self._max_bytes}; "
+                f"the message has {len(value)} bytes, batch.max_bytes allows {self._limits.bytes}; "
                 "split the batch or raise the setting",
                 "too_large",
             )
@@ -158,10 +207,10 @@ class BatchDecoder:
     def _decode_together(self, schema_id: int, payloads: Sequence[memoryview]) -> list[Batch]:
         written = self._reader(schema_id).read(payloads)
         headers = self._read_headers(written)
-        footprints = self._read_footprints(written)
         ids = [_batch_id(header) for header in headers]
+        footprints = self._read_footprints(written, ids)
         sources = self._read_sources(written, ids)
-        moving = self._read_moving(written)
+        moving = self._read_moving(written, ids)
         return [
             Batch(
                 id=ids[row],
@@ -193,13 +242,15 @@ class BatchDecoder:
             )
         return headers
 
-    def _read_footprints(self, written: pa.RecordBatch) -> list[FloatArray]:
+    def _read_footprints(self, written: pa.RecordBatch, batches: Sequence[BatchId]) -> list[FloatArray]:
         vertices, offsets = self._table(written, self._footprint)
+        self._limits.check("footprint_vertices", batches, offsets)
         corners = np.column_stack([vertices.column("ra").to_numpy(), vertices.column("dec").to_numpy()])
         return [corners[begin:end] for begin, end in itertools.pairwise(offsets)]
 
-    def _read_moving(self, written: pa.RecordBatch) -> list[SolarSystemObjects]:
+    def _read_moving(self, written: pa.RecordBatch, batches: Sequence[BatchId]) -> list[SolarSystemObjects]:
         moving, offsets = self._table(written, self._moving)
+        self._limits.check("solar_system_objects", batches, offsets)
         columns = [moving.column(name).to_numpy() for name in ("ssObjectId", "ra", "dec")]
         return [
             SolarSystemObjects(*(column[begin:end] for column in columns))
@@ -213,13 +264,7 @@ class BatchDecoder:
 
     def _read_sources(self, written: pa.RecordBatch, batches: Sequence[BatchId]) -> list[pa.RecordBatch]:
         columns, offsets = items(written, self._sources)
-        for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):
-            if end - begin > self._max_sources:
-                raise InvalidBatchError(
-                    f"visit {batch.visit} detector {batch.detector} has {end - begin} sources, "
-                    f"batch.max_sources allows {self._max_sources}; split the batch or raise the setting",
-                    "too_many_sources",
-                )
+        self._limits.check("sources", batches, offsets)
         sources = resolve(columns, offsets[-1], self._sources["type"]["items"]["fields"], self._source_schema)
         ids = sources.column("diaSourceId").to_numpy()
         solar = pc.fill_null(sources.column("ssObjectId"), 0).to_numpy()
@@ -231,6 +276,18 @@ class BatchDecoder:
 
 def _batch_id(header: dict[str, Any]) -> BatchId:
     return BatchId(header["visit"], header["detector"])
+
+
+def decoder_of(settings: Settings) -> BatchDecoder:
+    """Return the configured decoder."""
+    batch = settings.batch
+    limits = BatchLimits(
+        sources=batch.max_sources,
+        footprint_vertices=batch.max_footprint_vertices,
+        solar_system_objects=batch.max_solar_system_objects,
+        bytes=batch.max_bytes,
+    )
+    return BatchDecoder(registry_of(settings.kafka), batch.bands, limits)
 
 
 def source_schema() -> pa.Schema:

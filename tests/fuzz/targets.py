@@ -25,7 +25,7 @@ from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.model.exceptions import InvalidBatchError
-from stream_assoc.stream.batch_decoder import BatchDecoder
+from stream_assoc.stream.batch_decoder import BatchDecoder, BatchLimits
 from stream_assoc.stream.dead_letters import RECORD_HEADER, dead_letter
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.messages import InputMessage, OutputMessage
@@ -43,6 +43,7 @@ from stream_assoc.stream.schemas import (
 from stream_assoc.stream.subscriber import decode_metrics
 from stream_assoc.stream.wire import AvroSchema, header
 from tests.cache.builders import FIRST_TILE, LAYOUT, states, tile
+from tests.fuzz import geometry
 from tests.fuzz.avro_tokens import bytes_mutated, mutated, tokens
 from tests.fuzz.hostile_schemas import mutated_schema
 
@@ -115,7 +116,7 @@ def make_batch(rng: Rng) -> bytes:
 
 @functools.cache
 def _decoder() -> BatchDecoder:
-    return BatchDecoder(max_sources=3, max_bytes=MAX_BYTES)
+    return BatchDecoder(limits=BatchLimits(sources=3, bytes=MAX_BYTES))
 
 
 def parse_batch(value: bytes) -> str:
@@ -156,7 +157,7 @@ def parse_foreign_batch(data: bytes) -> str:
     schemas = _OneSchema(json.loads(data[4 : 4 + length]))
     value = data[4 + length :]
     try:
-        BatchDecoder(schemas, max_bytes=MAX_BYTES).decode(value)
+        BatchDecoder(schemas, limits=BatchLimits(bytes=MAX_BYTES)).decode(value)
     except (DecodeError, InvalidBatchError) as error:
         return error.reason
     return "decoded"
@@ -322,7 +323,8 @@ def parse_state(blob: bytes) -> str:
 
 
 TARGETS = {
-    "batch": Target(make_batch, parse_batch, 56),
+    "batch": Target(make_batch, parse_batch, 46),
+    "geometry": Target(geometry.make, geometry.parse, 10),
     "foreign_batch": Target(make_foreign_batch, parse_foreign_batch, 14),
     "registry": Target(make_registry_answer, parse_registry_answer, 5),
     "dead_letter": Target(make_letter, parse_letter, 5),

@@ -1,4 +1,6 @@
-"""Whatever bytes come from outside: an answer or one of our errors, in bounded time and memory, and never a crash.
+"""Whatever comes from outside: an answer or one of our errors, in bounded time and memory, and never a crash.
+
+Bytes that break the form, and batches in the right form whose geometry is hostile.
 
 The number of inputs is in the environment: STREAM_ASSOC_TEST_CHAOS_FUZZ
 (``make chaos``). Every input has a number, and is made of that number alone.
@@ -37,6 +39,7 @@ def test_no_input_crashes_hangs_or_takes_much_memory(tmp_path) -> None:
     # Inputs that no parser accepts, or that each does, would prove little.
     assert all(len(found) > 1 for name, found in outcomes.items() if name != "outbox"), outcomes
     assert {"decoded", "undecodable", "too_many_sources"} <= outcomes["batch"].keys()
+    assert {"accepted", "invalid_footprint", "too_many_cells"} <= outcomes["geometry"].keys()
 
 
 def survived(folder: Path, n_inputs: int) -> dict[str, Any]:

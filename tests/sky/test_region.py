@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,8 @@ from stream_assoc.model.types import FloatArray
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.sky.region import ConvexFootprint
-from stream_assoc.sky.vectors import to_radec, unit_vectors
+from stream_assoc.sky.vectors import separation_arcsec, to_radec, unit_vectors
+from stream_assoc.transform.tangent import TangentPlane
 
 SQUARE = [(10.0, -30.0), (10.2, -30.0), (10.2, -29.8), (10.0, -29.8)]
 
@@ -123,3 +126,39 @@ def test_inner_trixels_lie_within(level: int) -> None:
     assert in_inner.any()
     assert footprint.contains(ra[in_inner], dec[in_inner]).all()
     assert set(inner.tolist()) <= set(footprint.trixels(level).tolist())
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(150.0, 2.0), (0.0, 89.9)])
+def test_many_vertices_and_many_positions_take_no_table_of_both(ra: float, dec: float) -> None:
+    turn = np.linspace(0.0, 2.0 * np.pi, 20_000, endpoint=False)
+    plane = TangentPlane.at(unit_vectors([ra], [dec])[0])
+    ring = to_radec(plane.unproject(0.01 * np.cos(turn), 0.01 * np.sin(turn)))
+    points = scattered(ra, dec, 1.0, 2000, seed=1)
+    tracemalloc.start()
+    footprint = ConvexFootprint.from_vertices(np.column_stack(ring))
+    inside = footprint.contains(*points, 600.0)
+    is_wide = footprint.is_wider_than(2.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0 < np.count_nonzero(inside) < len(inside)
+    assert not is_wide
+    assert peak < 100e6, "bytes; a table of all vertices would take 3.2 GB, one of vertices and positions 320 MB"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.0, 360.0), st.floats(-90.0, 90.0), st.sampled_from([1e-4, 0.1, 5.0]), st.integers(0, 1000))
+def test_width_is_the_largest_distance_of_corners(ra: float, dec: float, size: float, seed: int) -> None:
+    try:
+        footprint = ConvexFootprint.from_vertices(np.column_stack(scattered(ra, dec, size, 6, seed)))
+    except InvalidFootprintError:
+        return
+    corners = footprint.vertices
+    width = max(separation_arcsec(*one, *other) for one in corners for other in corners) / 3600.0
+    assert footprint.is_wider_than(0.999999 * float(width))
+    assert not footprint.is_wider_than(1.000001 * float(width))
+
+
+@pytest.mark.parametrize("level", [4, 8, 10])
+def test_trixels_are_counted_as_they_are_listed(level: int) -> None:
+    footprint = ConvexFootprint.from_vertices(SQUARE)
+    assert footprint.n_trixels(level, 20.0) == len(footprint.trixels(level, 20.0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.model.batch import BatchId, ImageUris, SolarSystemObjects
 from stream_assoc.model.exceptions import InvalidBatchError
-from stream_assoc.stream.batch_decoder import BatchDecoder, source_schema
+from stream_assoc.stream.batch_decoder import BatchDecoder, BatchLimits, source_schema
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, SCHEMA_ID, known_schemas, load_schema
@@ -133,12 +133,31 @@ class TestRefusals:
         assert reason(written(MESSAGE, schema_id=199)) == "unknown_schema"
 
     def test_too_large_before_anything_is_decoded(self) -> None:
-        assert reason(b"x" * 2000, BatchDecoder(max_bytes=1999)) == "too_large"
+        assert reason(b"x" * 2000, BatchDecoder(limits=BatchLimits(bytes=1999))) == "too_large"
 
     def test_too_many_sources(self, make_batch) -> None:
         value = ENCODER.encode(make_batch(3))
-        assert len(BatchDecoder(max_sources=3).decode(value)) == 3
-        assert reason(value, BatchDecoder(max_sources=2)) == "too_many_sources"
+        assert len(BatchDecoder(limits=BatchLimits(sources=3)).decode(value)) == 3
+        assert reason(value, BatchDecoder(limits=BatchLimits(sources=2))) == "too_many_sources"
+
+    @pytest.mark.parametrize(
+        ("field", "item", "limits", "expected"),
+        [
+            ("footprint", {"ra": 150.0, "dec": 2.0}, BatchLimits(footprint_vertices=4), "too_many_vertices"),
+            (
+                "solarSystemObjects",
+                {"ssObjectId": 1, "ra": 150.0, "dec": 2.0},
+                BatchLimits(solar_system_objects=4),
+                "too_many_solar_system_objects",
+            ),
+        ],
+    )
+    def test_too_many_items_of_any_array(
+        self, field: str, item: dict[str, object], limits: BatchLimits, expected: str
+    ) -> None:
+        decoder = BatchDecoder(limits=limits)
+        assert decoder.decode(written({**MESSAGE, field: [item] * 4}))
+        assert reason(written({**MESSAGE, field: [item] * 5}), decoder) == expected
 
     @pytest.mark.parametrize(
         ("change", "expected"),
