@@ -83,7 +83,8 @@ def _filled(avro_type: Any, rng: Rng) -> Any:
         case [_, inner]:
             return _filled(inner, rng) if rng.random() < 0.3 else None
         case {"type": "record", "fields": fields}:
-            return {field["name"]: _filled(field["type"], rng) for field in fields}
+            times = dict.fromkeys(("midpointMjdTai", "timeProcessedMjdTai"), 61000.25)
+            return {field["name"]: times.get(field["name"], _filled(field["type"], rng)) for field in fields}
         case {"type": "array", "items": items}:
             return [_filled(items, rng) for _ in range(rng.randint(0, 4))]
         case {"type": "map"}:
