@@ -61,7 +61,7 @@ def objects_of(
     """Return the messages of objects with these columns; all others are 0, or null where they may be."""
     rows = {
         field.name: pa.array(columns.get(field.name, [None if field.nullable else 0] * len(ids)), field.type)
-        for field in list(object_schema())[:-1]
+        for field in list(object_schema())[:-2]
     }
     rows["diaObjectId"] = pa.array(ids, pa.int64())
     return OutputEncoder().encode_objects(pa.table(rows), further)

@@ -186,7 +186,7 @@ def check_columns(columns: Mapping[str, Collection[str]], statistics: Collection
                 "this installation writes; migrate the database with lsst.dax.apdb's own scripts, or install the "
                 "lsst-sdm-schemas that it was made with"
             )
-    names = [*(column.name for column in further_statistics()), *sorted(statistics)]
+    names = [*(column.name for column in further_statistics()), *statistics]
     if lost := _missing(names, columns.get(FURTHER, ())):
         raise ApdbSchemaError(
             f"the APDB's table {FURTHER} lacks {lost}, statistics that would be computed and lost; stop every daemon "

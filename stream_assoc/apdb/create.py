@@ -169,8 +169,22 @@ def repartition(url: str, namespace: str | None = None, *, tile_level: int, cell
     return check(url, namespace, tile_level=tile_level, cell_level=cell_level)
 
 
-def check(url: str, namespace: str | None = None, *, tile_level: int = 10, cell_level: int = 8) -> ApdbReport:
+def check(
+    url: str,
+    namespace: str | None = None,
+    *,
+    tile_level: int = 10,
+    cell_level: int = 8,
+    statistics: Sequence[str] = (),
+) -> ApdbReport:
     """Return what the database is, or raise what keeps the daemon from writing to it.
+
+    Parameters
+    ----------
+    url, namespace, tile_level, cell_level
+        As for `init`.
+    statistics : sequence of `str`
+        Columns of plugins of other packages that the daemon would store.
 
     Raises
     ------
@@ -183,6 +197,7 @@ def check(url: str, namespace: str | None = None, *, tile_level: int = 10, cell_
     """
     apdb = open_apdb(url, namespace, tile_level=tile_level, cell_level=cell_level)
     try:
+        apdb.expect_statistics(statistics)
         return apdb.report
     finally:
         apdb.close()

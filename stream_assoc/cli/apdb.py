@@ -43,24 +43,28 @@ def init(
     Needs a database at apdb.url whose user may create tables (an SQLite file
     is made). Running it again is harmless; without --drop nothing is lost.
     Tables of an older version are migrated, one version after the other, each
-    in a transaction: stop all daemons first. With --dry-run it tells what it
-    would do.
+    in a transaction: stop all daemons first. Statistics plugins of other
+    packages (statistics.plugins) get their columns, and must be installed here
+    too. With --dry-run it tells what it would do.
     """
     from stream_assoc.apdb import create
+    from stream_assoc.daemon.assembly import calculator_of
 
     settings = settings_of(config, set_)
+    statistics = calculator_of(settings).plugin_columns
     url, namespace = settings.apdb.connection_url(), settings.apdb.namespace
     levels = {"tile_level": settings.sky.tile_level, "cell_level": settings.sky.cell_level}
     if dry_run:
         if repartition:
             raise ConfigurationError("--dry-run tells what a migration would do; it does not go with --repartition")
-        steps = create.plan(url, namespace, drop=drop)
+        steps = create.plan(url, namespace, drop=drop, statistics=statistics)
         typer.echo("\n".join(f"would {step}" for step in steps) or f"{settings.apdb.url} is up to date.")
         return
     if repartition:
         report = create.repartition(url, namespace, **levels)
     else:
         report = create.init(url, namespace, drop=drop, replication=replication, **levels)
+        create.add_columns(url, namespace, statistics)
     typer.echo(describe(settings.apdb, report))
 
 
@@ -73,6 +77,7 @@ def init(
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Tell whether the database is there and in the schema that this version writes; nothing is changed."""
     from stream_assoc.apdb.create import check as check_apdb
+    from stream_assoc.daemon.assembly import calculator_of
 
     settings = settings_of(config, set_)
     report = check_apdb(
@@ -80,6 +85,7 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
         settings.apdb.namespace,
         tile_level=settings.sky.tile_level,
         cell_level=settings.sky.cell_level,
+        statistics=calculator_of(settings).plugin_columns,
     )
     typer.echo(describe(settings.apdb, report))
 

@@ -214,6 +214,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Apdb, RedisCache]]:
         stack.callback(apdb.close)
         if advice := lock_advice(apdb.report, settings):
             log.warning("apdb", advice=advice)
+        apdb.expect_statistics(calculator_of(settings).plugin_columns)
         client = connect(
             settings.redis.url.get_secret_value(),
             options=settings.redis.client_options(),

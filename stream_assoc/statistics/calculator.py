@@ -47,6 +47,9 @@ class StatisticsCalculator:
         What each column of the two field arrays is, as ``plugin.field``.
     initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
         Fields of a band that has no point yet.
+    plugin_columns : `tuple` [`str`, ...]
+        Columns that only plugins of other packages have: neither DiaObject's
+        nor `~stream_assoc.model.further_statistics`.
     computes_further : `bool`
         Whether any statistic is a column of `further_rows`.
     folds_forced : `bool`
@@ -56,7 +59,8 @@ class StatisticsCalculator:
     Raises
     ------
     PluginError
-        If a plugin is unknown, or two of them make the same column.
+        If a plugin is unknown, two of them make the same column, or a column
+        cannot be one of a database.
 
     Notes
     -----
@@ -80,12 +84,14 @@ class StatisticsCalculator:
         self._folds_forced = [
             (plugin, place) for plugin, place in self._band_places if isinstance(plugin, ForcedPlugin)
         ]
-        further = frozenset(column.name for column in further_statistics())
+        layout.check_columns(self._object_plugins, self._band_plugins)
+        computed = layout.column_names(self._object_plugins, self._band_plugins)
+        ours = frozenset(column.name for column in further_statistics())
+        self.plugin_columns = tuple(name for name in computed if name not in ours | rows.stored_columns())
+        further = ours.union(self.plugin_columns)
         self._stored_band_places = layout.those_that_make(rows.stored_columns(), self._band_places)
         self._further_band_places = layout.those_that_make(further, self._band_places)
-        self.computes_further = bool(self._further_band_places) or any(
-            name in further for plugin in self._object_plugins for name in plugin.columns
-        )
+        self.computes_further = not further.isdisjoint(computed)
         self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = layout.initial_fields(self._object_plugins)
@@ -95,7 +101,6 @@ class StatisticsCalculator:
         self.n_object_fields = len(self._initial_object)
         self.n_band_fields = len(self.initial_band_fields)
         self.layout = layout.digest(self._object_plugins, self._band_plugins, self._keeps_curves)
-        layout.check_columns(self._object_plugins, self._band_plugins)
 
     def new_states(
         self, diaObjectId: IntArray, raErr: Float32Array, decErr: Float32Array, ra_dec_Cov: Float32Array
@@ -246,7 +251,7 @@ class StatisticsCalculator:
         by_column = {
             name: values.reshape(len(states), N_BANDS)
             for plugin, place in band_places
-            for name, values in plugin.values(flat[:, place]).items()
+            for name, values in layout.values_of(plugin, flat[:, place]).items()
         }
         for index, band in enumerate(BANDS):
             statistics |= {f"{band}_{name}": values[:, index] for name, values in by_column.items()}
@@ -271,16 +276,16 @@ class StatisticsCalculator:
     def further_rows(self, states: ObjectStates) -> pa.Table:
         """Return the statistics that DiaObject has no column for, one row a state, in order.
 
-        See `~stream_assoc.model.further_statistics`. What a
-        plugin of another package computes beyond it is in `statistics` only.
+        They are those of `~stream_assoc.model.further_statistics`, and those
+        of plugins of other packages, `plugin_columns`.
         """
-        return rows.further_rows(states, self._values(states, self._further_band_places))
+        return rows.further_rows(states, self._values(states, self._further_band_places), self.plugin_columns)
 
     def _object_values(self, states: ObjectStates) -> dict[str, FloatArray]:
         return {
             name: values
             for plugin, place in self._object_places
-            for name, values in plugin.values(states.object_fields[:, place]).items()
+            for name, values in layout.values_of(plugin, states.object_fields[:, place]).items()
         }
 
     def _fold_sources(self, states: ObjectStates, points: SourcePoints, offsets: IntArray) -> None:

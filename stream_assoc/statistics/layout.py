@@ -1,16 +1,27 @@
 """Which fields of a state are which plugin's, and what the whole of them means."""
 
 import hashlib
+import re
 from collections.abc import Collection, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
+from stream_assoc.model.further_statistics import further_statistics
+from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BANDS, FloatArray
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.plugin import BandPlugin, Plugin
 
 PluginKind = TypeVar("PluginKind", bound=Plugin)
+
+_COLUMN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+"""PostgreSQL cuts a longer name."""
+
+_KEY: Final = ("diaObjectId", "validityStartMjdTai", "validityEndMjdTai", "raErr", "decErr", "ra_dec_Cov")
+"""What a version of an object has from elsewhere."""
+
+_STORED: Final = (*apdb_table("DiaObject").names, *(column.name for column in further_statistics()))
 
 
 def places(plugins: Sequence[PluginKind]) -> list[tuple[PluginKind, slice]]:
@@ -53,18 +64,57 @@ def digest(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin], kee
     return hashlib.sha256(repr((meaning, keeps_curves)).encode()).hexdigest()[:12]
 
 
-def check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> None:
-    """Check that no two plugins compute the same column.
+def column_names(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> tuple[str, ...]:
+    """Return every column that these plugins compute: those of the object, then those of each band."""
+    of_bands = (f"{band}_{name}" for band in BANDS for plugin in band_plugins for name in plugin.columns)
+    return (*(name for plugin in object_plugins for name in plugin.columns), *of_bands)
+
+
+def values_of(plugin: Plugin, fields: FloatArray) -> dict[str, FloatArray]:
+    """Return a plugin's columns.
 
     Raises
     ------
     PluginError
-        Names the two.
+        If it returns others than it announces, or not one value a row.
     """
+    values = plugin.values(fields)
+    if values.keys() != set(plugin.columns) or any(array.shape != (len(fields),) for array in values.values()):
+        shapes = ", ".join(f"{name}{array.shape}" for name, array in values.items())
+        raise PluginError(
+            f"the plugin {plugin.name!r} returned {shapes} for {len(fields)} rows; it announces the columns "
+            f"{', '.join(plugin.columns)}, one value a row each"
+        )
+    return values
+
+
+def check_columns(object_plugins: Sequence[Plugin], band_plugins: Sequence[Plugin]) -> None:
+    """Check that every column can be one of a database, and that no two plugins compute the same.
+
+    Databases may not tell upper from lower case, so names that differ in
+    nothing else are the same.
+
+    Raises
+    ------
+    PluginError
+        Names the plugins.
+    """
+    stored = {name.lower(): name for name in (*_KEY, *_STORED)}
     makers: dict[str, str] = {}
     columns = [(name, plugin) for plugin in object_plugins for name in plugin.columns]
     columns += [(f"{BANDS[0]}_{name}", plugin) for plugin in band_plugins for name in plugin.columns]
     for name, plugin in columns:
-        if name in makers:
-            raise PluginError(f"the plugins {makers[name]!r} and {plugin.name!r} both compute {name}; choose one")
-        makers[name] = plugin.name
+        key = name.lower()
+        if not _COLUMN_NAME.fullmatch(name):
+            raise PluginError(
+                f"the plugin {plugin.name!r} computes {name!r}, which is no name of a column: at most 63 letters, "
+                "digits and underscores, the first a letter"
+            )
+        if name in _KEY or stored.get(key, name) != name:
+            raise PluginError(
+                f"the plugin {plugin.name!r} computes {name}, but the APDB has {stored[key]}; give the column "
+                "another name"
+            )
+        if key in makers:
+            raise PluginError(f"the plugins {makers[key]!r} and {plugin.name!r} both compute {name}; choose one")
+        makers[key] = plugin.name

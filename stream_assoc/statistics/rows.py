@@ -1,7 +1,7 @@
 """From columns of numbers to Arrow tables of DIAObjects."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -57,24 +57,33 @@ def stored_columns() -> frozenset[str]:
     return frozenset((*apdb_table("DiaObject").names, PIXEL_ID.name))
 
 
-def further_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) -> pa.Table:
+def further_rows(
+    states: ObjectStates, statistics: Mapping[str, FloatArray], plugin_columns: Sequence[str]
+) -> pa.Table:
     """Return the rows of the table of `~stream_assoc.model.further_statistics`, NaN as null.
+
+    Parameters
+    ----------
+    states : `ObjectStates`
+        Ids and versions.
+    statistics : `~collections.abc.Mapping` [`str`, `numpy.ndarray`]
+        Columns in float64.
+    plugin_columns : `~collections.abc.Sequence` [`str`]
+        Those that plugins of other packages compute beyond.
 
     Returns
     -------
     rows : `pyarrow.Table`
         ``diaObjectId`` and ``validityStartMjdTai``, the key of the DiaObject
-        row, then those columns of the table that are among ``statistics``.
+        row, then those columns of the table that are among ``statistics``,
+        then ``plugin_columns``.
     """
+    ours = [column.name for column in further_statistics() if column.name in statistics]
     return pa.table(
         {
             "diaObjectId": _array(states.diaObjectId, pa.int64()),
             "validityStartMjdTai": _array(states.validityStartMjdTai, pa.float64()),
-            **{
-                column.name: _array(statistics[column.name], column.arrow_type)
-                for column in further_statistics()
-                if column.name in statistics
-            },
+            **{name: _array(statistics[name], pa.float64()) for name in (*ours, *plugin_columns)},
         }
     )
 

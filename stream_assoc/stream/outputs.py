@@ -3,11 +3,12 @@
 import functools
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import repeat
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,6 +46,9 @@ class OutputSchemaIds:
     objects: int = OBJECT_SCHEMA_ID
     metrics: int = METRICS_SCHEMA_ID
     forced_sources: int = SCHEMA_ID
+
+
+_OBJECT_KEY: Final = ("diaObjectId", "validityStartMjdTai")
 
 
 class OutputEncoder:
@@ -89,7 +93,8 @@ class OutputEncoder:
             What association did.
         further : `pyarrow.Table`, optional
             For each row of ``dia_objects`` its further statistics, any of
-            their columns (`~stream_assoc.model.further_statistics`).
+            their columns (`~stream_assoc.model.further_statistics`), and
+            those of plugins of other packages.
 
         Raises
         ------
@@ -101,8 +106,11 @@ class OutputEncoder:
 
     def encode_objects(self, dia_objects: pa.Table, further: pa.Table | None = None) -> list[OutputMessage]:
         """Return one message for each row, in order, of whichever batches. See `encode`."""
-        field = self._objects.arrow_schema.field("statistics")
-        rows = dia_objects.append_column(field, statistics_records(further, field.type, dia_objects.num_rows))
+        schema, n_rows = self._objects.arrow_schema, dia_objects.num_rows
+        field, plugin_field = schema.field("statistics"), schema.field("pluginStatistics")
+        rows = dia_objects.append_column(field, statistics_records(further, field.type, n_rows))
+        others = _other_columns(further, field.type)
+        rows = rows.append_column(plugin_field, plugin_statistics(others, plugin_field.type, n_rows))
         return _messages(rows, self._objects, self._topics.objects, self._object_header)
 
     def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
@@ -160,6 +168,27 @@ def statistics_records(further: pa.Table | None, record: pa.StructType, n_rows: 
         for field in record
     ]
     return pa.StructArray.from_arrays(columns, fields=list(record))
+
+
+def _other_columns(further: pa.Table | None, record: pa.StructType) -> dict[str, pa.Array]:
+    """Return the columns that are neither the object's key nor in the record: those of plugins of other packages."""
+    if further is None:
+        return {}
+    known = {*_OBJECT_KEY, *(field.name for field in record)}
+    return {name: contiguous(further.column(name)) for name in further.column_names if name not in known}
+
+
+def plugin_statistics(columns: Mapping[str, pa.Array], kind: pa.MapType, n_rows: int) -> pa.Array:
+    """Return columns as one map a row, from the column's name to its value; all null without a column."""
+    if not columns:
+        return pa.nulls(n_rows, kind)
+    n_columns = len(columns)
+    # Column by column to row by row.
+    place = np.arange(n_rows * n_columns).reshape(n_columns, n_rows).T.ravel()
+    values = pa.concat_arrays(list(columns.values())).take(pa.array(place))
+    names = pa.array(columns, pa.string()).take(pa.array(np.tile(np.arange(n_columns), n_rows)))
+    offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_columns)
+    return pa.MapArray.from_arrays(offsets, names, values, kind)
 
 
 def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:

@@ -29,7 +29,7 @@ NAMESPACE: Final = f"stream_assoc.v{VERSION[0]}_{VERSION[1]}"
 """Stays while new fields have defaults: readers and registries match records by name."""
 
 BATCH_SCHEMA_ID: Final = rubin_schema_id(1, 1)
-OBJECT_SCHEMA_ID: Final = rubin_schema_id(1, 1)
+OBJECT_SCHEMA_ID: Final = rubin_schema_id(1, 2)
 METRICS_SCHEMA_ID: Final = rubin_schema_id(1, 3)
 
 BATCH: Final = "dia_source_batch"
@@ -40,7 +40,7 @@ DEAD_LETTER: Final = "dead_letter"
 
 _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
     BATCH: {BATCH_SCHEMA_ID: ("diaSources.ssObjectId",)},
-    OBJECT: {OBJECT_SCHEMA_ID: ("statistics",)},
+    OBJECT: {rubin_schema_id(1, 1): ("statistics",), OBJECT_SCHEMA_ID: ("pluginStatistics",)},
     METRICS: {
         rubin_schema_id(1, 1): ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),
         rubin_schema_id(1, 2): ("numForcedSources", "forcedPhotometryError"),
@@ -147,7 +147,7 @@ def _object_schema() -> AvroSchema:
     return _record(
         "DiaObject",
         "A new version of a DIAObject. The key of the message is diaObjectId as decimal text.",
-        (*map(_column, (*apdb_table("DiaObject").columns, PIXEL_ID)), _statistics_field()),
+        (*map(_column, (*apdb_table("DiaObject").columns, PIXEL_ID)), _statistics_field(), _plugin_field()),
     )
 
 
@@ -159,6 +159,13 @@ def _statistics_field() -> dict[str, Any]:
     )
     text = "Null unless statistics.plugins asks for any of them."
     return _field("statistics", ["null", statistics], text, default=None)
+
+
+def _plugin_field() -> dict[str, Any]:
+    """Return a map, so that a plugin needs no schema, and no id for one, that its subscribers would have to know."""
+    values = {"type": "map", "values": ["null", "double"]}
+    text = "By column, what statistics plugins of other packages computed; null is what is undefined."
+    return _field("pluginStatistics", ["null", values], f"{text} Null without such plugins.", default=None)
 
 
 def _forced_source_schema() -> AvroSchema:

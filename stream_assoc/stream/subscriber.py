@@ -20,12 +20,14 @@ from stream_assoc.stream.wire import WriterSchemas, split
 def object_schema() -> pa.Schema:
     """Return the Arrow schema of published objects.
 
-    It is DiaObject in Rubin's types, ``pixelId``, and ``statistics``, a record of those
-    of `~stream_assoc.model.further_statistics` that is null where the daemon computes none of them.
+    It is DiaObject in Rubin's types, ``pixelId``, ``statistics``, a record of those
+    of `~stream_assoc.model.further_statistics` that is null where the daemon computes none of them,
+    and ``pluginStatistics``, a map of what plugins of other packages compute, null without such.
     """
     statistics = pa.struct([column.arrow_field() for column in further_statistics()])
     columns = [column.arrow_field() for column in (*apdb_table("DiaObject").columns, PIXEL_ID)]
-    return pa.schema([*columns, pa.field("statistics", statistics)])
+    plugins = pa.map_(pa.string(), pa.float64())
+    return pa.schema([*columns, pa.field("statistics", statistics), pa.field("pluginStatistics", plugins)])
 
 
 def decode_objects(values: Sequence[bytes | None], schemas: WriterSchemas | None = None) -> pa.RecordBatch:

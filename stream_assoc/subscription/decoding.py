@@ -107,8 +107,8 @@ def forced_sources_decoder(schemas: WriterSchemas | None) -> RowsDecoder[ForcedS
 
 
 def _update(row: dict[str, Any]) -> DiaObjectUpdate:
-    statistics = row.pop("statistics")
-    return DiaObjectUpdate(row["diaObjectId"], row | (statistics or {}))
+    statistics, of_plugins = row.pop("statistics") or {}, row.pop("pluginStatistics") or ()
+    return DiaObjectUpdate(row["diaObjectId"], row | statistics | dict(of_plugins))
 
 
 def _empty(message: InputMessage) -> BadMessage:

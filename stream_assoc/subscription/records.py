@@ -20,9 +20,10 @@ class DiaObjectUpdate:
     ----------
     diaObjectId : `int`
     columns : `~collections.abc.Mapping` [`str`, `object`] or `None`
-        Every column of Rubin's DiaObject, ``pixelId`` and, where the daemon
-        computes any, all `~stream_assoc.model.further_statistics`; `None` when
-        a re-processing has ended the object (a tombstone of the compacted topic).
+        Every column of Rubin's DiaObject, ``pixelId``, where the daemon
+        computes any all `~stream_assoc.model.further_statistics`, and what
+        its plugins of other packages compute; `None` when a re-processing
+        has ended the object (a tombstone of the compacted topic).
         A null stays `None`.
     """
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import layout_of, rooms_of
+from stream_assoc.daemon.assembly import calculator_of, layout_of, rooms_of
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, SolarSystemObjects
 from stream_assoc.model.batch_checks import check_batch
@@ -111,6 +111,7 @@ class DiaPipelineTask:
             tile_level=settings.sky.tile_level,
             flag_columns=settings.statistics.flag_columns,
         )
+        self._apdb.expect_statistics(calculator_of(settings).plugin_columns)
         self._rooms = rooms_of(settings, self._apdb, MemoryCache(layout_of(settings)))
         photometer = self.config.diaForcedSource.photometer
         if self.config.doRunForcedMeasurement and photometer is not None:

@@ -53,7 +53,7 @@ def make_batch() -> Callable[..., Batch]:
 @pytest.fixture(scope="session")
 def object_rows() -> Callable[..., pa.Table]:
     def make(n_objects: int = 5, seed: int = 2) -> pa.Table:
-        return pa.Table.from_batches([random_rows(pa.schema(list(object_schema())[:-1]), n_objects, seed)])
+        return pa.Table.from_batches([random_rows(pa.schema(list(object_schema())[:-2]), n_objects, seed)])
 
     return make
 

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import fastavro
@@ -50,7 +51,7 @@ def test_fastavro_reads_what_is_published(object_rows, metrics) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     assert [read(output.value, OBJECT) for output in objects] == [
-        row | {"statistics": None} for row in rows.to_pylist()
+        row | {"statistics": None, "pluginStatistics": None} for row in rows.to_pylist()
     ]
     assert read(record.value, METRICS)["stageSeconds"] == metrics.stageSeconds
 
@@ -59,7 +60,7 @@ def test_a_subscriber_reads_what_is_published(object_rows, metrics) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     published = pa.Table.from_batches([decode_objects([output.value for output in objects])])
-    assert published.drop_columns(["statistics"]).equals(rows)
+    assert published.drop_columns(["statistics", "pluginStatistics"]).equals(rows)
     assert published.column("statistics").null_count == 6
     assert decode_metrics(record.value) == metrics
 
@@ -133,3 +134,34 @@ def test_a_cut_entry_is_noticed(length) -> None:
 def test_outputs_shrink(object_rows, metrics) -> None:
     outputs = OutputEncoder().encode(object_rows(200), metrics)
     assert len(pack_outputs(outputs)) < sum(len(output.value) for output in outputs)
+
+
+def with_plugin_columns(n_rows: int) -> pa.Table:
+    values = [1.5, None, float("inf"), -2.0]
+    return pa.table(
+        {
+            "diaObjectId": pa.array(range(n_rows), pa.int64()),
+            "validityStartMjdTai": pa.array([60000.5] * n_rows, pa.float64()),
+            "flags": pa.array([1.0] * n_rows, pa.float64()),
+            "r_mine": pa.array([values[row % 4] for row in range(n_rows)], pa.float64()),
+            "whole": pa.array([float(row) for row in range(n_rows)], pa.float64()),
+        }
+    )
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 6])
+def test_columns_of_other_packages_are_published_as_a_map(object_rows: Callable[..., pa.Table], n_rows: int) -> None:
+    further = with_plugin_columns(n_rows)
+    objects = OutputEncoder().encode_objects(object_rows(n_rows), further)
+    expected = further.select(["r_mine", "whole"]).to_pylist()
+    assert [read(output.value, OBJECT)["pluginStatistics"] for output in objects] == expected
+    decoded = decode_objects([output.value for output in objects])
+    assert [dict(one) for one in decoded.column("pluginStatistics").to_pylist()] == expected
+    assert [one["flags"] for one in decoded.column("statistics").to_pylist()] == [1.0] * n_rows
+
+
+def test_without_such_columns_the_map_is_null(object_rows: Callable[..., pa.Table]) -> None:
+    further = with_plugin_columns(3).drop_columns(["r_mine", "whole"])
+    objects = OutputEncoder().encode_objects(object_rows(3), further)
+    assert {read(output.value, OBJECT)["pluginStatistics"] for output in objects} == {None}
+    assert decode_objects([output.value for output in objects]).column("pluginStatistics").null_count == 3

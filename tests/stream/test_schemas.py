@@ -61,7 +61,7 @@ def test_only_what_identifies_and_places_a_source_is_required() -> None:
 
 def test_objects_carry_every_column_and_the_pixel() -> None:
     names = tuple(field["name"] for field in load_schema(OBJECT)["fields"])
-    assert names == (*apdb_table("DiaObject").names, "pixelId", "statistics")
+    assert names == (*apdb_table("DiaObject").names, "pixelId", "statistics", "pluginStatistics")
 
 
 def test_metrics_are_the_fields_of_the_record() -> None:

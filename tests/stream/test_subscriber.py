@@ -1,10 +1,12 @@
 import copy
 import dataclasses
 import io
+from collections.abc import Callable
 from typing import Any
 
 import fastavro
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stream_assoc.stream.exceptions import DecodeError
@@ -38,7 +40,7 @@ def test_messages_of_different_versions_keep_their_order(object_rows, metrics) -
         fastavro.schemaless_writer(target, fastavro.parse_schema(old), rows.slice(row, 1).to_pylist()[0])
         values[row] = header(99) + target.getvalue()
     decoded = decode_objects(values, KnownSchemas({OBJECT_SCHEMA_ID: load_schema(OBJECT), 99: old}))
-    assert decoded.drop_columns(["statistics"]).to_pylist() == rows.to_pylist()
+    assert decoded.drop_columns(["statistics", "pluginStatistics"]).to_pylist() == rows.to_pylist()
 
 
 def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> None:
@@ -48,7 +50,7 @@ def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> N
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(before), rows.to_pylist()[0])
     assert decode_objects([header(SCHEMA_ID) + target.getvalue()]).to_pylist() == [
-        rows.to_pylist()[0] | {"statistics": None}
+        rows.to_pylist()[0] | {"statistics": None, "pluginStatistics": None}
     ]
     _, second = OutputEncoder().encode_objects(rows, further_rows(2))
     _, datum = split(second.value)
@@ -58,7 +60,7 @@ def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> N
 
 def test_a_later_version_may_have_other_statistics(object_rows, further_rows) -> None:
     later = copy.deepcopy(load_schema(OBJECT))
-    _, record = later["fields"][-1]["type"]
+    _, record = later["fields"][-2]["type"]
     record["fields"] = [
         {"name": "r_later", "type": ["null", "double"], "default": None},
         *(field for field in record["fields"] if field["name"] != "flags"),
@@ -72,8 +74,8 @@ def test_a_later_version_may_have_other_statistics(object_rows, further_rows) ->
     for one in written:
         target = io.BytesIO()
         fastavro.schemaless_writer(target, fastavro.parse_schema(later), one)
-        values.append(header(102) + target.getvalue())
-    first, second = decode_objects(values, KnownSchemas({102: later})).column("statistics").to_pylist()
+        values.append(header(199) + target.getvalue())
+    first, second = decode_objects(values, KnownSchemas({199: later})).column("statistics").to_pylist()
     assert (first["r_psfFluxSkew"], first["flags"], second) == (2.0, None, None)
     assert "r_later" not in first
 
@@ -126,7 +128,7 @@ def test_the_end_of_an_object_has_no_row(object_rows) -> None:
     rows = object_rows(2)
     first, second = encoder.encode_objects(rows)
     decoded = decode_objects([first.value, closed.value, second.value])
-    assert decoded.drop_columns(["statistics"]).to_pylist() == rows.to_pylist()
+    assert decoded.drop_columns(["statistics", "pluginStatistics"]).to_pylist() == rows.to_pylist()
     assert unpack_outputs(pack_outputs([first, closed])) == [first, closed]
 
 
@@ -158,3 +160,24 @@ def test_metrics_of_an_impossible_time_are_refused(object_rows: Any, metrics: An
     with pytest.raises(DecodeError, match=f"{name} is .* MJD in TAI") as caught:
         decode_metrics(value)
     assert caught.value.reason == "invalid_time"
+
+
+@pytest.mark.parametrize("version", [rubin_schema_id(1, 0), rubin_schema_id(1, 1)])
+def test_subscribers_of_earlier_schemas_read_objects_with_columns_of_plugins(
+    object_rows: Callable[..., pa.Table], further_rows: Callable[..., pa.Table], version: int
+) -> None:
+    """And this version reads theirs."""
+    rows, further = object_rows(1), further_rows(1).append_column("r_mine", pa.array([1.5]))
+    schemas = known_schemas(OBJECT)
+    before, now = (fastavro.parse_schema(schemas.writer_schema(one)) for one in (version, OBJECT_SCHEMA_ID))
+    (message,) = OutputEncoder().encode_objects(rows, further)
+    schema_id, datum = split(message.value)
+    assert schema_id == OBJECT_SCHEMA_ID
+    read = fastavro.schemaless_reader(io.BytesIO(datum), now, before)
+    assert {name: read[name] for name in rows.column_names} == rows.to_pylist()[0]
+    assert "pluginStatistics" not in read
+    target = io.BytesIO()
+    fastavro.schemaless_writer(target, before, read)
+    (decoded,) = decode_objects([header(version) + target.getvalue()]).to_pylist()
+    assert decoded["pluginStatistics"] is None
+    assert {name: decoded[name] for name in rows.column_names} == rows.to_pylist()[0]
