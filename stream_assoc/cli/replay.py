@@ -70,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     ],
     mapping: Annotated[
         str | None,
-        typer.Option(help="What a table's columns mean: rubin, rubin_alert, decam, ztf, or a TOML file."),
+        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
     ] = None,
     order: Annotated[
         Literal["midpoint", "arrival"],

@@ -24,7 +24,7 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     ],
     mapping: Annotated[
         str | None,
-        typer.Option(help="What a table's columns mean: rubin, rubin_alert, decam, ztf, or a TOML file."),
+        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
     ] = None,
     order: Annotated[
         Literal["midpoint", "arrival"],

@@ -158,7 +158,9 @@ def is_capture(path: Path) -> bool:
             schema = fastavro.reader(file).writer_schema
     except _DAMAGE:
         return False
-    return isinstance(schema, list) and [branch.get("name") for branch in schema] == [_MESSAGE, _END]
+    if not isinstance(schema, list):
+        return False
+    return [branch.get("name") if isinstance(branch, dict) else branch for branch in schema] == [_MESSAGE, _END]
 
 
 def _records(file: BinaryIO, path: Path) -> Iterator[dict[str, Any]]:

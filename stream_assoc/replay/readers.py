@@ -1,6 +1,7 @@
 """Files of batches, read as timed messages."""
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from stream_assoc.replay.capture import is_capture, read_capture
 from stream_assoc.replay.exceptions import ReplayError
+from stream_assoc.replay.fit import misfits
 from stream_assoc.replay.messages import BatchMessages, TimedMessage, sky_key
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
@@ -24,6 +26,12 @@ from stream_assoc.transform.selection import column_paths
 
 AVRO_MAGIC: Final = b"Obj\x01"
 PARQUET_MAGIC: Final = b"PAR1"
+
+_DAMAGE: Final = (EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError, zlib.error)
+"""What fastavro lets through when bytes are not what they should be."""
+
+_NAMED_FIELDS: Final = 6
+_SHOWN_CHARACTERS: Final = 200
 
 Told: TypeAlias = Callable[[TableReport], object]
 """Is given what became of the rows of a table."""
@@ -114,7 +122,7 @@ def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, frozenset[str]
             return file.read(columns=sorted(wanted)), frozenset(names - wanted)
     except (pa.ArrowException, OSError) as error:
         raise ReplayError(
-            f"{path} cannot be read as a Parquet table: {error}; it is damaged or cut short, write it again"
+            f"{path} cannot be read as a Parquet table: {_shown(error)}; it is damaged or cut short, write it again"
         ) from error
 
 
@@ -130,12 +138,43 @@ def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
         If the file is damaged or holds something else than batches.
     """
     schema = cast(AvroSchema, fastavro.parse_schema(load_schema(BATCH)))
+    _check_fit(path)
     with path.open("rb") as file:
         try:
             for record in fastavro.reader(file, reader_schema=schema):
                 yield _event(cast(dict[str, Any], record), schema, topic)
-        except (EOFError, ValueError, LookupError, TypeError, fastavro.read.SchemaResolutionError) as error:
-            raise ReplayError(f"{path} cannot be read as a file of batches: {error}") from error
+        except fastavro.read.SchemaResolutionError as error:
+            # Its message is both schemas, in full.
+            raise ReplayError(
+                f"{path} cannot be read as a file of batches: a value does not fit the schema"
+            ) from error
+        except _DAMAGE as error:
+            raise ReplayError(f"{path} cannot be read as a file of batches: {_shown(error)}") from error
+
+
+def _check_fit(path: Path) -> None:
+    """Raise `ReplayError` if a file was written in a schema that is none of batches; it names a few fields."""
+    try:
+        with path.open("rb") as file:
+            written = fastavro.reader(file).writer_schema
+    except _DAMAGE as error:
+        raise ReplayError(f"{path} cannot be read as an Avro file: {_shown(error)}") from error
+    found = misfits(written, load_schema(BATCH))
+    if found:
+        name = written.get("name", "") if isinstance(written, dict) else ""
+        remedy = "alert packets can be read as a Parquet table, with --mapping rubin_alert" if "alert" in name else ""
+        more = f"\n  and {len(found) - _NAMED_FIELDS} more" if len(found) > _NAMED_FIELDS else ""
+        raise ReplayError(
+            f"{path} holds {name or 'no'} records, not batches of the schema {BATCH}:\n  "
+            + "\n  ".join(found[:_NAMED_FIELDS])
+            + f"{more}\n{remedy or 'write them in that schema'}"
+        )
+
+
+def _shown(error: BaseException) -> str:
+    """Return what a library says of damaged bytes as one short line."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]
 
 
 def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessage]:

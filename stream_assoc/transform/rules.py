@@ -130,6 +130,10 @@ class ColumnRule(BaseModel):
         """
         values = self._origin(table)
         unknown = np.zeros(len(values), np.bool_)
+        if pa.types.is_null(values.type):
+            # A column in which nothing was ever written has no type, and only a default makes anything of it.
+            given = values if self.default is None else pa.repeat(pa.scalar(self.default), len(values))
+            return RuleValues(given, unknown)
         if self.null:
             values = pc.if_else(pc.is_in(values, pa.array(self.null).cast(values.type)), None, values)
         if self.equals is not None:

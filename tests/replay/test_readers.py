@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import fastavro
 import numpy as np
@@ -16,6 +17,7 @@ from stream_assoc.sky.htm import htm_index
 from stream_assoc.sky.vectors import to_radec, unit_vectors
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.schemas import BATCH, load_schema
+from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.footprints import footprint_of
 from stream_assoc.transform.mapping import load_mapping
 
@@ -91,3 +93,27 @@ def test_a_real_table_is_read_with_its_mapping(shared_data) -> None:
     read = list(read_messages(path, MESSAGES, load_mapping("decam"), "arrival"))
     batches = [BatchDecoder().decode(event.message.value) for event in read]
     assert [tuple(batch.id) for batch in batches] == [(411371, 56), (411371, 60), (411420, 10), (411420, 5)]
+
+
+@pytest.mark.parametrize("damage", ["cut", "short", "page", "footer"])
+def test_a_damaged_table_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"diaSourceId": list(range(1000)), "ra": [1.0] * 1000}), path)
+    whole = path.read_bytes()
+    spoilt = {
+        "cut": whole[: len(whole) // 2],
+        "short": whole[:7],
+        "page": whole[:6] + b"\xff" * 60 + whole[66:],
+        "footer": whole[:-30] + b"\xff" * 22 + whole[-8:],
+    }
+    path.write_bytes(spoilt[damage])
+    with pytest.raises(ReplayError, match=r"cannot be read as a Parquet table.*damaged or cut short") as caught:
+        read_messages(path, MESSAGES, load_mapping("rubin"))
+    assert len(str(caught.value)) < 400
+
+
+def test_a_table_with_a_column_twice_is_refused_by_name(tmp_path: Path) -> None:
+    table = pa.table({"diaSourceId": [1], "ra": [1.0], "note": ["a"]})
+    pq.write_table(table.append_column("ra", table.column("ra")), tmp_path / "t.parquet")
+    with pytest.raises(MappingError, match="more than one column ra"):
+        read_messages(tmp_path / "t.parquet", MESSAGES, load_mapping("rubin"))

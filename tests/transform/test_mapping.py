@@ -40,7 +40,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:
-    with pytest.raises(MappingError, match="decam, rubin, rubin_alert, ztf"):
+    with pytest.raises(MappingError, match="decam, rubin, rubin_alert, rubin_dp1, ztf"):
         load_mapping("lsst")
 
 

@@ -51,6 +51,15 @@ def test_of_several_columns_the_first_that_is_there_is_taken() -> None:
     assert ColumnRule(ratio=("flux", "b")).missing(TABLE.schema.names) == ("b",)
 
 
+@pytest.mark.parametrize(
+    "rule", [{"null": (1,)}, {"equals": "t"}, {"values": {"1": "g"}}, {"scale": 2.0}, {"time_scale": "utc"}]
+)
+@pytest.mark.parametrize("default", [None, 7.0])
+def test_a_column_without_a_type_is_null_or_the_default(rule, default) -> None:
+    table = pa.table({"a": pa.nulls(2)})
+    assert ColumnRule(column="a", default=default, **rule).evaluate(table).values.to_pylist() == [default] * 2
+
+
 def test_a_date_in_another_unit_stays_what_it_is() -> None:
     """Whoever checks it can then say what it was."""
     times = [2_460_001.0, 1.76e9, -1e9, float("nan")]
