@@ -195,6 +195,21 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             (Query("stream_assoc_lag_seconds{}", "{{instance}}"),),
             width=12,
         ),
+        Panel(
+            "Gaps of the input",
+            "Times that a partition did not go on where it was read to, by cause: its messages were deleted, it was "
+            "cut off, or its topic was made anew. The log has the offsets.",
+            "none",
+            (Query("sum by (cause) (increase(stream_assoc_input_gaps_total{}[$__rate_interval]))", "{{cause}}"),),
+            width=12,
+        ),
+        Panel(
+            "Offsets skipped",
+            "Offsets that were deleted before they were read.",
+            "none",
+            (Query("increase(stream_assoc_skipped_offsets_total{}[$__rate_interval])", "{{instance}}"),),
+            width=12,
+        ),
     ),
     "Latency": (
         Panel(

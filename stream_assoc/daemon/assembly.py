@@ -45,6 +45,8 @@ from stream_assoc.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.stream.authority import authority_of
 from stream_assoc.stream.batch_decoder import decoder_of
 from stream_assoc.stream.exceptions import StreamError
+from stream_assoc.stream.kafka_gaps import Gap
+from stream_assoc.stream.kafka_identities import KafkaTopicIdentities
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.kafka_topics import topic_losses
@@ -274,8 +276,10 @@ def open_daemon(
             group_id=kafka.group_id,
             group_instance_id=kafka.group_instance_id,
             max_message_bytes=kafka.max_message_bytes,
+            identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
         )
         source.on_group_state = health.group_is
+        source.on_gap = _reporting(instruments)
         stack.callback(source.close)
         publisher = KafkaPublisher(
             kafka.producer_options(),
@@ -297,6 +301,23 @@ def open_daemon(
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             on_poll=LagReporter(source, instruments),
         )
+
+
+def _reporting(instruments: Instruments) -> Callable[[Gap], None]:
+    def report(gap: Gap) -> None:
+        instruments.count_gap(str(gap.cause), gap.n_skipped)
+        log.error(
+            "input gap",
+            error=str(gap),
+            cause=gap.cause,
+            topic=gap.topic,
+            partition=gap.partition,
+            expected=gap.expected,
+            resumed=gap.resumed,
+            skipped=gap.n_skipped,
+        )
+
+    return report
 
 
 def _warn_of_losses(kafka: KafkaSettings) -> None:

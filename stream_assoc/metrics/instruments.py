@@ -20,6 +20,7 @@ _HAND_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 _SECONDS_PER_DAY: Final = 86400.0
 
 _OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
+_GAP_CAUSES: Final = ("deleted", "truncated", "recreated")
 _WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
 """Reasons of dead letters that alert rules ask for by name."""
 
@@ -97,6 +98,12 @@ class Instruments:
         self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
         self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
         self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
+        self._gaps = counter(
+            "input_gaps",
+            "Times that a partition of the input did not go on where it was read to: deleted, truncated, recreated.",
+            ["cause"],
+        )
+        self._skipped = counter("skipped_offsets", "Offsets of the input that were deleted before they were read.")
         self._restarts = counter("restarts", "How often the daemon was opened anew because a service was away.")
         self._turn = gauge("last_turn_timestamp_seconds", "When the loop last went round, Unix time.")
         self._last_processed = gauge(
@@ -124,6 +131,8 @@ class Instruments:
         # A rate cannot see the first step of a series that was not there before it.
         for outcome in _OUTCOMES:
             self._batches.labels(outcome)
+        for cause in _GAP_CAUSES:
+            self._gaps.labels(cause)
         for reason in _WATCHED_REASONS:
             self._dead_letters.labels(reason)
 
@@ -220,6 +229,11 @@ class Instruments:
         self._joined.set(joined)
         self._assigned.set(n_partitions)
         self._rebalances.inc(n_rebalances)
+
+    def count_gap(self, cause: str, n_skipped: int) -> None:
+        """Count that a partition did not go on where it was read to, and the offsets that will never be read."""
+        self._gaps.labels(cause).inc()
+        self._skipped.inc(n_skipped)
 
     def count_restart(self) -> None:
         """Count that the daemon is opened anew."""

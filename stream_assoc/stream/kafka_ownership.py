@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.kafka_errors import PartitionLostError
@@ -21,10 +21,13 @@ class Claim:
         The next message to read, of each partition.
     member : `object`
         Who says so, in the words of the client library.
+    notes : `dict` [`tuple` [`str`, `int`], `str`]
+        What is committed beside each offset.
     """
 
     offsets: dict[Partition, int]
     member: object
+    notes: dict[Partition, str] = field(default_factory=dict)
 
 
 class Ownership:

@@ -189,7 +189,10 @@ class KafkaPublisher:
             for message in messages:
                 enqueue(producer, message, self._note_delivery)
             if claim.offsets:
-                offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in claim.offsets.items()]
+                offsets = [
+                    TopicPartition(*partition, offset, claim.notes.get(partition, ""))
+                    for partition, offset in claim.offsets.items()
+                ]
                 within(
                     OFFSETS_TIMEOUT_SECONDS + OFFSETS_GRACE_SECONDS,
                     lambda: producer.send_offsets_to_transaction(offsets, claim.member, OFFSETS_TIMEOUT_SECONDS),

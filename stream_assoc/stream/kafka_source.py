@@ -12,9 +12,11 @@ from stream_assoc.exceptions import FatalError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_errors import PartitionLostError, error_of, translate
+from stream_assoc.stream.kafka_gaps import Gap, ReadingPlaces
+from stream_assoc.stream.kafka_identities import TopicIdentities
 from stream_assoc.stream.kafka_messages import input_message, position_of
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
-from stream_assoc.stream.kafka_ownership import Claim, Ownership, Partition, earliest_of
+from stream_assoc.stream.kafka_ownership import Claim, Ownership, Partition, earliest_of, partition_of
 from stream_assoc.stream.kafka_statistics import STATISTICS_MS, GroupState, group_state
 from stream_assoc.stream.messages import InputMessage, PartitionsHook
 
@@ -60,6 +62,8 @@ class KafkaSource:
         same partitions back without a rebalance.
     max_message_bytes : `int`
         Largest message to be read.
+    identities : `TopicIdentities`, optional
+        Tells that a topic was made anew, which its offsets may not tell.
 
     Attributes
     ----------
@@ -73,6 +77,8 @@ class KafkaSource:
         Called after partitions went without notice; nothing may be committed.
     on_group_state : callable
         Told, every two seconds of polling or idling, of the place in the group and of the brokers.
+    on_gap : callable
+        Told of each partition that does not go on where it was read to.
 
     Raises
     ------
@@ -88,22 +94,27 @@ class KafkaSource:
         group_id: str,
         group_instance_id: str | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        identities: TopicIdentities | None = None,
     ) -> None:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
         self.on_revoke: PartitionsHook = _no_hook
         self.on_lost: PartitionsHook = _no_hook
         self.on_group_state: Callable[[GroupState], None] = lambda state: None
+        self.on_gap: Callable[[Gap], None] = lambda gap: LOGGER.error("%s", gap)
         self._ownership = Ownership()
         self._n_pauses = 0
         self._counting = threading.Lock()
         self._member: object | None = None
         self._pending_error: StreamError | None = None
         all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
+        self._places = ReadingPlaces(all_options["auto.offset.reset"], identities)
         self.max_poll_interval_seconds = float(all_options.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)) / 1000.0
         with self._translated(self._doing):
             self._consumer = Consumer(
                 {
                     **all_options,
+                    # The client library would go on elsewhere without a word; here it is told, and counted.
+                    "auto.offset.reset": "error",
                     "error_cb": self._on_error,
                     "stats_cb": lambda statistics: self.on_group_state(group_state(statistics)),
                     "statistics.interval.ms": STATISTICS_MS,
@@ -130,8 +141,11 @@ class KafkaSource:
         KafkaConfigurationError, ConsumerFencedError, KafkaClientError
             If reading cannot go on. Messages read before come first: the error
             is raised by the next call.
+        KafkaUnavailableError
+            If no broker tells where to go on after a gap.
         """
         self._raise_pending()
+        self._go_on_after_gaps()
         polled: list[Message] = []
         with self._translated(self._doing):
             # `consume` would wait until it has all it may return.
@@ -220,7 +234,7 @@ class KafkaSource:
         offsets = self._ownership.offsets_after(consumed)
         if member is None and consumed:
             raise PartitionLostError(consumed)
-        return Claim(offsets, member)
+        return Claim(offsets, member, {partition: self._places.note(partition) for partition in offsets})
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         """Read again from these positions on; those of partitions no longer owned are passed over."""
@@ -229,6 +243,7 @@ class KafkaSource:
                 with self._translated(f"rewinding {position.topic}[{position.partition}] to {position.offset}"):
                     self._consumer.seek(TopicPartition(position.topic, position.partition, position.offset))
                 self._ownership.rewind(position)
+                self._places.reads_next(partition_of(position), position.offset)
 
     def pause(self) -> None:
         """Deliver nothing until as many calls of `resume`, from partitions assigned meanwhile neither."""
@@ -253,7 +268,10 @@ class KafkaSource:
     def _is_deliverable(self, message: Message) -> bool:
         """Tell whether this is a message of ours, not an error."""
         if (error := message.error()) is not None:
-            self._on_error(error)
+            if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                self._places.has_nothing_next((str(message.topic()), int(message.partition() or 0)))
+            else:
+                self._on_error(error)
             return False
         # A rebalance within the same poll may have taken its partition away.
         return (message.topic(), message.partition()) in self.partitions
@@ -261,7 +279,22 @@ class KafkaSource:
     def _deliver(self, message: Message) -> InputMessage:
         delivered = input_message(message)
         self._ownership.deliver(delivered.position)
+        self._places.reads_next(partition_of(delivered.position), delivered.position.offset + 1)
         return delivered
+
+    def _go_on_after_gaps(self) -> None:
+        with self._translated(f"going on after a gap while {self._doing}"):
+            for gap in self._places.gaps(self._consumer, self.partitions):
+                place = TopicPartition(gap.topic, gap.partition, gap.resumed)
+                # A partition that has failed cannot be sought in; one that is assigned anew can be read.
+                self._consumer.incremental_unassign([place])
+                self._consumer.incremental_assign([place])
+                if self._n_pauses:
+                    self._consumer.pause([place])
+                self._ownership.rewind(InputPosition(gap.topic, gap.partition, 0))
+                self._places.reads_next((gap.topic, gap.partition), gap.resumed)
+                if gap.cause is not None:
+                    self.on_gap(gap)
 
     def _note_member(self) -> None:
         """Remember who this member is, for `claim`; one that was thrown out is nobody until it has joined again."""
@@ -289,7 +322,7 @@ class KafkaSource:
             LOGGER.warning("%s", translated)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        consumer.incremental_assign(partitions)
+        consumer.incremental_assign(self._places.begin(consumer, partitions))
         self._ownership.gain(_keys(partitions))
         if self._n_pauses:
             consumer.pause(partitions)

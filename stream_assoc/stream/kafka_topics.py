@@ -125,7 +125,7 @@ def ensure_topics(settings: TopicSettings) -> list[str]:
     KafkaConfigurationError
         If the cluster does not let us, or cannot: fewer brokers than ``kafka.replication_factor``.
     """
-    admin = _admin(settings.client_options())
+    admin = admin_client(settings.client_options())
     specs = topic_specs(settings)
     created = [spec.name for spec in specs if _create(admin, spec)]
     _wait_until_known(admin, created)
@@ -142,7 +142,7 @@ def topic_differences(settings: TopicSettings) -> list[str]:
     KafkaUnavailableError
         If no broker answers.
     """
-    return _differences(_admin(settings.client_options()), topic_specs(settings))
+    return _differences(admin_client(settings.client_options()), topic_specs(settings))
 
 
 def topic_losses(settings: TopicSettings) -> list[str]:
@@ -155,7 +155,7 @@ def topic_losses(settings: TopicSettings) -> list[str]:
     KafkaConfigurationError
         If this user may not see how topics are configured.
     """
-    admin = _admin(settings.client_options())
+    admin = admin_client(settings.client_options())
     existing = _existing(admin)
     specs = [spec for spec in topic_specs(settings) if spec.name in existing]
     configs = _configs(admin, specs)
@@ -166,7 +166,14 @@ def topic_losses(settings: TopicSettings) -> list[str]:
     ]
 
 
-def _admin(options: Options) -> AdminClient:
+def admin_client(options: Options) -> AdminClient:
+    """Return a client that asks about topics.
+
+    Raises
+    ------
+    KafkaConfigurationError
+        If an option is unknown or has an impossible value.
+    """
     try:
         return AdminClient(common_options(options))
     except KafkaException as exception:

@@ -118,6 +118,13 @@ def test_what_a_rule_asks_for_is_there_before_it_first_happens(instruments) -> N
     assert instruments.registry.get_sample_value("process_resident_memory_bytes") > 1e6
 
 
+def test_gaps_of_the_input_are_counted_by_cause(instruments: Instruments) -> None:
+    assert value(instruments, "input_gaps_total", cause="recreated") == 0
+    instruments.count_gap("deleted", 3)
+    assert value(instruments, "input_gaps_total", cause="deleted") == 1
+    assert value(instruments, "skipped_offsets_total") == 3
+
+
 def test_messages_of_a_hand_are_observed_by_number_and_size(instruments) -> None:
     instruments.observe_messages([1000, 3000])
     assert value(instruments, "hand_messages_sum") == 2
