@@ -12,6 +12,7 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from stream_assoc.model.types import BoolArray, Float32Array, FloatArray
+from stream_assoc.photometry.celestial import pixels_of, sky_of
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.psf import Psf
 
@@ -40,7 +41,7 @@ class Exposure:
     mask_planes : `~collections.abc.Mapping` [`str`, `int`]
         The bit of each plane, 0 to 31.
     wcs : `astropy.wcs.WCS`
-        From the sky to pixels.
+        From the sky to pixels; see `~stream_assoc.photometry.celestial.frame_of`.
     psf : `~stream_assoc.photometry.psf.Psf`
     nJy_per_count : `float`
         Photometric calibration. Where an aperture correction is wanted, it is
@@ -81,17 +82,16 @@ class Exposure:
         Parameters
         ----------
         ra, dec : `numpy.ndarray` [float64], shape (n,)
-            Degrees.
+            ICRS, degrees.
 
         Returns
         -------
         x, y : `numpy.ndarray` [float64], shape (n,)
-            Pixels; NaN where the projection does not reach.
+            Pixels; NaN where the projection does not reach, or its distortion cannot be inverted.
         """
         if not len(ra):
             return np.empty(0), np.empty(0)
-        x, y = self.wcs.all_world2pix(ra, dec, 0, quiet=True)
-        return np.asarray(x, np.float64), np.asarray(y, np.float64)
+        return pixels_of(self.wcs, ra, dec)
 
     def contains(self, ra: FloatArray, dec: FloatArray) -> BoolArray:
         """Tell which positions, in degrees, lie on a pixel of the image."""
@@ -104,7 +104,7 @@ class Exposure:
         height, width = self.image.shape
         x = np.array([0.0, width, width, 0.0]) - 0.5
         y = np.array([0.0, 0.0, height, height]) - 0.5
-        return np.column_stack(self.wcs.all_pix2world(x, y, 0))
+        return np.column_stack(sky_of(self.wcs, x, y))
 
     def bits(self, planes: Sequence[str]) -> int:
         """Return the mask bits of the planes that the image has; it need not have all."""

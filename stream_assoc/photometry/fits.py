@@ -18,12 +18,11 @@ from astropy.io.fits.hdu.compressed._compression import CfitsioException
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, InvalidTransformError, SingularMatrixError, WcsError
 
+from stream_assoc.photometry.calibration import nJy_per_count, variance_of
+from stream_assoc.photometry.celestial import frame_of
 from stream_assoc.photometry.exceptions import ImageDamagedError, ImageMissingError, ImageUnreadableError
 from stream_assoc.photometry.exposure import Exposure, VisitInfo
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
-
-AB_ZERO_POINT_NJY: Final = 3631e9
-"""The flux density of magnitude 0, nJy."""
 
 MAX_PIXELS: Final = 2**27
 """Eight detectors of Rubin. A few bytes of compressed data can claim to be any number of pixels."""
@@ -127,12 +126,12 @@ def _exposure(hdus: list[fits.ImageHDU]) -> Exposure:
     pixels = _pixels(image)
     return Exposure(
         image=pixels,
-        variance=_pixels(variance),
+        variance=variance_of(_pixels(variance), variance.header, image.header),
         mask=np.zeros(pixels.shape, np.int32) if mask is None else _mask(mask),
         mask_planes={} if mask is None else _planes(mask.header),
         wcs=_wcs(image.header),
         psf=_psf(psf),
-        nJy_per_count=_calibration(image.header, hdus[0].header),
+        nJy_per_count=nJy_per_count(image.header, hdus[0].header),
         visit_info=_visit_info(hdus[0].header),
     )
 
@@ -181,11 +180,7 @@ def _wcs(header: fits.Header) -> WCS:
         cards["CTYPE1"], cards["CTYPE2"] = "RA---TAN", "DEC--TAN"
     try:
         wcs = WCS(cards)
-        if not wcs.has_celestial or wcs.naxis != 2:
-            raise ImageUnreadableError(
-                "it has no WCS that leads to the sky; write CTYPE, CRVAL, CRPIX and CD or PC into the header "
-                "of the image"
-            )
+        frame_of(wcs)
         centre = 0.5 * (header["NAXIS1"] - 1), 0.5 * (header["NAXIS2"] - 1)
         if not np.isfinite(wcs.all_pix2world([centre], 0)).all():
             raise ImageUnreadableError("its WCS gives the centre of the image no position")
@@ -205,24 +200,6 @@ def _psf(hdu: fits.ImageHDU) -> Psf:
         for axis in ("X", "Y")
     )
     return GriddedPsf.of(hdu.data, x, y)
-
-
-def _calibration(*headers: fits.Header) -> float:
-    """Return nJy per count: as the unit of the image, as our own keyword, or as afw's zero point."""
-    for header in headers:
-        if str(header.get("BUNIT", "")).strip().lower() == "njy":
-            return 1.0
-        if "NJYPERCT" in header:
-            return float(header["NJYPERCT"])
-        if "FLUXMAG0" in header:
-            return AB_ZERO_POINT_NJY / _zero_point(float(header["FLUXMAG0"]))
-    raise ImageUnreadableError("nothing tells its photometric calibration; write BUNIT = 'nJy' or NJYPERCT")
-
-
-def _zero_point(counts: float) -> float:
-    if not counts > 0.0:
-        raise ImageUnreadableError(f"FLUXMAG0, the counts of magnitude 0, must be positive, not {counts}")
-    return counts
 
 
 def _visit_info(header: fits.Header) -> VisitInfo:
