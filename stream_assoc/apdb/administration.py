@@ -144,7 +144,7 @@ def _sqlite_database(connection: sqlite3.Connection) -> Database:
 
 
 def _on_postgresql(url: PostgresqlUrl, namespace: str | None, writes: bool) -> Iterator[Database | None]:
-    with translated(), psycopg.connect(url.conninfo) as server:
+    with translated(), psycopg.connect(url.conninfo, prepare_threshold=None) as server:
         server.read_only = not writes
         server.execute("SELECT set_config('lock_timeout', %s, true)", [f"{DEFAULT_PATIENCE.lock_seconds:g}s"])
         schema = find_schema(server, namespace)

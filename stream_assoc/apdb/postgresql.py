@@ -13,9 +13,9 @@ from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
 from stream_assoc.apdb.port import ApdbSession, OutboxEntry
 from stream_assoc.apdb.postgresql_catalogue import read_catalogue
-from stream_assoc.apdb.postgresql_connection import Connector, translated
+from stream_assoc.apdb.postgresql_connection import BoundedConnection, Connector, translated
 from stream_assoc.apdb.postgresql_locks import LockTable, lock_cells, room_for
-from stream_assoc.apdb.postgresql_session import PostgresqlSession
+from stream_assoc.apdb.postgresql_session import BACKEND_QUERY, PostgresqlSession
 from stream_assoc.apdb.rows import ledger_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
@@ -30,7 +30,7 @@ from stream_assoc.apdb.statements import (
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Connection: TypeAlias = BoundedConnection
 
 _NOTES_QUERY: Final = "SELECT name, value FROM {metadata} WHERE name = ANY(%s)"
 
@@ -49,8 +49,8 @@ class PostgresqlApdb:
 
     `exclusive` takes session-level advisory locks, one a cell, on the very
     connection that then reads and writes: whoever loses the lock has lost the
-    transaction too. A pooler in transaction mode (PgBouncer) breaks that, so
-    ``apdb.url`` must lead to the server itself or to a session-mode pool.
+    transaction too. A pooler that shares sessions breaks that and is refused
+    (`stream_assoc.apdb.poolers`).
 
     Parameters
     ----------
@@ -139,6 +139,8 @@ class PostgresqlApdb:
                 lock_cells(cells, connection, self._lock_class)
                 # Read once nobody can change it any more.
                 notes = self._execute(connection, _NOTES_QUERY, (list(NOTES),))
+                backend = self._execute(connection, BACKEND_QUERY, ())
+            connection.check_backend(backend.fetchall()[0][0])
             check_unchanged(self._notes, dict(notes.fetchall()))
             session = PostgresqlSession(
                 connection, self._names, self._columns, self._tile_level, self._points, self._chunk_seconds

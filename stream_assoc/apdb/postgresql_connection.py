@@ -9,12 +9,15 @@ A network that breaks says nothing: both ends wait. Three things bound that.
   nothing is acknowledged, so that the session of a machine that vanished ends
   on the server, and with it its advisory locks, after a minute.
 * A process that comes back first ends those of its own sessions whose end it
-  has not seen, and so does not wait for locks that it holds itself.
+  has not seen, and so does not wait for locks that it holds itself. Sessions
+  bear its mark, a random word in their ``application_name``: one that a pooler
+  has passed on to somebody else no longer does, and is left alone.
 """
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -30,6 +33,7 @@ from stream_assoc.apdb.exceptions import (
     ApdbUnavailableError,
 )
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.apdb.poolers import check_backend, check_sessions_are_own
 from stream_assoc.apdb.refusals import refusal_remedy
 
 Result = TypeVar("Result")
@@ -67,6 +71,13 @@ _DAMAGE: Final = ("XX001", "XX002")
 """SQLSTATEs of a damaged table and a damaged index."""
 
 
+_MARK_BYTES: Final = 8
+_MAX_NAME_BYTES: Final = 63 - 1 - 2 * _MARK_BYTES
+"""What PostgreSQL leaves of an ``application_name``, without a space and the mark."""
+
+_NAME: Final = "stream_assoc"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSession:
     """The server's side of a connection; the start tells it from a later one with the same number."""
@@ -97,6 +108,11 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
             then; what the server made of the last command is unknown.
         """
         return super().wait(self._while_it_answers(gen), interval, *rest, **named)
+
+    def check_backend(self, pid: int) -> None:
+        """Raise `ApdbConfigurationError` unless this is the server process that the connection was made to."""
+        if self.session is not None:
+            check_backend(self.session.pid, pid)
 
     def _while_it_answers(self, gen: PQGen[Result]) -> PQGen[Result]:
         try:
@@ -134,6 +150,8 @@ class Connector:
         self._conninfo = conninfo
         self._settings = {**settings, **_NETWORK_SETTINGS, "lock_timeout": _milliseconds(patience.lock_seconds)}
         self._patience = patience
+        self._mark = secrets.token_hex(_MARK_BYTES)
+        self._is_direct = False
         self._lost: dict[ServerSession, None] = {}
 
     def connect(self) -> BoundedConnection:
@@ -141,13 +159,15 @@ class Connector:
 
         Raises
         ------
+        ApdbConfigurationError
+            If a pooler between shares sessions among its clients.
         ApdbUnavailableError
             If the server cannot be reached, or a lost session does not end.
         """
         with translated():
-            connection = BoundedConnection.connect(self._parameters(), autocommit=True)
+            connection = self._open(self._patience.silence_seconds)
             try:
-                connection.silence_seconds = self._patience.silence_seconds
+                self._check_sessions(connection)
                 connection.session = self._set_up(connection)
                 self._end_lost_sessions(connection)
             except BaseException:
@@ -160,20 +180,34 @@ class Connector:
         if connection.session is not None:
             self._lost[connection.session] = None
 
+    def _open(self, silence_seconds: float) -> BoundedConnection:
+        connection = BoundedConnection.connect(self._parameters(), autocommit=True)
+        connection.silence_seconds = silence_seconds
+        return connection
+
+    def _check_sessions(self, connection: BoundedConnection) -> None:
+        """Refuse a pooler that shares sessions, the first time, before a setting of ours is left in one of them."""
+        if not self._is_direct:
+            with closing(self._open(self._patience.connect_seconds)) as other:
+                check_sessions_are_own(connection, other)
+            self._is_direct = True
+
     def _parameters(self) -> str:
         parameters = psycopg.conninfo.conninfo_to_dict(self._conninfo)
         defaults: dict[str, str | int] = {
             # libpq counts whole seconds, 2 at least.
             "connect_timeout": max(2, round(self._patience.connect_seconds)),
-            "application_name": "stream_assoc",
+            "application_name": _NAME,
             "tcp_user_timeout": _milliseconds(self._patience.silence_seconds),
             **{f"keepalives_{name}": value for name, value in _KEEPALIVES.items()},
         }
         return psycopg.conninfo.make_conninfo("", **{**defaults, **parameters})
 
     def _set_up(self, connection: BoundedConnection) -> ServerSession:
-        settings = ", ".join([_DURABLE, *["set_config(%s, %s, false)"] * len(self._settings)])
-        values = [text for setting in self._settings.items() for text in setting]
+        name = connection.info.get_parameters().get("application_name", _NAME)[:_MAX_NAME_BYTES]
+        wanted = {**self._settings, "application_name": f"{name} {self._mark}"}
+        settings = ", ".join([_DURABLE, *["set_config(%s, %s, false)"] * len(wanted)])
+        values = [text for setting in wanted.items() for text in setting]
         # Not the number that the protocol tells: a proxy tells its own.
         statement = f"SELECT pid, backend_start::text, {settings} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
         (row,) = connection.execute(statement.encode(), values)
@@ -186,8 +220,14 @@ class Connector:
         ended = connection.execute(
             "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity "
             "JOIN unnest(%s::int[], %s::text[]) AS lost(pid, started) USING (pid) "
-            "WHERE backend_start::text = started",
-            (1000 * _GHOST_SECONDS, [one.pid for one in lost], [one.started for one in lost]),
+            "WHERE backend_start::text = started AND right(application_name, %s) = %s",
+            (
+                1000 * _GHOST_SECONDS,
+                [one.pid for one in lost],
+                [one.started for one in lost],
+                len(self._mark),
+                self._mark,
+            ),
         )
         if not all(is_ended for (is_ended,) in ended):
             raise ApdbUnavailableError("a session of this process that was cut off does not end on the server")

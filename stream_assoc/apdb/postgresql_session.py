@@ -18,6 +18,7 @@ from stream_assoc.apdb.exceptions import (
     RowsRefusedError,
 )
 from stream_assoc.apdb.port import CountedSources, ObjectVersions, Opening
+from stream_assoc.apdb.postgresql_connection import BoundedConnection
 from stream_assoc.apdb.rows import (
     ReplicaChunk,
     StoreRows,
@@ -62,6 +63,7 @@ from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.model.types import FloatArray, IntArray
 
+BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
 _LEDGER_QUERY: Final = (
     f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
     "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
@@ -141,7 +143,7 @@ class PostgresqlSession:
 
     Parameters
     ----------
-    connection : `psycopg.Connection`
+    connection : `BoundedConnection`
         In autocommit mode.
     names : mapping
         Quoted name of each table.
@@ -157,7 +159,7 @@ class PostgresqlSession:
 
     def __init__(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
+        connection: BoundedConnection,
         names: Mapping[str, str],
         columns: Mapping[str, Sequence[CopyColumn]],
         tile_level: int,
@@ -267,6 +269,7 @@ class PostgresqlSession:
     def _write(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
         """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
         with self._connection.pipeline():
+            backend = self._execute(BACKEND_QUERY)
             self._write_ledger(changes)
             for chunk in rows.chunks:
                 self._write_chunk(chunk, "NOTHING")
@@ -293,6 +296,8 @@ class PostgresqlSession:
                 self._write_chunk(
                     chunk, "UPDATE SET last_update_time = excluded.last_update_time, unique_id = excluded.unique_id"
                 )
+        # The locks are those of the session that the connection was made with.
+        self._connection.check_backend(backend.fetchall()[0][0])
         return versions_of(rows.tiles, dict(versions.fetchall()))
 
     def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:

@@ -89,5 +89,5 @@ def terminate(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'stream_assoc'"
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'stream_assoc%'"
         )
