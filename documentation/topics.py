@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from documentation.markdown import head, table
 from stream_assoc.settings import Settings
 from stream_assoc.stream.authority import SIGNATURE_SUFFIX
-from stream_assoc.stream.dead_letters import PREFIX, RECORD_HEADER
+from stream_assoc.stream.dead_letters import LEFT_OUT_HEADER, PREFIX, RECORD_HEADER
 from stream_assoc.stream.kafka_topics import topic_specs
 from stream_assoc.stream.release import RELEASE_HEADER
 from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
@@ -70,6 +70,11 @@ def page() -> str:
             *(
                 (f"`{PREFIX}{field['name']}`", "dead letters", field.get("doc", ""))
                 for field in load_schema(DEAD_LETTER)["fields"]
+            ),
+            (
+                f"`{LEFT_OUT_HEADER}`",
+                "dead letters",
+                "which of `value`, `headers` and `key` the letter has no room for; the message is still at its place",
             ),
             (
                 f"`{RECORD_HEADER}`",

@@ -49,6 +49,7 @@ def described(filed: FiledLetter, schemas: WriterSchemas | None) -> Iterator[str
         ("original time", utc(record.timestamp)),
         ("key", original.key),
         ("value", "none" if original.value is None else f"{len(original.value)} bytes"),
+        *((("left out", ", ".join(filed.letter.left_out)),) if filed.letter.left_out else ()),
         *((f"header {name}", content) for name, content in original.headers),
         *_batch(original.value, schemas),
     ]

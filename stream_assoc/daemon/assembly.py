@@ -294,7 +294,12 @@ def open_daemon(
         yield Daemon(
             StreamEnds(source, publisher),
             MessageHandler(
-                decoder_of(settings), rooms, kafka.dead_letter_topic, instruments, authority_of(settings.operators)
+                decoder_of(settings),
+                rooms,
+                kafka.dead_letter_topic,
+                instruments,
+                authority_of(settings.operators),
+                kafka.max_message_bytes,
             ),
             rooms.apdb,
             Perseverance(source, backoff_of(settings), stop, health),

@@ -20,6 +20,7 @@ from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.stream.authority import NOBODY, Authority
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.dead_letters import dead_letter
+from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,8 @@ class MessageHandler:
         What Prometheus sees.
     authority : `Authority`, optional
         Which messages may take the place of others or pass the quarantine; none by default.
+    max_letter_bytes : `int`, optional
+        Largest message that is kept whole in its dead letter.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class MessageHandler:
         dead_letter_topic: str,
         instruments: Instruments,
         authority: Authority = NOBODY,
+        max_letter_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
+        self._max_letter_bytes = max_letter_bytes
         self._authority = authority
         self._decoder = decoder
         self._write_back = WriteBack()
@@ -198,7 +203,13 @@ class MessageHandler:
     def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
         self._instruments.count_dead_letter(error.reason)
         log.error("dead letter", reason=error.reason, error=str(error), **asdict(message.position))
-        letter = dead_letter(message, error, self._dead_letter_topic, time_ms=time.time_ns() // 1_000_000)
+        letter = dead_letter(
+            message,
+            error,
+            self._dead_letter_topic,
+            time_ms=time.time_ns() // 1_000_000,
+            max_bytes=self._max_letter_bytes,
+        )
         return Answer(message, [letter])
 
 

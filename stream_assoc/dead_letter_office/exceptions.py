@@ -21,3 +21,7 @@ class NotQuarantinedError(DeadLetterOfficeError):
 
 class NoAuthorityError(DeadLetterOfficeError):
     """A letter that cannot be sent with a mark, because no daemon would heed it."""
+
+
+class LetterIncompleteError(DeadLetterOfficeError):
+    """A letter that cannot be sent back, because its message was too large to go into it whole."""

@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from stream_assoc.dead_letter_office.exceptions import NoAuthorityError, NotConflictingError, NotQuarantinedError
+from stream_assoc.dead_letter_office.exceptions import (
+    LetterIncompleteError,
+    NoAuthorityError,
+    NotConflictingError,
+    NotQuarantinedError,
+)
 from stream_assoc.dead_letter_office.letters import FiledLetter
 from stream_assoc.stream.authority import Authority, without_marks
 from stream_assoc.stream.exceptions import UnauthorisedError
@@ -34,8 +39,19 @@ def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
         The letter.
     topic : `str`, optional
         Where it goes; by default to the topic it was read from.
+
+    Raises
+    ------
+    LetterIncompleteError
+        If the letter does not have all of the message.
     """
-    original = filed.letter.original
+    original, record = filed.letter.original, filed.letter.record
+    if filed.letter.left_out:
+        raise LetterIncompleteError(
+            f"the letter at {filed.address} has no room for the {' and the '.join(filed.letter.left_out)} of its "
+            f"message; raise kafka.max_message_bytes, and send the message from {record.topic}[{record.partition}]@"
+            f"{record.offset} again"
+        )
     is_refused = filed.letter.record.reason == UnauthorisedError.reason
     headers = without_marks(original.headers) if is_refused else original.headers
     return OutputMessage(topic or original.position.topic, original.key, original.value, headers)

@@ -59,7 +59,8 @@ class KafkaSettings(KafkaConnectionSettings):
         ge=1024,
         # librdkafka writes no message above 1,000,000,000 bytes, and a dead letter is larger than its message.
         le=900 * 1024**2,
-        description="Largest message read or written, bytes; also set on topics that are created.",
+        description="Largest message processed or written, bytes; also set on topics that are created. A "
+        "larger one is dead-lettered.",
     )
     schema_registry_url: SecretUrl | None = Field(
         default=None,

@@ -187,8 +187,8 @@ class BatchDecoder:
     def _split(self, value: bytes | None) -> tuple[int, memoryview]:
         if value is not None and len(value) > self._limits.bytes:
             raise DecodeError(
-                f"the message has {len(value)} bytes, batch.max_bytes allows {self._limits.bytes}; "
-                "split the batch or raise the setting",
+                f"the message has {len(value)} bytes, batch.max_bytes and kafka.max_message_bytes allow "
+                f"{self._limits.bytes}; split the batch or raise the settings",
                 "too_large",
             )
         return split(value)
@@ -285,7 +285,7 @@ def decoder_of(settings: Settings) -> BatchDecoder:
         sources=batch.max_sources,
         footprint_vertices=batch.max_footprint_vertices,
         solar_system_objects=batch.max_solar_system_objects,
-        bytes=batch.max_bytes,
+        bytes=min(batch.max_bytes, settings.kafka.max_message_bytes),
     )
     return BatchDecoder(registry_of(settings.kafka), batch.bands, limits)
 

@@ -5,7 +5,7 @@ it can be sent again once its cause is gone. Why it is here stands in further
 headers, each readable with any Kafka tool, and together as one Avro record.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -19,6 +19,9 @@ from stream_assoc.stream.wire import WriterSchemas, header, split
 
 PREFIX: Final = "dlq."
 RECORD_HEADER: Final = f"{PREFIX}record"
+LEFT_OUT_HEADER: Final = f"{PREFIX}left_out"
+"""What of the message would not go into its dead letter: ``value``, ``headers``, ``key``, with commas between."""
+_HEADER_OVERHEAD_BYTES: Final = 16
 # An error may quote the message it is about, and a message may be large.
 _MAX_TEXT: Final = 2000
 
@@ -47,14 +50,23 @@ class DeadLetter:
         The message as it was read the first time.
     record : `DeadLetterRecord`
         Why it was set aside.
+    left_out : `tuple` [`str`, ...]
+        Which of ``value``, ``headers`` and ``key`` the original had and the letter
+        has no room for. The message can still be read at its own place.
     """
 
     original: InputMessage
     record: DeadLetterRecord
+    left_out: tuple[str, ...] = ()
 
 
 def dead_letter(
-    message: InputMessage, error: PoisonError, topic: str, time_ms: int, schema_id: int = SCHEMA_ID
+    message: InputMessage,
+    error: PoisonError,
+    topic: str,
+    time_ms: int,
+    schema_id: int = SCHEMA_ID,
+    max_bytes: int | None = None,
 ) -> OutputMessage:
     """Return the dead letter of a message.
 
@@ -70,6 +82,9 @@ def dead_letter(
         Now, milliseconds since 1970 UTC.
     schema_id : `int`, optional
         Id of the schema of the ``dlq.record`` header.
+    max_bytes : `int`, optional
+        Largest key, value and headers of the message, together, that go into
+        the letter. What is too much is left out, the value first; by default nothing is.
 
     Returns
     -------
@@ -94,8 +109,9 @@ def dead_letter(
     )
     texts = tuple((f"{PREFIX}{name}", str(entry).encode()) for name, entry in record.items())
     encoded = header(schema_id) + _codec().write(record)
-    headers = (*original_headers(message.headers), *texts, (RECORD_HEADER, encoded))
-    return OutputMessage(topic, message.key, message.value, headers)
+    kept, left_out = _fitting(replace(message, headers=original_headers(message.headers)), max_bytes)
+    notes = ((LEFT_OUT_HEADER, ",".join(left_out).encode()),) if left_out else ()
+    return OutputMessage(topic, kept.key, kept.value, (*kept.headers, *texts, *notes, (RECORD_HEADER, encoded)))
 
 
 def read_dead_letter(letter: InputMessage | OutputMessage, schemas: WriterSchemas | None = None) -> DeadLetter:
@@ -106,7 +122,8 @@ def read_dead_letter(letter: InputMessage | OutputMessage, schemas: WriterSchema
     DecodeError
         If this is no dead letter.
     """
-    encoded = dict(letter.headers).get(RECORD_HEADER)
+    headers = dict(letter.headers)
+    encoded = headers.get(RECORD_HEADER)
     if encoded is None:
         raise DecodeError(f"the message has no header {RECORD_HEADER}; it is not a dead letter", "undecodable")
     schema_id, payload = split(encoded)
@@ -119,12 +136,29 @@ def read_dead_letter(letter: InputMessage | OutputMessage, schemas: WriterSchema
         value=letter.value,
         headers=original_headers(letter.headers),
     )
-    return DeadLetter(original, record)
+    left_out = headers.get(LEFT_OUT_HEADER, b"").decode(errors="replace")
+    return DeadLetter(original, record, tuple(left_out.split(",")) if left_out else ())
 
 
 def original_headers(headers: Headers) -> Headers:
     """Return the headers that are not a dead letter's own."""
     return tuple((name, content) for name, content in headers if not name.startswith(PREFIX))
+
+
+def _fitting(message: InputMessage, max_bytes: int | None) -> tuple[InputMessage, tuple[str, ...]]:
+    """Return the message without what is too much, and what that is."""
+    left_out: tuple[str, ...] = ()
+    for name, nothing in (("value", {"value": None}), ("headers", {"headers": ()}), ("key", {"key": None})):
+        if max_bytes is None or _size_of(message) <= max_bytes:
+            break
+        if getattr(message, name):
+            message, left_out = replace(message, **nothing), (*left_out, name)
+    return message, left_out
+
+
+def _size_of(message: InputMessage) -> int:
+    headers = sum(len(name.encode()) + len(content) + _HEADER_OVERHEAD_BYTES for name, content in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 @cache

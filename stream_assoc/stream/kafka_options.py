@@ -13,6 +13,9 @@ DEFAULT_MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 FRAMING_BYTES: Final = 1024 * 1024
 """What a request or a response may need beside the largest message: its batch's headers and its neighbours."""
 
+LARGEST_RESPONSE_BYTES: Final = 2**31 - 1
+"""As much as librdkafka receives at once; what a topic takes, its own max.message.bytes bounds."""
+
 LOGGER: Final = logging.getLogger("stream_assoc.kafka")
 """Where librdkafka's own log lines go; without it they would go to standard error as they are."""
 
@@ -74,7 +77,9 @@ def consumer_options(user: Options, group_id: str, group_instance_id: str | None
             "auto.offset.reset": "earliest",
             "fetch.max.bytes": max_bytes,
             "max.partition.fetch.bytes": max_bytes,
-            "receive.message.max.bytes": max_bytes + FRAMING_BYTES,
+            # The broker gives a message that is larger than asked for alone, rather than not at all. One that
+            # could not be received would be fetched again and again, and nothing behind it ever read.
+            "receive.message.max.bytes": LARGEST_RESPONSE_BYTES,
             **user,
         }
     )

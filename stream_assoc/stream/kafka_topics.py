@@ -159,11 +159,16 @@ def topic_losses(settings: TopicSettings) -> list[str]:
     existing = _existing(admin)
     specs = [spec for spec in topic_specs(settings) if spec.name in existing]
     configs = _configs(admin, specs)
-    return [
+    lines = [
         line
         for spec in specs
         for line in losses(spec.name, configs[spec.name], compacted=spec.config["cleanup.policy"] == "compact")
     ]
+    letters = settings.dead_letter_topic
+    least = settings.max_message_bytes + FRAMING_BYTES
+    if letters in configs and int(configs[letters]["max.message.bytes"] or 0) < least:
+        lines.append(f"{letters}: has no room for the largest dead letter; set max.message.bytes={least}")
+    return lines
 
 
 def admin_client(options: Options) -> AdminClient:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from stream_assoc.dead_letter_office.exceptions import (
+    LetterIncompleteError,
     NoAuthorityError,
     NotConflictingError,
     NotQuarantinedError,
@@ -37,6 +40,14 @@ def test_a_message_goes_back_as_it_was() -> None:
     headers = (("producer", b"simulator"),)
     assert returned(letter(0)) == OutputMessage("dia-sources", b"key", b"value", headers)
     assert returned(letter(0), "elsewhere") == OutputMessage("elsewhere", b"key", b"value", headers)
+
+
+def test_a_message_that_had_no_room_in_its_letter_is_not_sent_without_its_value() -> None:
+    whole = letter(0)
+    cut = replace(whole, letter=replace(whole.letter, left_out=("value",)))
+    for send in (returned, lambda filed: returned(filed, "elsewhere")):
+        with pytest.raises(LetterIncompleteError, match=r"no room for the value.*kafka\.max_message_bytes"):
+            send(cut)
 
 
 def test_a_released_message_says_so_in_one_header() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from stream_assoc.model.batch import Batch, BatchId
 from stream_assoc.stream.batch_encoder import BatchEncoder
@@ -22,7 +23,9 @@ from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.stream.wire import header
 from tests.contents import LEDGER, columns
+from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch, night, square
+from tests.stream.kafka_support import fill
 
 pytestmark = pytest.mark.integration
 
@@ -216,3 +219,23 @@ def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(deployed, registry
     assert len(answers) > 2
     assert [one.visit for one in deployment.metrics()] == [one.id.visit for one in good()[:2]]
     assert deployment.dead_letters() == []
+
+
+def test_a_message_above_every_limit_blocks_no_partition(deployed_on_sqlite: Callable[..., Deployment]) -> None:
+    """On a topic that takes it: it becomes a dead letter that says what it has no room for."""
+    deployment = deployed_on_sqlite(kafka={"partitions": 1, "max_message_bytes": 2**20})
+    kafka = deployment.settings.kafka
+    name, value = "max.message.bytes", str(16 * 2**20)
+    allowed = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, kafka.input_topic, incremental_configs=[allowed])
+    admin = AdminClient(kafka.client_options())
+    admin.incremental_alter_configs([topic])[topic].result(30)
+    fill(kafka.bootstrap_servers, kafka.input_topic, [bytes(4 * 2**20)], **{"compression.type": "none"})
+    deployment.send(good()[:1])
+
+    deployment.process_everything()
+
+    (letter,) = map(read_dead_letter, deployment.dead_letters())
+    assert (letter.record.reason, letter.left_out, letter.original.value) == ("too_large", ("value",), None)
+    assert "kafka.max_message_bytes" in letter.record.message
+    assert len(deployment.metrics()) == 1

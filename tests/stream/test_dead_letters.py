@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,28 @@ def test_headers_are_readable_with_any_tool() -> None:
         "dlq.timestamp": b"1700000000000",
         "dlq.time": b"42",
     }
+
+
+@given(inputs, st.integers(0, 60))
+def test_what_has_no_room_in_a_letter_is_left_out_and_named(message: InputMessage, max_bytes: int) -> None:
+    found = read_dead_letter(dead_letter(message, ERROR, "dlq", time_ms=1, max_bytes=max_bytes))
+    original = found.original
+    size = len(original.key or b"") + len(original.value or b"")
+    assert size + sum(len(name.encode()) + len(content) for name, content in original.headers) <= max_bytes
+    for name in ("value", "headers", "key"):
+        if name in found.left_out:
+            assert getattr(message, name)
+            assert not getattr(original, name)
+        else:
+            assert getattr(original, name) == getattr(message, name)
+    assert found.record.offset == message.position.offset
+
+
+def test_the_value_goes_first() -> None:
+    found = read_dead_letter(dead_letter(MESSAGE, ERROR, "dlq", time_ms=1, max_bytes=60))
+    assert found.left_out == ()
+    large = replace(MESSAGE, value=bytes(100))
+    assert read_dead_letter(dead_letter(large, ERROR, "dlq", time_ms=1, max_bytes=60)).left_out == ("value",)
 
 
 def test_a_dead_letter_that_fails_again_does_not_collect_headers() -> None:

@@ -65,6 +65,20 @@ def test_a_message_of_20_mb_comes_through(kafka_bootstrap: str, group: str) -> N
     assert message.value == value
 
 
+@pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
+def test_a_message_above_the_limit_blocks_nothing(kafka_bootstrap: str, group: str, compression: str) -> None:
+    """Compressed, it is small for the broker and large for who reads it."""
+    topic = new_topic(kafka_bootstrap, **LARGE_TOPIC)
+    large = bytes(30 * 2**20)
+    fill(kafka_bootstrap, topic, [b"before", large, b"behind"], **{"compression.type": compression})
+
+    source = KafkaSource(
+        {"bootstrap.servers": kafka_bootstrap}, [topic], group_id=group, max_message_bytes=1024 * 1024
+    )
+    assert [message.value for message in read(source, 3)] == [b"before", large, b"behind"]
+    source.close()
+
+
 def test_rewinding_reads_the_same_again(kafka_bootstrap: str, group: str) -> None:
     topic = new_topic(kafka_bootstrap)
     fill(kafka_bootstrap, topic, [b"%d" % i for i in range(10)])

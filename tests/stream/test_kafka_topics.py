@@ -114,6 +114,8 @@ def test_topics_that_would_lose_messages_are_told(settings: Settings) -> None:
     make_topics(settings.bootstrap, [settings.metrics_topic], message_timestamp_before_max_ms="1000")
     make_topics(settings.bootstrap, [settings.objects_topic], cleanup_policy="delete", retention_bytes="1000")
 
+    make_topics(settings.bootstrap, [settings.dead_letter_topic], message_timestamp_type="LogAppendTime")
+
     told = topic_losses(settings)
 
     assert [line.removeprefix(settings.prefix) for line in told] == [
@@ -124,6 +126,7 @@ def test_topics_that_would_lose_messages_are_told(settings: Settings) -> None:
         "dia-objects: deletes objects that have not changed for some time; set cleanup.policy=compact",
         "association-metrics: refuses messages with the times of an old night; "
         "set message.timestamp.type=LogAppendTime",
+        f"dia-sources.dlq: has no room for the largest dead letter; set max.message.bytes={65 * 2**20}",
     ]
 
 
