@@ -144,8 +144,13 @@ def _sqlite_database(connection: sqlite3.Connection) -> Database:
 
 
 def _on_postgresql(url: PostgresqlUrl, namespace: str | None, writes: bool) -> Iterator[Database | None]:
-    with translated(), psycopg.connect(url.conninfo, prepare_threshold=None) as server:
-        server.read_only = not writes
+    with (
+        translated(),
+        psycopg.connect(url.conninfo, prepare_threshold=None) as server,
+        translated(server),
+    ):
+        # What writes begins as the server is set to begin.
+        server.read_only = None if writes else True
         server.execute("SELECT set_config('lock_timeout', %s, true)", [f"{DEFAULT_PATIENCE.lock_seconds:g}s"])
         schema = find_schema(server, namespace)
         if schema is None:

@@ -219,7 +219,7 @@ class PostgresqlApdb:
     def _connection(self) -> Iterator[Connection]:
         with self._pool.connection() as connection:
             try:
-                with translated():
+                with translated(connection):
                     yield connection
             except BaseException:
                 self._connector.lose(connection)

@@ -63,9 +63,15 @@ _REMEDIES: Final = {
     "53200": "it is out of memory",
     "53300": "it has no free connection: raise its max_connections, or end other sessions",
     "55P03": "cells or rows were held by another session for longer than apdb.lock_timeout_seconds",
-    "25006": "it accepts no writes: apdb.url must lead to the primary",
 }
 """What a server says by SQLSTATE, and what to do about it, where its own words do not tell."""
+
+_READ_ONLY: Final = "25006"
+_STANDBY: Final = "it is a standby: apdb.url must lead to the primary"
+_DEFAULT_READ_ONLY: Final = (
+    "default_transaction_read_only is on for the server, the database or this user: turn it off (hosted servers turn "
+    "it on when their disk is full)"
+)
 
 _DAMAGE: Final = ("XX001", "XX002")
 """SQLSTATEs of a damaged table and a damaged index."""
@@ -236,17 +242,25 @@ class Connector:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise what PostgreSQL raises as what a caller can do about it."""
+def translated(connection: "psycopg.Connection[Any] | None" = None) -> Iterator[None]:
+    """Raise what PostgreSQL raises as what a caller can do about it; a connection tells more of why."""
     try:
         yield
     except psycopg.Error as error:
-        raise translate(error) from error
+        raise translate(error, connection) from error
 
 
-def translate(error: psycopg.Error) -> ApdbError:
+def translate(error: psycopg.Error, connection: "psycopg.Connection[Any] | None" = None) -> ApdbError:
     """Return a psycopg error as one of the kinds the daemon distinguishes.
 
+    Parameters
+    ----------
+    error : `psycopg.Error`
+    connection : `psycopg.Connection`, optional
+        What it was raised on.
+
+    Notes
+    -----
     A violated constraint and a value that does not fit are the session's to
     judge: it knows the batch.
     """
@@ -257,8 +271,22 @@ def translate(error: psycopg.Error) -> ApdbError:
         return ApdbSchemaError(f"the APDB does not have what this version expects, or not for this user: {error}")
     if not code and (refused := refusal_remedy(str(error))):
         return ApdbConfigurationError(f"PostgreSQL refuses apdb.url: {error}; {refused}")
-    remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
+    remedies = {**_REMEDIES, _READ_ONLY: _why_read_only(connection)}
+    remedy = f"; {remedies[code]}" if code in remedies else ""
     return ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {error}{remedy}")
+
+
+def _why_read_only(connection: "psycopg.Connection[Any] | None") -> str:
+    """Return what keeps a server from taking writes; one before version 14 does not tell which."""
+    told = {
+        name: None if connection is None or connection.closed else connection.info.parameter_status(name)
+        for name in ("in_hot_standby", "default_transaction_read_only")
+    }
+    if told["in_hot_standby"] == "on":
+        return _STANDBY
+    if told["default_transaction_read_only"] == "on":
+        return _DEFAULT_READ_ONLY
+    return f"{_STANDBY}; or {_DEFAULT_READ_ONLY}"
 
 
 def _milliseconds(seconds: float) -> str:

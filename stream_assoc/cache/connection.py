@@ -28,13 +28,25 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from stream_assoc.cache.exceptions import CacheConfigurationError, CacheError, CacheUnavailableError
+from stream_assoc.cache.exceptions import (
+    CacheConfigurationError,
+    CacheError,
+    CacheUnavailableError,
+    CacheWritesRefusedError,
+)
 
 Client: TypeAlias = redis.Redis | RedisCluster
 
-_PASSING: Final = (AskError, BusyLoadingError, ClusterDownError, ClusterError, ReadOnlyError, TryAgainError)
-_PASSING_CODES: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ")
-"""Replies that redis-py has no class for: a script runs, a snapshot failed, replicas are away."""
+_PASSING: Final = (AskError, BusyLoadingError, ClusterDownError, ClusterError, TryAgainError)
+_BUSY: Final = "BUSY "
+_REFUSED_WRITES: Final = {
+    "OOM": "is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru (an evicted key is rebuilt from "
+    "the APDB)",
+    "MISCONF": "takes no writes, because it could not save a snapshot: free space on its disk, or turn snapshots off",
+    "NOREPLICAS": "takes no writes, because too few of its replicas are there: see its min-replicas-to-write",
+    "READONLY": "takes no writes, because it is a replica: redis.url must lead to the primary",
+}
+"""Replies of a server that can be read but not written to, by their first word."""
 
 _BACKOFF_SECONDS: Final = 0.05
 _BACKOFF_CAP_SECONDS: Final = 0.5
@@ -130,18 +142,15 @@ def translate(error: Exception, place: str) -> CacheError:
 
     Returns
     -------
-    error : `CacheUnavailableError` or `CacheConfigurationError`
-        The latter for wrong credentials, missing permissions, and any reply
+    error : `CacheUnavailableError`, `CacheWritesRefusedError` or `CacheConfigurationError`
+        The last for wrong credentials, missing permissions, and any reply
         that says the command itself is not possible here.
     """
     match error:
         case _ if isinstance(error.__context__, ssl.SSLError):
             return _tls_failure(error.__context__, place)
-        case OutOfMemoryError():
-            return CacheUnavailableError(
-                f"Redis at {place} is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru "
-                "(an evicted key is rebuilt from the APDB)"
-            )
+        case ResponseError() if refusal := _refused_writes(error):
+            return CacheWritesRefusedError(f"Redis at {place} {refusal}")
         case (
             AuthenticationError()
             | AuthenticationWrongNumberOfArgsError()
@@ -154,13 +163,19 @@ def translate(error: Exception, place: str) -> CacheError:
             )
         case ClusterCrossSlotError():
             return CacheConfigurationError(f"Redis at {place} is a node of a cluster: set redis.cluster to true")
-        case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_PASSING_CODES):
+        case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_BUSY):
             return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {error}")
         case _:
             return CacheUnavailableError(
                 f"Redis at {place} is not available: {error}; "
                 "is it up, and does it speak TLS where redis.url says so?"
             )
+
+
+def _refused_writes(error: ResponseError) -> str | None:
+    # redis-py leaves the word out where it has a class for it.
+    words = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
+    return _REFUSED_WRITES.get(words.get(type(error), str(error).partition(" ")[0]))
 
 
 def _tls_failure(error: ssl.SSLError, place: str) -> CacheError:

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError
 
 from stream_assoc.cache.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.cache.connection import Client, connect, describe, translate, translated_errors
-from stream_assoc.cache.exceptions import CacheConfigurationError
+from stream_assoc.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
 from stream_assoc.cache.port import CachedStates, CachedTiles, of_version
 from stream_assoc.cache.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
 from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
@@ -159,9 +159,10 @@ class RedisCache:
     def check(self) -> list[str]:
         """Verify that the cache works, and return what an operator should know.
 
-        Writes and reads two small keys of different cells. A server that has a memory limit but evicts
-        nothing will one day refuse writes, so ``maxmemory-policy`` should then
-        be one of the ``allkeys`` ones; without a limit any policy does.
+        Writes and reads two small keys of different cells. A server that takes no writes for now, being
+        full or a replica, is told and no obstacle, as it is none while batches are processed. One
+        that has a memory limit but evicts nothing will one day refuse writes, so
+        ``maxmemory-policy`` should then be one of the ``allkeys`` ones; without a limit any policy does.
 
         Returns
         -------
@@ -171,23 +172,31 @@ class RedisCache:
         Raises
         ------
         CacheUnavailableError, CacheConfigurationError
-            As `write`.
+            If it cannot be read, or will not let this user write.
         """
         self.ping()
         probes = [f"{self._stem}{{{cell}}}:check" for cell in range(2)]
-        self._set(dict.fromkeys(probes, b"1"))
+        advice = []
+        try:
+            self._set(dict.fromkeys(probes, b"1"))
+        except CacheWritesRefusedError as error:
+            advice.append(f"{error}. Until then what is not cached is rebuilt from the APDB, which takes longer")
         self._get(probes)
         with translated_errors(self._place):
             try:
                 nodes = self._memory()
             except NoPermissionError:
-                return [f"The user of redis.url may not run INFO, so the memory policy of {self._place} is unchecked"]
-        return [
+                unchecked = (
+                    f"The user of redis.url may not run INFO, so the memory policy of {self._place} is unchecked"
+                )
+                return [*advice, unchecked]
+        advice += [
             f"Redis at {place} has maxmemory-policy {memory['maxmemory_policy']} and will refuse writes when full: "
             "set allkeys-lru (an evicted key is rebuilt from the APDB)"
             for place, memory in nodes.items()
             if memory.get("maxmemory") and memory.get("maxmemory_policy") not in _EVICTING
         ]
+        return advice
 
     def tile_key(self, tile: int) -> str:
         """Return the key of a tile."""

