@@ -7,7 +7,7 @@ import io
 import itertools
 import math
 import warnings
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +20,18 @@ from astropy.wcs import WCS, InvalidTransformError, SingularMatrixError, WcsErro
 
 from stream_assoc.photometry.calibration import nJy_per_count, variance_of
 from stream_assoc.photometry.celestial import frame_of
-from stream_assoc.photometry.exceptions import ImageDamagedError, ImageMissingError, ImageUnreadableError
+from stream_assoc.photometry.exceptions import ImageDamagedError, ImageTooLargeError, ImageUnreadableError
 from stream_assoc.photometry.exposure import Exposure, VisitInfo
+from stream_assoc.photometry.fits_bounds import MAX_EXTENSIONS, check_bounds
+from stream_assoc.photometry.image_bytes import Allowance, decompressed, read_file
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
-
-MAX_PIXELS: Final = 2**27
-"""Eight detectors of Rubin. A few bytes of compressed data can claim to be any number of pixels."""
-
-MAX_EXTENSIONS: Final = 100
-"""More than any exposure has. A size below zero leads back into the file, and astropy would read on forever."""
 
 _PLANE_PREFIX: Final = "MP_"
 _DAMAGE: Final = (
     ArithmeticError,
     AstropyWarning,
     CfitsioException,
+    AssertionError,
     EOFError,
     LookupError,
     OSError,
@@ -48,58 +45,60 @@ _DAMAGE: Final = (
 _IMAGES: Final = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 
 
-def read_exposure(path: str) -> Exposure:
+def read_exposure(path: str, allowance: Allowance | None = None) -> Exposure:
     """Return the exposure in a file.
 
     Parameters
     ----------
     path : `str`
         As `~stream_assoc.photometry.image_roots.ImageRoots.resolve` returned it.
+    allowance : `~stream_assoc.photometry.image_bytes.Allowance`, optional
+        How large it may be, and until when.
 
     Raises
     ------
-    ImageUnreadableError
+    ImageError
         If there is no such file, or it holds no complete exposure. The batch
         is to be processed without it.
     """
-    try:
-        with open(path, "rb") as file:
-            return _read(file, path)
-    except OSError as error:
-        raise ImageMissingError(
-            f"the image {path!r} cannot be opened: {error.strerror}; the batch must name it when it is in place"
-        ) from error
+    allowance = allowance or Allowance()
+    return read_payload(read_file(path, allowance), path, allowance)
 
 
-def read_payload(payload: bytes, name: str = "cutout") -> Exposure:
+def read_payload(payload: bytes, name: str = "cutout", allowance: Allowance | None = None) -> Exposure:
     """Return the exposure in the bytes of a file, such as a cutout of a Rubin alert.
 
     Parameters
     ----------
     payload : `bytes`
-        A whole file: one that was fetched, or one of ``cutoutDifference``,
-        ``cutoutScience`` and ``cutoutTemplate``.
+        A whole file, compressed or not: one that was fetched, or one of
+        ``cutoutDifference``, ``cutoutScience`` and ``cutoutTemplate``.
     name : `str`, optional
         What a message calls it.
+    allowance : `~stream_assoc.photometry.image_bytes.Allowance`, optional
+        How large it may be, decompressed, and until when.
 
     Raises
     ------
-    ImageUnreadableError
+    ImageError
         If it holds no complete exposure.
     """
-    return _read(io.BytesIO(payload), name)
-
-
-def _read(file: IO[bytes], name: str) -> Exposure:
+    allowance = allowance or Allowance()
+    content = decompressed(payload, name, allowance)
     try:
         with warnings.catch_warnings():
             # A file that deviates in its header only is read; one that is too short is not.
             warnings.simplefilter("ignore", AstropyWarning)
             warnings.filterwarnings("error", message=".*truncated.*")
-            with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
-                return _exposure(_extensions(hdus))
+            check_bounds(content, name, allowance)
+            with fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=True) as hdus:
+                return _exposure(list(itertools.islice(hdus, MAX_EXTENSIONS)))
     except ImageUnreadableError as error:
-        raise ImageUnreadableError(f"the image {name!r} is of no use: {error}") from error
+        raise type(error)(f"the image {name!r} is of no use: {error}") from error
+    except MemoryError as error:
+        raise ImageTooLargeError(
+            f"the image {name!r} takes more memory than there is; make it smaller, or lower images.max_bytes"
+        ) from error
     except _DAMAGE as error:
         raise ImageDamagedError(
             f"the image {name!r} is damaged or no FITS file ({type(error).__name__}: {error}); write it again, "
@@ -107,17 +106,8 @@ def _read(file: IO[bytes], name: str) -> Exposure:
         ) from error
 
 
-def _extensions(hdus: fits.HDUList) -> list[fits.ImageHDU]:
-    read = list(itertools.islice(hdus, MAX_EXTENSIONS + 1))
-    if len(read) > MAX_EXTENSIONS:
-        raise ImageUnreadableError(
-            f"it has, or one of its sizes makes it seem to have, over {MAX_EXTENSIONS} extensions"
-        )
-    return read
-
-
 def _exposure(hdus: list[fits.ImageHDU]) -> Exposure:
-    named = {_name(hdu): hdu for hdu in hdus if isinstance(hdu, _IMAGES) and _n_pixels(hdu) > 0}
+    named = {_name(hdu): hdu for hdu in hdus if isinstance(hdu, _IMAGES) and math.prod(hdu.shape or (0,)) > 0}
     if "PSFIMAGE" in named and "IMAGE" not in named:
         image, variance, psf = hdus[0], _part(named, "UNCERT"), named["PSFIMAGE"]
     else:
@@ -139,15 +129,6 @@ def _exposure(hdus: list[fits.ImageHDU]) -> Exposure:
 def _name(hdu: fits.ImageHDU) -> str:
     """Return what an extension is; afw wrote EXTTYPE before it wrote EXTNAME."""
     return str(hdu.header.get("EXTNAME") or hdu.header.get("EXTTYPE", "")).strip().upper()
-
-
-def _n_pixels(hdu: fits.ImageHDU) -> int:
-    n_pixels = math.prod(hdu.shape) if hdu.shape else 0
-    if n_pixels > MAX_PIXELS:
-        raise ImageUnreadableError(
-            f"its extension {_name(hdu)} claims {n_pixels} pixels; at most {MAX_PIXELS} are read"
-        )
-    return n_pixels
 
 
 def _part(named: dict[str, fits.ImageHDU], part: str) -> fits.ImageHDU:
@@ -195,6 +176,10 @@ def _psf(hdu: fits.ImageHDU) -> Psf:
     header = hdu.header
     if not {"GRIDNX", "GRIDNY"} <= {*header}:
         raise ImageUnreadableError("PSF holds several images but no GRIDNX and GRIDNY; see docs/forced-photometry.md")
+    if int(header["GRIDNX"]) * int(header["GRIDNY"]) != len(hdu.data) or int(header["GRIDNX"]) < 1:
+        raise ImageUnreadableError(
+            f"PSF holds {len(hdu.data)} images for a grid of {header['GRIDNX']} x {header['GRIDNY']} nodes"
+        )
     x, y = (
         float(header[f"GRID{axis}0"]) + float(header[f"GRIDD{axis}"]) * np.arange(int(header[f"GRIDN{axis}"]))
         for axis in ("X", "Y")

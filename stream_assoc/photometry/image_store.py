@@ -7,7 +7,6 @@ without the image: its sources must not wait for it.
 """
 
 import contextlib
-import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,7 +22,9 @@ from stream_assoc.photometry.exceptions import (
     ImageUnavailableError,
 )
 from stream_assoc.photometry.exposure import Exposure
-from stream_assoc.photometry.fits import read_exposure, read_payload
+from stream_assoc.photometry.file_threads import FileThreads
+from stream_assoc.photometry.fits import read_payload
+from stream_assoc.photometry.image_bytes import Allowance, read_file
 from stream_assoc.photometry.image_roots import ImageRoots
 
 _CHUNK_BYTES: Final = 2**22
@@ -38,8 +39,9 @@ class ImageLimits:
     Attributes
     ----------
     max_bytes : `int`
+        Of a file, of what it decompresses to, and of its pixels.
     timeout_seconds : `float`
-        For one image that is no file, all attempts together.
+        For one image, all attempts together.
     attempts : `int`
         How often a store is asked that does not answer.
     wait_seconds : `float`
@@ -86,6 +88,7 @@ class ImageStore:
         self._roots = ImageRoots(roots)
         self._limits = limits or ImageLimits()
         self._wait = wait
+        self._files = FileThreads()
         self._filesystems = {
             scheme: _filesystem(scheme, s3_endpoint_url, ssl_ca_file) for scheme in self._roots.schemes - {"file"}
         }
@@ -98,23 +101,19 @@ class ImageStore:
         ImageRefusedError
             If it is not below a root.
         ImageUnavailableError
-            If its store does not answer, however often it is asked.
+            If its store does not answer, however often it is asked, or its
+            file system hangs.
         ImageUnreadableError
             If there is none, it is larger than allowed, or it is no complete exposure.
         """
-        location = self._roots.resolve(uri)
-        if location.startswith("/"):
-            self._check_size(location)
-            return read_exposure(location)
-        return read_payload(self._fetch(location), location)
+        allowance = Allowance.within(self._limits.max_bytes, self._limits.timeout_seconds)
+        location, payload = self._files.run(lambda: self._opened(uri, allowance), self._limits.timeout_seconds, uri)
+        return read_payload(self._fetch(location) if payload is None else payload, location, allowance)
 
-    def _check_size(self, path: str) -> None:
-        try:
-            n_bytes = os.stat(path).st_size
-        except OSError:
-            return  # Reading it tells what is wrong.
-        if n_bytes > self._limits.max_bytes:
-            raise _too_large(path, self._limits)
+    def _opened(self, uri: str, allowance: Allowance) -> tuple[str, bytes | None]:
+        """Return where an image is, and its bytes if that is a file; both may hang with the file system."""
+        location = self._roots.resolve(uri)
+        return location, read_file(location, allowance) if location.startswith("/") else None
 
     def _fetch(self, location: str) -> bytes:
         filesystem = self._filesystems[location.partition("://")[0]]
@@ -244,5 +243,5 @@ def _missing(location: str, error: Exception) -> ImageMissingError:
 
 def _too_large(location: str, limits: ImageLimits) -> ImageTooLargeError:
     return ImageTooLargeError(
-        f"the image {location!r} has more than {limits.max_bytes} bytes; compress it, or raise images.max_bytes"
+        f"the image {location!r} has more than {limits.max_bytes} bytes; make it smaller, or raise images.max_bytes"
     )

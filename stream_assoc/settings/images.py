@@ -26,13 +26,15 @@ class ImageSettings(Section):
         "images are elsewhere is processed without them. None: no image is read, and no forced photometry done.",
     )
     max_bytes: int = Field(
-        default=512 * 2**20, ge=1024, description="Largest image file read, bytes, compressed as it is."
+        default=512 * 2**20,
+        ge=1024,
+        description="Largest image read, bytes: its file, what that decompresses to, and the pixels in it.",
     )
     timeout_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="Longest time for one image of an object store or web server, all attempts together, seconds. "
-        "Then its batch is processed without images.",
+        description="Longest time for one image, all attempts together, seconds. Then its batch is processed without "
+        "images.",
     )
     attempts: int = Field(
         default=3, ge=1, le=10, description="How often an object store or web server is asked that does not answer."
