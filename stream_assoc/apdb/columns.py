@@ -17,7 +17,7 @@ from stream_assoc.apdb.postgresql_catalogue import Schema, read_catalogue
 from stream_assoc.apdb.postgresql_connection import Connector, translated
 from stream_assoc.apdb.sqlite import one_name
 from stream_assoc.apdb.sqlite import translated as sqlite_translated
-from stream_assoc.apdb.statements import quoted
+from stream_assoc.apdb.statements import FURTHER, quoted
 from stream_assoc.model.schema import apdb_table
 
 _ROWS: Final = 50_000
@@ -25,7 +25,10 @@ _ROWS: Final = 50_000
 
 
 class ColumnReader(Protocol):
-    """Reads columns of the tables of ``apdb.yaml``."""
+    """Reads columns of the tables of ``apdb.yaml``, and of the statistics beside them."""
+
+    def column_names(self, table: str) -> list[str]:
+        """Return the columns of a table in their order; none if there is no such table."""
 
     def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
         """Return columns in Rubin's types, NULL as null.
@@ -88,6 +91,10 @@ class _SqliteColumns:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def column_names(self, table: str) -> list[str]:
+        """Return the columns of a table. See `ColumnReader.column_names`."""
+        return [name for (name,) in self._connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+
     def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
         """Return columns. See `ColumnReader.read`."""
         statement = f'SELECT {quoted(columns)} FROM "{table}"' + (f" WHERE {where}" if where else "")
@@ -102,6 +109,15 @@ class _PostgresqlColumns:
         self._connection = connection
         self._schema = schema
 
+    def column_names(self, table: str) -> list[str]:
+        """Return the columns of a table. See `ColumnReader.column_names`."""
+        rows = self._connection.execute(
+            "SELECT a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE c.relnamespace = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            (self._schema.oid, table),
+        )
+        return [name for (name,) in rows]
+
     def read(self, table: str, columns: Sequence[str], where: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
         """Return columns. See `ColumnReader.read`."""
         name = sql.Identifier(self._schema.name, table)
@@ -113,8 +129,7 @@ class _PostgresqlColumns:
 
 
 def _table(table: str, columns: Sequence[str], chunks: Iterator[list[tuple[Any, ...]]]) -> pa.Table:
-    types = {column.name: column.arrow_field().type for column in apdb_table(table).columns}
-    schema = pa.schema([pa.field(name, types[name]) for name in columns])
+    schema = pa.schema([pa.field(name, _type_of(table, name)) for name in columns])
     batches = [
         pa.RecordBatch.from_arrays(
             [_array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)],
@@ -123,6 +138,12 @@ def _table(table: str, columns: Sequence[str], chunks: Iterator[list[tuple[Any, 
         for rows in chunks
     ]
     return pa.Table.from_batches(batches, schema)
+
+
+def _type_of(table: str, column: str) -> pa.DataType:
+    if table == FURTHER:
+        return pa.int64() if column == "diaObjectId" else pa.float64()
+    return apdb_table(table).column(column).arrow_type
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from stream_assoc.apdb.columns import ColumnReader, open_columns
 from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.model.further_statistics import TABLE as FURTHER
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.replay.capture import read_capture
 from stream_assoc.stream.exceptions import DecodeError
@@ -34,6 +35,8 @@ PROCESSING_TIMES: Final = frozenset(
 
 PLACES: Final = frozenset({"inputTopic", "inputPartition", "inputOffset"})
 """Where a message happened to lie."""
+
+_VERSION: Final = ("diaObjectId", "validityStartMjdTai")
 
 _SLICE: Final = 5_000
 
@@ -92,9 +95,23 @@ def compare_runs(left: Run, right: Run, tolerance: Tolerance, *, with_times: boo
         )
     ignored = PLACES if with_times else PLACES | PROCESSING_TIMES
     return [
-        compare(name, left[name].rows, right[name].rows, left[name].keys, tolerance=tolerance, ignored=ignored)
-        for name in left
+        compare(
+            name, *_of_one_shape(of_left.rows, right[name].rows), of_left.keys, tolerance=tolerance, ignored=ignored
+        )
+        for name, of_left in left.items()
     ]
+
+
+def _of_one_shape(left: pa.Table, right: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Give each table the columns that only the other has, null: other plugins compute other statistics."""
+    return _with_columns_of(left, right), _with_columns_of(right, left)
+
+
+def _with_columns_of(rows: pa.Table, other: pa.Table) -> pa.Table:
+    for field in other.schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.with_nullable(True), pa.nulls(rows.num_rows, field.type))
+    return rows
 
 
 def _apdb(reader: ColumnReader) -> Run:
@@ -110,7 +127,18 @@ def _apdb(reader: ColumnReader) -> Run:
         "DiaSource": RunTable(sources, ("diaSourceId",)),
         "DiaObject": RunTable(current, ("diaObjectId",)),
         "DiaForcedSource": RunTable(forced, ("diaObjectId", "visit", "detector")),
+        FURTHER: RunTable(_further(reader, current), ("diaObjectId",)),
     }
+
+
+def _further(reader: ColumnReader, current: pa.Table) -> pa.Table:
+    """Return the further statistics of the current objects; an APDB of another pipeline has none."""
+    names = reader.column_names(FURTHER) or list(_VERSION)
+    # Every version has a row; those that have ended cost more than they tell.
+    rows = reader.read(FURTHER, names) if len(names) > len(_VERSION) else current.select(_VERSION).slice(0, 0)
+    versions = current.select(_VERSION).append_column("is current", pa.repeat(True, current.num_rows))
+    joined = rows.join(versions, list(_VERSION), join_type="inner")
+    return joined.drop_columns(["validityStartMjdTai", "is current"])
 
 
 def _batches(sources: pa.Table) -> pa.Table:
@@ -175,9 +203,18 @@ def _objects(messages: list[tuple[bytes | None, bytes | None]], schemas: WriterS
     """Return the last version of each object; one that has ended has none."""
     last = dict(messages)
     values = [value for value in last.values() if value is not None]
-    # A record within a row becomes columns, which can be compared.
-    rows = pa.Table.from_batches(list(_decoded(values, schemas))).flatten()
+    # A record within a row becomes columns, which can be compared, and so does a map.
+    rows = _without_map(pa.Table.from_batches(list(_decoded(values, schemas))).flatten(), "pluginStatistics")
     return {"dia-objects": RunTable(rows, ("diaObjectId",))}
+
+
+def _without_map(rows: pa.Table, column: str) -> pa.Table:
+    """Return the table with a column for each key of a map, in place of the map."""
+    maps = rows[column]
+    keys = pc.unique(pa.concat_arrays([chunk.keys for chunk in maps.chunks])).to_pylist() if maps.num_chunks else []
+    for key in sorted(keys):
+        rows = rows.append_column(f"{column}.{key}", pc.map_lookup(maps, pa.scalar(key), "first"))
+    return rows.drop_columns([column])
 
 
 def _decoded(values: list[bytes], schemas: WriterSchemas | None) -> Iterator[pa.RecordBatch]:
