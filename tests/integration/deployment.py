@@ -107,7 +107,7 @@ class Deployment:
             return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=30))
         except KafkaException as error:
             # A broker that has just started is still loading its groups.
-            if not error.args[0].retriable():
+            if error.args[0].code() not in STARTING:
                 raise
             return 0
         finally:

@@ -25,7 +25,6 @@ from stream_assoc.stream.wire import header
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch, night, square
-from tests.stream.kafka_support import fill
 
 pytestmark = pytest.mark.integration
 
@@ -230,7 +229,8 @@ def test_a_message_above_every_limit_blocks_no_partition(deployed_on_sqlite: Cal
     topic = ConfigResource(ResourceType.TOPIC, kafka.input_topic, incremental_configs=[allowed])
     admin = AdminClient(kafka.client_options())
     admin.incremental_alter_configs([topic])[topic].result(30)
-    fill(kafka.bootstrap_servers, kafka.input_topic, [bytes(4 * 2**20)], **{"compression.type": "none"})
+    incompressible = np.random.default_rng(1).bytes(4 * 2**20)
+    deployment.send_raw([OutputMessage(kafka.input_topic, None, incompressible)])
     deployment.send(good()[:1])
 
     deployment.process_everything()
