@@ -276,6 +276,14 @@ class Archive:
         )
         return entries_by_batch(rows).get(batch, ())
 
+    def batches_of_visit(self, visit: int, limit: int = 1000) -> list[LedgerEntry]:
+        """Return the ledger entries of a visit by ascending detector and revision."""
+        rows = self._fetch(
+            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} WHERE visit = ? ORDER BY detector, revision LIMIT ?",
+            (visit, _checked(limit)),
+        )
+        return [ledger_entry(row) for row in rows]
+
     def recent_batches(self, limit: int = 100) -> list[LedgerEntry]:
         """Return the ledger entries of the highest visits, highest first: the key orders by visit, not by time."""
         rows = self._fetch(

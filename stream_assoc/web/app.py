@@ -26,7 +26,7 @@ from stream_assoc.web import objects
 from stream_assoc.web.encoding import plain, to_json
 from stream_assoc.web.exceptions import QueryError
 from stream_assoc.web.feed import Feed
-from stream_assoc.web.identifiers import is_integer, parse_id, parse_number
+from stream_assoc.web.identifiers import is_integer, parse_id, parse_number, parse_visit
 from stream_assoc.web.library import Library
 from stream_assoc.web.positions import parse_position
 from stream_assoc.web.security import Guard, known_hosts
@@ -71,6 +71,7 @@ class Api:
                 self._archive, _id(request), self._calculator, self._flag_columns
             ),
             "/sources/{id}": lambda request: plain(asdict(explain(_id(request), self._archive, self._associator))),
+            "/visits/{visit}": lambda request: objects.visit_page(self._archive, _id(request, "visit")),
             "/visits/{visit}/{detector}": lambda request: objects.batch_page(
                 self._archive, BatchId(_id(request, "visit"), _id(request, "detector"))
             ),
@@ -87,6 +88,11 @@ class Api:
         text = request.query_params.get("q", "").strip()
         if is_integer(text):
             return objects.search_id(self._archive, parse_id(text))
+        if (named := parse_visit(text)) is not None:
+            visit, detector = named
+            if detector is None:
+                return objects.search_id(self._archive, visit)
+            return objects.search_batch(self._archive, BatchId(visit, detector))
         return objects.search_position(self._archive, *parse_position(text))
 
     def _objects_around(self, request: Request) -> dict[str, Any]:

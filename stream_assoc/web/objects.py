@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from stream_assoc.archive.archive import Archive
 from stream_assoc.archive.exceptions import NotInArchiveError
 from stream_assoc.model.batch import BatchId
+from stream_assoc.model.changes import LedgerEntry
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import apdb_table
@@ -69,19 +70,65 @@ def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
 
 
 def search_id(archive: Archive, identifier: int) -> dict[str, Any]:
-    """Return whether an id is an object's or a source's.
+    """Return whether an id is an object's, a source's or a visit's.
 
     Raises
     ------
     NotInArchiveError
-        If it is neither.
+        If it is none of these.
     """
     if archive.first_version(identifier) is not None:
         return plain({"kind": "object", "diaObjectId": identifier})
     if archive.source(identifier).num_rows:
         return plain({"kind": "source", "diaSourceId": identifier})
+    if archive.batches_of_visit(identifier, 1):
+        return plain({"kind": "visit", "visit": identifier})
     raise NotInArchiveError(
-        f"the APDB holds neither an object nor a source {identifier}. Marginal and dropped sources are not stored"
+        f"the APDB holds neither an object nor a source nor a visit {identifier}. "
+        "Marginal and dropped sources are not stored"
+    )
+
+
+def search_batch(archive: Archive, batch: BatchId) -> dict[str, Any]:
+    """Return that a visit and detector is one.
+
+    Raises
+    ------
+    NotInArchiveError
+        If it has not been processed.
+    """
+    _processings(archive, batch)
+    return plain({"kind": "batch", "visit": batch.visit, "detector": batch.detector})
+
+
+def visit_page(archive: Archive, visit: int) -> dict[str, Any]:
+    """Return the detectors of a visit, each as it was processed last.
+
+    Raises
+    ------
+    NotInArchiveError
+        If the ledger has no entry of it.
+    """
+    latest = {entry.id.detector: entry for entry in archive.batches_of_visit(visit)}
+    if not latest:
+        raise NotInArchiveError(f"visit {visit} has not been processed")
+    first = archive.sources_of_batch(next(iter(latest.values())).id, limit=1, columns=_BATCH_COLUMNS)
+    return plain(
+        {
+            "visit": visit,
+            "band": first["band"][0].as_py() if first.num_rows else None,
+            "midpointMjdTai": first["midpointMjdTai"][0].as_py() if first.num_rows else None,
+            "detectors": [
+                {
+                    "detector": detector,
+                    "revision": entry.revision,
+                    "timeProcessedMjdTai": entry.timeProcessedMjdTai,
+                    "n_sources": entry.n_sources,
+                    "n_stored": entry.n_stored,
+                }
+                for detector, entry in latest.items()
+            ],
+        }
     )
 
 
@@ -152,9 +199,7 @@ def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
     NotInArchiveError
         If the ledger has no entry of it.
     """
-    processings = archive.processings(batch)
-    if not processings:
-        raise NotInArchiveError(f"visit {batch.visit} detector {batch.detector} has not been processed")
+    processings = _processings(archive, batch)
     limit = 2000
     sources = archive.sources_of_batch(batch, limit=limit + 1, columns=_BATCH_COLUMNS)
     return {
@@ -174,6 +219,13 @@ def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
         "sources": rows_of(sources.slice(0, limit)),
         "isComplete": sources.num_rows <= limit,
     }
+
+
+def _processings(archive: Archive, batch: BatchId) -> tuple[LedgerEntry, ...]:
+    processings = archive.processings(batch)
+    if not processings:
+        raise NotInArchiveError(f"visit {batch.visit} detector {batch.detector} has not been processed")
+    return processings
 
 
 def _columns(objects: ObjectPositions) -> dict[str, list[Any]]:

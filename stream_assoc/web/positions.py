@@ -20,7 +20,10 @@ from stream_assoc.web.exceptions import QueryError
 MAX_CHARACTERS: Final = 100
 """Longer than any position one would write."""
 
-_HELP: Final = "write an id, or a position such as 150.116 2.206, 10:00:28 +02:12:21 or 10h00m28s +2d12m21s"
+_HELP: Final = (
+    "write an id, a visit and its detector, or a position such as 150.116 2.206, 10:00:28 +02:12:21 or "
+    "10h00m28s +2d12m21s"
+)
 _NUMBER: Final = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _NEGATIVE: Final = str.maketrans({"\u2212": "-"})
 _DEGREE_UNITS: Final = ("deg", "d", "°", "")

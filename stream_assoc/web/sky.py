@@ -19,7 +19,7 @@ _FEW_TRIXELS: Final = 200
 _VISITS: Final = 150
 _SOURCES_OF_AN_OUTLINE: Final = 1000
 _COLUMNS: Final = ("ra", "dec", "band", "midpointMjdTai")
-_DOTS: Final = 4000
+_DOTS: Final = 8000
 _REMEMBERED: Final = 2000
 
 

@@ -1,7 +1,8 @@
 """Every address: what it answers, that ids are text, and what it refuses."""
 
 import json
-from typing import Never
+from collections.abc import Callable
+from typing import Any, Never
 from urllib.parse import quote
 
 import pytest
@@ -104,6 +105,21 @@ def test_a_source_is_found_by_its_id(get, stored) -> None:
     assert get(f"search?q={source}") == {"kind": "source", "diaSourceId": source}
 
 
+def test_a_visit_is_found_by_its_id_and_its_detectors(get: Callable[..., Any]) -> None:
+    visit, detector = night()[0].id
+    for text in (f"{visit}", f"visit {visit}", f"Visit%20{visit}"):
+        assert get(f"search?q={text}") == {"kind": "visit", "visit": str(visit)}
+    for text in (f"visit {visit} detector {detector}", f"visit {visit}, {detector}", f"visit {visit}/{detector}"):
+        assert get(f"search?q={text}") == {"kind": "batch", "visit": str(visit), "detector": detector}
+    page = get(f"visits/{visit}")
+    assert (page["visit"], page["band"]) == (str(visit), night()[0].band)
+    mine = {one["detector"]: one for one in page["detectors"]}
+    assert sorted(mine) == sorted(batch.id.detector for batch in night() if batch.id.visit == visit)
+    stored = get(f"visits/{visit}/{detector}")["processings"][-1]
+    assert (mine[detector]["n_sources"], mine[detector]["revision"]) == (stored["n_sources"], stored["revision"])
+    assert "has not been processed" in get("search?q=visit 17 detector 3", 404)["error"]
+
+
 def test_nothing_near_is_no_failure(get) -> None:
     found = get("search?q=10%20-80")
     assert (found["objects"], found["isComplete"], found["radius_arcsec"]) == ([], True, 3600.0)
@@ -166,6 +182,9 @@ def test_the_sky_has_outlines_round_the_sources(get) -> None:
         (f"sky/objects?ra={'1' * 5000}&dec=2&radius=1", 400, "on the sky"),
         ("sources/12", 404, "no source 12"),
         ("visits/1/1", 404, "not been processed"),
+        ("visits/1", 404, "not been processed"),
+        (f"visits/{2**63}", 400, "64 bits"),
+        (f"search?q=visit {2**63}", 400, "64 bits"),
         ("search?q=here", 400, "neither an id nor a position"),
         ("search", 400, "neither an id nor a position"),
         ("search?q=12", 404, "neither an object nor a source"),

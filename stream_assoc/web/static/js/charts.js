@@ -1,25 +1,38 @@
 // Stacked bars on a canvas, drawn anew for each frame that has something new.
 
 import { prepared } from "./canvas.js";
-import { colour, tip } from "./dom.js";
-import { ticks, tickLabel } from "./format.js";
+import { colour, leaves, placeIn, say, tip } from "./dom.js";
+import { clock, ticks, tickLabel } from "./format.js";
 
 const LEFT = 52;
-const BOTTOM = 22;
-const TOP = 8;
+const BOTTOM = 24;
+const TOP = 24;
+const APART = 84;
 
 /** Bars of batches, one beside the other, each stacked of several series. */
 export class StackedBars {
   /** Series are [name, colour variable, value of a batch]; unit names the vertical axis. */
-  constructor(canvas, series, unit, describe) {
+  constructor(canvas, series, unit, describe, onBatch) {
     this.canvas = canvas;
     this.series = series;
     this.unit = unit;
     this.describe = describe;
     this.batches = [];
     this.colours = null;
-    canvas.addEventListener("pointermove", (event) => this.#point(event));
-    canvas.addEventListener("pointerleave", () => tip(null));
+    this.onBatch = onBatch;
+    this.chosen = null;
+    canvas.tabIndex = 0;
+    for (const name of ["pointermove", "pointerdown"]) canvas.addEventListener(name, (event) => this.#point(event));
+    canvas.addEventListener("click", (event) => {
+      const batch = this.#under(event);
+      if (batch && event.pointerType !== "touch") onBatch(batch);
+    });
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("blur", () => {
+      this.chosen = null;
+      this.draw(this.all ?? []);
+    });
+    leaves(canvas);
   }
 
   /** Forget the colours: the theme has changed. */
@@ -28,6 +41,7 @@ export class StackedBars {
   }
 
   draw(all) {
+    this.all = all;
     const surface = prepared(this.canvas);
     if (!surface) return;
     const { context, width, height } = surface;
@@ -35,6 +49,7 @@ export class StackedBars {
       series: this.series.map(([, name]) => colour(name)),
       soft: colour("--soft"),
       grid: colour("--grid"),
+      ink: colour("--ink"),
     };
     const shown = Math.max(24, Math.floor((width - LEFT) / 7));
     this.batches = all.slice(-shown);
@@ -68,28 +83,71 @@ export class StackedBars {
         context.fillRect(start + index * this.step, high, Math.max(1, this.step - 1), y(below) - high);
         below += amount;
       });
+      if (batch === this.chosen) {
+        context.strokeStyle = this.colours.ink;
+        context.strokeRect(start + index * this.step - 1, y(below) - 1, this.step + 1, height - BOTTOM - y(below) + 2);
+      }
     });
-    context.fillStyle = this.colours.soft;
+    this.#times(context, height);
     context.textBaseline = "alphabetic";
     context.textAlign = "left";
-    context.fillText(this.unit, LEFT, height - 6);
+    context.fillText(this.unit, 4, 12);
     context.textAlign = "right";
-    context.fillText("latest batch →", width - 4, height - 6);
+    context.fillText("processed at (UTC)", width - 4, 12);
+  }
+
+  // Bars stand in the order of processing, each as wide as any other: a label says when its bar was processed.
+  #times(context, height) {
+    const each = Math.max(1, Math.ceil(APART / this.step));
+    const labels = [];
+    for (let k = this.batches.length - 1; k >= 0; k -= each) labels.push(k);
+    context.fillStyle = this.colours.soft;
+    context.strokeStyle = this.colours.soft;
+    context.textBaseline = "alphabetic";
+    context.textAlign = "right";
+    this.canvas.dataset.times = labels.map((k) => clock(this.batches[k].timeProcessedMjdTai)).join(" ");
+    for (const k of labels) {
+      const right = this.start + (k + 1) * this.step - 1;
+      if (right < APART) continue;
+      context.beginPath();
+      context.moveTo(Math.round(right - this.step / 2) + 0.5, height - BOTTOM);
+      context.lineTo(Math.round(right - this.step / 2) + 0.5, height - BOTTOM + 5);
+      context.stroke();
+      context.fillText(clock(this.batches[k].timeProcessedMjdTai), right, height - 6);
+    }
   }
 
   #total(batch) {
     return this.series.reduce((sum, [, , value]) => sum + (value(batch) || 0), 0);
   }
 
-  #point(event) {
-    const index = Math.floor((event.offsetX - this.start) / this.step);
-    const batch = this.batches[index];
-    if (!batch || event.offsetX < this.start) {
-      tip(null);
-      return;
-    }
+  #under(event) {
+    return event.offsetX < this.start ? undefined : this.batches[Math.floor((event.offsetX - this.start) / this.step)];
+  }
+
+  #text(batch) {
     const parts = this.series.filter(([, , value]) => value(batch) > 0);
     const lines = parts.map(([name, , value]) => `${name}: ${this.describe(value(batch))}`);
-    tip([`visit ${batch.visit} detector ${batch.detector}, ${batch.band}`, ...lines].join("\n"), event);
+    const head = `visit ${batch.visit} detector ${batch.detector}, ${batch.band}, ${clock(batch.timeProcessedMjdTai)} UTC`;
+    return [head, ...lines].join("\n");
+  }
+
+  #point(event) {
+    const batch = this.#under(event);
+    tip(batch ? this.#text(batch) : null, event);
+  }
+
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === "Enter" && this.chosen) this.onBatch(this.chosen);
+    if (step === undefined || !this.batches.length) return;
+    event.preventDefault();
+    const last = this.batches.length - 1;
+    const now = this.chosen ? this.batches.indexOf(this.chosen) : last + 1;
+    const index = Math.max(0, Math.min(last, now + step));
+    this.chosen = this.batches[index];
+    this.draw(this.all);
+    tip(this.#text(this.chosen), placeIn(this.canvas, this.start + index * this.step, TOP));
+    say(this.#text(this.chosen));
   }
 }

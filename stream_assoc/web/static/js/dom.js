@@ -44,13 +44,27 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, known.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]));
 }
 
-/** Show a text beside the pointer, or hide it with null. */
+/** Return an element that scrolls sideways, by keyboard too; its edges show where there is more. */
+export function scroller(label, kind, ...children) {
+  return h("div", { class: `scroll ${kind}`.trim(), tabindex: 0, role: "region", "aria-label": label }, children);
+}
+
+/** Let a screen reader say a text. */
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+let tipped = null;
+
+/** Show a text beside the pointer, or a point of the window, or hide it with null. */
 export function tip(text, event) {
   let element = document.querySelector(".tip");
-  if (text === null) {
+  if (text === null || text === undefined) {
     element?.remove();
+    tipped = null;
     return;
   }
+  tipped = event.currentTarget ?? event.target ?? null;
   if (!element) {
     element = h("div", { class: "tip", role: "tooltip" });
     document.body.append(element);
@@ -61,6 +75,25 @@ export function tip(text, event) {
   const top = event.clientY + 16 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 16;
   element.style.left = `${Math.max(8, left)}px`;
   element.style.top = `${Math.max(8, top)}px`;
+}
+
+// What is shown beside a point says nothing any more once the point has moved away under it.
+addEventListener("scroll", () => tip(null), { capture: true, passive: true });
+addEventListener("blur", () => tip(null));
+addEventListener("keydown", (event) => event.key === "Escape" && tip(null));
+addEventListener("pointerdown", (event) => tipped instanceof Node && !tipped.contains(event.target) && tip(null));
+
+/** Hide the tip when the pointer leaves an element; a finger leaves it when it is lifted, and then reads. */
+export function leaves(element) {
+  element.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && tip(null));
+  element.addEventListener("pointercancel", () => tip(null));
+  element.addEventListener("blur", () => tip(null));
+}
+
+/** Return a point of an element as the place for a tip. */
+export function placeIn(element, x, y) {
+  const box = element.getBoundingClientRect();
+  return { clientX: box.left + x, clientY: box.top + y, target: element };
 }
 
 /** Return the value of a CSS variable of the present theme. */

@@ -33,6 +33,11 @@ export function utc(mjd) {
   return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** Return the time of day of MJD TAI, UTC. */
+export function clock(mjd) {
+  return utc(mjd).slice(11, 19);
+}
+
 /** Return MJD with five decimals, about a second. */
 export function mjd(value) {
   return value === null || value === undefined ? "–" : value.toFixed(5);

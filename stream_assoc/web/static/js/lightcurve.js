@@ -1,9 +1,12 @@
 // A light curve: flux against time, a colour and a symbol for each band, bars for errors.
 
-import { s, tip } from "./dom.js";
+import { leaves, placeIn, s, say, tip } from "./dom.js";
 import { BANDS, mjd, number, tickLabel, ticks, utc } from "./format.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [74, 14, 12, 44];
+const [RIGHT, TOP, BOTTOM] = [14, 12, 44];
+// The label of the axis, its rotated line of text, and a gap; then come the labels of the ticks.
+const [BESIDE, PER_CHARACTER] = [40, 7.2];
+const LEAST_DRAG = 12;
 
 function polygon(x, y, size, corners, turn, inner = 1) {
   const n = inner === 1 ? corners : 2 * corners;
@@ -33,30 +36,59 @@ export function symbol(band) {
   return picture;
 }
 
-/** Draws points into an SVG element; a drag chooses a stretch of time, a double click shows all again. */
+/** Draws points into an SVG element; a drag chooses a stretch of time, which can be undone step by step. */
 export class LightCurve {
-  /** onSource is called with the id of a source that is clicked. */
-  constructor(svg, onSource) {
+  /** onSource is called with the id of a source that is clicked, onWindow with the stretch shown, null for all. */
+  constructor(svg, onSource, onWindow = () => {}) {
     this.svg = svg;
     this.onSource = onSource;
+    this.onWindow = onWindow;
     this.points = [];
     this.options = { flux: "psfFlux", bands: new Set(BANDS), forced: true };
-    this.window = null;
-    svg.addEventListener("pointermove", (event) => this.#point(event));
-    svg.addEventListener("pointerleave", () => tip(null));
+    this.windows = [];
+    this.marked = null;
+    svg.setAttribute("tabindex", "0");
+    leaves(svg);
+    svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("click", (event) => {
       const found = this.dragged ? null : this.#nearest(event);
-      if (found?.diaSourceId) onSource(found.diaSourceId);
+      // A finger reads first; the table below has the links.
+      if (found?.diaSourceId && event.pointerType !== "touch") onSource(found.diaSourceId);
     });
     svg.addEventListener("pointerdown", (event) => {
-      this.from = this.#x(event);
       this.dragged = false;
+      this.#move(event);
+      if (event.button === 0) {
+        this.from = this.#x(event);
+        svg.setPointerCapture(event.pointerId);
+      }
     });
     svg.addEventListener("pointerup", (event) => this.#choose(this.#x(event)));
-    svg.addEventListener("dblclick", () => {
-      this.window = null;
-      this.draw();
-    });
+    svg.addEventListener("pointercancel", () => this.#choose(this.from));
+    svg.addEventListener("dblclick", () => this.all());
+    svg.addEventListener("keydown", (event) => this.#key(event));
+    svg.addEventListener("blur", () => this.#mark(null));
+  }
+
+  get window() {
+    return this.windows.at(-1) ?? null;
+  }
+
+  /** Show all of the time. */
+  all() {
+    this.#show([]);
+  }
+
+  /** Undo the last choice of a stretch of time. */
+  back() {
+    this.#show(this.windows.slice(0, -1));
+  }
+
+  #show(windows) {
+    this.windows = windows;
+    tip(null);
+    this.draw();
+    this.onWindow(this.window);
   }
 
   /** Take the answer of the server. */
@@ -82,7 +114,9 @@ export class LightCurve {
       : usable;
     if (!shown.length) {
       this.spots = [];
-      const text = this.points.length ? "nothing of what is chosen has this flux" : "no source has a flux";
+      this.scales = null;
+      const chosen = this.window ? "no point in this stretch of time" : "nothing of what is chosen has this flux";
+      const text = this.points.length ? chosen : "no source has a flux";
       svg.replaceChildren(s("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, text));
       return;
     }
@@ -92,21 +126,28 @@ export class LightCurve {
       return [one[flux] - error, one[flux] + error];
     });
     const [f0, f1] = padded(ends, 0.06, 1);
-    this.scales = { t0, t1, width };
-    const x = (time) => LEFT + ((time - t0) / (t1 - t0)) * (width - LEFT - RIGHT);
+    const labels = fluxTicks(f0, f1, height);
+    const left = BESIDE + PER_CHARACTER * Math.max(...labels.map(([, text]) => text.length));
+    this.scales = { t0, t1, width, left };
+    const x = (time) => left + ((time - t0) / (t1 - t0)) * (width - left - RIGHT);
     const y = (value) => height - BOTTOM - ((value - f0) / (f1 - f0)) * (height - TOP - BOTTOM);
     const inside = s("g", { "clip-path": "url(#curve-clip)" });
     this.spots = shown.map((one) => [x(one.midpointMjdTai), y(one[flux]), one]);
     for (const isForced of [true, false]) {
       for (const band of BANDS) this.#band(inside, band, isForced, flux, x, y);
     }
-    const clip = s("rect", { x: LEFT, y: TOP - 6, width: width - LEFT - RIGHT + 6, height: height - TOP - BOTTOM + 12 });
+    const clip = s("rect", { x: left, y: TOP - 6, width: width - left - RIGHT + 6, height: height - TOP - BOTTOM + 12 });
+    this.marker = s("circle", { class: "marked", r: 9, visibility: "hidden" });
+    this.rectangle = s("rect", { class: "chosen", y: TOP, height: height - TOP - BOTTOM, visibility: "hidden" });
     svg.replaceChildren(
       s("title", null, `Light curve of ${shown.length} points: ${flux} in nJy against MJD TAI`),
       s("defs", null, s("clipPath", { id: "curve-clip" }, clip)),
-      ...axes({ t0, t1, f0, f1, x, y, width, height, flux }),
+      ...axes({ t0, t1, labels, left, x, y, width, height, flux }),
       inside,
+      this.marker,
+      this.rectangle,
     );
+    this.#mark(this.marked);
   }
 
   #band(group, band, isForced, flux, x, y) {
@@ -129,14 +170,67 @@ export class LightCurve {
     return event.clientX - this.svg.getBoundingClientRect().left;
   }
 
+  #stretch(to) {
+    const { left, width } = this.scales;
+    return [this.from, to].map((place) => Math.max(left, Math.min(width - RIGHT, place))).sort((a, b) => a - b);
+  }
+
   #choose(to) {
-    if (this.from === undefined || !this.scales || Math.abs(to - this.from) < 12) return;
-    this.dragged = true;
-    const { t0, t1, width } = this.scales;
-    const time = (place) => t0 + ((place - LEFT) / (width - LEFT - RIGHT)) * (t1 - t0);
-    this.window = [time(this.from), time(to)].sort((a, b) => a - b);
+    const isLong = this.from !== undefined && this.scales && Math.abs(to - this.from) >= LEAST_DRAG;
+    const stretch = isLong ? this.#stretch(to) : null;
     this.from = undefined;
-    this.draw();
+    this.rectangle?.setAttribute("visibility", "hidden");
+    if (!isLong) return;
+    this.dragged = true;
+    const { t0, t1, width, left } = this.scales;
+    this.#show([...this.windows, stretch.map((place) => t0 + ((place - left) / (width - left - RIGHT)) * (t1 - t0))]);
+  }
+
+  #move(event) {
+    if (this.from === undefined || !this.scales) {
+      this.#point(event);
+      return;
+    }
+    const [low, high] = this.#stretch(this.#x(event));
+    if (high - low >= LEAST_DRAG) tip(null);
+    this.rectangle.setAttribute("x", low);
+    this.rectangle.setAttribute("width", high - low);
+    this.rectangle.setAttribute("visibility", high - low >= LEAST_DRAG ? "visible" : "hidden");
+  }
+
+  #mark(one) {
+    this.marked = one;
+    const spot = (this.spots ?? []).find(([, , other]) => other === one);
+    this.marker?.setAttribute("visibility", spot ? "visible" : "hidden");
+    if (!spot) return null;
+    this.marker.setAttribute("cx", spot[0]);
+    this.marker.setAttribute("cy", spot[1]);
+    return spot;
+  }
+
+  #key(event) {
+    const spots = [...(this.spots ?? [])].sort((a, b) => a[0] - b[0]);
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === "Enter" && this.marked?.diaSourceId) this.onSource(this.marked.diaSourceId);
+    else if (event.key === "+" && this.scales) this.#zoom();
+    else if (event.key === "-" || event.key === "Backspace") this.back();
+    else if (event.key === "0") this.all();
+    else if (step !== undefined && spots.length) {
+      const now = spots.findIndex(([, , one]) => one === this.marked);
+      const from = now < 0 && step === -1 ? spots.length : now;
+      const index = Math.max(0, Math.min(spots.length - 1, from + step));
+      const [x, y, one] = this.#mark(spots[index][2]);
+      tip(this.#text(one), placeIn(this.svg, x, y));
+      say(`Point ${index + 1} of ${spots.length}: ${this.#text(one)}`);
+    } else return;
+    event.preventDefault();
+  }
+
+  // Half of the time shown, round the point that is marked or the middle.
+  #zoom() {
+    const { t0, t1 } = this.scales;
+    const middle = this.marked?.midpointMjdTai ?? (t0 + t1) / 2;
+    this.#show([...this.windows, [middle - (t1 - t0) / 4, middle + (t1 - t0) / 4]]);
   }
 
   #nearest(event) {
@@ -156,10 +250,14 @@ export class LightCurve {
       tip(null);
       return;
     }
+    tip(this.#text(one), event);
+  }
+
+  #text(one) {
     const { flux } = this.options;
     const kind = one.isForced ? "forced photometry" : `DIASource ${one.diaSourceId}`;
     const value = `${flux} ${number(one[flux])} ± ${number(one[`${flux}Err`], 3)} nJy, ${one.band}`;
-    tip(`${value}\n${mjd(one.midpointMjdTai)} (${utc(one.midpointMjdTai)})\nvisit ${one.visit} detector ${one.detector}\n${kind}`, event);
+    return `${value}\n${mjd(one.midpointMjdTai)} (${utc(one.midpointMjdTai)})\nvisit ${one.visit} detector ${one.detector}\n${kind}`;
   }
 }
 
@@ -173,21 +271,26 @@ function padded(values, share, least) {
   return [low - room, high + room];
 }
 
-function axes({ t0, t1, f0, f1, x, y, width, height, flux }) {
-  const times = ticks(t0, t1, Math.max(3, Math.floor((width - LEFT) / 110)));
+function fluxTicks(f0, f1, height) {
+  const fluxes = ticks(f0, f1, Math.max(3, Math.floor((height - TOP - BOTTOM) / 55)));
+  const step = fluxes.length > 1 ? fluxes[1] - fluxes[0] : 1;
+  return fluxes.map((value) => [value, tickLabel(value, step)]);
+}
+
+function axes({ t0, t1, labels, left, x, y, width, height, flux }) {
+  let times = ticks(t0, t1, Math.max(3, Math.floor((width - left) / 110)));
+  for (let about = 4; times.length < 2 && about < 9; about += 1) times = ticks(t0, t1, about);
   const step = times.length > 1 ? times[1] - times[0] : 1;
   // Of long numbers the part that all share goes to the label.
   const base = step < 0.5 ? Math.floor(t0) : 0;
-  const fluxes = ticks(f0, f1, Math.max(3, Math.floor((height - TOP - BOTTOM) / 55)));
-  const fluxStep = fluxes.length > 1 ? fluxes[1] - fluxes[0] : 1;
   const bottom = height - BOTTOM;
   return [
-    ...fluxes.map((value) => s("path", { class: value === 0 ? "zero" : "grid-line", d: `M${LEFT} ${y(value)}H${width - RIGHT}` })),
-    ...fluxes.map((value) => s("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, tickLabel(value, fluxStep))),
+    ...labels.map(([value]) => s("path", { class: value === 0 ? "zero" : "grid-line", d: `M${left} ${y(value)}H${width - RIGHT}` })),
+    ...labels.map(([value, text]) => s("text", { class: "tick", x: left - 8, y: y(value) + 4, "text-anchor": "end" }, text)),
     ...times.map((value) => s("path", { class: "axis", d: `M${x(value)} ${bottom}v5` })),
     ...times.map((value) => s("text", { x: x(value), y: bottom + 18, "text-anchor": "middle" }, base ? tickLabel(value - base, step) : String(Number(value.toFixed(1))))),
-    s("path", { class: "axis", d: `M${LEFT} ${TOP}V${bottom}H${width - RIGHT}` }),
-    s("text", { x: (LEFT + width - RIGHT) / 2, y: height - 6, "text-anchor": "middle" }, base ? `MJD TAI − ${base} (days)` : "MJD TAI (days)"),
-    s("text", { transform: `translate(14 ${(TOP + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${flux} (nJy)`),
+    s("path", { class: "axis", d: `M${left} ${TOP}V${bottom}H${width - RIGHT}` }),
+    s("text", { x: (left + width - RIGHT) / 2, y: height - 6, "text-anchor": "middle" }, base ? `MJD TAI − ${base} (days)` : "MJD TAI (days)"),
+    s("text", { class: "axis-label", transform: `translate(14 ${(TOP + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${flux} (nJy)`),
   ];
 }

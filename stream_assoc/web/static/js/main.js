@@ -10,6 +10,7 @@ import { sourceView } from "./views/source.js";
 import { visitView } from "./views/visit.js";
 
 const PAGES = { "": liveView, sky: skyView, objects: objectsView, object: objectView, source: sourceView, visit: visitView, search: searchView };
+const WITH_NAME = ["object", "source", "visit", "search"];
 const NAMES = { apdb: "The APDB", kafka: "Kafka" };
 
 const view = document.getElementById("view");
@@ -21,14 +22,31 @@ const themeButton = document.getElementById("theme");
 let shown = null;
 let leaving = null;
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // A percent sign that hides nothing stands for itself.
+  }
+}
+
+function unknownView(element, address) {
+  element.replaceChildren(
+    h("h1", null, "There is no such page"),
+    h("div", { class: "failure", role: "alert" }, h("p", null, "Nothing is at ", h("code", null, address.slice(0, 200)), ". The pages are above; ids, visits and positions can be searched.")),
+  );
+  return { update() {}, recolour() {}, end() {} };
+}
+
 function route() {
-  const [, page, rest = ""] = location.hash.match(/^#\/([a-z]*)\/?(.*)$/s) ?? ["", ""];
+  const [, page, rest = ""] = location.hash.match(/^#\/([^/]*)\/?(.*)$/s) ?? ["", location.hash.slice(1)];
   leaving?.abort();
   shown?.end();
   tip(null);
   leaving = new AbortController();
-  const name = page in PAGES ? page : "";
-  shown = PAGES[name](view, decodeURIComponent(rest), leaving.signal);
+  const name = page;
+  const isKnown = Object.hasOwn(PAGES, page) && (WITH_NAME.includes(page) ? rest !== "" : page === "sky" || rest === "");
+  shown = isKnown ? PAGES[page](view, decoded(rest), leaving.signal) : unknownView(view, location.hash);
   const section = { object: "objects", search: "objects", source: "objects", visit: "" }[name] ?? name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.getAttribute("href") === `#/${section}`) link.setAttribute("aria-current", "page");

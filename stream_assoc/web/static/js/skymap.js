@@ -1,12 +1,21 @@
 // Two views of the sky: all of it, and a field of some degrees that can be moved and zoomed.
 
 import { prepared } from "./canvas.js";
-import { colour, tip } from "./dom.js";
+import { colour, leaves, placeIn, say, tip } from "./dom.js";
 import { degrees, ticks } from "./format.js";
 import { gnomonic, hammer, inverseGnomonic, inverseHammer } from "./projection.js";
 
 const SMALLEST_DEG = 0.002;
 const LARGEST_DEG = 20;
+const STEP_DEG = 5;
+const ARROWS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/** Return a round length in degrees and its name, at most as long as a given one. */
+export function scaleLength(most) {
+  const lengths = [1, 2, 5].flatMap((n) => [[n / 3600, `${n}″`], [(10 * n) / 3600, `${10 * n}″`], [n / 60, `${n}′`], [(10 * n) / 60, `${10 * n}′`], [n, `${n}°`], [10 * n, `${10 * n}°`]]);
+  const fitting = lengths.filter(([length]) => length <= most).sort((a, b) => a[0] - b[0]);
+  return fitting.at(-1) ?? [1 / 3600, "1″"];
+}
 
 function outline(context, points, place, longest) {
   let before = null;
@@ -77,7 +86,17 @@ export class WholeSky {
       const position = this.#position(event);
       tip(position && `ra ${position[0].toFixed(1)}°, dec ${position[1].toFixed(1)}°`, event);
     });
-    canvas.addEventListener("pointerleave", () => tip(null));
+    canvas.tabIndex = 0;
+    canvas.addEventListener("keydown", (event) => {
+      const step = ARROWS[event.key];
+      if (!step || !this.field) return;
+      event.preventDefault();
+      const size = event.shiftKey ? STEP_DEG / 5 : STEP_DEG;
+      const [ra, dec] = [this.field.ra + step[0] * size, Math.max(-90, Math.min(90, this.field.dec + step[1] * size))];
+      onChoose(ra, dec);
+      say(`Field at ${degrees(((ra % 360) + 360) % 360, dec)}`);
+    });
+    leaves(canvas);
   }
 
   draw() {
@@ -106,7 +125,7 @@ export class WholeSky {
     drawVisits(context, this.sky, place, this.scale, 1.2);
     if (this.field) {
       const [x, y] = place(this.field.ra, this.field.dec);
-      context.strokeStyle = colour("--s4");
+      context.strokeStyle = colour("--ink");
       context.lineWidth = 2;
       context.beginPath();
       context.arc(x, y, 9, 0, 2 * Math.PI);
@@ -135,7 +154,15 @@ export class FieldOfSky {
     this.dec = 0;
     this.radius = 1;
     this.onMove = onMove;
+    this.isLoading = true;
+    this.isPlaced = false;
+    this.marked = null;
+    this.onObject = onObject;
     this.pointers = new Map();
+    canvas.tabIndex = 0;
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("blur", () => this.#mark(null));
+    leaves(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const name of ["pointerup", "pointercancel"]) {
@@ -144,11 +171,13 @@ export class FieldOfSky {
         this.pointers.delete(event.pointerId);
         if (name === "pointerup" && !dragged) {
           const found = this.#nearest(event);
-          if (found !== null) onObject(this.objects.diaObjectId[found]);
+          if (found === null) return;
+          // A finger reads first, and opens with the second touch.
+          if (event.pointerType !== "touch" || this.marked === found) onObject(this.objects.diaObjectId[found]);
+          else this.#tell(found);
         }
       });
     }
-    canvas.addEventListener("pointerleave", () => tip(null));
     canvas.addEventListener(
       "wheel",
       (event) => {
@@ -160,6 +189,7 @@ export class FieldOfSky {
   }
 
   look(ra, dec, radius = this.radius) {
+    this.isPlaced = true;
     this.ra = ((ra % 360) + 360) % 360;
     this.dec = Math.max(-90, Math.min(90, dec));
     this.radius = Math.max(SMALLEST_DEG, Math.min(LARGEST_DEG, radius));
@@ -180,6 +210,11 @@ export class FieldOfSky {
       const point = gnomonic(ra, dec, this.ra, this.dec);
       return point && [this.middle[0] + point[0] * this.scale, this.middle[1] - point[1] * this.scale];
     };
+    if (!this.isPlaced) {
+      context.textAlign = "center";
+      if (this.isLoading) this.#label(context, "Loading…", width / 2, height / 2);
+      return;
+    }
     const longest = 60 * Math.max(width, height);
     drawCoverage(context, this.sky, place, longest);
     const labels = this.#graticule(context, place, width, height);
@@ -189,6 +224,67 @@ export class FieldOfSky {
     context.textBaseline = "alphabetic";
     context.textAlign = "left";
     this.#label(context, "N ↑  E ←", 9, 17);
+    this.#scale(context, width, height);
+    if (this.isLoading) {
+      context.textAlign = "center";
+      this.#label(context, "Loading…", width / 2, 17);
+    }
+  }
+
+  #scale(context, width, height) {
+    const [length, name] = scaleLength((0.25 * width) / this.scale);
+    const [x, y] = [12, height - 26];
+    this.canvas.dataset.scale = name;
+    for (const [paint, thickness] of [["--sky", 5], ["--ink", 2]]) {
+      context.strokeStyle = colour(paint);
+      context.lineWidth = thickness;
+      context.beginPath();
+      context.moveTo(x, y);
+      context.lineTo(x + length * this.scale, y);
+      context.stroke();
+    }
+    context.lineWidth = 1;
+    this.#label(context, name, x, y - 6);
+  }
+
+  #text(k) {
+    const n = this.objects.nDiaSources[k];
+    return `DIAObject ${this.objects.diaObjectId[k]}\n${degrees(this.objects.ra[k], this.objects.dec[k])}\n${n} source${n === 1 ? "" : "s"}`;
+  }
+
+  #mark(k) {
+    this.marked = k;
+    this.draw();
+  }
+
+  #tell(k) {
+    this.#mark(k);
+    const spot = this.spots.find(([, , other]) => other === k);
+    if (spot) tip(this.#text(k), placeIn(this.canvas, spot[0], spot[1]));
+    say(this.#text(k));
+  }
+
+  // Arrows move, + and − zoom, n and p go through the objects from the middle outwards, Enter opens one.
+  #key(event) {
+    const arrow = ARROWS[event.key];
+    if (arrow) {
+      const cos = Math.max(0.02, Math.cos((this.dec * Math.PI) / 180));
+      tip(null);
+      this.marked = null;
+      this.look(this.ra + (arrow[0] * this.radius) / 4 / cos, this.dec + (arrow[1] * this.radius) / 4);
+      say(`Field at ${degrees(this.ra, this.dec)}, radius ${this.radius.toPrecision(2)}°`);
+    } else if (event.key === "+" || event.key === "-") {
+      this.zoom(event.key === "+" ? 1 / 1.6 : 1.6);
+      say(`Radius ${this.radius.toPrecision(2)}°`);
+    } else if ((event.key === "n" || event.key === "p") && this.spots?.length) {
+      const far = ([x, y]) => Math.hypot(x - this.middle[0], y - this.middle[1]);
+      const order = [...this.spots].sort((a, b) => far(a) - far(b)).map(([, , k]) => k);
+      const now = order.indexOf(this.marked);
+      this.#tell(order[Math.max(0, Math.min(order.length - 1, now + (event.key === "n" ? 1 : -1)))]);
+    } else if (event.key === "Enter" && this.marked !== null) {
+      this.onObject(this.objects.diaObjectId[this.marked]);
+    } else return;
+    event.preventDefault();
   }
 
   #graticule(context, place, width, height) {
@@ -257,6 +353,15 @@ export class FieldOfSky {
       context.fill();
     }
     context.globalAlpha = 1;
+    const marked = this.spots.find(([, , k]) => k === this.marked);
+    if (marked) {
+      context.strokeStyle = colour("--ink");
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(marked[0], marked[1], 9, 0, 2 * Math.PI);
+      context.stroke();
+      context.lineWidth = 1;
+    }
   }
 
   #nearest(event) {
@@ -288,10 +393,8 @@ export class FieldOfSky {
   #move(event) {
     if (!this.pointers.has(event.pointerId)) {
       const found = this.#nearest(event);
-      const text = (k) =>
-        `DIAObject ${this.objects.diaObjectId[k]}\n${degrees(this.objects.ra[k], this.objects.dec[k])}\n` +
-        `${this.objects.nDiaSources[k]} source${this.objects.nDiaSources[k] === 1 ? "" : "s"}`;
-      tip(found === null ? null : text(found), event);
+      if (event.pointerType === "touch") return;
+      tip(found === null ? null : this.#text(found), event);
       this.canvas.style.cursor = found === null ? "grab" : "pointer";
       return;
     }
@@ -301,6 +404,7 @@ export class FieldOfSky {
     } else if (this.pointers.size === 1 && this.grip) {
       const [dx, dy] = [event.offsetX - this.grip.at[0], event.offsetY - this.grip.at[1]];
       if (Math.hypot(dx, dy) > 4) this.dragged = true;
+      if (this.dragged) tip(null);
       if (this.dragged) this.look(...inverseGnomonic(-dx / this.scale, dy / this.scale, this.grip.ra, this.grip.dec));
     }
   }

@@ -1,7 +1,7 @@
 // What several pages share.
 
 import { ApiError, ask } from "../api.js";
-import { h } from "../dom.js";
+import { h, scroller } from "../dom.js";
 import { BANDS, count } from "../format.js";
 
 /** Return a link to an object, or a dash. */
@@ -29,19 +29,19 @@ export function empty(text, command) {
 /** Return what went wrong, and a button to try again. */
 export function failure(error, again) {
   const status = error instanceof ApiError ? error.status : -1;
-  const heading = { 0: "Not connected", 400: "Not understood", 404: "Not found", 503: "The APDB is not available" }[status];
+  const heading = { 0: "Not connected", 400: "Not understood", 403: "Refused", 404: "Not found", 422: "Too much to answer", 503: "The APDB is not available" }[status];
   return h(
     "div",
     { class: "failure", role: "alert" },
     h("strong", null, heading ?? "Something went wrong"),
     h("p", null, error.message),
-    status !== 400 && status !== 404 && h("button", { type: "button", onclick: again }, "Try again"),
+    ![400, 403, 404, 422].includes(status) && h("button", { type: "button", onclick: again }, "Try again"),
   );
 }
 
 /** Return a scrolling table of the first rows, and a button for more of them. */
-export function paged(rows, size, tableOf, tall = false) {
-  const body = h("div", { class: tall ? "scroll tall" : "scroll" });
+export function paged(label, rows, size, tableOf, tall = false) {
+  const body = scroller(label, tall ? "tall" : "");
   const showFirst = (n) => {
     const left = rows.length - n;
     const more = left > 0 && h("button", { type: "button", onclick: () => showFirst(n + 5 * size) }, `Show more of ${count(left)} others`);
@@ -51,17 +51,20 @@ export function paged(rows, size, tableOf, tall = false) {
   return body;
 }
 
-/** Fill an element with what a question leads to; while it waits and when it fails, say so. */
+/** Fill an element with what a question leads to; while it waits and when it fails, say so. Return whether it was answered. */
 export async function fillFrom(element, path, signal, show) {
   element.setAttribute("aria-busy", "true");
   if (!element.childElementCount) element.replaceChildren(h("p", { class: "soft" }, "Loading…"));
   try {
     const answer = await ask(path, signal);
     element.replaceChildren(...[show(answer)].flat(Infinity).filter(Boolean));
+    return true;
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     if (!(error instanceof ApiError)) throw error;
     element.replaceChildren(failure(error, () => fillFrom(element, path, signal, show)));
+    // One that can be asked again may be answered yet.
+    return ![400, 404].includes(error.status);
   } finally {
     element.removeAttribute("aria-busy");
   }

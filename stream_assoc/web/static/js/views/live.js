@@ -1,22 +1,22 @@
 // The page of what happens now.
 
 import { StackedBars } from "../charts.js";
-import { card, h, table } from "../dom.js";
+import { card, h, scroller, table } from "../dom.js";
 import { count, number, utc } from "../format.js";
 import { live } from "../live.js";
 import { bandMark, empty } from "./common.js";
 
 const FATES = [
-  ["associated", "--s0", (one) => one.numAssociatedDiaSources],
-  ["new objects", "--s1", (one) => one.numNewDiaObjects],
-  ["solar system", "--s3", (one) => one.numAssociatedSsObjects],
-  ["marginal", "--s7", (one) => one.numMarginalDiaSources],
-  ["dropped", "--s4", (one) => one.numDroppedDiaSources],
+  ["associated", "--associated", (one) => one.numAssociatedDiaSources],
+  ["new objects", "--new", (one) => one.numNewDiaObjects],
+  ["solar system", "--solar", (one) => one.numAssociatedSsObjects],
+  ["marginal", "--marginal", (one) => one.numMarginalDiaSources],
+  ["dropped", "--dropped", (one) => one.numDroppedDiaSources],
 ];
 const STAGES = ["decode", "region", "load", "associate", "summarise", "photometer", "rows", "replace"];
 const STAGE_SERIES = [
-  ...STAGES.map((stage, k) => [stage, `--s${k}`, (one) => 1000 * (one.stageSeconds[stage] ?? 0)]),
-  ["other", "--s8", (one) => 1000 * sum(Object.entries(one.stageSeconds).filter(([name]) => !STAGES.includes(name)), ([, value]) => value)],
+  ...STAGES.map((stage, k) => [stage, `--t${k}`, (one) => 1000 * (one.stageSeconds[stage] ?? 0)]),
+  ["other", "--t8", (one) => 1000 * sum(Object.entries(one.stageSeconds).filter(([name]) => !STAGES.includes(name)), ([, value]) => value)],
 ];
 const VISITS = 14;
 const TABLE_MS = 250;
@@ -36,13 +36,16 @@ function legend(series) {
 /** Show the page; return what updates it. */
 export function liveView(view) {
   const tiles = h("dl", { class: "tiles" });
-  const fates = h("canvas", { class: "chart", role: "img", "aria-label": "Sources of each batch by what became of them" });
-  const stages = h("canvas", { class: "chart", role: "img", "aria-label": "Time of each stage of each batch" });
-  const visits = h("div", { class: "scroll" });
+  const fates = h("canvas", { class: "chart", role: "img", "aria-label": "Sources of each batch by what became of them; arrow keys step through the batches, Enter opens one" });
+  const stages = h("canvas", { class: "chart", role: "img", "aria-label": "Time of each stage of each batch; arrow keys step through the batches, Enter opens one" });
+  const visits = scroller("Latest visits", "");
+  const open = (batch) => {
+    location.hash = `#/visit/${batch.visit}/${batch.detector}`;
+  };
   const letters = h("div");
   const charts = [
-    new StackedBars(fates, FATES, "sources of a batch", (value) => count(value)),
-    new StackedBars(stages, STAGE_SERIES, "milliseconds of a batch", (value) => `${number(value, 3)} ms`),
+    new StackedBars(fates, FATES, "sources of a batch", (value) => count(value), open),
+    new StackedBars(stages, STAGE_SERIES, "milliseconds of a batch", (value) => `${number(value, 3)} ms`, open),
   ];
   const cells = tileCells(tiles);
   view.replaceChildren(
@@ -90,7 +93,7 @@ export function liveView(view) {
 }
 
 function tileCells(tiles) {
-  const names = ["Batches seen", "Sources", "New objects", "Updated objects", "Not stored", "Lag", "Dead letters", "Objects stored"];
+  const names = ["Batches seen", "Sources", "New objects", "Object updates", "Not stored", "Lag", "Dead letters", "Objects stored"];
   const cells = names.map((name) => {
     const [value, note] = [h("dd", null, "–"), h("small")];
     const tile = h("div", { class: "tile" }, h("dt", null, name), value, note);
@@ -113,12 +116,12 @@ function tileCells(tiles) {
       set(0, count(live.total), latest ? `last ${utc(latest.timeProcessedMjdTai).slice(11, 19)} UTC` : "none yet");
       set(1, count(sum(batches, (one) => one.numDiaSources)), batches.length < live.total ? `in the last ${count(batches.length)} batches` : "");
       set(2, count(sum(batches, (one) => one.numNewDiaObjects)), single === undefined ? "" : `${count(single)} objects with one source`);
-      set(3, count(sum(batches, (one) => one.numUpdatedDiaObjects)), `${count(sum(batches, (one) => one.numUnassociatedDiaObjects))} unassociated`);
+      set(3, count(sum(batches, (one) => one.numUpdatedDiaObjects)), "an object counts once for each batch that saw it again");
       set(4, count(marginal + dropped), `${count(marginal)} marginal, ${count(dropped)} dropped`);
       set(5, states.lag ? count(states.lag.messages) : "–", states.lag ? "messages not processed" : "not known", (states.lag?.messages ?? 0) > 1000);
       const reasons = Object.keys(states.deadLetters.reasons).length;
       set(6, count(states.deadLetters.count), reasons ? `${reasons} reason${reasons > 1 ? "s" : ""}` : "", states.deadLetters.count > 0);
-      set(7, states.overview ? count(states.overview.n_objects) : "–", states.overview ? `about ${count(states.overview.n_sources)} sources` : "");
+      set(7, states.overview ? count(states.overview.n_objects) : "–", states.overview ? `different ones, with about ${count(states.overview.n_sources)} sources` : "");
     },
   };
 }
@@ -141,12 +144,12 @@ function visitsTable() {
   const column = (heading, name) => [heading, ...total(name)];
   return table(
     [
-      ["visit", (rows) => h("span", { class: "mono" }, rows[0].visit)],
+      ["visit", (rows) => h("a", { class: "mono", href: `#/visit/${rows[0].visit}` }, rows[0].visit)],
       ["band", (rows) => bandMark(rows[0].band)],
       column("sources", "numDiaSources"),
-      column("updated", "numUpdatedDiaObjects"),
+      column("seen again", "numUpdatedDiaObjects"),
       column("new", "numNewDiaObjects"),
-      column("unassociated", "numUnassociatedDiaObjects"),
+      column("missed", "numUnassociatedDiaObjects"),
       column("solar system", "numAssociatedSsObjects"),
       column("marginal", "numMarginalDiaSources"),
       column("dropped", "numDroppedDiaSources"),
@@ -188,5 +191,5 @@ function lettersTable(letters) {
     ],
     letters.latest.slice(0, 10),
   );
-  return h("div", null, h("p", { class: "chips" }, reasons), h("div", { class: "scroll" }, rows));
+  return h("div", null, h("p", { class: "chips" }, reasons), scroller("Dead letters", "", rows));
 }

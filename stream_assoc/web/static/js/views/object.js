@@ -1,7 +1,7 @@
 // The page of an object: its light curve, statistics, versions, and why its sources belong to it.
 
 import { ApiError, ask } from "../api.js";
-import { card, facts, h, table } from "../dom.js";
+import { card, facts, h, scroller, table } from "../dom.js";
 import { BANDS, count, degrees, mjd, number, sexagesimal, utc } from "../format.js";
 import { LightCurve, symbol } from "../lightcurve.js";
 import { bandMark, empty, fillFrom, paged, sourceLink } from "./common.js";
@@ -14,23 +14,26 @@ export function objectView(view, id, signal) {
   const head = h("div");
   const place = h("div");
   const [svg, controls] = [curveElement(), h("div", { class: "controls" })];
-  const [numbers, history, sources] = [h("div", { class: "scroll" }), h("div", { class: "scroll tall" }), h("div")];
-  const curve = new LightCurve(svg, (source) => {
+  const [numbers, history, sources] = [scroller("Statistics", ""), scroller("Versions", "tall"), h("div")];
+  const zoomed = h("div", { class: "zoomed soft" });
+  const open = (source) => {
     location.hash = `#/source/${source}`;
-  });
+  };
+  const curve = new LightCurve(svg, open, (stretch) => zoomed.replaceChildren(...zoomState(curve, stretch)));
+  zoomed.replaceChildren(...zoomState(curve, null));
   view.replaceChildren(
     head,
     h(
       "div",
       { class: "grid" },
-      card("two-thirds", "Light curve", controls, svg, h("p", { class: "soft" }, "Drag to choose a stretch of time, double click for all; click a point to see why it belongs here.")),
+      card("two-thirds", "Light curve", controls, svg, zoomed),
       card("third", "Where and when", null, place),
       card("", "Association of its sources", h("span", { class: "soft" }, "made again from what is stored"), sources),
       card("", "Statistics", h("span", { class: "soft" }, "as the APDB has them; in italics, computed now from the sources"), numbers),
       card("", "Versions", null, history),
     ),
   );
-  fillFrom(head, `objects/${id}`, signal, (object) => {
+  const filled = fillFrom(head, `objects/${encodeURIComponent(id)}`, signal, (object) => {
     place.replaceChildren(whereAndWhen(object));
     fillStatistics(numbers, id, object, signal);
     const state = object.isOpen ? h("span", { class: "chip good" }, "current") : h("span", { class: "chip bad" }, "ended");
@@ -39,13 +42,17 @@ export function objectView(view, id, signal) {
       h("p", { class: "lead" }, `${count(object.latest.nDiaSources)} sources at ${degrees(object.latest.ra, object.latest.dec)}`),
     ];
   });
-  fillFrom(sources, `objects/${id}/light_curve`, signal, (answer) => {
+  filled.then((isFound) => {
+    // What is not there has no light curve either: it is said once.
+    if (!isFound && !signal.aborted) view.replaceChildren(h("h1", null, "DIAObject ", h("span", { class: "mono" }, id)), head);
+  });
+  fillFrom(sources, `objects/${encodeURIComponent(id)}/light_curve`, signal, (answer) => {
     curve.take(answer);
     controls.replaceChildren(...curveControls(curve, answer));
     curve.draw();
     return answer.sources.length ? sourcesTable(answer, signal) : empty("No source of it is stored.");
   });
-  fillFrom(history, `objects/${id}/versions`, signal, versionsTable);
+  fillFrom(history, `objects/${encodeURIComponent(id)}/versions`, signal, versionsTable);
   const resized = new ResizeObserver(() => curve.points.length && curve.draw());
   resized.observe(svg);
   return {
@@ -55,7 +62,6 @@ export function objectView(view, id, signal) {
     },
     end() {
       resized.disconnect();
-
     },
   };
 }
@@ -64,8 +70,18 @@ function curveElement() {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "curve");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Light curve");
+  svg.setAttribute("aria-label", "Light curve; arrow keys step through its points, Enter opens one, + and − zoom, 0 shows all");
   return svg;
+}
+
+function zoomState(curve, stretch) {
+  const button = (text, act) => h("button", { type: "button", onclick: act }, text);
+  if (stretch === null) {
+    return [h("span", null, "Drag to choose a stretch of time, click a point to see why it belongs here. By keyboard: arrows, Enter, +, −, 0.")];
+  }
+  const text = `Shown: MJD ${mjd(stretch[0])} to ${mjd(stretch[1])}.`;
+  const steps = curve.windows.length > 1 && button("One step back", () => curve.back());
+  return [h("span", null, text), steps, button("Show all", () => curve.all())].filter(Boolean);
 }
 
 function curveControls(curve, { sources, forced }) {
@@ -130,7 +146,7 @@ function fillStatistics(element, id, object, signal) {
   };
   const waiting = h("p", { class: "soft" }, "More are being computed; the first time on a machine takes a minute.");
   element.replaceChildren(show({}), waiting);
-  ask(`objects/${id}/statistics`, signal).then(
+  ask(`objects/${encodeURIComponent(id)}/statistics`, signal).then(
     ({ statistics, isComplete }) =>
       element.replaceChildren(
         show(statistics),
@@ -193,7 +209,7 @@ function sourcesTable({ sources, isComplete }, signal) {
       explainSome(rest);
     });
   }
-  return [paged(shown, SHOWN, tableOf, true), more, !isComplete && h("p", { class: "soft" }, `Only the first ${count(sources.length)} are shown.`)];
+  return [paged("Association of its sources", shown, SHOWN, tableOf, true), more, !isComplete && h("p", { class: "soft" }, `Only the first ${count(sources.length)} are shown.`)];
 }
 
 async function explainInto([candidates, separation, score, margin, agrees], id, signal) {

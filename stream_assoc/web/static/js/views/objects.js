@@ -1,12 +1,12 @@
 // The pages of lists of objects: lately changed, and found.
 
-import { card, h, table } from "../dom.js";
+import { card, h, scroller, table } from "../dom.js";
 import { BANDS, count, degrees, number, sexagesimal, utc } from "../format.js";
 import { bandMark, empty, fillFrom, objectLink } from "./common.js";
 
 /** Show objects that have changed lately. */
 export function objectsView(view, _, signal) {
-  const list = h("div", { class: "scroll" });
+  const list = scroller("Recently updated objects", "");
   view.replaceChildren(
     h("h1", null, "Objects"),
     h("p", { class: "lead" }, "Of the objects that have changed last, those with most sources. Click one for its light curve."),
@@ -34,16 +34,21 @@ function recentTable(objects) {
 
 /** Go to what an id names, or show what is near a position. */
 export function searchView(view, text, signal) {
-  const list = h("div", { class: "scroll" });
+  const list = scroller("What was found", "");
   view.replaceChildren(h("h1", null, "Search"), h("p", { class: "lead" }, text), h("div", { class: "grid" }, card("", "Found", null, list)));
   fillFrom(list, `search?q=${encodeURIComponent(text)}`, signal, (found) => {
     if (found.kind !== "position") {
-      location.replace(found.kind === "object" ? `#/object/${found.diaObjectId}` : `#/source/${found.diaSourceId}`);
+      location.replace(addressOf(found));
       return h("p", null, "Found.");
     }
     return nearbyTable(found);
   });
   return { update() {}, recolour() {}, end() {} };
+}
+
+function addressOf(found) {
+  const rest = { object: found.diaObjectId, source: found.diaSourceId, visit: found.visit, batch: `${found.visit}/${found.detector}` };
+  return `#/${found.kind === "batch" ? "visit" : found.kind}/${rest[found.kind]}`;
 }
 
 function nearbyTable(found) {

@@ -1,7 +1,7 @@
 // The page of the sky.
 
 import { ApiError, ask } from "../api.js";
-import { card, h, table } from "../dom.js";
+import { card, h, scroller, table } from "../dom.js";
 import { BANDS, count, degrees, mjd, sexagesimal } from "../format.js";
 import { gnomonic } from "../projection.js";
 import { FieldOfSky, WholeSky } from "../skymap.js";
@@ -25,11 +25,11 @@ function middle(outline) {
 
 /** Show the page, at a position when the address has one. */
 export function skyView(view, parameters, signal) {
-  const wholeCanvas = h("canvas", { class: "sky whole", role: "img", "aria-label": "All of the sky with what has been covered" });
-  const fieldCanvas = h("canvas", { class: "sky field", role: "img", "aria-label": "Objects and visits of a field" });
+  const wholeCanvas = h("canvas", { class: "sky whole", role: "img", "aria-label": "All of the sky with what has been covered; arrow keys move the field" });
+  const fieldCanvas = h("canvas", { class: "sky field", role: "img", "aria-label": "Objects and visits of a field; arrow keys move it, + and − zoom, n and p go through its objects, Enter opens one" });
   const where = h("span", { class: "soft" });
-  const note = h("p", { class: "soft" });
-  const visits = h("div", { class: "scroll tall" }, h("p", { class: "soft" }, "Loading…"));
+  const note = h("p", { class: "soft", role: "status" }, "Loading the sky…");
+  const visits = scroller("Latest visits", "tall", h("p", { class: "soft" }, "Loading…"));
   const problem = h("div");
   const bandsSeen = h("span", { class: "legend" });
   let frame = 0;
@@ -49,6 +49,7 @@ export function skyView(view, parameters, signal) {
       where.title = sexagesimal(field.ra, field.dec);
       clearTimeout(timer);
       timer = setTimeout(load, SETTLE_MS);
+      field.isLoading = true;
       redraw();
     },
     onObject(id) {
@@ -62,13 +63,17 @@ export function skyView(view, parameters, signal) {
     signal.addEventListener("abort", () => asked.abort(), { once: true });
     try {
       const reach = Math.min(20, field.radius * 1.42);
+      field.marked = null;
       field.objects = await ask(`sky/objects?ra=${field.ra}&dec=${field.dec}&radius=${reach}`, asked.signal);
+      field.isLoading = false;
       const n = field.objects.ra.length;
       note.textContent = field.objects.isComplete
-        ? `${count(n)} object${n === 1 ? "" : "s"}; the larger a dot, the more sources; grey ones have a single one. Click one for its light curve.`
+        ? `${count(n)} object${n === 1 ? "" : "s"}. Click one for its light curve.`
         : `The ${count(n)} objects nearest to the middle; zoom in to see all.`;
       redraw();
     } catch (error) {
+      if (error.name !== "AbortError") field.isLoading = false;
+      redraw();
       if (error instanceof ApiError) note.textContent = error.message;
       else if (error.name !== "AbortError") throw error;
     }
@@ -83,6 +88,10 @@ export function skyView(view, parameters, signal) {
       bandsSeen.replaceChildren(...bands.map(bandMark));
       visits.replaceChildren(sky.visits.length ? visitsTable(sky.visits, field) : empty("No visit has been processed yet."));
       if (!whole.field) look(sky);
+      if (!whole.field) {
+        field.isLoading = false;
+        note.textContent = "Nothing has been stored yet.";
+      }
       redraw();
     } catch (error) {
       if (!(error instanceof ApiError)) {
@@ -93,21 +102,32 @@ export function skyView(view, parameters, signal) {
     }
   };
   const look = (sky) => {
-    const [ra, dec] = (parameters ?? "").split(",").map(Number);
-    if (Number.isFinite(ra) && Number.isFinite(dec)) field.look(ra, dec, 0.1);
-    else if (sky.visits.length) lookAtVisit(sky.visits.filter((one) => one.visit === sky.visits[0].visit));
+    const [ra, dec] = wanted;
+    if (isPosition) field.look(ra, dec, 0.1);
+    else if (sky.visits.length) lookAtVisits(sky);
     else if (sky.coverage.length) field.look(...middle(sky.coverage[0].outline), 2);
   };
-  const lookAtVisit = (detectors) => {
-    const corners = detectors.flatMap((one) => one.outline);
-    const [ra, dec] = middle(corners);
-    const distances = corners.map((corner) => Math.hypot(...(gnomonic(...corner, ra, dec) ?? [LARGEST_DEG])));
-    field.look(ra, dec, 0.85 * Math.max(...distances));
+  // All of the latest visits where they fit into a field, else the last of them.
+  const lookAtVisits = (sky) => {
+    const last = sky.visits.filter((one) => one.visit === sky.visits[0].visit);
+    const around = (detectors) => {
+      const corners = detectors.flatMap((one) => one.outline);
+      const [ra, dec] = middle(corners);
+      const points = corners.map((corner) => gnomonic(...corner, ra, dec) ?? [LARGEST_DEG, LARGEST_DEG]);
+      return [ra, dec, 1.06 * Math.max(...points.flat().map(Math.abs))];
+    };
+    const all = around(sky.visits);
+    field.look(...(all[2] < LARGEST_DEG ? all : around(last)));
   };
+  const wanted = parameters === "" ? [] : parameters.split(",").map((text) => (text.trim() === "" ? NaN : Number(text)));
+  const isPosition = wanted.length === 2 && wanted.every(Number.isFinite) && Math.abs(wanted[1]) <= 90;
   const button = (text, label, act) => h("button", { type: "button", "aria-label": label, onclick: act }, text);
   view.replaceChildren(
     h("h1", null, "The sky"),
     h("p", { class: "lead" }, "What any batch has changed, the outlines of the latest visits, and the objects of a field."),
+    parameters !== "" && !isPosition
+      ? h("div", { class: "failure", role: "alert" }, `${parameters.slice(0, 100)} is no position of the sky: write right ascension and declination in degrees, such as #/sky/150.1,2.2. Shown is what has been stored.`)
+      : "",
     problem,
     h(
       "div",
@@ -118,6 +138,7 @@ export function skyView(view, parameters, signal) {
         h("span", { class: "controls" }, where, button("−", "Zoom out", () => field.zoom(1.6)), button("+", "Zoom in", () => field.zoom(1 / 1.6))),
         fieldCanvas,
         note,
+        legendOfField(),
       ),
       h(
         "div",
@@ -143,11 +164,24 @@ export function skyView(view, parameters, signal) {
   };
 }
 
+function legendOfField() {
+  const entry = (kind, text) => h("span", null, h("i", { class: kind }), text);
+  return h(
+    "p",
+    { class: "legend" },
+    entry("dot", "object, the larger, the more sources"),
+    entry("single", "object of a single source"),
+    entry("cover", "changed by a batch, the darker, the more often"),
+    entry("rim", "outline of a visit, in the colour of its band"),
+  );
+}
+
 function visitsTable(visits, field) {
   const show = (one) => h("button", { type: "button", class: "quiet", onclick: () => field.look(...middle(one.outline), 0.2) }, "show");
   return table(
     [
-      ["visit", (one) => h("a", { class: "mono", href: `#/visit/${one.visit}/${one.detector}` }, `${one.visit} ${one.detector}`)],
+      ["visit", (one) => h("a", { class: "mono", href: `#/visit/${one.visit}` }, one.visit)],
+      ["detector", (one) => h("a", { href: `#/visit/${one.visit}/${one.detector}` }, one.detector), true],
       ["band", (one) => bandMark(one.band)],
       ["MJD TAI", (one) => mjd(one.midpointMjdTai), true],
       ["stored", (one) => count(one.n_stored), true],

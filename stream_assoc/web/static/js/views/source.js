@@ -1,6 +1,6 @@
 // The page of a source: why it belongs where it does.
 
-import { card, facts, h, s, table } from "../dom.js";
+import { card, facts, h, s, scroller, table } from "../dom.js";
 import { count, degrees, mjd, number, sexagesimal, signed, utc } from "../format.js";
 import { bandMark, empty, fillFrom, objectLink, sourceLink } from "./common.js";
 
@@ -8,7 +8,7 @@ import { bandMark, empty, fillFrom, objectLink, sourceLink } from "./common.js";
 export function sourceView(view, id, signal) {
   const page = h("div");
   view.replaceChildren(h("h1", null, "DIASource ", h("span", { class: "mono" }, id)), page);
-  fillFrom(page, `sources/${id}`, signal, shown);
+  fillFrom(page, `sources/${encodeURIComponent(id)}`, signal, shown);
   return { update() {}, recolour() {}, end() {} };
 }
 
@@ -30,7 +30,7 @@ function shown(explanation) {
         "Why",
         agreement(explanation.agrees),
         h("p", { class: "sentence" }, explanation.summary),
-        candidates.length ? h("div", { class: "scroll" }, candidatesTable(explanation)) : empty(explanation.verdict === "founded" ? "No object was within reach." : "There are no candidates to show."),
+        candidates.length ? scroller("Candidates", "", candidatesTable(explanation)) : empty(explanation.verdict === "founded" ? "No object was within reach." : "There are no candidates to show."),
         limits.length > 0 && h("ul", { class: "soft" }, limits.map((limit) => h("li", null, limit))),
       ),
       card("third", "Within reach", h("span", { class: "soft" }, "arcsec, east to the left"), target(explanation)),

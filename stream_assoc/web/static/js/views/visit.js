@@ -1,18 +1,44 @@
 // The page of a visit and detector.
 
-import { card, h, table } from "../dom.js";
+import { card, h, scroller, table } from "../dom.js";
 import { count, degrees, number, utc } from "../format.js";
 import { bandMark, empty, fillFrom, objectLink, paged, sourceLink } from "./common.js";
 
 const SHOWN = 200;
 
-/** Show the sources of a visit and detector; the name is "visit/detector". */
+/** Show the detectors of a visit, or the sources of one of them; the name is "visit" or "visit/detector". */
 export function visitView(view, name, signal) {
   const page = h("div");
   const [visit, detector] = name.split("/");
-  view.replaceChildren(h("h1", null, "Visit ", h("span", { class: "mono" }, visit), `, detector ${detector}`), page);
-  fillFrom(page, `visits/${encodeURIComponent(visit)}/${encodeURIComponent(detector ?? "")}`, signal, shown);
+  const number = h("span", { class: "mono" }, visit);
+  if (detector) {
+    view.replaceChildren(h("h1", null, "Visit ", h("a", { href: `#/visit/${encodeURIComponent(visit)}` }, number), `, detector ${detector}`), page);
+    fillFrom(page, `visits/${encodeURIComponent(visit)}/${encodeURIComponent(detector)}`, signal, shown);
+  } else {
+    view.replaceChildren(h("h1", null, "Visit ", number), page);
+    fillFrom(page, `visits/${encodeURIComponent(visit)}`, signal, wholeVisit);
+  }
   return { update() {}, recolour() {}, end() {} };
+}
+
+function wholeVisit({ visit, band, midpointMjdTai, detectors }) {
+  return [
+    h("p", { class: "lead" }, band !== null && bandMark(band), midpointMjdTai !== null && ` ${utc(midpointMjdTai)}. `, `${count(detectors.length)} detector${detectors.length === 1 ? "" : "s"} processed.`),
+    h("div", { class: "grid" }, card("", "Detectors", null, scroller("Detectors", "", detectorsTable(visit, detectors)))),
+  ];
+}
+
+function detectorsTable(visit, detectors) {
+  return table(
+    [
+      ["detector", (one) => h("a", { href: `#/visit/${visit}/${one.detector}` }, one.detector)],
+      ["sources", (one) => count(one.n_sources), true],
+      ["stored", (one) => count(one.n_stored), true],
+      ["processed", (one) => utc(one.timeProcessedMjdTai)],
+      ["processings", (one) => count(one.revision + 1), true],
+    ],
+    detectors,
+  );
 }
 
 function shown({ processings, sources, isComplete }) {
@@ -24,8 +50,8 @@ function shown({ processings, sources, isComplete }) {
     h(
       "div",
       { class: "grid" },
-      card("", "Processings", null, h("div", { class: "scroll" }, processingsTable(processings))),
-      card("", "Sources", null, sources.length ? paged(sources, SHOWN, sourcesTable) : empty("No source of it is stored.")),
+      card("", "Processings", null, scroller("Processings", "", processingsTable(processings))),
+      card("", "Sources", null, sources.length ? paged("Sources", sources, SHOWN, sourcesTable) : empty("No source of it is stored.")),
     ),
   ];
 }
