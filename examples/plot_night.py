@@ -1,7 +1,7 @@
 """Plot a night from the metrics topic: what became of the sources, how well they matched, how long it took.
 
     python examples/plot_night.py night.png                    # the last night on the topic
-    python examples/plot_night.py night.png --night 20260101
+    python examples/plot_night.py night.png --night 20251120
     python examples/plot_night.py night.png --follow 600       # go on until nothing comes for ten minutes
 
 Brokers and users come from the usual configuration (STREAM_ASSOC_KAFKA__..., stream-assoc.toml).

@@ -45,12 +45,12 @@ app = App(
 app.command(epilog=SERVE_HELP)(serve)
 app.command(epilog=closing("stream-assoc dashboard", "stream-assoc dashboard --set dashboard.port=8080"))(dashboard)
 app.command(
-    epilog=closing("stream-assoc explain 8493972271935848478", "stream-assoc explain 8493972271935848478 --json")
+    epilog=closing("stream-assoc explain 8493935366254887036", "stream-assoc explain 8493935366254887036 --json")
 )(explain)
 app.command(
     "report",
     epilog=closing(
-        "stream-assoc report --night 20260101", "stream-assoc report --night 20260101 --output night.html"
+        "stream-assoc report --night 20251120", "stream-assoc report --night 20251120 --output night.html"
     ),
 )(report_night)
 app.command(epilog=RUN_VISIT_HELP)(run_visit)

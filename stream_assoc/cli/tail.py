@@ -74,7 +74,7 @@ def _forced_sources_group() -> None:
     "tail",
     epilog=closing(
         "stream-assoc metrics tail --since 2h",
-        "stream-assoc metrics tail --night 20260101 --from-beginning --until-end --json",
+        "stream-assoc metrics tail --night 20251120 --from-beginning --until-end --json",
     ),
 )
 def tail_metrics(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
@@ -119,7 +119,7 @@ def tail_metrics(  # noqa: PLR0913, PLR0917 - the options of a command are its p
     "tail",
     epilog=closing(
         "stream-assoc objects tail --cone 150.0 2.2 0.1",
-        "stream-assoc objects tail --object 8493972271935848478 --json",
+        "stream-assoc objects tail --object 8493935366250725501 --json",
     ),
 )
 def tail_objects(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters

@@ -19,6 +19,7 @@ NEEDS_A_MACHINE = {
     "/opt/stream-assoc/bin/pip": "installs into /opt/stream-assoc",
     "kubectl": "needs a cluster",
     "kafka-consumer-groups.sh": "is Kafka's own",
+    "kafka-configs.sh": "is Kafka's own",
     "curl": "asks a running daemon; tests/monitoring does",
     "pip": "installs anew what `make install` has installed",
 }

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stream_assoc.embedded.kafka import free_ports
@@ -25,9 +25,8 @@ NOT_TYPED = {
 }
 
 SHORTENED = {
-    "stream-assoc simulate night/ --visits 100 --detectors 9": ["--visits", "3", "--detectors", "2"],
     "stream-assoc simulate night/ --visits 24 --detectors 4 --fields 1": ["--visits", "14", "--detectors", "1"],
-    "stream-assoc replay run night/batches.avro --speed 10": ["--speed", "10000"],
+    "stream-assoc replay run night/batches.avro --speed 10": ["--speed", "10000", "--limit", "27"],
     "stream-assoc metrics tail --since 2h": ["--until-end"],
     "stream-assoc objects tail --cone 150.0 2.2 0.1": ["--until-end"],
     "stream-assoc forced-sources tail": ["--until-end"],
@@ -37,17 +36,24 @@ SHORTENED = {
 
 TYPED_ELSEWHERE = {
     "stream-assoc dashboard": "never ends: tests/cli/test_dashboard.py starts and ends it",
-    "stream-assoc explain 8493972271935848478": "a source of another night: tests/cli/test_explain.py asks for one",
 }
 
 SERVE = "stream-assoc serve"
+REPLAY = "stream-assoc replay run"
 
 
 class Session:
     """A shell in a folder of its own: what is exported stays, what serves runs on until the end."""
 
-    def __init__(self, folder: Path, variables: dict[str, str], stand_ins: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variables: dict[str, str],
+        stand_ins: dict[str, str],
+        is_settled: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.folder = folder
+        self._is_settled = is_settled
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
         self.environment = inherited | variables
         self.environment["PATH"] = f"{PROGRAM.parent}{os.pathsep}{inherited['PATH']}"
@@ -67,6 +73,9 @@ class Session:
             self._serve()
         else:
             self.run(command.words + SHORTENED.get(command.without_comment, []))
+            if command.without_comment.startswith(REPLAY):
+                # A person looks at what came of it before they type the next line.
+                wait_until(self._is_settled)
 
     def run(self, words: list[str]) -> None:
         try:
@@ -111,7 +120,7 @@ def is_ready(server: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def wait_until(condition) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + COMMAND_SECONDS
     while not condition():
         assert time.monotonic() < deadline
@@ -119,9 +128,15 @@ def wait_until(condition) -> None:
 
 
 @contextlib.contextmanager
-def typed(page: str, folder: Path, variables: dict[str, str], stand_ins: dict[str, str]) -> Iterator[Session]:
-    """Type every command of a page; what it started ends at the end."""
-    session = Session(folder, variables, stand_ins)
+def typed(
+    page: str,
+    folder: Path,
+    variables: dict[str, str],
+    stand_ins: dict[str, str],
+    is_settled: Callable[[], bool] = lambda: True,
+) -> Iterator[Session]:
+    """Type the commands of a page, wait after each replay until it is settled, and end what was started."""
+    session = Session(folder, variables, stand_ins, is_settled)
     try:
         for command in commands(page):
             session.type(command)
