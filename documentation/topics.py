@@ -31,11 +31,11 @@ broker's next check, five minutes later at most. `topics init`, `config check --
 of topics that would lose messages so, or before they are read. For a topic that exists:
 
 ```console
-$ kafka-configs.sh --bootstrap-server localhost:9092 --alter --entity-type topics --entity-name dia-sources --add-config message.timestamp.type=LogAppendTime
+$ kafka-configs.sh --bootstrap-server localhost:9092 --topic dia-sources --alter --add-config message.timestamp.type=LogAppendTime
 ```
 
 What `subscribe` and `tail` take as `--since` is compared with that time: when a message was published.
-"""
+"""  # noqa: E501 - a command is one line
 
 WIRE = """\
 ## Format of a message

@@ -1,6 +1,7 @@
 """From settings to a daemon that runs: the only place where every room is named."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -288,7 +289,8 @@ def open_daemon(
             max_message_bytes=kafka.max_message_bytes,
         )
         stack.callback(publisher.close)
-        _warn_of_losses(kafka)
+        # Beside the start, which it would delay: nothing depends on the answer.
+        threading.Thread(target=_warn_of_losses, args=(kafka,), name="check-topics", daemon=True).start()
         health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
         stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
         yield Daemon(

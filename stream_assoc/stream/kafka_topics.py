@@ -237,4 +237,8 @@ def _configs(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, dict[str, 
         described = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}
     except KafkaException as exception:
         raise translate(error_of(exception), "asking how topics are configured") from exception
+    except TimeoutError:
+        raise KafkaUnavailableError(
+            f"no broker says within {REQUEST_TIMEOUT_SECONDS:.0f} s how topics are configured"
+        ) from None
     return {topic: {name: entry.value for name, entry in entries.items()} for topic, entries in described.items()}
