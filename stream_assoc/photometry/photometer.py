@@ -1,12 +1,13 @@
 """Forced photometry on the images that batches name."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from stream_assoc.model.batch import Batch
+from stream_assoc.model.floats import finite
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.types import BoolArray, FloatArray
 from stream_assoc.photometry.exceptions import ImageMismatchError
@@ -85,7 +86,7 @@ class ExposurePair:
         }
         schema = no_forced_sources().schema
         return pa.table(
-            [pa.array(columns.get(field.name, [None] * n_objects), field.type, from_pandas=True) for field in schema],
+            [_column(columns.get(field.name), field, n_objects) for field in schema],
             schema=schema,
         )
 
@@ -96,6 +97,17 @@ class ExposurePair:
         x, y = exposure.pixels_of(objects.ra, objects.dec)
         fluxes = measure(exposure, x, y, self.config.weighting, self.config.bad_planes)
         return fluxes.flux, fluxes.error
+
+
+def _column(values: Any, field: pa.Field, n_rows: int) -> pa.Array:  # noqa: ANN401 - arrays and lists of text
+    """Return a column, null where there is nothing, or a number that the type cannot hold."""
+    if values is None:
+        return pa.nulls(n_rows, field.type)
+    return (
+        finite(values, field.type)
+        if field.nullable and pa.types.is_floating(field.type)
+        else pa.array(values, field.type)
+    )
 
 
 class ImagePhotometer:

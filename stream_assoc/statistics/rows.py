@@ -27,7 +27,8 @@ def dia_object_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) 
     Returns
     -------
     rows : `pyarrow.Table`
-        One row a state, in order. NaN becomes null; columns that nothing
+        One row a state, in order. NaN becomes null, and so does what is
+        finite and too large for a float32 column; columns that nothing
         computes are null, or 0 where the schema forbids null.
     """
     columns: dict[str, npt.NDArray[np.generic]] = {
@@ -40,7 +41,7 @@ def dia_object_rows(states: ObjectStates, statistics: Mapping[str, FloatArray]) 
         "pixelId": htm_index(statistics["ra"], statistics["dec"], PIXEL_ID_LEVEL),
     }
     schema = (*apdb_table("DiaObject").columns, PIXEL_ID)
-    # A float32 column holds infinity where a number is too large for it.
+    # What is too large for a float32 column becomes infinite there.
     with np.errstate(over="ignore"):
         arrays = [_column(column, columns.get(column.name), len(states)) for column in schema]
     return pa.Table.from_arrays(arrays, schema=_dia_object_schema())
@@ -97,9 +98,12 @@ def _column(column: Column, values: npt.NDArray[np.generic] | None, n_rows: int)
 
 
 def _array(values: npt.NDArray[np.generic], arrow_type: pa.DataType) -> pa.Array:
-    """Return an Arrow array with NaN as null: four times as fast as `pyarrow.array`, which imports pandas besides."""
+    """Return an Arrow array, NaN and overflow as null: four times as fast as `pyarrow.array`, which imports pandas."""
     data = np.ascontiguousarray(values, arrow_type.to_pandas_dtype())
     valid = data == data  # noqa: PLR0124 - NaN alone differs from itself, and integers may be asked too
+    if data.dtype == np.float32 and np.isinf(data).any():
+        # An infinity that was computed is upstream's; one that the narrower type made is no number at all.
+        valid &= np.isfinite(data) | ~np.isfinite(values)
     n_null = len(data) - int(np.count_nonzero(valid))
     bitmap = pa.py_buffer(np.packbits(valid, bitorder="little")) if n_null else None
     return pa.Array.from_buffers(arrow_type, len(data), [bitmap, pa.py_buffer(data)], null_count=n_null)

@@ -15,6 +15,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
 from stream_assoc.model.batch_checks import check_solar_system_ids, check_source_ids, check_visit
 from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.model.floats import without_infinities
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BANDS, FloatArray
 from stream_assoc.settings import Settings
@@ -266,6 +267,7 @@ class BatchDecoder:
         columns, offsets = items(written, self._sources)
         self._limits.check("sources", batches, offsets)
         sources = resolve(columns, offsets[-1], self._sources["type"]["items"]["fields"], self._source_schema)
+        sources = without_infinities(sources)
         ids = sources.column("diaSourceId").to_numpy()
         solar = pc.fill_null(sources.column("ssObjectId"), 0).to_numpy()
         for batch, (begin, end) in zip(batches, itertools.pairwise(offsets), strict=True):

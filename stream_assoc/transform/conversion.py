@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
+from stream_assoc.model.floats import finite
 from stream_assoc.model.types import BoolArray, FloatArray
 
 _EXACT_IN_FLOAT64: Final = 2**53
@@ -83,13 +84,6 @@ def converted(values: pa.Array, target: pa.DataType) -> Converted:
     if kinds.is_boolean(target):
         return _booleans(values)
     return _integers(values, target)
-
-
-def finite(numbers: FloatArray, target: pa.DataType) -> pa.Array:
-    """Return numbers as a float column, null where they are not finite or the type cannot hold them."""
-    with np.errstate(over="ignore"):
-        held = numbers.astype(target.to_pandas_dtype())
-    return pa.array(held, target, mask=~np.isfinite(held))
 
 
 def _numbers(values: pa.Array) -> FloatArray:

@@ -10,6 +10,7 @@ from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.model.states import ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.sky.exceptions import InvalidPositionError
 from stream_assoc.statistics import ALL_PLUGINS, StatisticsCalculator
+from stream_assoc.statistics.rows import dia_object_rows
 
 Points = Callable[[Sequence[tuple[float, ...]]], SourcePoints]
 Histories = Callable[[SourcePoints, Sequence[int]], ObjectHistories]
@@ -64,11 +65,11 @@ def test_other_statistics_are_rows_of_the_extension(calculator: StatisticsCalcul
     assert (one["r_psfFluxMAD"], one["r_psfFluxSkew"], one["flags"]) == (2.0, None, 0.0)
 
 
-def test_a_huge_flux_becomes_infinite_in_float32(
+def test_the_scatter_of_huge_fluxes_is_null_in_float32(
     calculator: StatisticsCalculator, points_of: Points, histories_of: Histories
 ) -> None:
     states = calculator.rebuild(histories_of(points_of([(60000, 3e38, 1, 0), (60001, -3e38, 1, 0)]), [2]))
-    assert calculator.object_rows(states)["u_psfFluxSigma"].to_pylist() == [math.inf]
+    assert calculator.object_rows(states)["u_psfFluxSigma"].to_pylist() == [None]
 
 
 def test_an_object_without_a_position_is_no_row(
@@ -78,3 +79,19 @@ def test_an_object_without_a_position_is_no_row(
     points.ra[0] = math.nan
     with pytest.raises(InvalidPositionError):
         calculator.object_rows(calculator.rebuild(histories_of(points, [1])))
+
+
+def test_a_statistic_that_a_float32_cannot_hold_is_null_and_a_computed_infinity_stays(
+    states: ObjectStates,
+) -> None:
+    statistics = {
+        "ra": np.array([10.0, 20.0]),
+        "dec": np.array([0.0, 0.0]),
+        "r_psfFluxMean": np.array([1e39, 3e38]),
+        "r_psfFluxSigma": np.array([-1e300, np.nan]),
+        "r_scienceFluxMeanErr": np.array([np.inf, 1.0]),
+    }
+    rows = dia_object_rows(states, statistics)
+    assert rows["r_psfFluxMean"].to_pylist() == [None, float(np.float32(3e38))]
+    assert rows["r_psfFluxSigma"].to_pylist() == [None, None]
+    assert rows["r_scienceFluxMeanErr"].to_pylist() == [math.inf, 1.0]

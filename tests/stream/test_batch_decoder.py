@@ -325,6 +325,14 @@ def test_an_ssobjectid_below_zero_is_refused() -> None:
         BatchDecoder().decode(written({**MESSAGE, "diaSources": [{**SOURCE, "ssObjectId": -1}]}))
 
 
+def test_infinity_is_null_where_null_may_be() -> None:
+    """A producer's float32 made it of what it cannot hold."""
+    source = {**SOURCE, "psfFlux": float("inf"), "psfFluxErr": float("-inf"), "ra": float("inf")}
+    decoded = BatchDecoder().decode(written({**MESSAGE, "diaSources": [source]}))
+    (row,) = decoded.diaSources.to_pylist()
+    assert (row["psfFlux"], row["psfFluxErr"], row["ra"]) == (None, None, float("inf"))
+
+
 def same(one, other) -> None:
     plain = ("id", "band", "midpointMjdTai", "exposureTime", "digest", "images")
     assert all(getattr(one, name) == getattr(other, name) for name in plain)

