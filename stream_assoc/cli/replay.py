@@ -285,8 +285,8 @@ def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSett
     from stream_assoc.stream.registry import registry_of
 
     tally, seconds = Tally(), 0.0
+    steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
     with Progress().count("messages") as progress:
-        steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
         for number, due in enumerate(options.paced(steps), 1):
             tally.add(due.step)
             seconds = due.seconds

@@ -1,5 +1,8 @@
 """What commands that send share: messages of batches, producers, and a count while they go."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -51,4 +54,10 @@ def made_producers(kafka: KafkaSettings, n_producers: int) -> "Iterator[Sequence
 
 def tell_table(report: "TableReport") -> None:
     """Tell on standard error what became of the rows of a table."""
-    typer.echo("\n".join(report.lines()), err=True)
+    lines = report.lines()
+    if sys.stderr.isatty():
+        # A terminal would break lines within an identifier.
+        width = shutil.get_terminal_size().columns
+        broken = [textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False) for line in lines]
+        lines = ["\n".join(line) for line in broken]
+    typer.echo("\n".join(lines), err=True)

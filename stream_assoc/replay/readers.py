@@ -101,13 +101,13 @@ def read_parquet(
     return map(messages.event, made)
 
 
-def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, frozenset[str]]:
+def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, list[str]]:
     """Read the columns of a Parquet file that a mapping may use.
 
     Returns
     -------
     table : `pyarrow.Table`
-    unread : `frozenset` [`str`]
+    unread : `list` [`str`]
         Names of the other columns.
 
     Raises
@@ -117,9 +117,9 @@ def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, frozenset[str]
     """
     try:
         with pq.ParquetFile(path) as file:
-            names = {".".join(column) for column in column_paths(file.schema_arrow)}
-            wanted = names & mapping.inputs()
-            return file.read(columns=sorted(wanted)), frozenset(names - wanted)
+            names, wanted = list(map(".".join, column_paths(file.schema_arrow))), mapping.inputs()
+            table = file.read(columns=[name for name in names if name in wanted])
+            return table, [name for name in names if name not in wanted]
     except (pa.ArrowException, OSError) as error:
         raise ReplayError(
             f"{path} cannot be read as a Parquet table: {_shown(error)}; it is damaged or cut short, write it again"

@@ -168,8 +168,9 @@ def batches(
     n_selected = int(sieve.kept.sum())
     if not n_selected:
         return _none(sieve, mapping)
-    others = {".".join(path) for path in column_paths(table.schema)} - set(selected.schema.names)
-    detections = detections_of(selected, mapping, sieve, unread=others.union(unread))
+    taken = set(selected.schema.names)
+    others = [name for name in map(".".join, column_paths(table.schema)) if name not in taken]
+    detections = detections_of(selected, mapping, sieve, unread=[*others, *unread])
     if order == "arrival" and detections.visits["arrival"].null_count == table.num_rows:
         raise MappingError(f"{mapping.file}: {_no_arrival(mapping)}; order by midpoint instead")
     check_rows(detections, sieve)

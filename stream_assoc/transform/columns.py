@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
@@ -30,7 +31,8 @@ PURPOSES: Final = (
 """What reads columns that may be null."""
 
 _VISIT_TYPES: Final = {"visit": pa.int64(), "detector": pa.int64(), "band": pa.string()}
-_LIKENESS: Final = 0.85
+_LIKENESS: Final = 0.9
+_N_LISTED: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ class _Maker:
                 f"{_origin(rule, self._table)}: {error}"
             ) from error
         self._sieve.leave_out(evaluated.unknown, f"{target} has a value that its rule's 'values' does not name")
-        self._sieve.leave_out(made.unfit, f"{target} holds no {target_type}")
+        if made.unfit.any():
+            self._sieve.leave_out(made.unfit, f"{target} {_unfit(evaluated.values.type, target_type)}")
         return made.values
 
     def _converted(self, target: str, values: pa.Array, target_type: pa.DataType, *, required: bool) -> Converted:
@@ -186,6 +189,16 @@ class _Maker:
                 f"{self._mapping.file}: {target!r} is an identifier, and a float column cannot hold one exactly"
             )
         return converted(values, target_type)
+
+
+def _unfit(given: pa.DataType, target: pa.DataType) -> str:
+    """Return what is wrong with values that do not fit a type."""
+    if kinds.is_boolean(target):
+        return "is neither 0 nor 1"
+    limits = np.iinfo(target.to_pandas_dtype())
+    if kinds.is_floating(given) and kinds.is_int64(target):
+        return "is a float that does not hold an identifier exactly; write the column as int64"
+    return f"is no whole number from {limits.min} to {limits.max}"
 
 
 def _is_measured(column: Column) -> bool:
@@ -204,11 +217,15 @@ def _origin(rule: ColumnRule, table: pa.Table) -> str:
 
 def _alike(names: Collection[str], unread: Collection[str]) -> dict[str, str]:
     """Return for each name the column that is nearly called so."""
-    folded = {name.rpartition(".")[2].lower(): name for name in unread}
-    found = {name: difflib.get_close_matches(name.lower(), folded, 1, _LIKENESS) for name in names}
+    folded = {_folded(name.rpartition(".")[2]): name for name in unread}
+    found = {name: difflib.get_close_matches(_folded(name), folded, 1, _LIKENESS) for name in names}
     return {name: folded[close[0]] for name, close in found.items() if close}
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _listed(names: Collection[str], unread: Collection[str]) -> str:
     given = [*names, *unread]
-    return ", ".join(given[:20]) + (", ..." if len(given) > 20 else "") or "none"
+    return ", ".join(given[:_N_LISTED]) + (", ..." if len(given) > _N_LISTED else "") or "none"

@@ -1,9 +1,12 @@
 """What became of the rows of a table, for whoever sent it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from stream_assoc.transform.columns import PURPOSES, MissingColumns
 from stream_assoc.transform.left_out import LeftOut
+
+_N_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,12 @@ class TableReport:
             names = [name for name in columns if name in null]
             if names:
                 told.append(f"Null in all rows, of the columns for {purpose}: {self._named(names)}.")
-        rest = [name for name in self.missing.alike if not any(name in columns for _, columns in PURPOSES)]
+        rest = [name for name in null if not any(name in columns for _, columns in PURPOSES)]
+        # Those that may only be misspelt come first, the many flags last.
+        rest.sort(key=lambda name: (name not in self.missing.alike, "flag" in name.lower()))
         if rest:
-            told.append(f"Null in all rows: {self._named(rest)}.")
+            more = f" and {len(rest) - _N_NAMED} more" if len(rest) > _N_NAMED else ""
+            told.append(f"Null in all rows, of columns that are only stored: {self._named(rest[:_N_NAMED])}{more}.")
         return told
 
     def _named(self, names: list[str]) -> str:

@@ -65,6 +65,13 @@ def test_a_misspelt_column_is_suspected(tmp_path: Path) -> None:
     told = made(detections(is_negative=[True], scienceFlx=[2.0]), tmp_path).report.lines()
     assert any("isNegative (is it 'is_negative'?)" in line for line in told)
     assert any("for statistics: scienceFlux (is it 'scienceFlx'?), scienceFluxErr" in line for line in told)
+    told = made(detections(objectId=[1], reliable=[0.5]), tmp_path).report.lines()
+    assert not any("is it" in line for line in told), "a name that is only somewhat alike is another one"
+
+
+def test_columns_that_nothing_reads_are_told_when_they_are_missing(tmp_path: Path) -> None:
+    assert "isNegative" in made(detections(), tmp_path).report.lines()[-1]
+    assert "isNegative" not in made(detections(isNegative=[True]), tmp_path).report.lines()[-1]
 
 
 def test_columns_that_are_null_throughout_are_told_like_missing_ones(tmp_path: Path) -> None:
@@ -89,7 +96,9 @@ def test_an_identifier_that_may_be_null_comes_from_floats_that_hold_it_exactly(t
     told = made(detections(5, parentDiaSourceId=parents), tmp_path)
     (batch,) = told
     assert batch.diaSources.column("parentDiaSourceId").to_pylist() == [None, 0, 2**53]
-    assert [(one.reason, one.n_rows) for one in told.report.left_out] == [("parentDiaSourceId holds no int64", 2)]
+    assert [(one.reason, one.n_rows) for one in told.report.left_out] == [
+        ("parentDiaSourceId is a float that does not hold an identifier exactly; write the column as int64", 2)
+    ]
 
 
 def test_a_text_that_is_no_number_is_refused_with_its_column(tmp_path: Path) -> None:
