@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become settings."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -52,7 +53,10 @@ def settings_of(config: Path | None, assignments: Sequence[str] | None) -> Setti
     for assignment in assignments or ():
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigurationError(f"--set {name}: there is no value; write --set SECTION.NAME=VALUE")
+            # Whatever follows the name may be a password.
+            setting = re.match(r"[\w.]*", name.strip())
+            shown = "" if setting is None else setting[0]
+            raise ConfigurationError(f"--set {shown}: there is no value; write --set SECTION.NAME=VALUE")
         overrides[name.strip()] = _words(value) if value.startswith("[") else value
     return load_settings(config, overrides)
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from stream_assoc.photometry.exceptions import ImageRefusedError, ImageRootError
+from stream_assoc.settings.secrets import redacted
 
 MAX_URI_CHARACTERS: Final = 2048
 
@@ -149,4 +150,4 @@ def _refusal(uri: str, why: str) -> ImageRefusedError:
 
 def _shown(uri: str) -> str:
     """Return a URI for a message, without whatever it may hold of a password."""
-    return repr(re.sub(r"//[^/]*@", "//***@", uri[:80]))
+    return repr(redacted(uri))

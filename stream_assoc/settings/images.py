@@ -2,9 +2,11 @@
 
 import difflib
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, field_validator
 
+from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 
 _MASK_PLANES: Final = (
@@ -57,6 +59,8 @@ class ImageSettings(Section):
             raise ValueError("an endpoint of S3 begins with http:// or https://")
         if url is not None and "@" in url:
             raise ValueError("credentials do not belong into the URL; set the AWS_ variables")
+        if url is not None and (set(url) & set("?#") or not urlsplit(url).hostname):
+            raise ValueError("an endpoint of S3 is http(s)://host:port, without a query")
         return url
 
 
@@ -86,5 +90,5 @@ class ForcedPhotometrySettings(Section):
     def _are_not_misspelt(cls, planes: tuple[str, ...]) -> tuple[str, ...]:
         for plane in planes:
             if plane not in _MASK_PLANES and (near := difflib.get_close_matches(plane, _MASK_PLANES, n=1)):
-                raise ValueError(f"{plane!r} is no mask plane of Rubin's; did you mean {near[0]}?")
+                raise ValueError(f"{redacted(plane)!r} is no mask plane of Rubin's; did you mean {near[0]}?")
         return planes

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, FilePath, SecretStr, field_validator
 
 from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 from stream_assoc.settings.pairs import require_pair
-from stream_assoc.settings.secrets import SecretUrl, mask_url
+from stream_assoc.settings.secrets import SecretUrl, redacted
 
 
 def _can_be_ours(topic: str) -> str:
@@ -81,7 +81,7 @@ class KafkaSettings(KafkaConnectionSettings):
     @classmethod
     def _is_http(cls, url: SecretUrl | None) -> SecretUrl | None:
         if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError(f"{mask_url(url.get_secret_value())} does not begin with http:// or https://")
+            raise ValueError(f"{redacted(url.get_secret_value())} does not begin with http:// or https://")
         return url
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
 from stream_assoc.settings.pairs import require_pair
-from stream_assoc.settings.secrets import ClientOptions, mask_url, reveal
+from stream_assoc.settings.secrets import ClientOptions, redacted, reveal
 from stream_assoc.settings.section import Section
 
 RESERVED_OPTIONS: Final = {
@@ -90,7 +90,7 @@ class KafkaConnectionSettings(Section):
         for server in servers.split(","):
             address = _BROKER.fullmatch(server.strip())
             if address is None or not 1 <= int(address["port"] or 1) <= _MAX_PORT:
-                raise ValueError(f"{mask_url(server.strip())!r} is not host:port, with a port from 1 to {_MAX_PORT}")
+                raise ValueError(f"{redacted(server.strip())!r} is not host:port, with a port from 1 to {_MAX_PORT}")
         return servers
 
     @field_validator("librdkafka", "librdkafka_consumer", "librdkafka_producer")

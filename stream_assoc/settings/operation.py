@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from stream_assoc.model.times import EARLIEST_MJD, LATEST_MJD
 from stream_assoc.model.types import BANDS
+from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 
 
@@ -33,7 +34,8 @@ class BatchSettings(Section):
     def _are_known(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [band for band in bands if band not in BANDS]
         if unknown:
-            raise ValueError(f"{', '.join(map(repr, unknown))} not among the bands {', '.join(BANDS)}")
+            named = ", ".join(repr(redacted(band)) for band in unknown)
+            raise ValueError(f"{named} not among the bands {', '.join(BANDS)}")
         return bands
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from stream_assoc.model.flags import BAD_FLAGS
+from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 
 
@@ -19,7 +20,7 @@ def _are_flags(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in flags:
             near = difflib.get_close_matches(name, flags, n=1, cutoff=0.0)[0]
-            raise ValueError(f"{name!r} is no flag column of DiaSource; did you mean {near}?")
+            raise ValueError(f"{redacted(name)!r} is no flag column of DiaSource; did you mean {near}?")
     return names
 
 

@@ -11,6 +11,9 @@ _SENSITIVE_KEY: Final = re.compile(
     r"password|secret|token|oauthbearer\.config|jaas|ssl\.key|ssl_key|key\.pem", re.IGNORECASE
 )
 _SENSITIVE_PARAMETER: Final = re.compile(r"password|secret|token", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_QUERY: Final = re.compile(r"[?#;]")
+_SHOWN_CHARACTERS: Final = 80
 _BEFORE_PARAMETER: Final = re.compile(r"([?&])")
 
 
@@ -41,6 +44,30 @@ def mask_url(url: str) -> str:
     head, *rest = _BEFORE_PARAMETER.split(_without_password(url))
     parameters = (mark + _without_value(parameter) for mark, parameter in zip(rest[::2], rest[1::2], strict=True))
     return head + "".join(parameters)
+
+
+def redacted(text: str) -> str:
+    """Return text that somebody wrote in the wrong place, without whatever in it may be a secret.
+
+    Of a URL neither user nor query is left: a token may be in either.
+
+    Examples
+    --------
+    >>> redacted("https://key:hunter2@host/path?sig=hunter2")
+    'https://***@host/path?***'
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return MASK if set(text) & set("@=") else text[:_SHOWN_CHARACTERS]
+    if not _SCHEME.fullmatch(scheme):
+        return MASK
+    # Up to the last @, because a password may hold any character; a query may as well, and then nothing is sure.
+    before, at, place = rest.rpartition("@")
+    if _QUERY.search(before):
+        return f"{scheme}{separator}{MASK}"
+    path, mark, _ = _QUERY.sub("?", place, count=1).partition("?")
+    shown = f"{scheme}{separator}{MASK + '@' if at else ''}{path}"
+    return f"{shown[:_SHOWN_CHARACTERS]}{'?' + MASK if mark else ''}"
 
 
 def _without_password(url: str) -> str:

@@ -23,6 +23,7 @@ from stream_assoc.settings.names import (
     nearest,
     unknown_names,
 )
+from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.settings import Settings
 
 FILE_VARIABLE: Final = "STREAM_ASSOC_CONFIG"
@@ -214,7 +215,7 @@ def _merge(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _unknown(origin: str, name: str, compared: str, valid: Mapping[str, Any] | set[str]) -> str:
     guess = nearest(compared, valid)
     hint = f"; did you mean {guess}?" if guess else "; docs/configuration.md lists every setting"
-    return f"{origin}: unknown setting {name}{hint}"
+    return f"{origin}: unknown setting {redacted(name)}{hint}"
 
 
 def _complaints(details: Sequence[ErrorDetails], layers: Sequence[Layer]) -> list[str]:
@@ -252,4 +253,4 @@ def _value(detail: ErrorDetails, field: FieldInfo) -> str:
     value = detail["input"]
     if "Secret" in repr(field.annotation) or not isinstance(value, str | int | float):
         return ""
-    return f"{value!r}: "
+    return f"{redacted(value)!r}: " if isinstance(value, str) else f"{value!r}: "

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
 from stream_assoc.settings.pairs import require_pair
-from stream_assoc.settings.secrets import SecretUrl, mask_url
+from stream_assoc.settings.secrets import SecretUrl, redacted
 from stream_assoc.settings.section import Section
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -60,10 +60,10 @@ class RedisSettings(Section):
                 raise ValueError("the URL names no socket; write unix:///path")
         elif not parts.hostname or not _has_port(parts):
             raise ValueError(
-                f"{mask_url(text)} names no host, or a port that is none; write {parts.scheme}://host:port/db"
+                f"{redacted(text)} names no host, or a port that is none; write {parts.scheme}://host:port/db"
             )
         if not re.fullmatch(r"\d*", _redis_database(text), re.ASCII):
-            raise ValueError(f"{mask_url(text)} names no database; the database of Redis is a number, such as 0")
+            raise ValueError(f"{redacted(text)} names no database; the database of Redis is a number, such as 0")
         return url
 
     @model_validator(mode="after")
@@ -197,5 +197,5 @@ def _has_port(parts: SplitResult) -> bool:
 
 def _with_scheme(url: SecretUrl, schemes: tuple[str, ...]) -> SecretUrl:
     if not url.get_secret_value().startswith(schemes):
-        raise ValueError(f"{mask_url(url.get_secret_value())} does not begin with {' or '.join(schemes)}")
+        raise ValueError(f"{redacted(url.get_secret_value())} does not begin with {' or '.join(schemes)}")
     return url
