@@ -76,7 +76,7 @@ class Visit:
         staged = StagedCache(self.rooms.cache, self.rooms.layout)
         neighbourhood = Neighbourhood(session, staged, self.rooms.calculator, self.rooms.partition, versions)
         decision = decide(arrival, neighbourhood, 0, self.rooms)
-        write_down([decision], self.rooms)
+        write_down([decision], (), self.rooms)
         return decision
 
 

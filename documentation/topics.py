@@ -23,7 +23,8 @@ from stream_assoc.stream.schemas import (
 INTRODUCTION = """\
 `stream-assoc topics init` makes these topics, with the settings that the table tells and the broker's defaults for
 the rest; topics that exist are left as they are, and what is wrong with them is told. Names, partitions and replicas
-are settings of [`[kafka]`](../configuration.md#kafka). Messages of one key keep their order.
+are settings of [`[kafka]`](../configuration.md#kafka). Messages of one key keep their order:
+the versions of an object are published one after the other, also by several daemons, so compaction keeps the latest.
 
 `message.timestamp.type=LogAppendTime` lets a message age from when it is written. With Kafka's default, `CreateTime`,
 it ages from the time that its producer gave it: a night of last year, copied with its times, is deleted at the

@@ -24,8 +24,8 @@ FAILPOINTS: Final = (
     "before-publish",
     "in-kafka-transaction",
     "after-publish",
-    "after-cache-write",
     "after-mark-published",
+    "after-cache-write",
 )
 """Every place there is, in the order in which a batch comes to them."""
 

@@ -26,9 +26,10 @@ def contents(url: str, *tables: str, without: tuple[str, ...] = ()) -> dict[str,
     """Return the sorted rows of some tables, NULL and NaN as None, columns in the order of their names.
 
     The outbox is read without its sequence, which counts failed transactions
-    too, and the counter as one sum, because which shard counts is of no meaning.
+    too, and without predecessors, which depend on what shared a transaction;
+    the counter as one sum, because which shard counts is of no meaning.
     """
-    return {name: _rows(url, name, {*without, "sequence"}) for name in tables or SCIENCE_TABLES}
+    return {name: _rows(url, name, {*without, "sequence", "predecessors"}) for name in tables or SCIENCE_TABLES}
 
 
 def column(url: str, table: str, name: str) -> list[Any]:

@@ -159,6 +159,18 @@ def _add_further_statistics(database: "Database") -> None:
     )
 
 
+def _order_outputs(database: "Database") -> None:
+    """Let a tile name the batch that changed it last, and an entry of the outbox those that come before it."""
+    for table, column in (
+        (OUTBOX, "predecessors {bytes}"),
+        (OUTBOX, "consumer_group TEXT"),
+        (TILE, "visit BIGINT"),
+        (TILE, "detector SMALLINT"),
+        (TILE, "revision SMALLINT"),
+    ):
+        database.run(f"ALTER TABLE {{{table}}} ADD COLUMN {column}")
+
+
 def _nothing(_database: "Database") -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -168,6 +180,7 @@ MIGRATIONS: Final = (
     Migration("2.0.0", "count revisions of a visit and detector in the ledger and the outbox", _count_revisions),
     Migration("2.1.0", "add a table for the statistics that DiaObject has no column for", _add_further_statistics),
     Migration("2.2.0", "name the locks of cells after the schema, not after apdb.namespace", _nothing),
+    Migration("2.3.0", "keep the order in which the outputs of several daemons are published", _order_outputs),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

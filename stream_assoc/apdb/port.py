@@ -9,7 +9,7 @@ Two promises carry the whole system:
   rows, tile versions and outbox included, or nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,11 +35,15 @@ class Opening:
         Version of each asked tile; 0 for a tile that no batch has changed yet.
     n_single_source : `int`
         DIAObjects in the whole APDB that have exactly one source.
+    unpublished : `tuple` [`BatchRevision`, ...]
+        Batches that changed one of the asked tiles last and whose outputs are
+        still in the outbox: subscribers must have them first.
     """
 
     entries: dict[BatchId, tuple[LedgerEntry, ...]]
     tile_versions: IntArray
     n_single_source: int
+    unpublished: tuple[BatchRevision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,31 @@ class ObjectVersions:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingEntry:
+    """An entry of the outbox, without its outputs.
+
+    Attributes
+    ----------
+    entry : `LedgerEntry`
+        The batch.
+    predecessors : `tuple` [`BatchRevision`, ...]
+        Batches whose outputs subscribers must have first.
+    consumer_group : `str` or `None`
+        The Kafka group that is to publish the outputs; `None` if that is not known.
+    """
+
+    entry: LedgerEntry
+    predecessors: tuple[BatchRevision, ...] = ()
+    consumer_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """Outputs of a committed batch that are not yet known to be published."""
 
     entry: LedgerEntry
     outputs: bytes
+    predecessors: tuple[BatchRevision, ...] = ()
 
 
 class ApdbSession(Protocol):
@@ -188,6 +212,18 @@ class Apdb(Protocol):
 
     def unpublished(self) -> list[OutboxEntry]:
         """Return all outputs not known to be published, oldest first."""
+
+    def waiting(self) -> list[WaitingEntry]:
+        """Return what `unpublished` returns without the outputs themselves, as of one instant."""
+
+    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
+        """Return those of these batches whose outputs are still in the outbox."""
+
+    def sole_adopter(self) -> AbstractContextManager[bool]:
+        """Try to become the only one that publishes entries nobody else would; give whether that is so.
+
+        Whoever dies within the block, or loses the database, is it no longer.
+        """
 
     def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         """Forget the outputs of these: subscribers have them."""

@@ -11,21 +11,20 @@ import psycopg
 from stream_assoc.apdb.compatibility import check_columns, check_compatible, check_unchanged
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.port import ApdbSession, OutboxEntry
+from stream_assoc.apdb.port import ApdbSession, OutboxEntry, WaitingEntry
 from stream_assoc.apdb.postgresql_catalogue import read_catalogue
 from stream_assoc.apdb.postgresql_connection import BoundedConnection, Connector, translated
 from stream_assoc.apdb.postgresql_locks import LockTable, lock_cells, room_for
 from stream_assoc.apdb.postgresql_session import BACKEND_QUERY, PostgresqlSession
-from stream_assoc.apdb.rows import ledger_entry
+from stream_assoc.apdb.rows import outbox_entry, waiting_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
     LEDGER,
-    LEDGER_COLUMNS,
     NOTES,
     OUTBOX,
     TILE,
+    WAITING_COLUMNS,
     point_expressions,
-    quoted,
 )
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
@@ -33,6 +32,11 @@ from stream_assoc.model.types import IntArray
 Connection: TypeAlias = BoundedConnection
 
 _NOTES_QUERY: Final = "SELECT name, value FROM {metadata} WHERE name = ANY(%s)"
+_ADOPTION: Final = 0
+"""An advisory lock's second key that is no cell: HTM indices begin at 8."""
+
+_OUTBOX_JOIN: Final = f"{{{OUTBOX}}} o JOIN {{{LEDGER}}} l USING (visit, detector, revision)"
+_ASKED: Final = "unnest(%s::bigint[], %s::smallint[], %s::smallint[]) AS b(visit, detector, revision)"
 
 _SESSION_SETTINGS: Final = {
     # Every statement of a session is a lookup by key. Until the first ANALYZE
@@ -158,16 +162,40 @@ class PostgresqlApdb:
         """Return all outputs not known to be published, in the order they were stored."""
         return self._outbox("ORDER BY o.sequence", ())
 
+    def waiting(self) -> list[WaitingEntry]:
+        """Return what is in the outbox, without the outputs. See `Apdb.waiting`."""
+        statement = f"SELECT {WAITING_COLUMNS} FROM {_OUTBOX_JOIN} ORDER BY o.sequence"
+        with self._connection() as connection:
+            return list(map(waiting_entry, self._rows(connection, statement)))
+
+    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
+        """Return those of these batches that are in the outbox. See `Apdb.still_waiting`."""
+        with self._connection() as connection:
+            rows = self._rows(
+                connection,
+                f"SELECT b.* FROM {{{OUTBOX}}} o JOIN {_ASKED} USING (visit, detector, revision)",
+                _key_columns(keys),
+            )
+        return frozenset(BatchRevision(*row) for row in rows)
+
+    @contextmanager
+    def sole_adopter(self) -> Iterator[bool]:
+        """Try to be the only one that adopts outputs. See `Apdb.sole_adopter`."""
+        with self._connection() as connection:
+            lock = (self._lock_class, _ADOPTION)
+            ((is_sole,),) = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", lock).fetchall()
+            yield is_sole
+            if is_sole:
+                connection.execute("SELECT pg_advisory_unlock(%s, %s)", lock)
+
     def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         """Forget the outputs of these."""
-        columns = [[key[index] for key in keys] for index in range(3)]
         with self._connection() as connection:
             self._execute(
                 connection,
-                f"DELETE FROM {{{OUTBOX}}} o USING unnest(%s::bigint[], %s::smallint[], %s::smallint[]) "
-                "AS b(visit, detector, revision) "
+                f"DELETE FROM {{{OUTBOX}}} o USING {_ASKED} "
                 "WHERE o.visit = b.visit AND o.detector = b.detector AND o.revision = b.revision",
-                columns,
+                _key_columns(keys),
             )
 
     def contains(self, batch: BatchId) -> bool:
@@ -197,13 +225,9 @@ class PostgresqlApdb:
         self._pool.close()
 
     def _outbox(self, condition: str, parameters: Sequence[object]) -> list[OutboxEntry]:
-        statement = (
-            f"SELECT {quoted(LEDGER_COLUMNS, 'l.')}, o.outputs FROM {{{OUTBOX}}} o "
-            f"JOIN {{{LEDGER}}} l USING (visit, detector, revision) {condition}"
-        )
+        statement = f"SELECT {WAITING_COLUMNS}, o.outputs FROM {_OUTBOX_JOIN} {condition}"
         with self._connection() as connection:
-            rows = self._rows(connection, statement, parameters)
-        return [OutboxEntry(ledger_entry(row[:-1]), row[-1]) for row in rows]
+            return list(map(outbox_entry, self._rows(connection, statement, parameters)))
 
     def _rows(
         self, connection: Connection, statement: str, parameters: Sequence[object] = ()
@@ -224,3 +248,7 @@ class PostgresqlApdb:
             except BaseException:
                 self._connector.lose(connection)
                 raise
+
+
+def _key_columns(keys: Collection[BatchRevision]) -> list[list[int]]:
+    return [[key[index] for key in keys] for index in range(3)]

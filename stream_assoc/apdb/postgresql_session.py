@@ -23,10 +23,10 @@ from stream_assoc.apdb.rows import (
     ReplicaChunk,
     StoreRows,
     chunk_id,
-    entries_by_batch,
     forced_points,
     histories,
     int_column,
+    opening_of,
     pixel_ranges,
     repeated,
     store_rows,
@@ -39,6 +39,7 @@ from stream_assoc.apdb.statements import (
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
+    OUTBOX_COLUMNS,
     POSITION_COLUMNS,
     TILE,
     UPDATES,
@@ -47,6 +48,7 @@ from stream_assoc.apdb.statements import (
     forced_expressions,
     good_source_condition,
     ledger_values,
+    outbox_values,
     quoted,
 )
 from stream_assoc.apdb.withdrawal import (
@@ -68,7 +70,10 @@ _LEDGER_QUERY: Final = (
     f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
     "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
 )
-_TILE_QUERY: Final = f"SELECT tile, version FROM {{{TILE}}} WHERE tile = ANY(%s::bigint[])"
+_TILE_QUERY: Final = (
+    f"SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM {{{TILE}}} t "
+    f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
+)
 _COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
 
 # The latest version is found at the end of its object's stretch of the primary
@@ -120,8 +125,10 @@ _VOUCHED_FOR: Final = f"""
     ORDER BY id
 """
 _BUMP_TILES: Final = (
-    f"INSERT INTO {{{TILE}}} AS t (tile, version) SELECT tile, 1 FROM unnest(%s::bigint[]) AS tile "
-    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1 RETURNING tile, version"
+    f"INSERT INTO {{{TILE}}} AS t (tile, version, visit, detector, revision) "
+    "SELECT tile, 1, %s, %s, %s FROM unnest(%s::bigint[]) AS tile "
+    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1, visit = excluded.visit, "
+    "detector = excluded.detector, revision = excluded.revision RETURNING tile, version"
 )
 _COUNT: Final = (
     f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
@@ -183,8 +190,7 @@ class PostgresqlSession:
             ledger = self._execute(_LEDGER_QUERY, visits, detectors)
             versions = self._execute(_TILE_QUERY, array_literal(tiles))
             total = self._execute(_COUNTER_QUERY)
-        entries = entries_by_batch(ledger.fetchall())
-        return Opening(entries, versions_of(tiles, dict(versions.fetchall())), total.fetchall()[0][0])
+        return opening_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -276,7 +282,8 @@ class PostgresqlSession:
             left = ~np.isin(rows.superseded, self._ended)
             if left.any():
                 self._execute(_SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
-            versions = self._execute(_BUMP_TILES, array_literal(rows.tiles))
+            # Each batch of a transaction is published after the one before it: the last one stands for all.
+            versions = self._execute(_BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]
         # COPY is not to be had in a pipeline.
@@ -308,9 +315,8 @@ class PostgresqlSession:
                 *ledger_values(change.entry),
             )
             self._execute(
-                f"INSERT INTO {{{OUTBOX}}} (visit, detector, revision, outputs) VALUES (%s, %s, %s, %s)",
-                *change.entry.key,
-                change.outputs,
+                f"INSERT INTO {{{OUTBOX}}} ({quoted(OUTBOX_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)",
+                *outbox_values(change),
             )
 
     def _write_chunk(self, chunk: ReplicaChunk, otherwise: str) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
+from stream_assoc.apdb.port import Opening, OutboxEntry, WaitingEntry
 from stream_assoc.apdb.statements import FURTHER, N_COUNTER_SHARDS
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision, unpack_revisions
 from stream_assoc.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
@@ -217,6 +218,41 @@ def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[Ledge
 def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:
     """Return the version of each tile, 0 where none is stored."""
     return np.fromiter((stored.get(tile, 0) for tile in tiles.tolist()), np.int64, len(tiles))
+
+
+def opening_of(
+    batches: Sequence[Sequence[Any]], tiles: IntArray, stored: Sequence[Sequence[Any]], n_single_source: int
+) -> Opening:
+    """Return what a session knows when it begins.
+
+    Parameters
+    ----------
+    batches : sequence
+        Rows of the ledger, in the order of `LEDGER_COLUMNS`.
+    tiles : `numpy.ndarray` [int64]
+        The asked tiles.
+    stored : sequence
+        For each tile that is stored: tile, version, and the batch that changed
+        it last if its outputs are in the outbox, else three nulls.
+    n_single_source : `int`
+        See `Opening`.
+    """
+    versions = versions_of(tiles, {tile: version for tile, version, *_ in stored})
+    unpublished = {BatchRevision(*row[2:]) for row in stored if row[2] is not None}
+    return Opening(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
+
+
+def waiting_entry(row: Sequence[Any]) -> WaitingEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`."""
+    *ledger, predecessors, consumer_group = row
+    return WaitingEntry(ledger_entry(ledger), unpack_revisions(bytes(predecessors or b"")), consumer_group)
+
+
+def outbox_entry(row: Sequence[Any]) -> OutboxEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`, and then its outputs."""
+    *waiting, outputs = row
+    kept = waiting_entry(waiting)
+    return OutboxEntry(kept.entry, outputs, kept.predecessors)
 
 
 def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:

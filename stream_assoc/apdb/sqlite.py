@@ -1,5 +1,6 @@
 """The APDB in an SQLite file: one writer, no server."""
 
+import contextlib
 import sqlite3
 import urllib.parse
 from collections.abc import Collection, Iterator, Sequence
@@ -19,28 +20,23 @@ from stream_assoc.apdb.exceptions import (
 )
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.port import ApdbSession, OutboxEntry
-from stream_assoc.apdb.rows import (
-    ledger_entry,
-)
+from stream_assoc.apdb.port import ApdbSession, OutboxEntry, WaitingEntry
+from stream_assoc.apdb.rows import outbox_entry, waiting_entry
 from stream_assoc.apdb.sqlite_session import SqliteSession, transaction
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
     LEDGER,
-    LEDGER_COLUMNS,
     OUTBOX,
     TILE,
+    WAITING_COLUMNS,
     point_expressions,
-    quoted,
 )
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 from stream_assoc.private_files import create_like
 
-_OUTBOX_SELECT: Final = (
-    f'SELECT {quoted(LEDGER_COLUMNS, "l.")}, o.outputs FROM "{OUTBOX}" o '
-    f'JOIN "{LEDGER}" l USING (visit, detector, revision)'
-)
+_OUTBOX_JOIN: Final = f'"{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector, revision)'
+_OUTBOX_SELECT: Final = f"SELECT {WAITING_COLUMNS}, o.outputs FROM {_OUTBOX_JOIN}"
 
 _COLUMNS_SELECT: Final = (
     "SELECT t.name, c.name FROM sqlite_master t CROSS JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
@@ -144,13 +140,39 @@ class SqliteApdb:
         with self._reading() as connection:
             condition = "o.visit = ? AND o.detector = ? AND o.revision = ?"
             row = connection.execute(f"{_OUTBOX_SELECT} WHERE {condition}", key).fetchone()
-        return None if row is None else OutboxEntry(ledger_entry(row[:-1]), row[-1])
+        return None if row is None else outbox_entry(row)
 
     def unpublished(self) -> list[OutboxEntry]:
         """Return all outputs not known to be published, in the order they were stored."""
         with self._reading() as connection:
             rows = connection.execute(f"{_OUTBOX_SELECT} ORDER BY o.sequence").fetchall()
-        return [OutboxEntry(ledger_entry(row[:-1]), row[-1]) for row in rows]
+        return list(map(outbox_entry, rows))
+
+    def waiting(self) -> list[WaitingEntry]:
+        """Return what is in the outbox, without the outputs. See `Apdb.waiting`."""
+        with self._reading() as connection:
+            rows = connection.execute(f"SELECT {WAITING_COLUMNS} FROM {_OUTBOX_JOIN} ORDER BY o.sequence").fetchall()
+        return list(map(waiting_entry, rows))
+
+    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
+        """Return those of these batches that are in the outbox. See `Apdb.still_waiting`."""
+        statement = f'SELECT 1 FROM "{OUTBOX}" WHERE visit = ? AND detector = ? AND revision = ?'
+        with self._reading() as connection:
+            return frozenset(key for key in keys if connection.execute(statement, key).fetchone() is not None)
+
+    @contextmanager
+    def sole_adopter(self) -> Iterator[bool]:
+        """Try to be the only one that adopts outputs. See `Apdb.sole_adopter`."""
+        with contextlib.closing(_open_lock(self._path, 0.0, "adoption")) as lock:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise translate(error) from error
+                yield False
+                return
+            # Closing gives the lock back.
+            yield True
 
     def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         """Forget the outputs of these."""
@@ -235,8 +257,8 @@ def hold_lock(path: Path, lock_seconds: float) -> sqlite3.Connection:
     return lock
 
 
-def _open_lock(path: Path, timeout: float) -> sqlite3.Connection:
-    lock = path.with_name(f"{path.name}-exclusive")
+def _open_lock(path: Path, timeout: float, purpose: str = "exclusive") -> sqlite3.Connection:
+    lock = path.with_name(f"{path.name}-{purpose}")
     try:
         create_like(lock, path)
     except OSError as error:

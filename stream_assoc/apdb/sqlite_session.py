@@ -20,10 +20,10 @@ from stream_assoc.apdb.port import CountedSources, ObjectVersions, Opening
 from stream_assoc.apdb.rows import (
     StoreRows,
     chunk_id,
-    entries_by_batch,
     forced_points,
     histories,
     int_column,
+    opening_of,
     pixel_ranges,
     repeated,
     store_rows,
@@ -36,6 +36,7 @@ from stream_assoc.apdb.statements import (
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
+    OUTBOX_COLUMNS,
     POSITION_COLUMNS,
     TILE,
     UPDATES,
@@ -44,6 +45,7 @@ from stream_assoc.apdb.statements import (
     forced_expressions,
     good_source_condition,
     ledger_values,
+    outbox_values,
     quoted,
 )
 from stream_assoc.apdb.withdrawal import (
@@ -53,7 +55,7 @@ from stream_assoc.apdb.withdrawal import (
     update_payloads,
     update_time_ns,
 )
-from stream_assoc.model.batch import BatchId
+from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
@@ -93,18 +95,19 @@ class SqliteSession:
 
     def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
         """See `ApdbSession.open_batches`."""
-        entries = entries_by_batch(
-            [
-                row
-                for batch in batches
-                for row in self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
-            ]
-        )
-        versions = self._fetch(
-            f'SELECT tile, version FROM "{TILE}" WHERE tile IN (SELECT value FROM json_each(?))', _json(tiles)
+        entries = [
+            row
+            for batch in batches
+            for row in self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
+        ]
+        stored = self._fetch(
+            f'SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM "{TILE}" t '
+            f'LEFT JOIN "{OUTBOX}" o USING (visit, detector, revision) '
+            "WHERE t.tile IN (SELECT value FROM json_each(?))",
+            _json(tiles),
         )
         total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
-        return Opening(entries, versions_of(tiles, dict(versions)), total[0][0])
+        return opening_of(entries, tiles, stored, total[0][0])
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -213,7 +216,8 @@ class SqliteSession:
                         self._withdraw(change)
                 for name, table in (rows.tables | rows.chunk_tables).items():
                     self._insert(name, table)
-                return self._write_tiles_and_counter(rows)
+                # Each batch of a transaction is published after the one before it: the last one stands for all.
+                return self._write_tiles_and_counter(rows, changes[-1].entry.key)
         except sqlite3.IntegrityError as error:
             raise self._refusal(error, changes) from error
 
@@ -224,8 +228,8 @@ class SqliteSession:
             [ledger_values(change.entry) for change in changes],
         )
         self._connection.executemany(
-            f'INSERT INTO "{OUTBOX}" (visit, detector, revision, outputs) VALUES (?, ?, ?, ?)',
-            [(*change.entry.key, change.outputs) for change in changes],
+            f'INSERT INTO "{OUTBOX}" ({quoted(OUTBOX_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)',
+            [outbox_values(change) for change in changes],
         )
 
     def _supersede(self, rows: StoreRows) -> None:
@@ -283,10 +287,13 @@ class SqliteSession:
             f'INSERT INTO "{name}" ({quoted(names)}) VALUES ({marks})', zip(*columns, strict=True)
         )
 
-    def _write_tiles_and_counter(self, rows: StoreRows) -> IntArray:
+    def _write_tiles_and_counter(self, rows: StoreRows, changed_by: BatchRevision) -> IntArray:
         versions = self._fetch(
-            f'INSERT INTO "{TILE}" (tile, version) SELECT value, 1 FROM json_each(?) WHERE TRUE '
-            "ON CONFLICT (tile) DO UPDATE SET version = version + 1 RETURNING tile, version",
+            f'INSERT INTO "{TILE}" (tile, version, visit, detector, revision) '
+            "SELECT value, 1, ?, ?, ? FROM json_each(?) WHERE TRUE "
+            "ON CONFLICT (tile) DO UPDATE SET version = version + 1, visit = excluded.visit, "
+            "detector = excluded.detector, revision = excluded.revision RETURNING tile, version",
+            *changed_by,
             _json(rows.tiles),
         )
         if rows.delta:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from stream_assoc.model import further_statistics
-from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.model.batch import pack_revisions
+from stream_assoc.model.changes import BatchChanges, LedgerEntry
 from stream_assoc.model.types import BANDS
 
 LEDGER: Final = "StreamAssocLedger"
@@ -157,6 +158,17 @@ def ledger_values(entry: LedgerEntry) -> tuple[object, ...]:
         entry.n_stored,
         *place,
     )
+
+
+WAITING_COLUMNS: Final = f"{quoted(LEDGER_COLUMNS, 'l.')}, o.predecessors, o.consumer_group"
+"""What an entry of the outbox (``o``) is without its outputs, beside its row of the ledger (``l``)."""
+
+OUTBOX_COLUMNS: Final = ("visit", "detector", "revision", "outputs", "predecessors", "consumer_group")
+
+
+def outbox_values(change: BatchChanges) -> tuple[object, ...]:
+    """Return the row of a batch's outputs, in the order of `OUTBOX_COLUMNS`."""
+    return (*change.entry.key, change.outputs, pack_revisions(change.predecessors) or None, change.consumer_group)
 
 
 def duplicate_message(ids: Sequence[int], shown: int = 5) -> str:

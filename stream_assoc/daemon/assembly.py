@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from stream_assoc.apdb.compatibility import ApdbReport
-from stream_assoc.apdb.factory import open_apdb
+from stream_assoc.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.port import Apdb
 from stream_assoc.archive.archive import Archive
@@ -26,6 +26,7 @@ from stream_assoc.daemon.daemon import Daemon, HandLimits
 from stream_assoc.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
 from stream_assoc.daemon.lag import LagReporter
+from stream_assoc.daemon.outbox import Names, Outbox
 from stream_assoc.daemon.probes import probing
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
@@ -48,6 +49,7 @@ from stream_assoc.stream.batch_decoder import decoder_of
 from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_gaps import Gap
 from stream_assoc.stream.kafka_identities import KafkaTopicIdentities
+from stream_assoc.stream.kafka_outputs import KafkaOutputs
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
 from stream_assoc.stream.kafka_topics import topic_losses
@@ -195,7 +197,7 @@ def lock_advice(report: ApdbReport, settings: Settings) -> str | None:
 
 
 @contextlib.contextmanager
-def open_stores(settings: Settings) -> Iterator[tuple[Apdb, RedisCache]]:
+def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
     """Open the APDB and the cache, and close both at the end.
 
     Raises
@@ -267,6 +269,7 @@ def open_daemon(
         rooms = rooms_of(settings, apdb, cache)
         rooms = replace(
             rooms,
+            consumer_group=kafka.group_id,
             cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
             observe_hand=_observing(instruments),
             on_progress=health.turn,
@@ -293,8 +296,9 @@ def open_daemon(
         threading.Thread(target=_warn_of_losses, args=(kafka,), name="check-topics", daemon=True).start()
         health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
         stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
+        ends = StreamEnds(source, publisher)
         yield Daemon(
-            StreamEnds(source, publisher),
+            ends,
             MessageHandler(
                 decoder_of(settings),
                 rooms,
@@ -303,7 +307,13 @@ def open_daemon(
                 authority_of(settings.operators),
                 kafka.max_message_bytes,
             ),
-            rooms.apdb,
+            Outbox(
+                ends,
+                apdb,
+                KafkaOutputs(kafka),
+                Names(apdb.report.identity, kafka.group_id),
+                instruments.count_recovered_outputs,
+            ),
             Perseverance(source, backoff_of(settings), stop, health),
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             on_poll=LagReporter(source, instruments),

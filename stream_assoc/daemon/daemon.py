@@ -3,35 +3,49 @@
 What makes a message count exactly once is the order of three commits:
 
 1. the APDB transaction: sources, objects, ledger row and outbox;
-2. the Kafka transaction: outputs, dead letters and the offsets of the inputs;
-3. the outbox is cleared. Before that the cache is written, which nothing depends on.
+2. the Kafka transaction: outputs, dead letters, the offsets of the inputs, and
+   beside these the names of the batches that are published;
+3. the outbox is cleared; the cache, which nothing depends on, is written after that.
 
 A crash before 1 leaves nothing, and the message is read again. Between 1 and 2
-the message is read again, found in the ledger, and the outbox gives the same
-bytes to publish. Between 2 and 3 nothing is read again; the next start clears
-the outbox.
+whoever gets the partition publishes what is in the outbox. Between 2 and 3 the
+names beside the offset tell that it has been published (`outbox`).
 
-However long that takes, the daemon stays a member of its group (`membership`).
+A batch is published after those that changed the same sky before it, whoever
+has them in hand (`order`). However long that takes, the daemon stays a member of its group (`membership`).
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
-from stream_assoc.apdb.port import Apdb
 from stream_assoc.daemon.exceptions import HandAbandonedError
 from stream_assoc.daemon.handler import Answer, MessageHandler
 from stream_assoc.daemon.membership import MembershipKeeper
+from stream_assoc.daemon.order import Hand, Step
+from stream_assoc.daemon.outbox import Outbox
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.failpoints import failpoint
+from stream_assoc.model.batch import BatchRevision
+from stream_assoc.model.changes import InputPosition
 from stream_assoc.pipeline.clock import Stopwatch, SystemClock
+from stream_assoc.stream.marks import KeptOffset, Partition, Standing, marks_of
 from stream_assoc.stream.messages import InputMessage, StreamEnds
 
 log = structlog.get_logger(__name__)
+
+FIRST_WAIT_SECONDS: Final = 0.005
+MAX_WAIT_SECONDS: Final = 0.2
+"""Between two looks whether other daemons have published what comes first."""
+
+PATIENT_WAITS: Final = 10
+"""After so many looks, about a second, it may take long, and what is waited for may have become ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +76,8 @@ class Daemon:
         Where batches come from, and where outputs go.
     handler : `MessageHandler`
         What is done with them.
-    apdb : `Apdb`
-        Whose outbox is cleared.
+    outbox : `Outbox`
+        Keeps the outputs until they are published.
     perseverance : `Perseverance`
         How services that are away are waited for.
     limits : `HandLimits`
@@ -76,7 +90,7 @@ class Daemon:
         self,
         ends: StreamEnds,
         handler: MessageHandler,
-        apdb: Apdb,
+        outbox: Outbox,
         perseverance: Perseverance,
         limits: HandLimits,
         on_poll: Callable[[Sequence[InputMessage]], None] = lambda messages: None,
@@ -84,7 +98,7 @@ class Daemon:
         self._source = ends.source
         self._publisher = ends.publisher
         self._handler = handler
-        self._apdb = apdb
+        self._outbox = outbox
         self._perseverance = perseverance
         self._limits = limits
         self._on_poll = on_poll
@@ -101,8 +115,6 @@ class Daemon:
         """
         # What is abandoned with nothing in hand is abandoned because the daemon stops.
         with contextlib.suppress(HandAbandonedError):
-            with self._keeper.at_work():
-                self._perseverance.until_done(self.clear_outbox, [])
             while not stop.is_set():
                 messages = self._perseverance.until_done(self._poll, [])
                 self._on_poll(messages)
@@ -112,42 +124,26 @@ class Daemon:
         return self._source.poll(self._limits.messages, self._limits.poll_seconds)
 
     def _take(self, messages: Sequence[InputMessage]) -> None:
+        self._settle_if_due()
         done = 0
         for hand in hands(messages, self._limits.bytes):
             with self._keeper.at_work():
-                is_finished = self._finish(hand)
-                if not is_finished:
-                    # A commit may have gone through unheard. What is published must be known before it is read again.
-                    self._perseverance.until_done(self.clear_outbox, [])
-            if not is_finished:
-                self._read_again(messages[done:])
+                left = self._finish(hand)
+            if left is not None:
+                # A commit may have gone through unheard. What is published must be known before it is read again.
+                self._outbox.forget()
+                self._settle_if_due()
+                self._read_again([*left, *(message.position for message in messages[done + len(hand) :])])
                 return
             done += len(hand)
 
-    def clear_outbox(self) -> int:
-        """Forget outputs whose input offset is committed: subscribers have them.
+    def _settle_if_due(self) -> None:
+        if self._outbox.is_due:
+            with self._keeper.at_work():
+                self._perseverance.until_done(self._outbox.settle, [])
 
-        Returns
-        -------
-        n_left : `int`
-            Entries that stay because their message will be read again.
-        """
-        kept = self._apdb.unpublished()
-        positions = [entry.entry.position for entry in kept if entry.entry.position is not None]
-        committed = self._source.committed({(position.topic, position.partition) for position in positions})
-        published = [
-            entry.entry.key
-            for entry in kept
-            if (position := entry.entry.position) is not None
-            and committed.get((position.topic, position.partition), 0) > position.offset
-        ]
-        self._apdb.mark_published(published)
-        if kept:
-            log.info("outbox cleared", published=len(published), awaiting_redelivery=len(kept) - len(published))
-        return len(kept) - len(published)
-
-    def _finish(self, hand: Sequence[InputMessage]) -> bool:
-        """Take these messages all the way; return whether that is done."""
+    def _finish(self, hand: Sequence[InputMessage]) -> list[InputPosition] | None:
+        """Take these messages all the way; if they are abandoned on it, return those that are not done with."""
         first = hand[0].position
         # So that every line about this hand, of whatever room, can be found together.
         with structlog.contextvars.bound_contextvars(
@@ -155,38 +151,97 @@ class Daemon:
         ):
             return self._finish_named(hand)
 
-    def _finish_named(self, hand: Sequence[InputMessage]) -> bool:
+    def _finish_named(self, hand: Sequence[InputMessage]) -> list[InputPosition] | None:
         failpoint("after-poll")
         positions = [message.position for message in hand]
         watch = Stopwatch(SystemClock())
         try:
             answers = self._perseverance.until_done(lambda: self._handler.answer(hand), positions)
-            failpoint("before-publish")
-            with watch.stage("publish"):
-                self._perseverance.until_done(lambda: self._publish(answers), positions)
-            failpoint("after-publish")
         except HandAbandonedError as error:
             log.warning("hand abandoned", error=str(error))
-            return False
-        answered = [answer.batch for answer in answers if answer.batch is not None]
-        # From here on the offsets are committed: what is not cached is rebuilt when it is needed, and
-        # what stays in the outbox is cleared at the next start.
+            return positions
+        failpoint("before-publish")
+        answered = Hand(answers)
+        try:
+            self._publish(answered, watch)
+        except HandAbandonedError as error:
+            log.warning("hand abandoned", error=str(error))
+            return answered.positions
+        # Subscribers have the outputs: what is not cached is rebuilt when it is needed.
         try:
             self._handler.write_cache()
         except RetriableError as error:
             self._perseverance.go_on_without(error)
-        with contextlib.suppress(HandAbandonedError), watch.stage("clear_outbox"):
-            self._perseverance.until_done(lambda: self._apdb.mark_published(answered), [])
-        failpoint("after-mark-published")
         self._handler.observe_hand(watch.seconds)
-        return True
+        return None
 
-    def _read_again(self, messages: Sequence[InputMessage]) -> None:
-        self._source.rewind([message.position for message in messages if self._source.owns(message.position)])
+    def _publish(self, hand: Hand, watch: Stopwatch) -> None:
+        """Publish the answers in as many transactions as it takes for each to come after its predecessors."""
+        assignments = self._source.assignments
+        waits = 0
+        while hand:
+            unpublished = self._unpublished(hand)
+            step = hand.next_step(unpublished)
+            if step:
+                with watch.stage("publish"):
+                    self._perseverance.until_done(self._publication(hand, step, assignments), hand.positions)
+                failpoint("after-publish")
+                hand.done(step)
+                # Before any other transaction of their partitions, whose marks would no longer name them.
+                with watch.stage("clear_outbox"):
+                    self._perseverance.until_done(functools.partial(self._outbox.clear, step.keys), [])
+                failpoint("after-mark-published")
+                waits = 0
+            else:
+                with watch.stage("wait_for_others"):
+                    self._wait_for_others(hand, unpublished, waits)
+                waits += 1
 
-    def _publish(self, answers: Sequence[Answer]) -> None:
-        outputs = [output for answer in answers for output in answer.outputs]
-        self._publisher.publish(outputs, [answer.message.position for answer in answers])
+    def _unpublished(self, hand: Hand) -> frozenset[BatchRevision]:
+        awaited = hand.awaited
+        if not awaited:
+            return frozenset()
+        return self._perseverance.until_done(lambda: self._outbox.still_waiting(awaited), hand.positions)
+
+    def _publication(self, hand: Hand, step: Step, assignments: Mapping[Partition, int]) -> Callable[[], None]:
+        """Return what publishes this step: the same transaction, however often it is tried."""
+        messages = [output for answer in (*step.batches, *step.others) for output in answer.outputs]
+        published = [(_partition_of(answer), answer.batch) for answer in step.batches if answer.batch is not None]
+        touched = {partition for partition, _ in published} | {(one.topic, one.partition) for one in step.consumed}
+        kept = {
+            (one.topic, one.partition): KeptOffset(one.offset, assignments.get((one.topic, one.partition), 0))
+            for one in reversed(hand.positions)
+            if (one.topic, one.partition) in touched
+        }
+        marks = marks_of(self._outbox.names.identity, published, kept)
+        return lambda: self._publisher.publish(messages, step.consumed, marks)
+
+    def _wait_for_others(self, hand: Hand, unpublished: Collection[BatchRevision], waits: int) -> None:
+        """Let others publish what comes first, or do it if it has become ours."""
+        if waits == PATIENT_WAITS:
+            log.info("waiting for other daemons to publish", batches=[tuple(one) for one in sorted(unpublished)[:5]])
+        if waits and waits % PATIENT_WAITS == 0:
+            # Theirs may be the partitions that a rebalance brings; it must not wait for this hand.
+            self._keeper.let_go()
+            in_hand = hand.keys
+            self._perseverance.until_done(lambda: self._outbox.settle(in_hand), hand.positions)
+        seconds = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(waits, 10))
+        self._perseverance.wait_for_others(seconds, hand.positions)
+
+    def _read_again(self, positions: Sequence[InputPosition]) -> None:
+        """Go back to what is not done with; a commit that was not answered may have counted."""
+        ours = [position for position in positions if self._source.owns(position)]
+        standings = self._perseverance.until_done(
+            lambda: self._source.standings({(one.topic, one.partition) for one in ours}), []
+        )
+        nowhere = Standing(0)
+        self._source.rewind(
+            [one for one in ours if one.offset >= standings.get((one.topic, one.partition), nowhere).offset]
+        )
+
+
+def _partition_of(answer: Answer) -> Partition:
+    return answer.message.position.topic, answer.message.position.partition
 
 
 def hands(messages: Sequence[InputMessage], max_bytes: int) -> Iterator[list[InputMessage]]:

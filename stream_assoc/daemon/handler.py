@@ -38,11 +38,14 @@ class Answer:
         Updated objects and metrics, or one dead letter, or nothing.
     batch : `BatchRevision` or `None`
         The batch whose outbox is cleared once the outputs are published.
+    predecessors : `tuple` [`BatchRevision`, ...]
+        Batches whose outputs subscribers must have first.
     """
 
     message: InputMessage
     outputs: Sequence[OutputMessage]
     batch: BatchRevision | None = None
+    predecessors: tuple[BatchRevision, ...] = ()
 
 
 class MessageHandler:
@@ -154,7 +157,7 @@ class MessageHandler:
                     outputs=len(outputs),
                     **asdict(message.position),
                 )
-                return Answer(message, outputs, outcome.key if outputs else None)
+                return Answer(message, outputs, outcome.key if outputs else None, outcome.predecessors)
             case Processed(id=batch, metrics=metrics, outputs=outputs):
                 self._instruments.observe(metrics)
                 if outcome.image_error is not None:
@@ -182,7 +185,7 @@ class MessageHandler:
                     milliseconds=round(1000 * sum(metrics.stageSeconds.values()), 1),
                     stages=milliseconds(metrics.stageSeconds),
                 )
-                return Answer(message, outputs, outcome.key)
+                return Answer(message, outputs, outcome.key, outcome.predecessors)
 
     @staticmethod
     def _measured(metrics: AssociationMetrics) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -79,6 +80,7 @@ class Perseverance:
         self._stop = stop
         self._health = health
         self._random = random.Random()
+        self._pause = threading.Event()
         self.on_failure: Callable[[], None] = lambda: None
 
     def until_done(self, action: Callable[[], Result], hand: Sequence[InputPosition]) -> Result:
@@ -113,6 +115,20 @@ class Perseverance:
                     if failures or hand:
                         self._health.recovered()
                     return result
+
+    def wait_for_others(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+        """Let this time pass in which nothing can be done but by another daemon.
+
+        Raises
+        ------
+        HandAbandonedError
+            If a position in ``hand`` was taken from this daemon, or the time to stop has passed.
+        """
+        self._must_own(hand)
+        self._health.turn()
+        if self._stop.is_overdue():
+            raise HandAbandonedError("the daemon is stopping before others have published what comes first")
+        self._pause.wait(seconds)
 
     def go_on_without(self, error: RetriableError) -> None:
         """Note the failure of something that need not be done."""

@@ -68,6 +68,13 @@ class Instruments:
             "forced_photometry_failures", "Batches whose images could not be measured on, by reason.", ["reason"]
         )
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
+        self._recovered = counter(
+            "recovered_outputs",
+            "Batches found in the outbox, by what became of their outputs: published, or proven to have been before.",
+            ["how"],
+        )
+        for how in ("published", "proven"):
+            self._recovered.labels(how)
         self._retries = counter(
             "retries",
             "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
@@ -198,6 +205,10 @@ class Instruments:
         """Count a message that can never be processed."""
         self._batches.labels("dead_letter").inc()
         self._dead_letters.labels(reason).inc()
+
+    def count_recovered_outputs(self, how: str, count: int) -> None:
+        """Count batches found in the outbox whose outputs were ``published``, or ``proven`` to be so."""
+        self._recovered.labels(how).inc(count)
 
     def count_retry(self, service: str) -> None:
         """Count a repeated attempt; ``service`` is ``apdb``, ``cache``, ``kafka`` or ``schema_registry``."""

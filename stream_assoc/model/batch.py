@@ -1,5 +1,7 @@
 """One visit and detector: the unit of work, of the ledger and of every promise."""
 
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -45,6 +47,33 @@ class BatchRevision(NamedTuple):
     visit: int
     detector: int
     revision: int
+
+
+_REVISION: Final = struct.Struct(">qhh")
+
+
+def pack_revisions(revisions: Iterable[BatchRevision]) -> bytes:
+    """Return these as bytes, 12 for each, in order.
+
+    Examples
+    --------
+    >>> unpack_revisions(pack_revisions([BatchRevision(7, 94, 0)]))
+    (BatchRevision(visit=7, detector=94, revision=0),)
+    """
+    return b"".join(_REVISION.pack(*revision) for revision in revisions)
+
+
+def unpack_revisions(packed: bytes) -> tuple[BatchRevision, ...]:
+    """Return what `pack_revisions` packed.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are cut short.
+    """
+    if len(packed) % _REVISION.size:
+        raise ValueError(f"{len(packed)} bytes are no whole number of batches, {_REVISION.size} bytes each")
+    return tuple(BatchRevision(*row) for row in _REVISION.iter_unpack(packed))
 
 
 @dataclass(frozen=True, slots=True)

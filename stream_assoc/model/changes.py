@@ -68,6 +68,11 @@ class BatchChanges:
     dia_objects : `pyarrow.Table`
         New DiaObject versions, every column including ``pixelId``; at most one
         row an object, ``validityEndMjdTai`` null.
+    predecessors : `tuple` [`BatchRevision`, ...]
+        Batches whose outputs subscribers must have before those of this one.
+    consumer_group : `str` or `None`
+        The Kafka group that reads the batch's topic and is to publish the
+        outputs; `None` when the batch did not come from Kafka.
     further_statistics : `pyarrow.Table` or `None`
         For each row of ``dia_objects``, in order, what the plugins compute
         that DiaObject has no column for
@@ -94,3 +99,5 @@ class BatchChanges:
     outputs: bytes
     closed: ObjectPositions = field(default_factory=ObjectPositions.empty)
     further_statistics: pa.Table | None = None
+    predecessors: tuple[BatchRevision, ...] = ()
+    consumer_group: str | None = None

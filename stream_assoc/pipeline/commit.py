@@ -6,6 +6,7 @@ import numpy as np
 
 from stream_assoc.apdb.port import ApdbSession
 from stream_assoc.failpoints import failpoint
+from stream_assoc.model.batch import BatchRevision
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
@@ -18,7 +19,11 @@ from stream_assoc.stream.outputs import pack_outputs
 
 
 def commit(
-    decisions: Sequence[Decision], session: ApdbSession, neighbourhood: Neighbourhood, rooms: Rooms
+    decisions: Sequence[Decision],
+    session: ApdbSession,
+    neighbourhood: Neighbourhood,
+    unpublished: tuple[BatchRevision, ...],
+    rooms: Rooms,
 ) -> list[Processed]:
     """Store some decisions in one transaction, and have the cache written (`Rooms.write_cache`).
 
@@ -30,6 +35,8 @@ def commit(
         Where they are stored.
     neighbourhood : `Neighbourhood`
         What of it the cache is given.
+    unpublished : `tuple` [`BatchRevision`, ...]
+        Earlier batches of the same sky that subscribers must have first.
     rooms : `Rooms`
         Algorithms and the encoder.
 
@@ -47,7 +54,7 @@ def commit(
     """
     watch = Stopwatch(rooms.clock)
     with watch.stage("encode"):
-        processed, changes = write_down(decisions, rooms)
+        processed, changes = write_down(decisions, unpublished, rooms)
     failpoint("before-store")
     with watch.stage("store"):
         versions = session.store(changes)
@@ -66,16 +73,21 @@ def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArr
     rooms.observe_hand(watch.seconds)
 
 
-def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Processed], list[BatchChanges]]:
+def write_down(
+    decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], rooms: Rooms
+) -> tuple[list[Processed], list[BatchChanges]]:
     """Make rows and messages of some decisions.
 
     The objects of all batches go through Arrow and Avro together: a hundred
-    columns cost as much for one row as for hundreds.
+    columns cost as much for one row as for hundreds. Each batch is to be
+    published after the one before it, for they may have changed the same sky.
 
     Parameters
     ----------
     decisions : `list` [`Decision`]
         At least one.
+    unpublished : `tuple` [`BatchRevision`, ...]
+        What the first is to be published after.
     rooms : `Rooms`
         Algorithms and the encoder.
 
@@ -91,7 +103,7 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
     further = rooms.calculator.further_rows(states) if rooms.calculator.computes_further else None
     messages = rooms.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
-    begin = 0
+    begin, predecessors = 0, unpublished
     for one in decisions:
         end = begin + len(one.states)
         outputs = [
@@ -100,7 +112,9 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
             *rooms.encoder.encode_forced_sources(one.forced_sources),
             rooms.encoder.encode_metrics(one.metrics),
         ]
-        processed.append(Processed(one.entry.id, one.metrics, outputs, one.entry.revision, one.image_error))
+        processed.append(
+            Processed(one.entry.id, one.metrics, outputs, one.entry.revision, one.image_error, predecessors)
+        )
         changes.append(
             BatchChanges(
                 entry=one.entry,
@@ -112,7 +126,9 @@ def write_down(decisions: Sequence[Decision], rooms: Rooms) -> tuple[list[Proces
                 outputs=pack_outputs(outputs),
                 closed=one.closed,
                 further_statistics=None if further is None else further.slice(begin, end - begin),
+                predecessors=predecessors,
+                consumer_group=rooms.consumer_group,
             )
         )
-        begin = end
+        begin, predecessors = end, (one.entry.key,)
     return processed, changes

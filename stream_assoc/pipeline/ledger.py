@@ -33,4 +33,6 @@ def recall(arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb) -> Rede
     if arrival.position is None or known.position != arrival.position:
         return Redelivered(batch.id, (), known.revision)
     kept = apdb.outbox_entry(known.key)
-    return Redelivered(batch.id, unpack_outputs(kept.outputs) if kept else (), known.revision)
+    if kept is None:
+        return Redelivered(batch.id, (), known.revision)
+    return Redelivered(batch.id, unpack_outputs(kept.outputs), known.revision, kept.predecessors)

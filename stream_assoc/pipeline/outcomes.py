@@ -1,7 +1,7 @@
 """What may become of a batch: it counts, it had counted before, or it never can."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.metrics.record import AssociationMetrics
@@ -16,6 +16,8 @@ class Processed:
 
     ``revision`` is above 0 if it took the place of an earlier processing.
     ``image_error`` tells why it has no forced sources although it names images.
+    ``predecessors`` are the batches whose outputs subscribers must have first;
+    they depend on which batches share a transaction, the rest does not.
     """
 
     id: BatchId
@@ -23,6 +25,7 @@ class Processed:
     outputs: Sequence[OutputMessage]
     revision: int = 0
     image_error: ImageError | None = None
+    predecessors: tuple[BatchRevision, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> BatchRevision:
@@ -35,12 +38,14 @@ class Redelivered:
     """A batch that had counted before: nothing changes, also if a later ``revision`` has taken its place.
 
     ``outputs`` holds the very messages of the first time when those are not
-    known to be published, which is so after a crash between the two commits.
+    known to be published, which is so after a crash between the two commits;
+    ``predecessors`` are those of the first time.
     """
 
     id: BatchId
     outputs: Sequence[OutputMessage]
     revision: int = 0
+    predecessors: tuple[BatchRevision, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> BatchRevision:

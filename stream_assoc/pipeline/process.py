@@ -221,7 +221,7 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
             n_single_source += decision.single_source_delta
         rooms.on_progress()
         if decisions:
-            processed = commit(list(decisions.values()), session, neighbourhood, rooms)
+            processed = commit(list(decisions.values()), session, neighbourhood, opening.unpublished, rooms)
             outcomes |= zip(decisions, processed, strict=True)
     return [outcomes[place] for place in range(len(outcomes))]
 

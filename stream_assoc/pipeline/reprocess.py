@@ -211,7 +211,7 @@ def _take_its_place(
         single_source_delta=decision.single_source_delta + withdrawn_delta,
         closed=closed,
     )
-    (processed,) = commit([completed], session, neighbourhood, rooms)
+    (processed,) = commit([completed], session, neighbourhood, opening.unpublished, rooms)
     return processed
 
 

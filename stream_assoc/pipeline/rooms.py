@@ -42,6 +42,8 @@ class Rooms:
     ``observe_hand`` is told what each step that some batches share took,
     seconds. A batch's own stages are in its metrics.
 
+    ``consumer_group`` is the Kafka group that is to publish what comes of a batch.
+
     ``write_cache`` is given every write to the cache once the APDB has
     committed, and may put it off: until it is done, what it would have brought
     is rebuilt from the APDB. ``catch_up`` does what was put off: a session that
@@ -66,3 +68,4 @@ class Rooms:
     write_cache: Callable[[CacheWrite], None] = _at_once
     catch_up: Callable[[], None] = _nothing_was_put_off
     on_progress: Callable[[], None] = _nobody_watches
+    consumer_group: str | None = None

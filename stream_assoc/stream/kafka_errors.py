@@ -97,6 +97,7 @@ CONFIGURATION_CODES: Final = frozenset(
         KafkaError.INVALID_PARTITIONS,
         KafkaError.INVALID_REPLICATION_FACTOR,
         KafkaError.INVALID_TRANSACTION_TIMEOUT,
+        KafkaError.OFFSET_METADATA_TOO_LARGE,
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -122,6 +123,7 @@ HINTS: Final = {
     KafkaError._SSL: "check kafka.security_protocol and kafka.ssl_*, "
     "and that the names in kafka.bootstrap_servers are those the certificates were made for",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check kafka.sasl_mechanism, sasl_username and sasl_password",
+    KafkaError.OFFSET_METADATA_TOO_LARGE: "set the brokers' offset.metadata.max.bytes to 4096, its default, or more",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower kafka.librdkafka_producer transaction.timeout.ms",
     KafkaError._MAX_POLL_EXCEEDED: "raise kafka.librdkafka_consumer max.poll.interval.ms",
 }

@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, Consum
 from stream_assoc.stream.kafka_errors import KafkaConfigurationError, error_of, translate
 from stream_assoc.stream.kafka_identities import TopicIdentities, note_of, noted
 from stream_assoc.stream.kafka_options import LOGGER
-from stream_assoc.stream.kafka_ownership import Partition
+from stream_assoc.stream.marks import Partition
 
 ANSWER_SECONDS: Final = 10.0
 """How long a question to the broker may take."""

@@ -89,5 +89,6 @@ def note_of(identity: str | None) -> str:
 
 def noted(place: TopicPartition) -> str | None:
     """Return the identity of the topic that a committed offset is of; `None` where nobody has noted it."""
-    note = place.metadata or ""
-    return note.removeprefix(_NOTE) if note.startswith(_NOTE) else None
+    # Other words are those of marks.
+    words = (place.metadata or "").split(" ")
+    return next((word.removeprefix(_NOTE) for word in words if word.startswith(_NOTE)), None)

@@ -1,14 +1,13 @@
 """Which of the messages that were read are still ours to commit."""
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.kafka_errors import PartitionLostError
-
-Partition = tuple[str, int]
-"""Topic and partition number."""
+from stream_assoc.stream.marks import KeptOffset, Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +17,16 @@ class Claim:
     Attributes
     ----------
     offsets : `dict` [`tuple` [`str`, `int`], `int`]
-        The next message to read, of each partition.
+        The next message to read, of each partition, whether it has moved or not.
     member : `object`
         Who says so, in the words of the client library.
-    notes : `dict` [`tuple` [`str`, `int`], `str`]
-        What is committed beside each offset.
+    notes : `Mapping` [`tuple` [`str`, `int`], `str`]
+        What is kept beside the offset of each partition.
     """
 
     offsets: dict[Partition, int]
     member: object
-    notes: dict[Partition, str] = field(default_factory=dict)
+    notes: Mapping[Partition, str] = field(default_factory=dict)
 
 
 class Ownership:
@@ -41,6 +40,8 @@ class Ownership:
 
     def __init__(self) -> None:
         self._runs: dict[Partition, range] = {}
+        self._assignments: dict[Partition, int] = {}
+        self._n_assignments = 0
         self._mutex = threading.Lock()
 
     @property
@@ -49,16 +50,26 @@ class Ownership:
         with self._mutex:
             return frozenset(self._runs)
 
+    @property
+    def assignments(self) -> dict[Partition, int]:
+        """The owned partitions, each with a number that it has never had before."""
+        with self._mutex:
+            return dict(self._assignments)
+
     def gain(self, partitions: Iterable[Partition]) -> None:
         """Own these too; nothing of them has been delivered yet."""
         with self._mutex:
-            self._runs |= dict.fromkeys(partitions, range(0))
+            for partition in partitions:
+                self._runs[partition] = range(0)
+                self._n_assignments += 1
+                self._assignments[partition] = self._n_assignments
 
     def lose(self, partitions: Iterable[Partition]) -> None:
         """Own these no longer."""
         with self._mutex:
             for partition in partitions:
                 self._runs.pop(partition, None)
+                self._assignments.pop(partition, None)
 
     def deliver(self, position: InputPosition) -> None:
         """Note that this message is handed out, if its partition is owned."""
@@ -82,17 +93,33 @@ class Ownership:
         with self._mutex:
             return position.offset in self._runs.get(partition_of(position), range(0))
 
-    def offsets_after(self, consumed: Sequence[InputPosition]) -> dict[Partition, int]:
+    def offsets_after(
+        self, consumed: Sequence[InputPosition], kept: Mapping[Partition, KeptOffset] = MappingProxyType({})
+    ) -> dict[Partition, int]:
         """Return, for each partition, the offset that says: all of these are done.
+
+        Parameters
+        ----------
+        consumed : `Sequence` [`InputPosition`]
+            What is done.
+        kept : `Mapping`
+            Partitions whose offset stays where it is unless more of them is consumed.
 
         Raises
         ------
         PartitionLostError
             If any of them is not ours any more.
         """
-        if lost := [position for position in consumed if not self.holds(position)]:
+        lost = [position for position in consumed if not self.holds(position)]
+        assignments = self.assignments
+        lost += [
+            InputPosition(*partition, one.offset)
+            for partition, one in kept.items()
+            if assignments.get(partition) != one.assignment
+        ]
+        if lost:
             raise PartitionLostError(lost)
-        offsets: dict[Partition, int] = {}
+        offsets = {partition: one.offset for partition, one in kept.items()}
         for position in consumed:
             partition = partition_of(position)
             offsets[partition] = max(offsets.get(partition, 0), position.offset + 1)

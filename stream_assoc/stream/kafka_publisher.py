@@ -1,7 +1,9 @@
 """Outputs to Kafka, in one transaction with the input offsets."""
 
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -26,9 +28,10 @@ from stream_assoc.stream.kafka_options import (
     Options,
     transactional_options,
 )
-from stream_assoc.stream.kafka_ownership import Claim, Partition
+from stream_assoc.stream.kafka_ownership import Claim
 from stream_assoc.stream.kafka_producing import enqueue
 from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.marks import NO_MARKS, Marks, Partition
 from stream_assoc.stream.messages import OutputMessage
 
 INIT_TIMEOUT_SECONDS: Final = 30.0
@@ -70,6 +73,18 @@ TRANSACTION_TIMEOUT_MS: Final = 60_000
 """librdkafka's default: the broker aborts what is open for longer, and fences off who opened it."""
 
 
+_NAME_LENGTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A transaction: what was asked for, of which partitions offsets are committed, and its name."""
+
+    request: object = None
+    partitions: tuple[Partition, ...] = ()
+    name: str = ""
+
+
 class KafkaPublisher:
     """Publishes outputs and commits the offsets of their inputs, all or nothing.
 
@@ -108,14 +123,19 @@ class KafkaPublisher:
         self._options = transactional_options(options, transactional_id, max_message_bytes)
         self._doing = f"publishing as {transactional_id}"
         self._source = source
-        self._in_doubt = False
+        self._under_way = self._doubt = _Attempt()
         self._begun_at = 0.0
         self._delivery_error: KafkaError | None = None
         self._refusal: StreamError | None = None
         self._producer: Producer | None = self._take_over()
 
-    def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
-        """Publish the messages and commit the input offsets, all or nothing.
+    def publish(
+        self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition], marks: Marks = NO_MARKS
+    ) -> None:
+        """Publish the messages, commit the input offsets and note the marks beside them, all or nothing.
+
+        The text noted with an offset holds a name that no other transaction
+        has, so that one whose end is in doubt is known again.
 
         Raises
         ------
@@ -132,10 +152,13 @@ class KafkaPublisher:
         """
         if self._producer is None:
             self._producer = self._take_over()
-        claim = self._source.claim(consumed)
-        if self._in_doubt and self._are_committed(claim.offsets):
+        claim = self._source.claim(consumed, marks.kept)
+        request = (tuple(consumed), marks)
+        if self._doubt.request == request and self._is_committed(self._doubt):
             return
-        self._send(self._producer, messages, claim)
+        self._doubt = _Attempt()
+        self._under_way = _Attempt(request, tuple(claim.offsets), uuid.uuid4().hex[:_NAME_LENGTH])
+        self._send(self._producer, messages, self._noted(claim, marks))
         failpoint("in-kafka-transaction")
         self._commit(self._producer)
 
@@ -172,14 +195,19 @@ class KafkaPublisher:
         if isinstance(refusal, FatalError):
             self._refusal = refusal
 
-    def _are_committed(self, offsets: Mapping[Partition, int]) -> bool:
-        """Tell whether the transaction in doubt was committed after all.
+    def _is_committed(self, attempt: "_Attempt") -> bool:
+        """Tell whether a transaction was committed after all.
 
         It has ended one way or the other: a producer of the same id took over since.
         """
-        committed = self._source.committed(offsets)
-        self._in_doubt = False
-        return bool(offsets) and all(committed.get(partition, -1) >= offset for partition, offset in offsets.items())
+        standings = self._source.standings(attempt.partitions)
+        return any(attempt.name in one.note.split(" ") for one in standings.values())
+
+    def _noted(self, claim: Claim, marks: Marks) -> Claim:
+        """Return the claim with what is to be noted beside the offset of each partition."""
+        name, notes = self._under_way.name, claim.notes
+        words = {one: (notes.get(one, ""), name, marks.texts.get(one, "")) for one in claim.offsets}
+        return replace(claim, notes={one: " ".join(filter(None, of_one)) for one, of_one in words.items()})
 
     def _send(self, producer: Producer, messages: Sequence[OutputMessage], claim: Claim) -> None:
         self._delivery_error = None
@@ -190,7 +218,7 @@ class KafkaPublisher:
                 enqueue(producer, message, self._note_delivery)
             if claim.offsets:
                 offsets = [
-                    TopicPartition(*partition, offset, claim.notes.get(partition, ""))
+                    TopicPartition(*partition, offset, claim.notes[partition])
                     for partition, offset in claim.offsets.items()
                 ]
                 within(
@@ -234,7 +262,7 @@ class KafkaPublisher:
     def _doubtful(self, error: KafkaError) -> StreamError:
         """Give up on a commit whose outcome is unknown, and return what to raise for it."""
         self._discard()
-        self._in_doubt = True
+        self._doubt = self._under_way
         failure = self._publish_error(error)
         return failure if isinstance(failure, FatalError) else PublishInDoubtError(str(failure))
 

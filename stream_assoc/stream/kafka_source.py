@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,8 +17,9 @@ from stream_assoc.stream.kafka_gaps import Gap, ReadingPlaces
 from stream_assoc.stream.kafka_identities import TopicIdentities
 from stream_assoc.stream.kafka_messages import input_message, position_of
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
-from stream_assoc.stream.kafka_ownership import Claim, Ownership, Partition, earliest_of, partition_of
+from stream_assoc.stream.kafka_ownership import Claim, Ownership, earliest_of, partition_of
 from stream_assoc.stream.kafka_statistics import STATISTICS_MS, GroupState, group_state
+from stream_assoc.stream.marks import KeptOffset, Partition, Standing
 from stream_assoc.stream.messages import InputMessage, PartitionsHook
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
@@ -97,6 +99,7 @@ class KafkaSource:
         identities: TopicIdentities | None = None,
     ) -> None:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
+        self._topics = tuple(topics)
         self.on_revoke: PartitionsHook = _no_hook
         self.on_lost: PartitionsHook = _no_hook
         self.on_group_state: Callable[[GroupState], None] = lambda state: None
@@ -178,12 +181,21 @@ class KafkaSource:
             left = deadline - time.monotonic()
         self._note_member()
 
+    @property
+    def assignments(self) -> dict[Partition, int]:
+        """The partitions that are assigned here, each with the number of its assignment."""
+        return self._ownership.assignments
+
     def owns(self, position: InputPosition) -> bool:
         """Tell whether this message was read under the current assignment of its partition."""
         return self._ownership.holds(position)
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Return the group's committed offset of each partition that has one.
+        """Return the group's committed offset of each partition that has one. See `standings`."""
+        return {partition: one.offset for partition, one in self.standings(partitions).items()}
+
+    def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
+        """Return what the group has committed of each partition that it has committed anything of.
 
         Waits for transactions that are being committed, so the answer is final.
         """
@@ -196,7 +208,28 @@ class KafkaSource:
         for answer in answers:
             if answer.error is not None:
                 raise translate(answer.error, doing)
-        return {(answer.topic, answer.partition): answer.offset for answer in answers if answer.offset >= 0}
+        return {
+            (answer.topic, answer.partition): Standing(answer.offset, answer.metadata or "")
+            for answer in answers
+            if answer.offset >= 0
+        }
+
+    def beginning(self, partition: Partition) -> int:
+        """Return the offset of the oldest message that is kept."""
+        with self._translated(f"asking where {partition[0]}[{partition[1]}] begins"):
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=REQUEST_TIMEOUT_SECONDS)
+        return low
+
+    def existing(self) -> dict[str, int]:
+        """Return how many partitions each topic that is read has now; those that do not exist are left out."""
+        with self._translated(f"asking for partitions while {self._doing}"):
+            asked = [self._consumer.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS) for name in self._topics]
+        topics = [answer.topics for answer in asked]
+        return {
+            name: len(found[name].partitions)
+            for name, found in zip(self._topics, topics, strict=True)
+            if found[name].partitions
+        }
 
     def lag(self) -> dict[Partition, int]:
         """Return how many offsets each owned partition is behind its end.
@@ -219,8 +252,12 @@ class KafkaSource:
                     lags[partition] = max(0, high - max(low, next_offset, 0))
         return lags
 
-    def claim(self, consumed: Sequence[InputPosition]) -> Claim:
+    def claim(
+        self, consumed: Sequence[InputPosition], kept: Mapping[Partition, KeptOffset] = MappingProxyType({})
+    ) -> Claim:
         """Return what a transactional producer needs to commit these messages as done, as this very member.
+
+        Of the partitions ``kept`` the offset stays where it is unless more of them is consumed.
 
         The broker refuses it once the group has gone on without this member.
 
@@ -231,9 +268,9 @@ class KafkaSource:
         """
         # In this order: a member that has joined again since would be believed, but has lost its partitions.
         member = self._member
-        offsets = self._ownership.offsets_after(consumed)
-        if member is None and consumed:
-            raise PartitionLostError(consumed)
+        offsets = self._ownership.offsets_after(consumed, kept)
+        if member is None and offsets:
+            raise PartitionLostError([InputPosition(*partition, offset) for partition, offset in offsets.items()])
         return Claim(offsets, member, {partition: self._places.note(partition) for partition in offsets})
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:

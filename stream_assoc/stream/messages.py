@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.marks import NO_MARKS, Marks, Partition, Standing
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -70,8 +71,18 @@ class MessageSource(Protocol):
     def owns(self, position: InputPosition) -> bool:
         """Tell whether the partition of this position is still assigned here."""
 
-    def committed(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Return the group's committed offset of each (topic, partition) that has one."""
+    @property
+    def assignments(self) -> dict[Partition, int]:
+        """The partitions assigned here, each with a number that is another one after it went and came back."""
+
+    def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
+        """Return what the group has committed of each partition that it has committed anything of; it is final."""
+
+    def beginning(self, partition: Partition) -> int:
+        """Return the offset of the oldest message that is kept."""
+
+    def existing(self) -> dict[str, int]:
+        """Return how many partitions each topic that is read has now; those that do not exist are left out."""
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         """Read again from these positions on: what was polled after them was not processed."""
@@ -89,8 +100,10 @@ class MessageSource(Protocol):
 class Publisher(Protocol):
     """Where outputs go, together with the note of what has been read."""
 
-    def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
-        """Publish the messages and commit the input offsets, all or nothing.
+    def publish(
+        self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition], marks: Marks = NO_MARKS
+    ) -> None:
+        """Publish the messages, commit the input offsets and note the marks beside them, all or nothing.
 
         ``consumed`` names processed messages; what is committed for each
         partition is the offset after its last one.

@@ -94,6 +94,9 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
 ) -> Subscription[Any]:
     """Subscribe to an output topic.
 
+    The messages of one object come in the order of its versions, also where
+    several daemons publish them; those of different objects in no fixed order.
+
     Brokers, users, TLS and the Schema Registry come from the usual
     configuration: environment variables ``STREAM_ASSOC_KAFKA__...`` and
     ``stream-assoc.toml``.

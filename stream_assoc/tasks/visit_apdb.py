@@ -5,14 +5,22 @@ It keeps what the visit stored, for the task's result, and where a task is asked
 to give upstream's numbers, it leaves out what upstream leaves out.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.apdb.port import Apdb, ApdbSession, CountedSources, ObjectVersions, Opening, OutboxEntry
+from stream_assoc.apdb.port import (
+    Apdb,
+    ApdbSession,
+    CountedSources,
+    ObjectVersions,
+    Opening,
+    OutboxEntry,
+    WaitingEntry,
+)
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
@@ -115,6 +123,18 @@ class VisitApdb:
     def unpublished(self) -> list[OutboxEntry]:
         """See `Apdb.unpublished`."""
         return self._apdb.unpublished()
+
+    def waiting(self) -> list[WaitingEntry]:
+        """See `Apdb.waiting`."""
+        return self._apdb.waiting()
+
+    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
+        """See `Apdb.still_waiting`."""
+        return self._apdb.still_waiting(keys)
+
+    def sole_adopter(self) -> AbstractContextManager[bool]:
+        """See `Apdb.sole_adopter`."""
+        return self._apdb.sole_adopter()
 
     def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         """See `Apdb.mark_published`."""

@@ -23,6 +23,7 @@ from stream_assoc.apdb.exceptions import (
     RowsRefusedError,
 )
 from stream_assoc.apdb.factory import SqlApdb, open_apdb, parse_url
+from stream_assoc.apdb.port import WaitingEntry
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, InputPosition
 from stream_assoc.model.forced import GoodSources
@@ -104,6 +105,52 @@ class ApdbConformance(ABC):
         assert apdb.contains(FIRST)
         assert not apdb.contains(SECOND)
         assert client.tableRowCount()["DiaSource"] == 0
+
+    def test_opening_tells_which_batches_of_its_tiles_are_unpublished(self, apdb: SqlApdb) -> None:
+        with apdb.exclusive(CELLS) as session:
+            assert session.open_batches([], np.array([7, 8, 9])).unpublished == ()
+        first, second, third = (BatchId(visit, 0) for visit in (1, 2, 3))
+        # The last of a transaction stands for all of it: each of them is published after the one before.
+        store(apdb, changes(first, tiles=[7]), changes(second, tiles=[8]))
+        store(apdb, changes(third, tiles=[8, 9]))
+        with apdb.exclusive(CELLS) as session:
+            asked = {tiles: session.open_batches([], np.array(tiles)).unpublished for tiles in ((7,), (8,), (7, 9))}
+        assert asked == {
+            (7,): (BatchRevision(*second, 0),),
+            (8,): (BatchRevision(*third, 0),),
+            (7, 9): (BatchRevision(*second, 0), BatchRevision(*third, 0)),
+        }
+        apdb.mark_published([BatchRevision(*third, 0)])
+        with apdb.exclusive(CELLS) as session:
+            assert session.open_batches([], np.array([7, 8, 9])).unpublished == (BatchRevision(*second, 0),)
+
+    def test_outbox_knows_what_comes_first_and_who_publishes(self, apdb: SqlApdb) -> None:
+        before = (BatchRevision(2**40, 188, 0), BatchRevision(7, 0, 3))
+        batch = replace(changes(FIRST), predecessors=before, consumer_group="group")
+        store(apdb, batch, changes(SECOND))
+        assert apdb.waiting() == [
+            WaitingEntry(batch.entry, before, "group"),
+            WaitingEntry(changes(SECOND).entry, (), None),
+        ]
+        kept = apdb.outbox_entry(batch.entry.key)
+        assert kept is not None
+        assert kept.predecessors == before
+        second = BatchRevision(*SECOND, 0)
+        assert apdb.still_waiting([batch.entry.key, second, *before]) == {batch.entry.key, second}
+        apdb.mark_published([second])
+        assert apdb.still_waiting([batch.entry.key, second]) == {batch.entry.key}
+        assert apdb.still_waiting([]) == frozenset()
+
+    def test_one_of_several_adopts(self, apdb: SqlApdb, url: str) -> None:
+        with contextlib.closing(open_apdb(url)) as other:
+            with apdb.sole_adopter() as ours:
+                with other.sole_adopter() as theirs:
+                    assert (ours, theirs) == (True, False)
+                # Cells are not concerned.
+                with other.exclusive(CELLS):
+                    pass
+            with other.sole_adopter() as theirs:
+                assert theirs
 
     def test_outbox_keeps_the_bytes_until_published(self, apdb: SqlApdb) -> None:
         batches = [changes(BatchId(9 - k, k), position=InputPosition("t", 0, k)) for k in range(4)]

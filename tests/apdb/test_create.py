@@ -129,6 +129,7 @@ OLD_LEDGER = """CREATE TABLE "StreamAssocLedger" (
 OLD_OUTBOX = """CREATE TABLE "StreamAssocOutbox" (
     sequence {sequence}, visit BIGINT NOT NULL, detector SMALLINT NOT NULL, outputs {bytes} NOT NULL,
     UNIQUE (visit, detector))"""
+OLD_TILE = 'CREATE TABLE "StreamAssocTile" (tile BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)'
 OLD_ROWS = (
     'INSERT INTO "StreamAssocLedger" (visit, detector, digest, "timeProcessedMjdTai", n_sources, n_stored, '
     "input_topic, input_partition, input_offset) "
@@ -139,10 +140,10 @@ OLD_ROWS = (
 
 
 def make_old(execute, **words) -> None:
-    """Give a database the ledger and the outbox of version 1.0.0."""
-    for table in ("StreamAssocLedger", "StreamAssocOutbox", "StreamAssocDiaObject"):
+    """Give a database the ledger, the outbox and the tiles of version 1.0.0."""
+    for table in ("StreamAssocLedger", "StreamAssocOutbox", "StreamAssocTile", "StreamAssocDiaObject"):
         execute(f'DROP TABLE "{table}"')
-    for statement in (OLD_LEDGER, OLD_OUTBOX, *OLD_ROWS):
+    for statement in (OLD_LEDGER, OLD_OUTBOX, OLD_TILE, *OLD_ROWS):
         execute(statement.format(**words))
 
 

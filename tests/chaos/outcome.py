@@ -16,6 +16,7 @@ from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
+from tests.order import not_as_stored, out_of_order
 
 STAND_IN = "n" * 32
 """Stands for the deployment's own name, which is as long, in everything that is compared."""
@@ -40,6 +41,9 @@ class Outcome:
     published : `dict`
         Key, value and headers of each message that a read_committed subscriber
         sees, in order, by topic.
+    disordered : `list` [`int`]
+        Objects whose versions were published in another order than they were
+        made, or whose last message is not what the APDB holds of them.
     """
 
     apdb: dict[str, Rows]
@@ -47,6 +51,7 @@ class Outcome:
     sky: dict[str, bytes]
     keys: frozenset[str] = field(compare=False)
     published: dict[str, list[tuple]]
+    disordered: list[int]
 
 
 def outcome_of(deployment: Deployment) -> Outcome:
@@ -58,12 +63,14 @@ def outcome_of(deployment: Deployment) -> Outcome:
         sky=sky_of(deployment),
         keys=keys_of(deployment),
         published=published(deployment),
+        disordered=disordered(deployment),
     )
 
 
 def assert_nothing_shows(outcome: Outcome, expected: Outcome) -> None:
     """Check that nobody can tell an interrupted night from an uninterrupted one."""
     assert outcome.outbox == []
+    assert outcome.disordered == []
     assert outcome.apdb == expected.apdb
     assert outcome.published == expected.published
     assert outcome.sky == expected.sky
@@ -110,6 +117,13 @@ def client_of(deployment: Deployment) -> Iterator[Client]:
     url = deployment.settings.redis.url.get_secret_value()
     with contextlib.closing(connect(url, connect_timeout_seconds=5.0, timeout_seconds=5.0)) as client:
         yield client
+
+
+def disordered(deployment: Deployment) -> list[int]:
+    """Return the objects of which a compacted topic would not hold the sky as it is."""
+    messages = deployment.read(deployment.settings.kafka.objects_topic)
+    url = deployment.settings.apdb.url.get_secret_value()
+    return sorted({*out_of_order(messages), *not_as_stored(messages, url)})
 
 
 def published(deployment: Deployment) -> dict[str, list[tuple]]:

@@ -26,7 +26,7 @@ from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.subscriber import decode_metrics
-from tests.chaos.outcome import sky_in, sky_of
+from tests.chaos.outcome import disordered, sky_in, sky_of
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, columns, contents
 from tests.integration.deployment import Deployment
 
@@ -60,6 +60,9 @@ class Findings:
         Outputs that are still in the outbox.
     objects, metrics : `int`
         Messages that subscribers of each topic should not see, or see too often, or miss.
+    disordered : `frozenset` [`int`]
+        Objects whose versions were published in another order than they were
+        made, or whose last message is not what the APDB holds of them.
     dead_letters : `int`
     is_other_sky : `bool`
         Whether the next batch would meet other tiles or states.
@@ -74,6 +77,7 @@ class Findings:
     unpublished: int = 0
     objects: int = 0
     metrics: int = 0
+    disordered: frozenset[int] = frozenset()
     dead_letters: int = 0
     is_other_sky: bool = False
 
@@ -114,6 +118,7 @@ def judge(deployment: Deployment, batches: Iterable[Batch], folder: Path) -> Fin
             map(_comparable, deployment.metrics()),
             (_comparable(decode_metrics(one.value)) for one in outputs if one.topic == kafka.metrics_topic),
         ),
+        disordered=frozenset(disordered(deployment)),
         dead_letters=len(deployment.dead_letters()),
         is_other_sky=sky_of(deployment) != serial_sky,
     )

@@ -1,13 +1,16 @@
 """A message source, a publisher and an APDB outbox that live in memory and fail on demand."""
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stream_assoc.apdb.port import OutboxEntry
+from stream_assoc.apdb.port import OutboxEntry, WaitingEntry
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.model.batch import BatchRevision
 from stream_assoc.model.changes import InputPosition
+from stream_assoc.stream.marks import NO_MARKS, Marks, Partition, Standing
 from stream_assoc.stream.messages import InputMessage, OutputMessage
+from stream_assoc.stream.outputs import pack_outputs
 
 
 def message(offset: int, value: bytes | None = b"payload", partition: int = 0) -> InputMessage:
@@ -20,6 +23,7 @@ class FakeLog:
 
     messages: list[InputMessage]
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
+    notes: dict[tuple[str, int], str] = field(default_factory=dict)
     published: list[OutputMessage] = field(default_factory=list)
 
 
@@ -27,6 +31,9 @@ class FakeSource:
     def __init__(self, log: FakeLog) -> None:
         self.log = log
         self.lost: set[int] = set()
+        self.partitions = {message.position.partition for message in log.messages} or {0}
+        self.n_partitions = max(self.partitions) + 1
+        self.n_assignments = 1
         self.paused = False
         self.idled: list[float] = []
         self.on_empty = lambda: None
@@ -56,8 +63,22 @@ class FakeSource:
     def owns(self, position: InputPosition) -> bool:
         return position.partition not in self.lost
 
-    def committed(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        return {p: self.log.committed[p] for p in partitions if p in self.log.committed}
+    @property
+    def assignments(self) -> dict[Partition, int]:
+        return {("dia-sources", p): self.n_assignments for p in self.partitions if p not in self.lost}
+
+    def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
+        return {
+            p: Standing(self.log.committed[p], self.log.notes.get(p, ""))
+            for p in partitions
+            if p in self.log.committed
+        }
+
+    def beginning(self, partition: Partition) -> int:
+        return 0
+
+    def existing(self) -> dict[str, int]:
+        return {"dia-sources": self.n_partitions}
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         for position in positions:
@@ -77,11 +98,16 @@ class FakePublisher:
         self.log = log
         self.failures = failures
 
-    def publish(self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]) -> None:
+    def publish(
+        self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition], marks: Marks = NO_MARKS
+    ) -> None:
         if self.failures:
             self.failures -= 1
             raise RetriableError("the broker is away")
         self.log.published.extend(messages)
+        self.log.notes |= {partition: f"name {text}" for partition, text in marks.texts.items()}
+        for partition, kept in marks.kept.items():
+            self.log.committed[partition] = max(self.log.committed.get(partition, 0), kept.offset)
         for position in consumed:
             partition = (position.topic, position.partition)
             self.log.committed[partition] = max(self.log.committed.get(partition, 0), position.offset + 1)
@@ -89,12 +115,44 @@ class FakePublisher:
     def close(self) -> None: ...
 
 
-class FakeOutbox:
-    def __init__(self, entries: list[OutboxEntry] | None = None) -> None:
-        self.entries = {entry.entry.key: entry for entry in entries or []}
+class FakeOutputs:
+    """Finds what was published in the log itself; ``readers`` are the partitions of other topics somebody reads."""
 
-    def unpublished(self) -> list[OutboxEntry]:
-        return list(self.entries.values())
+    def __init__(self, log: FakeLog) -> None:
+        self.log = log
+        self.readers: set[tuple[str, Partition]] = set()
+        self.n_looks = 0
+
+    def published(self, messages: Collection[OutputMessage]) -> frozenset[OutputMessage]:
+        self.n_looks += 1
+        return frozenset(messages) & frozenset(self.log.published)
+
+    def is_read(self, group: str, partition: Partition) -> bool:
+        return (group, partition) in self.readers
+
+
+class FakeApdb:
+    """The outbox of an APDB."""
+
+    def __init__(self, entries: Sequence[tuple[WaitingEntry, list[OutputMessage]]] = ()) -> None:
+        self.entries = {one.entry.key: (one, outputs) for one, outputs in entries}
+        self.has_adopter = False
+
+    def waiting(self) -> list[WaitingEntry]:
+        return [one for one, _ in self.entries.values()]
+
+    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
+        return frozenset(keys) & self.entries.keys()
+
+    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
+        if key not in self.entries:
+            return None
+        one, outputs = self.entries[key]
+        return OutboxEntry(one.entry, pack_outputs(outputs), one.predecessors)
+
+    @contextlib.contextmanager
+    def sole_adopter(self) -> Iterator[bool]:
+        yield not self.has_adopter
 
     def mark_published(self, keys: Sequence[BatchRevision]) -> None:
         for key in keys:

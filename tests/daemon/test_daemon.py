@@ -6,19 +6,21 @@ from typing import Never
 import pytest
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.apdb.port import OutboxEntry
+from stream_assoc.apdb.port import WaitingEntry
 from stream_assoc.cache.exceptions import CacheUnavailableError
 from stream_assoc.daemon.daemon import Daemon, HandLimits, hands
 from stream_assoc.daemon.handler import Answer
 from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.outbox import Names, Outbox
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import FatalError
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import InputPosition, LedgerEntry
+from stream_assoc.stream.marks import Mark
 from stream_assoc.stream.messages import InputMessage, OutputMessage, StreamEnds
-from tests.daemon.fakes import FakeLog, FakeOutbox, FakePublisher, FakeSource, message
+from tests.daemon.fakes import FakeApdb, FakeLog, FakeOutputs, FakePublisher, FakeSource, message
 
 
 class EchoHandler:
@@ -47,9 +49,10 @@ class EchoHandler:
         ]
 
 
-def entry(visit: int, offset: int | None) -> OutboxEntry:
-    position = None if offset is None else InputPosition("dia-sources", 0, offset)
-    return OutboxEntry(LedgerEntry(BatchId(visit, 0), b"digest", 60000.0, 1, 1, position), b"outputs")
+def entry(visit: int, offset: int) -> tuple[WaitingEntry, list[OutputMessage]]:
+    position = InputPosition("dia-sources", 0, offset)
+    one = WaitingEntry(LedgerEntry(BatchId(visit, 0), b"digest", 60000.0, 1, 1, position))
+    return one, [OutputMessage("out", b"k", b"outputs of %d" % visit)]
 
 
 class Bench:
@@ -60,13 +63,14 @@ class Bench:
         self.log = FakeLog(messages)
         self.source = FakeSource(self.log)
         self.source.on_empty = self.stop.set
-        self.outbox = FakeOutbox(outbox)
+        self.outbox = FakeApdb(outbox or ())
         self.instruments = Instruments()
         perseverance = Perseverance(self.source, Backoff(), self.stop, Health(self.instruments))
+        ends = StreamEnds(self.source, FakePublisher(self.log, failures))
         self.daemon = Daemon(
-            StreamEnds(self.source, FakePublisher(self.log, failures)),
+            ends,
             handler,
-            self.outbox,
+            Outbox(ends, self.outbox, FakeOutputs(self.log), Names("apdb", "group")),
             perseverance,
             limits or HandLimits(),
         )
@@ -109,9 +113,8 @@ def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
     bench = Bench([message(0), message(1)], handler)
     seen = []
     handler.write_cache = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
-    bench.outbox.entries = {BatchRevision(0, 0, 0): entry(0, offset=0)}
     bench.run()
-    assert seen == [(2, 1)]
+    assert seen == [(2, 0)]
 
 
 def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
@@ -158,7 +161,7 @@ def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again() -> None:
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
     bench.source.idle = lambda seconds: bench.source.lost.add(1)
     events = []
-    bench.outbox.unpublished = lambda: events.append("outbox looked through") or []
+    bench.outbox.waiting = lambda: events.append("outbox looked through") or []
     answer = handler.answer
     handler.answer = lambda messages: events.append(f"{len(messages)} in hand") or answer(messages)
     bench.run()
@@ -178,11 +181,14 @@ def test_a_fatal_error_stops_the_daemon() -> None:
         Bench([message(0)], EchoHandler(failures=1, error=FatalError("wrong schema"))).run()
 
 
-def test_a_start_clears_what_is_known_to_be_published_and_keeps_the_rest() -> None:
-    bench = Bench([], EchoHandler(), outbox=[entry(1, offset=4), entry(2, offset=5), entry(3, offset=None)])
+def test_a_start_clears_what_is_known_to_be_published_and_publishes_the_rest() -> None:
+    bench = Bench([], EchoHandler(), outbox=[entry(1, offset=4), entry(2, offset=5)])
     bench.log.committed[("dia-sources", 0)] = 5
-    bench.run()
-    assert set(bench.outbox.entries) == {BatchRevision(2, 0, 0), BatchRevision(3, 0, 0)}
+    bench.log.notes[("dia-sources", 0)] = f"name {Mark('apdb', (BatchRevision(1, 0, 0),)).write()}"
+    log = bench.run()
+    assert bench.outbox.entries == {}
+    assert [one.value for one in log.published] == [b"outputs of 2"]
+    assert log.committed == {("dia-sources", 0): 5}
 
 
 @pytest.mark.parametrize(

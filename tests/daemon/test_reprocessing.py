@@ -7,6 +7,7 @@ import pytest
 from stream_assoc.daemon.daemon import Daemon, HandLimits
 from stream_assoc.daemon.handler import MessageHandler
 from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.outbox import Names, Outbox
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.failpoints import FAILPOINTS
@@ -17,7 +18,7 @@ from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.messages import InputMessage, StreamEnds
 from stream_assoc.stream.reprocessing import with_reprocessing
 from tests.contents import ALL_TABLES, contents
-from tests.daemon.fakes import FakeLog, FakePublisher, FakeSource
+from tests.daemon.fakes import FakeLog, FakeOutputs, FakePublisher, FakeSource
 from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_rooms, position, square
 
 RA, DEC = 150.0, 2.0
@@ -71,10 +72,11 @@ def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
     source.on_empty = stop.set
     instruments = Instruments()
     handler = MessageHandler(BatchDecoder(), rooms, DEAD_LETTERS, instruments, AUTHORITY)
+    ends = StreamEnds(source, FakePublisher(log))
     daemon = Daemon(
-        StreamEnds(source, FakePublisher(log)),
+        ends,
         handler,
-        rooms.apdb,
+        Outbox(ends, rooms.apdb, FakeOutputs(log), Names("apdb", "group")),
         Perseverance(source, Backoff(), stop, Health(instruments)),
         HandLimits(messages=n_messages),
     )

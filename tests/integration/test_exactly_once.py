@@ -165,7 +165,7 @@ def test_after_a_crash_between_the_commits_the_very_bytes_of_the_first_try_are_p
     deployment.send(night()[:8])
     with crash(KafkaPublisher, "publish", after=False) as crashed:
         run_into(deployment)
-    ((_, outputs, _),) = crashed
+    ((_, outputs, _, _),) = crashed
     unpublished = [output.value for output in outputs]
     kafka = deployment.settings.kafka
     seen_before = [

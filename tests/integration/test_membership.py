@@ -19,9 +19,10 @@ from stream_assoc.daemon.membership import MembershipKeeper
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.settings import Settings
 from stream_assoc.stream.exceptions import PublishError
-from stream_assoc.stream.kafka_ownership import Ownership, Partition
+from stream_assoc.stream.kafka_ownership import Ownership
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.marks import NO_MARKS, Marks, Partition
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from tests.contents import LEDGER, OUTBOX, columns, contents
 from tests.integration.deployment import Deployment
@@ -83,10 +84,13 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
         return answer(self, messages)
 
     def publish_noted(
-        self: KafkaPublisher, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition]
+        self: KafkaPublisher,
+        messages: Sequence[OutputMessage],
+        consumed: Sequence[InputPosition],
+        marks: Marks = NO_MARKS,
     ) -> None:
         try:
-            publish(self, messages, consumed)
+            publish(self, messages, consumed, marks)
         except PublishError as error:
             noted.refused.append(error)
             raise
