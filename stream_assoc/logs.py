@@ -110,6 +110,15 @@ def _summary(window: _Window, level: int, now: float) -> logging.LogRecord:
     return record
 
 
+def log_beside_output() -> None:
+    """Send what is logged to standard error, so that a command's standard output holds its answer alone.
+
+    What `configure_logging` does for a process that lives long; here the
+    stream is looked up for each line.
+    """
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def configure_logging(
     style: Literal["json", "console"] = "console", level: str = "info", stream: TextIO | None = None
 ) -> None:

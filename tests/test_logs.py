@@ -8,7 +8,7 @@ from typing import Never
 import pytest
 import structlog
 
-from stream_assoc.logs import REPEATS, WINDOW_SECONDS, RepeatLimit, configure_logging
+from stream_assoc.logs import REPEATS, WINDOW_SECONDS, RepeatLimit, configure_logging, log_beside_output
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +108,11 @@ def test_a_library_that_fails_for_ever_does_not_fill_the_disk() -> None:
     for _ in range(10_000):
         logging.getLogger("asyncio").error("socket.accept() out of system resource", exc_info=OSError(24, "too many"))
     assert len(output.getvalue()) < 100_000
+
+
+def test_a_command_logs_beside_its_output(capsys: pytest.CaptureFixture[str]) -> None:
+    log_beside_output()
+    structlog.get_logger("ours").warning("apdb", advice="raise it")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "raise it" in captured.err

@@ -155,8 +155,10 @@ def _fill(work: "Callable[[Stores, IntArray], Iterator[Filled]]", region: Region
 @contextlib.contextmanager
 def _stores(settings: Settings) -> "Iterator[Stores]":
     from stream_assoc.daemon.assembly import calculator_of, open_stores, partition_of
+    from stream_assoc.logs import log_beside_output
     from stream_assoc.maintenance.stores import Stores
 
+    log_beside_output()
     with open_stores(settings) as (apdb, cache):
         yield Stores(apdb, cache, calculator_of(settings), partition_of(settings))
 
