@@ -9,7 +9,7 @@ import pyarrow as pa
 from stream_assoc.model.batch import Batch
 from stream_assoc.model.floats import finite
 from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.types import BoolArray, FloatArray
+from stream_assoc.model.types import BANDS, BoolArray, FloatArray
 from stream_assoc.photometry.exceptions import ImageMismatchError
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.image_store import ImageStore
@@ -139,8 +139,8 @@ class ImagePhotometer:
         Raises
         ------
         ImageError
-            If an image must not be read, cannot be, or is of another visit or
-            detector. The batch is to be processed without forced sources.
+            If an image must not be read, cannot be, or is of another visit,
+            detector or band. The batch is to be processed without forced sources.
         """
         if not batch.images.named:
             return None
@@ -153,6 +153,10 @@ class ImagePhotometer:
     def _exposure(self, batch: Batch, uri: str) -> Exposure:
         exposure = self._store.read(uri)
         taken = exposure.visit_info
+        if taken.band in BANDS and taken.band != batch.band:
+            raise ImageMismatchError(
+                f"the image {uri!r} is in band {taken.band}, the batch in {batch.band}; name the image of the batch"
+            )
         if taken.visit not in {None, batch.id.visit} or taken.detector not in {None, batch.id.detector}:
             raise ImageMismatchError(
                 f"the image {uri!r} is of visit {taken.visit} and detector {taken.detector}, and the batch of "

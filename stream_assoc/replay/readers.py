@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream_assoc.model.times import EARLIEST_MJD, is_plausible_mjd
 from stream_assoc.replay.capture import is_capture, read_capture
 from stream_assoc.replay.exceptions import ReplayError
 from stream_assoc.replay.fit import misfits
@@ -87,8 +88,28 @@ def read_messages(
     if magic != AVRO_MAGIC:
         raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
     if is_capture(path):
-        return to_topic(read_capture(path), messages.topic)
-    return read_avro(path, messages.topic)
+        return in_plausible_time(to_topic(read_capture(path), messages.topic))
+    return in_plausible_time(read_avro(path, messages.topic))
+
+
+def in_plausible_time(events: Iterator[TimedMessage]) -> Iterator[TimedMessage]:
+    """Give messages of an impossible time that of the one before, or of the first that has one.
+
+    The messages stay as they are, for a decoder to refuse; only nothing waits
+    for a date that lies millennia ahead because it is in another unit.
+    """
+    waiting: list[TimedMessage] = []
+    latest: float | None = None
+    for event in events:
+        if is_plausible_mjd(event.midpointMjdTai):
+            latest = event.midpointMjdTai
+        elif latest is None:
+            waiting.append(event)
+            continue
+        yield from (replace(one, midpointMjdTai=latest) for one in waiting)
+        waiting.clear()
+        yield replace(event, midpointMjdTai=latest)
+    yield from (replace(one, midpointMjdTai=EARLIEST_MJD) for one in waiting)
 
 
 def read_parquet(

@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from stream_assoc.daemon.assembly import photometer_of
 from stream_assoc.model.batch import Batch
+from stream_assoc.model.batch_checks import check_batch
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.schema import apdb_table
+from stream_assoc.model.times import checked_mjd
 from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
@@ -96,7 +98,16 @@ class DiaForcedSourceTask:
         ------
         ImageError
             If an image cannot be measured on.
+        InvalidBatchError
+            If something in the batch is out of range.
+        TaskConfigError
+            If the processing time is no MJD.
         """
+        check_batch(batch)
+        try:
+            checked_mjd(timeProcessedMjdTai, "timeProcessedMjdTai")
+        except ValueError as error:
+            raise TaskConfigError(str(error)) from None
         images = self._photometer.load(batch)
         measured = no_forced_sources() if images is None else images.measure(batch, objects, timeProcessedMjdTai)
         return data_frame(measured)

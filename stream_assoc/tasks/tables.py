@@ -16,6 +16,7 @@ from astropy.time import Time
 from astropy.utils.masked import Masked
 
 from stream_assoc.model.batch import measured_columns
+from stream_assoc.model.floats import finite
 from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
@@ -155,12 +156,11 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
         values = values.fill_null(np.nan) if pa.types.is_floating(values.type) else values
     values = _converted(values, table.schema.field(field.name), field)
     try:
-        # What float32 cannot hold becomes infinite, and null with the other infinities.
+        if field.nullable and pa.types.is_floating(field.type):
+            return finite(np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False)), field.type)
         values = values.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise CatalogError(f"{field.name!r} cannot be made {field.type}: {error}") from error
-    if field.nullable and pa.types.is_floating(field.type):
-        values = pc.if_else(pc.is_finite(values), values, None)
     if not field.nullable and values.null_count:
         raise CatalogError(f"{field.name!r} is missing in {values.null_count} rows, and every DiaSource needs it")
     return values

@@ -130,6 +130,8 @@ def bad() -> dict[str, bytes | None]:
         "duplicate_ids": encoded(batch(101, [150.0, 150.01], [2.0, 2.0], ids=[5, 5])),
         "invalid_id": encoded(batch(102, [150.0], [2.0], ids=[0])),
         "invalid_time": encoded(dataclasses.replace(other, midpointMjdTai=float("nan"))),
+        "invalid_exposure_time": encoded(dataclasses.replace(other, exposureTime=-30.0)),
+        "invalid_detector": encoded(dataclasses.replace(other, id=BatchId(108, -1))),
         "invalid_visit": encoded(dataclasses.replace(other, id=BatchId(-1, 0))),
         "invalid_footprint": encoded(batch(103, [150.0], [2.0], footprint=square(150.0, 2.0)[:2])),
         "too_many_sources": encoded(crowd(104)),

@@ -117,7 +117,7 @@ def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path) ->
             measured(photometer, visit(replace(images, science=uri)), OBJECTS)
 
 
-@pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}])
+@pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}, {"BAND": "g"}])
 def test_the_image_of_another_batch_is_refused(photometer, tmp_path, cards) -> None:
     write(tmp_path / "other.fits", 1.0, **cards)
     with pytest.raises(ImageMismatchError, match=r"other\.fits.*name the image of the batch"):

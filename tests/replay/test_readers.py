@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import fastavro
@@ -20,6 +21,7 @@ from stream_assoc.stream.schemas import BATCH, load_schema
 from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.footprints import footprint_of
 from stream_assoc.transform.mapping import load_mapping
+from tests.pipeline.skies import batch
 
 MESSAGES = BatchMessages("dia-sources")
 
@@ -65,6 +67,24 @@ def test_a_capture_is_addressed_to_the_topic_asked_for(tmp_path, events) -> None
     assert {event.message.topic for event in read} == {"elsewhere"}
     assert [event.message.value for event in read] == [event.message.value for event in events]
     assert [event.message.key for event in read] == [event.message.key for event in events]
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([61_000.0, 2_461_001.5, 61_002.0], [61_000.0, 61_000.0, 61_002.0]),
+        ([1.76e9, np.nan, 61_002.0, 0.0], [61_002.0] * 4),
+        ([1.76e9, np.inf], [33_282.0] * 2),
+    ],
+)
+def test_nothing_waits_for_an_impossible_time(tmp_path: Path, times: list[float], expected: list[float]) -> None:
+    messages = [MESSAGES.event(batch(visit, [150.0], [2.0])) for visit, _ in enumerate(times)]
+    with CaptureWriter(tmp_path / "c") as capture:
+        for event, time in zip(messages, times, strict=True):
+            capture.write(replace(event, midpointMjdTai=time))
+    read = list(read_messages(tmp_path / "c", MESSAGES))
+    assert [event.midpointMjdTai for event in read] == expected
+    assert [event.message for event in read] == [event.message for event in messages]
 
 
 def test_a_table_needs_a_mapping(tmp_path) -> None:

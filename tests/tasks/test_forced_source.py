@@ -1,8 +1,12 @@
 """Forced photometry as a task: nothing without a photometer."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
+from stream_assoc.model.batch import BatchId
+from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.photometry.exceptions import ImageRefusedError
 from stream_assoc.settings.images import ImageSettings
@@ -34,6 +38,15 @@ def test_a_batch_without_images_has_no_rows() -> None:
     rows = task.run(batch(1, [150.0], [2.0]), ObjectPositions.empty(), 62_000.0)
     assert (len(rows), rows.columns.tolist()) == (0, DiaForcedSourceTask.schema().names)
     assert photometer.seen == []
+
+
+def test_what_is_out_of_range_is_refused() -> None:
+    task = DiaForcedSourceTask(DiaForcedSourcedConfig(photometer=Photometer()))
+    one = with_images(batch(1, [150.0], [2.0]))
+    with pytest.raises(TaskConfigError, match="timeProcessedMjdTai is 2461002"):
+        task.run(one, ObjectPositions.empty(), 2_461_002.5)
+    with pytest.raises(InvalidBatchError, match="visit 1 detector 40000"):
+        task.run(replace(one, id=BatchId(1, 40_000)), ObjectPositions.empty(), 62_000.0)
 
 
 def test_images_are_read_below_the_roots(tmp_path) -> None:
