@@ -5,19 +5,31 @@ none. Here it is told to report it instead (``auto.offset.reset=error``), so
 that each such gap is known by its offsets.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 
-from stream_assoc.stream.kafka_errors import KafkaConfigurationError, error_of, translate
+from stream_assoc.stream.exceptions import StreamError
+from stream_assoc.stream.kafka_errors import KafkaConfigurationError, KafkaUnavailableError, error_of, translate
 from stream_assoc.stream.kafka_identities import TopicIdentities, note_of, noted
 from stream_assoc.stream.kafka_options import LOGGER
 from stream_assoc.stream.marks import Partition
 
 ANSWER_SECONDS: Final = 10.0
 """How long a question to the broker may take."""
+
+SIGN_OF_LIFE_SECONDS: Final = 3.0
+"""How long to wait for any broker, where another question was not answered."""
 
 Cause = Literal["deleted", "truncated", "recreated"]
 """``deleted``: the broker has deleted messages that were not read, by retention or by order. ``truncated``: the
@@ -99,13 +111,16 @@ class ReadingPlaces:
         """Return where to begin with new partitions: after what is committed, where nothing is as configured."""
         if self._identities is not None:
             self._identities.ask_again()
+        if not partitions:
+            # A rebalance that brings nothing; the client library would wait for an answer in vain.
+            return []
         for one in partitions:
             self._next.pop((one.topic, one.partition), None)
         try:
             places = consumer.committed(partitions, timeout=ANSWER_SECONDS)
         except KafkaException as exception:
             # The client library asks again by itself, for as long as it takes.
-            LOGGER.warning("%s", translate(error_of(exception), "asking where to begin"))
+            LOGGER.warning("%s", no_offsets(consumer, partitions, error_of(exception), "asking where to begin"))
             return partitions
         return [self._beginning(place) for place in places]
 
@@ -172,6 +187,30 @@ class ReadingPlaces:
                 f"{low}, or give the group another offset"
             )
         return gap
+
+
+def no_offsets(consumer: Consumer, asked: Sequence[TopicPartition], error: KafkaError, doing: str) -> StreamError:
+    """Return what to say of committed offsets that were asked for in vain.
+
+    The broker holds them back as long as a transaction is open that commits
+    others. To the client library that is silence, as if no broker were up.
+    """
+    if error.code() == KafkaError._TIMED_OUT and _answers(consumer, asked[0]):
+        return KafkaUnavailableError(
+            f"{doing}: they are held back by a transaction that is still open, of a daemon that was killed or is cut "
+            "off; the broker ends it after transaction.timeout.ms, 60 s by default, and some 10 s more. A start "
+            "under the same kafka.transactional_id ends it at once: set that or kafka.group_instance_id"
+        )
+    return translate(error, doing)
+
+
+def _answers(consumer: Consumer, place: TopicPartition) -> bool:
+    # Within a callback of the client library, list_topics ends the process.
+    try:
+        consumer.get_watermark_offsets(place, timeout=SIGN_OF_LIFE_SECONDS)
+    except KafkaException:
+        return False
+    return True
 
 
 def _ends(consumer: Consumer, partition: Partition) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from stream_assoc.exceptions import FatalError
 from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.exceptions import StreamError
 from stream_assoc.stream.kafka_errors import PartitionLostError, error_of, translate
-from stream_assoc.stream.kafka_gaps import Gap, ReadingPlaces
+from stream_assoc.stream.kafka_gaps import Gap, ReadingPlaces, no_offsets
 from stream_assoc.stream.kafka_identities import TopicIdentities
 from stream_assoc.stream.kafka_messages import input_message, position_of
 from stream_assoc.stream.kafka_options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
@@ -203,8 +203,10 @@ class KafkaSource:
             return {}
         asked = [TopicPartition(topic, number) for topic, number in partitions]
         doing = f"asking for committed offsets while {self._doing}"
-        with self._translated(doing):
+        try:
             answers = self._consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)
+        except KafkaException as exception:
+            raise no_offsets(self._consumer, asked, error_of(exception), doing) from exception
         for answer in answers:
             if answer.error is not None:
                 raise translate(answer.error, doing)

@@ -8,12 +8,13 @@ from threading import Event
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from stream_assoc.stream import kafka_publisher
+from stream_assoc.stream import kafka_publisher, kafka_source
 from stream_assoc.stream.exceptions import PublishError
 from stream_assoc.stream.kafka_errors import (
     KafkaConfigurationError,
+    KafkaUnavailableError,
     OutputTooLargeError,
     PartitionLostError,
     ProducerFencedError,
@@ -195,6 +196,23 @@ def test_what_a_crash_left_open_is_aborted_by_the_next_start(flow: Flow) -> None
 
     assert contents(flow.bootstrap, flow.outputs) == []
     assert contents(flow.bootstrap, flow.outputs, "read_uncommitted") == [b"of the crash"]
+
+
+def test_offsets_that_a_crash_left_open_are_waited_for_with_the_reason(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_source, "REQUEST_TIMEOUT_SECONDS", 1.0)
+    crashed = Producer({"bootstrap.servers": flow.bootstrap, "transactional.id": f"crashing-{uuid4().hex}"})
+    crashed.init_transactions(30)
+    crashed.begin_transaction()
+    claim = flow.source.claim(positions(read(flow.source, 1)))
+    crashed.send_offsets_to_transaction([TopicPartition(flow.inputs, 0, 1)], claim.member, 30)
+
+    with pytest.raises(KafkaUnavailableError, match=r"still open.*transaction\.timeout\.ms.*kafka\.transactional_id"):
+        flow.committed()
+
+    crashed.abort_transaction(30)
+    assert flow.committed() is None
 
 
 def test_a_call_that_never_returns_is_given_up_and_comes_to_nothing_when_it_goes_on(
