@@ -12,13 +12,15 @@ from stream_assoc.report.axes import bar_days, by_band, by_visit, dates, legend_
 from stream_assoc.report.separations import FAR, Separations, rayleigh
 from stream_assoc.report.summary import latency, stage_times
 from stream_assoc.report.theme import (
-    BLUE,
-    GREEN,
+    ASSOCIATED,
+    DROPPED,
     INK,
+    MARGINAL,
+    MEASURED,
     MUTED,
-    ORANGE,
-    PURPLE,
-    RED,
+    NEW,
+    SECOND,
+    SOLAR,
     styled,
     svg_of,
 )
@@ -30,11 +32,11 @@ _LEAST_SHOWN_SECONDS: Final = 5e-5
 """Stages that never take longer are none that anybody waits for."""
 
 PARTS: Final = (
-    ("numAssociatedDiaSources", "associated", BLUE),
-    ("numNewDiaObjects", "new objects", GREEN),
-    ("numAssociatedSsObjects", "solar system", PURPLE),
-    ("numMarginalDiaSources", "marginal", ORANGE),
-    ("numDroppedDiaSources", "dropped", RED),
+    ("numAssociatedDiaSources", "associated", ASSOCIATED),
+    ("numNewDiaObjects", "new objects", NEW),
+    ("numAssociatedSsObjects", "solar system", SOLAR),
+    ("numMarginalDiaSources", "marginal", MARGINAL),
+    ("numDroppedDiaSources", "dropped", DROPPED),
 )
 
 
@@ -77,7 +79,7 @@ def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         times = [utc_of(one.timeProcessedMjdTai) for one in metrics]
-        points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], BLUE)
+        points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], MEASURED)
         axes.set_ylabel("objects with a single source, whole APDB")
         axes.set_ylim(bottom=0.0)
         time_axis(axes, "UTC of processing")
@@ -94,7 +96,7 @@ def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
         total = sum(stage.median for stage in stages) * 1000.0
         for row, stage in enumerate(stages):
             width = stage.median * 1000.0
-            axes.barh(row, width, left=begin, color=BLUE, height=0.62)
+            axes.barh(row, width, left=begin, color=MEASURED, height=0.62)
             is_left = begin + width / 2.0 > total / 2.0
             axes.annotate(
                 f"{width:.1f} ms, p99 {stage.p99 * 1000.0:.1f}",
@@ -121,8 +123,8 @@ def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         milliseconds = np.array([1000.0 * latency(one) for one in metrics])
-        points(axes, observed(metrics), milliseconds, BLUE)
-        for percentile, colour in ((50, GREEN), (99, RED)):
+        points(axes, observed(metrics), milliseconds, MEASURED)
+        for percentile, colour in ((50, INK), (99, SECOND)):
             value = float(np.percentile(milliseconds, percentile))
             axes.axhline(value, color=colour, ls="--", label=f"p{percentile} {value:,.0f} ms")
         if milliseconds.min() > 0.0 and milliseconds.max() > 20.0 * np.median(milliseconds):
@@ -147,9 +149,9 @@ def separation_histogram(apart: Separations) -> str:
         density = counts / (len(apart) * width)
         beyond = float((apart.normalised > FAR).mean())
         label = f"{len(apart):,} sources; {beyond:.2%} beyond {FAR:.0f}"
-        axes.stairs(density, edges, fill=True, color=BLUE, alpha=0.55, label=label)
+        axes.stairs(density, edges, fill=True, color=MEASURED, alpha=0.55, label=label)
         curve = np.linspace(0.0, FAR, 200)
-        axes.plot(curve, rayleigh(curve), color=RED, label="Rayleigh: the errors are right")
+        axes.plot(curve, rayleigh(curve), color=SECOND, label="Rayleigh: the errors are right")
         scale = apart.error_scale
         fitted = rayleigh(curve / scale) / scale
         axes.plot(curve, fitted, color=INK, ls=":", label=f"errors {scale:.2f} times as large")
@@ -167,7 +169,7 @@ def offsets(metrics: Sequence[AssociationMetrics]) -> str:
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
         matched = [one for one in metrics if one.medianRaOffset is not None and one.medianDecOffset is not None]
-        for name, label, colour in (("medianRaOffset", "ra cos(dec)", BLUE), ("medianDecOffset", "dec", ORANGE)):
+        for name, label, colour in (("medianRaOffset", "ra cos(dec)", MEASURED), ("medianDecOffset", "dec", SECOND)):
             points(axes, observed(matched), [1000.0 * getattr(one, name) for one in matched], colour, label)
         axes.axhline(0.0, color=MUTED, lw=0.8)
         axes.set_ylabel("median offset from the objects, mas")
@@ -195,13 +197,13 @@ def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
         axes = figure.subplots()
         matched = [one for one in metrics if one.numAssociatedDiaSources]
         shares = [100.0 * one.numAmbiguousDiaSources / one.numAssociatedDiaSources for one in matched]
-        points(axes, observed(matched), shares, BLUE)
-        axes.set_ylabel("matches with more than one candidate, %", color=BLUE)
+        points(axes, observed(matched), shares, MEASURED)
+        axes.set_ylabel("matches with more than one candidate, %", color=MEASURED)
         axes.set_ylim(bottom=0.0)
         clear = [one for one in matched if one.medianMargin is not None]
         other = axes.twinx()
-        points(other, observed(clear), [one.medianMargin or 0.0 for one in clear], ORANGE)
-        other.set_ylabel("median margin of the runner-up", color=ORANGE)
+        points(other, observed(clear), [one.medianMargin or 0.0 for one in clear], SECOND)
+        other.set_ylabel("median margin of the runner-up", color=SECOND)
         other.grid(visible=False)
         time_axis(axes)
         return svg_of(figure)

@@ -48,9 +48,11 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def figure(title: str, svg: str, caption: str, *, is_wide: bool = False) -> str:
     """Return a figure; its SVG comes from this room and is taken as it is."""
+    label = escape(f"{title}. {caption}")
     return (
         f"<figure{' class=wide' if is_wide else ''}><h3>{escape(title)}</h3>"
-        f'<div role="img" aria-label="{escape(title)}">{svg}</div><figcaption>{escape(caption)}</figcaption></figure>'
+        f'<div class="drawing" role="img" tabindex="0" aria-label="{label}">{svg}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
@@ -66,15 +68,18 @@ def look(sentences: Sequence[str], well: str) -> str:
     return f'<div class="look"><ul>{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul></div>'
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table."""
+def table(label: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table that scrolls sideways, by keyboard too; the label is what it is called there."""
     classes = [' class="text"' if column.is_text else "" for column in columns]
     head = "".join(f"<th{kind}>{escape(column.heading)}</th>" for column, kind in zip(columns, classes, strict=True))
     body = "".join(
         f"<tr>{''.join(f'<td{kind}>{escape(cell)}</td>' for cell, kind in zip(row, classes, strict=True))}</tr>"
         for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def document(title: str, style: str, body: str) -> str:

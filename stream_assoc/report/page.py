@@ -186,11 +186,11 @@ def _offenders(night: Night, apart: Separations | None) -> Iterator[str]:
         if batches:
             n_tables += 1
             yield html.subtitle(title)
-            yield html.table(_BATCH_COLUMNS, map(_batch_row, batches))
+            yield html.table(title, _BATCH_COLUMNS, map(_batch_row, batches))
     if apart is not None and night.sources is not None and len(apart):
         n_tables += 1
         yield html.subtitle("Sources farthest from their objects, in units of their errors")
-        yield html.table(_SOURCE_COLUMNS, _source_rows(night, apart))
+        yield html.table("Sources farthest from their objects", _SOURCE_COLUMNS, _source_rows(night, apart))
     if not n_tables:
         yield html.paragraph("There is none.", "note")
 
@@ -246,6 +246,7 @@ def _letters(night: Night) -> Iterator[str]:
         return
     reasons = Counter(letter.record.reason for letter in letters)
     yield html.table(
+        "Dead letters by reason",
         (Column("reason", is_text=True), Column("messages")),
         ([reason, f"{count:,}"] for reason, count in reasons.most_common()),
     )
@@ -254,6 +255,7 @@ def _letters(night: Night) -> Iterator[str]:
         "and `dlq replay` sends it back."
     )
     yield html.table(
+        "The first dead letters",
         (Column("original"), Column("visit.detector"), Column("reason", is_text=True), Column("why", is_text=True)),
         map(_letter_row, letters[:_LETTERS]),
     )

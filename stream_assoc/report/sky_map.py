@@ -8,13 +8,15 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stream_assoc.report.theme import BLUE, GREEN, ORANGE, PICTURE_COLOURS, styled, svg_of
+from stream_assoc.report.theme import ASSOCIATED, NEW, PICTURE_COLOURS, SOLAR, styled, svg_of
 from stream_assoc.sky.vectors import to_radec, unit_vectors
 
 _SIZE: Final = (10.0, 4.2)
 
 _MOST_POINTS: Final = 40_000
 """More points are thinned out: the eye sees no difference, and the file stays small."""
+
+_KINDS: Final = (("associated", ASSOCIATED), ("new objects", NEW), ("solar system", SOLAR))
 
 _WIDEST_FIELD_DEG: Final = 60.0
 """A wider one is drawn on the whole sky."""
@@ -28,7 +30,9 @@ def sky_map(sources: pa.Table) -> str:
         kind = _kinds(sources)
         chosen = _thinned(len(ra))
         axes, x, y = _projected(figure, ra, dec)
-        for number, (name, colour) in enumerate((("associated", BLUE), ("new", GREEN), ("solar system", ORANGE))):
+        for number, (name, colour) in enumerate(
+            (("associated", ASSOCIATED), ("new objects", NEW), ("solar system", SOLAR))
+        ):
             mine = chosen[kind[chosen] == number]
             label = f"{name} ({int((kind == number).sum()):,})"
             # Points as a picture: as shapes they would be most of the file.
@@ -72,6 +76,8 @@ def _projected(figure: Figure, ra: np.ndarray, dec: np.ndarray) -> tuple[Axes, n
     y = np.degrees((np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(lon)) / depth)
     axes = figure.add_subplot()
     axes.set_aspect("equal")
+    # At the left, where a screen that shows a part of the figure begins.
+    axes.set_anchor("W")
     axes.invert_xaxis()
     axes.set_xlabel(f"degrees east of RA {ra0:.3f}")
     axes.set_ylabel(f"degrees north of dec {dec0:+.3f}")

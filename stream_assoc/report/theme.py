@@ -15,34 +15,54 @@ from matplotlib.figure import Figure
 INK: Final = "#010203"
 MUTED: Final = "#040506"
 GRID: Final = "#070809"
-BLUE: Final = "#0a0b0c"
-ORANGE: Final = "#0d0e0f"
-GREEN: Final = "#101112"
-RED: Final = "#131415"
-PURPLE: Final = "#161718"
+MEASURED: Final = "#0a0b0c"
+"""What a figure is about, if it is of one kind."""
+SECOND: Final = "#0d0e0f"
+"""Another quantity in the same figure."""
+
+ASSOCIATED: Final = "#101112"
+NEW: Final = "#131415"
+SOLAR: Final = "#161718"
+MARGINAL: Final = "#191a1b"
+DROPPED: Final = "#1c1d1e"
+
+BAND_COLOURS: Final = {
+    "u": "#1f2021",
+    "g": "#222324",
+    "r": "#252627",
+    "i": "#28292a",
+    "z": "#2b2c2d",
+    "y": "#2e2f30",
+}
 
 VARIABLES: Final = {
     INK: "--ink",
     MUTED: "--muted",
     GRID: "--grid",
-    BLUE: "--blue",
-    ORANGE: "--orange",
-    GREEN: "--green",
-    RED: "--red",
-    PURPLE: "--purple",
+    MEASURED: "--measured",
+    SECOND: "--second",
+    ASSOCIATED: "--associated",
+    NEW: "--new",
+    SOLAR: "--solar",
+    MARGINAL: "--marginal",
+    DROPPED: "--dropped",
+    **{colour: f"--{band}" for band, colour in BAND_COLOURS.items()},
 }
+"""The names in style.css. What the dashboard shows too has its names and its values there."""
 
 PICTURE_COLOURS: Final = {
-    BLUE: "#3b82f6",
-    ORANGE: "#f97316",
-    GREEN: "#16a34a",
-    RED: "#dc4c58",
-    PURPLE: "#9566d6",
-    MUTED: "#7a8896",
+    MEASURED: "#1c8f96",
+    SECOND: "#9566d6",
+    ASSOCIATED: "#1f82c0",
+    NEW: "#e69f00",
+    SOLAR: "#cc79a7",
+    MARGINAL: "#7f7f7f",
+    DROPPED: "#e0660f",
+    **dict(
+        zip(BAND_COLOURS.values(), ("#2f8fff", "#3db974", "#e2401a", "#e0ac00", "#f341a2", "#a8701f"), strict=True)
+    ),
 }
 """For what is drawn as a picture, which cannot take the page's colours: legible on light and on dark."""
-
-BAND_COLOURS: Final = {"u": PURPLE, "g": BLUE, "r": GREEN, "i": ORANGE, "z": RED, "y": MUTED}
 
 _PICTURE_DPI: Final = 160
 """Of the parts that are drawn as pictures."""

@@ -12,6 +12,7 @@ from stream_assoc.report.night import Night, NightLetter
 from stream_assoc.report.page import page
 from stream_assoc.report.separations import separations
 from stream_assoc.report.summary import attention, counts_of, stage_times, worst
+from stream_assoc.report.theme import VARIABLES
 from stream_assoc.stream.batch_prefix import BatchPrefix
 from stream_assoc.stream.dead_letters import DeadLetterRecord
 from tests.outputs import metrics_of
@@ -131,8 +132,13 @@ def test_equal_nights_give_equal_bytes(full, text) -> None:
 
 
 def test_colours_are_those_of_the_page(text) -> None:
-    assert "var(--blue)" in text
-    assert "#0a0b0c" not in text
+    assert "var(--associated)" in text
+    assert not any(colour in text for colour in VARIABLES)
+
+
+def test_tables_and_figures_are_reached_by_keyboard(text) -> None:
+    n_scrolling = text.count('class="scroll"') + text.count('class="drawing"')
+    assert text.count('tabindex="0"') == n_scrolling > 10
 
 
 def test_letters_of_other_nights_are_told() -> None:

@@ -43,16 +43,20 @@ export function objectView(view, id, signal) {
     ];
   });
   filled.then((isFound) => {
-    // What is not there has no light curve either: it is said once.
-    if (!isFound && !signal.aborted) view.replaceChildren(h("h1", null, "DIAObject ", h("span", { class: "mono" }, id)), head);
+    if (signal.aborted) return;
+    if (!isFound) {
+      // What is not there has no light curve either: it is said once.
+      view.replaceChildren(h("h1", null, "DIAObject ", h("span", { class: "mono" }, id)), head);
+      return;
+    }
+    fillFrom(sources, `objects/${encodeURIComponent(id)}/light_curve`, signal, (answer) => {
+      curve.take(answer);
+      controls.replaceChildren(...curveControls(curve, answer));
+      curve.draw();
+      return answer.sources.length ? sourcesTable(answer, signal) : empty("No source of it is stored.");
+    });
+    fillFrom(history, `objects/${encodeURIComponent(id)}/versions`, signal, versionsTable);
   });
-  fillFrom(sources, `objects/${encodeURIComponent(id)}/light_curve`, signal, (answer) => {
-    curve.take(answer);
-    controls.replaceChildren(...curveControls(curve, answer));
-    curve.draw();
-    return answer.sources.length ? sourcesTable(answer, signal) : empty("No source of it is stored.");
-  });
-  fillFrom(history, `objects/${encodeURIComponent(id)}/versions`, signal, versionsTable);
   const resized = new ResizeObserver(() => curve.points.length && curve.draw());
   resized.observe(svg);
   return {
