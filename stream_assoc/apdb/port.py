@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
+
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, LedgerEntry
 from stream_assoc.model.forced import ForcedPoints, GoodSources
@@ -148,6 +150,9 @@ class ApdbSession(Protocol):
 
     def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
         """Return the forced sources of a batch that count so far, ascending by diaObjectId."""
+
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """Return the DiaForcedSource rows of a batch that count so far, every column, ascending by diaObjectId."""
 
     def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
         """Return those of these objects that have a good source, ascending.

@@ -24,6 +24,7 @@ from stream_assoc.apdb.rows import (
     StoreRows,
     chunk_id,
     forced_points,
+    forced_source_table,
     histories,
     int_column,
     opening_of,
@@ -46,6 +47,7 @@ from stream_assoc.apdb.statements import (
     VERSION_COLUMNS,
     duplicate_message,
     forced_expressions,
+    forced_source_rows,
     good_source_condition,
     ledger_values,
     outbox_values,
@@ -220,6 +222,10 @@ class PostgresqlSession:
     def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
         """See `ApdbSession.counted_forced_sources`."""
         return forced_points(self._read(_COUNTED_FORCED, _FORCED_TYPES, *batch))
+
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """See `ApdbSession.forced_source_rows`."""
+        return forced_source_table(self._execute(forced_source_rows("%s"), *batch).fetchall())
 
     def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
         """See `ApdbSession.vouched_for`."""

@@ -242,6 +242,13 @@ def opening_of(
     return Opening(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
 
 
+def forced_source_table(rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Return rows of DiaForcedSource, their columns in the order of the schema, as a table."""
+    schema = apdb_table("DiaForcedSource").arrow_schema()
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in schema]
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
+
+
 def waiting_entry(row: Sequence[Any]) -> WaitingEntry:
     """Return an entry of a row in the order of `WAITING_COLUMNS`."""
     *ledger, predecessors, consumer_group = row

@@ -21,6 +21,7 @@ from stream_assoc.apdb.rows import (
     StoreRows,
     chunk_id,
     forced_points,
+    forced_source_table,
     histories,
     int_column,
     opening_of,
@@ -43,6 +44,7 @@ from stream_assoc.apdb.statements import (
     VERSION_COLUMNS,
     duplicate_message,
     forced_expressions,
+    forced_source_rows,
     good_source_condition,
     ledger_values,
     outbox_values,
@@ -165,6 +167,11 @@ class SqliteSession:
             *batch,
         )
         return forced_points(_columns(rows, "idddi"))
+
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """See `ApdbSession.forced_source_rows`."""
+        statement = forced_source_rows("?").format(DiaForcedSource='"DiaForcedSource"')
+        return forced_source_table(self._fetch(statement, *batch))
 
     def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
         """See `ApdbSession.vouched_for`."""

@@ -10,6 +10,7 @@ from typing import Final
 from stream_assoc.model import further_statistics
 from stream_assoc.model.batch import pack_revisions
 from stream_assoc.model.changes import BatchChanges, LedgerEntry
+from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import BANDS
 
 LEDGER: Final = "StreamAssocLedger"
@@ -121,6 +122,20 @@ def point_expressions(flag_columns: Sequence[str], position_function: str) -> st
 def band_expression(position_function: str) -> str:
     """Return the index of the column ``band`` among `BANDS`, -1 where it is none of them; see `point_expressions`."""
     return f"COALESCE({position_function}('{''.join(BANDS)}', band), 0) - 1"
+
+
+def forced_source_rows(mark: str) -> str:
+    """Return the query of a batch's DiaForcedSource rows that count; parameters: visit, detector.
+
+    Parameters
+    ----------
+    mark : `str`
+        The dialect's parameter.
+    """
+    return (
+        f"SELECT {quoted(apdb_table('DiaForcedSource').names)} FROM {{DiaForcedSource}} WHERE visit = {mark} "
+        f'AND detector = {mark} AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
+    )
 
 
 def forced_expressions(position_function: str) -> str:

@@ -110,6 +110,11 @@ def write_down(
             *messages[begin:end],
             *rooms.encoder.encode_closed(one.closed.diaObjectId, one.entry.timeProcessedMjdTai),
             *rooms.encoder.encode_forced_sources(one.forced_sources),
+            *(
+                rooms.encoder.encode_forced_sources(one.withdrawn_forced_sources)
+                if one.withdrawn_forced_sources is not None
+                else ()
+            ),
             rooms.encoder.encode_metrics(one.metrics),
         ]
         processed.append(

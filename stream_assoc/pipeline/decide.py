@@ -27,7 +27,8 @@ from stream_assoc.pipeline.source_rows import first_errors, source_points, sourc
 class Decision:
     """What processing a batch came to: what `~stream_assoc.pipeline.commit.commit` makes rows and messages of.
 
-    ``states`` are those of its objects after it; the rest is as in
+    ``states`` are those of its objects after it, ``withdrawn_forced_sources``
+    the rows that it takes back and does not replace; the rest is as in
     `BatchChanges` and `Processed`.
     """
 
@@ -40,6 +41,7 @@ class Decision:
     single_source_delta: int
     closed: ObjectPositions = field(default_factory=ObjectPositions.empty)
     image_error: ImageError | None = None
+    withdrawn_forced_sources: pa.Table | None = None
 
 
 def decide(

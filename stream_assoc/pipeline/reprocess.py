@@ -15,6 +15,8 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stream_assoc.apdb.exceptions import LocksExhaustedError
 from stream_assoc.apdb.port import ApdbSession, Opening
@@ -55,6 +57,8 @@ class Withdrawal:
         Those of the objects that have other sources, folded from these.
     uncounted : `ForcedPoints`
         Forced sources that no version of these objects counts yet.
+    forced_sources : `pyarrow.Table`
+        The forced sources of the earlier processing.
     names : `numpy.ndarray` [int64], shape (len(batch),)
         What an object that each source of the batch founds is called.
     versions : `numpy.ndarray` [float64]
@@ -66,6 +70,7 @@ class Withdrawal:
     objects: ObjectPositions
     left: ObjectStates
     uncounted: ForcedPoints
+    forced_sources: pa.Table
     names: IntArray
     versions: FloatArray
 
@@ -141,6 +146,7 @@ def _withdrawal(
         objects=objects,
         left=left,
         uncounted=uncounted,
+        forced_sources=session.forced_source_rows(batch.id),
         names=_names(batch.diaSourceId, living, len(entries)),
         versions=np.concatenate(
             [
@@ -210,9 +216,19 @@ def _take_its_place(
         tiles=np.unique(np.concatenate([decision.tiles, left_tiles, moved_tiles])),
         single_source_delta=decision.single_source_delta + withdrawn_delta,
         closed=closed,
+        withdrawn_forced_sources=_withdrawn(withdrawal.forced_sources, decision),
     )
     (processed,) = commit([completed], session, neighbourhood, opening.unpublished, rooms)
     return processed
+
+
+def _withdrawn(forced_sources: pa.Table, decision: Decision) -> pa.Table:
+    """Return the earlier forced sources that are not measured again, with the time at which they cease to count."""
+    measured = decision.forced_sources.column("diaObjectId").combine_chunks()
+    left = forced_sources.filter(pc.invert(pc.is_in(forced_sources.column("diaObjectId"), measured)))
+    column = left.schema.get_field_index("timeWithdrawnMjdTai")
+    times = pa.repeat(pa.scalar(decision.entry.timeProcessedMjdTai, pa.float64()), left.num_rows)
+    return left.set_column(column, left.schema.field(column), times)
 
 
 def _with_bereaved(

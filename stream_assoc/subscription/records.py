@@ -79,7 +79,9 @@ class ForcedSource:
     Attributes
     ----------
     columns : `~collections.abc.Mapping` [`str`, `object`]
-        Every column of Rubin's DiaForcedSource; a null stays `None`.
+        Every column of Rubin's DiaForcedSource; a null stays `None`. One that
+        a re-processing takes back comes once more, with
+        ``timeWithdrawnMjdTai``.
     """
 
     columns: Mapping[str, Any]
@@ -92,6 +94,11 @@ class ForcedSource:
     def diaObjectId(self) -> int:
         """The object whose flux it is."""
         return int(self["diaObjectId"])
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether a re-processing has taken it back: it counts no longer."""
+        return self["timeWithdrawnMjdTai"] is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,10 @@ class VisitSession:
         """See `ApdbSession.counted_forced_sources`."""
         return self._session.counted_forced_sources(batch)
 
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """See `ApdbSession.forced_source_rows`."""
+        return self._session.forced_source_rows(batch)
+
     def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
         """See `ApdbSession.vouched_for`."""
         return self._session.vouched_for(diaObjectId, criteria, without)

@@ -199,6 +199,22 @@ def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path) -> None:
     assert [outcome.outputs[-1].topic for outcome in outcomes] == ["association-metrics"] * 3
 
 
+def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(rooms, tmp_path) -> None:
+    outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
+    # The first takes back what visit 4 measured, the second what visit 3 did at one object; the third measures again.
+    outcomes += [reprocessed(rooms, 4, stars(4, [50.1])), reprocessed(rooms, 5, stars(3, [0.1]))]
+    outcomes.append(reprocessed(rooms, 6, good(4, [50.2])))
+    messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
+    rows = decode_forced_sources([one.value for one in messages])
+    assert [one.key for one in messages] == [str(key).encode() for key in rows.column("diaObjectId").to_pylist()]
+    latest = {row["diaForcedSourceId"]: tuple(row.values()) for row in rows.to_pylist()}
+    stored = columns(apdb_url(tmp_path), "DiaForcedSource", *rows.column_names)
+    assert sorted(latest.values()) == sorted(stored)
+    withdrawn = [row["timeWithdrawnMjdTai"] for row in rows.to_pylist()]
+    assert any(withdrawn)
+    assert not all(withdrawn)
+
+
 def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path) -> None:
     """Two daemons' clocks may differ, and a version must not be older than what it counts."""
     rooms = measuring(tmp_path)
