@@ -6,13 +6,21 @@ daemon's start does not have.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
 from stream_assoc.apdb.migrations import OUR_VERSION, numbers
 from stream_assoc.apdb.rows import PIXEL_LEVEL
-from stream_assoc.apdb.statements import FURTHER, IDENTITY_KEY, NOTES, OUR_TABLES, OUR_VERSION_KEY, PARTITION_KEY
+from stream_assoc.apdb.statements import (
+    CACHE_SECRET_KEY,
+    FURTHER,
+    IDENTITY_KEY,
+    NOTES,
+    OUR_TABLES,
+    OUR_VERSION_KEY,
+    PARTITION_KEY,
+)
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import apdb_table, schema_version
 
@@ -42,6 +50,9 @@ class ApdbReport:
     partition : `str`
         HTM levels of the tiles and cells, such as ``10/8``. All daemons must
         agree on them, or their locks and tile versions would not meet.
+    cache_secret : `str`
+        What blobs in the cache are authenticated with. Who can write to the
+        cache and not read this database does not know it.
     lock_table_size : `int` or `None`
         How many locks the server has room for, of all its sessions together; each cell
         that is held is one. `None` where that is no matter.
@@ -52,6 +63,7 @@ class ApdbReport:
     replication: bool
     identity: str
     partition: str
+    cache_secret: str = field(repr=False)
     lock_table_size: int | None = None
 
     def of_copy(self, place: str) -> Self:
@@ -96,6 +108,7 @@ def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> Ap
         replication=bool(configuration.get("enable_replica", False)),
         identity=metadata[IDENTITY_KEY],
         partition=metadata[PARTITION_KEY],
+        cache_secret=metadata[CACHE_SECRET_KEY],
     )
 
 

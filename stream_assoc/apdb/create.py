@@ -19,8 +19,16 @@ from stream_assoc.apdb.compatibility import (
 )
 from stream_assoc.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.factory import SqliteUrl, open_apdb, parse_url
-from stream_assoc.apdb.migrations import OUR_VERSION, add_statistics, migrate, missing_statistics, pending
-from stream_assoc.apdb.statements import FURTHER, IDENTITY_KEY, NOTES, OUR_TABLES, OUR_VERSION_KEY, PARTITION_KEY
+from stream_assoc.apdb.migrations import OUR_VERSION, add_statistics, migrate, missing_statistics, new_secret, pending
+from stream_assoc.apdb.statements import (
+    CACHE_SECRET_KEY,
+    FURTHER,
+    IDENTITY_KEY,
+    NOTES,
+    OUR_TABLES,
+    OUR_VERSION_KEY,
+    PARTITION_KEY,
+)
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import schema_version
 from stream_assoc.private_files import create_private
@@ -124,7 +132,7 @@ def extend(url: str, namespace: str | None = None, *, tile_level: int = 10, cell
             else:
                 _check_after(database)
                 add_statistics(database, missing_statistics(database, _columns()))
-                notes = {IDENTITY_KEY: uuid.uuid4().hex, PARTITION_KEY: partition_name(tile_level, cell_level)}
+                notes = _new_names() | {PARTITION_KEY: partition_name(tile_level, cell_level)}
                 for key, value in notes.items():
                     if database.note(key) is None:
                         database.set_note(key, value)
@@ -153,7 +161,8 @@ def add_columns(url: str, namespace: str | None, statistics: Sequence[str]) -> N
 def repartition(url: str, namespace: str | None = None, *, tile_level: int, cell_level: int) -> ApdbReport:
     """Divide the sky of an APDB anew. Daemons that run on it are refused from then on.
 
-    The database gets a new identity, so that nothing cached before is found again.
+    The database gets a new identity and a new secret, so that nothing cached
+    before is found, or believed, again.
 
     Raises
     ------
@@ -164,7 +173,8 @@ def repartition(url: str, namespace: str | None = None, *, tile_level: int, cell
     """
     with changing(url, namespace) as database:
         if database is not None and database.exists("metadata"):
-            database.set_note(IDENTITY_KEY, uuid.uuid4().hex)
+            for key, value in _new_names().items():
+                database.set_note(key, value)
             database.set_note(PARTITION_KEY, partition_name(tile_level, cell_level))
     return check(url, namespace, tile_level=tile_level, cell_level=cell_level)
 
@@ -201,6 +211,11 @@ def check(
         return apdb.report
     finally:
         apdb.close()
+
+
+def _new_names() -> dict[str, str]:
+    """Return the notes by which nothing that was cached before is found, or believed, again."""
+    return {IDENTITY_KEY: uuid.uuid4().hex, CACHE_SECRET_KEY: new_secret()}
 
 
 def _columns(statistics: Sequence[str] = ()) -> list[str]:

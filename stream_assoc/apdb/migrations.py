@@ -10,12 +10,22 @@ Columns of statistics are not versions: which there are depends on the
 settings, so they are compared by name (`missing_statistics`).
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from stream_assoc.apdb.exceptions import ApdbSchemaError
-from stream_assoc.apdb.statements import COUNTER, FURTHER, LEDGER, OUR_VERSION_KEY, OUTBOX, TILE, quoted
+from stream_assoc.apdb.statements import (
+    CACHE_SECRET_KEY,
+    COUNTER,
+    FURTHER,
+    LEDGER,
+    OUR_VERSION_KEY,
+    OUTBOX,
+    TILE,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from stream_assoc.apdb.administration import Database
@@ -171,6 +181,15 @@ def _order_outputs(database: "Database") -> None:
         database.run(f"ALTER TABLE {{{table}}} ADD COLUMN {column}")
 
 
+def new_secret() -> str:
+    """Return a secret that only readers of this database know."""
+    return secrets.token_hex(32)
+
+
+def _add_cache_secret(database: "Database") -> None:
+    database.set_note(CACHE_SECRET_KEY, new_secret())
+
+
 def _nothing(_database: "Database") -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -181,6 +200,7 @@ MIGRATIONS: Final = (
     Migration("2.1.0", "add a table for the statistics that DiaObject has no column for", _add_further_statistics),
     Migration("2.2.0", "name the locks of cells after the schema, not after apdb.namespace", _nothing),
     Migration("2.3.0", "keep the order in which the outputs of several daemons are published", _order_outputs),
+    Migration("2.4.0", "add the secret that tells cached blobs of daemons from forged ones", _add_cache_secret),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

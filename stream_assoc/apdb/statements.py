@@ -40,7 +40,8 @@ OUR_VERSION_KEY: Final = "version:stream_assoc"
 """The row of dax_apdb's ``metadata`` table that holds the version of our tables."""
 IDENTITY_KEY: Final = "stream_assoc:identity"
 PARTITION_KEY: Final = "stream_assoc:partition"
-NOTES: Final = (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY)
+CACHE_SECRET_KEY: Final = "stream_assoc:cache_secret"  # noqa: S105 - its name, not itself
+NOTES: Final = (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY, CACHE_SECRET_KEY)
 """Our rows of that table. While a daemon runs none of them may change."""
 
 COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stream_assoc.model.types import Float32Array, FloatArray, IntArray
 
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 """Changes whenever the meaning of a byte of a blob changes. It is part of every Redis key."""
 
 Blob: TypeAlias = bytes | memoryview

@@ -1,13 +1,19 @@
 """A cache inside the process: for a single daemon without Redis, and for tests."""
 
+from typing import Final
+
 import numpy as np
 
+from stream_assoc.cache.authentication import CacheKeys
 from stream_assoc.cache.port import CachedStates, CachedTiles, of_version
 from stream_assoc.cache.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
 from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.model.objects import TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
+
+_KEYS: Final = CacheKeys.random()
+"""Of this process; nobody else reads what it keeps."""
 
 
 class MemoryCache:
@@ -31,6 +37,7 @@ class MemoryCache:
 
     def __init__(self, layout: StateLayout) -> None:
         self._layout = layout
+        self._keys = _KEYS
         self.unreadable = 0
         self.tiles: dict[int, bytes] = {}
         self.states: dict[int, bytes] = {}
@@ -45,25 +52,27 @@ class MemoryCache:
         The cells play no part: there is one shard.
         """
         blobs = [self.states.get(key) for key in diaObjectId.tolist()]
-        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
+        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai, self._keys.states)
         self.unreadable += n_unreadable
         return cached
 
     def peek_tiles(self, tiles: IntArray) -> CachedTiles:
         """Return those tiles that are cached, at whatever version."""
-        cached, n_unreadable = unpack_tiles([self.tiles.get(tile) for tile in tiles.tolist()], tiles)
+        blobs = [self.tiles.get(tile) for tile in tiles.tolist()]
+        cached, n_unreadable = unpack_tiles(blobs, tiles, self._keys.tiles)
         self.unreadable += n_unreadable
         return cached
 
     def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
         """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable."""
         blobs = [self.states.get(key) for key in diaObjectId.tolist()]
-        return unpack_state_versions(blobs, self._layout, diaObjectId)
+        return unpack_state_versions(blobs, self._layout, diaObjectId, self._keys.states)
 
     def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles and these states; never fails."""
-        self.tiles.update(zip(tiles.objects.tiles.tolist(), map(bytes, pack_tiles(tiles)), strict=True))
-        blobs = pack_states(states, self._layout)
+        packed = map(bytes, pack_tiles(tiles, self._keys.tiles))
+        self.tiles.update(zip(tiles.objects.tiles.tolist(), packed, strict=True))
+        blobs = pack_states(states, self._layout, self._keys.states)
         self.states.update(zip(np.asarray(states.diaObjectId).tolist(), map(bytes, blobs), strict=True))
 
     def flush(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, Self, TypeVar, cast
 from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
 
+from stream_assoc.cache.authentication import CacheKeys
 from stream_assoc.cache.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.cache.connection import Client, connect, describe, translate, translated_errors
 from stream_assoc.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
@@ -40,6 +41,9 @@ class RedisCache:
     layout : `StateLayout`
     tile_level, cell_level : `int`
         HTM levels of tiles and cells; a tile's cell is its ancestor.
+    secret : `bytes`
+        What the keys that authenticate blobs are drawn from, at most 64 bytes;
+        shared by all daemons, and unknown to others who can write to this Redis.
     prefix : `str`, optional
         Begins every key, so that several surveys can share one Redis.
     chunk : `int`, optional
@@ -48,16 +52,17 @@ class RedisCache:
     Attributes
     ----------
     unreadable : `int`
-        Blobs found damaged or foreign so far.
+        Blobs found damaged, forged or foreign so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what of these is configured varies by caller
         self,
         client: Client | str,
         layout: StateLayout,
         *,
         tile_level: int,
         cell_level: int,
+        secret: bytes,
         prefix: str = "stream_assoc",
         chunk: int = 1000,
     ) -> None:
@@ -70,6 +75,7 @@ class RedisCache:
         self._place = describe(self._client)
         self._layout = layout
         self._stem = stem
+        self._keys = CacheKeys.drawn_from(secret, stem)
         self._tile_shift = 2 * (tile_level - cell_level)
         self._chunk = chunk
         self.unreadable = 0
@@ -95,7 +101,7 @@ class RedisCache:
             As `read_tiles`.
         """
         blobs = self._get(self.state_keys(diaObjectId, cells))
-        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai)
+        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai, self._keys.states)
         self.unreadable += n_unreadable
         return cached
 
@@ -107,7 +113,8 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `read_tiles`.
         """
-        cached, n_unreadable = unpack_tiles(self._get([self.tile_key(tile) for tile in tiles.tolist()]), tiles)
+        blobs = self._get([self.tile_key(tile) for tile in tiles.tolist()])
+        cached, n_unreadable = unpack_tiles(blobs, tiles, self._keys.tiles)
         self.unreadable += n_unreadable
         return cached
 
@@ -119,7 +126,8 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `read_tiles`.
         """
-        return unpack_state_versions(self._get(self.state_keys(diaObjectId, cells)), self._layout, diaObjectId)
+        blobs = self._get(self.state_keys(diaObjectId, cells))
+        return unpack_state_versions(blobs, self._layout, diaObjectId, self._keys.states)
 
     def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in one round trip.
@@ -130,9 +138,9 @@ class RedisCache:
             As `read_tiles`, or if Redis is full. Some of it may have been written.
         """
         tile_keys = map(self.tile_key, tiles.objects.tiles.tolist())
-        blobs: dict[str, Blob] = dict(zip(tile_keys, pack_tiles(tiles), strict=True))
+        blobs: dict[str, Blob] = dict(zip(tile_keys, pack_tiles(tiles, self._keys.tiles), strict=True))
         keys = self.state_keys(states.diaObjectId, cells)
-        blobs.update(zip(keys, pack_states(states, self._layout), strict=True))
+        blobs.update(zip(keys, pack_states(states, self._layout, self._keys.states), strict=True))
         self._set(blobs)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How object states become blobs, and how a damaged one is known.
+"""How object states become blobs, and how a damaged or forged one is known.
 
 A blob that is truncated, altered, foreign, of another object or of another
 layout is *unreadable*: it is reported as absent and counted, never raised,
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_assoc.cache import state_words
+from stream_assoc.cache.authentication import BlobKey
 from stream_assoc.cache.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
 from stream_assoc.cache.port import CachedStates
 from stream_assoc.model.arrays import as_is, read_only
@@ -57,13 +58,15 @@ class StateLayout:
         return _new_states(np.zeros(1, np.int64), self)
 
 
-def pack_states(states: ObjectStates, layout: StateLayout) -> list[memoryview]:
+def pack_states(states: ObjectStates, layout: StateLayout, key: BlobKey) -> list[memoryview]:
     """Return each state as a blob, in order.
 
     Parameters
     ----------
     states : `ObjectStates`
     layout : `StateLayout`
+    key : `BlobKey`
+        What they are authenticated with.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def pack_states(states: ObjectStates, layout: StateLayout) -> list[memoryview]:
     initial = read_only(_initial_bits(layout))
     starts = state_words.measure(arrays, initial)
     buffer = np.empty(8 * int(starts[-1]), np.uint8)
-    state_words.fill(words_of(buffer), starts, _identity(layout), arrays, initial)
+    state_words.fill(words_of(buffer), starts, _identity(layout, key), arrays, initial)
     return slices(buffer, starts)
 
 
@@ -93,6 +96,7 @@ def unpack_states(
     layout: StateLayout,
     diaObjectId: IntArray,
     validityStartMjdTai: FloatArray,
+    key: BlobKey,
 ) -> tuple[CachedStates, int]:
     """Return the states that are present, readable and of the version asked for.
 
@@ -105,6 +109,8 @@ def unpack_states(
         Object each blob must belong to.
     validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
         Version each blob must have.
+    key : `BlobKey`
+        What it must be authenticated with.
 
     Returns
     -------
@@ -115,7 +121,7 @@ def unpack_states(
     words, starts = joined(blobs)
     validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
     verdicts, lengths = state_words.examine(
-        words, starts, _identity(layout), read_only(diaObjectId), read_only(validity_bits)
+        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(validity_bits)
     )
     current = np.flatnonzero(verdicts == state_words.CURRENT)
     states = _new_states(offsets_of(lengths[current].ravel()), layout)
@@ -124,18 +130,20 @@ def unpack_states(
     return CachedStates(current, states), n_unreadable
 
 
-def unpack_state_versions(blobs: Sequence[Blob | None], layout: StateLayout, diaObjectId: IntArray) -> FloatArray:
+def unpack_state_versions(
+    blobs: Sequence[Blob | None], layout: StateLayout, diaObjectId: IntArray, key: BlobKey
+) -> FloatArray:
     """Return the validityStartMjdTai that each readable state carries, NaN for the others.
 
     Parameters
     ----------
-    blobs, layout, diaObjectId
+    blobs, layout, diaObjectId, key
         As for `unpack_states`.
     """
     words, starts = joined(blobs)
     none_asked_for = np.full(len(blobs), np.nan).view(np.int64)
     verdicts, _ = state_words.examine(
-        words, starts, _identity(layout), read_only(diaObjectId), read_only(none_asked_for)
+        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(none_asked_for)
     )
     readable = np.flatnonzero(verdicts != state_words.UNREADABLE)
     versions = np.full(len(blobs), np.nan)
@@ -143,10 +151,8 @@ def unpack_state_versions(blobs: Sequence[Blob | None], layout: StateLayout, dia
     return versions
 
 
-def _identity(layout: StateLayout) -> state_words.Identity:
-    return state_words.Identity(
-        state_words.MAGIC, LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields
-    )
+def _identity(layout: StateLayout, key: BlobKey) -> state_words.Identity:
+    return state_words.Identity(key, LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields)
 
 
 def _initial_bits(layout: StateLayout) -> IntArray:

@@ -3,7 +3,7 @@
 ==== =========================================================================
 word content
 ==== =========================================================================
-0    magic (uint32), checksum of words 1 to the end (uint32)
+0    code that authenticates words 1 to the end (uint64)
 1    layout version (uint32), layout fingerprint (uint32)
 2    number of object fields (uint32), of fields a band (uint32)
 3    diaObjectId (int64)
@@ -27,12 +27,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from stream_assoc.cache.authentication import BlobKey, code_of_words
 from stream_assoc.cache.blobs import UInt32Array, Words
-from stream_assoc.cache.checksum import checksum_of_words
 from stream_assoc.model.states import N_BANDS
 from stream_assoc.model.types import FloatArray, IntArray
-
-MAGIC: Final = int.from_bytes(b"saST", "little")
 
 CURRENT: Final = 0
 OUTDATED: Final = 1
@@ -47,9 +45,9 @@ _LOST_BITS: Final = (1 << 29) - 1
 
 
 class Identity(NamedTuple):
-    """What the header of every blob of one layout says."""
+    """What the header of every blob of one layout says, and what it is authenticated with."""
 
-    magic: int
+    key: BlobKey
     layout_version: int
     fingerprint: int
     n_object_fields: int
@@ -128,7 +126,6 @@ def fill(words: Words, starts: IntArray, identity: Identity, arrays: StateArrays
     for row in range(len(starts) - 1):
         start = starts[row]
         half = 2 * start
-        words.halves[half] = identity.magic
         words.halves[half + 2] = identity.layout_version
         words.halves[half + 3] = identity.fingerprint
         words.halves[half + 4] = n_object_fields
@@ -147,7 +144,7 @@ def fill(words: Words, starts: IntArray, identity: Identity, arrays: StateArrays
                 at = _fill_band(words, at, arrays, row, band)
                 n_bands += 1
         words.halves[half + 13] = n_bands
-        words.halves[half + 1] = checksum_of_words(words.unsigned, start + 1, at)
+        words.unsigned[start] = code_of_words(words.unsigned, start + 1, at, identity.key)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -202,13 +199,12 @@ def examine(
         half = 2 * start
         if (
             stop - start >= _HEADER + identity.n_object_fields
-            and halves[half] == identity.magic
             and halves[half + 2] == identity.layout_version
             and halves[half + 3] == identity.fingerprint
             and halves[half + 4] == identity.n_object_fields
             and halves[half + 5] == identity.n_band_fields
             and words.signed[start + 3] == diaObjectId[row]
-            and halves[half + 1] == checksum_of_words(words.unsigned, start + 1, stop)
+            and words.unsigned[start] == code_of_words(words.unsigned, start + 1, stop, identity.key)
             and _bands_fit(halves, start, stop, identity, lengths[row])
         ):
             verdicts[row] = CURRENT if words.signed[start + 4] == validity_bits[row] else OUTDATED

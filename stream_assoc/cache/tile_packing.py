@@ -1,4 +1,4 @@
-"""How tiles become blobs, and how a damaged one is known.
+"""How tiles become blobs, and how a damaged or forged one is known.
 
 A blob that is truncated, altered, foreign, of another tile or of another
 layout is *unreadable*: it is reported as absent and counted, never raised,
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_assoc.cache import tile_words
+from stream_assoc.cache.authentication import BlobKey
 from stream_assoc.cache.blobs import Blob, joined, offsets_of, slices, words_of
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.model.arrays import as_is, read_only
@@ -20,12 +21,14 @@ from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.types import IntArray
 
 
-def pack_tiles(tiles: CachedTiles) -> list[memoryview]:
+def pack_tiles(tiles: CachedTiles, key: BlobKey) -> list[memoryview]:
     """Return each tile as a blob, in order: 32 bytes and 44 bytes an object, padded to 8.
 
     Parameters
     ----------
     tiles : `CachedTiles`
+    key : `BlobKey`
+        What they are authenticated with.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def pack_tiles(tiles: CachedTiles) -> list[memoryview]:
     """
     objects = tiles.objects
     starts = tile_words.measure(read_only(objects.offsets))
-    # Zeros, for what pads a blob is under its checksum too.
+    # Zeros, for what pads a blob is authenticated too.
     buffer = np.zeros(8 * int(starts[-1]), np.uint8)
     tile_words.fill(
         words_of(buffer),
@@ -43,11 +46,12 @@ def pack_tiles(tiles: CachedTiles) -> list[memoryview]:
         read_only(tiles.versions),
         read_only(objects.offsets),
         _columns(objects.positions, read_only),
+        key,
     )
     return slices(buffer, starts)
 
 
-def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray) -> tuple[CachedTiles, int]:
+def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray, key: BlobKey) -> tuple[CachedTiles, int]:
     """Return the tiles that are present and readable, in order.
 
     Parameters
@@ -56,6 +60,8 @@ def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray) -> tuple[CachedT
         What the cache holds for each tile; `None` for nothing.
     tiles : `numpy.ndarray` [int64], shape (n,)
         The tile each blob must be of.
+    key : `BlobKey`
+        What it must be authenticated with.
 
     Returns
     -------
@@ -64,7 +70,7 @@ def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray) -> tuple[CachedT
         Blobs that no writer of this layout has written for this tile.
     """
     words, starts = joined(blobs)
-    n_objects, versions = tile_words.examine(words, starts, read_only(tiles))
+    n_objects, versions = tile_words.examine(words, starts, read_only(tiles), key)
     found = np.flatnonzero(n_objects != tile_words.UNREADABLE)
     offsets = offsets_of(n_objects[found])
     positions = _new_positions(int(offsets[-1]))

@@ -3,7 +3,7 @@
 ==== =========================================================================
 word content
 ==== =========================================================================
-0    magic (uint32), checksum of words 1 to the end (uint32)
+0    code that authenticates words 1 to the end (uint64)
 1    layout version (uint32), number of objects n (uint32)
 2    HTM index of the tile (int64)
 3    version of the tile (int64)
@@ -21,14 +21,13 @@ from typing import Final, NamedTuple
 import numba
 import numpy as np
 
+from stream_assoc.cache.authentication import BlobKey, code_of_words
 from stream_assoc.cache.blobs import LAYOUT_VERSION, UInt32Array, Words
-from stream_assoc.cache.checksum import checksum_of_words
 from stream_assoc.model.types import IntArray
 
 UNREADABLE: Final = -1
 """Stands for the number of objects of a blob that no writer of this layout wrote for this tile."""
 
-_MAGIC: Final = int.from_bytes(b"saTI", "little")
 _HEADER: Final = 4
 _N_WIDE: Final = 4
 _N_NARROW: Final = 3
@@ -64,7 +63,7 @@ def _n_words(n_objects: int) -> int:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def examine(words: Words, starts: IntArray, tiles: IntArray) -> tuple[IntArray, IntArray]:
+def examine(words: Words, starts: IntArray, tiles: IntArray, key: BlobKey) -> tuple[IntArray, IntArray]:
     """Judge each blob before anything is taken from it.
 
     Parameters
@@ -75,6 +74,8 @@ def examine(words: Words, starts: IntArray, tiles: IntArray) -> tuple[IntArray, 
         First word of each, and one past the last. A missing blob has no words.
     tiles : `numpy.ndarray` [int64], shape (n,)
         The tile each blob must be of.
+    key : `BlobKey`
+        What it must be authenticated with.
 
     Returns
     -------
@@ -89,11 +90,10 @@ def examine(words: Words, starts: IntArray, tiles: IntArray) -> tuple[IntArray, 
         half = 2 * start
         if (
             stop - start >= _HEADER
-            and words.halves[half] == _MAGIC
             and words.halves[half + 2] == LAYOUT_VERSION
             and stop - start == _n_words(int(words.halves[half + 3]))
             and words.signed[start + 2] == tiles[row]
-            and words.halves[half + 1] == checksum_of_words(words.unsigned, start + 1, stop)
+            and words.unsigned[start] == code_of_words(words.unsigned, start + 1, stop, key)
         ):
             n_objects[row] = words.halves[half + 3]
             versions[row] = words.signed[start + 3]
@@ -128,8 +128,14 @@ def read(words: Words, starts: IntArray, offsets: IntArray, columns: TileColumns
 
 
 @numba.njit(cache=True, error_model="numpy")
-def fill(
-    words: Words, starts: IntArray, tiles: IntArray, versions: IntArray, offsets: IntArray, columns: TileColumns
+def fill(  # noqa: PLR0913, PLR0917
+    words: Words,
+    starts: IntArray,
+    tiles: IntArray,
+    versions: IntArray,
+    offsets: IntArray,
+    columns: TileColumns,
+    key: BlobKey,
 ) -> None:
     """Write the blobs of all tiles into one buffer of zeros.
 
@@ -140,12 +146,13 @@ def fill(
     tiles, versions : `numpy.ndarray` [int64], shape (n,)
     offsets, columns
         As in `read`.
+    key : `BlobKey`
+        What each is authenticated with.
     """
     for tile in range(len(tiles)):
         first, n = offsets[tile], offsets[tile + 1] - offsets[tile]
         start = starts[tile]
         half = 2 * start
-        words.halves[half] = _MAGIC
         words.halves[half + 2] = LAYOUT_VERSION
         words.halves[half + 3] = n
         words.signed[start + 2] = tiles[tile]
@@ -158,4 +165,4 @@ def fill(
         for k in range(_N_NARROW):
             words.halves[at : at + n] = columns.narrow[k][first : first + n]
             at += n
-        words.halves[half + 1] = checksum_of_words(words.unsigned, start + 1, starts[tile + 1])
+        words.unsigned[start] = code_of_words(words.unsigned, start + 1, starts[tile + 1], key)

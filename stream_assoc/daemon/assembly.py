@@ -232,6 +232,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
             layout_of(settings),
             tile_level=settings.sky.tile_level,
             cell_level=settings.sky.cell_level,
+            secret=apdb.report.cache_secret.encode(),
             prefix=f"{settings.redis.prefix}:{apdb.report.identity}",
         )
         stack.callback(cache.close)

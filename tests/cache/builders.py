@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
+from stream_assoc.cache.authentication import CacheKeys
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
@@ -12,6 +13,7 @@ from tests.tiles import tiled
 
 LAYOUT = StateLayout("test", 5, np.array([0.0, np.nan, -np.inf, -0.0]))
 TILE_LEVEL, CELL_LEVEL = 10, 6
+KEYS = CacheKeys.drawn_from(b"secret", "tests")
 FIRST_TILE = 8 << 2 * TILE_LEVEL
 FIRST_ID = 2**53 + 1
 

@@ -29,7 +29,7 @@ from tests.cache.conformance import CacheConformance
 
 pytestmark = pytest.mark.integration
 
-LEVELS = {"tile_level": TILE_LEVEL, "cell_level": CELL_LEVEL}
+LEVELS = {"tile_level": TILE_LEVEL, "cell_level": CELL_LEVEL, "secret": b"secret"}
 PASSWORD = "open-sesame-27"
 NO_CELLS = np.empty(0, np.int64)
 _prefixes = (f"test{number}" for number in itertools.count())
@@ -300,4 +300,4 @@ def test_braces_in_the_prefix_would_move_the_hash_tag(valkey_url) -> None:
 
 def test_cells_are_never_finer_than_tiles(valkey_url) -> None:
     with pytest.raises(CacheConfigurationError, match="cell_level"):
-        RedisCache(valkey_url, LAYOUT, tile_level=6, cell_level=7)
+        RedisCache(valkey_url, LAYOUT, tile_level=6, cell_level=7, secret=b"secret")

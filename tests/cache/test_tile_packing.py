@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.cache.checksum import checksum_of_words
+from stream_assoc.cache.authentication import CacheKeys, code_of_words
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from tests.cache.bits import INT64, arrays, doubles, floats
-from tests.cache.builders import FIRST_TILE, assert_same, tile, together
+from tests.cache.builders import FIRST_TILE, KEYS, assert_same, tile, together
 
 
 @st.composite
@@ -30,11 +30,11 @@ def any_tiles(draw):
 
 
 def packed(tiles):
-    return list(map(bytes, pack_tiles(tiles)))
+    return list(map(bytes, pack_tiles(tiles, KEYS.tiles)))
 
 
 def is_unreadable(blob, index=FIRST_TILE):
-    cached, n_unreadable = unpack_tiles([blob], np.array([index]))
+    cached, n_unreadable = unpack_tiles([blob], np.array([index]), KEYS.tiles)
     assert n_unreadable == 1 - len(cached)
     return n_unreadable == 1
 
@@ -44,7 +44,7 @@ def is_unreadable(blob, index=FIRST_TILE):
 def test_tiles_come_back_bit_by_bit(tiles) -> None:
     blobs = packed(tiles)
     assert all(len(blob) % 8 == 0 for blob in blobs)
-    cached, n_unreadable = unpack_tiles(blobs, tiles.objects.tiles)
+    cached, n_unreadable = unpack_tiles(blobs, tiles.objects.tiles, KEYS.tiles)
     assert n_unreadable == 0
     assert_same(cached, tiles)
 
@@ -69,13 +69,13 @@ def test_truncation_at_every_length_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("n_objects", [0, 2, 4, 2**31, 2**32 - 1])
-def test_an_impossible_number_of_objects_under_a_right_checksum_is_unreadable(n_objects) -> None:
+def test_an_impossible_number_of_objects_under_a_right_code_is_unreadable(n_objects) -> None:
     """A writer with another idea of the layout must not send a reader astray."""
     (blob,) = packed(tile(3))
     halves = np.frombuffer(bytearray(blob), np.uint32)
     halves[3] = n_objects
     words = halves.view(np.uint64)
-    halves[1] = checksum_of_words(words, 1, len(words))
+    words[0] = code_of_words(words, 1, len(words), KEYS.tiles)
     assert is_unreadable(halves.tobytes())
 
 
@@ -89,7 +89,7 @@ def test_bad_and_absent_blobs_do_not_hide_their_neighbours() -> None:
     tiles = together(*(tile(k, FIRST_TILE + k, version=k) for k in range(5)))
     blobs = packed(tiles)
     blobs[1], blobs[3] = b"odd", None
-    cached, n_unreadable = unpack_tiles(blobs, tiles.objects.tiles)
+    cached, n_unreadable = unpack_tiles(blobs, tiles.objects.tiles, KEYS.tiles)
     assert_same(cached, tiles.take(np.array([0, 2, 4])))
     assert n_unreadable == 1
 
@@ -101,3 +101,11 @@ def test_read_only_and_strided_columns_are_packed_alike() -> None:
     strided.ra.flags.writeable = False
     other = CachedTiles(TiledObjects(one.objects.tiles, one.objects.offsets, strided), one.versions)
     assert packed(other) == packed(one)
+
+
+def test_a_blob_of_somebody_without_the_key_is_unreadable() -> None:
+    stranger = CacheKeys.random()
+    (forged,) = pack_tiles(tile(3), stranger.tiles)
+    (of_another_kind,) = pack_tiles(tile(3), KEYS.states)
+    assert is_unreadable(bytes(forged))
+    assert is_unreadable(bytes(of_another_kind))

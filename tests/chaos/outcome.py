@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stream_assoc.cache.authentication import CacheKeys
 from stream_assoc.cache.connection import Client, connect
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
@@ -17,6 +18,9 @@ from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order
+
+KEYS = CacheKeys.drawn_from(b"secret", "outcomes")
+"""Of all blobs that are compared, whatever keys the deployment has."""
 
 STAND_IN = "n" * 32
 """Stands for the deployment's own name, which is as long, in everything that is compared."""
@@ -90,10 +94,10 @@ def sky_in(rooms: Rooms) -> dict[str, bytes]:
         neighbourhood = Neighbourhood(one, staged, rooms.calculator, rooms.partition, versions)
         objects = neighbourhood.objects(tiles)
         # How often a tile was written depends on which batches shared a transaction.
-        blobs = pack_tiles(CachedTiles(objects, np.zeros(len(tiles), np.int64)))
+        blobs = pack_tiles(CachedTiles(objects, np.zeros(len(tiles), np.int64)), KEYS.tiles)
         sky = {f"tile {tile}": bytes(blob) for tile, blob in zip(tiles.tolist(), blobs, strict=True)}
         states = neighbourhood.states(objects.positions)
-        blobs = pack_states(states, rooms.layout)
+        blobs = pack_states(states, rooms.layout, KEYS.states)
         sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
     return sky
 

@@ -3,11 +3,17 @@
 import dataclasses
 from typing import Never
 
+import numpy as np
 import pytest
 
+from stream_assoc.cache.authentication import CacheKeys
 from stream_assoc.cache.exceptions import CacheUnavailableError
+from stream_assoc.cache.state_packing import pack_states
+from stream_assoc.cache.tile_packing import pack_tiles
+from stream_assoc.daemon.assembly import layout_of
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
+from stream_assoc.settings import Settings
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
 
@@ -63,6 +69,34 @@ def test_damaged_blobs(tmp_path, undisturbed) -> None:
                 kept[key] = blob[: len(blob) // 2] if key % 2 else bytes([blob[0] ^ 1]) + bytes(blob[1:])
 
     assert run(tmp_path, damage) == undisturbed
+
+
+def test_blobs_forged_by_somebody_who_can_write_to_the_cache(tmp_path, undisturbed) -> None:
+    """All that a blob says is right, its version too, but for the statistics and positions, and the key."""
+    n_forged = 0
+
+    def forge(cache, turn) -> None:
+        nonlocal n_forged
+        stranger = CacheKeys.random()
+        ids = np.array(sorted(cache.states), np.int64)
+        versions = cache.peek_state_versions(ids, np.zeros(len(ids), np.int64))
+        cached = cache.read_states(ids, np.zeros(len(ids), np.int64), versions)
+        forged = dataclasses.replace(
+            cached.states,
+            object_fields=cached.states.object_fields + 1_000.0,
+            band_fields=cached.states.band_fields + 1_000.0,
+        )
+        packed = map(bytes, pack_states(forged, layout_of(Settings()), stranger.states))
+        cache.states |= zip(forged.diaObjectId.tolist(), packed, strict=True)
+        tiles = cache.peek_tiles(np.array(sorted(cache.tiles), np.int64))
+        positions = dataclasses.replace(tiles.objects.positions, dec=tiles.objects.positions.dec + 1e-3)
+        moved = dataclasses.replace(tiles, objects=dataclasses.replace(tiles.objects, positions=positions))
+        packed = map(bytes, pack_tiles(moved, stranger.tiles))
+        cache.tiles |= zip(tiles.objects.tiles.tolist(), packed, strict=True)
+        n_forged += len(forged) + len(tiles)
+
+    assert run(tmp_path, forge) == undisturbed
+    assert n_forged > 100
 
 
 class FailsOnce:

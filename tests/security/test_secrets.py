@@ -149,10 +149,9 @@ def test_what_is_said_of_a_password_that_was_not_percent_encoded(password) -> No
 
 @pytest.mark.parametrize("password", [f"p/{SECRET}", f"p#{SECRET}", f"p?{SECRET}", f"[{SECRET}", SECRET])
 def test_what_is_said_of_a_redis_that_cannot_be_reached(password) -> None:
+    url = f"redis://daemon:{password}@127.0.0.1:1"
     with pytest.raises((CacheConfigurationError, CacheUnavailableError)) as caught:
-        RedisCache(
-            connect(f"redis://daemon:{password}@127.0.0.1:1", retries=0), LAYOUT, tile_level=10, cell_level=8
-        ).ping()
+        RedisCache(connect(url, retries=0), LAYOUT, tile_level=10, cell_level=8, secret=b"secret").ping()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
