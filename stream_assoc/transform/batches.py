@@ -33,6 +33,7 @@ from stream_assoc.transform.mapping import Mapping
 from stream_assoc.transform.report import TableReport
 from stream_assoc.transform.row_checks import check_rows, floats, integers
 from stream_assoc.transform.selection import column_paths, select_rows, selected_columns
+from stream_assoc.transform.units import stated_units
 
 Order: TypeAlias = Literal["midpoint", "arrival"]
 """By time of observation, or by time of processing."""
@@ -170,7 +171,7 @@ def batches(
         return _none(sieve, mapping)
     taken = set(selected.schema.names)
     others = [name for name in map(".".join, column_paths(table.schema)) if name not in taken]
-    detections = detections_of(selected, mapping, sieve, unread=[*others, *unread])
+    detections = detections_of(selected, mapping, sieve, unread=[*others, *unread], units=stated_units(table.schema))
     if order == "arrival" and detections.visits["arrival"].null_count == table.num_rows:
         raise MappingError(f"{mapping.file}: {_no_arrival(mapping)}; order by midpoint instead")
     check_rows(detections, sieve)

@@ -30,6 +30,7 @@ PURPOSES: Final = (
 )
 """What reads columns that may be null."""
 
+_VISIT_UNITS: Final = {"midpointMjdTai": "d", "arrival": "d", "exposureTime": "s"}
 _VISIT_TYPES: Final = {"visit": pa.int64(), "detector": pa.int64(), "band": pa.string()}
 _LIKENESS: Final = 0.9
 _N_LISTED: Final = 12
@@ -81,7 +82,14 @@ def measured_schema() -> pa.Schema:
     return pa.schema([table.column(name).arrow_field() for name in measured_columns()])
 
 
-def detections_of(table: pa.Table, mapping: Mapping, sieve: Sieve, *, unread: Collection[str] = ()) -> Detections:
+def detections_of(
+    table: pa.Table,
+    mapping: Mapping,
+    sieve: Sieve,
+    *,
+    unread: Collection[str] = (),
+    units: dict[str, str] | None = None,
+) -> Detections:
     """Convert the columns of a table.
 
     Parameters
@@ -93,13 +101,16 @@ def detections_of(table: pa.Table, mapping: Mapping, sieve: Sieve, *, unread: Co
         Told which rows hold values that cannot be converted.
     unread : `~collections.abc.Collection` [`str`], optional
         Names of further columns, which may be misspelt ones.
+    units : `dict` [`str`, `str`], optional
+        Units that columns of the table say they are in. What is in another
+        one than Rubin's is converted, unless its rule scales it.
 
     Raises
     ------
     MappingError
-        If a column that is needed is missing, or of a kind that cannot be converted.
+        If a column that is needed is missing, or of a kind or unit that cannot be converted.
     """
-    maker = _Maker(table, mapping, sieve, unread)
+    maker = _Maker(table, mapping, sieve, unread, units or {})
     visits = {
         name: maker.visit_column(name, rule)
         for name, rule in mapping.batch.rules().items()
@@ -116,7 +127,10 @@ def detections_of(table: pa.Table, mapping: Mapping, sieve: Sieve, *, unread: Co
 class _Maker:
     """Makes columns of one table by one mapping."""
 
-    def __init__(self, table: pa.Table, mapping: Mapping, sieve: Sieve, unread: Collection[str]) -> None:
+    def __init__(
+        self, table: pa.Table, mapping: Mapping, sieve: Sieve, unread: Collection[str], units: dict[str, str]
+    ) -> None:
+        self._units = units
         self._table = table
         self._mapping = mapping
         self._sieve = sieve
@@ -124,14 +138,15 @@ class _Maker:
 
     def visit_column(self, name: str, rule: ColumnRule) -> pa.Array:
         self._require(f"batch.{name}", rule)
-        return self._made(f"batch.{name}", rule, _VISIT_TYPES.get(name, pa.float64()), required=True)
+        target_type = _VISIT_TYPES.get(name, pa.float64())
+        return self._made(f"batch.{name}", rule, target_type, _VISIT_UNITS.get(name, ""), required=True)
 
     def source_column(self, column: Column) -> pa.Array:
         rule = self._mapping.rule(column.name)
         if rule is None or self._may_lack(column, rule):
             return self._without(column)
         self._require(column.name, rule)
-        values = self._made(column.name, rule, column.arrow_type, required=not column.nullable)
+        values = self._made(column.name, rule, column.arrow_type, column.unit, required=not column.nullable)
         return values if _is_measured(column) else _filled(values, column)
 
     def _may_lack(self, column: Column, rule: ColumnRule) -> bool:
@@ -167,10 +182,13 @@ class _Maker:
                 f"needs for {target!r}; it has {_listed(self._table.schema.names, self._unread)}"
             )
 
-    def _made(self, target: str, rule: ColumnRule, target_type: pa.DataType, *, required: bool) -> pa.Array:
+    def _made(
+        self, target: str, rule: ColumnRule, target_type: pa.DataType, unit: str, *, required: bool
+    ) -> pa.Array:
         try:
             evaluated = rule.evaluate(self._table)
-            made = self._converted(target, evaluated.values, target_type, required=required)
+            values = self._in_unit(evaluated.values, rule, target_type, unit)
+            made = self._converted(target, values, target_type, required=required)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise MappingError(
                 f"{self._mapping.file}: {target!r} cannot be made {target_type} of "
@@ -180,6 +198,19 @@ class _Maker:
         if made.unfit.any():
             self._sieve.leave_out(made.unfit, f"{target} {_unfit(evaluated.values.type, target_type)}")
         return made.values
+
+    def _in_unit(self, values: pa.Array, rule: ColumnRule, target_type: pa.DataType, unit: str) -> pa.Array:
+        column = next((name for name in rule.inputs if name in self._table.schema.names), "")
+        given = self._units.get(column, "")
+        if given in {"", unit} or not rule.keeps_unit or not kinds.is_floating(target_type):
+            return values
+        from stream_assoc.model.units import UnitError, unit_factor
+
+        try:
+            factor = unit_factor(given, unit, column)
+        except UnitError as error:
+            raise MappingError(f"{self._mapping.file}: {error}") from None
+        return values if factor == 1.0 else pc.multiply(values.cast(pa.float64(), safe=False), factor)
 
     def _converted(self, target: str, values: pa.Array, target_type: pa.DataType, *, required: bool) -> Converted:
         if required and kinds.is_int64(target_type) and kinds.is_floating(values.type):

@@ -113,6 +113,11 @@ class ColumnRule(BaseModel):
         return absent if self.ratio is not None or len(absent) == len(self.inputs) else ()
 
     @property
+    def keeps_unit(self) -> bool:
+        """Whether the result is in the unit of the column."""
+        return self.column is not None and (self.scale, self.offset) == (1.0, 0.0) and not self.values
+
+    @property
     def _is_arithmetic(self) -> bool:
         return (
             self.absolute

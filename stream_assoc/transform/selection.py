@@ -55,11 +55,18 @@ def select_rows(table: pa.Table, mapping: Mapping, sieve: Sieve) -> None:
     Raises
     ------
     MappingError
-        If the table lacks a column that a filter names.
+        If the table lacks a column that a filter names, or has it of another kind.
     """
     for row_filter in mapping.where:
         require(table, row_filter.column, "a 'where' filter", mapping)
-        sieve.leave_out(~row_filter.mask(table), "not of the survey, by the mapping's 'where'")
+        try:
+            passes = row_filter.mask(table)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            kind = table.schema.field(row_filter.column).type
+            raise MappingError(
+                f"{mapping.file}: a 'where' filter cannot be compared with {row_filter.column!r} ({kind}): {error}"
+            ) from error
+        sieve.leave_out(~passes, "not of the survey, by the mapping's 'where'")
     if mapping.unique is not None:
         require(table, mapping.unique, "'unique'", mapping)
         rows = np.flatnonzero(sieve.kept)
