@@ -13,7 +13,7 @@ import numpy as np
 
 from stream_assoc.model.batch import Batch, BatchId
 from stream_assoc.model.exceptions import InvalidBatchError
-from stream_assoc.model.times import LONGEST_EXPOSURE_SECONDS, checked_mjd, is_plausible_exposure
+from stream_assoc.model.times import LONGEST_EXPOSURE_SECONDS, checked_mjd, is_number, is_plausible_exposure
 from stream_assoc.model.types import BANDS, IntArray
 
 MAX_VISIT: Final = int(np.iinfo(np.int64).max)
@@ -80,6 +80,11 @@ def check_visit(
         checked_mjd(midpointMjdTai, "midpointMjdTai")
     except ValueError as error:
         raise InvalidBatchError(f"{where}: {error}", "invalid_time") from None
+    if exposureTime is not None and not is_number(exposureTime):
+        raise InvalidBatchError(
+            f"{where}: exposureTime is {type(exposureTime).__name__}; it must be a number of seconds",
+            "invalid_exposure_time",
+        )
     if exposureTime is None or math.isnan(exposureTime):
         return
     if not is_plausible_exposure(exposureTime):

@@ -58,6 +58,11 @@ def is_plausible_exposure(seconds: npt.ArrayLike) -> BoolArray:
     return np.asarray((values > 0.0) & (values <= LONGEST_EXPOSURE_SECONDS))
 
 
+def is_number(value: object) -> bool:
+    """Tell whether something is a single real number, of Python or numpy; a truth value is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def checked_mjd(mjd_tai: float, name: str) -> float:
     """Return a time if it is a plausible one.
 
@@ -73,6 +78,8 @@ def checked_mjd(mjd_tai: float, name: str) -> float:
     ValueError
         If it is not; see `is_plausible_mjd`.
     """
+    if not is_number(mjd_tai):
+        raise ValueError(f"{name} is {type(mjd_tai).__name__}; it must be a number, an MJD in TAI")
     if not is_plausible_mjd(mjd_tai):
         raise ValueError(
             f"{name} is {mjd_tai}; it must be an MJD in TAI from {EARLIEST_MJD:.0f} to {LATEST_MJD:.0f} "

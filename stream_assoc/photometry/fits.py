@@ -156,7 +156,7 @@ def _planes(header: fits.Header) -> dict[str, int]:
 
 def _wcs(header: fits.Header) -> WCS:
     cards = header.copy()
-    if "CRVAL1" in cards and "CTYPE1" not in cards:
+    if "CRVAL1" in cards and not {"CTYPE1", "CTYPE2"} & {*cards}:
         # Rubin's alerts leave it out.
         cards["CTYPE1"], cards["CTYPE2"] = "RA---TAN", "DEC--TAN"
     try:

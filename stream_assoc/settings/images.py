@@ -52,6 +52,14 @@ class ImageSettings(Section):
         "system's.",
     )
 
+    @field_validator("roots")
+    @classmethod
+    def _hold_no_secret(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        for root in roots:
+            if "://" in root and set(root) & set("@?#"):
+                raise ValueError(f"{redacted(root)!r} holds a user, a query or a fragment; a root is a plain place")
+        return roots
+
     @field_validator("s3_endpoint_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:

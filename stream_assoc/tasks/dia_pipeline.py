@@ -265,5 +265,8 @@ def _solar_system_objects(catalog: Catalog | None) -> SolarSystemObjects:
     if len(catalog) == 0:
         return SolarSystemObjects.none()
     return SolarSystemObjects(
-        identifier_column(table, "ssObjectId"), floats(table, "ra", "deg"), floats(table, "dec", "deg")
+        # A missing one names no object, as 0 does, and is set aside with it.
+        identifier_column(table, "ssObjectId", missing=0),
+        floats(table, "ra", "deg"),
+        floats(table, "dec", "deg"),
     )

@@ -4,9 +4,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from stream_assoc.model.batch import BatchId, ImageUris
 from stream_assoc.model.batch_checks import check_visit
 from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.model.times import is_number
 from stream_assoc.model.types import FloatArray
 from stream_assoc.tasks.exceptions import ExposureError
 
@@ -60,9 +63,17 @@ class Exposure:
             check_visit(self.id, self.band, self.midpointMjdTai, self.exposureTime)
         except InvalidBatchError as error:
             raise ExposureError(str(error)) from None
+        try:
+            np.asarray(self.footprint, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ExposureError(
+                f"visit {self.visit} detector {self.detector}: footprint must be (ra, dec) pairs in degrees: {error}"
+            ) from None
         for name, positive in _NUMBERS.items():
             number = getattr(self, name)
-            if number is not None and not (math.isfinite(number) and (number > 0 if positive else number >= 0)):
+            if number is None:
+                continue
+            if not (is_number(number) and math.isfinite(number) and (number > 0 or (number == 0 and not positive))):
                 raise ExposureError(
                     f"visit {self.visit} detector {self.detector}: {name} is {number}; it must be a finite number "
                     + ("above 0" if positive else "that is not negative")

@@ -166,15 +166,26 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
     return values
 
 
-def identifier_column(table: pa.Table, name: str) -> IntArray:
+def identifier_column(table: pa.Table, name: str, missing: int | None = None) -> IntArray:
     """Return a column of identifiers, int64, shape (n,).
+
+    Parameters
+    ----------
+    table : `pyarrow.Table`
+    name : `str`
+    missing : `int`, optional
+        What stands for null; `None`: null is refused.
 
     Raises
     ------
     CatalogError
         If it is missing, has nulls, or is not of integers.
     """
-    values = measured_column(table, pa.field(name, pa.int64(), nullable=False))
+    if name not in table.schema.names:
+        raise CatalogError(f"the catalogue has no column {name!r}")
+    values = measured_column(table, pa.field(name, pa.int64(), nullable=missing is not None))
+    if missing is not None:
+        values = values.fill_null(missing)
     return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
 
 

@@ -56,6 +56,14 @@ def test_an_endpoint_of_s3_holds_no_secret(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("root", [slip for slip in SLIPS if "://" in slip])
+def test_a_root_holds_no_secret(root: str) -> None:
+    error = refusal("images.roots", [root])
+    assert "images.roots" in str(error)
+    assert SECRET not in str(error)
+    assert refusal("images.roots", ["/data/a@b", "s3://bucket/prefix", "https://host/path"]) is None
+
+
 @pytest.mark.parametrize("slip", SLIPS)
 def test_no_refused_image_or_root_shows_a_secret(slip: str) -> None:
     with pytest.raises(ImageRefusedError) as refused:

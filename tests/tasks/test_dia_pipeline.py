@@ -278,6 +278,14 @@ def test_sources_that_come_identified_keep_their_solar_system_object(new_task: N
     assert ignoring.run(table, replace(SMALL_EXPOSURE, visit=3)).associatedSsSources.empty
 
 
+def test_a_prediction_without_an_identifier_harms_no_other(new_task: NewTask) -> None:
+    ids = pd.array([None, BIG + 11], dtype="Int64")
+    moving = pd.DataFrame({"ssObjectId": ids, "ra": [150.01, 150.0], "dec": [2.0, 2.0]})
+    result = new_task().run(small_table(), SMALL_EXPOSURE, moving)
+    assert result.associatedSsSources.ssObjectId.tolist() == [BIG + 11]
+    assert (result.metrics.numDroppedSsObjects, len(result.newDiaSources)) == (1, 1)
+
+
 def test_solar_system_association_may_be_left_out(new_task) -> None:
     moving = SolarSystemObjects(np.array([BIG]), np.array([150.0]), np.array([2.0]))
     one = replace(batch(1, [150.0], [2.0]), solar_system_objects=moving)
