@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import services
+from tests import parts, services
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
 # pytest --hypothesis-profile explore
@@ -18,6 +18,14 @@ _UNTIMED = hypothesis.settings(
 hypothesis.settings.register_profile("repeatable", _UNTIMED, derandomize=True)
 hypothesis.settings.register_profile("explore", _UNTIMED)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the start what this machine cannot run, so that nothing is skipped unseen."""
+    # Whoever has Docker needs no Java.
+    asked = [part for part in parts.PARTS if part.is_here or part is not parts.KAFKA or not services.docker_answers()]
+    line = parts.what_will_not_run(asked)
+    return [] if line is None else [line]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from psycopg import sql
 
 from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
 from stream_assoc.embedded.kafka import free_ports, single_node_settings
+from tests.parts import KAFKA
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
 REDIS_VARIABLE: Final = "STREAM_ASSOC_TEST_REDIS"
@@ -123,9 +124,8 @@ def kafka_jars() -> Path:
     ServiceUnavailableError
         If there is no Java or no Maven, or Maven cannot resolve them.
     """
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None:
-            raise ServiceUnavailableError(f"no Kafka: set {KAFKA_VARIABLE}, start Docker, or install {program}")
+    if not KAFKA.is_here:
+        raise ServiceUnavailableError(f"{KAFKA.reason}; or set {KAFKA_VARIABLE}, or start Docker")
     jars = KAFKA_CACHE / "jars"
     KAFKA_CACHE.mkdir(parents=True, exist_ok=True)
     # Test runs may start at the same time; the folder gets its name when it is complete.

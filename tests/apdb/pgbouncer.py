@@ -14,6 +14,7 @@ import pytest
 
 from stream_assoc.embedded.kafka import free_ports
 from stream_assoc.embedded.process import ServerProcess
+from tests.parts import POOLERS, SEARCHED
 
 START_SECONDS = 20.0
 
@@ -21,9 +22,9 @@ START_SECONDS = 20.0
 @contextmanager
 def pgbouncer(url: str, pool_mode: str, pool_size: int = 5, round_robin: bool = False) -> Iterator[str]:
     """Yield the URL of this database behind a PgBouncer of its own."""
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    program = shutil.which("pgbouncer", path=SEARCHED)
     if program is None:
-        pytest.skip("no pgbouncer: apt-get install pgbouncer")
+        pytest.skip(POOLERS.reason)
     parameters = psycopg.conninfo.conninfo_to_dict(url)
     database = parameters.pop("dbname")
     (port,) = free_ports(1)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from tests.parts import MONITORING
+
 REPOSITORY = Path(__file__).parents[2]
 DOCKER = REPOSITORY / "docker"
 RULES = DOCKER / "prometheus" / "rules.yml"
@@ -32,7 +34,7 @@ def program(name: str) -> str:
     """Return the path of a program of Prometheus, or skip the test."""
     path = shutil.which(name)
     if path is None:
-        pytest.skip(f"no {name}; on Debian: apt-get install --no-install-recommends prometheus")
+        pytest.skip(MONITORING.reason)
     return path
 
 

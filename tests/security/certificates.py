@@ -1,11 +1,11 @@
 """Certificates for a test, signed by an authority that lives as long as it."""
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.parts import ENCRYPTION
 from tests.services import ServiceUnavailableError
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -34,8 +34,8 @@ class Authority:
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
         """Make a new authority."""
-        if shutil.which("openssl") is None:
-            raise ServiceUnavailableError("no certificates: install openssl")
+        if not ENCRYPTION.is_here:
+            raise ServiceUnavailableError(ENCRYPTION.reason)
         folder.mkdir()
         own = Certificate(folder / "ca.pem", folder / "ca.key")
         subject = ("-subj", "/CN=test authority", "-addext", "keyUsage=critical,keyCertSign")

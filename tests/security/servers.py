@@ -29,6 +29,7 @@ from stream_assoc.embedded import EmbeddedKafka
 from stream_assoc.embedded.kafka import free_ports
 from stream_assoc.embedded.postgresql import SYSTEM_FOLDER, _unprivileged_user
 from stream_assoc.embedded.process import ServerProcess
+from tests.parts import ENCRYPTION
 from tests.security.certificates import Authority, Certificate
 from tests.services import ServiceUnavailableError, kafka_jars
 
@@ -197,7 +198,7 @@ def _programs_with_tls() -> Path:
     for programs in sorted(SYSTEM_FOLDER.glob("*/bin"), reverse=True):
         if (programs / "initdb").exists():
             return programs
-    raise ServiceUnavailableError("no PostgreSQL with TLS: install the postgresql package of the system")
+    raise ServiceUnavailableError(ENCRYPTION.reason)
 
 
 @contextlib.contextmanager

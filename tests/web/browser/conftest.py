@@ -11,6 +11,7 @@ from stream_assoc.web.app import make_app
 from stream_assoc.web.feed import Feed
 from stream_assoc.web.library import Library
 from stream_assoc.web.server import serving_at
+from tests import parts
 from tests.web.browser import chromium
 
 PATIENCE_MS = 60_000
@@ -19,8 +20,8 @@ PATIENCE_MS = 60_000
 # Not of the session: while Playwright runs, no other test of this process can run an event loop.
 @pytest.fixture(scope="module")
 def browser():
-    if not chromium.EXECUTABLE.exists():
-        pytest.skip(f"no browser: {chromium.EXECUTABLE} is missing; on Debian: apt-get install chromium")
+    if not parts.BROWSER.is_here:
+        pytest.skip(parts.BROWSER.reason)
     with chromium.chromium() as browser:
         yield browser
 

@@ -1,0 +1,25 @@
+"""What a machine cannot run is said, with the command that brings it."""
+
+from tests.parts import PARTS, Part, what_will_not_run
+
+HERE = Part("a shell", ("sh", "/bin/s*"), ("dash",))
+AWAY = (Part("one", ("no-such-program",), ("a", "b")), Part("two", ("sh", "/no/such/*"), ("c",)))
+
+
+def test_nothing_is_said_where_all_is_here() -> None:
+    assert what_will_not_run([HERE]) is None
+
+
+def test_what_is_missing_is_told_in_one_line_with_one_command() -> None:
+    assert what_will_not_run([HERE, *AWAY]) == (
+        "will not run here: one; two. To run all: apt-get install --no-install-recommends a b c"
+    )
+
+
+def test_ci_installs_what_every_part_needs() -> None:
+    from tests.documentation.console import REPOSITORY
+
+    script = (REPOSITORY / ".ci" / "run").read_text()
+    # Java, Maven, openssl and PostgreSQL come with the machines that CI runs on.
+    needed = {package for part in PARTS[:3] for package in part.packages}
+    assert {package for package in needed if package in script} == needed
