@@ -3,7 +3,7 @@
 The kill-anywhere tests (tests/chaos) start a daemon with
 ``STREAM_ASSOC_TEST_FAILPOINT=after-store:3`` in its environment; it ends
 itself with SIGKILL when it comes to that place for the third time. Without the
-variable `failpoint` is a function that does nothing: some 0.1 µs a call, nine
+variable `failpoint` is a function that does nothing: some 0.1 µs a call, ten
 calls a micro-batch.
 """
 
@@ -18,6 +18,7 @@ VARIABLE: Final = "STREAM_ASSOC_TEST_FAILPOINT"
 
 FAILPOINTS: Final = (
     "after-poll",
+    "after-note",
     "after-decode",
     "before-store",
     "after-store",

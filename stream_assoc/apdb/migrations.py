@@ -20,6 +20,7 @@ from stream_assoc.apdb.statements import (
     CACHE_SECRET_KEY,
     COUNTER,
     FURTHER,
+    IN_HAND,
     LEDGER,
     OUR_VERSION_KEY,
     OUTBOX,
@@ -190,6 +191,13 @@ def _add_cache_secret(database: "Database") -> None:
     database.set_note(CACHE_SECRET_KEY, new_secret())
 
 
+def _note_what_is_in_hand(database: "Database") -> None:
+    database.run(
+        f"CREATE TABLE {{{IN_HAND}}} (topic TEXT NOT NULL, partition INTEGER NOT NULL, first_offset BIGINT NOT NULL, "
+        "last_offset BIGINT NOT NULL, is_suspect BOOLEAN NOT NULL, PRIMARY KEY (topic, partition))"
+    )
+
+
 def _nothing(_database: "Database") -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -201,6 +209,9 @@ MIGRATIONS: Final = (
     Migration("2.2.0", "name the locks of cells after the schema, not after apdb.namespace", _nothing),
     Migration("2.3.0", "keep the order in which the outputs of several daemons are published", _order_outputs),
     Migration("2.4.0", "add the secret that tells cached blobs of daemons from forged ones", _add_cache_secret),
+    Migration(
+        "2.5.0", "note which messages are in hand, so that one that ends daemons is found", _note_what_is_in_hand
+    ),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

@@ -111,6 +111,29 @@ class OutboxEntry:
     predecessors: tuple[BatchRevision, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """Messages of one partition that a daemon has taken up.
+
+    They are done once the group's committed offset is beyond them: nobody takes the note away.
+
+    Attributes
+    ----------
+    topic : `str`
+    partition : `int`
+    first_offset, last_offset : `int`
+        Of the messages.
+    is_suspect : `bool`
+        Whether it is one message, taken alone because it had been in hand when a daemon died.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    is_suspect: bool = False
+
+
 class ApdbSession(Protocol):
     """Exclusive access to some cells of the APDB."""
 
@@ -253,3 +276,16 @@ class Apdb(Protocol):
 
     def close(self) -> None:
         """Release every connection."""
+
+
+class DaemonApdb(Apdb, Protocol):
+    """An APDB that also keeps notes of what daemons have in hand."""
+
+    def in_hand(self, partitions: Collection[tuple[str, int]]) -> list[InHand]:
+        """Return what was last noted of these partitions (topic, number), by whatever daemon."""
+
+    def note_in_hand(self, notes: Sequence[InHand]) -> None:
+        """Note what is taken up now, one note a partition, in place of what was noted of it before.
+
+        It outlives this process. It need not outlive a crash of the database's machine, so nobody waits for a disk.
+        """

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import psycopg
 from stream_assoc.apdb.compatibility import check_columns, check_compatible, check_unchanged
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.port import ApdbSession, OutboxEntry, WaitingEntry
+from stream_assoc.apdb.port import ApdbSession, InHand, OutboxEntry, WaitingEntry
 from stream_assoc.apdb.postgresql_catalogue import read_catalogue
 from stream_assoc.apdb.postgresql_connection import BoundedConnection, Connector, translated
 from stream_assoc.apdb.postgresql_locks import LockTable, lock_cells, room_for
@@ -19,18 +19,29 @@ from stream_assoc.apdb.postgresql_session import BACKEND_QUERY, PostgresqlSessio
 from stream_assoc.apdb.rows import outbox_entry, waiting_entry
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
+    IN_HAND,
+    IN_HAND_COLUMNS,
     LEDGER,
+    NOTE_IN_HAND,
     NOTES,
     OUTBOX,
     TILE,
     WAITING_COLUMNS,
     point_expressions,
+    quoted,
 )
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 
 Connection: TypeAlias = BoundedConnection
 
+# One statement is one transaction, and its commit does not wait.
+_NOTE_IN_HAND: Final = f"""
+    WITH hurry AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO {{{IN_HAND}}} ({quoted(IN_HAND_COLUMNS)})
+    SELECT note.* FROM hurry, unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bool[]) AS note
+    {NOTE_IN_HAND}
+"""
 _NOTES_QUERY: Final = "SELECT name, value FROM {metadata} WHERE name = ANY(%s)"
 _ADOPTION: Final = 0
 """An advisory lock's second key that is no cell: HTM indices begin at 8."""
@@ -197,6 +208,24 @@ class PostgresqlApdb:
                 "WHERE o.visit = b.visit AND o.detector = b.detector AND o.revision = b.revision",
                 _key_columns(keys),
             )
+
+    def in_hand(self, partitions: Collection[tuple[str, int]]) -> list[InHand]:
+        """Return what was last noted of these partitions. See `Apdb.in_hand`."""
+        topics, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
+        with self._connection() as connection:
+            rows = self._rows(
+                connection,
+                f"SELECT {quoted(IN_HAND_COLUMNS)} FROM {{{IN_HAND}}} "
+                "JOIN unnest(%s::text[], %s::int[]) AS asked(topic, partition) USING (topic, partition)",
+                (topics, numbers),
+            )
+        return [InHand(*row) for row in rows]
+
+    def note_in_hand(self, notes: Sequence[InHand]) -> None:
+        """Note what is taken up now, without waiting for a disk. See `Apdb.note_in_hand`."""
+        columns = [list(column) for column in zip(*map(astuple, notes), strict=True)]
+        with self._connection() as connection:
+            self._execute(connection, _NOTE_IN_HAND, columns)
 
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""

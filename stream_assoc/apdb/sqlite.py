@@ -5,6 +5,7 @@ import sqlite3
 import urllib.parse
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +21,20 @@ from stream_assoc.apdb.exceptions import (
 )
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.pool import ConnectionPool
-from stream_assoc.apdb.port import ApdbSession, OutboxEntry, WaitingEntry
+from stream_assoc.apdb.port import ApdbSession, InHand, OutboxEntry, WaitingEntry
 from stream_assoc.apdb.rows import outbox_entry, waiting_entry
 from stream_assoc.apdb.sqlite_session import SqliteSession, transaction
 from stream_assoc.apdb.statements import (
     COUNTED_TABLES,
+    IN_HAND,
+    IN_HAND_COLUMNS,
     LEDGER,
+    NOTE_IN_HAND,
     OUTBOX,
     TILE,
     WAITING_COLUMNS,
     point_expressions,
+    quoted,
 )
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
@@ -98,6 +103,8 @@ class SqliteApdb:
         self._timeout = patience.lock_seconds
         self._pool = ConnectionPool(self._connect)
         self._locks = ConnectionPool(self._connect_lock)
+        # In a write-ahead log, a commit that does not wait for the disk outlives the process, as a note must.
+        self._notebooks = ConnectionPool(lambda: self._connect(synchronous="NORMAL"))
         with self._reading() as connection:
             columns: dict[str, set[str]] = {}
             for table, column in connection.execute(_COLUMNS_SELECT):
@@ -179,6 +186,23 @@ class SqliteApdb:
         with self._reading() as connection, transaction(connection):
             connection.executemany(f'DELETE FROM "{OUTBOX}" WHERE visit = ? AND detector = ? AND revision = ?', keys)
 
+    def in_hand(self, partitions: Collection[tuple[str, int]]) -> list[InHand]:
+        """Return what was last noted of these partitions. See `Apdb.in_hand`."""
+        select = f'SELECT {quoted(IN_HAND_COLUMNS)} FROM "{IN_HAND}" WHERE topic = ? AND partition = ?'
+        with self._reading() as connection:
+            rows = [row for partition in partitions for row in connection.execute(select, partition)]
+        return [
+            InHand(topic, partition, first, last, bool(suspect)) for topic, partition, first, last, suspect in rows
+        ]
+
+    def note_in_hand(self, notes: Sequence[InHand]) -> None:
+        """Note what is taken up now, without waiting for the disk. See `Apdb.note_in_hand`."""
+        with self._notebooks.connection() as connection, translated(), transaction(connection):
+            connection.executemany(
+                f'INSERT INTO "{IN_HAND}" ({quoted(IN_HAND_COLUMNS)}) VALUES (?, ?, ?, ?, ?) {NOTE_IN_HAND}',
+                [astuple(note) for note in notes],
+            )
+
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""
         with self._reading() as connection:
@@ -210,16 +234,17 @@ class SqliteApdb:
         """Release every connection."""
         self._pool.close()
         self._locks.close()
+        self._notebooks.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._pool.connection() as connection, translated():
             yield connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, synchronous: str = "FULL") -> sqlite3.Connection:
         connection = _open(f"file:{urllib.parse.quote(str(self._path))}?mode=rw", self._timeout)
         with translated():
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
         return connection
 

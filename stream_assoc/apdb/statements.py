@@ -1,6 +1,6 @@
 """Names and expressions that both SQL adapters use.
 
-Our five tables live beside those of ``lsst.dax.apdb``, in the same namespace.
+Our tables live beside those of ``lsst.dax.apdb``, in the same namespace.
 Words of the form ``{name}`` stand for an identifier that the adapter quotes.
 """
 
@@ -18,7 +18,8 @@ OUTBOX: Final = "StreamAssocOutbox"
 TILE: Final = "StreamAssocTile"
 COUNTER: Final = "StreamAssocCounter"
 FURTHER: Final = further_statistics.TABLE
-OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER)
+IN_HAND: Final = "StreamAssocInHand"
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""
@@ -52,6 +53,12 @@ N_COUNTER_SHARDS: Final = 64
 
 DATABASE_CELL: Final = -1
 """Beside the cells, whose HTM indices are positive, the lock that sessions share and a change of tables takes."""
+
+IN_HAND_COLUMNS: Final = ("topic", "partition", "first_offset", "last_offset", "is_suspect")
+NOTE_IN_HAND: Final = (
+    "ON CONFLICT (topic, partition) DO UPDATE SET first_offset = excluded.first_offset, "
+    "last_offset = excluded.last_offset, is_suspect = excluded.is_suspect"
+)
 
 LEDGER_COLUMNS: Final = (
     "visit",

@@ -23,6 +23,7 @@ from stream_assoc.cache.port import ObjectCache
 from stream_assoc.cache.redis import RedisCache
 from stream_assoc.cache.state_packing import StateLayout
 from stream_assoc.daemon.daemon import Daemon, HandLimits
+from stream_assoc.daemon.exceptions import HandAbandonedError
 from stream_assoc.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
 from stream_assoc.daemon.lag import LagReporter
@@ -30,6 +31,8 @@ from stream_assoc.daemon.outbox import Names, Outbox
 from stream_assoc.daemon.probes import probing
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.daemon.trial import ProcessTrial
+from stream_assoc.daemon.watched_handler import WatchedHandler
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.model.forced import GoodSources
 from stream_assoc.photometry.port import ForcedPhotometer
@@ -270,7 +273,6 @@ def open_daemon(
         rooms = rooms_of(settings, apdb, cache)
         rooms = replace(
             rooms,
-            consumer_group=kafka.group_id,
             cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
             observe_hand=_observing(instruments),
             on_progress=health.turn,
@@ -300,13 +302,10 @@ def open_daemon(
         ends = StreamEnds(source, publisher)
         yield Daemon(
             ends,
-            MessageHandler(
-                decoder_of(settings),
-                rooms,
-                kafka.dead_letter_topic,
-                instruments,
-                authority_of(settings.operators),
-                kafka.max_message_bytes,
+            WatchedHandler(
+                handler_of(settings, rooms, instruments),
+                apdb,
+                ProcessTrial(settings, _while_trying(stop, health)),
             ),
             Outbox(
                 ends,
@@ -336,6 +335,29 @@ def _reporting(instruments: Instruments) -> Callable[[Gap], None]:
         )
 
     return report
+
+
+def handler_of(settings: Settings, rooms: Rooms, instruments: Instruments) -> MessageHandler:
+    """Return the configured handler of messages."""
+    return MessageHandler(
+        decoder_of(settings),
+        replace(rooms, consumer_group=settings.kafka.group_id),
+        settings.kafka.dead_letter_topic,
+        instruments,
+        authority_of(settings.operators),
+        settings.kafka.max_message_bytes,
+    )
+
+
+def _while_trying(stop: StopRequest, health: Health) -> Callable[[], None]:
+    """Return what a daemon does while a message is tried out: it is alive, and stops when it must."""
+
+    def wait() -> None:
+        health.turn()
+        if stop.is_overdue():
+            raise HandAbandonedError("the daemon is stopping while a message is tried out")
+
+    return wait
 
 
 def _warn_of_losses(kafka: KafkaSettings) -> None:

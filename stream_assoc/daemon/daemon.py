@@ -24,12 +24,13 @@ from typing import Final
 import structlog
 
 from stream_assoc.daemon.exceptions import HandAbandonedError
-from stream_assoc.daemon.handler import Answer, MessageHandler
+from stream_assoc.daemon.handler import Answer
 from stream_assoc.daemon.membership import MembershipKeeper
 from stream_assoc.daemon.order import Hand, Step
 from stream_assoc.daemon.outbox import Outbox
 from stream_assoc.daemon.retry import Perseverance
 from stream_assoc.daemon.stopping import StopRequest
+from stream_assoc.daemon.watched_handler import Handler
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.model.batch import BatchRevision
@@ -74,7 +75,7 @@ class Daemon:
     ----------
     ends : `StreamEnds`
         Where batches come from, and where outputs go.
-    handler : `MessageHandler`
+    handler : `Handler`
         What is done with them.
     outbox : `Outbox`
         Keeps the outputs until they are published.
@@ -89,7 +90,7 @@ class Daemon:
     def __init__(
         self,
         ends: StreamEnds,
-        handler: MessageHandler,
+        handler: Handler,
         outbox: Outbox,
         perseverance: Perseverance,
         limits: HandLimits,

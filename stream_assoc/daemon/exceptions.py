@@ -1,6 +1,6 @@
 """Errors of the daemon itself."""
 
-from stream_assoc.exceptions import FatalError, StreamAssocError
+from stream_assoc.exceptions import FatalError, PoisonError, RetriableError, StreamAssocError
 
 
 class DaemonError(StreamAssocError):
@@ -18,3 +18,13 @@ class HandAbandonedError(DaemonError):
 
 class RestartBudgetError(DaemonError, FatalError):
     """The daemon was opened anew as often as it may be, and failed each time."""
+
+
+class EndsProcessError(DaemonError, PoisonError):
+    """A message that was in hand when daemons died, and that ended the process in which it was tried out alone."""
+
+    reason = "ends_process"
+
+
+class TrialUndecidedError(DaemonError, RetriableError):
+    """A message could not be tried out, because a service was away."""

@@ -101,7 +101,7 @@ class MessageHandler:
         return [
             self._answer_to(message, next(outcomes))
             if isinstance(arrival, Arrival)
-            else self._reject(message, arrival)
+            else self.reject(message, arrival)
             for message, arrival in zip(messages, read, strict=True)
         ]
 
@@ -146,7 +146,7 @@ class MessageHandler:
     def _answer_to(self, message: InputMessage, outcome: Outcome) -> Answer:
         match outcome:
             case Rejected(error=error):
-                return self._reject(message, error)
+                return self.reject(message, error)
             case Redelivered(id=batch, outputs=outputs):
                 self._instruments.count_redelivery()
                 log.info(
@@ -203,7 +203,8 @@ class MessageHandler:
             "closed": metrics.numClosedDiaObjects,
         }
 
-    def _reject(self, message: InputMessage, error: PoisonError) -> Answer:
+    def reject(self, message: InputMessage, error: PoisonError) -> Answer:
+        """Return the dead letter that answers a message."""
         self._instruments.count_dead_letter(error.reason)
         log.error("dead letter", reason=error.reason, error=str(error), **asdict(message.position))
         letter = dead_letter(

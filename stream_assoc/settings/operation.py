@@ -73,6 +73,12 @@ class DaemonSettings(Section):
     restart_window_seconds: float = Field(
         default=600.0, gt=0, description="Time over which restarts are counted, seconds."
     )
+    trial_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="A message that was in hand when two daemons died is tried out in a process of its own. One that "
+        "ends it, or takes longer than that, seconds, becomes a dead letter.",
+    )
     drain_deadline_seconds: float = Field(
         default=30.0, gt=0, description="Longest time to finish the batch in hand after SIGTERM, seconds."
     )

@@ -23,7 +23,7 @@ from stream_assoc.apdb.exceptions import (
     RowsRefusedError,
 )
 from stream_assoc.apdb.factory import SqlApdb, open_apdb, parse_url
-from stream_assoc.apdb.port import WaitingEntry
+from stream_assoc.apdb.port import InHand, WaitingEntry
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges, InputPosition
 from stream_assoc.model.forced import GoodSources
@@ -166,6 +166,19 @@ class ApdbConformance(ABC):
         assert left.outputs == batches[1].outputs
         assert [left.entry.id for left in apdb.unpublished()] == [batches[1].entry.id, batches[3].entry.id]
         assert apdb.contains(batches[0].entry.id)
+
+    def test_what_is_in_hand_is_known_to_others(self, apdb: SqlApdb, url: str) -> None:
+        partitions = [("t", 0), ("t", 1), ("u", 0)]
+        assert apdb.in_hand(partitions) == []
+        apdb.note_in_hand([InHand("t", 0, 3, 7), InHand("u", 0, 2**40, 2**40 + 1)])
+        apdb.note_in_hand([InHand("t", 0, 8, 8, is_suspect=True)])
+        with contextlib.closing(open_apdb(url)) as another:
+            found = another.in_hand(partitions)
+        assert sorted(found, key=lambda note: note.topic) == [
+            InHand("t", 0, 8, 8, is_suspect=True),
+            InHand("u", 0, 2**40, 2**40 + 1),
+        ]
+        assert apdb.in_hand([]) == []
 
     # --- forced sources ---
 

@@ -141,7 +141,13 @@ OLD_ROWS = (
 
 def make_old(execute, **words) -> None:
     """Give a database the ledger, the outbox and the tiles of version 1.0.0."""
-    for table in ("StreamAssocLedger", "StreamAssocOutbox", "StreamAssocTile", "StreamAssocDiaObject"):
+    for table in (
+        "StreamAssocLedger",
+        "StreamAssocOutbox",
+        "StreamAssocTile",
+        "StreamAssocDiaObject",
+        "StreamAssocInHand",
+    ):
         execute(f'DROP TABLE "{table}"')
     for statement in (OLD_LEDGER, OLD_OUTBOX, OLD_TILE, *OLD_ROWS):
         execute(statement.format(**words))
