@@ -1,6 +1,7 @@
 """The consumer loop: order of commits, retries, partitions that are taken away."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Never
 
 import pytest
@@ -66,6 +67,7 @@ class Bench:
         self.outbox = FakeApdb(outbox or ())
         self.instruments = Instruments()
         perseverance = Perseverance(self.source, Backoff(), self.stop, Health(self.instruments))
+        self.perseverance = perseverance
         ends = StreamEnds(self.source, FakePublisher(self.log, failures))
         self.daemon = Daemon(
             ends,
@@ -189,6 +191,51 @@ def test_a_start_clears_what_is_known_to_be_published_and_publishes_the_rest() -
     assert bench.outbox.entries == {}
     assert [one.value for one in log.published] == [b"outputs of 2"]
     assert log.committed == {("dia-sources", 0): 5}
+
+
+ELSEWHERE = BatchRevision(99, 0, 0)
+
+
+def waiting_bench() -> Bench:
+    """Return a daemon with a message whose batch comes after one of a partition that another daemon has."""
+    handler = EchoHandler()
+    answer = handler.answer
+    handler.answer = lambda messages: [replace(one, predecessors=(ELSEWHERE,)) for one in answer(messages)]
+    bench = Bench([message(0)], handler)
+    bench.source.n_partitions = 2
+    position = InputPosition("dia-sources", 1, 5)
+    theirs = WaitingEntry(LedgerEntry(BatchId(99, 0), b"digest", 60000.0, 1, 1, position))
+    bench.outbox.entries[ELSEWHERE] = (theirs, [OutputMessage("out", b"k", b"theirs")])
+    return bench
+
+
+def test_a_batch_is_published_when_others_have_published_what_comes_before_it() -> None:
+    bench = waiting_bench()
+    seen = []
+
+    def publish_elsewhere(seconds: float, hand: Sequence[InputPosition]) -> None:
+        seen.append((len(bench.log.published), len(hand)))
+        bench.outbox.entries.pop(ELSEWHERE)
+
+    bench.perseverance.wait_for_others = publish_elsewhere
+    log = bench.run()
+    assert seen == [(0, 1)]
+    assert [one.value for one in log.published] == [b"payload"]
+    assert log.committed == {("dia-sources", 0): 1}
+
+
+def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to_him() -> None:
+    bench = waiting_bench()
+
+    def others_die(seconds: float, hand: Sequence[InputPosition]) -> None:
+        bench.source.partitions.add(1)
+
+    bench.perseverance.wait_for_others = others_die
+    log = bench.run()
+    assert [one.value for one in log.published] == [b"theirs", b"payload"]
+    assert bench.outbox.entries == {}
+    # Its own message may still come: it is found in the ledger.
+    assert log.committed == {("dia-sources", 0): 1, ("dia-sources", 1): 0}
 
 
 @pytest.mark.parametrize(

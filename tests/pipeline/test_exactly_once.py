@@ -55,6 +55,20 @@ def test_published_outputs_are_not_repeated(two) -> None:
     assert again == [Redelivered(first[0].id, ()), Redelivered(first[1].id, first[1].outputs)]
 
 
+def test_a_batch_comes_after_those_that_changed_its_sky_and_are_unpublished(two) -> None:
+    (rooms, _), _ = two
+    first, second = process_from(rooms, 0, *night()[:2])
+    (third,) = process_from(rooms, 2, night()[2])
+    assert (first.predecessors, second.predecessors) == ((), (first.key,))
+    # The last of a transaction stands for all of it.
+    assert third.predecessors == (second.key,)
+    (again,) = process_from(rooms, 2, night()[2])
+    assert again.predecessors == third.predecessors
+    rooms.apdb.mark_published([first.key, second.key, third.key])
+    (fourth,) = process_from(rooms, 4, night()[4])
+    assert fourth.predecessors == ()
+
+
 @pytest.mark.parametrize("where", [position(7), position(0, partition=1), None])
 def test_a_copy_elsewhere_publishes_nothing(two, where) -> None:
     (rooms, folder), _ = two
