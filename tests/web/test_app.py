@@ -13,6 +13,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.web.app import STATIC, make_app
 from stream_assoc.web.feed import Feed
 from stream_assoc.web.library import Library
+from tests.archive.nights import StoredNight
 from tests.pipeline.skies import night
 
 BIGGEST = 2**53
@@ -142,6 +143,18 @@ def test_recomputed_statistics_are_those_of_the_apdb_and_more(get, stored) -> No
         for name in ("psfFluxMean", "psfFluxMeanErr", "psfFluxMin", "psfFluxMax", "scienceFluxMean"):
             assert computed[f"{band}_{name}"] == pytest.approx(latest[f"{band}_{name}"], rel=1e-6)
         assert computed[f"{band}_psfFluxPercentile50"] is not None
+
+
+def test_statistics_of_more_sources_than_are_read_are_not_those_of_a_part(
+    get: Callable[..., Any], stored: StoredNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_sources = get(f"objects/{stored.forced_object}")["latest"]["nDiaSources"]
+    monkeypatch.setattr("stream_assoc.web.objects._POINTS", n_sources)
+    assert get(f"objects/{stored.forced_object}/statistics")["isComplete"]
+    monkeypatch.setattr("stream_assoc.web.objects._POINTS", n_sources - 1)
+    answer = get(f"objects/{stored.forced_object}/statistics")
+    assert answer == {"nDiaSources": None, "statistics": {}, "isComplete": False}
+    assert not get(f"objects/{stored.forced_object}/light_curve")["isComplete"]
 
 
 def test_the_explanation_agrees(get, stored) -> None:

@@ -210,10 +210,20 @@ def test_live_charts_have_an_axis_of_time(site: Site, open_page: OpenPage) -> No
     expect(chart).to_have_attribute("data-times", re.compile(r"^00:58:23( \d\d:\d\d:\d\d)+$"))
 
 
+def test_batches_of_several_partitions_stand_in_the_order_of_time(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site.url)
+    minutes = [3, 7, 40, 1, 5, 59, 2]
+    site.feed.add_batches([metrics(k, timeProcessedMjdTai=61_000.0 + k / 1440.0) for k in minutes])
+    site.feed.add_batches([metrics(4, timeProcessedMjdTai=61_000.0 + 4 / 1440.0)])
+    page.wait_for_function("import('/static/js/live.js').then(({ live }) => live.total === 8)")
+    seen = page.evaluate("import('/static/js/live.js').then(({ live }) => live.batches.map((one) => one.visit))")
+    assert seen == [str(k) for k in sorted([*minutes, 4])]
+
+
 def test_bars_are_read_by_keyboard(site: Site, open_page: OpenPage) -> None:
     batches = [one.id for one in night()]
     page = open_page(site.url)
-    site.feed.add_batches([metrics(*batch) for batch in batches])
+    site.feed.add_batches([metrics(*one, timeProcessedMjdTai=61_000.0 + k / 1440.0) for k, one in enumerate(batches)])
     expect(page.get_by_role("region", name="Latest visits").get_by_role("link").first).to_be_visible()
     page.locator("canvas.chart").first.focus()
     page.keyboard.press("ArrowLeft")

@@ -34,9 +34,15 @@ function changed() {
   });
 }
 
-/** Append batches and forget the oldest ones. */
+/** Take batches in, in the order of their processing, and forget the oldest ones. */
 export function append(batches) {
+  const last = live.batches.at(-1);
   live.batches.push(...batches.slice(-KEPT));
+  // Partitions come one after the other, when a page opens above all.
+  const from = last && batches.length ? [last, ...batches] : batches;
+  if (from.some((one, k) => k > 0 && one.timeProcessedMjdTai < from[k - 1].timeProcessedMjdTai)) {
+    live.batches.sort((a, b) => a.timeProcessedMjdTai - b.timeProcessedMjdTai);
+  }
   // Cut in strides: shifting two thousand entries for each new one would be waste.
   if (live.batches.length > KEPT * 1.25) live.batches.splice(0, live.batches.length - KEPT);
   live.total += batches.length;
