@@ -15,6 +15,7 @@ from stream_assoc.cli.demo import DEMO_HELP, demo
 from stream_assoc.cli.dlq import app as dlq_app
 from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.explain import explain
+from stream_assoc.cli.kernel_cache import of_kernel_cache
 from stream_assoc.cli.options import FAILURE_CODES, closing
 from stream_assoc.cli.replay import app as replay_app
 from stream_assoc.cli.report import report as report_night
@@ -109,9 +110,14 @@ def run() -> None:
             raise
         report(error)
         sys.exit(FATAL_CODE if isinstance(error, FatalError) else FAILURE_CODE)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        if told := of_kernel_cache(error):
+            report(told)
+            sys.exit(FATAL_CODE)
         # One that names a file is about a path somebody gave; any other is a defect, and shows where.
-        if error.filename is None or "--debug" in sys.argv[1:]:
+        if not isinstance(error, OSError) or error.filename is None:
             raise
         report(CommandError(f"{error.filename}: {error.strerror}; give a path that can be used"))
         sys.exit(FAILURE_CODE)
