@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from stream_assoc.cli.app import App
-from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, note, settings_of, without_client_logs
 
 app = App(help="See and check the settings.", no_args_is_help=True)
 
@@ -35,8 +35,10 @@ def check(
     typer.echo("The configuration is valid.")
     if topics:
         from stream_assoc.stream.kafka_topics import topic_losses
+        from stream_assoc.stream.kafka_waiting import kafka_named
 
-        lines = topic_losses(without_client_logs(settings.kafka))
+        with kafka_named(settings.kafka, note):
+            lines = topic_losses(without_client_logs(settings.kafka))
         for line in lines:
             typer.secho(line, fg=typer.colors.YELLOW, err=True)
         typer.echo("The topics keep what they should." if not lines else "Some topics would lose messages.")

@@ -70,5 +70,10 @@ def without_client_logs(kafka: KafkaSettings) -> KafkaSettings:
     return kafka.model_copy(update={"librdkafka": {"log_level": 0, **kafka.librdkafka}})
 
 
+def note(text: str) -> None:
+    """Write a line about what happens to standard error, where it is in no output's way."""
+    typer.secho(text, dim=True, err=True)
+
+
 def _words(value: str) -> list[str]:
     return [word.strip(" \"'") for word in value.strip("[] ").split(",") if word.strip(" \"'")]

@@ -64,7 +64,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
             version=__version__,
             python=platform.python_version(),
             http_port=port,
-            configuration=settings.masked(),
+            **_told(settings),
         )
         if settings.dashboard.enabled:
             from stream_assoc.web.server import Dashboard
@@ -73,6 +73,20 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
         stop.announce()
         supervise(settings, instruments, stop, health)
     log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))
+
+
+def _told(settings: Settings) -> dict[str, object]:
+    """Return what the first line tells of the settings: all of them to programs, to people where everything is."""
+    if settings.logging.format == "json":
+        return {"configuration": settings.masked()}
+    kafka = settings.kafka
+    return {
+        "kafka": kafka.bootstrap_servers,
+        "topic": kafka.input_topic,
+        "group": kafka.group_id,
+        "apdb": str(settings.apdb.url),
+        "redis": str(settings.redis.url),
+    }
 
 
 def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest") -> "Health":

@@ -3,7 +3,7 @@
 import typer
 
 from stream_assoc.cli.app import App
-from stream_assoc.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
+from stream_assoc.cli.options import ConfigOption, SetOption, closing, note, settings_of, without_client_logs
 
 app = App(help="Make the Kafka topics.", no_args_is_help=True)
 
@@ -26,7 +26,9 @@ def init(config: ConfigOption = None, set_: SetOption = None) -> None:
     the input, the objects (compacted), the metrics and the dead letters.
     """
     from stream_assoc.stream.kafka_topics import ensure_topics
+    from stream_assoc.stream.kafka_waiting import kafka_named
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    created = ensure_topics(kafka)
+    with kafka_named(kafka, note):
+        created = ensure_topics(kafka)
     typer.echo(f"created: {', '.join(created)}" if created else "All topics exist.")

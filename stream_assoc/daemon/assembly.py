@@ -55,7 +55,9 @@ from stream_assoc.stream.kafka_identities import KafkaTopicIdentities
 from stream_assoc.stream.kafka_outputs import KafkaOutputs
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.kafka_statistics import GroupState
 from stream_assoc.stream.kafka_topics import topic_losses
+from stream_assoc.stream.kafka_waiting import KAFKA_HINT, told_when_slow
 from stream_assoc.stream.messages import StreamEnds
 from stream_assoc.stream.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.stream.registry import registry_of
@@ -285,15 +287,16 @@ def open_daemon(
             max_message_bytes=kafka.max_message_bytes,
             identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
         )
-        source.on_group_state = health.group_is
+        source.on_group_state = _announcing(source, health)
         source.on_gap = _reporting(instruments)
         stack.callback(source.close)
-        publisher = KafkaPublisher(
-            kafka.producer_options(),
-            source,
-            transactional_id=kafka.effective_transactional_id,
-            max_message_bytes=kafka.max_message_bytes,
-        )
+        with told_when_slow(lambda: log.warning("waiting for Kafka", kafka=kafka.bootstrap_servers, hint=KAFKA_HINT)):
+            publisher = KafkaPublisher(
+                kafka.producer_options(),
+                source,
+                transactional_id=kafka.effective_transactional_id,
+                max_message_bytes=kafka.max_message_bytes,
+            )
         stack.callback(publisher.close)
         # Beside the start, which it would delay: nothing depends on the answer.
         threading.Thread(target=_warn_of_losses, args=(kafka,), name="check-topics", daemon=True).start()
@@ -318,6 +321,22 @@ def open_daemon(
             HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
             on_poll=LagReporter(source, instruments),
         )
+
+
+def _announcing(source: KafkaSource, health: Health) -> Callable[[GroupState], None]:
+    """Tell health of the group, and the log of each settled place in it: of that it is ready, and for what."""
+    announced: list[list[int]] = []
+
+    def announce(state: GroupState) -> None:
+        health.group_is(state)
+        numbers = sorted(number for _, number in source.partitions)
+        if not state.joined:
+            announced.clear()
+        elif announced != [numbers]:
+            announced[:] = [numbers]
+            log.info("ready", partitions=numbers)
+
+    return announce
 
 
 def _reporting(instruments: Instruments) -> Callable[[Gap], None]:

@@ -19,7 +19,7 @@ CACHE: Final = "cache"
 KAFKA: Final = "kafka"
 SCHEMA_REGISTRY: Final = "schema_registry"
 
-Phase = Literal["starting", "running", "restarting", "stopping"]
+Phase = Literal["starting", "waiting", "running", "restarting", "stopping"]
 
 _SERVICES: Final = {
     ApdbError: APDB,

@@ -9,7 +9,7 @@ import structlog
 
 from stream_assoc.daemon.assembly import backoff_of, open_daemon
 from stream_assoc.daemon.exceptions import RestartBudgetError
-from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.health import Health, Phase
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.metrics.instruments import Instruments
@@ -87,19 +87,23 @@ def supervise(settings: Settings, instruments: Instruments, stop: StopRequest, h
     backoff = backoff_of(settings)
     random = Random()
     while not stop.is_set():
+        has_run = False
         try:
             with open_daemon(settings, instruments, stop, health) as daemon:
+                has_run = True
                 health.enter("running")
                 daemon.run(stop)
                 health.enter("stopping")
         except RetriableError as error:
             health.failed(error)
-            health.enter("restarting")
+            # Who has not come to work yet waits for a service; nothing has crashed.
+            phase: Phase = "restarting" if has_run else "waiting"
+            health.enter(phase)
             try:
                 failures = budget.spend()
             except RestartBudgetError as exhausted:
                 raise RestartBudgetError(f"{exhausted}; the last failure: {error}") from error
             wait_seconds = backoff.wait_seconds(failures, random.random())
             instruments.count_restart()
-            log.warning("restarting", error=str(error), restarts=failures, wait_seconds=round(wait_seconds, 2))
+            log.warning(phase, error=str(error), tries=failures, wait_seconds=round(wait_seconds, 2))
             stop.wait(wait_seconds)

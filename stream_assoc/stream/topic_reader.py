@@ -17,12 +17,12 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.kafka_errors import (
     KafkaConfigurationError,
     KafkaUnavailableError,
-    describe,
     error_of,
     translate,
 )
 from stream_assoc.stream.kafka_messages import input_message
 from stream_assoc.stream.kafka_options import consumer_options
+from stream_assoc.stream.kafka_waiting import KAFKA_HINT, told_when_slow
 from stream_assoc.stream.messages import InputMessage
 
 ANSWER_SECONDS: Final = 10.0
@@ -110,6 +110,7 @@ class TopicReader:
         self._reading = reading
         self._on_trouble = on_trouble
         self._doing = f"reading {reading.topic}"
+        self._brokers = kafka.bootstrap_servers
         self._ends: dict[int, int] = {}
         self._held: frozenset[int] = frozenset()
         self._waited_seconds = 0.0
@@ -291,13 +292,14 @@ class TopicReader:
         """Return the numbers of the topic's partitions."""
         topic = self._reading.topic
         try:
-            found = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+            with told_when_slow(lambda: log.warning("waiting for Kafka at %s; %s", self._brokers, KAFKA_HINT)):
+                found = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
         except KafkaException as exception:
             failure: Any = translate(error_of(exception), self._doing)
             if isinstance(failure, KafkaUnavailableError):
                 raise KafkaUnavailableError(
-                    f"no broker answers within {ANSWER_SECONDS:.0f} s: {describe(error_of(exception))}; "
-                    "check kafka.bootstrap_servers"
+                    f"Kafka at {self._brokers}: no broker answers within {ANSWER_SECONDS:.0f} s: "
+                    f"{error_of(exception).str()}; {KAFKA_HINT}"
                 ) from None
             raise failure from exception
         if found.error is not None and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:

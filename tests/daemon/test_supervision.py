@@ -4,6 +4,7 @@ import pytest
 
 from stream_assoc.daemon import supervision
 from stream_assoc.daemon.exceptions import RestartBudgetError
+from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.daemon.supervision import RestartBudget, supervise
 from stream_assoc.exceptions import FatalError, RetriableError
@@ -72,3 +73,14 @@ def test_a_fatal_error_is_not_retried(monkeypatch) -> None:
     with pytest.raises(FatalError, match="wrong schema"):
         run(monkeypatch, openings)
     assert openings.n_opened == 1
+
+
+def test_who_has_not_come_to_work_yet_waits_and_has_not_crashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases: list[str] = []
+    monkeypatch.setattr(supervision, "open_daemon", Openings(2, RetriableError("connection refused")))
+    settings = Settings(daemon={"retry_initial_seconds": 1e-6, "retry_max_seconds": 1e-6})
+    health = Health(Instruments(), on_phase=phases.append)
+
+    supervise(settings, health.instruments, StopRequest(0.0), health)
+
+    assert phases == ["waiting", "waiting", "running", "stopping"]

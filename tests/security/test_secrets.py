@@ -92,7 +92,7 @@ def test_what_a_daemon_logs_when_the_cache_is_away(monkeypatch, tmp_path, logs, 
     assert "Redis at 127.0.0.1:1" in str(health.ready().body)
     assert SECRET not in str(health.ready().body)
     structlog.get_logger("test").error("ended", exc_info=caught.value)
-    assert "restarting" in logs.getvalue()
+    assert "waiting" in logs.getvalue()
     assert "Redis at 127.0.0.1:1" in logs.getvalue()
     assert SECRET not in logs.getvalue()
 
