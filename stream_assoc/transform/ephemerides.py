@@ -10,6 +10,7 @@ from stream_assoc.model.batch import SolarSystemObjects
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.sky.region import ConvexFootprint
 from stream_assoc.sky.vectors import to_radec
+from stream_assoc.transform.conversion import converted, plain
 from stream_assoc.transform.exceptions import MappingError
 
 _AXES = "xyz"
@@ -45,13 +46,13 @@ class Ephemerides:
         Raises
         ------
         MappingError
-            If a column is missing.
+            If a column is missing, or an identifier is none or has lost digits.
         """
         needed = ["ssObjectId", "tmin", "tmax", *(f"{body}_{axis}_poly" for body in ("obj", "obs") for axis in _AXES)]
         missing = [name for name in needed if name not in table.schema.names]
         if missing:
             raise MappingError(f"the ephemerides have no column {', '.join(missing)}")
-        ids = np.asarray(table.column("ssObjectId").to_numpy(), dtype=np.int64)
+        ids = _identifiers(table.column("ssObjectId"))
         rows = np.unique(ids, return_index=True)[1]
         chosen = table.take(rows)
         axes = [_series(chosen, f"obj_{axis}_poly", f"obs_{axis}_poly") for axis in _AXES]
@@ -77,6 +78,19 @@ class Ephemerides:
         ra, dec = to_radec(vectors)
         inside = ConvexFootprint.from_vertices(footprint).contains(ra, dec, margin_arcsec)
         return SolarSystemObjects(self.ssObjectId[valid][inside], ra[inside], dec[inside])
+
+
+def _identifiers(column: pa.ChunkedArray) -> IntArray:
+    try:
+        made = converted(plain(column), pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise MappingError(f"ssObjectId of the ephemerides is {column.type}, not int64") from error
+    if made.values.null_count:
+        raise MappingError(
+            f"ssObjectId of the ephemerides is missing in {made.values.null_count} rows, or floats do not hold "
+            "it exactly; write the column as int64"
+        )
+    return np.asarray(made.values.to_numpy(), dtype=np.int64)
 
 
 def _series(table: pa.Table, target: str, observer: str) -> FloatArray:

@@ -70,8 +70,14 @@ def select_rows(table: pa.Table, mapping: Mapping, sieve: Sieve) -> None:
     if mapping.unique is not None:
         require(table, mapping.unique, "'unique'", mapping)
         rows = np.flatnonzero(sieve.kept)
-        keys = pa.table({"key": plain(table.column(mapping.unique)).take(pa.array(rows)), "row": rows})
-        first = keys.group_by("key").aggregate([("row", "min")]).column("row_min").to_numpy()
+        try:
+            keys = pa.table({"key": plain(table.column(mapping.unique)).take(pa.array(rows)), "row": rows})
+            first = keys.group_by("key").aggregate([("row", "min")]).column("row_min").to_numpy()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            kind = table.schema.field(mapping.unique).type
+            raise MappingError(
+                f"{mapping.file}: 'unique' cannot compare {mapping.unique!r} ({kind}): {error}"
+            ) from error
         repeated = sieve.kept.copy()
         repeated[first] = False
         sieve.leave_out(repeated, f"{mapping.unique} repeated, of which the first row is taken")

@@ -82,3 +82,6 @@ def test_a_filter_of_another_kind_is_refused(tmp_path: Path) -> None:
         MappingError, match=r"small\.toml: a 'where' filter cannot be compared with 'band' \(string\)"
     ):
         batches(detections(), mapping)
+    mapping = small_mapping(tmp_path, ("same_names", 'unique = "cutout"\nsame_names'))
+    with pytest.raises(MappingError, match=r"small\.toml: 'unique' cannot compare 'cutout' \(list"):
+        batches(detections(cutout=pa.array([[1.0]])), mapping)
