@@ -19,7 +19,7 @@ from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import IntArray
 from stream_assoc.pipeline.commit import write_down
-from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.process import arrive
 from stream_assoc.pipeline.region import region_of
@@ -75,7 +75,7 @@ class Visit:
         session: ApdbSession = EmptySky()  # type: ignore[assignment]
         staged = StagedCache(self.rooms.cache, self.rooms.layout)
         neighbourhood = Neighbourhood(session, staged, self.rooms.calculator, self.rooms.partition, versions)
-        decision = decide(arrival, neighbourhood, 0, self.rooms)
+        decision = apply(decide(arrival, neighbourhood, 0, self.rooms), neighbourhood)
         write_down([decision], (), self.rooms)
         return decision
 

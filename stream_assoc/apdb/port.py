@@ -134,8 +134,8 @@ class InHand:
     is_suspect: bool = False
 
 
-class ApdbSession(Protocol):
-    """Exclusive access to some cells of the APDB."""
+class ApdbReader(Protocol):
+    """What can be read with exclusive access to some cells of the APDB; nothing here changes it."""
 
     def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
         """Return what is known of these batches and tiles."""
@@ -191,6 +191,10 @@ class ApdbSession(Protocol):
 
         Only what lies in the session's own cells cannot change meanwhile.
         """
+
+
+class ApdbSession(ApdbReader, Protocol):
+    """Exclusive access to some cells of the APDB."""
 
     def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
         """Tell beforehand that `store` will supersede the current versions of these objects.

@@ -1,4 +1,9 @@
-"""What becomes of one batch, from its sources to the new states of its objects."""
+"""What becomes of one batch, from its sources to the new states of its objects.
+
+`decide` may refuse the batch, and is given nothing that it could change.
+`apply` changes the sky as decided, and is no place to refuse: it is called
+where no refusal is caught before the whole session is undone.
+"""
 
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +13,7 @@ import pyarrow as pa
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.changes import LedgerEntry
 from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.photometry.exceptions import ImageError
@@ -18,7 +23,7 @@ from stream_assoc.pipeline.clock import Stopwatch, later
 from stream_assoc.pipeline.forced import Measurable, measure_forced, uncounted_points
 from stream_assoc.pipeline.matching import match_sources
 from stream_assoc.pipeline.measurements import measure
-from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from stream_assoc.pipeline.neighbourhood import Neighbourhood, Surroundings
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
 
@@ -44,23 +49,45 @@ class Decision:
     withdrawn_forced_sources: pa.Table | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What was decided over a batch, before anything is changed.
+
+    Attributes
+    ----------
+    decision : `Decision`
+        Complete but for the tiles.
+    objects : `TiledObjects`
+        The objects around the batch, as they were.
+    matched : `ObjectPositions`
+        Those of them that it changes.
+    watch : `Stopwatch`
+        Has timed the stages so far.
+    """
+
+    decision: Decision
+    objects: TiledObjects
+    matched: ObjectPositions
+    watch: Stopwatch
+
+
 def decide(
     arrival: Arrival,
-    neighbourhood: Neighbourhood,
+    neighbourhood: Surroundings,
     n_single_source: int,
     rooms: Rooms,
     *,
     names: IntArray | None = None,
     versions: FloatArray | None = None,
-) -> Decision:
-    """Take one batch from its sources to the new states of its objects.
+) -> Proposal:
+    """Take one batch from its sources to the new states of its objects; nothing is changed yet.
 
     Parameters
     ----------
     arrival : `Arrival`
         The batch.
-    neighbourhood : `Neighbourhood`
-        The objects around it; changed only if the batch is accepted.
+    neighbourhood : `Surroundings`
+        The objects around it, to be read.
     n_single_source : `int`
         Objects in the APDB with exactly one source, before this batch.
     rooms : `Rooms`
@@ -72,8 +99,8 @@ def decide(
 
     Returns
     -------
-    decision : `Decision`
-        What is to be written down.
+    proposal : `Proposal`
+        What `apply` is to change.
 
     Raises
     ------
@@ -127,23 +154,43 @@ def decide(
             processing_time,
         )
 
-    # Nothing after this refuses the batch.
-    neighbourhood.end_versions(matched, processing_time)
-    with watch.stage("replace"):
-        changed_tiles = neighbourhood.replace(objects, matched, states)
-
     metrics = replace(
         measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds),
         numForcedSources=forced_sources.num_rows,
         forcedPhotometryError=arrival.image_error.reason if arrival.image_error else None,
     )
-    return Decision(
+    decision = Decision(
         entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,
         states=states,
         dia_sources=dia_sources,
         forced_sources=forced_sources,
-        tiles=changed_tiles,
+        tiles=np.empty(0, np.int64),
         single_source_delta=metrics.totalUnassociatedDiaObjects - n_single_source,
         image_error=arrival.image_error,
     )
+    return Proposal(decision, objects, matched, watch)
+
+
+def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
+    """Change the sky as decided: the versions that are superseded end, and the objects are where they are now.
+
+    Whatever this raises must undo the whole session.
+
+    Parameters
+    ----------
+    proposal : `Proposal`
+        From `decide`, on the same neighbourhood; nothing was applied in between.
+    neighbourhood : `Neighbourhood`
+        The objects around the batch.
+
+    Returns
+    -------
+    decision : `Decision`
+        What is to be written down.
+    """
+    decision, watch = proposal.decision, proposal.watch
+    neighbourhood.end_versions(proposal.matched, decision.entry.timeProcessedMjdTai)
+    with watch.stage("replace"):
+        tiles = neighbourhood.replace(proposal.objects, proposal.matched, decision.states)
+    return replace(decision, tiles=tiles, metrics=replace(decision.metrics, stageSeconds=dict(watch.seconds)))

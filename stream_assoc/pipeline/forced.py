@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.apdb.port import ApdbReader
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.forced import ForcedPoints
 from stream_assoc.model.objects import ObjectPositions
@@ -57,7 +57,7 @@ class Measurable:
 def measure_forced(
     measurable: Measurable,
     updated: ObjectPositions,
-    session: ApdbSession,
+    session: ApdbReader,
     selection: SelectionConfig,
     timeProcessedMjdTai: float,
 ) -> pa.Table:
@@ -69,7 +69,7 @@ def measure_forced(
         The batch and what is around it.
     updated : `ObjectPositions`
         The objects that it updates, as it leaves them.
-    session : `ApdbSession`
+    session : `ApdbReader`
         Knows which objects have a good source.
     selection : `SelectionConfig`
         What is worth it.
@@ -92,7 +92,7 @@ def measure_forced(
 
 
 def uncounted_points(
-    session: ApdbSession, calculator: StatisticsCalculator, states: ObjectStates, batch: BatchId
+    session: ApdbReader, calculator: StatisticsCalculator, states: ObjectStates, batch: BatchId
 ) -> ForcedPoints:
     """Return the forced sources that these objects' versions do not count yet; none where nobody counts them.
 
@@ -106,7 +106,7 @@ def uncounted_points(
 
 
 def rebuilt_states(
-    session: ApdbSession, calculator: StatisticsCalculator, diaObjectId: IntArray, without: BatchId | None = None
+    session: ApdbReader, calculator: StatisticsCalculator, diaObjectId: IntArray, without: BatchId | None = None
 ) -> ObjectStates:
     """Return the states of these objects, in their order, folded from what the APDB holds of them.
 

@@ -5,9 +5,11 @@ change it one after another; what they changed reaches the cache in one write
 after the APDB has committed.
 """
 
+from typing import Protocol
+
 import numpy as np
 
-from stream_assoc.apdb.port import ApdbSession, Opening
+from stream_assoc.apdb.port import ApdbReader, ApdbSession, Opening
 from stream_assoc.cache.port import CachedTiles
 from stream_assoc.cache.staging import StagedCache
 from stream_assoc.model.objects import ObjectPositions, TiledObjects
@@ -19,6 +21,20 @@ from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.tiles import without_and_with
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.calculator import StatisticsCalculator
+
+
+class Surroundings(Protocol):
+    """The objects around a batch as far as they can be read: all that deciding over it may do with them."""
+
+    @property
+    def session(self) -> ApdbReader:
+        """Where more is read of them."""
+
+    def objects(self, tiles: IntArray) -> TiledObjects:
+        """Return every object of these tiles, which ascend."""
+
+    def states(self, objects: ObjectPositions) -> ObjectStates:
+        """Return the states of these objects, in their order."""
 
 
 class Neighbourhood:
@@ -83,10 +99,7 @@ class Neighbourhood:
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
     def end_versions(self, matched: ObjectPositions, validityEndMjdTai: float) -> None:
-        """Tell the APDB that these versions are superseded, so that it can work while the rest is computed.
-
-        The batch must not be refused any more.
-        """
+        """Tell the APDB that these versions are superseded, so that it can work while the rest is computed."""
         self.session.end_versions(matched.diaObjectId, validityEndMjdTai)
 
     def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:

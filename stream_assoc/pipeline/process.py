@@ -26,7 +26,7 @@ from stream_assoc.model.changes import InputPosition, LedgerEntry
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.commit import commit
-from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.forced import with_images
 from stream_assoc.pipeline.ledger import recall
@@ -212,10 +212,12 @@ def _process_in_one_session(arrivals: Sequence[Arrival], rooms: Rooms) -> list[O
                 if batch_id in ledger:
                     outcomes[place] = _redelivered(arrival, ledger[batch_id], rooms)
                     continue
-                decision = decide(arrival, neighbourhood, n_single_source, rooms)
+                proposal = decide(arrival, neighbourhood, n_single_source, rooms)
             except PoisonError as error:
                 outcomes[place] = Rejected(batch_id, error)
                 continue
+            # What this raises, be it a refusal, undoes the session and with it every version that was ended.
+            decision = apply(proposal, neighbourhood)
             decisions[place] = decision
             ledger[batch_id] = (decision.entry,)
             n_single_source += decision.single_source_delta

@@ -29,7 +29,7 @@ from stream_assoc.model.states import ObjectStates
 from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.commit import commit
-from stream_assoc.pipeline.decide import Decision, decide
+from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.exceptions import TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
 from stream_assoc.pipeline.ledger import recall
@@ -198,9 +198,10 @@ def _take_its_place(
     n_single = np.count_nonzero(rooms.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
     n_single_source = opening.n_single_source + withdrawn_delta
-    decision = decide(
+    proposal = decide(
         arrival, neighbourhood, n_single_source, rooms, names=withdrawal.names, versions=withdrawal.versions
     )
+    decision = apply(proposal, neighbourhood)
     states, moved_tiles = _with_bereaved(decision, withdrawal, neighbourhood, rooms.calculator)
     closed = withdrawal.objects.take(~np.isin(withdrawal.objects.diaObjectId, states.diaObjectId))
     completed = dataclasses.replace(

@@ -1,13 +1,21 @@
 """A batch or a source that is no good harms no other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from stream_assoc.apdb.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.association.new_objects import TooManyNewObjectsError
 from stream_assoc.exceptions import PoisonError
+from stream_assoc.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.model.states import ObjectStates
+from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline import neighbourhood
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.sky.exceptions import InvalidFootprintError
 from tests.contents import ALL_TABLES, LEDGER, column, contents
 from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, square
@@ -150,3 +158,32 @@ def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tm
     (outcome,) = process_from(rooms, 1, batch(2, ra, dec, **bad))
     assert outcome.metrics.numUpdatedDiaObjects == 4
     assert np.isfinite(column(apdb_url(tmp_path / "tested"), "DiaObjectLast", "ra")).all()
+
+
+def test_a_refusal_after_versions_were_ended_undoes_their_session(
+    rooms: Rooms, tmp_path: Path, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process_from(rooms, 0, GOOD[0])
+    spoiling = batch(9, [150.0], [2.0], psfFlux=[-77.0])
+    events: list[str] = []
+
+    class Spoilt(Neighbourhood):
+        """Refuses to put the objects of one batch in their places, once their versions were ended."""
+
+        def end_versions(self, matched: ObjectPositions, validityEndMjdTai: float) -> None:
+            events.append("end")
+            super().end_versions(matched, validityEndMjdTai)
+
+        def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+            if len(matched) == 1 and len(states) == 1:
+                events.append("refuse")
+                raise RowsRefusedError("a position that is none")
+            return super().replace(around, matched, states)
+
+    monkeypatch.setattr(neighbourhood, "Neighbourhood", Spoilt)
+    store = rooms.apdb.exclusive
+    monkeypatch.setattr(rooms.apdb, "exclusive", lambda cells: events.append("session") or store(cells))
+    outcomes = process_from(rooms, 1, spoiling, GOOD[1])
+    assert [type(outcome) for outcome in outcomes] == [Rejected, Processed]
+    assert events == ["session", "end", "refuse", "session", "end", "refuse", "session", "end"]
+    assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
