@@ -16,6 +16,7 @@ from stream_assoc.stream.kafka_errors import ProducerFencedError
 from stream_assoc.stream.kafka_ownership import Claim
 from stream_assoc.stream.kafka_publisher import KEPT_AFTER, KafkaPublisher
 from stream_assoc.stream.kafka_source import KafkaSource
+from stream_assoc.stream.marks import Standing
 from stream_assoc.stream.messages import OutputMessage
 from tests import services
 from tests.stream.kafka_support import contents, fill, new_topic, open_source, positions, read, records, until
@@ -53,10 +54,10 @@ FATAL = (
 class Source:
     """Owns everything, and has committed nothing."""
 
-    def claim(self, consumed: Sequence[object]) -> Claim:
+    def claim(self, consumed: Sequence[object], *others: object, **more: object) -> Claim:
         return Claim({("in", 0): 1}, "member")
 
-    def committed(self, partitions: object) -> dict[tuple[str, int], int]:
+    def standings(self, partitions: object) -> dict[tuple[str, int], Standing]:
         return {}
 
 
