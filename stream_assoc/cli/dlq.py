@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def list_letters(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """List the dead letters, the oldest first: where each is, when and why it was set aside.
+    """List the dead letters, the oldest first: where, when, why, and when it was sent again.
 
     Needs Kafka. The first column is what the other commands take. What each
     reason means, and what to do about it: docs/dead-letters.md.
@@ -62,13 +63,18 @@ def list_letters(
     kafka = without_client_logs(settings_of(config, set_).kafka)
     # Of each letter only its record is kept: the originals together may not fit into memory.
     with DeadLetterTopic(kafka) as topic:
-        entries = [(one.address, one.letter.record) for one in matching(topic, selection(reason, since))]
+        sent_again: dict[Address, int] = {}
+        chosen = matching(topic, selection(reason, since), sent_again.__setitem__)
+        entries = [(one.address, one.letter.record) for one in chosen]
     entries.sort(key=lambda entry: (entry[1].time, entry[0]))
     entries = entries if limit is None else entries[-limit:]
     lines = (
-        (json.dumps({"letter": str(address), **asdict(record)}) for address, record in entries)
+        (
+            json.dumps({"letter": str(address), **asdict(record), "sentAgain": sent_again.get(address)})
+            for address, record in entries
+        )
         if json_
-        else letter_table(entries)
+        else letter_table([(address, record, sent_again.get(address)) for address, record in entries])
     )
     for line in lines:
         typer.echo(line)
@@ -154,7 +160,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         prepare = partial(reprocessing, authority=authority_of(settings.operators), topic=to)
     with DeadLetterTopic(kafka) as topic:
         if by_rule:
-            send(map(prepare, without_repeats(matching(topic, selection(reason, since)))), kafka)
+            chosen = without_repeats(matching(topic, selection(reason, since)))
+            send(((one.address, prepare(one)) for one in chosen), kafka)
         else:
             send(named(topic, addresses(letters or []), prepare), kafka)
 
@@ -201,21 +208,34 @@ def selection(reason: str | None, since: datetime | None) -> "Selection":
 
 def named(
     topic: "DeadLetterTopic", where: "Sequence[Address]", prepare: "Callable[[FiledLetter], OutputMessage]"
-) -> "Iterator[OutputMessage]":
+) -> "Iterator[tuple[Address, OutputMessage]]":
     """Return what to send for the letters at these addresses; one that cannot be sent is told before any is."""
     for address in where:
         prepare(topic.letter(address))
     # Read again rather than kept: the originals together may not fit into memory.
-    return (prepare(topic.letter(address)) for address in where)
+    return ((address, prepare(topic.letter(address))) for address in where)
 
 
-def matching(topic: "DeadLetterTopic", which: "Selection") -> "Iterator[FiledLetter]":
-    """Yield the letters of a selection; messages that are no dead letters are told and passed over."""
+def matching(
+    topic: "DeadLetterTopic",
+    which: "Selection",
+    on_sent_again: "Callable[[Address, int], None]" = lambda address, time_ms: None,
+) -> "Iterator[FiledLetter]":
+    """Yield the letters of a selection; messages that are no dead letters are told and passed over.
+
+    Notes of letters that were sent again, and when, are given to ``on_sent_again``.
+    """
     from stream_assoc.cli.letters import printable
     from stream_assoc.dead_letter_office.letters import Address, filed
+    from stream_assoc.dead_letter_office.sent_again import read_note
+    from stream_assoc.stream.dead_letters import is_note
     from stream_assoc.stream.exceptions import DecodeError
 
     for message in topic.messages():
+        if is_note(message.headers):
+            if (note := read_note(message)) is not None:
+                on_sent_again(*note)
+            continue
         try:
             found = filed(message)
         except DecodeError as error:
@@ -226,16 +246,20 @@ def matching(topic: "DeadLetterTopic", which: "Selection") -> "Iterator[FiledLet
             yield found
 
 
-def send(messages: "Iterable[OutputMessage]", kafka: KafkaSettings) -> None:
-    """Send messages, and tell how many were confirmed, also when an error or Ctrl-C ends it early."""
+def send(messages: "Iterable[tuple[Address, OutputMessage]]", kafka: KafkaSettings) -> None:
+    """Send the messages of letters, and tell how many were confirmed, also when an error or Ctrl-C ends it early."""
     from stream_assoc.dead_letter_office.sending import deliver
+    from stream_assoc.dead_letter_office.sent_again import note_of
     from stream_assoc.stream.kafka_plain_producer import PlainProducer
+
+    def note(address: "Address") -> "OutputMessage":
+        return note_of(address, kafka.dead_letter_topic, time.time_ns() // 1_000_000)
 
     n_sent = 0
     producer = PlainProducer(kafka.producer_options(), max_message_bytes=kafka.max_message_bytes)
     with contextlib.closing(producer):
         try:
-            for _ in deliver(messages, producer):
+            for _ in deliver(messages, producer, note):
                 n_sent += 1
         finally:
             typer.echo(f"{n_sent} sent back, each confirmed.")

@@ -9,17 +9,24 @@ from stream_assoc.stream.dead_letters import DeadLetterRecord
 from stream_assoc.stream.exceptions import DecodeError, RegistryUnavailableError
 from stream_assoc.stream.wire import WriterSchemas
 
-HEADINGS = ("LETTER", "TIME", "REASON", "ORIGINAL", "MESSAGE")
+HEADINGS = ("LETTER", "TIME", "SENT AGAIN", "REASON", "ORIGINAL", "MESSAGE")
 NAME_WIDTH = 26
 
 
-def letter_table(entries: Iterable[tuple[Address, DeadLetterRecord]]) -> Iterator[str]:
-    """Yield the lines of a table of letters, headings first."""
+def letter_table(entries: Iterable[tuple[Address, DeadLetterRecord, int | None]]) -> Iterator[str]:
+    """Yield the lines of a table of letters and when they were sent again, headings first."""
     rows = [
         HEADINGS,
         *(
-            (str(address), utc(record.time), record.reason, _origin(record), record.message)
-            for address, record in entries
+            (
+                str(address),
+                utc(record.time),
+                "-" if sent_again is None else utc(sent_again),
+                record.reason,
+                _origin(record),
+                record.message,
+            )
+            for address, record, sent_again in entries
         ),
     ]
     texts = [[printable(cell) for cell in row] for row in rows]

@@ -1,6 +1,6 @@
 """Sending dead letters back to where they came from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from stream_assoc.dead_letter_office.exceptions import (
@@ -9,7 +9,7 @@ from stream_assoc.dead_letter_office.exceptions import (
     NotConflictingError,
     NotQuarantinedError,
 )
-from stream_assoc.dead_letter_office.letters import FiledLetter
+from stream_assoc.dead_letter_office.letters import Address, FiledLetter
 from stream_assoc.stream.authority import Authority, without_marks
 from stream_assoc.stream.exceptions import UnauthorisedError
 from stream_assoc.stream.messages import Headers, OutputMessage
@@ -116,17 +116,22 @@ def _signed(message: OutputMessage, headers: Headers, authority: Authority) -> O
     return message._replace(headers=authority.signed(headers, message.value))
 
 
-def deliver(messages: Iterable[OutputMessage], producer: Producer) -> Iterator[OutputMessage]:
-    """Send messages one by one, and yield each when the broker has confirmed it.
+def deliver(
+    messages: Iterable[tuple[Address, OutputMessage]], producer: Producer, note: Callable[[Address], OutputMessage]
+) -> Iterator[Address]:
+    """Send the messages of letters one by one, note each, and yield its letter when the broker has confirmed it.
 
-    Who is interrupted therefore knows which were sent.
+    Who is interrupted therefore knows which were sent. A letter whose note is
+    lost may be sent again; none is noted that was not sent.
 
     Raises
     ------
     DeliveryError
         If one is not confirmed; no further one is sent.
     """
-    for message in messages:
+    for address, message in messages:
         producer.send([message])
         producer.flush()
-        yield message
+        producer.send([note(address)])
+        producer.flush()
+        yield address

@@ -21,6 +21,8 @@ PREFIX: Final = "dlq."
 RECORD_HEADER: Final = f"{PREFIX}record"
 LEFT_OUT_HEADER: Final = f"{PREFIX}left_out"
 """What of the message would not go into its dead letter: ``value``, ``headers``, ``key``, with commas between."""
+SENT_AGAIN_HEADER: Final = f"{PREFIX}sent_again"
+"""Marks a message of the topic that is no letter but a note: that the letter it names was sent again."""
 _HEADER_OVERHEAD_BYTES: Final = 16
 # An error may quote the message it is about, and a message may be large.
 _MAX_TEXT: Final = 2000
@@ -138,6 +140,11 @@ def read_dead_letter(letter: InputMessage | OutputMessage, schemas: WriterSchema
     )
     left_out = headers.get(LEFT_OUT_HEADER, b"").decode(errors="replace")
     return DeadLetter(original, record, tuple(left_out.split(",")) if left_out else ())
+
+
+def is_note(headers: Headers) -> bool:
+    """Tell whether a message of the topic of dead letters only notes that a letter was sent again."""
+    return any(name == SENT_AGAIN_HEADER for name, _ in headers)
 
 
 def original_headers(headers: Headers) -> Headers:

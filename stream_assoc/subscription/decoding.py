@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.stream.dead_letters import DeadLetter, read_dead_letter
+from stream_assoc.stream.dead_letters import DeadLetter, is_note, read_dead_letter
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.messages import InputMessage
 from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
@@ -51,9 +51,9 @@ def metrics_decoder(schemas: WriterSchemas | None) -> OneByOne[AssociationMetric
     return OneByOne(lambda message: None if message.value is None else decode_metrics(message.value, schemas))
 
 
-def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter]:
-    """Return the decoder of the topic of dead letters."""
-    return OneByOne(lambda message: read_dead_letter(message, schemas))
+def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter | None]:
+    """Return the decoder of the topic of dead letters; a note that one was sent again tells nothing."""
+    return OneByOne(lambda message: None if is_note(message.headers) else read_dead_letter(message, schemas))
 
 
 class RowsDecoder(Generic[Single]):

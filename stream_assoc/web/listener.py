@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.stream.dead_letters import read_dead_letter
+from stream_assoc.stream.dead_letters import is_note, read_dead_letter
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.kafka_errors import error_of, translate
 from stream_assoc.stream.kafka_options import consumer_options
@@ -138,6 +138,8 @@ class Listener:
     def _take_letter(self, message: Message) -> None:
         topic = self._kafka.dead_letter_topic
         letter = OutputMessage(topic, message.key(), message.value(), tuple(message.headers() or ()))
+        if is_note(letter.headers):
+            return
         record = read_dead_letter(letter).record
         self._answer(record.topic, record.partition, record.offset)
         self._feed.add_dead_letter(

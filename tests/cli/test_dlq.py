@@ -109,6 +109,23 @@ def test_equal_messages_of_a_reason_go_back_once_and_the_letters_stay(office) ->
     assert office.listed() == ["0:2", "0:0", "0:8"]
 
 
+def test_letters_that_were_sent_again_are_told_and_the_notes_are_no_letters(office: Office) -> None:
+    office.run("replay", "0:8", "0:0")
+    lines = [json.loads(line) for line in office.run("ls", "--json").stdout.splitlines()]
+    assert {line["letter"]: line["sentAgain"] is not None for line in lines} == {
+        "0:0": True,
+        "0:2": False,
+        "0:8": True,
+    }
+    shown = office.run("ls")
+    assert [line.split()[2] == "-" for line in shown.stdout.splitlines()[1:]] == [True, False, False]
+    assert "passed over: the message has no header" in shown.stderr
+    assert shown.stderr.count("passed over") == 1
+    office.run("replay", "--reason", "undecodable")
+    lines = [json.loads(line) for line in office.run("ls", "--json").stdout.splitlines()]
+    assert all(line["sentAgain"] is not None for line in lines)
+
+
 def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap) -> None:
     other = new_topic(kafka_bootstrap)
     office.run("replay", "0:8", "0:0", "0:8", "--to", other)

@@ -9,20 +9,20 @@ from tests.pipeline.skies import batch
 
 
 def entry(one):
-    return one.address, one.letter.record
+    return one.address, one.letter.record, None
 
 
 def test_columns_of_the_table_are_aligned() -> None:
     lines = list(letter_table(map(entry, [letter(0, reason="empty"), letter(12, reason="quarantine")])))
     assert lines == [
-        "LETTER  TIME                  REASON      ORIGINAL            MESSAGE",
-        "1:0     1970-01-01T00:00:00Z  empty       dia-sources[3]@100  why",
-        "1:12    1970-01-01T00:00:00Z  quarantine  dia-sources[3]@112  why",
+        "LETTER  TIME                  SENT AGAIN  REASON      ORIGINAL            MESSAGE",
+        "1:0     1970-01-01T00:00:00Z  -           empty       dia-sources[3]@100  why",
+        "1:12    1970-01-01T00:00:00Z  -           quarantine  dia-sources[3]@112  why",
     ]
 
 
 def test_a_table_of_no_letters_is_its_headings() -> None:
-    assert list(letter_table([])) == ["LETTER  TIME  REASON  ORIGINAL  MESSAGE"]
+    assert list(letter_table([])) == ["LETTER  TIME  SENT AGAIN  REASON  ORIGINAL  MESSAGE"]
 
 
 def test_all_that_is_known_is_described() -> None:

@@ -8,12 +8,16 @@ from stream_assoc.dead_letter_office.exceptions import (
     NotConflictingError,
     NotQuarantinedError,
 )
+from stream_assoc.dead_letter_office.letters import Address
 from stream_assoc.dead_letter_office.sending import deliver, released, reprocessing, returned
+from stream_assoc.dead_letter_office.sent_again import note_of, read_note
 from stream_assoc.exceptions import RetriableError
+from stream_assoc.model.changes import InputPosition
 from stream_assoc.stream.authority import Authority, Grant
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stream.messages import Headers, InputMessage, OutputMessage
 from stream_assoc.stream.release import RELEASE_HEADER, with_release
 from stream_assoc.stream.reprocessing import REPROCESSING_HEADER, with_reprocessing
+from stream_assoc.subscription.decoding import dead_letter_decoder
 from tests.dead_letter_office.builders import letter
 
 TRUSTING = Authority(trusts_unsigned=True)
@@ -96,12 +100,31 @@ def test_what_a_producer_may_not_ask_for_goes_back_without_asking_or_signed() ->
     assert SIGNING.grant(released(refused, SIGNING).headers, b"value") == Grant(release=True)
 
 
-def test_what_is_yielded_is_confirmed_and_nothing_is_sent_after_a_failure() -> None:
-    producer = Producer(n_until_failure=2)
-    messages = [OutputMessage("t", None, bytes([index])) for index in range(5)]
-    deliveries = deliver(messages, producer)
+def note(address: Address) -> OutputMessage:
+    return note_of(address, "dlq", 5)
+
+
+def test_what_is_yielded_is_confirmed_and_noted_and_nothing_is_sent_after_a_failure() -> None:
+    # A message and its note are each confirmed: the second message of three is the last.
+    producer = Producer(n_until_failure=4)
+    messages = [(Address(1, index), OutputMessage("t", None, bytes([index]))) for index in range(5)]
+    deliveries = deliver(messages, producer, note)
     confirmed = [next(deliveries), next(deliveries)]
     with pytest.raises(RetriableError):
         next(deliveries)
-    assert confirmed == messages[:2]
-    assert producer.sent == messages[:3]
+    assert confirmed == [Address(1, 0), Address(1, 1)]
+    assert producer.sent == [one for address, message in messages[:2] for one in (message, note(address))] + [
+        messages[2][1]
+    ]
+
+
+def test_a_note_names_its_letter_and_is_no_letter() -> None:
+    written = note(Address(3, 17))
+    read = InputMessage(InputPosition("dlq", 0, 4), 1, written.key, written.value, written.headers)
+    assert read_note(read) == (Address(3, 17), 5)
+    assert list(dead_letter_decoder(None).decode([read])) == [None]
+
+
+@pytest.mark.parametrize("headers", [(), (("dlq.sent_again", b"here"),), (("dlq.sent_again", b"1:2"),)])
+def test_what_is_no_note_is_passed_over(headers: Headers) -> None:
+    assert read_note(InputMessage(InputPosition("dlq", 0, 4), 1, None, None, headers)) is None
