@@ -33,7 +33,7 @@ def test_only_the_place_that_is_named_counts() -> None:
 
 
 @pytest.mark.parametrize("setting", ["after-lunch", "after-store:0", "after-store:-1", "after-store:soon", ":2"])
-def test_a_setting_that_names_no_arrival_is_refused(setting) -> None:
+def test_a_setting_that_names_no_arrival_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=re.escape(setting)):
         failpoints.armed(setting, die)
 

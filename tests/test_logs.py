@@ -41,7 +41,7 @@ def test_lower_levels_are_not_written() -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_traceback_does_not_show_local_variables(style) -> None:
+def test_traceback_does_not_show_local_variables(style: str) -> None:
     output = io.StringIO()
     configure_logging(style, "info", output)
     try:

@@ -8,7 +8,7 @@ TYPES = ("int8", "int4", "float4", "float8", "bool")
 
 
 @pytest.mark.integration
-def test_columns_arrive_in_the_order_of_the_rows(postgresql_url) -> None:
+def test_columns_arrive_in_the_order_of_the_rows(postgresql_url: str) -> None:
     statement = (
         "SELECT 1152921504606846977 - i, -i, CASE WHEN i % 3 = 0 THEN NULL ELSE i / 7.0 END::float4, "
         "nullif(i, 2)::float8, i % 2 = 0 FROM generate_series(1, 50) AS i ORDER BY i DESC"

@@ -1,5 +1,7 @@
 """Columns come out of both databases alike, in Rubin's types."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
@@ -11,7 +13,7 @@ LARGE = 2**60 + 1
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
+def url(request: pytest.FixtureRequest, tmp_path: Path):
     made = f"sqlite:///{tmp_path}/apdb.sqlite3" if request.param == "sqlite" else None
     made = made or request.getfixturevalue("postgresql_database")
     init(made)
@@ -50,7 +52,7 @@ def test_columns_keep_types_ids_and_nulls(url) -> None:
         assert nothing.num_rows == 0
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path) -> None:
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ApdbSchemaError, match="which does not exist"), open_columns(f"sqlite:///{tmp_path}/none"):
         pass
     with pytest.raises(ApdbConfigurationError, match="no namespaces"), open_columns("sqlite:///x", "n"):
@@ -59,7 +61,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_apdb_is_told(tmp_path) -> None:
+def test_a_file_that_is_no_apdb_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.sqlite3").touch()
     with (
         pytest.raises(ApdbSchemaError, match="does not have the tables"),

@@ -33,7 +33,7 @@ def stored(row):
 
 
 @pytest.mark.integration
-def test_postgresql_reads_what_is_encoded(postgresql_url) -> None:
+def test_postgresql_reads_what_is_encoded(postgresql_url: str) -> None:
     with psycopg.connect(postgresql_url) as connection:
         definition = ", ".join(f'"{name}" {name}' for name in TYPES)
         connection.execute(f"CREATE TEMP TABLE sample (row_number int4, {definition})".encode())

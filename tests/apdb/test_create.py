@@ -1,6 +1,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -18,7 +19,7 @@ from tests.apdb.builders import BIG, changes
 from tests.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
 
 
-def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url) -> None:
+def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url: str) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG]))
     before = apdb.count_rows()
@@ -30,7 +31,7 @@ def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url) -> None:
     apdb.close()
 
 
-def test_drop_begins_anew(sqlite_apdb_url) -> None:
+def test_drop_begins_anew(sqlite_apdb_url: str) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG]))
     apdb.close()
@@ -41,7 +42,7 @@ def test_drop_begins_anew(sqlite_apdb_url) -> None:
     apdb.close()
 
 
-def test_extending_counts_what_others_stored(sqlite_apdb_url) -> None:
+def test_extending_counts_what_others_stored(sqlite_apdb_url: str) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG, BIG + 2, BIG + 4]))
     apdb.close()
@@ -61,7 +62,7 @@ def test_extending_counts_what_others_stored(sqlite_apdb_url) -> None:
     apdb.close()
 
 
-def test_other_index_modes_are_refused(tmp_path) -> None:
+def test_other_index_modes_are_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
     ApdbSql.init_database(db_url=url, dia_object_index="baseline")
     with pytest.raises(ApdbSchemaError, match="DiaObjectLast"):
@@ -74,14 +75,14 @@ def test_other_index_modes_are_refused(tmp_path) -> None:
     ("key", "version", "message"),
     [("version:schema", "9.0.0", "APDB schema"), ("version:stream_assoc", "1.9.0", "stream_assoc tables")],
 )
-def test_other_versions_are_refused(sqlite_apdb_url, key, version, message) -> None:
+def test_other_versions_are_refused(sqlite_apdb_url: str, key: str, version: str, message: str) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("UPDATE metadata SET value = ? WHERE name = ?", [version, key])
     with pytest.raises(ApdbSchemaError, match=f"{version} of the {message}"):
         check(sqlite_apdb_url)
 
 
-def test_what_is_no_apdb_is_refused(tmp_path) -> None:
+def test_what_is_no_apdb_is_refused(tmp_path: Path) -> None:
     missing = f"sqlite:///{tmp_path / 'missing.db'}"
     with pytest.raises(ApdbSchemaError, match="does not exist; run"):
         check(missing)
@@ -95,7 +96,7 @@ def test_what_is_no_apdb_is_refused(tmp_path) -> None:
         check(f"sqlite:///{tmp_path / 'empty.db'}")
 
 
-def test_copied_file_works(sqlite_apdb_url, tmp_path) -> None:
+def test_copied_file_works(sqlite_apdb_url: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(sqlite_apdb_url.removeprefix("sqlite:///"), copy)
     apdb = open_apdb(f"sqlite:///{copy}")
@@ -105,7 +106,7 @@ def test_copied_file_works(sqlite_apdb_url, tmp_path) -> None:
 
 
 @pytest.mark.integration
-def test_namespaces_are_apart(postgresql_database) -> None:
+def test_namespaces_are_apart(postgresql_database: str) -> None:
     for namespace in ("one", "Two"):
         init(postgresql_database, namespace)
     one, two = (open_apdb(postgresql_database, namespace) for namespace in ("one", "Two"))
@@ -171,7 +172,7 @@ def assert_brought_up_to_date(url) -> None:
     assert init(url).stream_assoc_version == OUR_VERSION
 
 
-def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url) -> None:
+def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url: str) -> None:
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         words = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT", "digest": "x'0102'"}
         make_old(connection.execute, **words)
@@ -179,7 +180,7 @@ def test_tables_of_version_1_are_brought_up_to_date(sqlite_apdb_url) -> None:
 
 
 @pytest.mark.integration
-def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_database) -> None:
+def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_database: str) -> None:
     init(postgresql_database)
     with psycopg.connect(postgresql_database) as connection:
         sequence = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
@@ -187,13 +188,13 @@ def test_tables_of_version_1_are_brought_up_to_date_on_postgresql(postgresql_dat
     assert_brought_up_to_date(postgresql_database)
 
 
-def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url) -> None:
+def test_a_database_keeps_its_identity_until_it_begins_anew(sqlite_apdb_url: str) -> None:
     first = init(sqlite_apdb_url).identity
     assert init(sqlite_apdb_url).identity == first
     assert init(sqlite_apdb_url, drop=True).identity != first
 
 
-def test_daemons_of_another_partition_are_refused_until_the_sky_is_divided_anew(sqlite_apdb_url) -> None:
+def test_daemons_of_another_partition_are_refused_until_the_sky_is_divided_anew(sqlite_apdb_url: str) -> None:
     first = init(sqlite_apdb_url)
     assert first.partition == "10/8"
     with pytest.raises(ApdbConfigurationError, match="--repartition"):

@@ -20,7 +20,7 @@ from stream_assoc.apdb.factory import PostgresqlUrl, SqliteUrl, open_apdb, parse
         ("postgresql+psycopg2://h/d?sslmode=require", PostgresqlUrl("postgresql://h/d?sslmode=require")),
     ],
 )
-def test_urls_are_understood(url, parsed) -> None:
+def test_urls_are_understood(url: str, parsed) -> None:
     assert parse_url(url) == parsed
 
 
@@ -78,7 +78,7 @@ def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
 @pytest.mark.parametrize(
     "url", ["mysql://u:secret@h/d", "u:secret@h", "", "sqlite://", "sqlite:///", "sqlite://secret"]
 )
-def test_other_urls_are_refused_without_being_shown(url) -> None:
+def test_other_urls_are_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ApdbConfigurationError, match=r"apdb\.url") as caught:
         open_apdb(url)
     assert "secret" not in str(caught.value)

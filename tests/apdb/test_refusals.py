@@ -24,7 +24,7 @@ AT = 'connection to server at "db" (10.0.0.1), port 5432 failed: '
         ('private key file "key" has group or world access', r"apdb\.ssl_key_file"),
     ],
 )
-def test_a_refusal_is_fatal_and_names_the_setting(text, setting) -> Never:
+def test_a_refusal_is_fatal_and_names_the_setting(text: str, setting: str) -> Never:
     error = translate(psycopg.OperationalError(AT + text))
     assert isinstance(error, ApdbConfigurationError)
     with pytest.raises(ApdbConfigurationError, match=setting):
@@ -34,5 +34,5 @@ def test_a_refusal_is_fatal_and_names_the_setting(text, setting) -> Never:
 @pytest.mark.parametrize(
     "text", ["Connection refused", "FATAL:  the database system is starting up", "server closed the connection"]
 )
-def test_an_outage_is_retriable(text) -> None:
+def test_an_outage_is_retriable(text: str) -> None:
     assert isinstance(translate(psycopg.OperationalError(AT + text)), ApdbUnavailableError)

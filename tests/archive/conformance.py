@@ -38,7 +38,7 @@ class ArchiveConformance(ABC):
     def empty_url(self) -> str: ...
 
     @pytest.fixture
-    def archive(self, stored):
+    def archive(self, stored: StoredNight):
         archive = open_archive(stored.url)
         yield archive
         archive.close()
@@ -49,7 +49,7 @@ class ArchiveConformance(ABC):
         return archive.recent_objects(100_000)
 
     @pytest.fixture
-    def empty(self, empty_url):
+    def empty(self, empty_url: str):
         archive = open_archive(empty_url)
         yield archive
         archive.close()
@@ -154,13 +154,13 @@ class ArchiveConformance(ABC):
         found = {value["values"]: value["counts"] for value in sources["diaObjectId"].value_counts().to_pylist()}
         assert found == {identifier: counts[identifier] for identifier in some.tolist()}
 
-    def test_forced_photometry_is_read(self, archive, stored) -> None:
+    def test_forced_photometry_is_read(self, archive, stored: StoredNight) -> None:
         (row,) = archive.forced_sources(stored.forced_object).to_pylist()
         assert (row["visit"], row["detector"], row["band"]) == (*FORCED_BATCH, "g")
         assert (row["psfFlux"], row["psfFluxErr"], row["scienceFlux"]) == (1.5, 2.5, 3.5)
 
     @pytest.mark.parametrize("radius_deg", [0.001, 0.02, 0.3, 5.0])
-    def test_a_cone_holds_all_that_is_near_and_nothing_else(self, archive, every_object, radius_deg) -> None:
+    def test_a_cone_holds_all_that_is_near_and_nothing_else(self, archive, every_object, radius_deg: float) -> None:
         ra, dec = every_object["ra"][0].as_py() + 0.0001, every_object["dec"][0].as_py()
         separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
         inside = separation <= 3600.0 * radius_deg
@@ -177,7 +177,9 @@ class ArchiveConformance(ABC):
         assert not cut.is_complete
         assert cut.objects.diaObjectId.tolist() == whole.objects.diaObjectId[:7].tolist()
 
-    def test_a_cone_that_holds_too_much_is_narrowed_to_the_nearest(self, archive, every_object, monkeypatch) -> None:
+    def test_a_cone_that_holds_too_much_is_narrowed_to_the_nearest(
+        self, archive, every_object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("stream_assoc.archive.archive._SEARCH_ROWS", 40)
         ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
         cut = archive.near(ra, dec, 5.0)

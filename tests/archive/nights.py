@@ -18,14 +18,14 @@ class StoredNight:
 
 
 @pytest.fixture(scope="session")
-def sqlite_night(tmp_path_factory):
+def sqlite_night(tmp_path_factory: pytest.TempPathFactory):
     url = f"sqlite:///{tmp_path_factory.mktemp('archive') / 'a night.db'}"
     init(url)
     return StoredNight(url, store_night(url))
 
 
 @pytest.fixture(scope="session")
-def postgresql_night(postgresql_url):
+def postgresql_night(postgresql_url: str):
     with services.new_database(postgresql_url) as url:
         init(url)
         yield StoredNight(url, store_night(url))

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def empty_database(postgresql_url):
+def empty_database(postgresql_url: str):
     with services.new_database(postgresql_url) as url:
         init(url)
         yield url
@@ -34,7 +34,7 @@ class TestPostgresql(ArchiveConformance):
         return empty_database
 
     @pytest.fixture
-    def missing_url(self, postgresql_database):
+    def missing_url(self, postgresql_database: str):
         return postgresql_database
 
     def test_a_statement_that_takes_too_long_is_ended(self, stored) -> None:

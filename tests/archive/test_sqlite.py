@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.archive.conformance import ArchiveConformance
 
 
 @pytest.fixture(scope="module")
-def empty_file(tmp_path_factory):
+def empty_file(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("empty") / "empty.db"
     init(f"sqlite:///{path}")
     return path
@@ -25,10 +26,10 @@ class TestSqlite(ArchiveConformance):
         return f"sqlite:///{empty_file}"
 
     @pytest.fixture
-    def missing_url(self, tmp_path) -> str:
+    def missing_url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'nothing.db'}"
 
-    def test_a_file_in_a_folder_that_takes_no_writes_can_be_read(self, empty_file, tmp_path) -> None:
+    def test_a_file_in_a_folder_that_takes_no_writes_can_be_read(self, empty_file, tmp_path: Path) -> None:
         copy = tmp_path / "copy.db"
         shutil.copy(empty_file, copy)
         copy.chmod(0o444)
@@ -36,6 +37,6 @@ class TestSqlite(ArchiveConformance):
         assert archive.overview().n_objects == 0
         archive.close()
 
-    def test_it_has_no_namespaces(self, empty_url) -> None:
+    def test_it_has_no_namespaces(self, empty_url: str) -> None:
         with pytest.raises(ApdbConfigurationError, match=r"apdb\.namespace"):
             open_archive(empty_url, "other")

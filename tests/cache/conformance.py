@@ -66,7 +66,7 @@ class CacheConformance(ABC):
         assert len(self.read_tile(cache)) == 0
 
     @pytest.mark.parametrize("version", [0, 2, 3, 2**62])
-    def test_a_tile_of_another_version_is_missing(self, cache, version) -> None:
+    def test_a_tile_of_another_version_is_missing(self, cache, version: int) -> None:
         self.write_tiles(cache, tile(4, version=1))
         assert self.read_tile(cache, version=version) is None
         assert cache.unreadable == 0

@@ -1,6 +1,7 @@
 import itertools
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ class RedisConformance(CacheConformance):
 
 class TestRedisCache(RedisConformance):
     @pytest.fixture
-    def cache(self, valkey_url):
+    def cache(self, valkey_url: str):
         with RedisCache(valkey_url, LAYOUT, prefix=next(_prefixes), chunk=700, **LEVELS) as cache:
             self.client = redis.Redis.from_url(valkey_url)
             yield cache
@@ -70,7 +71,7 @@ class TestRedisCache(RedisConformance):
         self.write_tiles(cache, tile(3))
         assert_same(self.read_tile(cache), positions(3))
 
-    def test_a_changed_layout_reads_nothing_of_the_old(self, cache, valkey_url) -> None:
+    def test_a_changed_layout_reads_nothing_of_the_old(self, cache, valkey_url: str) -> None:
         some = states(3)
         self.write_states(cache, some)
         other = StateLayout("other", LAYOUT.n_object_fields, LAYOUT.initial_band_fields)
@@ -129,7 +130,7 @@ def wait_for_cluster(node) -> None:
         assert time.monotonic() < deadline, "the cluster of one node did not come up"
 
 
-def test_a_unix_socket_is_reached(tmp_path) -> None:
+def test_a_unix_socket_is_reached(tmp_path: Path) -> None:
     path = tmp_path / "valkey.sock"
     with (
         ValkeyServer(unix_socket_path=path),
@@ -139,7 +140,7 @@ def test_a_unix_socket_is_reached(tmp_path) -> None:
         assert_same(cache.read_tiles(np.array([FIRST_TILE]), np.array([1])).split()[FIRST_TILE], positions(3))
 
 
-def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path) -> None:
+def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path: Path) -> None:
     path = tmp_path / "valkey.sock"
     some = states(3)
     with RedisCache(f"unix://{path}", LAYOUT, **LEVELS) as cache:
@@ -168,7 +169,7 @@ def locked_server():
 
 
 @pytest.mark.parametrize("credentials", [":wrong-secret@", "cache:wrong-secret@", "nobody:wrong-secret@", ""])
-def test_wrong_credentials_are_fatal_and_never_told(locked_server, credentials) -> None:
+def test_wrong_credentials_are_fatal_and_never_told(locked_server, credentials: str) -> None:
     url = f"redis://{credentials}127.0.0.1:{locked_server.port}"
     with RedisCache(url, LAYOUT, **LEVELS) as cache, pytest.raises(CacheConfigurationError) as caught:
         cache.ping()
@@ -287,17 +288,17 @@ def test_an_unknown_command_is_fatal() -> None:
 @pytest.mark.parametrize(
     "url", ["redis://:secret/27@host:6379", "http://secret", "redis://h:1/?socket_timeout=secret"]
 )
-def test_an_unreadable_url_is_fatal_and_not_quoted(url) -> None:
+def test_an_unreadable_url_is_fatal_and_not_quoted(url: str) -> None:
     with pytest.raises(CacheConfigurationError, match="percent-encode") as caught:
         RedisCache(url, LAYOUT, **LEVELS)
     assert "secret" not in str(caught.value)
 
 
-def test_braces_in_the_prefix_would_move_the_hash_tag(valkey_url) -> None:
+def test_braces_in_the_prefix_would_move_the_hash_tag(valkey_url: str) -> None:
     with pytest.raises(CacheConfigurationError, match="braces"):
         RedisCache(valkey_url, LAYOUT, prefix="a{b}", **LEVELS)
 
 
-def test_cells_are_never_finer_than_tiles(valkey_url) -> None:
+def test_cells_are_never_finer_than_tiles(valkey_url: str) -> None:
     with pytest.raises(CacheConfigurationError, match="cell_level"):
         RedisCache(valkey_url, LAYOUT, tile_level=6, cell_level=7, secret=b"secret")

@@ -84,7 +84,7 @@ def test_truncation_at_every_length_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(("word", "value"), [(13, 7), (13, 0), (24, 6), (25, 2**32 - 1)])
-def test_impossible_bands_under_a_right_code_are_unreadable(word, value) -> None:
+def test_impossible_bands_under_a_right_code_are_unreadable(word: int, value: int) -> None:
     """A writer with another idea of the layout must not send a reader astray."""
     some = states(1, seed=3)
     (blob,) = (np.frombuffer(bytearray(one), np.uint32) for one in pack_states(some, LAYOUT, KEYS.states))

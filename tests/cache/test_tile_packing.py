@@ -69,7 +69,7 @@ def test_truncation_at_every_length_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("n_objects", [0, 2, 4, 2**31, 2**32 - 1])
-def test_an_impossible_number_of_objects_under_a_right_code_is_unreadable(n_objects) -> None:
+def test_an_impossible_number_of_objects_under_a_right_code_is_unreadable(n_objects: int) -> None:
     """A writer with another idea of the layout must not send a reader astray."""
     (blob,) = packed(tile(3))
     halves = np.frombuffer(bytearray(blob), np.uint32)

@@ -1,5 +1,7 @@
 """A daemon that measures on images is killed between its commits: nothing is measured twice, or not at all."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.chaos.nights import SECTIONS, Night
@@ -12,7 +14,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 N_BATCHES = 10
 
 
-def test_killed_between_the_commits(kafka_bootstrap, valkey_url, postgresql_database, tmp_path) -> None:
+def test_killed_between_the_commits(
+    kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path
+) -> None:
     images = tmp_path / "images"
     images.mkdir()
     batches = exposed_night(images)[:N_BATCHES]

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.topics import new_topic
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch, tmp_path) -> None:
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no file of whoever runs the tests decides them."""
     for name in [name for name in os.environ if name.upper().startswith("STREAM_ASSOC_")]:
         monkeypatch.delenv(name)
@@ -28,6 +29,6 @@ def invoke() -> Invoke:
 
 
 @pytest.fixture
-def topic(kafka_bootstrap):
+def topic(kafka_bootstrap: str):
     """A topic of one partition that nothing else uses."""
     return new_topic(kafka_bootstrap)

@@ -8,9 +8,10 @@ from typer.testing import Result
 
 from stream_assoc.apdb.exceptions import ApdbError, ApdbSchemaError
 from stream_assoc.apdb.migrations import MIGRATIONS
+from tests.cli.invoking import Invoke
 
 
-def test_database_is_made_then_found_ready(invoke) -> None:
+def test_database_is_made_then_found_ready(invoke: Invoke) -> None:
     made = invoke("apdb", "init", "--set", "apdb.url=sqlite:///night.db")
     assert made.exit_code == 0
     assert "sqlite:///night.db is ready: APDB schema " in made.stdout
@@ -18,13 +19,13 @@ def test_database_is_made_then_found_ready(invoke) -> None:
     assert invoke("apdb", "check", "--set", "apdb.url=sqlite:///night.db").stdout == made.stdout
 
 
-def test_database_that_is_no_apdb_is_told(invoke) -> None:
+def test_database_that_is_no_apdb_is_told(invoke: Invoke) -> None:
     Path("empty.db").touch()
     with pytest.raises(ApdbSchemaError, match="apdb init"):
         invoke("apdb", "check", "--set", "apdb.url=sqlite:///empty.db")
 
 
-def test_missing_database_is_told(invoke) -> None:
+def test_missing_database_is_told(invoke: Invoke) -> None:
     with pytest.raises(ApdbError):
         invoke("apdb", "check", "--set", "apdb.url=sqlite:///missing.db")
 

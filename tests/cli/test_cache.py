@@ -15,6 +15,7 @@ from stream_assoc.daemon.assembly import calculator_of, open_rooms, open_stores,
 from stream_assoc.maintenance.stores import Stores
 from stream_assoc.maintenance.verify import Verification, verify
 from stream_assoc.settings import Settings
+from tests.cli.invoking import Invoke
 from tests.pipeline.skies import PINNED, night, process_from
 
 
@@ -29,7 +30,9 @@ from tests.pipeline.skies import PINNED, night, process_from
     ],
 )
 @pytest.mark.parametrize("command", ["verify", "rebuild", "warm"])
-def test_half_a_region_two_regions_or_a_wrong_one_are_refused(invoke, command, options, reason) -> None:
+def test_half_a_region_two_regions_or_a_wrong_one_are_refused(
+    invoke: Invoke, command: str, options: list[int | str], reason: str
+) -> None:
     result = invoke("cache", command, *options)
     assert result.exit_code == 2
     assert reason in result.stderr
@@ -44,7 +47,7 @@ def forget(url, prefix) -> None:
 
 
 @pytest.fixture
-def settings(valkey_url, postgresql_database):
+def settings(valkey_url: str, postgresql_database: str):
     init(postgresql_database)
     prefix = uuid4().hex
     yield Settings(redis={"url": valkey_url, "prefix": prefix}, apdb={"url": postgresql_database}, **PINNED)
@@ -52,7 +55,7 @@ def settings(valkey_url, postgresql_database):
 
 
 @pytest.fixture
-def cache(invoke, settings):
+def cache(invoke: Invoke, settings):
     """Run a cache command on Valkey and PostgreSQL."""
 
     def run(command, *options):

@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 
 from stream_assoc.settings import ConfigurationError, load_settings
+from tests.cli.invoking import Invoke
 from tests.topics import new_topic
 
 SECRETIVE = [
@@ -17,24 +18,24 @@ SECRETIVE = [
 ]
 
 
-def test_valid_configuration_is_told(invoke) -> None:
+def test_valid_configuration_is_told(invoke: Invoke) -> None:
     assert invoke("config", "check").stdout == "The configuration is valid.\n"
 
 
-def test_unknown_librdkafka_option_is_told(invoke) -> None:
+def test_unknown_librdkafka_option_is_told(invoke: Invoke) -> None:
     with pytest.raises(
         ConfigurationError, match=r'kafka\.librdkafka_consumer: .*No such configuration.*"linger\.mss"'
     ):
         invoke("config", "check", "--set", "kafka.librdkafka.linger.mss=5")
 
 
-def test_option_of_the_producer_alone_is_judged_by_the_producer(invoke) -> None:
+def test_option_of_the_producer_alone_is_judged_by_the_producer(invoke: Invoke) -> None:
     with pytest.raises(ConfigurationError, match=r"kafka\.librdkafka_producer: "):
         invoke("config", "check", "--set", "kafka.librdkafka_producer.linger.ms=soon")
 
 
 @pytest.mark.parametrize("root", ["relative/folder", "http://localhost/images", "s3://images/../other"])
-def test_places_where_no_images_can_be_are_told(invoke, root) -> None:
+def test_places_where_no_images_can_be_are_told(invoke: Invoke, root: str) -> None:
     with pytest.raises(ConfigurationError, match=r"images\.roots"):
         invoke("config", "check", "--set", f"images.roots=[{root}]")
 
@@ -97,26 +98,26 @@ def test_topics_that_would_lose_messages_are_told(invoke: Callable[..., Result],
     )
 
 
-def test_file_and_assignments_are_read(invoke) -> None:
+def test_file_and_assignments_are_read(invoke: Invoke) -> None:
     Path("night.toml").write_text('[kafka]\ngroup_id = "night"\n', encoding="utf-8")
     shown = json.loads(invoke("config", "show", "-c", "night.toml", "-s", "batch.bands=[g, r]", "--json").stdout)
     assert shown["kafka"]["group_id"] == "night"
     assert shown["batch"]["bands"] == ["g", "r"]
 
 
-def test_assignment_needs_a_value(invoke) -> None:
+def test_assignment_needs_a_value(invoke: Invoke) -> None:
     with pytest.raises(ConfigurationError, match=r"--set kafka\.group_id: there is no value"):
         invoke("config", "show", "--set", "kafka.group_id")
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_secrets_are_masked(invoke, form) -> None:
+def test_secrets_are_masked(invoke: Invoke, form) -> None:
     shown = invoke("config", "show", *form, *SECRETIVE).stdout
     assert "hunter2" not in shown
     assert "postgresql://rubin:***@db/apdb" in shown
 
 
-def test_what_is_shown_is_a_configuration_file(invoke) -> None:
+def test_what_is_shown_is_a_configuration_file(invoke: Invoke) -> None:
     Path("shown.toml").write_text(
         invoke("config", "show", "-s", "kafka.group_id=night", "-s", "kafka.librdkafka.linger.ms=5").stdout,
         encoding="utf-8",

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -51,7 +52,7 @@ def address_of(running, pattern):
 
 
 @pytest.fixture
-def assignments(tmp_path):
+def assignments(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'apdb.db'}"
     init(url)
     settings = [f"apdb.url={url}", "kafka.bootstrap_servers=127.0.0.1:1", "dashboard.port=0"]
@@ -65,7 +66,7 @@ def test_it_prints_its_address_serves_and_stops_on_a_signal(assignments) -> None
 
 
 @pytest.mark.integration
-def test_serve_has_one_when_asked(assignments, kafka_bootstrap, valkey_url, topic) -> None:
+def test_serve_has_one_when_asked(assignments, kafka_bootstrap: str, valkey_url: str, topic) -> None:
     more = ["--set", "dashboard.enabled=true", "--set", "logging.format=json", "--set", f"redis.url={valkey_url}"]
     more += ["--set", f"kafka.bootstrap_servers={kafka_bootstrap}", "--set", f"kafka.input_topic={topic}"]
     with process("serve", *assignments, *more) as running:
@@ -74,7 +75,7 @@ def test_serve_has_one_when_asked(assignments, kafka_bootstrap, valkey_url, topi
 
 
 @pytest.mark.integration
-def test_the_demo_shows_its_night_and_waits(tmp_path) -> None:
+def test_the_demo_shows_its_night_and_waits(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with process("demo", "--dashboard", "--visits", 2, "--detectors", 1, "--folder", folder) as running:
         address = address_of(running, r"click an object at (http://127\.0\.0\.1:\d+/)#/objects")
@@ -84,7 +85,9 @@ def test_the_demo_shows_its_night_and_waits(tmp_path) -> None:
         assert len(curve["sources"]) == listed[0]["nDiaSources"]
 
 
-def test_the_demo_takes_another_port_when_its_own_is_taken(tmp_path, capsys) -> None:
+def test_the_demo_takes_another_port_when_its_own_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = f"sqlite:///{tmp_path / 'apdb.db'}"
     init(url)
     with socket.create_server(("127.0.0.1", 0)) as taken:

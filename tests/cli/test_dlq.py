@@ -1,6 +1,7 @@
 """``dlq`` on a real broker: what is there, all of it, once."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,6 +21,7 @@ from stream_assoc.stream.kafka_errors import KafkaConfigurationError
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from stream_assoc.stream.release import RELEASE_HEADER
 from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
+from tests.cli.invoking import Invoke
 from tests.stream.kafka_support import new_topic, records
 
 HOUR_MS = 3_600_000
@@ -62,7 +64,7 @@ class Office:
 
 
 @pytest.fixture
-def office(kafka_bootstrap, invoke):
+def office(kafka_bootstrap: str, invoke: Invoke):
     """Five letters at the even offsets, transaction marks between them; the one at 4 is aborted, 6 is no letter."""
     made = Office(kafka_bootstrap, invoke)
     made.file(letter_of(made.inputs, 10, "quarantine", b"crowd", hour=3))
@@ -86,11 +88,11 @@ def test_letters_are_listed_by_time_and_strangers_told(office) -> None:
     assert office.listed("--limit", 1) == ["0:8"]
 
 
-def test_an_empty_topic_has_no_letters(kafka_bootstrap, invoke) -> None:
+def test_an_empty_topic_has_no_letters(kafka_bootstrap: str, invoke: Invoke) -> None:
     assert Office(kafka_bootstrap, invoke).listed() == []
 
 
-def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path) -> None:
+def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path: Path) -> None:
     shown = office.run("show", "0:2", "--raw", tmp_path / "raw").stdout
     assert f"{office.inputs}[0]@11" in shown
     assert "1970-01-01T01:00:00Z" in shown
@@ -98,7 +100,7 @@ def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("address", ["0:1", "0:4", "0:99", "7:0"])
-def test_an_address_without_a_letter_is_told(office, address) -> None:
+def test_an_address_without_a_letter_is_told(office, address: str) -> None:
     with pytest.raises(LetterNotFoundError, match=f"no letter at {address}"):
         office.run("show", address)
 
@@ -126,14 +128,14 @@ def test_letters_that_were_sent_again_are_told_and_the_notes_are_no_letters(offi
     assert all(line["sentAgain"] is not None for line in lines)
 
 
-def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap) -> None:
+def test_named_letters_go_back_to_the_topic_asked_for(office, kafka_bootstrap: str) -> None:
     other = new_topic(kafka_bootstrap)
     office.run("replay", "0:8", "0:0", "0:8", "--to", other)
     assert [one.value() for one in records(kafka_bootstrap, other)] == [b"broken", b"crowd"]
     assert office.returned() == []
 
 
-def test_a_quarantined_batch_is_released_with_a_signed_header(office, monkeypatch) -> None:
+def test_a_quarantined_batch_is_released_with_a_signed_header(office, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoAuthorityError):
         office.run("release", "0:0")
     monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
@@ -142,7 +144,7 @@ def test_a_quarantined_batch_is_released_with_a_signed_header(office, monkeypatc
     assert office.returned() == [(b"key", b"crowd", headers)]
 
 
-def test_a_conflicting_batch_is_sent_as_a_reprocessing(office, monkeypatch) -> None:
+def test_a_conflicting_batch_is_sent_as_a_reprocessing(office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     office.file(letter_of(office.inputs, 14, "conflicting_batch", b"other", hour=6))
     with pytest.raises(NotConflictingError):
@@ -160,7 +162,9 @@ def test_a_conflicting_batch_is_sent_as_a_reprocessing(office, monkeypatch) -> N
         ("replay", "0:1", LetterNotFoundError),
     ],
 )
-def test_nothing_is_sent_when_one_letter_cannot_be(office, monkeypatch, command, address, error) -> None:
+def test_nothing_is_sent_when_one_letter_cannot_be(
+    office, monkeypatch: pytest.MonkeyPatch, command: str, address: str, error
+) -> None:
     monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     with pytest.raises(error):
         office.run(command, "0:0", address)
@@ -174,11 +178,11 @@ def test_nothing_is_sent_when_one_letter_cannot_be(office, monkeypatch, command,
         ["replay", "--as-reprocessing", "--reason", "undecodable"],
     ],
 )
-def test_wrong_usage_is_told(invoke, arguments) -> None:
+def test_wrong_usage_is_told(invoke: Invoke, arguments) -> None:
     assert invoke("dlq", *arguments).exit_code == 2
 
 
-def test_a_missing_topic_is_told(kafka_bootstrap, invoke) -> None:
+def test_a_missing_topic_is_told(kafka_bootstrap: str, invoke: Invoke) -> None:
     with pytest.raises(KafkaConfigurationError, match="topics init"):
         invoke(
             "dlq", "ls", f"--set=kafka.bootstrap_servers={kafka_bootstrap}", "--set=kafka.dead_letter_topic=nowhere"

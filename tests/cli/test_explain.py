@@ -7,6 +7,7 @@ import pytest
 from stream_assoc.archive.exceptions import NotInArchiveError
 from stream_assoc.archive.factory import open_archive
 from tests.archive.nights import sqlite_night
+from tests.cli.invoking import Invoke
 from tests.pipeline.skies import night
 
 __all__ = ["sqlite_night"]
@@ -21,7 +22,7 @@ def sources(sqlite_night):
 
 
 @pytest.fixture
-def explain(invoke, sqlite_night):
+def explain(invoke: Invoke, sqlite_night):
     return lambda *arguments: invoke("explain", *arguments, "--set", f"apdb.url={sqlite_night.url}")
 
 

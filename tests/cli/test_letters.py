@@ -45,7 +45,7 @@ def test_all_that_is_known_is_described() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"\x1b[2J"])
-def test_what_is_no_batch_is_said_to_be_none(value) -> None:
+def test_what_is_no_batch_is_said_to_be_none(value: bytes | None) -> None:
     assert "cannot be read" in list(described(letter(5, value), None))[-1]
 
 
@@ -67,5 +67,5 @@ def test_text_is_escaped_where_it_is_not_printable() -> None:
         (-(2**62), f"{-(2**62)} ms"),
     ],
 )
-def test_times_are_utc_whatever_a_producer_set(milliseconds, text) -> None:
+def test_times_are_utc_whatever_a_producer_set(milliseconds, text: str) -> None:
     assert utc(milliseconds) == text

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Never
 
 import pytest
@@ -47,17 +48,17 @@ def test_help_imports_no_heavy_library() -> None:
     assert loaded.strip() == "['numpy']"
 
 
-def test_version(invoke) -> None:
+def test_version(invoke: Invoke) -> None:
     assert invoke("--version").stdout.strip() == __version__
 
 
-def test_mistyped_command_is_refused_with_the_nearest(invoke) -> None:
+def test_mistyped_command_is_refused_with_the_nearest(invoke: Invoke) -> None:
     result = invoke("sreve")
     assert result.exit_code == 2
     assert "serve" in result.stderr
 
 
-def ending(monkeypatch, capsys, error, *arguments):
+def ending(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error, *arguments):
     """Return the exit code and the error output of a run whose command raises ``error``."""
 
     def fail() -> Never:
@@ -74,15 +75,19 @@ def ending(monkeypatch, capsys, error, *arguments):
     ("error", "code"),
     [(ConfigurationError("set it"), 2), (RetriableError("set it"), 1), (PoisonError("set it"), 1)],
 )
-def test_error_is_one_line_and_has_the_code_of_its_kind(monkeypatch, capsys, error, code) -> None:
+def test_error_is_one_line_and_has_the_code_of_its_kind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error, code: int
+) -> None:
     assert ending(monkeypatch, capsys, error) == (code, "set it\n")
 
 
-def test_error_without_a_message_is_named(monkeypatch, capsys) -> None:
+def test_error_without_a_message_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ending(monkeypatch, capsys, RetriableError()) == (1, "RetriableError\n")
 
 
-def test_debug_lets_the_traceback_through(monkeypatch) -> None:
+def test_debug_lets_the_traceback_through(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Never:
         raise ConfigurationError
 
@@ -92,7 +97,7 @@ def test_debug_lets_the_traceback_through(monkeypatch) -> None:
         main.run()
 
 
-def test_a_path_that_cannot_be_used_is_one_line(tmp_path) -> None:
+def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = run_program("schemas", "generate", str(tmp_path / "file" / "folder"))
     assert ended.returncode == 1
@@ -101,7 +106,7 @@ def test_a_path_that_cannot_be_used_is_one_line(tmp_path) -> None:
     assert "Traceback" in run_program("--debug", "schemas", "generate", str(tmp_path / "file" / "folder")).stderr
 
 
-def test_interrupt_ends_with_130(invoke, monkeypatch) -> None:
+def test_interrupt_ends_with_130(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_) -> Never:
         raise KeyboardInterrupt
 

@@ -19,6 +19,7 @@ from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import BatchMessages
 from stream_assoc.settings import Settings
 from stream_assoc.stream.batch_decoder import BatchDecoder
+from tests.cli.invoking import Invoke
 from tests.contents import column
 from tests.pipeline.bench import APDB_FILE, process
 from tests.pipeline.skies import BIG, MJD, batch, pinned_rooms
@@ -28,7 +29,7 @@ APDB = ("--set", f"apdb.url={URL}")
 
 
 @pytest.fixture
-def apdb(tmp_path) -> None:
+def apdb(tmp_path: Path) -> None:
     pinned_rooms(tmp_path).apdb.close()
 
 
@@ -42,7 +43,7 @@ def capture():
 
 
 @pytest.mark.usefixtures("apdb")
-def test_every_batch_of_a_capture_reaches_the_apdb(invoke, capture) -> None:
+def test_every_batch_of_a_capture_reaches_the_apdb(invoke: Invoke, capture) -> None:
     told = invoke("run-visit", "night.avro", *APDB).stdout.splitlines()
     assert told == [
         "visit 1 detector 0 r: 1 sources, 0 associated, 0 of the solar system, 1 new objects, 0 marginal, 0 dropped",
@@ -52,7 +53,7 @@ def test_every_batch_of_a_capture_reaches_the_apdb(invoke, capture) -> None:
 
 
 @pytest.mark.usefixtures("apdb", "capture")
-def test_a_second_run_changes_nothing(invoke) -> None:
+def test_a_second_run_changes_nothing(invoke: Invoke) -> None:
     invoke("run-visit", "night.avro", *APDB)
     told = invoke("run-visit", "night.avro", *APDB)
     assert told.exit_code == 0
@@ -61,7 +62,7 @@ def test_a_second_run_changes_nothing(invoke) -> None:
 
 
 @pytest.mark.usefixtures("apdb")
-def test_the_daemon_knows_what_was_run(invoke, capture) -> None:
+def test_the_daemon_knows_what_was_run(invoke: Invoke, capture) -> None:
     invoke("run-visit", "night.avro", *APDB)
     rooms = rooms_of(Settings(), open_apdb(URL), pinned_rooms(Path("other")).cache)
     assert process(rooms, BatchDecoder().decode(capture[0].message.value)) == [Redelivered((1, 0), ())]
@@ -79,7 +80,7 @@ def night(n_rows: int, **changes: object) -> None:
 
 
 @pytest.mark.usefixtures("apdb")
-def test_a_table_needs_a_mapping(invoke) -> None:
+def test_a_table_needs_a_mapping(invoke: Invoke) -> None:
     night(2)
     with pytest.raises(FatalError, match="name the column mapping"):
         invoke("run-visit", "night.parquet", *APDB)
@@ -88,7 +89,7 @@ def test_a_table_needs_a_mapping(invoke) -> None:
 
 
 @pytest.mark.usefixtures("apdb")
-def test_one_bad_row_of_a_table_harms_no_visit(invoke) -> None:
+def test_one_bad_row_of_a_table_harms_no_visit(invoke: Invoke) -> None:
     night(4, visit=[7, 8, 8, 9], band=["g", "r", "Y", "i"], dec=[2.0, 95.0, 2.0, None])
     told = invoke("run-visit", "night.parquet", "--mapping", "rubin", *APDB)
     assert told.exit_code == 0
@@ -101,7 +102,7 @@ def test_one_bad_row_of_a_table_harms_no_visit(invoke) -> None:
 
 
 @pytest.mark.usefixtures("apdb")
-def test_the_order_counts_earlier_processings_as_replay_does(invoke) -> None:
+def test_the_order_counts_earlier_processings_as_replay_does(invoke: Invoke) -> None:
     night(2, timeProcessedMjdTai=[MJD + 0.1, MJD + 9.0])
     table = ("night.parquet", "--mapping", "rubin")
     reason = "Left out: 1 row, of an earlier processing of their visit and detector"
@@ -116,7 +117,7 @@ def test_the_order_counts_earlier_processings_as_replay_does(invoke) -> None:
 
 
 @pytest.mark.usefixtures("apdb")
-def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke) -> None:
+def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke: Invoke) -> None:
     good, spoilt = (BatchMessages("dia-sources").event(batch(visit, [150.0], [2.0])) for visit in (1, 2))
     wrong = replace(batch(3, [150.0], [2.0]), band="q")
     with CaptureWriter(Path("night.avro")) as writer:
@@ -155,7 +156,7 @@ def test_whatever_is_wrong_with_a_batch_its_visit_is_named(what: str) -> None:
     assert column(URL, "DiaObject", "nDiaSources") == [1]
 
 
-def test_a_table_without_rows_is_no_error(invoke) -> None:
+def test_a_table_without_rows_is_no_error(invoke: Invoke) -> None:
     pq.write_table(pa.table({name: pa.nulls(0) for name in ("diaSourceId", "visit", "band")}), "night.parquet")
     told = invoke("replay", "night.parquet", "--mapping", "rubin", "--dry-run")
     assert told.exit_code == 0
@@ -163,12 +164,12 @@ def test_a_table_without_rows_is_no_error(invoke) -> None:
 
 
 @pytest.mark.usefixtures("capture")
-def test_an_apdb_that_is_not_there_is_told(invoke) -> None:
+def test_an_apdb_that_is_not_there_is_told(invoke: Invoke) -> None:
     with pytest.raises(FatalError, match="apdb init"):
         invoke("run-visit", "night.avro", *APDB)
 
 
 @pytest.mark.usefixtures("apdb", "capture")
-def test_history_can_be_cut(invoke) -> None:
+def test_history_can_be_cut(invoke: Invoke) -> None:
     invoke("run-visit", "night.avro", "--history-window", "0.5", *APDB)
     assert column(URL, "DiaObject", "nDiaSources") == [1, 1]

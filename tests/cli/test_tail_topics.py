@@ -7,11 +7,12 @@ import pytest
 
 from stream_assoc.cli import live
 from stream_assoc.subscription.exceptions import SubscriptionError
+from tests.cli.invoking import Invoke
 from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of, publish
 
 
 @pytest.fixture
-def tail(invoke, kafka_bootstrap, topic):
+def tail(invoke: Invoke, kafka_bootstrap: str, topic):
     """Print what is on the topic from its beginning to its end; return the lines."""
 
     def tail(kind, *options):
@@ -27,7 +28,7 @@ def tail(invoke, kafka_bootstrap, topic):
 
 
 @pytest.mark.integration
-def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_bootstrap, topic) -> None:
+def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_bootstrap: str, topic) -> None:
     records = [metrics_of(visit) for visit in (1, 2, 3)]
     publish(kafka_bootstrap, topic, map(metrics_value, records))
     printed = tail("metrics", "--limit", 2, "--json")
@@ -35,7 +36,7 @@ def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_boot
 
 
 @pytest.mark.integration
-def test_filters_choose_and_the_limit_counts_what_is_left(tail, kafka_bootstrap, topic) -> None:
+def test_filters_choose_and_the_limit_counts_what_is_left(tail, kafka_bootstrap: str, topic) -> None:
     records = [
         metrics_of(1, midpointMjdTai=61041.1),
         metrics_of(2, band="g", midpointMjdTai=61042.1),
@@ -56,14 +57,14 @@ def test_filters_choose_and_the_limit_counts_what_is_left(tail, kafka_bootstrap,
 
 
 @pytest.mark.integration
-def test_bad_messages_are_told_beside_the_others(tail, kafka_bootstrap, topic) -> None:
+def test_bad_messages_are_told_beside_the_others(tail, kafka_bootstrap: str, topic) -> None:
     publish(kafka_bootstrap, topic, [b"aborted"], commit=False)
     publish(kafka_bootstrap, topic, [metrics_value(metrics_of(1)), b"rubbish", metrics_value(metrics_of(2))])
     assert [line.split(" detector")[0] for line in tail("metrics")] == ["visit 1", "visit 2"]
 
 
 @pytest.mark.integration
-def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap, topic) -> None:
+def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap: str, topic) -> None:
     large = 2**60 + 1
     objects = objects_of([1, large], ra=[10.0, 20.0], dec=[0.0, -30.0], g_psfFluxMean=[5.0, None])
     publish(kafka_bootstrap, topic, [*objects, ended(1)])
@@ -80,7 +81,7 @@ def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap, topic) -
 
 
 @pytest.mark.integration
-def test_forced_sources_are_chosen_and_printed(tail, kafka_bootstrap, topic) -> None:
+def test_forced_sources_are_chosen_and_printed(tail, kafka_bootstrap: str, topic) -> None:
     large = 2**60 + 1
     fluxes = {"psfFlux": [-1.5, None], "psfFluxErr": [0.5, None], "visit": [7, 8], "band": ["g", "r"]}
     publish(kafka_bootstrap, topic, forced_sources_of([large, 2], **fluxes))
@@ -91,7 +92,9 @@ def test_forced_sources_are_chosen_and_printed(tail, kafka_bootstrap, topic) -> 
 
 
 @pytest.mark.integration
-def test_a_terminal_gets_a_table_that_follows(tail, kafka_bootstrap, topic, monkeypatch) -> None:
+def test_a_terminal_gets_a_table_that_follows(
+    tail, kafka_bootstrap: str, topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(kafka_bootstrap, topic, [metrics_value(metrics_of(visit, numDiaSources=1234)) for visit in range(50)])
     monkeypatch.setattr(live, "on_a_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "140")
@@ -105,7 +108,7 @@ def test_a_terminal_gets_a_table_that_follows(tail, kafka_bootstrap, topic, monk
 
 
 @pytest.mark.integration
-def test_a_time_is_compared_with_that_of_publication(invoke, kafka_bootstrap, topic) -> None:
+def test_a_time_is_compared_with_that_of_publication(invoke: Invoke, kafka_bootstrap: str, topic) -> None:
     publish(kafka_bootstrap, topic, [metrics_value(metrics_of(1))], time_ms=1_600_000_000_000)
     publish(kafka_bootstrap, topic, [metrics_value(metrics_of(2))], time_ms=1_700_000_000_000)
     options = (f"--set=kafka.bootstrap_servers={kafka_bootstrap}", f"--set=kafka.metrics_topic={topic}")
@@ -113,7 +116,7 @@ def test_a_time_is_compared_with_that_of_publication(invoke, kafka_bootstrap, to
     assert json.loads(printed)["visit"] == 2
 
 
-def test_options_that_contradict_or_say_nothing_are_refused(invoke) -> None:
+def test_options_that_contradict_or_say_nothing_are_refused(invoke: Invoke) -> None:
     refused = invoke("metrics", "tail", "--since", "2h", "--from-beginning")
     assert (refused.exit_code, "not both" in refused.stderr) == (2, True)
     refused = invoke("metrics", "tail", "--night", "soon")

@@ -242,7 +242,7 @@ def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to
     ("lengths", "limit", "expected"),
     [([], 10, []), ([4, 4, 4], 10, [2, 1]), ([50, 1], 10, [1, 1]), ([1, 50], 10, [1, 1]), ([10, 10], 10, [1, 1])],
 )
-def test_hands_respect_the_limit_and_keep_the_order(lengths, limit, expected) -> None:
+def test_hands_respect_the_limit_and_keep_the_order(lengths, limit: int, expected) -> None:
     messages = [message(i, value=b"x" * length) for i, length in enumerate(lengths)]
     divided = list(hands(messages, limit))
     assert [len(hand) for hand in divided] == expected

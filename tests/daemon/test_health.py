@@ -169,7 +169,7 @@ def test_rebalances_are_counted_once_and_over_restarts(patient: Patient, instrum
 
 
 @pytest.mark.parametrize("phase", ["starting", "restarting"])
-def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase) -> None:
+def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase: str) -> None:
     patient.health.enter(phase)
     assert patient.why_not_ready() == [f"{phase}: not reading yet"]
     assert patient.health.alive().good

@@ -31,6 +31,6 @@ def test_glibc_can_be_told() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
-def test_a_c_library_without_mallopt_is_no_failure(monkeypatch) -> None:
+def test_a_c_library_without_mallopt_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()

@@ -81,7 +81,7 @@ def test_a_revocation_is_held_back_until_the_work_is_done() -> None:
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_not_held_back_for_ever(monkeypatch) -> None:
+def test_a_revocation_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership, "HOLD_FRACTION", 0.0)
     source = WatchedSource()
     answered = threading.Event()

@@ -91,7 +91,7 @@ def outcome(folder: Path, log: FakeLog) -> tuple:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("undisturbed") / "apdb"
     log = FakeLog(messages())
     live(folder, log, n_messages=4)
@@ -103,7 +103,9 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "count"), STEPS)
-def test_a_crash_around_a_reprocessing(tmp_path, monkeypatch, undisturbed, name, count) -> None:
+def test_a_crash_around_a_reprocessing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed, name, count
+) -> None:
     left = count
 
     def failpoint(reached) -> None:

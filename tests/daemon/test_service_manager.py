@@ -1,6 +1,7 @@
 """systemd is told what it asks for."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from stream_assoc.daemon.service_manager import ServiceManager
 
 
 @pytest.fixture
-def notified(tmp_path):
+def notified(tmp_path: Path):
     """The socket of a service manager, and a function that reads what it was told."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -50,7 +51,7 @@ def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified) -> None:
     assert read() == ["WATCHDOG=1"] * 5
 
 
-def test_the_environment_says_whom_to_tell(notified, monkeypatch) -> None:
+def test_the_environment_says_whom_to_tell(notified, monkeypatch: pytest.MonkeyPatch) -> None:
     path, read = notified
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
@@ -64,5 +65,5 @@ def test_without_a_service_manager_nothing_is_sent() -> None:
     ServiceManager(None).enter("running")
 
 
-def test_one_that_is_gone_does_not_matter(tmp_path) -> None:
+def test_one_that_is_gone_does_not_matter(tmp_path: Path) -> None:
     ServiceManager(str(tmp_path / "gone")).enter("running")

@@ -47,7 +47,7 @@ class Openings:
         return None
 
 
-def run(monkeypatch, openings: Openings, restart_budget: int = 5) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, openings: Openings, restart_budget: int = 5) -> None:
     monkeypatch.setattr(supervision, "open_daemon", openings)
     settings = Settings(
         daemon={"restart_budget": restart_budget, "retry_initial_seconds": 1e-6, "retry_max_seconds": 1e-6}
@@ -57,18 +57,18 @@ def run(monkeypatch, openings: Openings, restart_budget: int = 5) -> None:
     assert instruments.registry.get_sample_value("stream_assoc_restarts_total") == openings.failures
 
 
-def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch) -> None:
+def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     openings = Openings(3, RetriableError("connection refused"))
     run(monkeypatch, openings)
     assert openings.n_opened == 4
 
 
-def test_a_service_that_stays_away_ends_the_daemon_and_is_named(monkeypatch) -> None:
+def test_a_service_that_stays_away_ends_the_daemon_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RestartBudgetError, match="connection refused"):
         run(monkeypatch, Openings(100, RetriableError("connection refused")), restart_budget=2)
 
 
-def test_a_fatal_error_is_not_retried(monkeypatch) -> None:
+def test_a_fatal_error_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     openings = Openings(1, FatalError("wrong schema"))
     with pytest.raises(FatalError, match="wrong schema"):
         run(monkeypatch, openings)

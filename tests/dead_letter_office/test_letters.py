@@ -32,7 +32,7 @@ def test_a_letter_knows_where_it_lies_and_what_it_was() -> None:
         (Selection("quarantine", 10), [2]),
     ],
 )
-def test_a_letter_must_meet_every_condition(selection, offsets) -> None:
+def test_a_letter_must_meet_every_condition(selection, offsets: list[int]) -> None:
     letters = [
         letter(0, time_ms=10),
         letter(1, time_ms=9, reason="quarantine"),

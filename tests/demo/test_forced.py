@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ NIGHT = CONFIG.model_copy(update={"n_visits": 4})
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(tmp_path_factory: pytest.TempPathFactory):
     """A night that has been measured."""
     folder = tmp_path_factory.mktemp("measured")
     write_simulation(NIGHT, folder, BatchMessages("dia-sources"))
@@ -35,7 +36,7 @@ def measured(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(measured, tmp_path):
+def folder(measured, tmp_path: Path):
     """The same night, to be spoiled."""
     return shutil.copytree(measured, tmp_path / "night")
 

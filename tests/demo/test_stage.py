@@ -1,10 +1,14 @@
 """The demo plays on a stage of its own, whatever the shell is set up for."""
 
+from pathlib import Path
+
+import pytest
+
 from stream_assoc.demo.stage import APDB_FILE, SETTINGS_FILE, services
 from stream_assoc.settings import Settings, load_settings
 
 
-def test_variables_of_the_shell_are_for_another_deployment(monkeypatch, tmp_path) -> None:
+def test_variables_of_the_shell_are_for_another_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite3"
     monkeypatch.setenv("STREAM_ASSOC_APDB__URL", f"sqlite:///{elsewhere}")
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__INPUT_TOPIC", "production")

@@ -38,7 +38,7 @@ def test_every_line_is_one_that_a_shell_reads() -> None:
 
 
 @a_test_for("stream-assoc")
-def test_stream_assoc_takes_these_options(command: Command, monkeypatch) -> None:
+def test_stream_assoc_takes_these_options(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     words = command.words
     arguments = words[words.index("stream-assoc") + 1 :]
     found = typer.main.get_command(app)

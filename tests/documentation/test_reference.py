@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_generated_pages_have_not_drifted() -> None:
     assert drifted(REPOSITORY) == []
 
 
-def test_drift_is_told(tmp_path) -> None:
+def test_drift_is_told(tmp_path: Path) -> None:
     for name, page in PAGES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(page())
@@ -104,7 +105,7 @@ def test_every_instrument_says_what_it_is() -> None:
         ("org.lsst.Vertex", "Vertex"),
     ],
 )
-def test_types_in_words(avro, words) -> None:
+def test_types_in_words(avro, words: str) -> None:
     assert type_name(avro, []) == words
 
 

@@ -1,5 +1,7 @@
 """What the site's builder does with links that leave the pages, and with diagrams."""
 
+from pathlib import Path
+
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
@@ -12,7 +14,7 @@ DIAGRAM = "flowchart LR\n    A --> B\n"
 
 
 @pytest.fixture
-def build_page(tmp_path):
+def build_page(tmp_path: Path):
     """Build a site of one page beside a file and a folder, every warning an error, and return its folder."""
 
     def made(page: str):
@@ -52,7 +54,7 @@ def test_a_diagram_without_a_picture_is_refused(build_page) -> None:
         build_page(f"# Page\n\n```mermaid\n{DIAGRAM}```\n")
 
 
-def test_a_diagram_becomes_its_picture(build_page, tmp_path) -> None:
+def test_a_diagram_becomes_its_picture(build_page, tmp_path: Path) -> None:
     picture = tmp_path / "docs" / "figures" / figure_of(DIAGRAM)
     picture.parent.mkdir(parents=True)
     picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")

@@ -1,6 +1,7 @@
 """The tutorial, typed from top to bottom."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.documentation.session import typed
 pytestmark = pytest.mark.integration
 
 
-def test_the_tutorial(tmp_path) -> None:
+def test_the_tutorial(tmp_path: Path) -> None:
     with typed("docs/tutorial.md", tmp_path, {}, {}) as session:
         (script,) = python_blocks("docs/tutorial.md")
         session.run([sys.executable, "-c", script])

@@ -1,5 +1,7 @@
 """Rooms whose clock steps, and explanations of what they stored."""
 
+from pathlib import Path
+
 import pytest
 
 from stream_assoc.archive.factory import open_archive
@@ -14,7 +16,7 @@ __all__ = ["postgresql_night", "sqlite_night"]
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     """Rooms on an APDB without a source."""
     pinned_rooms(tmp_path).apdb.close()
     made = rooms_at(apdb_url(tmp_path))
@@ -23,7 +25,7 @@ def rooms(tmp_path):
 
 
 @pytest.fixture
-def explained(rooms, tmp_path):
+def explained(rooms, tmp_path: Path):
     """Explain a stored source."""
     archive = open_archive(apdb_url(tmp_path))
     yield lambda identifier: explain(identifier, archive, matchmakers_of(Settings()).associator)

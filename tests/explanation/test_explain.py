@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +150,7 @@ def test_rows_that_a_reprocessing_replaced_are_missed(rooms, explained) -> None:
     assert any("replaced by a later processing" in limit for limit in told.limits)
 
 
-def test_other_settings_than_then_are_noticed(rooms, tmp_path) -> None:
+def test_other_settings_than_then_are_noticed(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.7], [2]))
     archive = open_archive(f"sqlite:///{tmp_path / 'apdb.sqlite3'}")
     strict = Associator(AssociationConfig(max_distance_arcsec=0.5))
@@ -160,7 +161,7 @@ def test_other_settings_than_then_are_noticed(rooms, tmp_path) -> None:
     assert any("[association]" in limit for limit in told.limits)
 
 
-def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, explained, tmp_path) -> None:
+def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(rooms, explained, tmp_path: Path) -> None:
     import sqlite3
 
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.1], [2]))
@@ -176,7 +177,9 @@ def test_an_unknown_source_is_told(explained) -> None:
         explained(BIG + 5)
 
 
-def test_a_batch_of_too_many_sources_is_not_associated_again(rooms, explained, monkeypatch) -> None:
+def test_a_batch_of_too_many_sources_is_not_associated_again(
+    rooms, explained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process_from(rooms, 0, stars(1, [0.0, 30.0], [1, 2]))
     monkeypatch.setattr("stream_assoc.explanation.past._MOST_SOURCES", 2)
     assert explained(BIG + 1).verdict == "founded"
@@ -185,7 +188,9 @@ def test_a_batch_of_too_many_sources_is_not_associated_again(rooms, explained, m
         explained(BIG + 1)
 
 
-def test_objects_of_too_many_sources_are_not_averaged_again(rooms, explained, monkeypatch) -> None:
+def test_objects_of_too_many_sources_are_not_averaged_again(
+    rooms, explained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process_from(rooms, 0, stars(1, [0.0], [1]), stars(2, [0.1], [2]))
     reprocess(rooms, 2, stars(2, [0.1], [3]))
     monkeypatch.setattr("stream_assoc.explanation.past.MAX_ROWS", 4)
@@ -196,7 +201,9 @@ def test_objects_of_too_many_sources_are_not_averaged_again(rooms, explained, mo
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def test_every_third_source_of_a_night_comes_out_as_it_is_stored(kind, request, tmp_path) -> None:
+def test_every_third_source_of_a_night_comes_out_as_it_is_stored(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     stored = request.getfixturevalue(f"{kind}_night")
     archive, associator = open_archive(stored.url), Associator()
     verdicts = Counter()
@@ -210,7 +217,7 @@ def test_every_third_source_of_a_night_comes_out_as_it_is_stored(kind, request, 
     assert set(verdicts) == {"joined", "founded", "solar_system"}
 
 
-def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path) -> None:
+def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path: Path) -> None:
     """Batches of one transaction meet the sky that the one before them left."""
     from stream_assoc.apdb.create import init
 

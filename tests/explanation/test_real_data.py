@@ -1,6 +1,7 @@
 """Every explanation of real detections comes to what is stored."""
 
 import dataclasses
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -32,7 +33,7 @@ def explanations(url, made, every=1, **sections):
     archive.close()
 
 
-def test_ten_visits_over_420_days(tmp_path) -> None:
+def test_ten_visits_over_420_days(tmp_path: Path) -> None:
     told = list(explanations(f"sqlite:///{tmp_path / 'golden.db'}", visits(), every=7))
     assert [dataclasses.asdict(one) for one in told if one.agrees is False] == []
     assert {one.verdict for one in told} == {"joined", "founded"}
@@ -41,7 +42,7 @@ def test_ten_visits_over_420_days(tmp_path) -> None:
 
 
 @pytest.mark.real_data
-def test_decam(shared_data, tmp_path) -> None:
+def test_decam(shared_data: Path, tmp_path: Path) -> None:
     table = pq.read_table(shared_data / "decam_hits" / "dia_source.parquet")
     made = list(batches(table, load_mapping("decam"), "arrival"))
     told = list(explanations(f"sqlite:///{tmp_path / 'decam.db'}", made, **DECAM))

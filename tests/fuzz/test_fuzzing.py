@@ -29,7 +29,7 @@ PEAK_MEGABYTES = 512 + 0.04 * N_INPUTS * TARGETS["foreign_batch"].share // 100
 that it has ever read, 27 kB of it, and each input of that target has another."""
 
 
-def test_no_input_crashes_hangs_or_takes_much_memory(tmp_path) -> None:
+def test_no_input_crashes_hangs_or_takes_much_memory(tmp_path: Path) -> None:
     # Where kernels are not compiled yet, compiling them takes more memory than any input.
     survived(tmp_path, 1)
     report = survived(tmp_path, N_INPUTS)

@@ -153,7 +153,9 @@ EMPTY = batch(202, [], [], footprint=square(150.0, 2.0))
 OLD_WRITER = batch(203, [151.0], [2.0])
 
 
-def test_every_bad_message_is_set_aside_and_every_good_batch_counts(deployed, registry_url) -> None:
+def test_every_bad_message_is_set_aside_and_every_good_batch_counts(
+    deployed: Callable[..., Deployment], registry_url: str
+) -> None:
     deployment = deployed(
         kafka={"partitions": 1, "schema_registry_url": registry_url},
         batch={"max_sources": MAX_SOURCES, "max_bytes": MAX_BYTES},
@@ -199,7 +201,9 @@ def interleaved(
     return messages
 
 
-def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(deployed, registry_url) -> None:
+def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(
+    deployed: Callable[..., Deployment], registry_url: str
+) -> None:
     deployment = deployed(
         kafka={"partitions": 1, "schema_registry_url": registry_url}, daemon={"retry_initial_seconds": 0.01}
     )

@@ -1,5 +1,7 @@
 """A batch that would create too many objects waits for a person's word, and then counts once."""
 
+from collections.abc import Callable
+
 import pytest
 from typer.testing import CliRunner
 
@@ -33,7 +35,9 @@ def address_of_only_letter(deployment: Deployment, reason: str) -> str:
     return line.split()[0]
 
 
-def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite, monkeypatch) -> None:
+def test_a_quarantined_batch_counts_once_it_is_released(
+    deployed_on_sqlite: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STREAM_ASSOC_OPERATORS__SECRET", SECRET)
     deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT}, operators={"secret": SECRET})
     url = deployment.settings.apdb.url.get_secret_value()
@@ -54,7 +58,7 @@ def test_a_quarantined_batch_counts_once_it_is_released(deployed_on_sqlite, monk
     assert sorted(one.visit for one in deployment.metrics()) == [1, CROWD.id.visit]
 
 
-def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite) -> None:
+def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite: Callable[..., Deployment]) -> None:
     deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT})
     headers = ((RELEASE_HEADER, b"quarantine"),)
     deployment.send_raw([OutputMessage(deployment.settings.kafka.input_topic, None, b"broken", headers)])
@@ -63,7 +67,9 @@ def test_a_release_says_nothing_of_other_faults(deployed_on_sqlite) -> None:
     assert (letter.record.reason, letter.original.headers) == ("undecodable", headers)
 
 
-def test_a_producer_can_neither_withdraw_a_visit_nor_pass_the_quarantine(deployed_on_sqlite) -> None:
+def test_a_producer_can_neither_withdraw_a_visit_nor_pass_the_quarantine(
+    deployed_on_sqlite: Callable[..., Deployment],
+) -> None:
     deployment = deployed_on_sqlite(new_objects={"max_new_dia_objects": LIMIT}, operators={"secret": SECRET})
     url = deployment.settings.apdb.url.get_secret_value()
     topic = deployment.settings.kafka.input_topic

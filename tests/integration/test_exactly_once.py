@@ -70,7 +70,9 @@ def copied(sections: dict) -> dict:
     return {name: dict(section) for name, section in sections.items()}
 
 
-def test_sqlite_and_postgresql_hold_the_same_and_subscribers_see_each_output_once(deployed, reference) -> None:
+def test_sqlite_and_postgresql_hold_the_same_and_subscribers_see_each_output_once(
+    deployed: Callable[..., Deployment], reference: tuple[dict, tuple]
+) -> None:
     deployment = deployed(**copied(IN_ORDER))
     deployment.send(night())
     deployment.process_everything()
@@ -87,7 +89,9 @@ def test_sqlite_and_postgresql_hold_the_same_and_subscribers_see_each_output_onc
     assert len(set(versions)) == len(objects)
 
 
-def test_copies_of_messages_in_any_order_change_nothing(deployed, reference) -> None:
+def test_copies_of_messages_in_any_order_change_nothing(
+    deployed: Callable[..., Deployment], reference: tuple[dict, tuple]
+) -> None:
     deployment = deployed(**copied(IN_ORDER))
     deployment.send(with_copies(night(), n_copies=2))
     deployment.process_everything()
@@ -149,7 +153,9 @@ def run_into(deployment: Deployment) -> None:
         pytest.param(PostgresqlApdb, "mark_published", True, id="after the outbox is cleared"),
     ],
 )
-def test_a_crash_at_any_step_changes_nothing(deployed, reference, owner, method, after) -> None:
+def test_a_crash_at_any_step_changes_nothing(
+    deployed: Callable[..., Deployment], reference: tuple[dict, tuple], owner, method: str, after: bool
+) -> None:
     deployment = deployed(**copied(IN_ORDER))
     deployment.send(night())
     with crash(owner, method, after=after):
@@ -160,7 +166,9 @@ def test_a_crash_at_any_step_changes_nothing(deployed, reference, owner, method,
     assert outbox_of(deployment) == []
 
 
-def test_after_a_crash_between_the_commits_the_very_bytes_of_the_first_try_are_published(deployed) -> None:
+def test_after_a_crash_between_the_commits_the_very_bytes_of_the_first_try_are_published(
+    deployed: Callable[..., Deployment],
+) -> None:
     deployment = deployed(kafka={"partitions": 1}, daemon={"micro_batch_messages": 4})
     deployment.send(night()[:8])
     with crash(KafkaPublisher, "publish", after=False) as crashed:
@@ -178,7 +186,7 @@ def test_after_a_crash_between_the_commits_the_very_bytes_of_the_first_try_are_p
     assert sorted(set(seen)) == sorted(seen)
 
 
-def test_a_start_clears_what_a_crash_after_the_kafka_commit_left(deployed) -> None:
+def test_a_start_clears_what_a_crash_after_the_kafka_commit_left(deployed: Callable[..., Deployment]) -> None:
     deployment = deployed(**copied(IN_ORDER))
     deployment.send(night()[:8])
     with crash(KafkaPublisher, "publish", after=True):
@@ -191,7 +199,9 @@ def test_a_start_clears_what_a_crash_after_the_kafka_commit_left(deployed) -> No
     assert len(deployment.metrics()) == 8
 
 
-def test_a_cache_that_is_emptied_all_the_time_changes_nothing(deployed, reference) -> None:
+def test_a_cache_that_is_emptied_all_the_time_changes_nothing(
+    deployed: Callable[..., Deployment], reference: tuple[dict, tuple]
+) -> None:
     deployment = deployed(**{**copied(IN_ORDER), "daemon": {**PINNED["daemon"], "micro_batch_messages": 1}})
     deployment.send(night())
     redis = deployment.settings.redis
@@ -260,7 +270,7 @@ def serial_owners(order: list[tuple], folder: Path) -> dict[int, tuple]:
     return owners(apdb_url(folder))
 
 
-def test_nothing_waits_in_the_outbox_of_an_idle_daemon(deployed_on_sqlite) -> None:
+def test_nothing_waits_in_the_outbox_of_an_idle_daemon(deployed_on_sqlite: Callable[..., Deployment]) -> None:
     deployment = deployed_on_sqlite(**copied(IN_ORDER))
     deployment.send(night()[:3])
     with deployment.daemon():

@@ -1,6 +1,7 @@
 """Images in, forced sources out: in the APDB, on their topic, in the objects; once, whatever fails."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,13 @@ def forced_of(deployment: Deployment) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def watched(kafka_bootstrap, valkey_url, tmp_path_factory, folder, batches) -> tuple[Deployment, Instruments]:
+def watched(
+    kafka_bootstrap: str,
+    valkey_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    folder: Path,
+    batches: list[Batch],
+) -> tuple[Deployment, Instruments]:
     """An undisturbed night on SQLite, and what Prometheus saw of it."""
     file = tmp_path_factory.mktemp("reference") / "apdb.sqlite3"
     deployment = deploy(kafka_bootstrap, valkey_url, f"sqlite:///{file}", **sections(folder))
@@ -71,7 +78,7 @@ def watched(kafka_bootstrap, valkey_url, tmp_path_factory, folder, batches) -> t
 
 
 @pytest.fixture(scope="module")
-def reference(watched):
+def reference(watched: tuple[Deployment, Instruments]):
     """What the undisturbed night comes to."""
     deployment, _ = watched
     return apdb_of(deployment), outputs_of(deployment), forced_of(deployment)
@@ -83,7 +90,9 @@ def assert_same(deployment: Deployment, reference: tuple) -> None:
     assert deployment.dead_letters() == []
 
 
-def test_forced_sources_are_stored_published_and_counted_once(deployed, reference, folder, batches) -> None:
+def test_forced_sources_are_stored_published_and_counted_once(
+    deployed: Callable[..., Deployment], reference, folder: Path, batches: list[Batch]
+) -> None:
     deployment = deployed(**sections(folder))
     deployment.send(with_copies(tuple(batches), n_copies=1))
     deployment.process_everything()
@@ -106,7 +115,7 @@ def test_forced_sources_are_stored_published_and_counted_once(deployed, referenc
             assert found[key] == ((None, None) if mean is None else pytest.approx((mean, error), rel=3e-7)), key
 
 
-def test_a_batch_without_usable_images_is_associated_all_the_same(reference, batches) -> None:
+def test_a_batch_without_usable_images_is_associated_all_the_same(reference, batches: list[Batch]) -> None:
     _, (_, metrics), forced = reference
     reasons = {(one.visit, one.detector): one.forcedPhotometryError for one in metrics}
     assert len(reasons) == len(batches)
@@ -126,7 +135,9 @@ def test_a_batch_without_usable_images_is_associated_all_the_same(reference, bat
         pytest.param((KafkaPublisher, "publish", False), id="before the Kafka commit"),
     ],
 )
-def test_a_crash_measures_nothing_twice(deployed, reference, folder, batches, step) -> None:
+def test_a_crash_measures_nothing_twice(
+    deployed: Callable[..., Deployment], reference, folder: Path, batches: list[Batch], step
+) -> None:
     deployment = deployed(**sections(folder))
     deployment.send(batches)
     owner, method, after = step
@@ -136,7 +147,7 @@ def test_a_crash_measures_nothing_twice(deployed, reference, folder, batches, st
     assert_same(deployment, reference)
 
 
-def test_failures_are_counted_where_prometheus_looks(watched) -> None:
+def test_failures_are_counted_where_prometheus_looks(watched: tuple[Deployment, Instruments]) -> None:
     deployment, instruments = watched
     failures = "stream_assoc_forced_photometry_failures_total"
     reasons = ("damaged", "missing", "refused")

@@ -1,6 +1,7 @@
 """A loop that is stuck is told from one that waits, on real servers."""
 
 import threading
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -9,7 +10,7 @@ from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.stopping import StopRequest
 from stream_assoc.daemon.supervision import supervise
 from stream_assoc.metrics.instruments import Instruments
-from tests.integration.deployment import DEADLINE_SECONDS
+from tests.integration.deployment import DEADLINE_SECONDS, Deployment
 from tests.pipeline.skies import night
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,7 @@ def is_waiting_for_a_lock(connection: psycopg.Connection) -> bool:
     return waiting.fetchone() != (0,)
 
 
-def test_a_loop_that_is_stuck_in_a_query_is_told_from_an_idle_one(deployed) -> None:
+def test_a_loop_that_is_stuck_in_a_query_is_told_from_an_idle_one(deployed: Callable[..., Deployment]) -> None:
     deployment = deployed(kafka={"partitions": 1})
     clock, stop = Clock(), StopRequest(30.0)
     health = Health(Instruments(), wedged_after_seconds=300.0, silent_after_seconds=1e9, monotonic=clock)

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +20,7 @@ from stream_assoc.replay.messages import BatchMessages, TimedMessage
 from stream_assoc.replay.stamp import stamp_of
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.files import CAPTURE_NAME, write_simulation
-from tests.integration.deployment import deploy
+from tests.integration.deployment import Deployment, deploy
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +31,7 @@ TROUBLE = (
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def night(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("night")
     config = SimulationConfig(n_visits=8, n_detectors=4, n_fields=2, variables=1000.0, artifacts=300.0)
     write_simulation(config, folder, BatchMessages("dia-sources"))
@@ -63,7 +65,7 @@ def verdict(deployment, folder, *options):
     return {line["name"]: line for line in json.loads(written[0])}
 
 
-def test_a_troubled_night_is_accounted_for(deployed, night, tmp_path) -> None:
+def test_a_troubled_night_is_accounted_for(deployed: Callable[..., Deployment], night, tmp_path: Path) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--rate", 200, *TROUBLE)
     with deployment.daemon():
@@ -78,7 +80,7 @@ def test_a_troubled_night_is_accounted_for(deployed, night, tmp_path) -> None:
         run(deployment, "replay", "verify", tmp_path / "run", "--max-p99", 0)
 
 
-def test_without_a_daemon_everything_is_lost(deployed, night, tmp_path) -> None:
+def test_without_a_daemon_everything_is_lost(deployed: Callable[..., Deployment], night, tmp_path: Path) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--limit", 3)
     lines = verdict(deployment, tmp_path / "run", "--wait", 0, "--no-apdb")
@@ -86,7 +88,9 @@ def test_without_a_daemon_everything_is_lost(deployed, night, tmp_path) -> None:
     assert (lines["batches lost: no answer"]["value"], lines["batches lost: no answer"]["is_right"]) == ("3", False)
 
 
-def test_a_killed_replay_resumes_and_sends_nothing_twice(deployed, night, tmp_path) -> None:
+def test_a_killed_replay_resumes_and_sends_nothing_twice(
+    deployed: Callable[..., Deployment], night, tmp_path: Path
+) -> None:
     deployment, folder = deployed(), tmp_path / "run"
     topic = deployment.settings.kafka.input_topic
     # The eleventh message is due after a day, so the kill comes before it.
@@ -113,7 +117,9 @@ def test_a_killed_replay_resumes_and_sends_nothing_twice(deployed, night, tmp_pa
     assert "nothing is left" in run(deployment, "replay", "resume", folder).stdout
 
 
-def test_latency_is_not_hidden_by_a_daemon_that_starts_late(deployed, night, tmp_path) -> None:
+def test_latency_is_not_hidden_by_a_daemon_that_starts_late(
+    deployed: Callable[..., Deployment], night, tmp_path: Path
+) -> None:
     deployment = deployed()
     run(deployment, "replay", "run", night, "--record", tmp_path / "run", "--limit", 4, "--rate", 100)
     started = time.time()
@@ -125,7 +131,7 @@ def test_latency_is_not_hidden_by_a_daemon_that_starts_late(deployed, night, tmp
 
 
 def test_two_runs_under_a_pinned_clock_are_equal_and_another_is_not(
-    kafka_bootstrap, valkey_url, night, tmp_path
+    kafka_bootstrap: str, valkey_url: str, night, tmp_path: Path
 ) -> None:
     urls, captures = [], []
     for number, options in enumerate([(), (), ("--drop", 0.1)]):
@@ -147,7 +153,9 @@ def test_two_runs_under_a_pinned_clock_are_equal_and_another_is_not(
             run(deployment, "replay", "diff", left, right)
 
 
-def test_a_topic_goes_to_a_file_and_back_byte_for_byte(deployed, night, tmp_path) -> None:
+def test_a_topic_goes_to_a_file_and_back_byte_for_byte(
+    deployed: Callable[..., Deployment], night, tmp_path: Path
+) -> None:
     first, second = deployed(), deployed()
     run(first, "replay", "run", night, "--corrupt", 0.2, "--record", tmp_path / "run")
     topics = [one.settings.kafka.input_topic for one in (first, second)]

@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "plot_night.py"
 
 
 @pytest.fixture(scope="module")
-def night(kafka_bootstrap, valkey_url, tmp_path_factory):
+def night(kafka_bootstrap: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory):
     """The variables that configure a command for a deployment that has processed a night."""
     url = f"sqlite:///{tmp_path_factory.mktemp('apdb')}/apdb.sqlite3"
     deployment = deploy(kafka_bootstrap, valkey_url, url)
@@ -44,7 +44,7 @@ def run(night, *arguments):
     return result.stdout
 
 
-def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(night, tmp_path) -> None:
+def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(night, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     assert "40 batches" in run(night, "report", "-o", report)
     text = report.read_text()
@@ -59,7 +59,7 @@ def test_the_report_of_a_night_from_the_topics_and_from_captures_is_the_same(nig
     assert offline.read_text().split("<footer>")[0] == text.split("<footer>")[0]
 
 
-def test_captures_need_no_broker(night, tmp_path) -> None:
+def test_captures_need_no_broker(night, tmp_path: Path) -> None:
     capture, report = tmp_path / "metrics.avro", tmp_path / "report.html"
     run(night, "replay", "capture", night["STREAM_ASSOC_KAFKA__METRICS_TOPIC"], capture)
     away = {"STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -83,7 +83,7 @@ def test_the_night_in_a_visit_number_is_the_night_of_its_report(night: dict[str,
     assert "40 batches" in run(night, "report", "--night", visit // 100_000, "-o", report)
 
 
-def test_the_example_plots_the_night(night, tmp_path) -> None:
+def test_the_example_plots_the_night(night, tmp_path: Path) -> None:
     def example(*arguments):
         return subprocess.run(
             [sys.executable, EXAMPLE, *arguments],

@@ -42,7 +42,7 @@ def assert_consistent(deployment: Deployment) -> None:
     assert contents(url, OUTBOX)[OUTBOX] == []
 
 
-def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path) -> None:
+def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed: Callable[..., Deployment], tmp_path: Path) -> None:
     deployment = deployed()
     (port,) = free_ports(1)
     deployment.send(night())
@@ -62,7 +62,9 @@ def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed, tmp_path) -> N
     assert_consistent(deployment)
 
 
-def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_on(deployed, tmp_path) -> None:
+def test_a_signal_in_the_middle_of_work_loses_nothing_and_the_next_daemon_goes_on(
+    deployed: Callable[..., Deployment], tmp_path: Path
+) -> None:
     deployment = deployed()
     deployment.send(night())
     variables = environment_of(deployment, daemon__micro_batch_messages=1)
@@ -122,11 +124,11 @@ def read_until(terminal: int, closed: threading.Event) -> None:
         ({"daemon__retry_initial_seconds": "50"}, "daemon.retry_max_seconds"),
     ],
 )
-def test_a_wrong_configuration_is_refused_in_one_line(tmp_path, settings, hint) -> None:
+def test_a_wrong_configuration_is_refused_in_one_line(tmp_path: Path, settings: dict[str, str], hint: str) -> None:
     assert hint in refusal(tmp_path, environment(**settings))
 
 
-def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path) -> None:
+def test_a_metrics_port_that_is_taken_is_refused_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refusal(tmp_path, environment(metrics__prometheus_port=port))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stream_assoc.maintenance.stores import Stores
@@ -6,7 +8,7 @@ from tests.pipeline.skies import PINNED, night, pinned_rooms, process_from
 
 
 @pytest.fixture(scope="session")
-def after_a_night(tmp_path_factory):
+def after_a_night(tmp_path_factory: pytest.TempPathFactory):
     """The file of an APDB after a night, and the tiles and states in the cache."""
     folder = tmp_path_factory.mktemp("night")
     rooms = pinned_rooms(folder)
@@ -17,7 +19,7 @@ def after_a_night(tmp_path_factory):
 
 
 @pytest.fixture
-def stores(tmp_path, after_a_night):
+def stores(tmp_path: Path, after_a_night):
     """An APDB and a cache after a night."""
     file, tiles, states = after_a_night
     (tmp_path / APDB_FILE).write_bytes(file)

@@ -34,6 +34,6 @@ def test_named_tiles_are_sorted_once_each(stores) -> None:
 
 
 @pytest.mark.parametrize("index", [0, -1, (8 << 20) - 1, 16 << 20, 2**70])
-def test_a_tile_of_another_level_is_refused(stores, index) -> None:
+def test_a_tile_of_another_level_is_refused(stores, index: int) -> None:
     with pytest.raises(UnknownTileError, match=r"sky\.tile_level 10"):
         stores.tiles_named([8 << 20, index])

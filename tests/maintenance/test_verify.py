@@ -2,6 +2,7 @@
 
 import sqlite3
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_an_empty_cache_lacks_everything_and_is_not_wrong(stores) -> None:
     assert found.n_left == 0
 
 
-def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path, stores) -> None:
+def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path: Path, stores) -> None:
     before = pinned_rooms(tmp_path / "before")
     for turn, batch in enumerate(night()[:4]):
         process_from(before, turn, batch)
@@ -112,7 +113,7 @@ def test_only_a_few_examples_are_given(stores) -> None:
     assert len(found.states.examples) == 5
 
 
-def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stores) -> None:
+def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path: Path, stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     key = int(positions.diaObjectId[0])
@@ -125,7 +126,7 @@ def test_an_apdb_that_contradicts_itself_is_told_and_not_repaired(tmp_path, stor
     assert found.n_left == 1
 
 
-def test_an_object_without_a_version_is_told(tmp_path, stores) -> None:
+def test_an_object_without_a_version_is_told(tmp_path: Path, stores) -> None:
     tile = fullest_tile(stores)
     positions, _, _ = true_content(stores, tile)
     key = int(positions.diaObjectId[0])

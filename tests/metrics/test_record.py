@@ -8,7 +8,7 @@ from stream_assoc.metrics.record import AssociationMetrics, fraction_updated
 @pytest.mark.parametrize(
     ("updated", "unassociated", "expected"), [(0, 0, None), (0, 4, 0.0), (3, 0, 1.0), (1, 3, 0.25)]
 )
-def test_fraction_updated(updated, unassociated, expected) -> None:
+def test_fraction_updated(updated: int, unassociated: int, expected: float | None) -> None:
     assert fraction_updated(updated, unassociated) == expected
 
 

@@ -40,7 +40,7 @@ def test_dates_come_back(time) -> None:
         (datetime(2024, 3, 1, 3), 20240229),
     ],
 )
-def test_a_night_begins_at_noon(time, night) -> None:
+def test_a_night_begins_at_noon(time, night: int) -> None:
     assert day_obs(mjd_tai_of(time)) == night
 
 
@@ -54,13 +54,13 @@ def test_a_moment_lies_within_its_night(mjd) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "20260230", "60000"])
-def test_what_is_no_night_is_refused(text) -> None:
+def test_what_is_no_night_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no night|no date"):
         parse_night(text)
 
 
 @pytest.mark.parametrize("mjd", [1e12, -1e12, float("inf")])
-def test_what_no_calendar_knows_is_refused(mjd) -> None:
+def test_what_no_calendar_knows_is_refused(mjd: float) -> None:
     with pytest.raises(ValueError, match="no date"):
         utc_of(mjd)
 

@@ -45,7 +45,9 @@ def test_manifests_are_what_kubernetes_accepts(manifests, version) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_the_configuration_of_the_manifests_is_valid(manifests, tmp_path, monkeypatch) -> None:
+def test_the_configuration_of_the_manifests_is_valid(
+    manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (config,) = (one["data"] for one in manifests if one["kind"] == "ConfigMap")
     file = tmp_path / "stream-assoc.toml"
     file.write_text(config["stream-assoc.toml"])

@@ -175,7 +175,7 @@ def prometheus(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> 
         process.stop()
 
 
-def test_it_is_ready_and_says_so(operated) -> None:
+def test_it_is_ready_and_says_so(operated: Operated) -> None:
     status, body = operated.ask("/readyz")
     assert (status, body["ready"], body["why"], body["phase"]) == (200, True, [], "running")
     assert body["services"] == {"apdb": "answers", "cache": "answers", "kafka": "answers"}
@@ -184,7 +184,7 @@ def test_it_is_ready_and_says_so(operated) -> None:
     assert (status, body["alive"]) == (200, True)
 
 
-def test_every_metric_that_a_rule_or_a_panel_asks_for_exists(operated) -> None:
+def test_every_metric_that_a_rule_or_a_panel_asks_for_exists(operated: Operated) -> None:
     exposed = exposed_names(operated.exposition()) | OTHERS
     for place, text in (*rule_expressions(), *panel_expressions()):
         names = metric_names(text)
@@ -192,12 +192,12 @@ def test_every_metric_that_a_rule_or_a_panel_asks_for_exists(operated) -> None:
         assert names <= exposed, place
 
 
-def test_every_panel_has_data(prometheus) -> None:
+def test_every_panel_has_data(prometheus: Prometheus) -> None:
     empty = {place for place, text in panel_expressions() if not prometheus.query(text)}
     assert empty <= MAY_BE_EMPTY
 
 
-def test_every_rule_is_evaluated_and_only_what_is_so_fires(operated, prometheus) -> None:
+def test_every_rule_is_evaluated_and_only_what_is_so_fires(operated: Operated, prometheus: Prometheus) -> None:
     def rules() -> list[Any]:
         return [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
 
@@ -211,7 +211,7 @@ def test_every_rule_is_evaluated_and_only_what_is_so_fires(operated, prometheus)
 
 
 @pytest.mark.parametrize("name", ["cache", "apdb", "kafka"])
-def test_a_service_that_goes_away_is_named_until_it_is_back(operated, name) -> None:
+def test_a_service_that_goes_away_is_named_until_it_is_back(operated: Operated, name: str) -> None:
     servers = operated.servers
     end, begin = {
         "cache": (servers.valkey.kill, servers.valkey.start),
@@ -233,7 +233,7 @@ def test_a_service_that_goes_away_is_named_until_it_is_back(operated, name) -> N
     assert f'stream_assoc_service_up{{service="{name}"}} 1.0' in operated.exposition()
 
 
-def test_its_log_tells_its_life(operated) -> None:
+def test_its_log_tells_its_life(operated: Operated) -> None:
     operated.process.send_signal(signal.SIGTERM)
     assert operated.process.wait(EXIT_SECONDS) == 0
     lines = [json.loads(line) for line in operated.log.read_text().splitlines() if line.startswith("{")]

@@ -1,6 +1,7 @@
 """An exposure knows where its pixels are, and what it cannot be."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,6 @@ def test_planes_that_an_image_lacks_have_no_bit() -> None:
         ({"mask_planes": {"LESS": -1}}, "between 0 and 31"),
     ],
 )
-def test_an_exposure_that_nothing_can_be_measured_on_is_refused(changes, message) -> None:
+def test_an_exposure_that_nothing_can_be_measured_on_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ImageUnreadableError, match=message):
         replace(IMAGE, **changes)

@@ -1,6 +1,7 @@
 """What a file holds is read as it was written; what nobody can measure on is told from the rest."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def measured(exposure):
 
 
 @pytest.fixture
-def written(tmp_path):
+def written(tmp_path: Path):
     def write(hdus):
         content = hdus if isinstance(hdus, bytes) else payload(hdus)
         (tmp_path / "image.fits").write_bytes(content)
@@ -86,7 +87,7 @@ def test_rubins_masked_image_with_a_psf_added(written) -> None:
 
 
 @pytest.mark.parametrize(("cards", "scale"), [({"NJYPERCT": 3.0}, 3.0), ({"BUNIT": "NJY"}, 1.0)])
-def test_calibrations(written, cards, scale) -> None:
+def test_calibrations(written, cards: dict[str, float] | dict[str, str], scale: float) -> None:
     hdus = layout()
     del hdus["IMAGE"].header["BUNIT"]
     hdus["IMAGE"].header.update(cards)
@@ -128,7 +129,7 @@ def test_what_is_wrong_with_an_image_is_nobody_elses_business() -> None:
     assert not issubclass(ImageUnreadableError, (RetriableError, PoisonError, FatalError))
 
 
-def test_missing_files(tmp_path) -> None:
+def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ImageUnreadableError, match=r"none\.fits.*cannot be opened: No such file"):
         read_exposure(str(tmp_path / "none.fits"))
     with pytest.raises(ImageUnreadableError, match="Is a directory"):
@@ -136,7 +137,7 @@ def test_missing_files(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9])
-def test_truncated_files(written, share) -> None:
+def test_truncated_files(written, share: float) -> None:
     whole = payload(layout())
     with pytest.raises(ImageUnreadableError, match=r"image\.fits"):
         read_exposure(written(whole[: int(share * len(whole))]))
@@ -185,7 +186,7 @@ def compressed():
     ],
     ids=["too large", "negative", "endless", "compressed"],
 )
-def test_sizes_that_cannot_be(written, content, message) -> None:
+def test_sizes_that_cannot_be(written, content, message: str) -> None:
     """One of them leads astropy in a circle, another would take all memory there is."""
     with pytest.raises(ImageUnreadableError, match=message):
         read_exposure(written(content))
@@ -272,7 +273,7 @@ def ungridded_psf(hdus) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_incomplete_images(written, spoil, message) -> None:
+def test_incomplete_images(written, spoil, message: str) -> None:
     hdus = layout()
     spoil(hdus)
     with pytest.raises(ImageUnreadableError, match=message) as caught:

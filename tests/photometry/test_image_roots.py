@@ -1,5 +1,6 @@
 """Only what lies below a root may be read, however its name is written."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,7 @@ SEGMENTS = st.lists(st.text("abcdefXYZ0189-_.~+=", min_size=1).filter(lambda nam
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path):
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -31,7 +32,7 @@ def root(tmp_path):
         ("https://other.org:8443/b.fits", "https://other.org:8443/b.fits"),
     ],
 )
-def test_what_is_below_a_root_is_allowed(uri, location) -> None:
+def test_what_is_below_a_root_is_allowed(uri: str, location: str) -> None:
     assert URL_ROOTS.resolve(uri) == location
 
 
@@ -171,7 +172,7 @@ def test_a_refusal_condemns_no_batch() -> None:
 @pytest.mark.parametrize(
     "root", ["data", "", "http://host/", "https://user@host/", "s3://", "https://host/../x", "a\x00"]
 )
-def test_a_root_that_is_none_is_refused(root) -> None:
+def test_a_root_that_is_none_is_refused(root: str) -> None:
     with pytest.raises(ImageRootError, match=r"images\.roots"):
         ImageRoots([root])
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ QUICK = ImageLimits(max_bytes=200_000, timeout_seconds=20.0, attempts=3, wait_se
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory) -> bytes:
+def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("images") / "image.fits"
     write(file, 1.0)
     return file.read_bytes()
@@ -38,12 +39,12 @@ def image(tmp_path_factory) -> bytes:
 # --- files ---
 
 
-def test_a_file_is_read(tmp_path, image) -> None:
+def test_a_file_is_read(tmp_path: Path, image: bytes) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     assert ImageStore([str(tmp_path)]).read(f"file://{tmp_path}/image.fits").image.shape == (100, 120)
 
 
-def test_a_large_file_is_not_opened(tmp_path, image) -> None:
+def test_a_large_file_is_not_opened(tmp_path: Path, image: bytes) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     store = ImageStore([str(tmp_path)], ImageLimits(max_bytes=len(image) - 1))
     with pytest.raises(ImageTooLargeError, match=rf"more than {len(image) - 1} bytes.*images\.max_bytes"):
@@ -51,7 +52,7 @@ def test_a_large_file_is_not_opened(tmp_path, image) -> None:
     assert ImageStore([str(tmp_path)], ImageLimits(max_bytes=len(image))).read(f"{tmp_path}/image.fits")
 
 
-def test_a_missing_file_is_told(tmp_path) -> None:
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImageMissingError, match="No such file"):
         ImageStore([str(tmp_path)]).read(f"{tmp_path}/image.fits")
 
@@ -74,7 +75,7 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def bucket(s3_url, image):
+def bucket(s3_url: str, image: bytes):
     import boto3
 
     client = boto3.client("s3", endpoint_url=s3_url)
@@ -87,11 +88,11 @@ def bucket(s3_url, image):
 
 
 @pytest.fixture
-def s3_store(bucket, s3_url) -> ImageStore:
+def s3_store(bucket, s3_url: str) -> ImageStore:
     return ImageStore(["s3://images/2026"], QUICK, s3_endpoint_url=s3_url)
 
 
-def test_an_object_store_is_read(s3_store, tmp_path, image) -> None:
+def test_an_object_store_is_read(s3_store: ImageStore, tmp_path: Path, image: bytes) -> None:
     (tmp_path / "image.fits").write_bytes(image)
     from_file = ImageStore([str(tmp_path)]).read(f"{tmp_path}/image.fits")
     exposure = s3_store.read("s3://images/2026/plain.fits")
@@ -107,12 +108,12 @@ def test_an_object_store_is_read(s3_store, tmp_path, image) -> None:
         ("large.fits", ImageTooLargeError),
     ],
 )
-def test_what_is_wrong_in_an_object_store_is_told(s3_store, key, error) -> None:
+def test_what_is_wrong_in_an_object_store_is_told(s3_store: ImageStore, key: str, error) -> None:
     with pytest.raises(error, match=f"s3://images/2026/{key}"):
         s3_store.read(f"s3://images/2026/{key}")
 
 
-def test_an_object_store_that_is_away_is_asked_a_few_times(free_port) -> None:
+def test_an_object_store_that_is_away_is_asked_a_few_times(free_port: int) -> None:
     waits: list[float] = []
     limits = ImageLimits(timeout_seconds=60.0, attempts=3, wait_seconds=0.25)
     store = ImageStore(["s3://images"], limits, s3_endpoint_url=f"http://127.0.0.1:{free_port}", wait=waits.append)
@@ -174,7 +175,7 @@ def endless(request) -> None:
 
 
 @pytest.fixture
-def site(tmp_path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[Site]:
     authority = Authority.in_folder(tmp_path / "authority")
     certificate = authority.issue("localhost")
     released = threading.Event()
@@ -203,13 +204,13 @@ def site(tmp_path) -> Iterator[Site]:
     thread.join()
 
 
-def test_a_web_server_is_read(site, image) -> None:
+def test_a_web_server_is_read(site: Site, image: bytes) -> None:
     site.answers["a%20b.fits"] = [body(image)]
     assert site.store().read(site.url("a%20b.fits")).image.shape == (100, 120)
     assert site.asked == ["/images/a%20b.fits"], "once, and nothing besides"
 
 
-def test_a_server_of_unknown_authority_is_not_believed(site, image) -> None:
+def test_a_server_of_unknown_authority_is_not_believed(site: Site, image: bytes) -> None:
     site.answers["a"] = [body(image)]
     store = ImageStore([f"https://localhost:{site.port}/images"], QUICK)
     with pytest.raises(ImageUnavailableError, match=r"(?i)certificate"):
@@ -217,7 +218,7 @@ def test_a_server_of_unknown_authority_is_not_believed(site, image) -> None:
     assert site.asked == []
 
 
-def test_a_redirect_is_not_followed(site, image) -> None:
+def test_a_redirect_is_not_followed(site: Site, image: bytes) -> None:
     site.answers["a"] = [body(b"", 302, Location=site.url("b"))]
     site.answers["b"] = [body(image)]
     with pytest.raises(ImageRefusedError, match=r"HTTP 302.*redirects are not followed"):
@@ -226,39 +227,39 @@ def test_a_redirect_is_not_followed(site, image) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_is_not_there_is_not_asked_for_again(site, status) -> None:
+def test_what_is_not_there_is_not_asked_for_again(site: Site, status: int) -> None:
     site.answers["a"] = [body(b"no", status)]
     with pytest.raises(ImageMissingError, match="is not there or may not be read"):
         site.store().read(site.url("a"))
     assert len(site.asked) == 1
 
 
-def test_a_server_in_trouble_is_asked_again(site, image) -> None:
+def test_a_server_in_trouble_is_asked_again(site: Site, image: bytes) -> None:
     site.answers["a"] = [body(b"", 503), body(b"", 503), body(image)]
     assert site.store().read(site.url("a")).image.shape == (100, 120)
     assert len(site.asked) == 3
 
 
-def test_a_server_that_stays_in_trouble_is_given_up(site) -> None:
+def test_a_server_that_stays_in_trouble_is_given_up(site: Site) -> None:
     site.answers["a"] = [body(b"", 503)]
     with pytest.raises(ImageUnavailableError, match=r"in 3 of 3 attempts.*503"):
         site.store().read(site.url("a"))
     assert len(site.asked) == 3
 
 
-def test_more_bytes_than_allowed_are_not_read(site) -> None:
+def test_more_bytes_than_allowed_are_not_read(site: Site) -> None:
     site.answers["a"] = [endless]
     with pytest.raises(ImageTooLargeError, match="more than 200000 bytes"):
         site.store().read(site.url("a"))
 
 
-def test_a_silent_server_is_not_waited_for(site) -> None:
+def test_a_silent_server_is_not_waited_for(site: Site) -> None:
     limits = ImageLimits(timeout_seconds=0.2, attempts=5)
     with pytest.raises(ImageUnavailableError, match=r"within 0\.2 s in 1 of 5 attempts.*images\.timeout_seconds"):
         site.store(limits).read(site.url("silent"))
 
 
-def test_a_truncated_answer_is_damaged_or_asked_for_again(site, image) -> None:
+def test_a_truncated_answer_is_damaged_or_asked_for_again(site: Site, image: bytes) -> None:
     def cut_off(request) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(image)))
@@ -275,7 +276,7 @@ def test_a_truncated_answer_is_damaged_or_asked_for_again(site, image) -> None:
 # --- what is configured ---
 
 
-def test_authorities_that_are_none_are_refused(tmp_path) -> None:
+def test_authorities_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     for root in ("https://localhost/images", "s3://images"):
         with pytest.raises(ImageRootError, match=r"images\.ssl_ca_file.*ca\.pem holds no certificates"):
@@ -283,7 +284,7 @@ def test_authorities_that_are_none_are_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("root", "package"), [("https://localhost/images", "aiohttp"), ("s3://images", "s3fs")])
-def test_what_is_not_installed_is_told_at_once(monkeypatch, root, package) -> None:
+def test_what_is_not_installed_is_told_at_once(monkeypatch: pytest.MonkeyPatch, root: str, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
         ImageRootError, match=rf"needs the package {package}; pip install 'stream_assoc\[images\]'"

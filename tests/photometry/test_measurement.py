@@ -20,7 +20,7 @@ def assert_unbiased(fluxes, truth) -> None:
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("brightest", [0.0, 300.0, 20_000.0])
-def test_fluxes_are_unbiased_at_every_offset_from_a_pixel(weighting, brightest) -> None:
+def test_fluxes_are_unbiased_at_every_offset_from_a_pixel(weighting, brightest: float) -> None:
     """From nothing, over the limit of detection, to a signal-to-noise ratio of 300; a few of them negative."""
     rng = np.random.default_rng(20260309)
     stars = field(rng, 100, 100, rng.uniform(-0.1 * brightest, brightest, N))
@@ -104,7 +104,7 @@ def test_fluxes_are_in_nanojansky() -> None:
         (20.0, np.inf, Flag.OFF_IMAGE),
     ],
 )
-def test_flags_of_the_place(x, y, expected) -> None:
+def test_flags_of_the_place(x: float, y: float, expected) -> None:
     fluxes = measure(exposure(np.zeros((60, 40))), np.array([x]), np.array([y]))
     assert fluxes.flags.tolist() == [expected]
     assert np.isnan(fluxes.flux[0]) == np.isnan(fluxes.error[0]) == (Flag.OFF_IMAGE in expected)
@@ -118,7 +118,7 @@ def test_flags_of_the_place(x, y, expected) -> None:
         ("CR", Flag(0)),
     ],
 )
-def test_only_the_planes_asked_for_hide_a_pixel(plane, expected) -> None:
+def test_only_the_planes_asked_for_hide_a_pixel(plane: str, expected) -> None:
     mask = np.full((60, 60), 1 << PLANES[plane], np.int64).astype(np.uint32).view(np.int32)
     image = exposure(np.zeros((60, 60)), mask=mask)
     fluxes = measure(image, np.array([30.0]), np.array([30.0]), bad_planes=("BAD", "STREAK", "NOT_IN_THIS_IMAGE"))

@@ -1,6 +1,7 @@
 """From the files that a batch names to rows of the DiaForcedSource table."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -45,14 +46,14 @@ def write(path, scale, **cards) -> None:
 
 
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path: Path):
     write(tmp_path / "difference.fits", 1.0, VISIT=1, DETECTOR=0)
     write(tmp_path / "science.fits", 10.0)
     return ImageUris(f"file://{tmp_path}/difference.fits", f"{tmp_path}/science.fits")
 
 
 @pytest.fixture
-def photometer(tmp_path) -> ForcedPhotometer:
+def photometer(tmp_path: Path) -> ForcedPhotometer:
     return ImagePhotometer(ImageStore([str(tmp_path)]))
 
 
@@ -65,7 +66,7 @@ def measured(photometer, one, objects):
     return photometer.load(one).measure(one, objects, NOW)
 
 
-def test_fluxes_of_both_images(photometer, images) -> None:
+def test_fluxes_of_both_images(photometer: ForcedPhotometer, images) -> None:
     one = visit(images)
     rows = measured(photometer, one, OBJECTS)
     assert rows.schema.equals(no_forced_sources().schema, check_metadata=True)
@@ -86,7 +87,7 @@ def test_fluxes_of_both_images(photometer, images) -> None:
     assert set(table["timeWithdrawnMjdTai"]) == {None}
 
 
-def test_the_same_batch_gives_the_same_rows(photometer, images) -> None:
+def test_the_same_batch_gives_the_same_rows(photometer: ForcedPhotometer, images) -> None:
     rows, again = (measured(photometer, visit(images), OBJECTS) for _ in range(2))
     assert rows.equals(again)
     shuffled = measured(photometer, visit(images), OBJECTS.take(np.array([2, 0, 1])))
@@ -94,21 +95,23 @@ def test_the_same_batch_gives_the_same_rows(photometer, images) -> None:
 
 
 @pytest.mark.parametrize(("missing", "empty"), [("difference", "psfFlux"), ("science", "scienceFlux")])
-def test_an_image_that_is_not_named_gives_nulls(photometer, images, missing, empty) -> None:
+def test_an_image_that_is_not_named_gives_nulls(
+    photometer: ForcedPhotometer, images, missing: str, empty: str
+) -> None:
     rows = measured(photometer, visit(replace(images, **{missing: None})), OBJECTS)
     assert rows[empty].null_count == rows[f"{empty}Err"].null_count == 3
     other = {"psfFlux", "scienceFlux"} - {empty}
     assert rows[other.pop()].null_count == 1
 
 
-def test_no_image_and_no_object_give_no_row(photometer, images) -> None:
+def test_no_image_and_no_object_give_no_row(photometer: ForcedPhotometer, images) -> None:
     assert photometer.load(visit(ImageUris())) is None
     rows = measured(photometer, visit(images), ObjectPositions.empty())
     assert rows.equals(no_forced_sources())
     assert rows.schema.field("diaObjectId").type == pa.int64()
 
 
-def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path) -> None:
+def test_images_that_must_not_or_cannot_be_read(photometer: ForcedPhotometer, images, tmp_path: Path) -> None:
     for uri, error, message in (
         ("/etc/passwd", ImageRefusedError, r"images\.roots"),
         (f"{tmp_path}/none.fits", ImageMissingError, "cannot be opened"),
@@ -118,13 +121,15 @@ def test_images_that_must_not_or_cannot_be_read(photometer, images, tmp_path) ->
 
 
 @pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}, {"BAND": "g"}])
-def test_the_image_of_another_batch_is_refused(photometer, tmp_path, cards) -> None:
+def test_the_image_of_another_batch_is_refused(
+    photometer: ForcedPhotometer, tmp_path: Path, cards: dict[str, int] | dict[str, str]
+) -> None:
     write(tmp_path / "other.fits", 1.0, **cards)
     with pytest.raises(ImageMismatchError, match=r"other\.fits.*name the image of the batch"):
         measured(photometer, visit(ImageUris(difference=f"{tmp_path}/other.fits")), OBJECTS)
 
 
-def test_a_position_is_on_the_images_if_it_is_on_both(photometer, images, tmp_path) -> None:
+def test_a_position_is_on_the_images_if_it_is_on_both(photometer: ForcedPhotometer, images, tmp_path: Path) -> None:
     both = photometer.load(visit(images))
     assert both.contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, True, False]
     narrow = replace(

@@ -25,7 +25,7 @@ def test_a_constant_psf_is_the_same_everywhere_and_of_flux_one() -> None:
     ("x", "y", "share"),
     [(0, 0, 0), (100, 0, 1), (50, 0, 0.5), (25, 10, 0.25), (100, 30, 1), (-50, -50, 0), (900, 900, 1)],
 )
-def test_a_gridded_psf_is_bilinear_and_ends_with_its_grid(x, y, share) -> None:
+def test_a_gridded_psf_is_bilinear_and_ends_with_its_grid(x: int, y: int, share: float) -> None:
     psf = GriddedPsf.of([SMALL, 2.0 * LARGE, SMALL, LARGE], [0.0, 100.0], [10.0, 20.0])
     assert image_at(psf, x, y) == pytest.approx(share * LARGE + (1.0 - share) * SMALL)
 
@@ -46,7 +46,7 @@ def test_rows_of_the_grid_follow_each_other() -> None:
         (np.full((11, 11), np.nan), "finite"),
     ],
 )
-def test_an_image_that_is_no_psf_is_refused(image, message) -> None:
+def test_an_image_that_is_no_psf_is_refused(image, message: str) -> None:
     with pytest.raises(ImageUnreadableError, match=message):
         ConstantPsf.of(image)
 
@@ -54,7 +54,7 @@ def test_an_image_that_is_no_psf_is_refused(image, message) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"), [([0.0, 1.0], [0.0, 1.0], "one a node"), ([0.0, 0.0], [0.0], "must ascend")]
 )
-def test_a_grid_that_is_none_is_refused(x, y, message) -> None:
+def test_a_grid_that_is_none_is_refused(x: list[float], y: list[float], message: str) -> None:
     with pytest.raises(ImageUnreadableError, match=message):
         GriddedPsf.of([SMALL, LARGE], x, y)
 
@@ -73,7 +73,7 @@ def photutils_model(oversampling, nodes=((0, 0), (100, 0), (0, 50), (100, 50)), 
 
 
 @pytest.mark.parametrize("oversampling", [1, 3, 5])
-def test_photutils_models_are_taken_as_they_are(oversampling) -> None:
+def test_photutils_models_are_taken_as_they_are(oversampling: int) -> None:
     model = photutils_model(oversampling)
     psf = GriddedPsf.from_photutils(model)
     assert psf.images.shape[1] == psf.images.shape[2]
@@ -99,7 +99,7 @@ def test_the_order_of_photutils_nodes_is_of_no_account() -> None:
         (np.ones((1, 10, 10)), [(0, 0)], "no central one"),
     ],
 )
-def test_photutils_models_that_fit_no_grid_are_refused(images, nodes, message) -> None:
+def test_photutils_models_that_fit_no_grid_are_refused(images, nodes: list[tuple[int, int]], message: str) -> None:
     model = SimpleNamespace(data=images, grid_xypos=nodes, oversampling=1)
     with pytest.raises(ImageUnreadableError, match=message):
         GriddedPsf.from_photutils(model)

@@ -3,6 +3,7 @@
 docs/forced-photometry.md explains what differs, and why.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ def ratio(row, cutout, name, weighting):
 
 
 @pytest.fixture(scope="module")
-def rubin(shared_data):
+def rubin(shared_data: Path):
     return shared_data / "rubin"
 
 

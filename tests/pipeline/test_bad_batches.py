@@ -25,14 +25,14 @@ GOOD = [batch(1, [150.0, 150.01], [2.0, 2.0]), batch(2, [150.0, 150.02], [2.0, 2
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     made = pinned_rooms(tmp_path / "tested", new_objects={"max_new_dia_objects": LIMIT})
     yield made
     made.apdb.close()
 
 
 @pytest.fixture
-def expected(tmp_path):
+def expected(tmp_path: Path):
     """Everything that the good batches alone leave in the APDB."""
     made = pinned_rooms(tmp_path / "expected")
     process_from(made, 0, GOOD[0])
@@ -52,20 +52,22 @@ def stored_before() -> object:
 @pytest.mark.parametrize(
     ("bad", "error"), [(too_many, TooManyNewObjectsError), (stored_before, DuplicateSourceError)]
 )
-def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path, expected, bad, error) -> None:
+def test_a_rejected_batch_leaves_no_trace_in_its_company(rooms, tmp_path: Path, expected, bad, error) -> None:
     outcomes = process_from(rooms, 0, GOOD[0], bad(), GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
     assert isinstance(outcomes[1].error, error)
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
 
 
-def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms, tmp_path) -> None:
+def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms, tmp_path: Path) -> None:
     released, held_back = (arrive(too_many(), rooms, unlimited=unlimited) for unlimited in (True, False))
     assert [type(outcome) for outcome in process_batches([held_back, released], rooms)] == [Rejected, Processed]
     assert len(column(apdb_url(tmp_path / "tested"), "DiaObject", "diaObjectId")) == LIMIT + 2
 
 
-def test_rows_that_the_database_refuses_reject_their_batch_only(rooms, tmp_path, expected, monkeypatch) -> None:
+def test_rows_that_the_database_refuses_reject_their_batch_only(
+    rooms, tmp_path: Path, expected, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = batch(9, [150.04], [2.0])
     exclusive = rooms.apdb.exclusive
 
@@ -118,7 +120,7 @@ def test_a_footprint_that_is_none_is_refused_on_arrival(rooms, footprint) -> Non
     assert isinstance(caught.value, PoisonError)
 
 
-def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_path) -> None:
+def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_path: Path) -> None:
     ra = [150.0, np.nan, 150.01, np.inf, -np.inf, 150.02, 150.03, 150.04, 150.05, 150.06]
     dec = [2.0, 2.0, np.nan, 2.0, 2.0, np.inf, 90.001, -91.0, 2.0, 2.0]
     x = [5.0] * 8 + [np.nan, 5.0]
@@ -130,13 +132,13 @@ def test_sources_without_a_usable_position_are_dropped_and_counted(rooms, tmp_pa
     assert column(apdb_url(tmp_path / "tested"), "DiaSource", "ra") == [150.0]
 
 
-def test_a_batch_without_a_usable_source_counts(rooms, tmp_path) -> None:
+def test_a_batch_without_a_usable_source_counts(rooms, tmp_path: Path) -> None:
     (outcome,) = process_from(rooms, 0, batch(1, [np.nan], [2.0], footprint=square(150.0, 2.0)))
     assert outcome.metrics.numDroppedDiaSources == 1
     assert column(apdb_url(tmp_path / "tested"), LEDGER, "n_stored") == [0]
 
 
-def test_an_empty_batch_counts(rooms, tmp_path) -> None:
+def test_an_empty_batch_counts(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, GOOD[0])
     (outcome,) = process_from(rooms, 1, batch(2, [], [], footprint=square(150.0, 2.0)))
     assert isinstance(outcome, Processed)
@@ -147,7 +149,7 @@ def test_an_empty_batch_counts(rooms, tmp_path) -> None:
     assert sorted(column(apdb_url(tmp_path / "tested"), LEDGER, "visit")) == [1, 2]
 
 
-def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tmp_path) -> None:
+def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms, tmp_path: Path) -> None:
     ra, dec = [150.0, 150.01, 150.02, 150.03], [2.0] * 4
     process_from(rooms, 0, batch(1, ra, dec))
     bad = {

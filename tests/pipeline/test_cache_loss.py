@@ -1,6 +1,7 @@
 """The cache may be empty, old or away: not a byte of any result changes."""
 
 import dataclasses
+from pathlib import Path
 from typing import Never
 
 import numpy as np
@@ -30,20 +31,20 @@ def run(folder, meddle=lambda cache, turn: None, **cache_replacements):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory: pytest.TempPathFactory):
     return run(tmp_path_factory.mktemp("undisturbed"))
 
 
-def test_a_flush_before_every_batch(tmp_path, undisturbed) -> None:
+def test_a_flush_before_every_batch(tmp_path: Path, undisturbed) -> None:
     assert run(tmp_path, lambda cache, turn: cache.flush()) == undisturbed
 
 
 @pytest.mark.parametrize("lost", ["tiles", "states"])
-def test_the_loss_of_one_kind(tmp_path, undisturbed, lost) -> None:
+def test_the_loss_of_one_kind(tmp_path: Path, undisturbed, lost: str) -> None:
     assert run(tmp_path, lambda cache, turn: getattr(cache, lost).clear()) == undisturbed
 
 
-def test_the_loss_of_every_other_key(tmp_path, undisturbed) -> None:
+def test_the_loss_of_every_other_key(tmp_path: Path, undisturbed) -> None:
     def thin_out(cache, turn) -> None:
         for kept in (cache.tiles, cache.states):
             for key in sorted(kept)[turn % 2 :: 2]:
@@ -52,7 +53,7 @@ def test_the_loss_of_every_other_key(tmp_path, undisturbed) -> None:
     assert run(tmp_path, thin_out) == undisturbed
 
 
-def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path, undisturbed) -> None:
+def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path: Path, undisturbed) -> None:
     snapshots = []
 
     def restore(cache, turn) -> None:
@@ -62,7 +63,7 @@ def test_an_old_snapshot_that_comes_back_again_and_again(tmp_path, undisturbed) 
     assert run(tmp_path, restore) == undisturbed
 
 
-def test_damaged_blobs(tmp_path, undisturbed) -> None:
+def test_damaged_blobs(tmp_path: Path, undisturbed) -> None:
     def damage(cache, turn) -> None:
         for kept in (cache.tiles, cache.states):
             for key, blob in kept.items():
@@ -71,7 +72,7 @@ def test_damaged_blobs(tmp_path, undisturbed) -> None:
     assert run(tmp_path, damage) == undisturbed
 
 
-def test_blobs_forged_by_somebody_who_can_write_to_the_cache(tmp_path, undisturbed) -> None:
+def test_blobs_forged_by_somebody_who_can_write_to_the_cache(tmp_path: Path, undisturbed) -> None:
     """All that a blob says is right, its version too, but for the statistics and positions, and the key."""
     n_forged = 0
 
@@ -123,7 +124,7 @@ def failing(folder, method):
     return dataclasses.replace(rooms, cache=FailsOnce(rooms.cache, method))
 
 
-def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed) -> None:
+def test_a_cache_that_goes_away_after_the_commit(tmp_path: Path, undisturbed) -> None:
     expected, _ = undisturbed
     rooms = failing(tmp_path, "write")
     with pytest.raises(RetriableError):
@@ -136,7 +137,7 @@ def test_a_cache_that_goes_away_after_the_commit(tmp_path, undisturbed) -> None:
 
 
 @pytest.mark.parametrize("method", ["read_tiles", "read_states"])
-def test_a_cache_that_goes_away_before_the_commit(tmp_path, undisturbed, method) -> None:
+def test_a_cache_that_goes_away_before_the_commit(tmp_path: Path, undisturbed, method: str) -> None:
     expected, _ = undisturbed
     rooms = failing(tmp_path, method)
     with pytest.raises(RetriableError):

@@ -1,6 +1,7 @@
 """A visit that comes two to five times, in any order and among others, counts as if it had come once."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def take(rooms: Rooms, deliveries: list[Delivery], hand: int) -> list[OutputMess
 
 @pytest.mark.parametrize("hand", [1, 4, 16])
 @pytest.mark.parametrize("seed", range(3))
-def test_copies_in_any_order_change_nothing(tmp_path, seed, hand) -> None:
+def test_copies_in_any_order_change_nothing(tmp_path: Path, seed: int, hand: int) -> None:
     deliveries = with_copies(seed)
     once = without_copies(deliveries)
     assert len(deliveries) >= 2 * len(once) == 2 * len(three_visits())

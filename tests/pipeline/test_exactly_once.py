@@ -1,6 +1,7 @@
 """A batch counts once, in whatever company and however often it comes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ def everything(folder):
 
 
 @pytest.fixture
-def two(tmp_path):
+def two(tmp_path: Path):
     """Two sets of rooms with a pinned clock, and the folders of their databases."""
     folders = (tmp_path / "one", tmp_path / "other")
     rooms = [pinned_rooms(folder) for folder in folders]
@@ -27,7 +28,7 @@ def two(tmp_path):
 
 
 @pytest.mark.parametrize("size", [2, 5, 16])
-def test_a_micro_batch_equals_its_batches_one_by_one(two, size) -> None:
+def test_a_micro_batch_equals_its_batches_one_by_one(two, size: int) -> None:
     (alone, alone_folder), (together, together_folder) = two
     expected = [process_from(alone, i, one)[0] for i, one in enumerate(night())]
     got = []
@@ -91,7 +92,7 @@ def test_a_copy_within_a_micro_batch_publishes_nothing(two) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together) -> None:
+def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together: bool) -> None:
     (rooms, folder), (reference, reference_folder) = two
     conflicting = replace(night()[2], id=night()[0].id)
     outcomes = (

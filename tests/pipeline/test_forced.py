@@ -33,7 +33,7 @@ def measuring(folder, **sections):
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     made = measuring(tmp_path)
     yield made
     made.apdb.close()
@@ -111,7 +111,9 @@ def test_an_object_with_a_history_and_a_good_source_is_measured(rooms) -> None:
         {"isDipole": [None]},
     ],
 )
-def test_a_source_vouches_only_with_all_that_is_asked(rooms, changes) -> None:
+def test_a_source_vouches_only_with_all_that_is_asked(
+    rooms, changes: dict[str, list[None]] | dict[str, list[bool]] | dict[str, list[float]]
+) -> None:
     process_from(rooms, 0, good(1, [0], **changes), good(2, [0], **changes), good(3, [50]))
     assert rooms.photometer.seen[-1] == [BIG + 3_000_000]
     process_from(rooms, 3, good(4, [0]), good(5, [90]))
@@ -134,7 +136,7 @@ def test_where_the_images_do_not_reach_nobody_is_measured(rooms) -> None:
     assert rooms.photometer.seen[-1] == [BIG + 3_000_000], "what the visit updates is measured, wherever it is"
 
 
-def test_objects_count_what_was_measured_before_their_version(rooms, tmp_path) -> None:
+def test_objects_count_what_was_measured_before_their_version(rooms, tmp_path: Path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [50]), good(4, [50]), good(5, [0])]
     process_from(rooms, 0, *visits[:4])
     identifier = BIG + 1_000_000
@@ -153,14 +155,14 @@ def mean_of(visits, identifier):
     return np.average(value[usable], weights=weight), weight.sum() ** -0.5
 
 
-def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_path) -> None:
+def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, good(1, [0]), good(2, [0]), good(3, [50]), stars(4, [0]), stars(5, [0, 50]))
     assert_means_are_right(tmp_path)
     assert stored_means(tmp_path)[BIG + 1_000_000][0] is not None
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path) -> None:
+def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path: Path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [0, 50])]
     rooms.photometer.missing = {2}
     outcomes = process_from(rooms, 0, *visits)
@@ -171,14 +173,14 @@ def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path) -> None:
     assert_means_are_right(tmp_path)
 
 
-def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path) -> None:
+def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path)
     (outcome,) = process_from(rooms, 0, good(1, [0]))
     assert (outcome.metrics.numForcedSources, outcome.metrics.forcedPhotometryError) == (0, None)
     rooms.apdb.close()
 
 
-def test_a_redelivery_reads_no_image(rooms, tmp_path) -> None:
+def test_a_redelivery_reads_no_image(rooms, tmp_path: Path) -> None:
     one = good(1, [0])
     process_from(rooms, 0, one)
     before = contents(apdb_url(tmp_path), *ALL_TABLES)
@@ -188,7 +190,7 @@ def test_a_redelivery_reads_no_image(rooms, tmp_path) -> None:
     assert contents(apdb_url(tmp_path), *ALL_TABLES) == before
 
 
-def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path) -> None:
+def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path: Path) -> None:
     outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
     messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
     rows = decode_forced_sources([one.value for one in messages])
@@ -199,7 +201,7 @@ def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path) -> None:
     assert [outcome.outputs[-1].topic for outcome in outcomes] == ["association-metrics"] * 3
 
 
-def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(rooms, tmp_path) -> None:
+def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(rooms, tmp_path: Path) -> None:
     outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
     # The first takes back what visit 4 measured, the second what visit 3 did at one object; the third measures again.
     outcomes += [reprocessed(rooms, 4, stars(4, [50.1])), reprocessed(rooms, 5, stars(3, [0.1]))]
@@ -215,7 +217,7 @@ def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdraw
     assert not all(withdrawn)
 
 
-def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path) -> None:
+def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path: Path) -> None:
     """Two daemons' clocks may differ, and a version must not be older than what it counts."""
     rooms = measuring(tmp_path)
     ahead = replace(rooms, clock=type(rooms.clock)(62_000.5))
@@ -229,7 +231,7 @@ def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path) ->
     rooms.apdb.close()
 
 
-def test_a_reprocessing_takes_measurements_back(rooms, tmp_path) -> None:
+def test_a_reprocessing_takes_measurements_back(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]), good(5, [0, 10, 50]))
     # Visit 4 measured both objects and updated neither; visit 5 made versions that count it.
     outcome = reprocessed(rooms, 5, stars(4, [50.1]))
@@ -256,7 +258,7 @@ def run(folder, meddle=lambda cache: None):
     return contents(apdb_url(folder), *ALL_TABLES)
 
 
-def test_the_loss_of_the_cache_changes_nothing(tmp_path) -> None:
+def test_the_loss_of_the_cache_changes_nothing(tmp_path: Path) -> None:
     undisturbed = run(tmp_path / "undisturbed")
     assert undisturbed["DiaForcedSource"]
     for name in ("flush", "states", "tiles"):
@@ -302,7 +304,7 @@ def test_means_are_right_whatever_comes_in_whatever_order(steps) -> None:
 
 
 @pytest.mark.integration
-def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database) -> None:
+def test_postgresql_comes_to_the_same(rooms, tmp_path: Path, postgresql_database: str) -> None:
     init(postgresql_database)
     other = replace(
         rooms, apdb=open_apdb(postgresql_database), cache=MemoryCache(rooms.layout), photometer=Photometer()

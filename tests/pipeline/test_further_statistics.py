@@ -1,6 +1,7 @@
 """Statistics that DiaObject has no column for: stored beside it, published with it, in the same transaction."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ ALL = {"statistics": {"plugins": ALL_PLUGINS}}
 
 
 @pytest.fixture(scope="module")
-def processed(tmp_path_factory):
+def processed(tmp_path_factory: pytest.TempPathFactory):
     """Return rooms with every plugin after a night, what came of it, and where."""
     folder = tmp_path_factory.mktemp("further")
     rooms = pinned_rooms(folder, **ALL)
@@ -67,7 +68,7 @@ def test_they_are_those_of_the_stored_sources(processed) -> None:
     assert sum(row["r_psfFluxStetsonJ"] is not None for row in kept.values()) > 50
 
 
-def test_upstreams_default_plugins_compute_none(tmp_path) -> None:
+def test_upstreams_default_plugins_compute_none(tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path)
     outcomes = process_from(rooms, 0, *night()[:4])
     assert {row["statistics"] for row in published(outcomes)} == {None}

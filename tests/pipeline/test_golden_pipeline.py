@@ -46,7 +46,7 @@ def visits() -> list[Batch]:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def night(tmp_path_factory: pytest.TempPathFactory):
     """The outcomes of the ten visits, and the tables they left."""
     folder = tmp_path_factory.mktemp("golden")
     rooms = rooms_in(folder)

@@ -62,7 +62,7 @@ def star_at(dec):
 
 
 @pytest.fixture(scope="module")
-def in_order(tmp_path_factory):
+def in_order(tmp_path_factory: pytest.TempPathFactory):
     return sky_after(tmp_path_factory.mktemp("in order"), VISITS)
 
 
@@ -92,7 +92,7 @@ def test_statistics_do_not_depend_on_the_order_of_visits(in_order, order, size) 
     assert_same_statistics(sky, in_order)
 
 
-def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path, in_order) -> None:
+def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path: Path, in_order) -> None:
     late = [*VISITS[:2], *VISITS[3:], VISITS[2]]
     sky = sky_after(tmp_path, late)
     assert_same_statistics(sky, in_order)
@@ -105,7 +105,7 @@ def test_a_late_visit_makes_a_version_now_with_the_statistics_of_all(tmp_path, i
         assert row["lastDiaSourceMjdTai"] > MJD + VISITS[2].id.visit, "later than the late visit"
 
 
-def test_the_founder_names_the_object_and_gives_it_its_errors(tmp_path) -> None:
+def test_the_founder_names_the_object_and_gives_it_its_errors(tmp_path: Path) -> None:
     first, second = (batch(v, [RA], [DEC], raErr=np.array([v * 0.01 * ARCSEC])) for v in (1, 2))
     for name, order in (("one", (first, second)), ("other", (second, first))):
         current, _, _ = sky_after(tmp_path / name, order)
@@ -128,7 +128,7 @@ CHAIN = {
 
 
 @pytest.mark.parametrize("order", list(CHAIN))
-def test_which_object_a_source_joins_depends_on_the_order(tmp_path, order) -> None:
+def test_which_object_a_source_joins_depends_on_the_order(tmp_path: Path, order) -> None:
     rooms = pinned_rooms(tmp_path)
     footprint = square(RA, DEC)
     process_from(

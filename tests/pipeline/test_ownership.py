@@ -18,7 +18,7 @@ from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     made = pinned_rooms(tmp_path)
     yield made
     made.apdb.close()
@@ -34,7 +34,7 @@ def is_accounted_for(metrics):
     )
 
 
-def test_a_night_is_accounted_for(rooms, tmp_path) -> None:
+def test_a_night_is_accounted_for(rooms, tmp_path: Path) -> None:
     outcomes = process_from(rooms, 0, *night())
     assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
     assert sum(outcome.metrics.numAssociatedSsObjects for outcome in outcomes) > 0
@@ -49,7 +49,7 @@ def test_a_night_is_accounted_for(rooms, tmp_path) -> None:
     assert outcomes[-1].metrics.totalUnassociatedDiaObjects == single
 
 
-def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path) -> None:
+def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([150.0]), np.array([2.0]))
     here = batch(2, [150.0, 150.01], [2.0, 2.0], solar_system_objects=moving)
@@ -71,7 +71,7 @@ def test_predictions_without_a_position_claim_nothing(rooms) -> None:
     assert outcome.metrics.numNewDiaObjects == 1
 
 
-def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path) -> None:
+def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path: Path) -> None:
     elsewhere = square(200.0, -40.0)
     process_from(rooms, 0, batch(1, [150.0], [2.0]))
     outcomes = process_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
@@ -82,7 +82,7 @@ def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_pa
 @pytest.mark.parametrize(
     ("ra", "dec"), [(0.0, 0.0), (360.0 - 1e-9, 20.0), (0.0, -89.9999), (77.0, 90.0), (10.0, -90.0), (180.0, 0.0)]
 )
-def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path, ra, dec) -> None:
+def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path: Path, ra: float, dec: float) -> None:
     steps = [(-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (-0.3, 0.3)]
     outline = square(ra, dec)
     places = [offset(ra, dec, east, north) for east, north in steps]
@@ -147,7 +147,7 @@ def is_usable(made):
     return np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
 
 
-def test_a_right_ascension_of_another_turn_is_the_same_position(rooms, tmp_path) -> None:
+def test_a_right_ascension_of_another_turn_is_the_same_position(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, batch(1, [149.764], [2.0]))
     turned = [149.764 - 360.0, 149.764 + 360.0 + 10 * ARCSEC, 360.0, -1e-17, 36_001.0, 1e9]
     dec = [2.0, 2.0, 5.0, 6.0, 7.0, 8.0]

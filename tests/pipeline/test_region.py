@@ -25,7 +25,7 @@ def batch_at(ra: FloatArray, dec: FloatArray) -> Batch:
 
 
 @pytest.mark.parametrize("margin_arcsec", [0.0, 1.0, 20.0])
-def test_the_surroundings_of_every_source_are_there(margin_arcsec) -> None:
+def test_the_surroundings_of_every_source_are_there(margin_arcsec: float) -> None:
     # On both sides of the outline, and far from it.
     ra = np.array([0.0, 359.9 - 21.0 / 3600.0, 359.9 - 1.0 / 3600.0, 0.1, 12.0, 0.0])
     dec = np.array([-30.0, -30.0, -30.0, -30.1, 40.0, -29.9 + 19.0 / 3600.0])
@@ -36,7 +36,7 @@ def test_the_surroundings_of_every_source_are_there(margin_arcsec) -> None:
 
 
 @pytest.mark.parametrize("margin_arcsec", [0.0, 20.0, 120.0])
-def test_objects_in_the_footprint_are_those_it_contains(margin_arcsec) -> None:
+def test_objects_in_the_footprint_are_those_it_contains(margin_arcsec: float) -> None:
     partition = SkyPartition(tile_level=12, cell_level=8, angle_margin_arcsec=margin_arcsec)
     region = region_of(batch_at(np.array([0.0]), np.array([-30.0])), partition, match_radius_arcsec=1.0)
     generator = np.random.default_rng(6)

@@ -32,7 +32,7 @@ RA, DEC = 150.0, 2.0
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     made = pinned_rooms(tmp_path)
     yield made
     made.apdb.close()
@@ -72,7 +72,7 @@ def assert_stores_agree(rooms, folder) -> None:
     assert n_single == list(last.values()).count(1)
 
 
-def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path) -> None:
+def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path: Path) -> None:
     first = stars(1, [0, 10, 20])
     process_from(rooms, 0, first, stars(2, [0.1, 10.1]))
     again = stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72])
@@ -92,7 +92,7 @@ def test_old_sources_are_withdrawn_and_new_ones_associated(rooms, tmp_path) -> N
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_empty_cache_changes_nothing(tmp_path) -> None:
+def test_an_empty_cache_changes_nothing(tmp_path: Path) -> None:
     everything = []
     for name in ("warm", "cold"):
         rooms = pinned_rooms(tmp_path / name)
@@ -105,7 +105,7 @@ def test_an_empty_cache_changes_nothing(tmp_path) -> None:
     assert everything[0] == everything[1]
 
 
-def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path) -> None:
+def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path: Path) -> None:
     first = stars(1, [0, 10, 20])
     process_from(rooms, 0, first, stars(2, [0.1, 10.1]))
     outcome = reprocessed(rooms, 2, stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72]))
@@ -123,7 +123,7 @@ def test_each_changed_object_has_one_version_and_one_message(rooms, tmp_path) ->
     assert starts[outcome.metrics.timeProcessedMjdTai] == 3
 
 
-def test_the_same_ids_are_replaced(rooms, tmp_path) -> None:
+def test_the_same_ids_are_replaced(rooms, tmp_path: Path) -> None:
     first = stars(1, [0, 10])
     process_from(rooms, 0, first, stars(2, [0.1]))
     outcome = reprocessed(rooms, 2, stars(1, [0.3, 10.2], psfFlux=np.array([7.0, 8.0])))
@@ -140,7 +140,7 @@ def test_the_same_ids_are_replaced(rooms, tmp_path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tmp_path) -> None:
+def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tmp_path: Path) -> None:
     first = stars(1, [0])
     process_from(rooms, 0, first, stars(2, [0.1]))
     name = int(first.diaSourceId[0])
@@ -156,7 +156,7 @@ def test_an_id_that_names_a_living_object_elsewhere_is_not_given_twice(rooms, tm
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_a_withdrawn_source_may_come_back(rooms, tmp_path) -> None:
+def test_a_withdrawn_source_may_come_back(rooms, tmp_path: Path) -> None:
     first = stars(1, [0, 10])
     process_from(rooms, 0, first)
     reprocessed(rooms, 1, stars(1, [0], psfFlux=np.array([7.0])))
@@ -168,7 +168,7 @@ def test_a_withdrawn_source_may_come_back(rooms, tmp_path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_an_empty_batch_takes_everything_back(rooms, tmp_path) -> None:
+def test_an_empty_batch_takes_everything_back(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]))
     outcome = reprocessed(rooms, 1, stars(1, []))
     assert (outcome.metrics.numWithdrawnDiaSources, outcome.metrics.numClosedDiaObjects) == (2, 2)
@@ -179,7 +179,7 @@ def test_an_empty_batch_takes_everything_back(rooms, tmp_path) -> None:
     assert later.metrics.numNewDiaObjects == 1, "a closed object is not in the way"
 
 
-def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path) -> None:
+def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0]), stars(2, [0.2]))
     elsewhere = batch(1, [RA + 5.0], [DEC], ids=[BIG + 71], footprint=square(RA + 5.0, DEC))
     outcome = reprocessed(rooms, 2, elsewhere)
@@ -188,7 +188,7 @@ def test_old_sources_may_lie_outside_of_the_new_region(rooms, tmp_path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path) -> None:
+def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path: Path) -> None:
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([RA]), np.array([DEC]))
     process_from(rooms, 0, stars(1, [0, 10], solar_system_objects=moving))
     reprocessed(rooms, 1, stars(1, [0], ids=[BIG + 71]))
@@ -198,7 +198,7 @@ def test_solar_system_sources_are_withdrawn_too(rooms, tmp_path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path) -> None:
+def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path: Path) -> None:
     rooms = replace(rooms, photometer=Photometer())
     first = with_images(stars(1, [0, 10]))
     process_from(rooms, 0, first, stars(2, [0.1]))
@@ -212,7 +212,7 @@ def test_forced_sources_are_withdrawn_or_replaced(rooms, tmp_path) -> None:
 
 
 @pytest.mark.integration
-def test_postgresql_comes_to_the_same(rooms, tmp_path, postgresql_database) -> None:
+def test_postgresql_comes_to_the_same(rooms, tmp_path: Path, postgresql_database: str) -> None:
     init(postgresql_database)
     other = replace(rooms, apdb=open_apdb(postgresql_database), cache=MemoryCache(rooms.layout))
     for one in (rooms, other):
@@ -235,7 +235,7 @@ def test_an_unmarked_one_is_a_conflict_that_names_the_remedy(rooms) -> None:
     assert "dlq replay --as-reprocessing" in str(outcome.error)
 
 
-def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path) -> None:
+def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path: Path) -> None:
     alone, marked = (pinned_rooms(tmp_path / name) for name in ("alone", "marked"))
     expected = process_from(alone, 0, *night()[:2])
     assert [reprocessed(marked, i, one) for i, one in enumerate(night()[:2])] == expected
@@ -245,7 +245,7 @@ def test_a_marked_batch_that_is_unknown_is_processed_as_any_other(tmp_path) -> N
         one.apdb.close()
 
 
-def test_copies_of_every_content_change_nothing(rooms, tmp_path) -> None:
+def test_copies_of_every_content_change_nothing(rooms, tmp_path: Path) -> None:
     original, other, third = (stars(1, [place]) for place in (0, 5, 9))
     (first,) = process_from(rooms, 0, original)
     second = reprocessed(rooms, 1, other)
@@ -269,7 +269,7 @@ def test_copies_of_every_content_change_nothing(rooms, tmp_path) -> None:
     assert [entry.entry.revision for entry in rooms.apdb.unpublished()] == [0, 2]
 
 
-def test_original_and_reprocessing_in_one_hand(tmp_path) -> None:
+def test_original_and_reprocessing_in_one_hand(tmp_path: Path) -> None:
     together, one_by_one = (pinned_rooms(tmp_path / name) for name in ("together", "one by one"))
     sequence = [
         (stars(1, [0, 10]), False),
@@ -291,7 +291,7 @@ def test_original_and_reprocessing_in_one_hand(tmp_path) -> None:
         one.apdb.close()
 
 
-def test_what_can_never_be_processed_changes_nothing(rooms, tmp_path) -> None:
+def test_what_can_never_be_processed_changes_nothing(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]), stars(2, [0.1]))
     before = contents(apdb_url(tmp_path), *ALL_TABLES)
     stolen = stars(1, [0, 20], ids=[BIG + 71, int(stars(2, [0]).diaSourceId[0])])
@@ -320,7 +320,7 @@ class FailsAtWrite:
         self._real.write(*arguments)
 
 
-def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path) -> None:
+def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0, 10]), stars(2, [0.1]))
     again = stars(1, [0.2, 30], ids=[BIG + 71, BIG + 72])
     failing = replace(rooms, cache=FailsAtWrite(rooms.cache))
@@ -333,7 +333,7 @@ def test_a_cache_that_goes_away_after_the_commit(rooms, tmp_path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def test_the_ledger_tells_every_processing(rooms, tmp_path) -> None:
+def test_the_ledger_tells_every_processing(rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, stars(1, [0]))
     reprocessed(rooms, 1, stars(1, [1]))
     assert sorted(columns(apdb_url(tmp_path), LEDGER, "visit", "revision", "input_offset")) == [(1, 0, 0), (1, 1, 1)]

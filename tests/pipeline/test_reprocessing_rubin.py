@@ -1,5 +1,7 @@
 """Four detectors that Rubin processed twice, days apart: the second processing takes the place of the first."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +40,7 @@ def rows_around_pairs(table):
 
 
 @pytest.fixture(scope="module")
-def in_order_of_arrival(shared_data):
+def in_order_of_arrival(shared_data: Path):
     table = pq.read_table(shared_data / "rubin" / "sources.parquet")
     kept = table.take(pa.array(rows_around_pairs(table)))
     made = list(batches(kept, load_mapping("rubin"), "arrival"))
@@ -56,7 +58,7 @@ def objects_after(folder, arrivals_of):
     return outcomes, sorted(tuple(row[1:]) for row in rows if row[0] is None)
 
 
-def test_the_second_processing_takes_the_place_of_the_first(in_order_of_arrival, tmp_path) -> None:
+def test_the_second_processing_takes_the_place_of_the_first(in_order_of_arrival, tmp_path: Path) -> None:
     def first_come(i):
         return in_order_of_arrival[i].id not in {one.id for one in in_order_of_arrival[:i]}
 

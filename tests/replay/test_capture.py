@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import fastavro
 import pytest
 from hypothesis import given, settings
@@ -34,18 +36,18 @@ def some_events(n=50):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(events, max_size=8))
-def test_messages_come_back_exactly_in_order(tmp_path_factory, some) -> None:
+def test_messages_come_back_exactly_in_order(tmp_path_factory: pytest.TempPathFactory, some) -> None:
     path = written(tmp_path_factory.mktemp("capture") / "c.avro", some)
     assert list(read_capture(path)) == some
     assert is_capture(path)
 
 
-def test_equal_messages_give_equal_files(tmp_path) -> None:
+def test_equal_messages_give_equal_files(tmp_path: Path) -> None:
     first, second = (written(tmp_path / name, some_events()).read_bytes() for name in ("a", "b"))
     assert first == second
 
 
-def test_every_truncation_is_recognised(tmp_path) -> None:
+def test_every_truncation_is_recognised(tmp_path: Path) -> None:
     data = written(tmp_path / "whole", some_events()).read_bytes()
     short = tmp_path / "short"
     for length in [*range(0, len(data), 97), len(data) - 1]:
@@ -54,7 +56,7 @@ def test_every_truncation_is_recognised(tmp_path) -> None:
             list(read_capture(short))
 
 
-def test_no_damage_passes_unseen(tmp_path) -> None:
+def test_no_damage_passes_unseen(tmp_path: Path) -> None:
     original = some_events()
     data = bytearray(written(tmp_path / "whole", original).read_bytes())
     damaged = tmp_path / "damaged"
@@ -70,7 +72,7 @@ def test_no_damage_passes_unseen(tmp_path) -> None:
         assert read == original
 
 
-def test_a_writer_that_fails_leaves_no_end(tmp_path) -> None:
+def test_a_writer_that_fails_leaves_no_end(tmp_path: Path) -> None:
     path = tmp_path / "broken"
 
     def interrupted():
@@ -83,7 +85,7 @@ def test_a_writer_that_fails_leaves_no_end(tmp_path) -> None:
         list(read_capture(path))
 
 
-def test_other_files_are_no_captures(tmp_path) -> None:
+def test_other_files_are_no_captures(tmp_path: Path) -> None:
     other = tmp_path / "other.avro"
     with other.open("wb") as file:
         fastavro.writer(file, {"type": "record", "name": "A", "fields": [{"name": "a", "type": "int"}]}, [{"a": 1}])

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +13,12 @@ def reopened(folder):
         return journal.progress
 
 
-def test_a_new_journal_knows_of_nothing(tmp_path) -> None:
+def test_a_new_journal_knows_of_nothing(tmp_path: Path) -> None:
     assert reopened(tmp_path) == Progress(0, 0, 0)
     assert not reopened(tmp_path).doubtful
 
 
-def test_what_was_intended_and_not_confirmed_is_in_doubt(tmp_path) -> None:
+def test_what_was_intended_and_not_confirmed_is_in_doubt(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.intend(200)
         journal.confirm(200)
@@ -26,7 +28,7 @@ def test_what_was_intended_and_not_confirmed_is_in_doubt(tmp_path) -> None:
     assert told.doubtful == range(200, 350)
 
 
-def test_doubt_is_as_old_as_its_first_intent(tmp_path) -> None:
+def test_doubt_is_as_old_as_its_first_intent(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.intend(10)
         first = journal.progress.intended_ms
@@ -38,7 +40,7 @@ def test_doubt_is_as_old_as_its_first_intent(tmp_path) -> None:
 
 
 @given(st.integers(0, 200))
-def test_a_kill_within_a_line_loses_that_line_only(tmp_path_factory, n_bytes) -> None:
+def test_a_kill_within_a_line_loses_that_line_only(tmp_path_factory: pytest.TempPathFactory, n_bytes) -> None:
     folder = tmp_path_factory.mktemp("run")
     with Journal(folder) as journal:
         journal.intend(5)
@@ -54,7 +56,7 @@ def test_a_kill_within_a_line_loses_that_line_only(tmp_path_factory, n_bytes) ->
     assert reopened(folder).n_intended == 12
 
 
-def test_damage_elsewhere_is_told(tmp_path) -> None:
+def test_damage_elsewhere_is_told(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.intend(5)
         journal.confirm(5)
@@ -64,6 +66,6 @@ def test_damage_elsewhere_is_told(tmp_path) -> None:
         Journal(tmp_path)
 
 
-def test_one_process_at_a_time(tmp_path) -> None:
+def test_one_process_at_a_time(tmp_path: Path) -> None:
     with Journal(tmp_path), pytest.raises(ReplayInUseError, match="another process"):
         Journal(tmp_path)

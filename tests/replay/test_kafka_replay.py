@@ -14,7 +14,7 @@ from tests.topics import new_topic
 
 
 @pytest.mark.integration
-def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap) -> None:
+def test_every_message_of_a_replay_is_on_the_topic_in_order(kafka_bootstrap: str) -> None:
     topic = new_topic(kafka_bootstrap)
     messages = BatchMessages(topic)
     events = [messages.event(one.batch) for one in simulate(SimulationConfig(n_visits=5, n_detectors=4))]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stream_assoc.replay.capture import CaptureWriter
@@ -16,7 +18,7 @@ EVERYTHING = {"duplicate": 0.3, "drop": 0.1, "late": 0.2, "corrupt": 0.1, "shuff
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory):
+def capture(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("night") / "batches.avro"
     with CaptureWriter(path) as writer:
         for one in simulate(SimulationConfig(n_visits=15, n_detectors=4, variables=300.0, artifacts=100.0)):
@@ -39,7 +41,9 @@ def test_the_same_options_come_to_the_same(capture) -> None:
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"drop": 0.0}, {"corrupt": 0.2}, {"limit": 59}, {"key": "none"}])
-def test_any_other_option_has_another_checksum(capture, change) -> None:
+def test_any_other_option_has_another_checksum(
+    capture, change: dict[str, float] | dict[str, int] | dict[str, str]
+) -> None:
     base = totals(replay_options(**EVERYTHING), capture)
     assert totals(replay_options(**(EVERYTHING | change)), capture).checksum != base.checksum
 
@@ -54,7 +58,9 @@ def test_any_other_option_has_another_checksum(capture, change) -> None:
         ({"key": "band"}, "key: .*'detector'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(values, told) -> None:
+def test_what_makes_no_sense_is_refused(
+    values: dict[str, float] | dict[str, int] | dict[str, str], told: str
+) -> None:
     with pytest.raises(ReplayError, match=told):
         replay_options(**values)
 
@@ -68,7 +74,7 @@ def test_detectors_of_a_visit_may_have_keys_of_their_own(capture) -> None:
     assert {step.message.key for step in replay_options(key="none").steps(capture, MESSAGES)} == {None}
 
 
-def test_what_is_no_batch_has_no_visit_to_be_keyed_by(tmp_path, capture) -> None:
+def test_what_is_no_batch_has_no_visit_to_be_keyed_by(tmp_path: Path, capture) -> None:
     event = next(MESSAGES.event(one.batch) for one in simulate(SimulationConfig(n_visits=1, n_detectors=1)))
     with CaptureWriter(tmp_path / "c") as writer:
         writer.write(type(event)(event.midpointMjdTai, event.message._replace(value=b"text")))
@@ -94,6 +100,6 @@ def test_the_beginning_of_a_message_tells_what_its_whole_tells(capture) -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"text", b"\0\0\0\0\x64", b"\0\0\0\0\x64\xff"])
-def test_what_does_not_begin_as_a_batch_is_refused(value) -> None:
+def test_what_does_not_begin_as_a_batch_is_refused(value: bytes | None) -> None:
     with pytest.raises(DecodeError):
         batch_prefix(value)

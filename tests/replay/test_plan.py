@@ -83,7 +83,7 @@ def test_the_order_never_changes(times, speed) -> None:
 
 
 @pytest.mark.parametrize("pace", [0.0, -1.0, float("nan")])
-def test_a_pace_must_be_positive(pace) -> None:
+def test_a_pace_must_be_positive(pace: float) -> None:
     with pytest.raises(ReplayError, match="speed"):
         at_speed(STEPS, pace)
     with pytest.raises(ReplayError, match="rate"):

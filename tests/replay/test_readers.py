@@ -32,7 +32,7 @@ def events():
 
 
 @pytest.fixture
-def avro_file(tmp_path, events):
+def avro_file(tmp_path: Path, events):
     path = tmp_path / "batches.avro"
     schema = load_schema(BATCH)
     records = [fastavro.schemaless_reader(io.BytesIO(event.message.value[5:]), schema) for event in events]
@@ -42,7 +42,7 @@ def avro_file(tmp_path, events):
 
 
 @pytest.mark.parametrize(("ra", "dec"), [(10.0, 20.0), (359.99, 0.0), (0.0, 90.0), (40.0, -90.0)])
-def test_the_key_is_the_trixel_of_the_centre(ra, dec) -> None:
+def test_the_key_is_the_trixel_of_the_centre(ra: float, dec: float) -> None:
     footprint = footprint_of(np.array([ra]), np.array([dec]), 400.0)
     # At a vertex of the mesh rounding decides between trixels; either serves as a key.
     nearby = htm_index(*footprint_corners_towards(footprint, ra, dec), KEY_LEVEL)
@@ -59,7 +59,7 @@ def test_a_container_of_batches_gives_the_same_messages(avro_file, events) -> No
     assert list(read_messages(avro_file, MESSAGES)) == events
 
 
-def test_a_capture_is_addressed_to_the_topic_asked_for(tmp_path, events) -> None:
+def test_a_capture_is_addressed_to_the_topic_asked_for(tmp_path: Path, events) -> None:
     with CaptureWriter(tmp_path / "c") as capture:
         for event in events:
             capture.write(event)
@@ -87,7 +87,7 @@ def test_nothing_waits_for_an_impossible_time(tmp_path: Path, times: list[float]
     assert [event.message for event in read] == [event.message for event in messages]
 
 
-def test_a_table_needs_a_mapping(tmp_path) -> None:
+def test_a_table_needs_a_mapping(tmp_path: Path) -> None:
     pq.write_table(pa.table({"ra": [1.0]}), tmp_path / "t")
     with pytest.raises(ReplayError, match="name the column mapping"):
         read_messages(tmp_path / "t", MESSAGES)
@@ -99,7 +99,7 @@ def test_a_damaged_container_is_refused(avro_file) -> None:
         list(read_messages(avro_file, MESSAGES))
 
 
-def test_what_is_no_file_of_batches_is_refused(tmp_path) -> None:
+def test_what_is_no_file_of_batches_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with pytest.raises(ReplayError, match="neither a Parquet table nor an Avro file"):
         read_messages(tmp_path / "text", MESSAGES)
@@ -108,7 +108,7 @@ def test_what_is_no_file_of_batches_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.real_data
-def test_a_real_table_is_read_with_its_mapping(shared_data) -> None:
+def test_a_real_table_is_read_with_its_mapping(shared_data: Path) -> None:
     path = shared_data / "decam_hits/dia_source.parquet"
     read = list(read_messages(path, MESSAGES, load_mapping("decam"), "arrival"))
     batches = [BatchDecoder().decode(event.message.value) for event in read]

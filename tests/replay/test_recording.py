@@ -1,6 +1,7 @@
 """A recorded replay that is killed at any moment and resumed equals one that was not."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -73,7 +74,7 @@ class Topic:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("source") / "batches.avro"
     with CaptureWriter(path) as writer:
         for index in range(N_MESSAGES):
@@ -96,7 +97,7 @@ def go_on(folder, topic, **options):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory, source):
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, source):
     folder, topic = tmp_path_factory.mktemp("whole"), Topic()
     begun(folder, source, topic)
     _, manifest, report = go_on(folder, topic)
@@ -107,7 +108,7 @@ def uninterrupted(tmp_path_factory, source):
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 120), max_size=4), st.integers(1, 30))
 def test_killed_at_any_moment_and_resumed_nothing_is_sent_twice(
-    tmp_path_factory, source, uninterrupted, kills, hand_messages
+    tmp_path_factory: pytest.TempPathFactory, source, uninterrupted, kills, hand_messages
 ) -> None:
     folder, topic = tmp_path_factory.mktemp("killed"), Topic()
     begun(folder, source, topic)
@@ -124,7 +125,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_sent_twice(
     assert (topic.content, manifest.totals) == uninterrupted
 
 
-def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path, source) -> None:
+def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path: Path, source) -> None:
     topic = Topic()
     begun(tmp_path, source, topic)
     topic.lives = 100
@@ -139,7 +140,7 @@ def test_without_asking_the_topic_it_says_what_may_come_twice(tmp_path, source) 
     assert len(topic.written) == manifest.totals.n_sent + n_before
 
 
-def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path, source) -> None:
+def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path: Path, source) -> None:
     class Refusing(Topic):
         def flush(self) -> None:
             failed, self.pending = self.pending[:1], self.pending[1:]
@@ -158,7 +159,7 @@ def test_a_message_that_is_not_confirmed_leaves_it_open(tmp_path, source) -> Non
     assert len(healed.written) == manifest.totals.n_sent
 
 
-def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path, source) -> None:
+def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path: Path, source) -> None:
     class Slow(Topic):
         def send(self, messages) -> None:
             self.seconds += 1.0
@@ -172,13 +173,13 @@ def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path, sourc
     assert report.greatest_delay_seconds == pytest.approx(N_MESSAGES - 1 - (N_MESSAGES - 1) / 10.0)
 
 
-def test_a_folder_holds_one_replay(tmp_path, source) -> None:
+def test_a_folder_holds_one_replay(tmp_path: Path, source) -> None:
     begun(tmp_path / "run", source, Topic())
     with pytest.raises(ManifestError, match="replay resume"):
         begun(tmp_path / "run", source, Topic())
 
 
-def test_a_manifest_that_was_changed_is_refused(tmp_path, source) -> None:
+def test_a_manifest_that_was_changed_is_refused(tmp_path: Path, source) -> None:
     manifest = begun(tmp_path, source, Topic())
     assert Manifest.read(tmp_path) == manifest
     path = tmp_path / MANIFEST_NAME
@@ -194,7 +195,7 @@ def test_a_manifest_that_was_changed_is_refused(tmp_path, source) -> None:
         Manifest.read(tmp_path / "elsewhere")
 
 
-def test_another_file_under_the_same_name_is_refused(tmp_path, source) -> None:
+def test_another_file_under_the_same_name_is_refused(tmp_path: Path, source) -> None:
     copy = tmp_path / "batches.avro"
     copy.write_bytes(source.read_bytes())
     manifest = begun(tmp_path / "run", copy, Topic())
@@ -204,7 +205,7 @@ def test_another_file_under_the_same_name_is_refused(tmp_path, source) -> None:
         manifest.source.check()
 
 
-def test_a_plan_that_comes_to_something_else_is_told(uninterrupted, tmp_path, source) -> None:
+def test_a_plan_that_comes_to_something_else_is_told(uninterrupted, tmp_path: Path, source) -> None:
     manifest = begun(tmp_path, source, Topic()).model_copy(update={"totals": uninterrupted[1]})
     manifest.check_totals(uninterrupted[1])
     with pytest.raises(ManifestError, match="differs from what was sent"):

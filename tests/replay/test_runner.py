@@ -97,7 +97,7 @@ def test_a_message_that_is_not_confirmed_is_listed() -> None:
     assert all("broker away" in failure.reason for failure in report.failures)
 
 
-def test_a_broken_replay_ends_early(monkeypatch) -> None:
+def test_a_broken_replay_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "HAND_MESSAGES", 10)
     clock = Clock()
     report = replay(plan([0.0] * 100), Recorder(clock, refuse={b"12"}), clock=clock, wait=clock.wait)
@@ -118,7 +118,7 @@ def test_nothing_is_a_replay_too() -> None:
     assert (report.n_sent, report.succeeded) == (0, True)
 
 
-def test_hands_are_small(monkeypatch) -> None:
+def test_hands_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "HAND_MESSAGES", 3)
     assert [(hand.begin, hand.end) for hand in hands(plan([0.0] * 7), 10)] == [(10, 13), (13, 16), (16, 17)]
     monkeypatch.setattr(runner, "HAND_BYTES", 8)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_night_goes_from_noon_to_noon_in_the_order_observed() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_last_processing_counts(order) -> None:
+def test_the_last_processing_counts(order: int) -> None:
     revisions = [metrics_of(1, midpointMjdTai=EVENING, revision=revision) for revision in (0, 1)]
     (found,) = metrics_of_night(revisions[::order], NIGHT)
     assert found.revision == 1
@@ -65,7 +66,7 @@ def test_a_letter_of_a_time_that_no_calendar_reaches_is_kept() -> None:
     assert list(letters_by_night([lost])) == [None]
 
 
-def test_captures_are_read_as_topics_are(tmp_path) -> None:
+def test_captures_are_read_as_topics_are(tmp_path: Path) -> None:
     values = [metrics_value(metrics_of(1)), b"rubbish", None, metrics_value(metrics_of(2))]
     with CaptureWriter(tmp_path / "c") as writer:
         for value in values:

@@ -224,7 +224,7 @@ def test_a_quiet_night_has_nothing_to_look_at() -> None:
         ),
     ],
 )
-def test_what_stands_out_is_told(metrics, sentence) -> None:
+def test_what_stands_out_is_told(metrics, sentence: str) -> None:
     assert sentence in told(*metrics)
 
 

@@ -35,7 +35,7 @@ def night(n_objects, n_sources, *, scale=1.0, dec=0.0, seed=0):
 
 @pytest.mark.parametrize("n_sources", [2, 3, 20])
 @pytest.mark.parametrize("dec", [0.0, -80.0])
-def test_right_errors_give_the_rayleigh_distribution(n_sources, dec) -> None:
+def test_right_errors_give_the_rayleigh_distribution(n_sources: int, dec: float) -> None:
     apart = separations(*night(20_000 // n_sources, n_sources, dec=dec))
     assert len(apart) == 20_000 // n_sources * n_sources
     assert apart.error_scale == pytest.approx(1.0, abs=0.03)

@@ -62,7 +62,9 @@ def logs():
 
 
 @pytest.mark.parametrize("command", [("show",), ("show", "--json"), ("check",)])
-def test_what_is_shown(monkeypatch, tmp_path, command) -> None:
+def test_what_is_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, str] | tuple[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assignments = [f"--set={name}={value}" for name, value in SETTINGS.items()]
     shown = CliRunner().invoke(app, ["config", *command, *assignments], catch_exceptions=False)
@@ -71,14 +73,16 @@ def test_what_is_shown(monkeypatch, tmp_path, command) -> None:
     assert ("***" in shown.output) == ("show" in command)
 
 
-def test_what_settings_say_of_themselves(monkeypatch, tmp_path) -> None:
+def test_what_settings_say_of_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     settings = load_settings(overrides=SETTINGS)
     assert SECRET not in f"{settings} {settings!r} {settings.kafka!r} {settings.model_dump()} {vars(settings.redis)}"
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_what_a_daemon_logs_when_the_cache_is_away(monkeypatch, tmp_path, logs, style) -> None:
+def test_what_a_daemon_logs_when_the_cache_is_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs, style: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"
     init(url)
@@ -97,7 +101,7 @@ def test_what_a_daemon_logs_when_the_cache_is_away(monkeypatch, tmp_path, logs, 
     assert SECRET not in logs.getvalue()
 
 
-def test_what_a_program_says_when_the_database_is_away(tmp_path) -> None:
+def test_what_a_program_says_when_the_database_is_away(tmp_path: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
     variables = {f"STREAM_ASSOC_{name.upper().replace('.', '__')}": value for name, value in CONNECTIONS.items()}
     ended = subprocess.run(
@@ -132,7 +136,9 @@ def test_what_a_program_says_when_the_database_is_away(tmp_path) -> None:
         ("kafka.schema_registry_url", f"daemon:{SECRET}@registry"),
     ],
 )
-def test_what_is_said_of_a_value_that_is_refused(monkeypatch, tmp_path, name, value) -> None:
+def test_what_is_said_of_a_value_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError) as caught:
         load_settings(overrides={name: value})
@@ -141,7 +147,7 @@ def test_what_is_said_of_a_value_that_is_refused(monkeypatch, tmp_path, name, va
 
 # What does not read a password as it was meant takes a part of it for a host, a port or an option.
 @pytest.mark.parametrize("password", [f"p@{SECRET}", f"p/{SECRET}", f"%zz{SECRET}", f"p@{SECRET}:1", f"p/{SECRET}?x"])
-def test_what_is_said_of_a_password_that_was_not_percent_encoded(password) -> None:
+def test_what_is_said_of_a_password_that_was_not_percent_encoded(password: str) -> None:
     with pytest.raises(ApdbConfigurationError, match="percent-encoded") as caught:
         open_apdb(f"postgresql://daemon:{password}@127.0.0.1:1/apdb")
     assert SECRET not in "".join(traceback.format_exception(caught.value))
@@ -166,7 +172,7 @@ def test_what_is_said_of_a_registry_that_cannot_be_reached() -> None:
         assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(registry)
 
 
-def test_what_a_dead_letter_tells(monkeypatch, tmp_path) -> None:
+def test_what_a_dead_letter_tells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     message = InputMessage(InputPosition("dia-sources", 0, 0), 0, None, b"\x00\x00\x00\x00\x07")
     registry = SchemaRegistry(f"http://daemon:{SECRET}@registry")

@@ -14,7 +14,7 @@ def test_generated_files_have_not_drifted() -> None:
     assert drifted(REPOSITORY) == []
 
 
-def test_drift_is_told(tmp_path) -> None:
+def test_drift_is_told(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / EXAMPLE_FILE).write_text(example(), encoding="utf-8")
     (tmp_path / "docs/configuration.md").write_text(reference() + "x", encoding="utf-8")
@@ -25,7 +25,7 @@ def test_example_is_a_valid_file_of_defaults() -> None:
     assert load_settings(REPOSITORY / EXAMPLE_FILE) == Settings()
 
 
-def test_example_is_still_one_with_every_default_written_out(tmp_path) -> None:
+def test_example_is_still_one_with_every_default_written_out(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ") for line in example().splitlines() if not line.startswith("##")]
     assignments = [line for line in lines if line.startswith("[") or (" = " in line)]
     file = tmp_path / "all.toml"

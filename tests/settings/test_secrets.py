@@ -20,7 +20,7 @@ from stream_assoc.settings.secrets import is_sensitive, mask_url
         ("not a url", "not a url"),
     ],
 )
-def test_url_is_shown_without_its_password(url, shown) -> None:
+def test_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
@@ -33,10 +33,10 @@ def test_no_password_survives(password) -> None:
     "key",
     ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"],
 )
-def test_options_with_secrets_are_known(key) -> None:
+def test_options_with_secrets_are_known(key: str) -> None:
     assert is_sensitive(key)
 
 
 @pytest.mark.parametrize("key", ["sasl.username", "ssl.key.location", "linger.ms", "ssl.ca.location", "client.id"])
-def test_other_options_stay_visible(key) -> None:
+def test_other_options_stay_visible(key: str) -> None:
     assert not is_sensitive(key)

@@ -20,7 +20,7 @@ HTTPS = {"kafka.schema_registry_url": "https://registry:8081"}
 
 
 @pytest.fixture
-def pem(tmp_path) -> str:
+def pem(tmp_path: Path) -> str:
     path = tmp_path / "some.pem"
     path.touch()
     return str(path)
@@ -33,7 +33,7 @@ def refusal(overrides: dict[str, object]) -> str:
     return str(caught.value)
 
 
-def test_kafka_gets_its_own_names(pem) -> None:
+def test_kafka_gets_its_own_names(pem: str) -> None:
     files = {f"kafka.ssl_{name}_file": pem for name in ("ca", "certificate", "key")}
     kafka = load_settings(overrides=SASL | files | {"kafka.ssl_key_password": SECRET}).kafka
     expected = {
@@ -55,7 +55,7 @@ def test_what_has_no_setting_passes_through_beside_ours() -> None:
     assert load_settings(overrides=options).kafka.client_options()["sasl.mechanisms"] == "OAUTHBEARER"
 
 
-def test_redis_gets_its_own_names(pem) -> None:
+def test_redis_gets_its_own_names(pem: str) -> None:
     given = {"redis.username": "daemon", "redis.password": SECRET, "redis.ssl_ca_file": pem}
     assert load_settings(overrides=TLS_REDIS | given).redis.client_options() == {
         "username": "daemon",
@@ -64,7 +64,7 @@ def test_redis_gets_its_own_names(pem) -> None:
     }
 
 
-def test_postgresql_gets_its_own_names_whatever_the_password(pem) -> None:
+def test_postgresql_gets_its_own_names_whatever_the_password(pem: str) -> None:
     password = "p@ss:/?#[]%41 +&=é"
     given = {
         "apdb.url": "postgresql://daemon@db,db2:5433/apdb?target_session_attrs=read-write",
@@ -141,44 +141,44 @@ def test_without_any_of_it_the_url_is_as_it_was() -> None:
         ({"kafka.schema_registry_ca_file": "PEM"}, "begins with https://"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(pem, settings, words) -> None:
+def test_what_does_not_fit_together_is_refused(pem: str, settings, words: str) -> None:
     assert words in refusal({name: pem if value == "PEM" else value for name, value in settings.items()})
 
 
 class TestSecretsInFiles:
     @pytest.mark.parametrize("text", [SECRET, f"{SECRET}\n", f"{SECRET}\r\n"])
-    def test_a_file_gives_a_secret(self, monkeypatch, text) -> None:
+    def test_a_file_gives_a_secret(self, monkeypatch: pytest.MonkeyPatch, text) -> None:
         Path("secret").write_text(text, encoding="utf-8", newline="")
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD_FILE", "secret")
         assert load_settings().redis.password.get_secret_value() == SECRET
 
-    def test_a_file_gives_a_whole_url(self, monkeypatch) -> None:
+    def test_a_file_gives_a_whole_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("secret").write_text(f"postgresql://u:{SECRET}@db/apdb", encoding="utf-8")
         monkeypatch.setenv("STREAM_ASSOC_APDB__URL_FILE", "secret")
         assert str(load_settings().apdb.url) == "postgresql://u:***@db/apdb"
 
-    def test_a_variable_and_a_file_are_one_too_many(self, monkeypatch) -> None:
+    def test_a_variable_and_a_file_are_one_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("secret").write_text(SECRET, encoding="utf-8")
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD_FILE", "secret")
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD", SECRET)
         assert "STREAM_ASSOC_REDIS__PASSWORD_FILE are both set" in refusal({})
 
-    def test_a_file_that_cannot_be_read_is_named(self, monkeypatch) -> None:
+    def test_a_file_that_cannot_be_read_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD_FILE", "nowhere")
         assert refusal({}) == (
             "STREAM_ASSOC_REDIS__PASSWORD_FILE: the secret in nowhere cannot be read: No such file or directory"
         )
 
-    def test_a_file_that_is_no_text_is_named(self, monkeypatch) -> None:
+    def test_a_file_that_is_no_text_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("secret").write_bytes(b"\xff\xfe")
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD_FILE", "secret")
         assert "it is not UTF-8 text" in refusal({})
 
-    def test_a_wrong_value_names_the_variable_of_the_file(self, monkeypatch) -> None:
+    def test_a_wrong_value_names_the_variable_of_the_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("secret").write_text(f"mysql://u:{SECRET}@db", encoding="utf-8")
         monkeypatch.setenv("STREAM_ASSOC_APDB__URL_FILE", "secret")
         assert "STREAM_ASSOC_APDB__URL_FILE" in refusal({})
 
-    def test_only_secrets_may_be_in_files(self, monkeypatch) -> None:
+    def test_only_secrets_may_be_in_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STREAM_ASSOC_KAFKA__GROUP_ID_FILE", "secret")
         assert "did you mean STREAM_ASSOC_KAFKA__GROUP_ID?" in refusal({})

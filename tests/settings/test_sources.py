@@ -2,6 +2,7 @@
 
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,14 +39,16 @@ def test_file_in_the_working_directory_is_found() -> None:
     assert load_settings().kafka.group_id == "here"
 
 
-def test_file_is_found_through_the_environment_and_yields_to_the_one_asked_for(monkeypatch) -> None:
+def test_file_is_found_through_the_environment_and_yields_to_the_one_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     written('[kafka]\ngroup_id = "here"\n', "stream-assoc.toml")
     monkeypatch.setenv("STREAM_ASSOC_CONFIG", str(written('[kafka]\ngroup_id = "named"\n', "named.toml")))
     assert load_settings().kafka.group_id == "named"
     assert load_settings(written('[kafka]\ngroup_id = "asked"\n')).kafka.group_id == "asked"
 
 
-def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch) -> None:
+def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
     config = written('[kafka]\ngroup_id = "file"\ninput_topic = "file"\nobjects_topic = "file"\n')
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__GROUP_ID", "environment")
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__INPUT_TOPIC", "environment")
@@ -53,18 +56,18 @@ def test_environment_wins_over_the_file_and_overrides_over_both(monkeypatch) -> 
     assert (kafka.group_id, kafka.input_topic, kafka.objects_topic) == ("override", "environment", "file")
 
 
-def test_made_directly_settings_do_not_read_the_environment(monkeypatch) -> None:
+def test_made_directly_settings_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__GROUP_ID", "environment")
     assert Settings().kafka.group_id == "stream-assoc"
 
 
 @pytest.mark.parametrize("text", ["u,g", " u , g ", '["u", "g"]'])
-def test_list_in_the_environment_is_words_or_json(monkeypatch, text) -> None:
+def test_list_in_the_environment_is_words_or_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("STREAM_ASSOC_BATCH__BANDS", text)
     assert load_settings().batch.bands == ("u", "g")
 
 
-def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch) -> None:
+def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_METRICS__PROMETHEUS_PORT", "9100")
     monkeypatch.setenv("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD", "60000.5")
     settings = load_settings()
@@ -72,12 +75,12 @@ def test_numbers_and_unset_numbers_come_from_the_environment(monkeypatch) -> Non
     assert settings.daemon.pin_clock_mjd == 60000.5
 
 
-def test_empty_variable_counts_as_none(monkeypatch) -> None:
+def test_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_METRICS__PROMETHEUS_PORT", "")
     assert load_settings().metrics.prometheus_port is None
 
 
-def test_librdkafka_options_pass_through_from_every_source(monkeypatch) -> None:
+def test_librdkafka_options_pass_through_from_every_source(monkeypatch: pytest.MonkeyPatch) -> None:
     config = written('[kafka.librdkafka]\n"security.protocol" = "SASL_SSL"\n"linger.ms" = 5\n')
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__LIBRDKAFKA__LINGER_MS", "7")
     kafka = load_settings(config, {"kafka.librdkafka_producer.compression.type": "zstd"}).kafka
@@ -89,7 +92,7 @@ def test_librdkafka_options_pass_through_from_every_source(monkeypatch) -> None:
     assert kafka.producer_options() == {**kafka.consumer_options(), "compression.type": "zstd"}
 
 
-def test_librdkafka_options_pass_through_as_json(monkeypatch) -> None:
+def test_librdkafka_options_pass_through_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__LIBRDKAFKA_CONSUMER", '{"fetch.wait.max.ms": 10}')
     assert load_settings().kafka.consumer_options()["fetch.wait.max.ms"] == 10
 
@@ -112,7 +115,7 @@ def test_name_like_no_other_is_pointed_to_the_reference() -> None:
     )
 
 
-def test_unknown_variable_is_refused_with_the_nearest(monkeypatch) -> None:
+def test_unknown_variable_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVER", "a:1")
     assert refusal() == (
         "the environment: unknown setting STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVER; "
@@ -120,12 +123,12 @@ def test_unknown_variable_is_refused_with_the_nearest(monkeypatch) -> None:
     )
 
 
-def test_variable_without_a_section_is_refused_with_the_nearest(monkeypatch) -> None:
+def test_variable_without_a_section_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_BOOTSTRAP_SERVERS", "a:1")
     assert "did you mean STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS?" in refusal()
 
 
-def test_variables_of_the_test_suite_are_let_be(monkeypatch) -> None:
+def test_variables_of_the_test_suite_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_TEST_KAFKA", "a:1")
     assert load_settings() == Settings()
 
@@ -151,7 +154,7 @@ def test_wrong_type_names_setting_file_and_form() -> None:
     )
 
 
-def test_wrong_value_names_the_variable(monkeypatch) -> None:
+def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_ASSOC_LOGGING__LEVEL", "loud")
     assert refusal() == (
         "logging.level (from the environment variable STREAM_ASSOC_LOGGING__LEVEL): 'loud': no such choice. "
@@ -214,7 +217,7 @@ def test_a_redis_url_is_taken(url: str) -> None:
         ("metrics.prometheus_port", 70000, "less than or equal to 65535"),
     ],
 )
-def test_invalid_value_is_refused(name, value, words) -> None:
+def test_invalid_value_is_refused(name: str, value, words: str) -> None:
     assert words in refusal(overrides={name: value})
 
 
@@ -243,7 +246,7 @@ def test_configuration_errors_are_fatal() -> None:
     assert issubclass(ConfigurationError, FatalError)
 
 
-def test_every_setting_can_come_from_the_environment(monkeypatch) -> None:
+def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its default, put into its variable, is the default again."""
     masked = Settings().masked()
     for name in fields():
@@ -268,7 +271,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch) -> None:
         {"apdb.url": "postgresql://u:hunter2@h/d", "sky.cell_level": 12},
     ],
 )
-def test_no_error_and_no_traceback_tells_a_secret(overrides) -> None:
+def test_no_error_and_no_traceback_tells_a_secret(overrides: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(overrides=overrides)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stream_assoc.replay.capture import read_capture
@@ -11,7 +13,7 @@ CONFIG = SimulationConfig(n_visits=3, n_detectors=2, seed=5)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     write_simulation(CONFIG, tmp_path / "night", BatchMessages("dia-sources"))
     return tmp_path / "night"
 
@@ -26,13 +28,13 @@ def test_what_is_written_is_read_back(folder) -> None:
     assert read_config(folder) == CONFIG
 
 
-def test_the_report_counts_what_was_written(tmp_path) -> None:
+def test_the_report_counts_what_was_written(tmp_path: Path) -> None:
     report = write_simulation(CONFIG, tmp_path, BatchMessages("dia-sources"))
     assert (report.n_batches, report.n_sources) == (6, read_truth(tmp_path).num_rows)
     assert report.n_bytes == sum(len(event.message.value) for event in read_capture(tmp_path / CAPTURE_NAME))
 
 
-def test_the_same_seed_gives_the_same_files(folder, tmp_path) -> None:
+def test_the_same_seed_gives_the_same_files(folder, tmp_path: Path) -> None:
     write_simulation(CONFIG, tmp_path / "again", BatchMessages("dia-sources"))
     for name in (CAPTURE_NAME, TRUTH_NAME):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()

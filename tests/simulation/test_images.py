@@ -1,5 +1,7 @@
 """Simulated images show what the simulation knows, where it knows it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def paths(images: ImageUris) -> list[str]:
 
 
 @pytest.mark.parametrize("dec", [2.2, -89.5])
-def test_images_are_those_of_their_batch(tmp_path, dec) -> None:
+def test_images_are_those_of_their_batch(tmp_path: Path, dec: float) -> None:
     config = CONFIG.model_copy(update={"dec": dec, "ra": 0.01})
     for simulated in simulate(config):
         batch = with_images(simulated.batch, DetectorImages(config, simulated.exposed), tmp_path)
@@ -37,7 +39,7 @@ def test_images_are_those_of_their_batch(tmp_path, dec) -> None:
             assert np.abs(exposure.footprint()[:, 1] - batch.footprint[:, 1]).max() < 1e-9
 
 
-def test_fluxes_are_as_expected_at_the_light_beside_it_and_where_nothing_is(tmp_path) -> None:
+def test_fluxes_are_as_expected_at_the_light_beside_it_and_where_nothing_is(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     pulls = []
     for simulated in simulate(CONFIG):
@@ -60,7 +62,7 @@ def test_fluxes_are_as_expected_at_the_light_beside_it_and_where_nothing_is(tmp_
     assert pull.std() == pytest.approx(1.0, abs=0.1)
 
 
-def test_what_is_written_is_named_and_the_same_seed_gives_the_same_images(tmp_path) -> None:
+def test_what_is_written_is_named_and_the_same_seed_gives_the_same_images(tmp_path: Path) -> None:
     for name in ("one", "other"):
         write_simulation(CONFIG, tmp_path / name, BatchMessages("dia-sources"))
     batches = [BatchDecoder().decode(one.message.value) for one in read_capture(tmp_path / "one" / CAPTURE_NAME)]
@@ -74,7 +76,7 @@ def test_what_is_written_is_named_and_the_same_seed_gives_the_same_images(tmp_pa
     }
 
 
-def test_no_images_unless_asked_for(tmp_path) -> None:
+def test_no_images_unless_asked_for(tmp_path: Path) -> None:
     write_simulation(CONFIG.model_copy(update={"image_pixels": 0}), tmp_path, BatchMessages("dia-sources"))
     assert not (tmp_path / IMAGES_NAME).exists()
     assert all(one.exposed is None for one in simulate(CONFIG.model_copy(update={"image_pixels": 0})))

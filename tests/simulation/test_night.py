@@ -1,4 +1,5 @@
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -184,6 +185,8 @@ def test_asteroids_move_and_stars_stay(night) -> None:
     "wrong",
     [{"n_detectors": 0}, {"night_bands": (("g", "w"),)}, {"night_bands": ()}, {"n_visits": 5000}, {"n_visit": 3}],
 )
-def test_an_impossible_survey_is_refused(wrong) -> None:
+def test_an_impossible_survey_is_refused(
+    wrong: dict[str, Any] | dict[str, int] | dict[str, tuple[tuple[str, str]]],
+) -> None:
     with pytest.raises(ValidationError):
         SimulationConfig(**wrong)

@@ -48,7 +48,7 @@ def test_the_mean_is_weighted_and_of_one_band_and_object() -> None:
 @pytest.mark.parametrize(
     ("flux", "error"), [(np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0), (1.0, 0.0), (1.0, -1.0), (1.0, np.inf)]
 )
-def test_what_cannot_be_weighted_does_not_count(flux, error) -> None:
+def test_what_cannot_be_weighted_does_not_count(flux: float, error: float) -> None:
     values = CALCULATOR.statistics(CALCULATOR.fold_forced(states(), points((1, "g", flux, error))))
     assert np.isnan(values["g_fpFluxMean"]).all()
     assert np.isnan(values["g_fpFluxMeanErr"]).all()

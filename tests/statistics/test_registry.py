@@ -1,9 +1,11 @@
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
 import pytest
 
 from stream_assoc.exceptions import FatalError
+from stream_assoc.model.states import ObjectHistories, SourcePoints
 from stream_assoc.statistics import PRODUCTION_PLUGINS, StatisticsCalculator, registry
 from stream_assoc.statistics.exceptions import PluginError
 from stream_assoc.statistics.moments import SigmaFlux
@@ -41,7 +43,10 @@ def test_an_unknown_name_is_fatal_and_names_the_nearest() -> None:
     assert isinstance(caught.value, FatalError)
 
 
-def test_a_registered_plugin_is_computed(points_of, histories_of) -> None:
+def test_a_registered_plugin_is_computed(
+    points_of: Callable[[Sequence[tuple[float, ...]]], SourcePoints],
+    histories_of: Callable[[SourcePoints, Sequence[int]], ObjectHistories],
+) -> None:
     registry.register(SigmaFlux("mine", "scienceFlux"))
     calculator = StatisticsCalculator(("mine",))
     states = calculator.rebuild(histories_of(points_of([(1, 1.0, 1, 0), (2, 2.0, 1, 0)]), [2]))
@@ -58,7 +63,7 @@ def test_what_is_no_plugin_is_refused() -> None:
         registry.register("ap_meanFlux")  # type: ignore[arg-type]
 
 
-def test_an_announced_plugin_is_found(announce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_announced_plugin_is_found(announce: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_assoc.statistics.moments.announced", announced_plugin, raising=False)
     announce("announced", "stream_assoc.statistics.moments:announced")
     assert "announced" in registry.plugin_names()
@@ -68,13 +73,13 @@ def test_an_announced_plugin_is_found(announce, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("value", ["no_such_package:plugin", "stream_assoc.statistics.moments:no_such_plugin"])
-def test_an_announced_plugin_that_cannot_be_imported_is_fatal(announce, value: str) -> None:
+def test_an_announced_plugin_that_cannot_be_imported_is_fatal(announce: object, value: str) -> None:
     announce("announced", value)
     with pytest.raises(PluginError, match="cannot be imported"):
         registry.find_plugin("announced")
 
 
-def test_an_announced_plugin_of_another_name_is_fatal(announce) -> None:
+def test_an_announced_plugin_of_another_name_is_fatal(announce: object) -> None:
     announce("announced", "stream_assoc.statistics.stetson:StetsonJ")
     with pytest.raises(PluginError, match="no statistics plugin of that name"):
         registry.find_plugin("announced")

@@ -2,6 +2,8 @@ import copy
 import hashlib
 import io
 import re
+from collections.abc import Callable
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.model.batch import BatchId, ImageUris, SolarSystemObjects
+from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.stream.batch_decoder import BatchDecoder, BatchLimits, source_schema
 from stream_assoc.stream.batch_encoder import BatchEncoder
@@ -54,7 +56,7 @@ def reason(value, decoder=None):
 
 
 @pytest.mark.parametrize("n_sources", [0, 1, 250])
-def test_a_batch_survives_the_journey(make_batch, n_sources) -> None:
+def test_a_batch_survives_the_journey(make_batch: Callable[..., Batch], n_sources: int) -> None:
     batch = make_batch(n_sources)
     value = ENCODER.encode(batch)
     decoded = BatchDecoder().decode(value)
@@ -69,7 +71,7 @@ def test_a_batch_survives_the_journey(make_batch, n_sources) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n_sources=st.integers(0, 20))
-def test_it_reads_what_fastavro_reads(make_batch, seed, n_sources) -> None:
+def test_it_reads_what_fastavro_reads(make_batch: Callable[..., Batch], seed, n_sources) -> None:
     value = ENCODER.encode(make_batch(n_sources, seed))
     oracle = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), fastavro.parse_schema(load_schema(BATCH)))
     assert BatchDecoder().decode(value).diaSources.to_pylist() == oracle["diaSources"]
@@ -77,7 +79,7 @@ def test_it_reads_what_fastavro_reads(make_batch, seed, n_sources) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n_sources=st.integers(0, 20))
-def test_it_writes_what_fastavro_writes(make_batch, seed, n_sources) -> None:
+def test_it_writes_what_fastavro_writes(make_batch: Callable[..., Batch], seed, n_sources) -> None:
     batch = make_batch(n_sources, seed)
     record = {
         "visit": batch.id.visit,
@@ -115,7 +117,7 @@ def test_an_exposure_time_that_is_no_number_is_missing() -> None:
 
 class TestRefusals:
     @pytest.mark.parametrize("value", [None, b""])
-    def test_empty(self, value) -> None:
+    def test_empty(self, value: bytes | None) -> None:
         assert reason(value) == "empty"
 
     @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ class TestRefusals:
     def test_undecodable(self, value) -> None:
         assert reason(value) == "undecodable"
 
-    def test_truncated_or_with_bytes_to_spare(self, make_batch) -> None:
+    def test_truncated_or_with_bytes_to_spare(self, make_batch: Callable[..., Batch]) -> None:
         value = ENCODER.encode(make_batch())
         assert reason(value[:-1]) == "undecodable"
         assert reason(value + b"\x00") == "undecodable"
@@ -135,7 +137,7 @@ class TestRefusals:
     def test_too_large_before_anything_is_decoded(self) -> None:
         assert reason(b"x" * 2000, BatchDecoder(limits=BatchLimits(bytes=1999))) == "too_large"
 
-    def test_too_many_sources(self, make_batch) -> None:
+    def test_too_many_sources(self, make_batch: Callable[..., Batch]) -> None:
         value = ENCODER.encode(make_batch(3))
         assert len(BatchDecoder(limits=BatchLimits(sources=3)).decode(value)) == 3
         assert reason(value, BatchDecoder(limits=BatchLimits(sources=2))) == "too_many_sources"
@@ -177,7 +179,7 @@ class TestRefusals:
             ({"diaSources": [SOURCE, SOURCE]}, "duplicate_ids"),
         ],
     )
-    def test_content(self, change, expected) -> None:
+    def test_content(self, change: dict[str, Any], expected: str) -> None:
         assert reason(written(MESSAGE | change)) == expected
 
     def test_a_band_that_is_not_configured(self) -> None:
@@ -244,7 +246,7 @@ class TestOtherWriters:
         assert batch.diaSources.schema.equals(source_schema())
 
     @pytest.mark.parametrize("name", ["diaSourceId", "ra", "x"])
-    def test_a_required_column_is_missing(self, name) -> None:
+    def test_a_required_column_is_missing(self, name: str) -> None:
         def change(schema) -> None:
             fields = source_fields(schema)
             fields[:] = [field for field in fields if field["name"] != name]
@@ -255,7 +257,7 @@ class TestOtherWriters:
         assert caught.value.reason == "missing_columns"
 
     @pytest.mark.parametrize("name", ["footprint", "diaSources", "visit"])
-    def test_a_required_field_is_missing(self, name) -> None:
+    def test_a_required_field_is_missing(self, name: str) -> None:
         schema = writer(lambda schema: schema.update(fields=[f for f in schema["fields"] if f["name"] != name]))
         assert reason(written(MESSAGE, schema, self.OLD), self.decoder(schema)) == "missing_columns"
 
@@ -270,7 +272,7 @@ class TestOtherWriters:
     @pytest.mark.parametrize(
         ("name", "avro_type", "entry"), [("ra", "string", "10"), ("snr", ["null", "double"], 5.0)]
     )
-    def test_another_type(self, name, avro_type, entry) -> None:
+    def test_another_type(self, name: str, avro_type: list[str] | str, entry: float | str) -> None:
         def change(schema) -> None:
             next(field for field in source_fields(schema) if field["name"] == name)["type"] = avro_type
 
@@ -292,20 +294,20 @@ class TestOtherWriters:
         assert reason(value, self.decoder(schema)) == "undecodable"
 
 
-def test_sources_may_be_a_slice_of_a_larger_table(make_batch) -> None:
+def test_sources_may_be_a_slice_of_a_larger_table(make_batch: Callable[..., Batch]) -> None:
     whole = make_batch(20)
     part = make_batch(diaSources=whole.diaSources.slice(5, 10))
     assert BatchDecoder().decode(ENCODER.encode(part)).diaSources.equals(part.diaSources)
 
 
-def test_ids_are_exact(make_batch) -> None:
+def test_ids_are_exact(make_batch: Callable[..., Batch]) -> None:
     ids = pa.array([2**63 - 1, 2**53 + 1, 2**62 + 3])
     sources = make_batch(3).diaSources.set_column(0, source_schema().field(0), ids)
     decoded = BatchDecoder().decode(ENCODER.encode(make_batch(diaSources=sources)))
     assert decoded.diaSourceId.tolist() == ids.to_pylist()
 
 
-def test_what_a_producer_says_a_source_is_comes_through(make_batch) -> None:
+def test_what_a_producer_says_a_source_is_comes_through(make_batch: Callable[..., Batch]) -> None:
     ids = pa.array([2**62 + 3, None, 0])
     schema = source_schema()
     place = schema.get_field_index("ssObjectId")
@@ -341,7 +343,7 @@ def same(one, other) -> None:
     assert one.solar_system_objects.ra.tolist() == other.solar_system_objects.ra.tolist()
 
 
-def test_messages_decoded_together_are_those_decoded_alone(make_batch) -> None:
+def test_messages_decoded_together_are_those_decoded_alone(make_batch: Callable[..., Batch]) -> None:
     older = writer(lambda schema: source_fields(schema).pop())
     schemas = KnownSchemas({BATCH_SCHEMA_ID: load_schema(BATCH), 42: older})
     decoder = BatchDecoder(schemas)

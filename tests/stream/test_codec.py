@@ -1,6 +1,7 @@
 import io
 import json
 import tracemalloc
+from typing import Any
 
 import fastavro
 import pyarrow as pa
@@ -164,7 +165,7 @@ def test_a_null_in_a_required_column_is_an_error_not_a_zero() -> None:
 
 
 @pytest.mark.parametrize("columns", [{"w": pa.array([1])}, {"v": pa.array(["one"])}])
-def test_a_column_that_does_not_fit_is_an_error(columns) -> None:
+def test_a_column_that_does_not_fit_is_an_error(columns: dict[str, Any]) -> None:
     writer = ColumnWriter({"type": "record", "name": "I", "fields": [{"name": "v", "type": "long"}]})
     with pytest.raises(EncodeError, match="do not fit"):
         writer.write(pa.record_batch(columns))

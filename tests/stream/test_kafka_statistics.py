@@ -17,7 +17,7 @@ def test_a_document_without_a_group_is_no_member() -> None:
     ("state", "join_state", "joined"),
     [("up", "steady", True), ("up", "wait-join", False), ("wait-broker", "steady", False)],
 )
-def test_only_a_settled_member_has_joined(state, join_state, joined) -> None:
+def test_only_a_settled_member_has_joined(state: str, join_state: str, joined: bool) -> None:
     group = {"state": state, "join_state": join_state, "assignment_size": 3, "rebalance_cnt": 2}
     brokers = {"a": {"state": "UP"}, "b": {"state": "DOWN"}, "c": {"state": "UP"}}
     assert group_state(json.dumps({"cgrp": group, "brokers": brokers})) == GroupState(joined, 3, 2, 2)

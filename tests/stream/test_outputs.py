@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.stream.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.stream.messages import OutputMessage
@@ -32,22 +33,28 @@ def read(value, name):
     return fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(load_schema(name)))
 
 
-def test_objects_come_first_and_metrics_last(object_rows, metrics) -> None:
+def test_objects_come_first_and_metrics_last(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     outputs = OutputEncoder(OutputTopics("objects", "metrics")).encode(object_rows(4), metrics)
     assert [output.topic for output in outputs] == ["objects"] * 4 + ["metrics"]
 
 
-def test_an_object_is_keyed_by_its_id_as_decimal_text(object_rows, metrics) -> None:
+def test_an_object_is_keyed_by_its_id_as_decimal_text(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     rows = object_rows(4)
     keys = [output.key for output in OutputEncoder().encode(rows, metrics)[:-1]]
     assert keys == [str(number).encode() for number in rows.column("diaObjectId").to_pylist()]
 
 
-def test_metrics_are_keyed_by_visit_and_detector(object_rows, metrics) -> None:
+def test_metrics_are_keyed_by_visit_and_detector(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     assert OutputEncoder().encode(object_rows(0), metrics)[-1].key == b"2026112200123.94"
 
 
-def test_fastavro_reads_what_is_published(object_rows, metrics) -> None:
+def test_fastavro_reads_what_is_published(object_rows: Callable[..., pa.Table], metrics: AssociationMetrics) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     assert [read(output.value, OBJECT) for output in objects] == [
@@ -56,7 +63,9 @@ def test_fastavro_reads_what_is_published(object_rows, metrics) -> None:
     assert read(record.value, METRICS)["stageSeconds"] == metrics.stageSeconds
 
 
-def test_a_subscriber_reads_what_is_published(object_rows, metrics) -> None:
+def test_a_subscriber_reads_what_is_published(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     rows = object_rows(6)
     *objects, record = OutputEncoder().encode(rows, metrics)
     published = pa.Table.from_batches([decode_objects([output.value for output in objects])])
@@ -65,7 +74,9 @@ def test_a_subscriber_reads_what_is_published(object_rows, metrics) -> None:
     assert decode_metrics(record.value) == metrics
 
 
-def test_further_statistics_are_published_as_a_record(object_rows, further_rows, metrics) -> None:
+def test_further_statistics_are_published_as_a_record(
+    object_rows: Callable[..., pa.Table], further_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     further = further_rows(6)
     *objects, _ = OutputEncoder().encode(object_rows(6), metrics, further)
     by_fastavro = [read(output.value, OBJECT)["statistics"] for output in objects]
@@ -78,7 +89,9 @@ def test_further_statistics_are_published_as_a_record(object_rows, further_rows,
     assert len(others) == 6 * (len(further_statistics()) - 3)
 
 
-def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics) -> None:
+def test_nan_is_published_as_null_where_null_is_allowed(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     rows = object_rows(2)
     index = rows.schema.get_field_index("r_psfFluxMean")
     rows = rows.set_column(index, rows.schema.field(index), pa.array(np.array([np.nan, 3.5], np.float32)))
@@ -87,23 +100,29 @@ def test_nan_is_published_as_null_where_null_is_allowed(object_rows, metrics) ->
     assert read(second.value, OBJECT)["r_psfFluxMean"] == 3.5
 
 
-def test_rows_in_pieces_and_columns_in_any_order_give_the_same_messages(object_rows, metrics) -> None:
+def test_rows_in_pieces_and_columns_in_any_order_give_the_same_messages(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     rows = object_rows(7)
     pieces = pa.concat_tables([rows.slice(0, 3), rows.slice(3)]).select(rows.schema.names[::-1])
     assert OutputEncoder().encode(pieces, metrics) == OutputEncoder().encode(rows, metrics)
 
 
-def test_schema_ids_of_a_registry_are_written(object_rows, metrics) -> None:
+def test_schema_ids_of_a_registry_are_written(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     outputs = OutputEncoder(schema_ids=OutputSchemaIds(objects=11, metrics=12)).encode(object_rows(1), metrics)
     assert [output.value[:5] for output in outputs] == [b"\x00\x00\x00\x00\x0b", b"\x00\x00\x00\x00\x0c"]
 
 
-def test_a_missing_column_is_an_error(object_rows, metrics) -> None:
+def test_a_missing_column_is_an_error(object_rows: Callable[..., pa.Table], metrics: AssociationMetrics) -> None:
     with pytest.raises(EncodeError, match="no pixelId"):
         OutputEncoder().encode(object_rows(1).drop_columns(["pixelId"]), metrics)
 
 
-def test_metrics_of_another_type_are_an_error(object_rows, metrics) -> None:
+def test_metrics_of_another_type_are_an_error(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     with pytest.raises(EncodeError, match="AssociationMetrics"):
         OutputEncoder().encode(object_rows(0), replace(metrics, visit=None))
 
@@ -125,13 +144,13 @@ def test_damage_is_noticed(data) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 60])
-def test_a_cut_entry_is_noticed(length) -> None:
+def test_a_cut_entry_is_noticed(length: int) -> None:
     packed = pack_outputs([OutputMessage("dia-objects", b"1", b"value")])
     with pytest.raises(OutboxFormatError):
         unpack_outputs(packed[:length])
 
 
-def test_outputs_shrink(object_rows, metrics) -> None:
+def test_outputs_shrink(object_rows: Callable[..., pa.Table], metrics: AssociationMetrics) -> None:
     outputs = OutputEncoder().encode(object_rows(200), metrics)
     assert len(pack_outputs(outputs)) < sum(len(output.value) for output in outputs)
 

@@ -34,7 +34,7 @@ def test_arbitrary_bytes_are_read_or_refused(payload) -> None:
 
 
 @pytest.mark.parametrize("avro_type", ["no_such_type", "int"])
-def test_a_writer_schema_that_cannot_become_this_one_is_incompatible(avro_type) -> None:
+def test_a_writer_schema_that_cannot_become_this_one_is_incompatible(avro_type: str) -> None:
     writer = {"type": "record", "name": "Note", "fields": [{"name": "text", "type": avro_type}]}
     with pytest.raises(DecodeError) as caught:
         RecordCodec(SCHEMA).read(b"\x02", writer)

@@ -4,6 +4,8 @@ import socket
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +84,7 @@ def test_an_unknown_id_condemns_the_message(registry) -> None:
         {"schema": json.dumps("string")},
     ],
 )
-def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answer) -> None:
+def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answer: dict[str, Any]) -> None:
     server.answers["/schemas/ids/7"] = (200, answer)
     with pytest.raises(DecodeError) as caught:
         registry.writer_schema(7)
@@ -90,14 +92,14 @@ def test_a_schema_that_is_no_record_condemns_the_message(server, registry, answe
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_registry_is_waited_for(server, registry, status) -> None:
+def test_a_busy_registry_is_waited_for(server, registry, status: int) -> None:
     server.answers["/schemas/ids/7"] = (status, {})
     with pytest.raises(RegistryUnavailableError):
         registry.writer_schema(7)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_is_fatal(server, registry, status) -> None:
+def test_a_refusal_is_fatal(server, registry, status: int) -> None:
     server.answers["/schemas/ids/7"] = (status, {})
     with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
         registry.writer_schema(7)
@@ -139,7 +141,7 @@ def test_an_incompatible_schema_cannot_be_registered(server, registry) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:8081", "ftp://host", "http://"])
-def test_another_url_is_refused(url) -> None:
+def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(RegistryConfigurationError, match="schema_registry_url"):
         SchemaRegistry(url)
 
@@ -193,7 +195,7 @@ def test_credentials_do_not_follow_a_redirect(server) -> None:
     assert server.requests == [("/schemas/ids/7", None)]
 
 
-def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path) -> None:
+def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path: Path) -> None:
     authority, stranger = Authority.in_folder(tmp_path / "own"), Authority.in_folder(tmp_path / "stranger")
     issued = authority.issue("registry")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -207,7 +209,7 @@ def test_a_registry_with_a_certificate_of_ones_own(server, tmp_path) -> None:
             SchemaRegistry(address, ca_file=unknown).writer_schema(7)
 
 
-def test_a_file_without_certificates_is_refused(tmp_path) -> None:
+def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     with pytest.raises(RegistryConfigurationError, match=r"kafka\.schema_registry_ca_file"):
         SchemaRegistry("https://registry", ca_file=tmp_path / "empty.pem")

@@ -46,7 +46,7 @@ def test_numbers_are_promoted_as_avro_says(written, wanted) -> None:
 
 
 @pytest.mark.parametrize("entry", [None, 2.5])
-def test_null_and_value_are_kept(entry) -> None:
+def test_null_and_value_are_kept(entry: float | None) -> None:
     ours, oracle = resolved(entry, ["null", "float"], ["null", "double"])
     assert ours == oracle == entry
 

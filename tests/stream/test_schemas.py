@@ -1,5 +1,6 @@
 import json
 from dataclasses import fields
+from pathlib import Path
 
 import fastavro
 import pytest
@@ -37,7 +38,7 @@ def test_there_is_no_file_that_is_not_generated() -> None:
     assert sorted(file.name for file in schema_folder().iterdir()) == sorted(f"{name}.avsc" for name in NAMES)
 
 
-def test_schemas_are_written_to_a_folder(tmp_path) -> None:
+def test_schemas_are_written_to_a_folder(tmp_path: Path) -> None:
     files = write_schemas(tmp_path / "new")
     assert [json.loads(file.read_text()) for file in files] == [generate_schema(name) for name in NAMES]
 

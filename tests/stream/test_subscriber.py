@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.stream.exceptions import DecodeError
 from stream_assoc.stream.outputs import OutputEncoder, pack_outputs, unpack_outputs
 from stream_assoc.stream.schemas import (
@@ -30,7 +31,9 @@ def test_no_message_is_no_row() -> None:
     assert rows.schema.equals(object_schema())
 
 
-def test_messages_of_different_versions_keep_their_order(object_rows, metrics) -> None:
+def test_messages_of_different_versions_keep_their_order(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     old = copy.deepcopy(load_schema(OBJECT))
     old["fields"].reverse()
     rows = object_rows(4)
@@ -43,7 +46,9 @@ def test_messages_of_different_versions_keep_their_order(object_rows, metrics) -
     assert decoded.drop_columns(["statistics", "pluginStatistics"]).to_pylist() == rows.to_pylist()
 
 
-def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> None:
+def test_objects_of_the_version_before_are_known(
+    object_rows: Callable[..., pa.Table], further_rows: Callable[..., pa.Table]
+) -> None:
     """And a reader of that version reads those of this one."""
     rows = object_rows(2)
     before, now = (known_schemas(OBJECT).writer_schema(version) for version in (SCHEMA_ID, OBJECT_SCHEMA_ID))
@@ -58,7 +63,9 @@ def test_objects_of_the_version_before_are_known(object_rows, further_rows) -> N
     assert read == rows.to_pylist()[1]
 
 
-def test_a_later_version_may_have_other_statistics(object_rows, further_rows) -> None:
+def test_a_later_version_may_have_other_statistics(
+    object_rows: Callable[..., pa.Table], further_rows: Callable[..., pa.Table]
+) -> None:
     later = copy.deepcopy(load_schema(OBJECT))
     _, record = later["fields"][-2]["type"]
     record["fields"] = [
@@ -80,7 +87,7 @@ def test_a_later_version_may_have_other_statistics(object_rows, further_rows) ->
     assert "r_later" not in first
 
 
-def test_metrics_of_an_older_version_take_defaults(metrics) -> None:
+def test_metrics_of_an_older_version_take_defaults(metrics: AssociationMetrics) -> None:
     old = copy.deepcopy(load_schema(METRICS))
     old["fields"] = [field for field in old["fields"] if field["name"] != "medianRaOffset"]
     target = io.BytesIO()
@@ -99,7 +106,7 @@ def test_metrics_of_an_older_version_take_defaults(metrics) -> None:
         (rubin_schema_id(1, 2), ["numDroppedSsObjects"]),
     ],
 )
-def test_metrics_of_earlier_versions_are_known(metrics, version, new) -> None:
+def test_metrics_of_earlier_versions_are_known(metrics: AssociationMetrics, version, new: list[str]) -> None:
     written = known_schemas(METRICS).writer_schema(version)
     target = io.BytesIO()
     record = {field["name"]: getattr(metrics, field["name"]) for field in written["fields"]}
@@ -108,7 +115,9 @@ def test_metrics_of_earlier_versions_are_known(metrics, version, new) -> None:
     assert decode_metrics(header(version) + target.getvalue()) == metrics
 
 
-def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics) -> None:
+def test_readers_of_an_earlier_version_read_these_metrics(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     told = dataclasses.replace(metrics, numForcedSources=12, forcedPhotometryError="missing")
     value = OutputEncoder().encode(object_rows(0), told)[-1].value
     schema_id, payload = split(value)
@@ -121,7 +130,7 @@ def test_readers_of_an_earlier_version_read_these_metrics(object_rows, metrics) 
     assert decode_metrics(value) == told
 
 
-def test_the_end_of_an_object_has_no_row(object_rows) -> None:
+def test_the_end_of_an_object_has_no_row(object_rows: Callable[..., pa.Table]) -> None:
     encoder = OutputEncoder()
     (closed,) = encoder.encode_closed(np.array([2**60 + 1]), 61_000.25)
     assert (closed.key, closed.value) == (b"1152921504606846977", None)
@@ -139,13 +148,17 @@ def test_metrics_that_are_none_are_refused(rest) -> None:
     assert caught.value.reason == "undecodable"
 
 
-def test_bytes_after_the_metrics_are_refused(object_rows, metrics) -> None:
+def test_bytes_after_the_metrics_are_refused(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
     with pytest.raises(DecodeError, match="1 bytes follow"):
         decode_metrics(value + b"\x00")
 
 
-def test_metrics_of_an_incompatible_schema_are_refused(object_rows, metrics) -> None:
+def test_metrics_of_an_incompatible_schema_are_refused(
+    object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
+) -> None:
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
     other = {"type": "record", "name": "Other", "fields": [{"name": "visit", "type": "string"}]}
     with pytest.raises(DecodeError) as caught:

@@ -40,7 +40,7 @@ class SilentConsumer:
 
 
 @pytest.fixture
-def consumer(monkeypatch):
+def consumer(monkeypatch: pytest.MonkeyPatch):
     made = []
 
     def make(options):
@@ -51,7 +51,7 @@ def consumer(monkeypatch):
     return made
 
 
-def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, monkeypatch) -> None:
+def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_reader, "SILENCE_SECONDS", -1.0)
     with (
         TopicReader(KafkaSettings(), Reading("t", "beginning", until_end=True)) as reader,
@@ -61,7 +61,7 @@ def test_a_broker_that_falls_silent_ends_a_reading_that_has_an_end(consumer, mon
     assert consumer[0].closed
 
 
-def test_a_reading_without_an_end_waits(consumer, monkeypatch) -> None:
+def test_a_reading_without_an_end_waits(consumer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_reader, "SILENCE_SECONDS", -1.0)
     with TopicReader(KafkaSettings(), Reading("t", "beginning")) as reader:
         assert [reader.read(0.0) for _ in range(3)] == [[], [], []]
@@ -99,7 +99,7 @@ def test_every_reading_sees_committed_messages_only(consumer) -> None:
     assert options["enable.auto.commit"] is False
 
 
-def test_a_topic_that_is_missing_is_told_and_the_client_closed(consumer, monkeypatch) -> None:
+def test_a_topic_that_is_missing_is_told_and_the_client_closed(consumer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Metadata, "error", KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
     with pytest.raises(KafkaConfigurationError, match="there is no topic t"):
         TopicReader(KafkaSettings(), Reading("t"))

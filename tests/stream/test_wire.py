@@ -22,14 +22,14 @@ def test_ids_follow_rubins_convention() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b""])
-def test_no_value_is_empty(value) -> None:
+def test_no_value_is_empty(value: bytes | None) -> None:
     with pytest.raises(DecodeError, match="tombstone") as caught:
         split(value)
     assert caught.value.reason == "empty"
 
 
 @pytest.mark.parametrize("value", [b"\x00\x00\x00", b'{"visit": 1}', b"Obj\x01abc"])
-def test_another_format_is_undecodable(value) -> None:
+def test_another_format_is_undecodable(value: bytes) -> None:
     with pytest.raises(DecodeError, match="Confluent wire format") as caught:
         split(value)
     assert caught.value.reason == "undecodable"

@@ -99,7 +99,7 @@ def test_what_a_text_claims_to_hold_is_not_believed(length) -> None:
     assert caught.value.reason == "undecodable"
 
 
-def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypatch) -> None:
+def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = SealedReader(record("long"))
     panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 
@@ -111,7 +111,7 @@ def test_a_panic_of_the_decoder_condemns_the_message_and_not_the_daemon(monkeypa
         reader.read([b"\x00"])
 
 
-def test_an_interrupt_while_decoding_is_one(monkeypatch) -> None:
+def test_an_interrupt_while_decoding_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = SealedReader(record("long"))
 
     def interrupt(*_: object) -> None:

@@ -10,7 +10,7 @@ __all__ = ["nothing_configured", "topics"]
 
 
 @pytest.fixture
-def topics(kafka_bootstrap):
+def topics(kafka_bootstrap: str):
     """Settings whose output topics are this test's own, of two partitions each."""
     name = uuid4().hex
     kafka = Settings(

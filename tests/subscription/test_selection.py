@@ -71,7 +71,7 @@ def update(diaObjectId, ra, dec, **fluxes):
         (ObjectSelection(bands=frozenset({"r"})), {1}),
     ],
 )
-def test_objects_by_id_place_and_band(selection, wanted) -> None:
+def test_objects_by_id_place_and_band(selection, wanted: set[int]) -> None:
     records = [
         update(1, 359.99, 0.0, r_psfFluxMean=5.0, g_psfFluxMean=None),
         update(2, 20.0, 89.9, g_psfFluxMean=5.0),
@@ -90,7 +90,7 @@ def test_objects_by_id_place_and_band(selection, wanted) -> None:
         (ForcedSourceSelection(bands=frozenset({"g"})), {1}),
     ],
 )
-def test_forced_sources_by_object_visit_detector_and_band(selection, wanted) -> None:
+def test_forced_sources_by_object_visit_detector_and_band(selection, wanted: set[int]) -> None:
     names = ("diaObjectId", "visit", "detector", "band")
     records = [ForcedSource(dict(zip(names, row, strict=True))) for row in ((1, 10, 4, "g"), (2, 11, 5, "r"))]
     assert {one.diaObjectId for one in records if selection.holds(one)} == wanted

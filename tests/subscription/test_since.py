@@ -16,7 +16,7 @@ def ms(time):
 
 
 @pytest.mark.parametrize("name", ["beginning", "latest"])
-def test_names(name) -> None:
+def test_names(name: str) -> None:
     assert start_of(name) == name
 
 
@@ -48,13 +48,13 @@ def test_an_mjd_is_tai(write) -> None:
 
 
 @pytest.mark.parametrize("since", ["", "soon", "2 hours", "2026-13-01", "h"])
-def test_what_is_no_time_is_refused_with_examples(since) -> None:
+def test_what_is_no_time_is_refused_with_examples(since: str) -> None:
     with pytest.raises(SubscriptionError, match="a duration such as 2h"):
         start_of(since, NOW)
 
 
 @pytest.mark.parametrize("since", ["90", 2, "nan", "inf", "1e300"])
-def test_a_number_that_is_no_date_asks_for_its_unit(since) -> None:
+def test_a_number_that_is_no_date_asks_for_its_unit(since: int | str) -> None:
     with pytest.raises(SubscriptionError, match="add its unit"):
         start_of(since, NOW)
 

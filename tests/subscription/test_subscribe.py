@@ -17,7 +17,7 @@ LATER_MS = 1_700_000_000_000
 
 
 @pytest.fixture
-def send(kafka_bootstrap, topics):
+def send(kafka_bootstrap: str, topics):
     def send(*visits, **options) -> None:
         values = [metrics_value(metrics_of(visit)) if isinstance(visit, int) else visit for visit in visits]
         publish(kafka_bootstrap, topics.kafka.metrics_topic, values, **options)
@@ -63,7 +63,7 @@ def test_all_that_is_committed_until_the_end(send, topics) -> None:
 
 
 @pytest.mark.integration
-def test_the_configured_name_and_the_variables_lead_there_too(send, topics, monkeypatch) -> None:
+def test_the_configured_name_and_the_variables_lead_there_too(send, topics, monkeypatch: pytest.MonkeyPatch) -> None:
     send(1)
     name = topics.kafka.metrics_topic
     monkeypatch.setenv("STREAM_ASSOC_KAFKA__METRICS_TOPIC", name)
@@ -179,14 +179,14 @@ def test_a_group_has_no_end(topics) -> None:
 
 
 @pytest.mark.integration
-def test_objects_and_their_ends(kafka_bootstrap, topics) -> None:
+def test_objects_and_their_ends(kafka_bootstrap: str, topics) -> None:
     publish(kafka_bootstrap, topics.kafka.objects_topic, [*objects_of([5], ra=[1.5]), ended(5)])
     with stream_assoc.subscribe("dia-objects", since="beginning", until_end=True, settings=topics) as objects:
         assert [(one.diaObjectId, one.has_ended) for one in objects] == [(5, False), (5, True)]
 
 
 @pytest.mark.integration
-def test_a_missing_topic_is_told(kafka_bootstrap) -> None:
+def test_a_missing_topic_is_told(kafka_bootstrap: str) -> None:
     from stream_assoc.settings import Settings
 
     settings = Settings(kafka={"bootstrap_servers": kafka_bootstrap, "metrics_topic": "nowhere"})
@@ -194,7 +194,7 @@ def test_a_missing_topic_is_told(kafka_bootstrap) -> None:
         stream_assoc.subscribe("association-metrics", settings=settings)
 
 
-def test_a_broker_that_is_away_is_told(monkeypatch) -> None:
+def test_a_broker_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_assoc.stream.topic_reader.ANSWER_SECONDS", 0.2)
     with pytest.raises(KafkaUnavailableError, match=r"check kafka\.bootstrap_servers"):
         stream_assoc.subscribe("association-metrics", bootstrap_servers="127.0.0.1:1")

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -47,7 +48,7 @@ EDGE_PIXELS = 1.5
 
 
 @pytest.fixture
-def new_task(tmp_path):
+def new_task(tmp_path: Path):
     """Make tasks on one empty APDB."""
     pinned_rooms(tmp_path).apdb.close()
     tasks = []
@@ -128,13 +129,13 @@ def test_with_upstream_s_window_every_statistic_is_upstream_s(upstream_like) -> 
     assert compared > 30_000
 
 
-def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_like, tmp_path) -> None:
+def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_like, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / APDB_FILE) as connection:
         counted = connection.execute('SELECT count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1').fetchone()[0]
     assert upstream_like[-1].metrics.totalUnassociatedDiaObjects == counted
 
 
-def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path) -> None:
+def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:4]:
@@ -145,7 +146,7 @@ def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path) -> None:
     assert contents(apdb_url(tmp_path)) == contents(apdb_url(tmp_path / "daemon"))
 
 
-def test_the_metrics_are_the_daemon_s(new_task, tmp_path) -> None:
+def test_the_metrics_are_the_daemon_s(new_task, tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:3]:
@@ -154,14 +155,14 @@ def test_the_metrics_are_the_daemon_s(new_task, tmp_path) -> None:
     rooms.apdb.close()
 
 
-def test_nothing_is_left_in_the_outbox(new_task, tmp_path) -> None:
+def test_nothing_is_left_in_the_outbox(new_task, tmp_path: Path) -> None:
     new_task().run_batch(batch(1, [150.0], [2.0]))
     apdb = open_apdb(apdb_url(tmp_path))
     assert apdb.unpublished() == []
     apdb.close()
 
 
-def test_a_visit_counts_once(new_task, tmp_path) -> None:
+def test_a_visit_counts_once(new_task, tmp_path: Path) -> None:
     task, one = new_task(), batch(1, [150.0], [2.0])
     task.run_batch(one)
     before = contents(apdb_url(tmp_path))
@@ -170,7 +171,7 @@ def test_a_visit_counts_once(new_task, tmp_path) -> None:
     assert contents(apdb_url(tmp_path)) == before
 
 
-def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path) -> None:
+def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path: Path) -> None:
     rooms, one = pinned_rooms(tmp_path), batch(1, [150.0], [2.0])
     process_from(rooms, 7, one)
     with pytest.raises(VisitProcessedError):
@@ -179,7 +180,7 @@ def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path) ->
     rooms.apdb.close()
 
 
-def test_a_refused_visit_changes_nothing(new_task, tmp_path) -> None:
+def test_a_refused_visit_changes_nothing(new_task, tmp_path: Path) -> None:
     task = new_task(maxNewDiaObjects=1)
     before = contents(apdb_url(tmp_path))
     with pytest.raises(TooManyNewObjectsError, match="max_new_dia_objects = 1"):
@@ -311,7 +312,7 @@ def test_forced_sources_come_from_the_photometer(new_task) -> None:
     assert result.metrics.numForcedSources == 2
 
 
-def test_images_below_the_roots_are_measured(new_task, tmp_path) -> None:
+def test_images_below_the_roots_are_measured(new_task, tmp_path: Path) -> None:
     first, second, *_ = exposed_night(tmp_path)
     image_files(tmp_path, second)[0].unlink()
     forced = DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),)))
@@ -332,7 +333,7 @@ def test_forced_sources_can_be_left_out(new_task) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"history_window": 0.0}, {"purge_edge": -1.0}, {"purge_edge": np.nan}])
-def test_impossible_limits_are_refused(new_task, settings) -> None:
+def test_impossible_limits_are_refused(new_task, settings: dict[str, float]) -> None:
     with pytest.raises(TaskConfigError, match=next(iter(settings))):
         new_task(**settings)
 
@@ -370,7 +371,7 @@ def test_a_secret_in_the_url_is_not_shown() -> None:
 
 
 @pytest.mark.integration
-def test_the_tasks_work_on_postgresql(postgresql_database) -> None:
+def test_the_tasks_work_on_postgresql(postgresql_database: str) -> None:
     init(postgresql_database, "apdb")
     one, place = batch(1, [150.0], [2.0]), {"apdb_url": postgresql_database, "apdb_namespace": "apdb"}
     with DiaPipelineTask(DiaPipelineConfig(**place, history_window=UPSTREAM_HISTORY_WINDOW)) as task:

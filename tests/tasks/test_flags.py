@@ -1,5 +1,7 @@
 """Flags in the bits of an integer, and out again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def test_every_flag_becomes_a_boolean_column_of_the_schema() -> None:
     ("name", "bit"),
     [("base_PixelFlags_flag", 0), ("slot_ApFlux_flag", 15), ("base_PixelFlags_flag_nodataCenter", 35)],
 )
-def test_bits_are_upstream_s(name, bit) -> None:
+def test_bits_are_upstream_s(name: str, bit: int) -> None:
     unpacked = UnpackApdbFlags().unpack(np.array([1 << bit], np.uint64), "flags")
     assert [field for field in unpacked.dtype.names if unpacked[field][0]] == [name]
 
@@ -54,7 +56,7 @@ def test_floats_are_refused() -> None:
         UnpackApdbFlags().unpack([1.0], "flags")
 
 
-def test_a_map_of_one_s_own(tmp_path) -> None:
+def test_a_map_of_one_s_own(tmp_path: Path) -> None:
     file = tmp_path / "map.yaml"
     file.write_text(
         "tableName: Other\ncolumns: []\n---\n"
@@ -73,7 +75,7 @@ def test_a_map_of_one_s_own(tmp_path) -> None:
         ("[{name: a, bit: 63}]", "from 0 to 62"),
     ],
 )
-def test_contradictions_are_told(tmp_path, bits, message) -> None:
+def test_contradictions_are_told(tmp_path: Path, bits: str, message: str) -> None:
     file = tmp_path / "map.yaml"
     file.write_text(f"tableName: DiaSource\ncolumns:\n- columnName: flags\n  bitList: {bits}\n")
     with pytest.raises(FlagMapError, match=message):

@@ -1,6 +1,7 @@
 """Forced photometry as a task: nothing without a photometer."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -49,7 +50,7 @@ def test_what_is_out_of_range_is_refused() -> None:
         task.run(replace(one, id=BatchId(1, 40_000)), ObjectPositions.empty(), 62_000.0)
 
 
-def test_images_are_read_below_the_roots(tmp_path) -> None:
+def test_images_are_read_below_the_roots(tmp_path: Path) -> None:
     task = DiaForcedSourceTask(DiaForcedSourcedConfig(ImageSettings(roots=(str(tmp_path),))))
     with pytest.raises(ImageRefusedError, match=r"not below any of images\.roots"):
         task.run(with_images(batch(1, [150.0], [2.0])), ObjectPositions.empty(), 62_000.0)

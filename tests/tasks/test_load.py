@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ HALF_WIDTH = 0.1 * 3600.0
 
 
 @pytest.fixture
-def sky(tmp_path):
+def sky(tmp_path: Path):
     """An APDB with an object inside of the exposure, and one 10, one 30 arcsec outside."""
     rooms = pinned_rooms(tmp_path)
     places = [offset(150.0, 2.0, east, 0.0) for east in (0.0, HALF_WIDTH + 10.0, HALF_WIDTH + 30.0)]
@@ -49,7 +50,7 @@ def test_history_reaches_up_to_the_midpoint(sky) -> None:
 
 
 @pytest.mark.parametrize(("window", "visits"), [(360.0, {500}), (498.5, {2, 500}), (None, {1, 2, 500})])
-def test_history_reaches_back_as_far_as_the_window(sky, window, visits) -> None:
+def test_history_reaches_back_as_far_as_the_window(sky, window: float | None, visits: set[int]) -> None:
     assert set(load(sky, MJD + 500, history_window=window).diaSources.visit) == visits
 
 
@@ -101,7 +102,7 @@ def test_an_empty_sky_has_the_same_columns(sky) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"angleMargin": -1.0}, {"history_window": 0.0}])
-def test_impossible_settings_are_refused(sky, settings) -> None:
+def test_impossible_settings_are_refused(sky, settings: dict[str, float]) -> None:
     with pytest.raises(TaskConfigError, match=next(iter(settings))):
         load(sky, **settings)
 

@@ -1,5 +1,7 @@
 """Metrics with units: the daemon's numbers."""
 
+from pathlib import Path
+
 import astropy.units as u
 import pytest
 
@@ -18,7 +20,7 @@ TASKS = (
 
 
 @pytest.fixture
-def rooms(tmp_path):
+def rooms(tmp_path: Path):
     rooms = pinned_rooms(tmp_path)
     yield rooms
     rooms.apdb.close()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,7 +79,7 @@ class TestRealData:
             assert read.midpointMjdTai == batch.midpointMjdTai
             assert read.diaSources.equals(batch.diaSources)
 
-    def test_decam_has_four_batches_of_two_visits(self, shared_data) -> None:
+    def test_decam_has_four_batches_of_two_visits(self, shared_data: Path) -> None:
         _, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         assert {batch.id: len(batch) for batch in made} == {
             BatchId(411371, 56): 144,
@@ -87,7 +89,7 @@ class TestRealData:
         }
         self.check_messages(made)
 
-    def test_decam_nearest_neighbours_reproduce_the_stored_objects(self, shared_data) -> None:
+    def test_decam_nearest_neighbours_reproduce_the_stored_objects(self, shared_data: Path) -> None:
         """The replay that gives 627 of 627, by brute force and without this package's association."""
         table, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         stored = dict(zip(table["diaSourceId"].to_pylist(), table["diaObjectId"].to_pylist(), strict=True))
@@ -105,7 +107,7 @@ class TestRealData:
             made_objects = np.where(matched, known_ids[nearest], batch.diaSourceId)
             assert made_objects.tolist() == [stored[one] for one in batch.diaSourceId.tolist()]
 
-    def test_decam_ephemerides_are_where_two_asteroids_were_seen(self, shared_data) -> None:
+    def test_decam_ephemerides_are_where_two_asteroids_were_seen(self, shared_data: Path) -> None:
         _, made = self.read(shared_data, "decam_hits/dia_source.parquet", "decam")
         ephemerides = Ephemerides.from_table(pq.read_table(shared_data / "decam_hits/SsObjects.parquet"))
         nearest = []
@@ -116,7 +118,7 @@ class TestRealData:
                 nearest.append(np.hypot(east, batch.column("dec") - dec).min() * 3600.0)
         assert sum(separation < 0.5 for separation in nearest) == 2
 
-    def test_ztf_times_become_mid_exposure_tai(self, shared_data) -> None:
+    def test_ztf_times_become_mid_exposure_tai(self, shared_data: Path) -> None:
         table, made = self.read(shared_data, "ztf/detections.parquet", "ztf")
         assert (len(made), sum(map(len, made))) == (8_482, 9_362)
         begin = dict(zip(table["visit"].to_pylist(), table["jd"].to_pylist(), strict=True))
@@ -125,7 +127,7 @@ class TestRealData:
         assert made[0].diaSources.column("reliability").null_count == len(made[0])
         self.check_messages(made[:200])
 
-    def test_rubin_reprocessings_come_once_or_as_they_happened(self, shared_data) -> None:
+    def test_rubin_reprocessings_come_once_or_as_they_happened(self, shared_data: Path) -> None:
         """Four of the 26,972 detectors were processed again, 8 to 9 days later."""
         table = pq.read_table(shared_data / "rubin/sources.parquet")
         twice = [2026022200361, 2026022300078, 2026022300179, 2026022300353]

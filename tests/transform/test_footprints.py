@@ -58,7 +58,7 @@ def test_a_source_without_a_position_is_left_out() -> None:
         ([0.0], [0.0], 0.0, "margin above 0"),
     ],
 )
-def test_what_outlines_no_patch_is_refused(ra, dec, margin, message) -> None:
+def test_what_outlines_no_patch_is_refused(ra: list[float], dec: list[float], margin: float, message: str) -> None:
     with pytest.raises(FootprintError, match=message):
         footprint_of(np.array(ra), np.array(dec), margin)
 

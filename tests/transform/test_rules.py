@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,12 +35,12 @@ TABLE = pa.table(
         ({"column": "id"}, [2**60 + 1, 2**60 + 2, 2**60 + 3, None]),
     ],
 )
-def test_what_each_rule_makes(rule, expected) -> None:
+def test_what_each_rule_makes(rule: dict[str, Any], expected) -> None:
     assert ColumnRule(**rule).evaluate(TABLE).values.to_pylist() == expected
 
 
 @pytest.mark.parametrize("default", [None, "r"])
-def test_rows_with_a_value_that_is_not_named_are_told(default) -> None:
+def test_rows_with_a_value_that_is_not_named_are_told(default: str | None) -> None:
     made = ColumnRule(column="fid", values={"1": "g"}, default=default).evaluate(TABLE)
     assert made.unknown.tolist() == [False, True, True, False]
 
@@ -55,7 +57,7 @@ def test_of_several_columns_the_first_that_is_there_is_taken() -> None:
     "rule", [{"null": (1,)}, {"equals": "t"}, {"values": {"1": "g"}}, {"scale": 2.0}, {"time_scale": "utc"}]
 )
 @pytest.mark.parametrize("default", [None, 7.0])
-def test_a_column_without_a_type_is_null_or_the_default(rule, default) -> None:
+def test_a_column_without_a_type_is_null_or_the_default(rule: dict[str, Any], default: float | None) -> None:
     table = pa.table({"a": pa.nulls(2)})
     assert ColumnRule(column="a", default=default, **rule).evaluate(table).values.to_pylist() == [default] * 2
 
@@ -81,7 +83,7 @@ def test_a_rule_that_says_too_little_or_too_much_is_refused(rule) -> None:
         ({"column": "flux", "at_least": -2.0, "below": 1.0}, [False, True, False, False]),
     ],
 )
-def test_which_rows_pass(row_filter, expected) -> None:
+def test_which_rows_pass(row_filter: dict[str, Any], expected: list[bool]) -> None:
     assert RowFilter(**row_filter).mask(TABLE).tolist() == expected
 
 

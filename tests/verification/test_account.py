@@ -118,7 +118,7 @@ def test_damage_that_was_overlooked_is_told(expected, arrivals) -> None:
 
 
 @pytest.mark.parametrize(("n_stored", "is_right"), [(2, True), (1, False), (3, False)])
-def test_every_source_is_accounted_for(expected, arrivals, n_stored, is_right) -> None:
+def test_every_source_is_accounted_for(expected, arrivals, n_stored: int, is_right: bool) -> None:
     first, *_ = source_lines(expected, Answered(expected, arrivals), n_stored, 0, None, Bars())
     assert first.is_right == is_right
     assert first.expected == "4"

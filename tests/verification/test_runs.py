@@ -33,7 +33,7 @@ def of_metrics(path, *metrics):
     return read_run(captured(path, [OutputMessage("m", None, metrics_value(one)) for one in metrics]))
 
 
-def test_metrics_are_compared_batch_by_batch(tmp_path) -> None:
+def test_metrics_are_compared_batch_by_batch(tmp_path: Path) -> None:
     left = of_metrics(
         tmp_path / "left",
         metrics_of(1, inputOffset=5, stageSeconds={"decode": 1.0}),
@@ -48,7 +48,7 @@ def test_metrics_are_compared_batch_by_batch(tmp_path) -> None:
     assert {one.name for one in found.columns} == {"numNewDiaObjects", "timeProcessedMjdTai", "stageSeconds"}
 
 
-def test_of_objects_the_last_version_counts_and_ends_end(tmp_path) -> None:
+def test_of_objects_the_last_version_counts_and_ends_end(tmp_path: Path) -> None:
     old, gone = objects_of([1, 2], ra=[1.0, 2.0])
     (new,) = objects_of([1], ra=[1.5])
     left = read_run(captured(tmp_path / "left", [old, gone, new, ended(2)]))
@@ -61,7 +61,7 @@ def test_of_objects_the_last_version_counts_and_ends_end(tmp_path) -> None:
     assert found.is_equal
 
 
-def test_other_things_are_refused(tmp_path) -> None:
+def test_other_things_are_refused(tmp_path: Path) -> None:
     metrics = of_metrics(tmp_path / "m", metrics_of(1))
     objects = read_run(captured(tmp_path / "o", objects_of([1])))
     with pytest.raises(VerificationError, match="cannot be compared"):

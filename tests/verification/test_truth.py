@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +10,7 @@ from stream_assoc.verification.truth import Stored, Truth, find_truth, read_trut
 
 
 @pytest.fixture
-def table(tmp_path):
+def table(tmp_path: Path):
     path = tmp_path / "truth.parquet"
     ids = [2**60 + n for n in range(4)]
     kinds = ["variable", "variable", "asteroid", "transient"]
@@ -32,7 +34,7 @@ def test_a_survey_names_what_it_knows(table) -> None:
     assert truth.truth_id.tolist() == ["a", "a", "b"]
 
 
-def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path) -> None:
+def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path: Path) -> None:
     for names, told in ((["a", "a", "b"], None), (["a", "b", "b"], "two different name of diaSourceId 1;")):
         pq.write_table(pa.table({"diaSourceId": [1, 1, 2], "name": names}), tmp_path / "t")
         if told is None:
@@ -42,7 +44,7 @@ def test_a_source_may_be_listed_twice_but_is_one_thing(tmp_path) -> None:
                 read_truth(tmp_path / "t", "name")
 
 
-def test_what_is_missing_is_told(table, tmp_path) -> None:
+def test_what_is_missing_is_told(table, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="no column objectId"):
         read_truth(table, "objectId")
     with pytest.raises(VerificationError, match="cannot read"):

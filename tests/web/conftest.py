@@ -9,7 +9,7 @@ __all__ = ["postgresql_night", "sqlite_night"]
 
 
 @pytest.fixture(scope="session")
-def empty_url(tmp_path_factory):
+def empty_url(tmp_path_factory: pytest.TempPathFactory):
     """An APDB without a row."""
     url = f"sqlite:///{tmp_path_factory.mktemp('empty') / 'empty.db'}"
     init(url)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Never
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ def client_of(url, **dashboard):
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def stored(request):
+def stored(request: pytest.FixtureRequest):
     return request.getfixturevalue(f"{request.param}_night")
 
 
@@ -207,7 +208,7 @@ def test_the_sky_has_outlines_round_the_sources(get) -> None:
         ("nothing", 404, "nothing at"),
     ],
 )
-def test_what_cannot_be_answered_says_why(sqlite_night, path, status, words) -> None:
+def test_what_cannot_be_answered_says_why(sqlite_night, path: str, status: int, words: str) -> None:
     library, client = client_of(sqlite_night.url)
     response = client.get(f"/api/{path}")
     library.close()
@@ -223,7 +224,9 @@ def test_an_empty_database_has_empty_answers(empty_url) -> None:
     library.close()
 
 
-def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path, monkeypatch) -> None:
+def test_a_database_that_is_away_is_told_and_asked_again(
+    sqlite_night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library, client = client_of(f"sqlite:///{tmp_path / 'later.db'}")
     response = client.get("/api/objects")
     assert response.status_code == 503
@@ -234,7 +237,9 @@ def test_a_database_that_is_away_is_told_and_asked_again(sqlite_night, tmp_path,
     library.close()
 
 
-def test_those_who_wait_for_the_same_database_are_told_at_once(tmp_path, monkeypatch) -> None:
+def test_those_who_wait_for_the_same_database_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried = []
 
     def fail(settings) -> Never:
@@ -254,7 +259,7 @@ def test_nothing_can_be_changed(client) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8765", "[::1]:8765", "sky.example.org"])
-def test_hosts_that_are_known(sqlite_night, host) -> None:
+def test_hosts_that_are_known(sqlite_night, host: str) -> None:
     _, client = client_of(sqlite_night.url, allowed_hosts=("sky.example.org",))
     assert client.get("/", headers={"Host": host}).status_code == 200
 
@@ -263,7 +268,7 @@ def test_hosts_that_are_known(sqlite_night, host) -> None:
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8765", "", "[::2]"]
 )
 @pytest.mark.parametrize("path", ["/", "/api/objects", "/static/style.css"])
-def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host, path) -> None:
+def test_a_name_that_was_made_to_lead_here_is_refused(sqlite_night, host: str, path: str) -> None:
     _, client = client_of(sqlite_night.url)
     response = client.get(path, headers={"Host": host})
     assert response.status_code == 421
@@ -294,7 +299,7 @@ def test_other_sites_may_link_to_the_page(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/main.js", "/api/objects", "/nothing"])
-def test_the_browser_is_bound(client, path) -> None:
+def test_the_browser_is_bound(client, path: str) -> None:
     headers = client.get(path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy

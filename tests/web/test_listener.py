@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture
-def kafka(kafka_bootstrap):
+def kafka(kafka_bootstrap: str):
     name = uuid4().hex
     return KafkaSettings(
         bootstrap_servers=kafka_bootstrap,
@@ -137,7 +137,7 @@ def test_topics_that_come_later_are_waited_for(kafka) -> None:
         assert told["states"]["services"]["kafka"]["isUp"]
 
 
-def test_after_an_interruption_nothing_is_told_twice(kafka, monkeypatch) -> None:
+def test_after_an_interruption_nothing_is_told_twice(kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure_topics(kafka)
     send(kafka, encoded(kafka, metrics(1)), letter(kafka, 0))
     interrupted = threading.Event()

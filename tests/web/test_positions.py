@@ -60,7 +60,7 @@ def test_any_text_is_a_position_or_told_how_to_write_one(text) -> None:
         ("+10:00:28.8,2:12:0''", (150.12, 2.2)),
     ],
 )
-def test_ways_of_writing(text, position) -> None:
+def test_ways_of_writing(text: str, position: tuple[float, float]) -> None:
     assert parse_position(text) == pytest.approx(position, abs=1e-12)
 
 
@@ -86,6 +86,6 @@ def test_ways_of_writing(text, position) -> None:
         ("25:00:00 +2:00:00", "not on the sky"),
     ],
 )
-def test_what_is_wrong_is_told(text, reason) -> None:
+def test_what_is_wrong_is_told(text, reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         parse_position(text)

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -58,7 +59,7 @@ def test_it_serves_what_is_stored_without_a_broker_and_says_so(sqlite_night) -> 
     assert states["overview"]["n_objects"] > 0
 
 
-def test_it_serves_without_an_apdb_and_says_so(tmp_path) -> None:
+def test_it_serves_without_an_apdb_and_says_so(tmp_path: Path) -> None:
     with Dashboard(settings_of(f"sqlite:///{tmp_path / 'none.db'}")) as dashboard:
         states = until(dashboard.url, lambda states: "apdb" in states["services"])
         assert "apdb init" in states["services"]["apdb"]["message"]

@@ -1,14 +1,20 @@
 """Two real DECam visits: the objects upstream made of them."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
+from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
-def test_every_source_gets_the_object_upstream_gave_it(deployed, shared_data) -> None:
+def test_every_source_gets_the_object_upstream_gave_it(
+    deployed: Callable[..., Deployment], shared_data: Path
+) -> None:
     path = shared_data / "decam_hits" / "dia_source.parquet"
     table = pq.read_table(path)
     expected = dict(zip(column(table, "diaSourceId").tolist(), column(table, "diaObjectId").tolist(), strict=True))

@@ -1,17 +1,21 @@
 """All public Rubin detections: nothing is lost, and the objects are nearly Rubin's own."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.simulation.score import score
+from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 # The longest test there is: 27,000 transactions' worth of batches, on whatever machine.
 pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.timeout(3600)]
 
 
-def test_rubin_through_real_servers(deployed, shared_data) -> None:
+def test_rubin_through_real_servers(deployed: Callable[..., Deployment], shared_data: Path) -> None:
     path = shared_data / "rubin" / "sources.parquet"
     replayed = replay(deployed(**IN_ORDER), path, "--mapping", "rubin", "--order", "arrival")
     table = pq.read_table(path, columns=["diaSourceId", "diaObjectId"])

@@ -7,6 +7,7 @@ even if its visit was earlier.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ class Records:
 
 
 @pytest.fixture(scope="module")
-def records(shared_data) -> Records:
+def records(shared_data: Path) -> Records:
     table = pq.read_table(shared_data / "rubin" / "objects.parquet")
     sources = pq.read_table(shared_data / "rubin" / "sources.parquet")
     behind = sources_behind(table, sources)
@@ -97,7 +98,7 @@ def flux_columns(records: Records, band: str) -> list[str]:
     return [name for name in records.table.column_names if name.startswith(f"{band}_") and not name.endswith("Ndata")]
 
 
-def test_the_sources_behind_every_record_are_known(records) -> None:
+def test_the_sources_behind_every_record_are_known(records: Records) -> None:
     n_behind = np.array([len(rows) for rows in records.behind])
     assert len(n_behind) == N_RECORDS
     assert np.array_equal(n_behind, records.theirs("nDiaSources"))
@@ -105,18 +106,18 @@ def test_the_sources_behind_every_record_are_known(records) -> None:
     assert n_behind.max() > 1_000
 
 
-def test_number_of_sources(records) -> None:
+def test_number_of_sources(records: Records) -> None:
     assert np.array_equal(records.statistics["nDiaSources"], records.theirs("nDiaSources"))
 
 
-def test_position_to_a_milliarcsecond(records) -> None:
+def test_position_to_a_milliarcsecond(records: Records) -> None:
     dec = records.theirs("dec")
     off_ra = (records.statistics["ra"] - records.theirs("ra")) * np.cos(np.radians(dec))
     assert np.max(np.hypot(off_ra, records.statistics["dec"] - dec)) < MILLIARCSEC
 
 
 @pytest.mark.parametrize("band", ["g", "i", "z"])
-def test_flux_statistics_of_the_alerts_band(records, band) -> None:
+def test_flux_statistics_of_the_alerts_band(records: Records, band: str) -> None:
     rows = records.band == band
     names = flux_columns(records, band)
     assert len(names) >= 9
@@ -128,7 +129,7 @@ def test_flux_statistics_of_the_alerts_band(records, band) -> None:
     assert np.array_equal(records.statistics[n_points][rows], records.theirs(n_points)[rows])
 
 
-def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records) -> None:
+def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records: Records) -> None:
     """An alert carries the statistics of its own band; the sources of the others still count in nDiaSources."""
     n_others = 0
     for band in BANDS:
@@ -140,7 +141,7 @@ def test_other_bands_are_left_empty_by_rubin_not_unknown_to_it(records) -> None:
     assert n_others > 10_000
 
 
-def test_no_filled_column_goes_unchecked(records) -> None:
+def test_no_filled_column_goes_unchecked(records: Records) -> None:
     """Each column of the records is an identifier, in the calculator, or that of the first source."""
     described = {"diaObjectId", "validityStartMjdTai", "nPrvDiaSources", "nPrvForced", *FIRST_SOURCE_COLUMNS}
     computed = [name for name in records.table.column_names if not name.startswith("alert") and name not in described]
@@ -149,7 +150,7 @@ def test_no_filled_column_goes_unchecked(records) -> None:
     assert bands == set(records.band)
 
 
-def test_errors_are_those_of_the_source_the_object_is_named_after(records) -> None:
+def test_errors_are_those_of_the_source_the_object_is_named_after(records: Records) -> None:
     """An object's id is its first source's, whose errors it keeps; where that source is in the packet they agree."""
     source_id = records.sources["diaSourceId"].to_numpy()
     object_id = records.table["diaObjectId"].to_numpy()

@@ -1,16 +1,20 @@
 """Eight years of ZTF detections: nothing is lost, and the objects are nearly the survey's own."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.simulation.score import score
+from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
-def test_ztf_through_real_servers(deployed, shared_data) -> None:
+def test_ztf_through_real_servers(deployed: Callable[..., Deployment], shared_data: Path) -> None:
     path = shared_data / "ztf" / "detections.parquet"
     replayed = replay(deployed(**IN_ORDER), path, "--mapping", "ztf")
     table = pq.read_table(path, columns=["candid", "objectId"])

@@ -1,6 +1,7 @@
 """Every page in a real browser: what it shows, when it is empty, and on a phone."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -148,7 +149,7 @@ def test_a_visit(site, open_page) -> None:
 
 
 @pytest.mark.parametrize("form", ["degrees", "sexagesimal"])
-def test_search_by_position(site, open_page, stored_object, form) -> None:
+def test_search_by_position(site, open_page, stored_object, form: str) -> None:
     page = open_page(f"{site.url}#/object/{stored_object}")
     facts = page.locator("dl.facts")
     expect(facts).to_contain_text("sexagesimal")
@@ -203,7 +204,7 @@ def test_a_dot_of_the_sky_leads_to_its_object(site, open_page, stored_object) ->
 
 
 @pytest.mark.parametrize("path", ["", "sky", "objects"])
-def test_an_empty_database_is_no_failure(open_page, empty_url, path) -> None:
+def test_an_empty_database_is_no_failure(open_page, empty_url, path: str) -> None:
     with Site(Settings(apdb={"url": empty_url})).up() as site:
         page = open_page(f"{site.url}#/{path}")
         expect(page.get_by_text(re.compile("No batch|No visit|no object yet"))).to_be_visible()
@@ -212,7 +213,7 @@ def test_an_empty_database_is_no_failure(open_page, empty_url, path) -> None:
 
 @pytest.mark.parametrize("path", ["sky", "objects"])
 def test_an_apdb_that_is_away_is_told_and_the_page_recovers(
-    open_page, tmp_path, sqlite_night, path, monkeypatch
+    open_page, tmp_path: Path, sqlite_night, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "later.db"
     with Site(Settings(apdb={"url": f"sqlite:///{file}"})).up() as site:
@@ -242,7 +243,7 @@ def test_an_apdb_that_is_away_is_told_and_the_page_recovers(
         ("visit/{}/{}", "light"),
     ],
 )
-def test_a_phone_scrolls_one_way_only(site, open_page, stored_object, scheme, path) -> None:
+def test_a_phone_scrolls_one_way_only(site, open_page, stored_object, scheme: str, path: str) -> None:
     batch = night()[0].id
     address = path.format(*(batch if path.startswith("visit") else (stored_object,)))
     site.feed.add_batches([metrics(visit, detector) for visit in range(30) for detector in range(9)])

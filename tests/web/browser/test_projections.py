@@ -22,7 +22,7 @@ CENTRES = st.tuples(st.floats(0.0, 359.0), st.floats(-89.0, 89.0))
 
 
 @pytest.fixture(scope="module")
-def project(browser, tmp_path_factory, empty_url):
+def project(browser, tmp_path_factory: pytest.TempPathFactory, empty_url):
     """Project positions in the browser, and back; NaN where there is no point."""
     from stream_assoc.settings import Settings
     from tests.web.browser.conftest import Site

@@ -40,7 +40,7 @@ def opened(browser: Browser, report: str) -> Callable[..., object]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_figures_and_tables_not_the_page(opened, scheme: str) -> None:
+def test_a_phone_scrolls_figures_and_tables_not_the_page(opened: Callable[..., object], scheme: str) -> None:
     with opened(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, color_scheme=scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         sizes = page.locator("figure svg text").evaluate_all(
@@ -54,7 +54,7 @@ def test_a_phone_scrolls_figures_and_tables_not_the_page(opened, scheme: str) ->
         assert wide.evaluate("e => getComputedStyle(e).backgroundAttachment") == "local, local, scroll, scroll"
 
 
-def test_its_tables_are_scrolled_by_keyboard(opened) -> None:
+def test_its_tables_are_scrolled_by_keyboard(opened: Callable[..., object]) -> None:
     with opened(viewport={"width": 390, "height": 844}) as page:
         table = page.get_by_role("region").first
         expect(table).to_be_visible()
@@ -63,7 +63,7 @@ def test_its_tables_are_scrolled_by_keyboard(opened) -> None:
         page.wait_for_function("() => document.querySelector('.scroll').scrollLeft > 0")
 
 
-def test_no_label_of_a_figure_lies_over_another(opened) -> None:
+def test_no_label_of_a_figure_lies_over_another(opened: Callable[..., object]) -> None:
     with opened(viewport={"width": 1280, "height": 900}) as page:
         overlapping = page.locator("figure svg").evaluate_all(
             """figures => figures.flatMap((figure) => {
