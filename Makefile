@@ -7,9 +7,10 @@ CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
 # Tests wait for servers most of the time, so two at once take little more than half as long, on two cores too.
 WORKERS ?= 2
+VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test chaos bench check format docs site clean
+.PHONY: help install demo dashboard test versions coverage chaos bench check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -46,6 +47,29 @@ test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'integration or real_data'
 	@$(BIN)/pytest benchmarks/test_gate.py
+
+# The first interpreter of a version that is one: a shim of pyenv may stand for a version that is not chosen.
+versions: $(STAMP)  ## Run the fast tests on the other Pythons at hand (VERSIONS="3.12 3.13")
+	@for version in $(VERSIONS); do \
+	  python=; for candidate in python$$version $(HOME)/.pyenv/versions/$$version.*/bin/python; do \
+	    if [ "$$("$$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = $$version ]; \
+	    then python="$$candidate"; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then echo "Python $$version is not at hand: its tests do not run"; continue; fi; \
+	  echo "The fast tests on Python $$version"; \
+	  $(BIN)/uv venv --quiet --clear --python "$$python" .cache/python-$$version && \
+	  $(BIN)/uv pip install --quiet --python .cache/python-$$version/bin/python --constraint constraints.txt \
+	    --editable '.[test,check]' && \
+	  .cache/python-$$version/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data' \
+	    || exit 1; \
+	done
+
+coverage: $(STAMP)  ## Run all tests and show which lines none of them has run (docs/testing.md)
+	@$(BIN)/coverage erase
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --sort=cover
+	@$(BIN)/coverage html --quiet
+	@echo "Line by line: .cache/coverage/index.html"
 
 chaos: $(STAMP)  ## Kill, cut, fill and flood for hours (CHAOS_KILLS=200 CHAOS_VISITS=1000), and compare
 	@STREAM_ASSOC_TEST_CHAOS_KILLS=$(CHAOS_KILLS) STREAM_ASSOC_TEST_CHAOS_VISITS=$(CHAOS_VISITS) \

@@ -119,7 +119,7 @@ class WatchedHandler:
         for run in self._runs(messages):
             if self._was_alone(run[0]):
                 place = f"{run[0].position.topic}[{run[0].position.partition}]@{run[0].position.offset}"
-                log.warning("a message that was alone in hand when a daemon ended is tried out", message=place)
+                log.warning("message tried out", message=place)
                 tried = self._trial(run)
                 if tried.end is not None:
                     return answers + self._answer_by_trial(messages[len(answers) :], tried)
@@ -148,7 +148,7 @@ class WatchedHandler:
         self._suspects |= {partition: noted.get(partition) for partition in unknown}
         if suspects := [message.position for message in messages if self._is_suspect(message)]:
             log.warning(
-                "messages were in hand when a daemon ended, and are taken one at a time",
+                "messages taken one at a time",
                 suspects=len(suspects),
                 first=f"{suspects[0].topic}[{suspects[0].partition}]@{suspects[0].offset}",
             )

@@ -42,7 +42,15 @@ def test_the_lock_table_is_the_servers(apdb: PostgresqlApdb) -> None:
 
 @pytest.mark.parametrize(("size", "is_advised"), [(None, False), (6400, False), (4000, False), (3999, True)])
 def test_daemons_that_could_fill_the_lock_table_are_told(size: int | None, is_advised: bool) -> None:
-    report = ApdbReport("9.0.0", "2.1.0", replication=True, identity="x", partition="10/8", lock_table_size=size)
+    report = ApdbReport(
+        "9.0.0",
+        "2.1.0",
+        replication=True,
+        identity="x",
+        partition="10/8",
+        cache_secret="secret",
+        lock_table_size=size,
+    )
     advice = lock_advice(report, Settings(daemon={"micro_batch_cells": 2000}))
     assert (advice is not None) == is_advised
     assert advice is None or ("max_locks_per_transaction" in advice and "daemon.micro_batch_cells = 2000" in advice)

@@ -28,7 +28,8 @@ AUTHORITY = Authority(b"sixteen letters!")
 STEPS = [
     (name, count)
     for name in FAILPOINTS
-    if name != "in-kafka-transaction"
+    # Neither a publisher of Kafka's nor notes of what is in hand are here: tests/chaos dies there.
+    if name not in ("in-kafka-transaction", "after-note")
     # One arrival for each hand, but one for each of the three transactions that a hand takes.
     for count in ((1, 2, 3) if name in ("before-store", "after-store", "after-cache-write") else (1, 2))
 ]
