@@ -18,6 +18,7 @@ from stream_assoc.apdb.sqlite import SqliteApdb
 SqlApdb: TypeAlias = SqliteApdb | PostgresqlApdb
 
 _NOT_IN_A_FILE_NAME: Final = "?#%"
+_GREATEST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,16 @@ def _check_readable(url: str) -> None:
     except psycopg.ProgrammingError:
         parts = {"host": "@"}
     ports = str(parts.get("port") or "").split(",")
-    if "@" in str(parts.get("host") or "") or not all(port.isdigit() or not port for port in ports):
+    if "@" in str(parts.get("host") or "") or not all(map(_is_port, ports)):
         raise ApdbConfigurationError(
             "the setting apdb.url cannot be read: write postgresql://user@host:port/database, "
             "and the password percent-encoded or in apdb.password"
         )
+
+
+def _is_port(text: str) -> bool:
+    """Tell whether libpq takes a text for a port; an empty one is its default."""
+    return not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _GREATEST_PORT)
 
 
 def open_apdb(

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from stream_assoc.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN
 
 Mode = Literal["nll", "chord", "none"]
+
+_LEAST_SIGMA_ARCSEC: Final = 1e-9
+"""Far below every measurement; squares of less vanish, and no score is finite without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +156,8 @@ class Associator:
         Raises
         ------
         AssociationConfigError
-            Names the setting that is not positive, or a radius of more than a
-            degree.
+            Names the setting that is not positive, a radius of more than a
+            degree, or a position error that no score can be made of.
         """
         if self.config.max_candidate_pairs < 1:
             raise AssociationConfigError(
@@ -164,6 +167,13 @@ class Associator:
             value = getattr(self.config, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise AssociationConfigError(f"association.{name} = {value} must be a positive number of arcseconds")
+        for name in ("sigma_floor_arcsec", "fallback_sigma_arcsec"):
+            value = getattr(self.config, name)
+            if not _LEAST_SIGMA_ARCSEC <= value <= ARCSEC_PER_DEGREE:
+                raise AssociationConfigError(
+                    f"association.{name} = {value} must be from {_LEAST_SIGMA_ARCSEC} to {ARCSEC_PER_DEGREE:.0f} "
+                    "arcseconds"
+                )
         if self.config.max_distance_arcsec > ARCSEC_PER_DEGREE:
             raise AssociationConfigError(
                 f"association.max_distance_arcsec = {self.config.max_distance_arcsec} is more than a degree"

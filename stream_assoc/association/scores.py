@@ -11,6 +11,8 @@ ARCSEC_PER_DEGREE: Final = 3600.0
 
 
 _LOOKED_AT_ONCE: Final = 4096
+_GREATEST_ERROR: Final = float(np.finfo(np.float32).max)
+"""What the schema's column cannot hold is missing; the square of anything below is finite."""
 
 
 def any_usable(errors: npt.NDArray[np.floating], counts: BoolArray) -> bool:
@@ -31,7 +33,8 @@ def variances(errors: npt.NDArray[np.floating], fallback: float) -> FloatArray:
     Parameters
     ----------
     errors : `numpy.ndarray` [float32 or float64], shape (n,)
-        Degrees. Not finite, zero and negative values count as missing.
+        Degrees. Not finite, zero and negative values count as missing, and
+        those beyond float32.
     fallback : `float`
         Degrees.
 
@@ -41,7 +44,7 @@ def variances(errors: npt.NDArray[np.floating], fallback: float) -> FloatArray:
         Square degrees.
     """
     wide = np.asarray(errors, dtype=np.float64)
-    usable = np.isfinite(wide) & (wide > 0.0)
+    usable = (wide > 0.0) & (wide <= _GREATEST_ERROR)
     return np.where(usable, wide, fallback) ** 2
 
 

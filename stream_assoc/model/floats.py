@@ -51,4 +51,5 @@ def _sums_up(column: pa.Array) -> bool:
         return True
     dtype = column.type.to_pandas_dtype()
     values: npt.NDArray[np.floating] = np.frombuffer(data, dtype, column.offset + len(column))[column.offset :]
-    return bool(np.isfinite(values.sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))

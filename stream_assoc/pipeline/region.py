@@ -110,8 +110,7 @@ def region_of(
     footprint = ConvexFootprint.from_vertices(batch.footprint)
     _refuse_too_wide(footprint)
     ra, dec = batch.column("ra"), batch.column("dec")
-    centroid = batch.column("x") + batch.column("y")
-    usable = has_position(ra, dec) & np.isfinite(centroid)
+    usable = has_position(ra, dec) & np.isfinite(batch.column("x")) & np.isfinite(batch.column("y"))
     margin, reach = partition.angle_margin_arcsec, _REACH * match_radius_arcsec
     # Counted before they are listed: there may be any number of tiles in a cell.
     n_cells = footprint.n_trixels(partition.cell_level, margin)

@@ -42,7 +42,7 @@ SECURITY_OPTIONS: Final = {
 _ALIASES: Final = {"sasl.mechanisms": "sasl.mechanism"}
 
 _BROKER: Final = re.compile(
-    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?"
+    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _MAX_PORT: Final = 65_535
 

@@ -15,6 +15,7 @@ from stream_assoc.association.associator import Associator, SourcePositions
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.model.positions import wrapped_ra
 from stream_assoc.model.types import Float32Array, FloatArray, IntArray
+from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.frames import floats, has_column, identifiers, with_plain_index
 
 
@@ -111,7 +112,7 @@ class AssociationTask:
         MissingColumnError
             If a column is missing.
         CatalogError
-            If ``diaObjectId`` is no integer.
+            If ``diaObjectId`` is no integer, not positive, or occurs twice.
         TooManyCandidatesError
             If millions of pairs are within the radius.
 
@@ -120,7 +121,7 @@ class AssociationTask:
         What is matched is upstream's; see `~stream_assoc.association.associator.Associator`.
         """
         diaSources, diaObjects = _with_columns(diaSources), _with_columns(diaObjects, "diaObjectId")
-        object_ids = identifiers(diaObjects, "diaObjectId")
+        object_ids = _object_ids(diaObjects)
         result = self._associator.associate(_source_positions(diaSources), _object_positions(diaObjects, object_ids))
         matched = result.object_row >= 0
         ids = np.zeros(len(diaSources), np.int64)
@@ -141,6 +142,17 @@ def _with_columns(frame: pd.DataFrame, *identifiers: str) -> pd.DataFrame:
         return frame
     missing = [name for name in (*identifiers, "ra", "dec") if not has_column(frame, name)]
     return frame.assign(**{name: np.empty(0, np.int64 if name in identifiers else np.float64) for name in missing})
+
+
+def _object_ids(frame: pd.DataFrame) -> IntArray:
+    ids = identifiers(frame, "diaObjectId")
+    if len(ids) and ids.min() <= 0:
+        raise CatalogError(f"diaObjectId {ids.min()} is not positive; zero and below mean that there is none")
+    ordered = np.sort(ids)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(repeated):
+        raise CatalogError(f"diaObjectId {repeated[0]} occurs more than once; give each object once, as it is now")
+    return ids
 
 
 def _source_positions(frame: pd.DataFrame) -> SourcePositions:

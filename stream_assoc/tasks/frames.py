@@ -1,11 +1,15 @@
 """Reading numbers out of data frames without losing a bit of an identifier."""
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_integer_dtype, is_object_dtype
+from pandas.api.types import is_bool_dtype, is_complex_dtype, is_integer_dtype, is_object_dtype
 
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError
+
+_INT64: Final = np.iinfo(np.int64)
 
 
 def has_column(frame: pd.DataFrame, name: str) -> bool:
@@ -52,7 +56,8 @@ def identifiers(frame: pd.DataFrame, name: str) -> IntArray:
     MissingColumnError
         If there is no such column.
     CatalogError
-        If it holds missing values, or floats, which cannot hold an identifier above 2**53.
+        If it holds missing values, floats, which cannot hold an identifier
+        above 2**53, or integers beyond int64.
     """
     column = column_or_level(frame, name)
     if not len(column):
@@ -61,8 +66,13 @@ def identifiers(frame: pd.DataFrame, name: str) -> IntArray:
         raise CatalogError(f"{name} is {column.dtype}, which cannot hold every identifier; give it as int64 or Int64")
     if column.isna().any():
         raise CatalogError(f"{name} is missing in {int(column.isna().sum())} rows")
-    if is_object_dtype(column.dtype) and not all(isinstance(value, int | np.integer) for value in column):
+    if is_object_dtype(column.dtype) and not all(map(_is_integer, column)):
         raise CatalogError(f"{name} holds objects that are not integers; give it as int64 or Int64")
+    least, greatest = column.min(), column.max()
+    if least < _INT64.min or greatest > _INT64.max:
+        raise CatalogError(
+            f"{name} has values from {least} to {greatest}; identifiers are from 1 to {_INT64.max}, what int64 holds"
+        )
     return column.to_numpy(np.int64)
 
 
@@ -74,10 +84,13 @@ def floats(frame: pd.DataFrame, name: str) -> FloatArray:
     MissingColumnError
         If there is no such column.
     CatalogError
-        If it holds what is no number.
+        If it holds what is no number: dates, truth values and complex numbers are none.
     """
+    column = column_or_level(frame, name)
+    if is_bool_dtype(column.dtype) or is_complex_dtype(column.dtype) or column.dtype.kind in "mM":
+        raise CatalogError(f"{name} is {column.dtype}; it must be a column of real numbers")
     try:
-        return column_or_level(frame, name).to_numpy(np.float64, na_value=np.nan)
+        return column.to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise CatalogError(f"{name} holds values that are not numbers: {error}") from error
 
@@ -86,3 +99,7 @@ def with_plain_index(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame numbered from 0, index levels that are no column yet having become one."""
     levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(level=levels).reset_index(drop=True) if levels else frame.reset_index(drop=True)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -149,6 +149,7 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
             raise CatalogError(f"the catalogue has no column {field.name!r}, which every DiaSource needs")
         return pa.repeat(pa.scalar(_MISSING_REQUIRED, field.type), table.num_rows)
     values = _joined(table.column(field.name))
+    _refuse_no_numbers(values.type, field)
     if pa.types.is_int64(field.type):
         values = _identifiers(values, field)
     if field.name in {"ra", "dec", "x", "y"}:
@@ -206,6 +207,7 @@ def floats(table: pa.Table, name: str, unit: str | None = None) -> FloatArray:
     """
     if name not in table.schema.names:
         raise CatalogError(f"the catalogue has no column {name!r}")
+    _refuse_no_numbers(table.schema.field(name).type, pa.field(name, pa.float64()))
     try:
         values = _joined(table.column(name)).cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -230,6 +232,13 @@ def _converted(values: pa.Array, given: pa.Field, wanted: pa.Field) -> pa.Array:
         return values
     factor = unit_factor(unit, target, given.name)
     return values if factor == 1.0 else pc.multiply(values.cast(pa.float64()), factor)
+
+
+def _refuse_no_numbers(given: pa.DataType, field: pa.Field) -> None:
+    """Arrow takes dates, durations and truth values for the numbers they are held as."""
+    is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    if is_number and (pa.types.is_temporal(given) or pa.types.is_boolean(given)):
+        raise CatalogError(f"{field.name!r} is {given}; it must be a column of numbers")
 
 
 def _identifiers(values: pa.Array, field: pa.Field) -> pa.Array:

@@ -185,6 +185,7 @@ class _Maker:
     def _made(
         self, target: str, rule: ColumnRule, target_type: pa.DataType, unit: str, *, required: bool
     ) -> pa.Array:
+        self._refuse_dates(target, rule, target_type, unit)
         try:
             evaluated = rule.evaluate(self._table)
             values = self._in_unit(evaluated.values, rule, target_type, unit)
@@ -198,6 +199,16 @@ class _Maker:
         if made.unfit.any():
             self._sieve.leave_out(made.unfit, f"{target} {_unfit(evaluated.values.type, target_type)}")
         return made.values
+
+    def _refuse_dates(self, target: str, rule: ColumnRule, target_type: pa.DataType, unit: str) -> None:
+        """Refuse dates wherever days are not wanted: a rule makes an MJD of them."""
+        if kinds.is_floating(target_type) and unit == "d":
+            return
+        given = (self._table.schema.field(name).type for name in rule.inputs if name in self._table.schema.names)
+        if any(kinds.is_temporal(kind) for kind in given):
+            raise MappingError(
+                f"{self._mapping.file}: {target!r} cannot be made of {_origin(rule, self._table)}: it is no date"
+            )
 
     def _in_unit(self, values: pa.Array, rule: ColumnRule, target_type: pa.DataType, unit: str) -> pa.Array:
         column = next((name for name in rule.inputs if name in self._table.schema.names), "")

@@ -16,8 +16,8 @@ import pyarrow.types as kinds
 from stream_assoc.model.floats import finite
 from stream_assoc.model.types import BoolArray, FloatArray
 
-_EXACT_IN_FLOAT64: Final = 2**53
-"""Every integer up to this one is a float64; of those above only some are."""
+_EXACT: Final = {pa.float16(): 2**11, pa.float32(): 2**24, pa.float64(): 2**53}
+"""Every integer up to this one is a float of the type; of those above only some are."""
 
 _PADDING: Final = " \t\r\n\0"
 
@@ -77,6 +77,8 @@ def converted(values: pa.Array, target: pa.DataType) -> Converted:
     """
     if kinds.is_null(values.type):
         return Converted(pa.nulls(len(values), target), np.zeros(len(values), np.bool_))
+    if (kinds.is_temporal(values.type) or kinds.is_boolean(values.type)) and _is_number(target):
+        raise pa.ArrowInvalid(f"{values.type} is no number")
     if kinds.is_string(target):
         return Converted(values.cast(target), np.zeros(len(values), np.bool_))
     if kinds.is_floating(target):
@@ -84,6 +86,10 @@ def converted(values: pa.Array, target: pa.DataType) -> Converted:
     if kinds.is_boolean(target):
         return _booleans(values)
     return _integers(values, target)
+
+
+def _is_number(target: pa.DataType) -> bool:
+    return bool(kinds.is_integer(target) or kinds.is_floating(target))
 
 
 def _numbers(values: pa.Array) -> FloatArray:
@@ -105,7 +111,7 @@ def _booleans(values: pa.Array) -> Converted:
 
 def _integers(values: pa.Array, target: pa.DataType) -> Converted:
     if kinds.is_floating(values.type):
-        return _whole_numbers(_numbers(values), target)
+        return _whole_numbers(_numbers(values), target, _EXACT[values.type])
     if kinds.is_uint64(values.type):
         beyond = mask_of(pc.fill_null(pc.greater(values, pa.scalar(np.iinfo(np.int64).max, pa.uint64())), False))
         fitting = _integers(pc.if_else(pa.array(beyond), None, values).cast(pa.int64()), target)
@@ -117,10 +123,10 @@ def _integers(values: pa.Array, target: pa.DataType) -> Converted:
     return Converted(pc.if_else(pa.array(unfit), None, wide).cast(target), unfit)
 
 
-def _whole_numbers(numbers: FloatArray, target: pa.DataType) -> Converted:
+def _whole_numbers(numbers: FloatArray, target: pa.DataType, exact: int) -> Converted:
     limits = np.iinfo(target.to_pandas_dtype())
     known = ~np.isnan(numbers)
-    least, greatest = max(limits.min, -_EXACT_IN_FLOAT64), min(limits.max, _EXACT_IN_FLOAT64)
+    least, greatest = max(limits.min, -exact), min(limits.max, exact)
     fits = (numbers >= least) & (numbers <= greatest) & (numbers == np.rint(numbers))
     whole = np.where(fits, numbers, 0.0).astype(target.to_pandas_dtype())
     return Converted(pa.array(whole, target, mask=~fits), known & ~fits)

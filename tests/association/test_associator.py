@@ -152,3 +152,24 @@ def test_a_radius_of_degrees_is_refused() -> None:
         Associator(AssociationConfig(max_distance_arcsec=3601.0))
     with pytest.raises(AssociationConfigError, match="max_candidate_pairs"):
         Associator(AssociationConfig(max_candidate_pairs=0))
+
+
+@pytest.mark.parametrize("error", [1e39, 1e160, 1e300, 1.7e308])
+def test_an_error_that_no_column_holds_counts_as_missing(error: float) -> None:
+    """The square of such a one is infinite, and a search over scores of infinity and NaN never ends."""
+    places, known_errors = np.array([[10.0, 1.0], [20.0, 1.0]]), np.full((2, 2), 1e-5)
+    objects, known = make_objects(places, known_errors), make_sources(places, known_errors)
+    absurd, missing = (
+        dataclasses.replace(known, raErr=np.array([value, 1e-5]), decErr=np.array([value, 1e-300]))
+        for value in (error, np.nan)
+    )
+    result = Associator().associate(absurd, objects)
+    assert result.object_row.tolist() == [0, 1]
+    np.testing.assert_array_equal(result.score, Associator().associate(missing, objects).score)
+
+
+@pytest.mark.parametrize("name", ["sigma_floor_arcsec", "fallback_sigma_arcsec"])
+@pytest.mark.parametrize("value", [1e-200, 1e-10, 3601.0, 1e200])
+def test_position_errors_of_which_no_score_can_be_made_are_refused(name: str, value: float) -> None:
+    with pytest.raises(AssociationConfigError, match=f"association.{name} = .* must be from 1e-09 to 3600 arcsec"):
+        Associator(AssociationConfig(**{name: value}))

@@ -50,3 +50,10 @@ def test_rows_without_infinities_are_the_same_rows() -> None:
     rows = pa.RecordBatch.from_pydict({"flux": pa.array([1.0, None, 2.0], pa.float32())})
     assert without_infinities(rows) is rows
     assert without_infinities(rows.slice(0, 0)).num_rows == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_finite_numbers_whose_sum_is_not_are_kept_without_a_warning() -> None:
+    schema = pa.schema([pa.field("flux", pa.float32())])
+    rows = pa.RecordBatch.from_arrays([pa.array([3e38, 3e38, float("inf")], pa.float32())], schema=schema)
+    assert without_infinities(rows).column("flux").is_valid().to_pylist() == [True, True, False]

@@ -51,3 +51,14 @@ def test_objects_in_the_footprint_are_those_it_contains(margin_arcsec: float) ->
     inside = in_footprint(region, held, partition)
     assert 0 < np.count_nonzero(inside) < len(held)
     assert inside.tolist() == wanted.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("x", "y", "usable"),
+    [(3e38, 3e38, True), (-3e38, 3e38, True), (np.inf, -np.inf, False), (np.nan, 1.0, False), (1.0, np.inf, False)],
+)
+def test_a_centroid_is_judged_by_each_of_its_coordinates(x: float, y: float, usable: bool) -> None:
+    sources = pd.DataFrame({"diaSourceId": [1], "ra": [0.0], "dec": [-30.0], "x": [x], "y": [y]})
+    region = region_of(batch_of(sources, BatchId(1, 1), "r", 61_000.0, DETECTOR), SkyPartition(), 1.0)
+    assert region.usable.tolist() == [usable]

@@ -88,6 +88,7 @@ class TestFlags:
         ({"kafka.bootstrap_servers": "http://broker:9092"}, "'http://broker:9092' is not host:port"),
         ({"kafka.bootstrap_servers": "broker:9092,broker:90922"}, "'broker:90922' is not host:port"),
         ({"kafka.bootstrap_servers": "broker:kafka"}, "'broker:kafka' is not host:port"),
+        ({"kafka.bootstrap_servers": "broker:٩٠٩٢"}, "'broker:٩٠٩٢' is not host:port"),
         ({"kafka.bootstrap_servers": "broker:9092,"}, "'' is not host:port"),
         ({"kafka.librdkafka.metadata.broker.list": "broker"}, "set kafka.bootstrap_servers instead"),
         ({"kafka.librdkafka_consumer.partition.assignment.strategy": "range"}, "always assigned cooperatively"),

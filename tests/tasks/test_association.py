@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,3 +144,36 @@ def test_a_column_that_is_there_twice_is_refused() -> None:
     twice = pd.concat([catalogue([10.0]), catalogue([20.0])[["ra"]]], axis=1)
     with pytest.raises(CatalogError, match="'ra' 2 times"):
         AssociationTask().run(twice, catalogue([10.0], diaObjectId=[BIG]))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (np.array([2**63 + 5, 1], np.uint64), "what int64 holds"),
+        (pd.array([2**63 + 5, 1], dtype="UInt64"), "what int64 holds"),
+        (pd.Series([2**70, 1], dtype=object), "what int64 holds"),
+        (pd.Series([True, False], dtype=object), "not integers"),
+        ([0, 5], "diaObjectId 0 is not positive"),
+        ([-1, 5], "diaObjectId -1 is not positive"),
+        ([5, 5], "diaObjectId 5 occurs more than once"),
+    ],
+)
+def test_object_ids_that_can_be_none_are_refused(ids: Any, message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
+        AssociationTask().run(catalogue([10.0, 20.0], diaSourceId=[1, 2]), catalogue([10.0, 20.0], diaObjectId=ids))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.to_datetime(["2025-01-01", "2025-01-02"]),
+        pd.to_timedelta([10, 20]),
+        np.array([10 + 1j, 20]),
+        [True, False],
+        pd.array([True, None], dtype="boolean"),
+    ],
+)
+def test_positions_that_are_no_numbers_are_refused(values: Any) -> None:
+    sources = catalogue([10.0, 20.0], diaSourceId=[1, 2]).assign(ra=values)
+    with pytest.raises(CatalogError, match=r"ra is .*; it must be a column of real numbers"):
+        AssociationTask().run(sources, catalogue([10.0], diaObjectId=[3]))

@@ -166,3 +166,12 @@ def test_times_become_mjd_tai() -> None:
     table = Table({"midpointMjdTai": Time([60_000.0], format="mjd", scale="utc")})
     (mjd,) = arrow_table(table, {"midpointMjdTai"}).column("midpointMjdTai").to_pylist()
     assert mjd == pytest.approx(60_000.0 + 37 / 86_400, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["diaSourceId", "ra", "psfFlux", "psfNdata", "ssObjectId"])
+@pytest.mark.parametrize("kind", [pa.date64(), pa.time64("us"), pa.duration("s"), pa.timestamp("ns"), pa.bool_()])
+def test_dates_and_truth_values_are_no_numbers(name: str, kind: pa.DataType) -> None:
+    values = pa.array([1, 2], pa.int64())
+    odd = pa.array([True, False]) if kind == pa.bool_() else values.cast(kind)
+    with pytest.raises(CatalogError, match=f"'{name}' is .*; it must be a column of numbers"):
+        dia_source_batch(pa.table(columns(**{name: odd})))

@@ -185,3 +185,24 @@ def test_timestamps_are_utc_and_become_mjd_tai(tmp_path: Path, unit: str) -> Non
         ('midpointMjdTai = "mjd"', 'midpointMjdTai = { column = "mjd", time_scale = "tai" }'),
     )
     assert batch.midpointMjdTai == 60_000.5
+
+
+NO_NUMBERS = [
+    pa.array([1], pa.int64()).cast(kind)
+    for kind in (pa.timestamp("s"), pa.timestamp("ns", "UTC"), pa.date64(), pa.time64("us"), pa.duration("ms"))
+]
+
+
+@pytest.mark.parametrize("name", ["diaSourceId", "visit", "detector", "exposureTime", "psfFlux", "ssObjectId", "ra"])
+@pytest.mark.parametrize("values", [*NO_NUMBERS, pa.array([True])])
+def test_dates_and_truth_values_are_no_numbers(tmp_path: Path, name: str, values: pa.Array) -> None:
+    """Arrow takes them for the numbers they are held as: a duration of a day would be visit 86,400,000."""
+    with pytest.raises(MappingError, match=f"{name}' cannot be made"):
+        made(detections(**{name: values}), tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "exact"), [(pa.float32(), 2**24), (pa.float16(), 2**11), (pa.float64(), 2**53)])
+def test_a_float_holds_an_identifier_as_far_as_its_type_does(tmp_path: Path, kind: pa.DataType, exact: int) -> None:
+    ids = np.array([exact - 1, 4 * exact if exact > 2**11 else 4096]).astype(kind.to_pandas_dtype())
+    (source,) = sources(detections(2, ssObjectId=pa.array(ids, kind)), tmp_path)
+    assert source["ssObjectId"] == exact - 1
