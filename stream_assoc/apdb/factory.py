@@ -1,7 +1,7 @@
 """From a URL to an adapter."""
 
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -19,6 +19,16 @@ SqlApdb: TypeAlias = SqliteApdb | PostgresqlApdb
 
 _NOT_IN_A_FILE_NAME: Final = "?#%"
 _GREATEST_PORT: Final = 65_535
+_WORDS_OF_LIBPQ: Final = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+"""Parameters that take one of a few words; libpq looks at them only when it connects,
+and what it then says is taken for a server that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,16 @@ def _check_readable(url: str) -> None:
             "the setting apdb.url cannot be read: write postgresql://user@host:port/database, "
             "and the password percent-encoded or in apdb.password"
         )
+    _check_words(parts)
+
+
+def _check_words(parts: Mapping[str, object]) -> None:
+    for name, words in _WORDS_OF_LIBPQ.items():
+        if parts.get(name, words[0]) not in words:
+            raise ApdbConfigurationError(f"the setting apdb.url: {name} must be one of {', '.join(words)}")
+    seconds = str(parts.get("connect_timeout", 0))
+    if not (seconds.isascii() and seconds.removeprefix("-").isdecimal()):
+        raise ApdbConfigurationError("the setting apdb.url: connect_timeout must be a whole number of seconds")
 
 
 def _is_port(text: str) -> bool:

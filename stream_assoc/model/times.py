@@ -59,8 +59,11 @@ def is_plausible_exposure(seconds: npt.ArrayLike) -> BoolArray:
 
 
 def is_number(value: object) -> bool:
-    """Tell whether something is a single real number, of Python or numpy; a truth value is none."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    """Tell whether something is a single real number, of Python or numpy; a truth value is none.
+
+    Nor is a duration, although numpy counts it among its integers.
+    """
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool | np.timedelta64)
 
 
 def checked_mjd(mjd_tai: float, name: str) -> float:

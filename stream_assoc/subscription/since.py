@@ -1,5 +1,6 @@
 """Where a subscription begins, from what people write."""
 
+import math
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeAlias
@@ -54,6 +55,13 @@ def start_of(since: Since, now: datetime | None = None) -> Start:
 
 def _moment(since: object, now: datetime) -> datetime:
     match since:
+        # pandas' NaT calls itself a datetime.
+        case datetime() if since != since:  # noqa: PLR0124
+            raise SubscriptionError(f"since is {since}, which is no time: {_EXAMPLES}")
+        case np.timedelta64() | np.datetime64():
+            raise SubscriptionError(
+                f"since is numpy's {type(since).__name__}; give a datetime, a timedelta, or {_EXAMPLES}"
+            )
         case datetime():
             return since if since.tzinfo is not None else since.replace(tzinfo=UTC)
         case date():
@@ -63,7 +71,7 @@ def _moment(since: object, now: datetime) -> datetime:
         case str():
             return _written(since.strip(), now)
         case float() | int() | np.floating() | np.integer() if not isinstance(since, bool):
-            return _observed(float(since))
+            return _observed(since)
     raise SubscriptionError(f"since is {type(since).__name__}, which is no time: {_EXAMPLES}")
 
 
@@ -87,7 +95,11 @@ def _before(now: datetime, duration: timedelta) -> datetime:
         return _EPOCH
 
 
-def _observed(mjd: float) -> datetime:
+def _observed(given: float | np.floating | np.integer) -> datetime:
+    try:
+        mjd = float(given)
+    except OverflowError:
+        mjd = math.inf
     try:
         return utc_of(checked_mjd(mjd, "since"))
     except (ValueError, OverflowError) as error:

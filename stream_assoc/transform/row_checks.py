@@ -55,7 +55,7 @@ def _check_visits(visits: dict[str, pa.Array], sieve: Sieve) -> None:
     for name in ("midpointMjdTai", "arrival"):
         time = floats(visits[name])
         wrong = ~np.isnan(time) & ~is_plausible_mjd(time) & sieve.kept
-        example = f"{time[wrong][0]!r}" if wrong.any() else ""
+        example = f"{float(time[wrong][0])!r}" if wrong.any() else ""
         sieve.leave_out(
             wrong, f"batch.{name} is no MJD from {EARLIEST_MJD:.0f} to {LATEST_MJD:.0f} (1950 to 2100): {example}"
         )

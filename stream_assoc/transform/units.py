@@ -5,6 +5,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from stream_assoc.transform.exceptions import MappingError
+
 _UNIT: Final = b"unit"
 """Key of a column's unit in the metadata of its Arrow field."""
 
@@ -13,7 +15,13 @@ _ASTROPY: Final = b"table_meta_yaml"
 
 
 def stated_units(schema: pa.Schema) -> dict[str, str]:
-    """Return the unit of every column that says one, fields of structs under their dotted names."""
+    """Return the unit of every column that says one, fields of structs under their dotted names.
+
+    Raises
+    ------
+    MappingError
+        If the table has a description by astropy that cannot be read.
+    """
     units = dict(_of_fields(schema, ""))
     description = (schema.metadata or {}).get(_ASTROPY)
     return units if description is None else _of_astropy(description) | units
@@ -30,7 +38,13 @@ def _of_fields(fields: pa.Schema | pa.StructType, prefix: str) -> Iterator[tuple
 
 def _of_astropy(description: bytes) -> dict[str, str]:
     # astropy takes half a second, and most tables are not its own.
-    from astropy.table.meta import get_header_from_yaml
+    from astropy.table.meta import YamlParseError, get_header_from_yaml
 
-    columns = get_header_from_yaml(description.decode("utf-8").split("\n")).get("datatype", [])
-    return {column["name"]: str(column["unit"]) for column in columns if column.get("unit")}
+    try:
+        header = get_header_from_yaml(description.decode("utf-8").split("\n"))
+        return {column["name"]: str(column["unit"]) for column in header.get("datatype", []) if column.get("unit")}
+    except (YamlParseError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+        raise MappingError(
+            f"astropy's description of the table ({_ASTROPY.decode()} in its metadata) cannot be read, so the units "
+            "of its columns are not known; write the table again, with it or without"
+        ) from None

@@ -91,3 +91,30 @@ def test_password_is_not_in_the_representation() -> None:
 def test_sqlite_has_no_namespaces() -> None:
     with pytest.raises(ApdbConfigurationError, match=r"apdb\.namespace"):
         open_apdb("sqlite:///x", "namespace")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("sslmode=secret", "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ("target_session_attrs=secret", "target_session_attrs must be one of any"),
+        ("channel_binding=secret", "channel_binding must be one of"),
+        ("gssencmode=secret", "gssencmode must be one of"),
+        ("load_balance_hosts=secret", "load_balance_hosts must be one of"),
+        ("connect_timeout=secret", "connect_timeout must be a whole number"),
+        ("port=65536", "host:port"),
+        ("port=0", "host:port"),
+        ("port=%D9%A1%D9%A2", "host:port"),
+    ],
+)
+def test_parameters_that_libpq_refuses_only_when_it_connects_are_no_server_that_is_away(
+    parameter: str, message: str
+) -> None:
+    with pytest.raises(ApdbConfigurationError, match=message) as caught:
+        parse_url(f"postgresql://h/d?{parameter}")
+    assert "secret" not in str(caught.value)
+
+
+def test_words_that_libpq_takes_are_taken() -> None:
+    url = "postgresql://h1:1,h2:65535/d?sslmode=verify-full&target_session_attrs=primary&connect_timeout=-1"
+    assert parse_url(url) == PostgresqlUrl(url)

@@ -10,6 +10,7 @@ from stream_assoc.model.times import (
     LATEST_MJD,
     checked_mjd,
     day_obs,
+    is_number,
     is_plausible_exposure,
     is_plausible_mjd,
     mjd_tai_of,
@@ -105,3 +106,13 @@ def test_exposure_times() -> None:
 def test_the_first_morning_of_the_calendar_has_no_night() -> None:
     with pytest.raises(ValueError, match="no date of this calendar"):
         day_obs(-678_575.7)
+
+
+@pytest.mark.parametrize("value", [np.timedelta64(3, "s"), np.timedelta64("NaT"), True, np.True_, "3", None, 3 + 0j])
+def test_what_is_no_number(value: object) -> None:
+    assert not is_number(value)
+
+
+@pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.uint64(3), np.float32(3.0)])
+def test_what_is_a_number(value: object) -> None:
+    assert is_number(value)

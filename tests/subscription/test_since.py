@@ -1,6 +1,8 @@
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stream_assoc.model.times import mjd_tai_of
@@ -83,3 +85,11 @@ def test_a_duration_longer_than_the_calendar_begins_with_the_epoch(since: str | 
 def test_a_number_of_numpy() -> None:
     mjd = np.float32(61_042)
     assert start_of(mjd, NOW) == start_of(61_042.0, NOW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "since", [pd.NaT, np.timedelta64(2, "h"), np.datetime64("2026-01-01"), np.datetime64("NaT"), 10**400, -(10**400)]
+)
+def test_what_only_looks_like_a_time_is_refused(since: Any) -> None:
+    with pytest.raises(SubscriptionError, match="since is"):
+        start_of(since, NOW)

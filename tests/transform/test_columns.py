@@ -206,3 +206,8 @@ def test_a_float_holds_an_identifier_as_far_as_its_type_does(tmp_path: Path, kin
     ids = np.array([exact - 1, 4 * exact if exact > 2**11 else 4096]).astype(kind.to_pandas_dtype())
     (source,) = sources(detections(2, ssObjectId=pa.array(ids, kind)), tmp_path)
     assert source["ssObjectId"] == exact - 1
+
+
+def test_a_time_that_is_none_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    left_out = made(detections(2, mjd=[1.0, 60_000.5]), tmp_path).report.left_out
+    assert any(one.reason.endswith("(1950 to 2100): 1.0") for one in left_out)

@@ -85,3 +85,13 @@ def test_a_filter_of_another_kind_is_refused(tmp_path: Path) -> None:
     mapping = small_mapping(tmp_path, ("same_names", 'unique = "cutout"\nsame_names'))
     with pytest.raises(MappingError, match=r"small\.toml: 'unique' cannot compare 'cutout' \(list"):
         batches(detections(cutout=pa.array([[1.0]])), mapping)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [b"{{{", b"\xff", b"datatype: 3", b"datatype:\n- ra", b"datatype:\n- {unit: rad}", b"[]", b"!!python/object:a b"],
+)
+def test_a_description_that_cannot_be_read_is_named(tmp_path: Path, description: bytes) -> None:
+    table = detections().replace_schema_metadata({"table_meta_yaml": description})
+    with pytest.raises(MappingError, match="astropy's description of the table"):
+        batches(table, small_mapping(tmp_path))
