@@ -21,7 +21,7 @@ from stream_assoc.model.schema import apdb_table
 from stream_assoc.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.units import unit_factor
-from stream_assoc.transform.conversion import converted
+from stream_assoc.transform.conversion import converted, plain
 
 Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
 """What the tasks take: pandas, Arrow or astropy."""
@@ -159,6 +159,8 @@ def measured_column(table: pa.Table, field: pa.Field) -> pa.Array:
     try:
         if field.nullable and pa.types.is_floating(field.type):
             return finite(np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False)), field.type)
+        if pa.types.is_boolean(field.type):
+            return _booleans(values, field)
         values = values.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise CatalogError(f"{field.name!r} cannot be made {field.type}: {error}") from error
@@ -234,6 +236,14 @@ def _converted(values: pa.Array, given: pa.Field, wanted: pa.Field) -> pa.Array:
     return values if factor == 1.0 else pc.multiply(values.cast(pa.float64()), factor)
 
 
+def _booleans(values: pa.Array, field: pa.Field) -> pa.Array:
+    """Return 0 and 1 as truth values; Arrow takes NaN, and whatever is not 0, for true."""
+    made = converted(plain(values), field.type)
+    if made.unfit.any():
+        raise CatalogError(f"{field.name!r} has {np.count_nonzero(made.unfit)} values that are neither 0 nor 1")
+    return made.values
+
+
 def _refuse_no_numbers(given: pa.DataType, field: pa.Field) -> None:
     """Arrow takes dates, durations and truth values for the numbers they are held as."""
     is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
@@ -291,6 +301,6 @@ def _from_column(name: str, column: Any) -> tuple[pa.Array, str]:  # noqa: ANN40
 def _array(name: str, values: Any, **options: Any) -> pa.Array:  # noqa: ANN401 - whatever a table holds
     try:
         array = pa.array(values, **options)
-    except (pa.ArrowException, ValueError, TypeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise CatalogError(f"column {name!r} cannot be read: {error}") from error
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -175,3 +175,19 @@ def test_dates_and_truth_values_are_no_numbers(name: str, kind: pa.DataType) -> 
     odd = pa.array([True, False]) if kind == pa.bool_() else values.cast(kind)
     with pytest.raises(CatalogError, match=f"'{name}' is .*; it must be a column of numbers"):
         dia_source_batch(pa.table(columns(**{name: odd})))
+
+
+def test_a_truth_value_that_is_nan_is_missing() -> None:
+    batch = dia_source_batch(Table(columns(isDipole=np.array([np.nan, 1.0]))))
+    assert batch.column("isDipole").to_pylist() == [None, True]
+
+
+@pytest.mark.parametrize("values", [np.array([2, 1]), np.array([0.5, 1.0]), np.array([2**63 + 1, 0], np.uint64)])
+def test_a_truth_value_is_0_or_1(values: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(CatalogError, match="'isDipole' has 1 values that are neither 0 nor 1"):
+        dia_source_batch(Table(columns(isDipole=values)))
+
+
+def test_a_number_beyond_any_type_is_named_with_its_column() -> None:
+    with pytest.raises(CatalogError, match="column 'diaSourceId' cannot be read"):
+        dia_source_batch(pd.DataFrame(columns(diaSourceId=pd.Series([2**70, 1], dtype=object))))
