@@ -37,3 +37,14 @@ class PoisonError(StreamAssocError):
 
 class FatalError(StreamAssocError):
     """Nothing can be processed until the configuration or a service changes."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error of another library says, as a clause of one of our sentences.
+
+    It is one line without a stop at its end, because our own words follow. An
+    error of a file or a socket is told without its number and its path, which
+    our message names itself.
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()).rstrip(".;: ") or type(error).__name__

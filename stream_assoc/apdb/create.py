@@ -29,6 +29,7 @@ from stream_assoc.apdb.statements import (
     OUR_VERSION_KEY,
     PARTITION_KEY,
 )
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.further_statistics import further_statistics
 from stream_assoc.model.schema import schema_version
 from stream_assoc.private_files import create_private
@@ -283,8 +284,8 @@ def _create(url: str, namespace: str | None, *, drop: bool, replication: bool) -
             drop=drop,
         )
     except OSError as error:
-        raise ApdbUnavailableError(f"the APDB cannot be created now: {error}") from error
+        raise ApdbUnavailableError(f"the APDB cannot be created now: {reason_of(error)}") from error
     except sqlalchemy.exc.OperationalError as error:
-        raise ApdbUnavailableError(f"the APDB cannot be created now: {error.orig}") from error
+        raise ApdbUnavailableError(f"the APDB cannot be created now: {reason_of(error.orig or error)}") from error
     except sqlalchemy.exc.DBAPIError as error:
-        raise ApdbSchemaError(f"the APDB cannot be created: {error.orig}") from error
+        raise ApdbSchemaError(f"the APDB cannot be created: {reason_of(error.orig or error)}") from error

@@ -35,6 +35,7 @@ from stream_assoc.apdb.exceptions import (
 from stream_assoc.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.apdb.poolers import check_backend, check_sessions_are_own
 from stream_assoc.apdb.refusals import refusal_remedy
+from stream_assoc.exceptions import reason_of
 
 Result = TypeVar("Result")
 
@@ -266,14 +267,16 @@ def translate(error: psycopg.Error, connection: "psycopg.Connection[Any] | None"
     """
     code = error.sqlstate or ""
     if code in _DAMAGE:
-        return ApdbDamagedError(f"PostgreSQL finds the APDB damaged: {error}")
+        return ApdbDamagedError(f"PostgreSQL finds the APDB damaged: {reason_of(error)}")
     if isinstance(error, psycopg.ProgrammingError):
-        return ApdbSchemaError(f"the APDB does not have what this version expects, or not for this user: {error}")
+        return ApdbSchemaError(
+            f"the APDB does not have what this version expects, or not for this user: {reason_of(error)}"
+        )
     if not code and (refused := refusal_remedy(str(error))):
-        return ApdbConfigurationError(f"PostgreSQL refuses apdb.url: {error}; {refused}")
+        return ApdbConfigurationError(f"PostgreSQL refuses apdb.url: {reason_of(error)}; {refused}")
     remedies = {**_REMEDIES, _READ_ONLY: _why_read_only(connection)}
     remedy = f"; {remedies[code]}" if code in remedies else ""
-    return ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {error}{remedy}")
+    return ApdbUnavailableError(f"PostgreSQL cannot be used now (apdb.url): {reason_of(error)}{remedy}")
 
 
 def _why_read_only(connection: "psycopg.Connection[Any] | None") -> str:

@@ -60,6 +60,7 @@ from stream_assoc.apdb.withdrawal import (
     update_payloads,
     update_time_ns,
 )
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.batch import BatchId
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
@@ -271,7 +272,7 @@ class PostgresqlSession:
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
         except pa.ArrowInvalid as error:
-            raise RowsRefusedError(f"a value does not fit its column of the APDB: {error}") from error
+            raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
 
     def _begin(self) -> contextlib.ExitStack:
         stack = contextlib.ExitStack()
@@ -382,7 +383,7 @@ class PostgresqlSession:
         self, error: psycopg.Error, changes: Sequence[BatchChanges]
     ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
         if error.diag.table_name == LEDGER:
-            return LedgerConflictError(f"another session stored one of these batches first: {error}")
+            return LedgerConflictError(f"another session stored one of these batches first: {reason_of(error)}")
         ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
         stored = self._execute(
             'SELECT "diaSourceId", visit, detector FROM {DiaSource} WHERE "diaSourceId" = ANY(%s::bigint[])',
@@ -390,7 +391,7 @@ class PostgresqlSession:
         )
         if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
             return DuplicateSourceError(duplicate_message(duplicates))
-        return RowsRefusedError(f"the APDB refuses the batch: {error}")
+        return RowsRefusedError(f"the APDB refuses the batch: {reason_of(error)}")
 
     def _read(self, statement: str, types: tuple[str, ...], *parameters: object) -> list[np.ndarray[Any, Any]]:
         return columns_of(self._execute(column_query(statement, types), *parameters).fetchall()[0], types)

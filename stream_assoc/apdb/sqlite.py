@@ -1,6 +1,7 @@
 """The APDB in an SQLite file: one writer, no server."""
 
 import contextlib
+import os
 import sqlite3
 import urllib.parse
 from collections.abc import Collection, Iterator, Sequence
@@ -36,6 +37,7 @@ from stream_assoc.apdb.statements import (
     point_expressions,
     quoted,
 )
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.types import IntArray
 from stream_assoc.private_files import create_like
@@ -52,7 +54,6 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_FULL: "its file system is full: free space there",
     sqlite3.SQLITE_IOERR: "see that its file system has space and takes writes",
     sqlite3.SQLITE_CANTOPEN: "see that its folder exists, has space and takes new files",
-    sqlite3.SQLITE_READONLY: "make the file, its folder and its file system writable",
     sqlite3.SQLITE_BUSY: "another process held it for longer than apdb.lock_timeout_seconds",
 }
 """What to do about a result code, where SQLite's own words do not tell."""
@@ -288,7 +289,8 @@ def _open_lock(path: Path, timeout: float, purpose: str = "exclusive") -> sqlite
         create_like(lock, path)
     except OSError as error:
         raise ApdbUnavailableError(
-            f"the lock beside the APDB file cannot be made (apdb.url): {error}; {_REMEDIES[sqlite3.SQLITE_CANTOPEN]}"
+            f"the lock beside the APDB file cannot be made (apdb.url): {reason_of(error)}; "
+            f"{_REMEDIES[sqlite3.SQLITE_CANTOPEN]}"
         ) from error
     return _open(f"file:{urllib.parse.quote(str(lock))}", timeout)
 
@@ -315,13 +317,18 @@ def translate(error: sqlite3.DatabaseError) -> ApdbError:
     full_code = getattr(error, "sqlite_errorcode", None)
     if full_code is None:
         # What Python's module itself refuses, such as to use a closed connection, has no code of SQLite's.
-        return ApdbError(f"Python's sqlite3 refuses what was asked of the APDB: {error}")
+        return ApdbError(f"Python's sqlite3 refuses what was asked of the APDB: {reason_of(error)}")
     code = full_code & 0xFF
     if code == sqlite3.SQLITE_CORRUPT:
-        return ApdbDamagedError(f"SQLite finds the file of apdb.url damaged: {error}")
+        return ApdbDamagedError(f"SQLite finds the file of apdb.url damaged: {reason_of(error)}")
     if not isinstance(error, sqlite3.OperationalError):
-        return ApdbSchemaError(f"the file that apdb.url names cannot be used as an APDB: {error}")
+        return ApdbSchemaError(f"the file that apdb.url names cannot be used as an APDB: {reason_of(error)}")
     if code == sqlite3.SQLITE_ERROR:
-        return ApdbSchemaError(f"the APDB does not have the tables this version expects: {error}")
+        return ApdbSchemaError(f"the APDB does not have the tables this version expects: {reason_of(error)}")
+    if code == sqlite3.SQLITE_READONLY:
+        return ApdbUnavailableError(
+            f"the APDB file of apdb.url or its folder cannot be written by user {os.geteuid()} "
+            f"({reason_of(error)}); make both, and their file system, writable for that user"
+        )
     remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
-    return ApdbUnavailableError(f"the APDB file cannot be used now (apdb.url): {error}{remedy}")
+    return ApdbUnavailableError(f"the APDB file cannot be used now (apdb.url): {reason_of(error)}{remedy}")

@@ -57,6 +57,7 @@ from stream_assoc.apdb.withdrawal import (
     update_payloads,
     update_time_ns,
 )
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import BatchChanges
 from stream_assoc.model.forced import ForcedPoints, GoodSources
@@ -315,7 +316,7 @@ class SqliteSession:
         self, error: sqlite3.IntegrityError, changes: Sequence[BatchChanges]
     ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
         if LEDGER in str(error):
-            return LedgerConflictError(f"another session stored one of these batches first: {error}")
+            return LedgerConflictError(f"another session stored one of these batches first: {reason_of(error)}")
         ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
         stored = self._fetch(
             'SELECT "diaSourceId", visit, detector FROM "DiaSource" '
@@ -324,7 +325,7 @@ class SqliteSession:
         )
         if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
             return DuplicateSourceError(duplicate_message(duplicates))
-        return RowsRefusedError(f"the APDB refuses the batch: {error}")
+        return RowsRefusedError(f"the APDB refuses the batch: {reason_of(error)}")
 
     def _fetch(self, statement: str, *parameters: object) -> list[Any]:
         return self._connection.execute(statement, parameters).fetchall()

@@ -34,6 +34,7 @@ from stream_assoc.cache.exceptions import (
     CacheUnavailableError,
     CacheWritesRefusedError,
 )
+from stream_assoc.exceptions import reason_of
 
 Client: TypeAlias = redis.Redis | RedisCluster
 
@@ -158,18 +159,33 @@ def translate(error: Exception, place: str) -> CacheError:
             | NoPermissionError()
         ):
             return CacheConfigurationError(
-                f"Redis at {place} refuses this user: {error}. Check redis.username and redis.password (or "
-                "redis.url); the user needs the commands MGET, MSET and PING on the keys of redis.prefix"
+                f"Redis at {place} refuses the user and password of redis.url (or redis.username and "
+                f"redis.password): {_refusal(error)}"
             )
         case ClusterCrossSlotError():
             return CacheConfigurationError(f"Redis at {place} is a node of a cluster: set redis.cluster to true")
         case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_BUSY):
-            return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {error}")
+            return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {_unfitness(error)}")
         case _:
             return CacheUnavailableError(
-                f"Redis at {place} is not available: {error}; "
+                f"Redis at {place} is not available: {reason_of(error)}; "
                 "is it up, and does it speak TLS where redis.url says so?"
             )
+
+
+def _unfitness(error: ResponseError) -> str:
+    if "unknown command" in str(error).lower() and "HELLO" in str(error):
+        return "it is too old, it does not know HELLO; use Redis 6, Valkey 7.2 or later"
+    return reason_of(error)
+
+
+def _refusal(error: RedisError) -> str:
+    # The server's answer to a client without a password is a manual of HELLO.
+    if "HELLO must be called" in str(error):
+        return "it asks for a password"
+    if isinstance(error, NoPermissionError):
+        return f"{reason_of(error)}; it needs MGET, MSET and PING on the keys of redis.prefix"
+    return reason_of(error)
 
 
 def _refused_writes(error: ResponseError) -> str | None:
@@ -185,6 +201,6 @@ def _tls_failure(error: ssl.SSLError, place: str) -> CacheError:
             "redis.ssl_ca_file to the authority that signed it, and redis.url to a host it was made for"
         )
     return CacheUnavailableError(
-        f"Redis at {place} cannot be spoken to with TLS: {error}; if it speaks none, redis.url must begin with "
-        "redis://, and if it asks for a certificate, set redis.ssl_certificate_file and redis.ssl_key_file"
+        f"Redis at {place} cannot be spoken to with TLS: {reason_of(error)}; if it speaks none, redis.url must "
+        "begin with redis://, and if it asks for a certificate, set redis.ssl_certificate_file and redis.ssl_key_file"
     )

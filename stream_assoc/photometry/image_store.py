@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.photometry.exceptions import (
     ImageMissingError,
     ImageRefusedError,
@@ -126,8 +127,8 @@ class ImageStore:
                 if attempt == limits.attempts or time.monotonic() + wait >= deadline:
                     raise ImageUnavailableError(
                         f"the image {location!r} could not be fetched within {limits.timeout_seconds:g} s in "
-                        f"{attempt} of {limits.attempts} attempts ({type(error).__name__}: {error}); see that its "
-                        "store answers, or raise images.timeout_seconds"
+                        f"{attempt} of {limits.attempts} attempts ({type(error).__name__}: {reason_of(error)}); "
+                        "see that its store answers, or raise images.timeout_seconds"
                     ) from error
                 self._wait(wait)
         raise AssertionError("the loop returns or raises")
@@ -151,7 +152,7 @@ def _filesystem(scheme: str, s3_endpoint_url: str | None, ssl_ca_file: Path | No
     try:
         return _s3(s3_endpoint_url, ssl_ca_file) if scheme == "s3" else _https(ssl_ca_file)
     except ssl.SSLError as error:
-        raise ImageRootError(f"images.ssl_ca_file {ssl_ca_file} holds no certificates: {error}") from error
+        raise ImageRootError(f"images.ssl_ca_file {ssl_ca_file} holds no certificates: {reason_of(error)}") from error
     except ImportError as error:
         raise ImageRootError(
             f"images.roots names {scheme}://, which needs the package {_PACKAGES[scheme]}; "
@@ -236,8 +237,8 @@ def _transient_errors() -> tuple[type[Exception], ...]:
 
 def _missing(location: str, error: Exception) -> ImageMissingError:
     return ImageMissingError(
-        f"the image {location!r} is not there or may not be read ({type(error).__name__}: {error}); the batch must "
-        "name it when it is in place, and the daemon needs the right to read it"
+        f"the image {location!r} is not there or may not be read ({type(error).__name__}: {reason_of(error)}); "
+        "the batch must name it when it is in place, and the daemon needs the right to read it"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.replay.exceptions import ManifestError
 from stream_assoc.replay.options import ReplayOptions
 from stream_assoc.replay.totals import PlanTotals
@@ -42,7 +43,7 @@ class SourceFile(BaseModel):
                     digest.update(chunk)
                     n_bytes += len(chunk)
         except OSError as error:
-            raise ManifestError(f"cannot read {path}: {error}") from error
+            raise ManifestError(f"cannot read {path}: {reason_of(error)}") from error
         return cls(path=path.resolve(), n_bytes=n_bytes, sha256=digest.hexdigest())
 
     def check(self) -> None:
@@ -110,10 +111,10 @@ class Manifest(BaseModel):
             content = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ManifestError(
-                f"{folder} holds no recorded replay: {error}; `stream-assoc replay run --record` makes one"
+                f"{folder} holds no recorded replay: {reason_of(error)}; `stream-assoc replay run --record` makes one"
             ) from error
         except ValueError as error:
-            raise ManifestError(f"{path} is damaged: {error}") from error
+            raise ManifestError(f"{path} is damaged: {reason_of(error)}") from error
         checksum = content.pop("checksum", None) if isinstance(content, dict) else None
         if checksum != _checksum(content):
             raise ManifestError(f"{path} does not match its checksum: it was changed or damaged; begin anew")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.times import EARLIEST_MJD, is_plausible_mjd
 from stream_assoc.replay.capture import is_capture, read_capture
 from stream_assoc.replay.exceptions import ReplayError
@@ -80,7 +81,7 @@ def read_messages(
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise ReplayError(f"cannot read {path}: {error}") from error
+        raise ReplayError(f"cannot read {path}: {reason_of(error)}") from error
     if magic == PARQUET_MAGIC:
         if mapping is None:
             raise ReplayError(f"{path} is a table: name the column mapping that tells what its columns mean")

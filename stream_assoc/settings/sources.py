@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.settings.exceptions import ConfigurationError
 from stream_assoc.settings.forms import choices, form_of
 from stream_assoc.settings.names import (
@@ -163,9 +164,9 @@ def file_layer(config: Path | None) -> Layer:
     try:
         values = dict(TomlConfigSettingsSource(Settings, toml_file=path)())
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+        raise ConfigurationError(f"{path}: not valid TOML: {reason_of(error)}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        raise ConfigurationError(f"{path}: cannot be read: {reason_of(error)}") from error
     unknown = unknown_names(values)
     if unknown:
         raise ConfigurationError("\n".join(_unknown(str(path), name, name, fields()) for name in unknown))

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 from stream_assoc.stream.kafka_errors import KafkaUnavailableError
 
@@ -40,4 +41,4 @@ def kafka_named(kafka: KafkaConnectionSettings, tell: Callable[[str], object]) -
         with told_when_slow(lambda: tell(f"Waiting for {where} ({KAFKA_HINT})")):
             yield
     except KafkaUnavailableError as error:
-        raise KafkaUnavailableError(f"{where}: {error}") from error
+        raise KafkaUnavailableError(f"{where}: {reason_of(error)}") from error

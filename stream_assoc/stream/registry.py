@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from stream_assoc.stream.wire import AvroSchema
@@ -168,7 +169,7 @@ class SchemaRegistry:
                 "and kafka.schema_registry_url to a name it was made for"
             )
         return RegistryUnavailableError(
-            f"the Schema Registry {self._base} does not answer: {error}; check kafka.schema_registry_url"
+            f"the Schema Registry {self._base} does not answer: {reason_of(error)}; check kafka.schema_registry_url"
         )
 
     def _refusal(
@@ -207,7 +208,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise RegistryConfigurationError(
-            f"kafka.schema_registry_ca_file {ca_file} holds no usable certificates: {error}"
+            f"kafka.schema_registry_ca_file {ca_file} holds no usable certificates: {reason_of(error)}"
         ) from error
 
 

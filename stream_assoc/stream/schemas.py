@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import VISIT_COLUMNS, measured_columns
 from stream_assoc.model.further_statistics import further_statistics
@@ -279,7 +280,8 @@ def load_schema(name: str) -> AvroSchema:
         schema: AvroSchema = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AvroSchemaError(
-            f"cannot read {file}: {error}; reinstall stream_assoc, or run `python -m stream_assoc.stream.schemas`"
+            f"cannot read {file}: {reason_of(error)}; reinstall stream_assoc, or run "
+            "`python -m stream_assoc.stream.schemas`"
         ) from error
     return schema
 

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.types import BoolArray, IntArray
 from stream_assoc.tasks.exceptions import FlagMapError
 
@@ -71,7 +72,7 @@ def read_flag_map(path: str | Path | None = None, table_name: str = "DiaSource")
     try:
         documents = list(yaml.safe_load_all(source.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError) as error:
-        raise FlagMapError(f"the flag map {source} cannot be read: {error}") from error
+        raise FlagMapError(f"the flag map {source} cannot be read: {reason_of(error)}") from error
     for document in documents:
         if isinstance(document, dict) and document.get("tableName") == table_name:
             return {

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.batch import measured_columns
 from stream_assoc.transform.exceptions import MappingError
 from stream_assoc.transform.rules import ColumnRule, RowFilter, Rule
@@ -157,10 +158,10 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
     except OSError as error:
         raise MappingError(
             f"no mapping {str(name_or_path)!r}: it is none of the packaged ones ({', '.join(packaged_mappings())}), "
-            f"and no file can be read there ({error})"
+            f"and no file can be read there ({reason_of(error)})"
         ) from error
     except UnicodeDecodeError as error:
-        raise MappingError(f"{source} is not TOML: {error}") from error
+        raise MappingError(f"{source} is not TOML: {reason_of(error)}") from error
     return _parsed(text, str(name_or_path) if packaged else str(source))
 
 
@@ -168,7 +169,7 @@ def _parsed(text: str, file: str) -> Mapping:
     try:
         return Mapping.model_validate({**tomllib.loads(text), "file": file})
     except tomllib.TOMLDecodeError as error:
-        raise MappingError(f"{file} is not TOML: {error}") from error
+        raise MappingError(f"{file} is not TOML: {reason_of(error)}") from error
     except ValidationError as error:
         problems = "; ".join(_problem(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors())
         raise MappingError(f"{file} is not a column mapping: {problems}") from error

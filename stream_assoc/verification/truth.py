@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stream_assoc.apdb.columns import ColumnReader
+from stream_assoc.exceptions import reason_of
 from stream_assoc.model.types import IntArray
 from stream_assoc.simulation.files import TRUTH_NAME
 from stream_assoc.simulation.score import UNASSOCIATED, AssociationScore, score
@@ -90,7 +91,7 @@ def read_truth(path: Path, column: str | None = None, kinds: Sequence[str] = STA
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise VerificationError(f"cannot read {path} as a Parquet table: {error}") from error
+        raise VerificationError(f"cannot read {path} as a Parquet table: {reason_of(error)}") from error
     for needed in ("diaSourceId", name):
         if needed not in table.column_names:
             raise VerificationError(

@@ -1,5 +1,6 @@
 """What SQLite says, as what the daemon can do about it."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -55,6 +56,12 @@ def test_a_closed_connection_is_told(sqlite_apdb_url: str) -> None:
     connection.close()
     with pytest.raises(ApdbError, match="closed database"), translated():
         connection.execute("SELECT 1")
+
+
+def test_read_only_names_file_folder_and_user() -> None:
+    told = str(translate(operational(sqlite3.SQLITE_READONLY_DIRECTORY)))
+    assert f"apdb.url or its folder cannot be written by user {os.geteuid()}" in told
+    assert "writable for that user" in told
 
 
 def test_a_missing_table_is_fatal(sqlite_apdb_url: str) -> None:

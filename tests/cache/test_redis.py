@@ -280,6 +280,31 @@ def test_passing_troubles_are_retriable(error) -> None:
     assert isinstance(translate(error, "here:6379"), CacheUnavailableError)
 
 
+MANUAL_OF_HELLO = (
+    "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
+    "option can be used to authenticate the client and select the RESP protocol version at the same time"
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (redis.exceptions.AuthenticationError(MANUAL_OF_HELLO), "it asks for a password"),
+        (redis.exceptions.AuthenticationError("invalid username-password pair or user is disabled."), "is disabled"),
+        (redis.exceptions.ResponseError("unknown command 'HELLO'"), "it is too old"),
+        (redis.exceptions.ResponseError("unknown command `HELLO`, with args beginning with: `3`, "), "it is too old"),
+        (redis.exceptions.ConnectionError("Error 111 connecting to h:1. Connection refused."), "refused; is it up"),
+    ],
+)
+def test_a_refusal_is_one_short_sentence_that_names_the_setting(error: Exception, words: str) -> None:
+    told = str(translate(error, "here:6379"))
+    assert words in told
+    assert "redis.url" in told
+    assert ".." not in told
+    assert ".;" not in told
+    assert len(told.split()) <= 28
+
+
 def test_an_unknown_command_is_fatal() -> None:
     error = redis.exceptions.ResponseError("unknown command 'MSET'")
     assert isinstance(translate(error, "here:6379"), CacheConfigurationError)
