@@ -1,13 +1,24 @@
-"""Commands and groups whose help is plain: no type beside a flag, arguments in capitals and without braces."""
+"""Commands and groups whose help is plain: no type beside a flag, no braces, words for types of values."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
 Parameter = TypeVar("Parameter")
+
+_WORDS: Final = {
+    "int": "NUMBER",
+    "float": "NUMBER",
+    "str": "TEXT",
+    "list[int]": "NUMBER",
+    "list[str]": "TEXT",
+    "Path": "PATH",
+    "datetime": "TIME",
+}
+"""What a reader of the help calls a type; choices are listed as they are."""
 
 
 class Command(TyperCommand):
@@ -47,9 +58,11 @@ class App(typer.Typer):
 
 
 def plain(parameter: Parameter) -> Parameter:
-    """Give a flag no type, and an argument its name in capitals, where they have no metavar."""
+    """Give a flag no type, an option its type in words, and an argument its name in capitals, but for its metavar."""
     if isinstance(parameter, TyperOption) and parameter.is_flag and parameter.metavar is None:
         parameter.metavar = ""
+    elif isinstance(parameter, TyperOption) and parameter.metavar is None:
+        parameter.metavar = _WORDS.get(parameter.bare_type())
     elif isinstance(parameter, TyperArgument) and parameter.metavar is None:
         parameter.metavar = parameter.name.upper()
     return parameter

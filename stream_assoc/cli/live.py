@@ -70,13 +70,15 @@ class View(Generic[Record]):
                 while len(rows) > room(console):
                     rows.popleft()
                 live.update(self.table(rows, n_records, console.width))
+            live.update(self.table(rows, n_records, console.width, has_ended=True))
 
-    def table(self, rows: Sequence[Sequence[str]], n_records: int, width: int) -> "Table":
+    def table(self, rows: Sequence[Sequence[str]], n_records: int, width: int, *, has_ended: bool = False) -> "Table":
         """Return the latest rows as a table that fits into a width, with no cell cut short."""
         from rich.table import Table
         from rich.text import Text
 
-        told = f"{n_records:,} so far; Ctrl-C ends it" if n_records else "waiting for the first; Ctrl-C ends it"
+        told = f"{n_records:,} so far" if n_records else "waiting for the first"
+        told = f"{n_records:,} in all" if has_ended else f"{told}; Ctrl-C ends it"
         table = Table(title=self.title, caption=told)
         shown = fitting(self.headings, rows, width)
         for place in shown:

@@ -103,7 +103,7 @@ def nothing_known(night: "Night", records: "Iterable[AssociationMetrics]") -> st
         told.append(f"there are batches of {counted_nights(batches)}")
     if night.other_letters:
         told.append(f"there are dead letters of {counted_nights(night.other_letters)}")
-    told.append(f"read were {', '.join(night.origins)}")
+    told.append(f"this was read from {', '.join(night.origins)}")
     return "; ".join(told)
 
 
