@@ -1,6 +1,7 @@
 """An APDB that the real pipeline has filled."""
 
 from dataclasses import replace
+from typing import Any
 
 from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.cache.memory import MemoryCache
@@ -30,7 +31,7 @@ class SteppingClock:
         return 0.0
 
 
-def rooms_at(url: str, **sections: dict[str, object]) -> Rooms:
+def rooms_at(url: str, **sections: Any) -> Rooms:
     """Rooms on a prepared APDB, whose clock steps."""
     settings = Settings(**sections)
     rooms = rooms_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))

@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,8 +144,9 @@ def test_nothing_to_associate() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
 @pytest.mark.parametrize("name", ["max_distance_arcsec", "sigma_floor_arcsec", "fallback_sigma_arcsec"])
 def test_settings_are_checked_by_name(name: str, value: float) -> None:
+    change: dict[str, Any] = {name: value}
     with pytest.raises(AssociationConfigError, match=name):
-        Associator(dataclasses.replace(AssociationConfig(), **{name: value}))
+        Associator(dataclasses.replace(AssociationConfig(), **change))
 
 
 def test_a_radius_of_degrees_is_refused() -> None:

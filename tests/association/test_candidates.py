@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_assoc.association import candidates as module
-from stream_assoc.association.candidates import find_candidates
+from stream_assoc.association.candidates import Candidates, find_candidates
 from stream_assoc.association.exceptions import TooManyCandidatesError
 from stream_assoc.model.types import FloatArray
 from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
@@ -20,8 +20,13 @@ def brute_force(sources: FloatArray, objects: FloatArray, radius_arcsec: float) 
     return [(int(i), int(j)) for i, j in near]
 
 
+def candidates(sources: FloatArray, objects: FloatArray, radius_arcsec: float, **limits: int) -> Candidates:
+    (source_ra, source_dec), (object_ra, object_dec) = sources.T, objects.T
+    return find_candidates(source_ra, source_dec, object_ra, object_dec, radius_arcsec, **limits)
+
+
 def pairs(sources: FloatArray, objects: FloatArray, radius_arcsec: float) -> list[tuple[int, int]]:
-    found = find_candidates(*sources.T, *objects.T, radius_arcsec)
+    found = candidates(sources, objects, radius_arcsec)
     assert (found.chord <= radius_arcsec / ARCSEC_PER_RADIAN).all()
     return list(zip(found.source_row.tolist(), found.object_row.tolist(), strict=True))
 
@@ -66,20 +71,20 @@ def test_what_is_no_position_is_in_no_pair_and_touches_no_other() -> None:
 
 
 def test_separations_are_angles() -> None:
-    found = find_candidates(*np.array([[10.0], [20.0], [10.0], [20.0 + 0.5 * ARCSEC]]), 1.0)
+    found = candidates(np.array([[10.0, 20.0]]), np.array([[10.0, 20.0 + 0.5 * ARCSEC]]), 1.0)
     assert found.separation_arcsec == pytest.approx([0.5], rel=1e-8)
 
 
 def test_a_batch_that_no_sky_explains_is_refused() -> None:
     place = np.full((10, 2), 10.0)
     with pytest.raises(TooManyCandidatesError, match="max_candidate_pairs"):
-        find_candidates(*place.T, *place.T, 1.0, max_pairs=99)
-    assert len(find_candidates(*place[1:].T, *place.T, 1.0, max_pairs=99)) == 90
+        candidates(place, place, 1.0, max_pairs=99)
+    assert len(candidates(place[1:], place, 1.0, max_pairs=99)) == 90
 
 
 def test_a_batch_whose_sources_nearly_meet_too_many_objects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_MEETINGS", 99)
     sources, objects = np.full((10, 2), 10.0), np.full((10, 2), 10.0 + 1.2 * ARCSEC)
     with pytest.raises(TooManyCandidatesError, match="nearly"):
-        find_candidates(*sources.T, *objects.T, 1.0)
-    assert len(find_candidates(*sources[1:].T, *objects.T, 1.0)) == 0
+        candidates(sources, objects, 1.0)
+    assert len(candidates(sources[1:], objects, 1.0)) == 0

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ GOLDEN = Path(__file__).parents[1] / "data" / "assoc"
 SMALL_CASES = sorted(path.name for path in GOLDEN.iterdir())
 
 
-def column(table: pa.Table, name: str) -> np.ndarray:
+def column(table: pa.Table, name: str) -> Any:
     if name not in table.column_names:
         return np.full(table.num_rows, np.nan)
     # The cases' own types are kept: only some of them hold float32 errors.
@@ -27,9 +28,9 @@ def assert_as_upstream(case: Path) -> None:
     info = json.loads((case / "info.json").read_text())
     n = objects.num_rows
     catalogue = ObjectPositions(
-        *(column(objects, name) for name in ("diaObjectId", "ra", "dec", "raErr", "decErr")),
-        np.zeros(n),
-        np.ones(n, np.int32),
+        **{name: column(objects, name) for name in ("diaObjectId", "ra", "dec", "raErr", "decErr")},
+        validityStartMjdTai=np.zeros(n),
+        nDiaSources=np.ones(n, np.int32),
     )
     result = Associator().associate(
         SourcePositions(*(column(sources, name) for name in ("ra", "dec", "raErr", "decErr"))), catalogue

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.flags import BAD_FLAGS
 
 
-def batch(**columns: list[float | bool | None]) -> pa.RecordBatch:
+def batch(**columns: Sequence[float | bool | None]) -> pa.RecordBatch:
     n = max(len(values) for values in columns.values())
     arrays: dict[str, pa.Array] = {name: pa.nulls(n, pa.bool_()) for name in BAD_FLAGS}
     arrays |= {name: pa.nulls(n, pa.float32()) for name in ("reliability", "apFlux", "apFluxErr")}

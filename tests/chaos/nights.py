@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ EXIT_SECONDS = 60.0
 BYTECODE = Path(__file__).parents[2] / ".cache" / "bytecode"
 """Kept even where PYTHONDONTWRITEBYTECODE is set: most of a short life is importing."""
 
-SECTIONS = {
+SECTIONS: dict[str, dict[str, Any]] = {
     # One partition: the order is that of sending, so that an object's sources always come in the same order.
     "kafka": {"partitions": 1},
     "daemon": {**PINNED["daemon"], "micro_batch_messages": 2, "poll_timeout_seconds": 0.2},
@@ -141,6 +142,11 @@ class Night:
         assert process.poll() is None, self.log.read_text()
         is_counted = self.n_counted() == self.n_batches and self.n_in_outbox() == 0
         return is_counted and self.deployment.n_committed() == self.n_batches
+
+
+def more_than(count: int, counted: Callable[[], int]) -> Callable[[], bool]:
+    """Return what tells whether something is counted more often than now."""
+    return lambda: counted() > count
 
 
 def night_on(kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path) -> Night:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Outcome:
     outbox: Rows
     sky: dict[str, bytes]
     keys: frozenset[str] = field(compare=False)
-    published: dict[str, list[tuple]]
+    published: dict[str, list[tuple[Any, ...]]]
     disordered: list[int]
 
 
@@ -130,7 +131,7 @@ def disordered(deployment: Deployment) -> list[int]:
     return sorted({*out_of_order(messages), *not_as_stored(messages, url)})
 
 
-def published(deployment: Deployment) -> dict[str, list[tuple]]:
+def published(deployment: Deployment) -> dict[str, list[tuple[Any, ...]]]:
     kafka = deployment.settings.kafka
     name = kafka.input_topic.removesuffix(".dia-sources")
     assert len(name) == len(STAND_IN)

@@ -2,10 +2,10 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -27,13 +27,16 @@ from stream_assoc.stream.batch_encoder import BatchEncoder
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.subscriber import decode_metrics
 from tests.chaos.outcome import disordered, sky_in, sky_of
-from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, columns, contents
+from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, columns, contents
 from tests.integration.deployment import Deployment
 
 RADIUS: Final = 1.0 / ARCSEC_PER_RADIAN
 """Within which no two objects should be, radians."""
 
 ORDER: Final = ("timeProcessedMjdTai", "visit", "detector", "input_topic", "input_partition", "input_offset")
+Owner = tuple[int | None, int | None]
+"""The DIAObject or the solar-system object that a source belongs to."""
+
 TABLES: Final = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, COUNTER)
 
 
@@ -152,7 +155,7 @@ def _empty_rooms(settings: Settings, folder: Path) -> Iterator[tuple[Rooms, str]
         yield rooms_of(settings, apdb, MemoryCache(layout_of(settings))), url
 
 
-def _replay(rooms: Rooms, ledger: Sequence[tuple], sent: dict[BatchId, Batch]) -> list[OutputMessage]:
+def _replay(rooms: Rooms, ledger: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
     """Process the batches of the ledger one after the other; return all outputs."""
     encoder, decoder = BatchEncoder(), BatchDecoder()
     in_order = sorted(ledger)
@@ -167,10 +170,10 @@ def _replay(rooms: Rooms, ledger: Sequence[tuple], sent: dict[BatchId, Batch]) -
     return outputs
 
 
-def _owners(url: str) -> dict[int, tuple]:
+def _owners(url: str) -> dict[int, Owner]:
     return {
-        source: tuple(owner)
-        for source, *owner in columns(url, "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
+        source: (dia_object, ss_object)
+        for source, dia_object, ss_object in columns(url, "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
     }
 
 
@@ -189,17 +192,17 @@ def _twins(url: str, batches: Iterable[Batch]) -> frozenset[tuple[int, int]]:
     return frozenset((first, second) for first, second in named if creator[first] != creator[second])
 
 
-def _miscounted(url: str, owners: dict[int, tuple]) -> frozenset[int]:
+def _miscounted(url: str, owners: dict[int, Owner]) -> frozenset[int]:
     n_sources = Counter(owner for owner, _ in owners.values() if owner is not None)
-    claimed = dict(columns(url, "DiaObjectLast", "diaObjectId", "nDiaSources"))
+    claimed: dict[int, int] = dict(columns(url, "DiaObjectLast", "diaObjectId", "nDiaSources"))
     return frozenset(key for key in claimed.keys() | n_sources.keys() if claimed.get(key) != n_sources[key])
 
 
-def _comparable(metrics: AssociationMetrics) -> tuple:
+def _comparable(metrics: AssociationMetrics) -> tuple[Any, ...]:
     kept = replace(metrics, stageSeconds={}, totalUnassociatedDiaObjects=0)
     return tuple(getattr(kept, one.name) for one in fields(kept) if one.name != "stageSeconds")
 
 
-def _difference(seen: Iterable[tuple], expected: Iterable[tuple]) -> int:
+def _difference(seen: Iterable[tuple[Any, ...]], expected: Iterable[tuple[Any, ...]]) -> int:
     ours, theirs = Counter(seen), Counter(expected)
     return (ours - theirs).total() + (theirs - ours).total()

@@ -1,12 +1,13 @@
 """A daemon that measures on images is killed between its commits: nothing is measured twice, or not at all."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.chaos.nights import SECTIONS, Night
 from tests.chaos.outcome import assert_nothing_shows, outcome_of
-from tests.integration.deployment import deploy
+from tests.integration.deployment import Deployment, deploy
 from tests.pipeline.exposed import exposed_night
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -20,9 +21,9 @@ def test_killed_between_the_commits(
     images = tmp_path / "images"
     images.mkdir()
     batches = exposed_night(images)[:N_BATCHES]
-    sections = {**SECTIONS, "images": {"roots": (str(images),)}}
+    sections: dict[str, dict[str, Any]] = {**SECTIONS, "images": {"roots": (str(images),)}}
 
-    def deployed(url):
+    def deployed(url: str) -> Deployment:
         deployment = deploy(kafka_bootstrap, valkey_url, url, **{name: dict(one) for name, one in sections.items()})
         deployment.send(batches)
         return deployment

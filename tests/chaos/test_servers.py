@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
-from tests.chaos.nights import Night, batches, night_on
+from tests.chaos.nights import Night, batches, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 from tests.services import ServiceUnavailableError, kafka_jars
 
@@ -86,8 +86,7 @@ def finish_though(night: Night, crash_and_recover: Callable[[], None], n_crashes
     random = np.random.default_rng(10)
     with night.life() as process:
         for _ in range(n_crashes):
-            so_far = night.n_counted()
-            night.deployment.wait_until(lambda n=so_far: night.n_counted() > n, look_every_seconds=0.02)
+            night.deployment.wait_until(more_than(night.n_counted(), night.n_counted), look_every_seconds=0.02)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(random.uniform(0.0, 0.15))
                 raise AssertionError(night.log.read_text())

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from stream_assoc.embedded import EmbeddedValkey
-from tests.chaos.nights import Night, night_on
+from tests.chaos.nights import Night, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -108,9 +108,9 @@ def test_the_disk_of_sqlite_is_full_and_has_space_again(
     with night.life() as process:
         for _ in range(TIMES_FULL):
             night.come_to_work(process, random)
-            noticed = night.n_failures()
+            fails_again = more_than(night.n_failures(), night.n_failures)
             disk.fill(process)
-            night.deployment.wait_until(lambda n=noticed: night.n_failures() > n)
+            night.deployment.wait_until(fails_again)
             disk.free(process)
         night.finish_life(process)
     assert disk.complaint in night.log.read_text()

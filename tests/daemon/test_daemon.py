@@ -1,13 +1,13 @@
 """The consumer loop: order of commits, retries, partitions that are taken away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Never
+from typing import Never, cast
 
 import pytest
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.apdb.port import WaitingEntry
+from stream_assoc.apdb.port import Apdb, WaitingEntry
 from stream_assoc.cache.exceptions import CacheUnavailableError
 from stream_assoc.daemon.daemon import Daemon, HandLimits, hands
 from stream_assoc.daemon.handler import Answer
@@ -15,7 +15,7 @@ from stream_assoc.daemon.health import Health
 from stream_assoc.daemon.outbox import Names, Outbox
 from stream_assoc.daemon.retry import Backoff, Perseverance
 from stream_assoc.daemon.stopping import StopRequest
-from stream_assoc.exceptions import FatalError
+from stream_assoc.exceptions import FatalError, PoisonError
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.model.batch import BatchId, BatchRevision
 from stream_assoc.model.changes import InputPosition, LedgerEntry
@@ -32,10 +32,16 @@ class EchoHandler:
         self.error = error or ApdbUnavailableError("the database is away")
         self.hands: list[list[int]] = []
         self.observed: list[set[str]] = []
-        self.write_cache = lambda: None
+        self.on_write_cache: Callable[[], None] = lambda: None
 
     def observe_hand(self, seconds: Mapping[str, float]) -> None:
         self.observed.append(set(seconds))
+
+    def reject(self, message: InputMessage, error: PoisonError) -> Answer:
+        raise AssertionError("nothing here is to be rejected")
+
+    def write_cache(self) -> None:
+        self.on_write_cache()
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
         self.hands.append([m.position.offset for m in messages])
@@ -59,12 +65,19 @@ def entry(visit: int, offset: int) -> tuple[WaitingEntry, list[OutputMessage]]:
 class Bench:
     """A daemon on fakes that stops once everything has been read."""
 
-    def __init__(self, messages, handler, failures=0, outbox=None, limits=None) -> None:
+    def __init__(
+        self,
+        messages: list[InputMessage],
+        handler: EchoHandler,
+        failures: int = 0,
+        outbox: Sequence[tuple[WaitingEntry, list[OutputMessage]]] = (),
+        limits: HandLimits | None = None,
+    ) -> None:
         self.stop = StopRequest(deadline_seconds=0.0)
         self.log = FakeLog(messages)
         self.source = FakeSource(self.log)
         self.source.on_empty = self.stop.set
-        self.outbox = FakeApdb(outbox or ())
+        self.outbox = FakeApdb(outbox)
         self.instruments = Instruments()
         perseverance = Perseverance(self.source, Backoff(), self.stop, Health(self.instruments))
         self.perseverance = perseverance
@@ -72,21 +85,21 @@ class Bench:
         self.daemon = Daemon(
             ends,
             handler,
-            Outbox(ends, self.outbox, FakeOutputs(self.log), Names("apdb", "group")),
+            Outbox(ends, cast("Apdb", self.outbox), FakeOutputs(self.log), Names("apdb", "group")),
             perseverance,
             limits or HandLimits(),
         )
 
-    def run(self):
+    def run(self) -> FakeLog:
         self.daemon.run(self.stop)
         return self.log
 
-    def shown(self, name, service="apdb"):
+    def shown(self, name: str, service: str = "apdb") -> float | None:
         """Return what Prometheus sees of a service."""
         return self.instruments.registry.get_sample_value(f"stream_assoc_{name}", {"service": service})
 
 
-def failing(error):
+def failing(error: Exception) -> Callable[[], Never]:
     def fail() -> Never:
         raise error
 
@@ -113,15 +126,15 @@ def test_a_service_that_is_away_is_waited_for_while_polling_paused() -> None:
 def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
     handler = EchoHandler()
     bench = Bench([message(0), message(1)], handler)
-    seen = []
-    handler.write_cache = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
+    seen: list[tuple[int, int]] = []
+    handler.on_write_cache = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
     bench.run()
     assert seen == [(2, 0)]
 
 
 def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
     handler = EchoHandler()
-    handler.write_cache = failing(CacheUnavailableError("the cache is away"))
+    handler.on_write_cache = failing(CacheUnavailableError("the cache is away"))
     bench = Bench([message(0), message(1)], handler, limits=HandLimits(bytes=1))
     log = bench.run()
     assert log.committed == {("dia-sources", 0): 2}
@@ -137,42 +150,51 @@ def test_a_failed_publication_is_repeated_without_processing_again() -> None:
     assert len(log.published) == 1
 
 
-def test_messages_of_a_lost_partition_are_neither_published_nor_committed() -> None:
+def test_messages_of_a_lost_partition_are_neither_published_nor_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
-    bench.source.idle = lambda seconds: bench.source.lost.add(1)
+    monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.source.lost.add(1))
     log = bench.run()
     assert log.committed == {("dia-sources", 0): 1}
     assert len(log.published) == 1
     assert not bench.source.paused
 
 
-def test_messages_behind_an_abandoned_hand_are_read_again() -> None:
+def test_messages_behind_an_abandoned_hand_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     messages = [message(i, value=b"x" * 10, partition=i % 2) for i in range(4)]
     bench = Bench(messages, handler, limits=HandLimits(bytes=10))
-    bench.source.idle = lambda seconds: bench.source.lost.add(0)
+    monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.source.lost.add(0))
     log = bench.run()
     assert sorted(m.position.offset for m in messages if m.position.partition == 1) == [1, 3]
     assert log.committed == {("dia-sources", 1): 4}
     assert len(log.published) == 2
 
 
-def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again() -> None:
+def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
-    bench.source.idle = lambda seconds: bench.source.lost.add(1)
-    events = []
-    bench.outbox.waiting = lambda: events.append("outbox looked through") or []
+    monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.source.lost.add(1))
+    events: list[str] = []
     answer = handler.answer
-    handler.answer = lambda messages: events.append(f"{len(messages)} in hand") or answer(messages)
+
+    def waiting() -> list[WaitingEntry]:
+        events.append("outbox looked through")
+        return []
+
+    def noted(messages: Sequence[InputMessage]) -> list[Answer]:
+        events.append(f"{len(messages)} in hand")
+        return answer(messages)
+
+    monkeypatch.setattr(bench.outbox, "waiting", waiting)
+    monkeypatch.setattr(handler, "answer", noted)
     bench.run()
     assert events == ["outbox looked through", "2 in hand", "outbox looked through", "1 in hand"]
 
 
-def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon() -> None:
+def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench([message(0)], EchoHandler(failures=100))
-    bench.source.idle = lambda seconds: bench.stop.set()
+    monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.stop.set())
     log = bench.run()
     assert log.published == []
     assert log.committed == {}
@@ -196,12 +218,16 @@ def test_a_start_clears_what_is_known_to_be_published_and_publishes_the_rest() -
 ELSEWHERE = BatchRevision(99, 0, 0)
 
 
+class FollowingHandler(EchoHandler):
+    """Answers with batches that come after one of another daemon."""
+
+    def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
+        return [replace(one, predecessors=(ELSEWHERE,)) for one in super().answer(messages)]
+
+
 def waiting_bench() -> Bench:
     """Return a daemon with a message whose batch comes after one of a partition that another daemon has."""
-    handler = EchoHandler()
-    answer = handler.answer
-    handler.answer = lambda messages: [replace(one, predecessors=(ELSEWHERE,)) for one in answer(messages)]
-    bench = Bench([message(0)], handler)
+    bench = Bench([message(0)], FollowingHandler())
     bench.source.n_partitions = 2
     position = InputPosition("dia-sources", 1, 5)
     theirs = WaitingEntry(LedgerEntry(BatchId(99, 0), b"digest", 60000.0, 1, 1, position))
@@ -209,28 +235,32 @@ def waiting_bench() -> Bench:
     return bench
 
 
-def test_a_batch_is_published_when_others_have_published_what_comes_before_it() -> None:
+def test_a_batch_is_published_when_others_have_published_what_comes_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = waiting_bench()
-    seen = []
+    seen: list[tuple[int, int]] = []
 
     def publish_elsewhere(seconds: float, hand: Sequence[InputPosition]) -> None:
         seen.append((len(bench.log.published), len(hand)))
         bench.outbox.entries.pop(ELSEWHERE)
 
-    bench.perseverance.wait_for_others = publish_elsewhere
+    monkeypatch.setattr(bench.perseverance, "wait_for_others", publish_elsewhere)
     log = bench.run()
     assert seen == [(0, 1)]
     assert [one.value for one in log.published] == [b"payload"]
     assert log.committed == {("dia-sources", 0): 1}
 
 
-def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to_him() -> None:
+def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to_him(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = waiting_bench()
 
     def others_die(seconds: float, hand: Sequence[InputPosition]) -> None:
         bench.source.partitions.add(1)
 
-    bench.perseverance.wait_for_others = others_die
+    monkeypatch.setattr(bench.perseverance, "wait_for_others", others_die)
     log = bench.run()
     assert [one.value for one in log.published] == [b"theirs", b"payload"]
     assert bench.outbox.entries == {}

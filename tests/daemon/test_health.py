@@ -4,7 +4,7 @@ import pytest
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.cache.exceptions import CacheUnavailableError
-from stream_assoc.daemon.health import Health
+from stream_assoc.daemon.health import Health, Phase
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.stream.exceptions import PublishError, RegistryUnavailableError
@@ -169,7 +169,7 @@ def test_rebalances_are_counted_once_and_over_restarts(patient: Patient, instrum
 
 
 @pytest.mark.parametrize("phase", ["starting", "restarting"])
-def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase: str) -> None:
+def test_who_does_not_read_yet_is_not_ready(patient: Patient, phase: Phase) -> None:
     patient.health.enter(phase)
     assert patient.why_not_ready() == [f"{phase}: not reading yet"]
     assert patient.health.alive().good
@@ -182,7 +182,7 @@ def test_who_was_asked_to_stop_is_not_ready(patient: Patient) -> None:
 
 
 def test_phases_and_turns_are_told_on(instruments: Instruments) -> None:
-    told = []
+    told: list[str] = []
     health = Health(instruments, on_phase=told.append, on_turn=lambda: told.append("turn"))
     health.enter("running")
     assert told == ["turn", "running", "turn"]

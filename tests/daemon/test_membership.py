@@ -64,7 +64,7 @@ def test_work_goes_on_when_polling_fails() -> None:
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_held_back_until_the_work_is_done() -> None:
+def test_a_revocation_is_held_back_until_the_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     source = WatchedSource()
     asked, answered = threading.Event(), threading.Event()
 
@@ -73,7 +73,7 @@ def test_a_revocation_is_held_back_until_the_work_is_done() -> None:
         source.on_revoke(frozenset({("dia-sources", 0)}))
         answered.set()
 
-    source.idle = revoke
+    monkeypatch.setattr(source, "idle", revoke)
     with MembershipKeeper(source).at_work():
         assert asked.wait(PATIENCE_SECONDS)
         assert not answered.is_set()
@@ -90,13 +90,13 @@ def test_a_revocation_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch)
         source.on_revoke(frozenset({("dia-sources", 0)}))
         answered.set()
 
-    source.idle = revoke
+    monkeypatch.setattr(source, "idle", revoke)
     with MembershipKeeper(source).at_work():
         assert answered.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_revocation_is_not_held_back_for_work_that_met_a_failure() -> None:
+def test_a_revocation_is_not_held_back_for_work_that_met_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     source = WatchedSource()
     asked, answered = threading.Event(), threading.Event()
 
@@ -105,7 +105,7 @@ def test_a_revocation_is_not_held_back_for_work_that_met_a_failure() -> None:
         source.on_revoke(frozenset({("dia-sources", 0)}))
         answered.set()
 
-    source.idle = revoke
+    monkeypatch.setattr(source, "idle", revoke)
     keeper = MembershipKeeper(source)
     with keeper.at_work():
         assert asked.wait(PATIENCE_SECONDS)

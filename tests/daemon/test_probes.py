@@ -42,7 +42,11 @@ def test_what_goes_and_comes_back_is_noticed_without_any_work() -> None:
 
 def test_a_store_that_does_not_answer_holds_up_neither_the_other_nor_the_end() -> None:
     other, health, stuck = Store(), Health(Instruments()), threading.Event()
-    with probing(health, {"apdb": lambda: stuck.wait(PATIENCE_SECONDS) and None, "cache": other.ping}, 0.001):
+
+    def hang() -> None:
+        stuck.wait(PATIENCE_SECONDS)
+
+    with probing(health, {"apdb": hang, "cache": other.ping}, 0.001):
         assert other.is_asked(5)
     stuck.set()
 

@@ -15,9 +15,9 @@ from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.stream.authority import Authority
 from stream_assoc.stream.batch_decoder import BatchDecoder
 from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.messages import InputMessage, StreamEnds
+from stream_assoc.stream.messages import InputMessage, OutputMessage, StreamEnds
 from stream_assoc.stream.reprocessing import with_reprocessing
-from tests.contents import ALL_TABLES, contents
+from tests.contents import ALL_TABLES, Rows, contents
 from tests.daemon.fakes import FakeLog, FakeOutputs, FakePublisher, FakeSource
 from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_rooms, position, square
 
@@ -87,7 +87,10 @@ def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
         rooms.apdb.close()
 
 
-def outcome(folder: Path, log: FakeLog) -> tuple:
+Lived = tuple[dict[str, Rows], list[OutputMessage], dict[tuple[str, int], int]]
+
+
+def outcome(folder: Path, log: FakeLog) -> Lived:
     return contents(apdb_url(folder), *ALL_TABLES), log.published, log.committed
 
 

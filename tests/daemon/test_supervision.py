@@ -10,6 +10,7 @@ from stream_assoc.daemon.supervision import RestartBudget, supervise
 from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.metrics.instruments import Instruments
 from stream_assoc.settings import Settings
+from stream_assoc.settings.operation import DaemonSettings
 
 
 def test_a_budget_is_spent_and_comes_back_with_time() -> None:
@@ -50,7 +51,7 @@ class Openings:
 def run(monkeypatch: pytest.MonkeyPatch, openings: Openings, restart_budget: int = 5) -> None:
     monkeypatch.setattr(supervision, "open_daemon", openings)
     settings = Settings(
-        daemon={"restart_budget": restart_budget, "retry_initial_seconds": 1e-6, "retry_max_seconds": 1e-6}
+        daemon=DaemonSettings(restart_budget=restart_budget, retry_initial_seconds=1e-6, retry_max_seconds=1e-6)
     )
     instruments = Instruments()
     supervise(settings, instruments, StopRequest(0.0))
@@ -78,7 +79,7 @@ def test_a_fatal_error_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_has_not_come_to_work_yet_waits_and_has_not_crashed(monkeypatch: pytest.MonkeyPatch) -> None:
     phases: list[str] = []
     monkeypatch.setattr(supervision, "open_daemon", Openings(2, RetriableError("connection refused")))
-    settings = Settings(daemon={"retry_initial_seconds": 1e-6, "retry_max_seconds": 1e-6})
+    settings = Settings(daemon=DaemonSettings(retry_initial_seconds=1e-6, retry_max_seconds=1e-6))
     health = Health(Instruments(), on_phase=phases.append)
 
     supervise(settings, health.instruments, StopRequest(0.0), health)

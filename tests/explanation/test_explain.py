@@ -206,7 +206,7 @@ def test_every_third_source_of_a_night_comes_out_as_it_is_stored(
 ) -> None:
     stored = request.getfixturevalue(f"{kind}_night")
     archive, associator = open_archive(stored.url), Associator()
-    verdicts = Counter()
+    verdicts: Counter[str] = Counter()
     for one in night():
         ids = archive.sources_of_batch(one.id)["diaSourceId"].to_pylist()
         for identifier in ids[:: 3 if kind == "sqlite" else 30]:

@@ -29,7 +29,8 @@ def states(n: int, seed: int) -> ObjectStates:
 
 def slot(light_curves: LightCurves, index: int, column: str) -> list[float]:
     begin, end = light_curves.offsets[index : index + 2]
-    return getattr(light_curves, column)[begin:end].tolist()
+    values: list[float] = getattr(light_curves, column)[begin:end].tolist()
+    return values
 
 
 @pytest.mark.parametrize("column", LightCurves.COLUMNS)

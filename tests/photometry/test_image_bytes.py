@@ -130,7 +130,8 @@ def bomb_of_tiles() -> bytes:
         column = fits.Column("COMPRESSED_DATA", "QB()", array=np.array(tiles, dtype=object))
         made = fits.BinTableHDU.from_columns([column], table.header)
         opened[1] = made
-        return payload(fits.HDUList([one.copy() if one is not made else made for one in opened]))
+        bomb: bytes = payload(fits.HDUList([one.copy() if one is not made else made for one in opened]))
+    return bomb
 
 
 def test_a_tile_has_no_more_than_its_pixels() -> None:

@@ -194,7 +194,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
     context.load_cert_chain(certificate.certificate, certificate.key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     made = Site(server.server_port, authority)
-    made.answers["silent"] = [lambda request: released.wait(60.0) and None]
+
+    def silent(request: http.server.BaseHTTPRequestHandler) -> None:
+        released.wait(60.0)
+
+    made.answers["silent"] = [silent]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made

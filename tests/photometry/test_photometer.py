@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from astropy.io import fits
 
-from stream_assoc.model.batch import BatchId, ImageUris
+from stream_assoc.model.batch import Batch, BatchId, ImageUris
 from stream_assoc.model.objects import ObjectPositions
 from stream_assoc.photometry.exceptions import ImageMismatchError, ImageMissingError, ImageRefusedError
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.photometer import ImagePhotometer
-from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
+from stream_assoc.photometry.port import no_forced_sources
 from tests.photometry.skies import gaussian_psf, sky, star
 from tests.pipeline.skies import batch
 
@@ -46,27 +46,29 @@ def write(path, scale, **cards) -> None:
 
 
 @pytest.fixture
-def images(tmp_path: Path):
+def images(tmp_path: Path) -> ImageUris:
     write(tmp_path / "difference.fits", 1.0, VISIT=1, DETECTOR=0)
     write(tmp_path / "science.fits", 10.0)
     return ImageUris(f"file://{tmp_path}/difference.fits", f"{tmp_path}/science.fits")
 
 
 @pytest.fixture
-def photometer(tmp_path: Path) -> ForcedPhotometer:
+def photometer(tmp_path: Path) -> ImagePhotometer:
     return ImagePhotometer(ImageStore([str(tmp_path)]))
 
 
-def visit(images):
+def visit(images: ImageUris) -> Batch:
     one = batch(1, [150.0], [2.0])
     return replace(one, id=BatchId(1, 0), images=images)
 
 
-def measured(photometer, one, objects):
-    return photometer.load(one).measure(one, objects, NOW)
+def measured(photometer: ImagePhotometer, one: Batch, objects: ObjectPositions) -> pa.Table:
+    loaded = photometer.load(one)
+    assert loaded is not None
+    return loaded.measure(one, objects, NOW)
 
 
-def test_fluxes_of_both_images(photometer: ForcedPhotometer, images) -> None:
+def test_fluxes_of_both_images(photometer: ImagePhotometer, images: ImageUris) -> None:
     one = visit(images)
     rows = measured(photometer, one, OBJECTS)
     assert rows.schema.equals(no_forced_sources().schema, check_metadata=True)
@@ -87,7 +89,7 @@ def test_fluxes_of_both_images(photometer: ForcedPhotometer, images) -> None:
     assert set(table["timeWithdrawnMjdTai"]) == {None}
 
 
-def test_the_same_batch_gives_the_same_rows(photometer: ForcedPhotometer, images) -> None:
+def test_the_same_batch_gives_the_same_rows(photometer: ImagePhotometer, images: ImageUris) -> None:
     rows, again = (measured(photometer, visit(images), OBJECTS) for _ in range(2))
     assert rows.equals(again)
     shuffled = measured(photometer, visit(images), OBJECTS.take(np.array([2, 0, 1])))
@@ -96,7 +98,7 @@ def test_the_same_batch_gives_the_same_rows(photometer: ForcedPhotometer, images
 
 @pytest.mark.parametrize(("missing", "empty"), [("difference", "psfFlux"), ("science", "scienceFlux")])
 def test_an_image_that_is_not_named_gives_nulls(
-    photometer: ForcedPhotometer, images, missing: str, empty: str
+    photometer: ImagePhotometer, images: ImageUris, missing: str, empty: str
 ) -> None:
     rows = measured(photometer, visit(replace(images, **{missing: None})), OBJECTS)
     assert rows[empty].null_count == rows[f"{empty}Err"].null_count == 3
@@ -104,14 +106,16 @@ def test_an_image_that_is_not_named_gives_nulls(
     assert rows[other.pop()].null_count == 1
 
 
-def test_no_image_and_no_object_give_no_row(photometer: ForcedPhotometer, images) -> None:
+def test_no_image_and_no_object_give_no_row(photometer: ImagePhotometer, images: ImageUris) -> None:
     assert photometer.load(visit(ImageUris())) is None
     rows = measured(photometer, visit(images), ObjectPositions.empty())
     assert rows.equals(no_forced_sources())
     assert rows.schema.field("diaObjectId").type == pa.int64()
 
 
-def test_images_that_must_not_or_cannot_be_read(photometer: ForcedPhotometer, images, tmp_path: Path) -> None:
+def test_images_that_must_not_or_cannot_be_read(
+    photometer: ImagePhotometer, images: ImageUris, tmp_path: Path
+) -> None:
     for uri, error, message in (
         ("/etc/passwd", ImageRefusedError, r"images\.roots"),
         (f"{tmp_path}/none.fits", ImageMissingError, "cannot be opened"),
@@ -122,15 +126,19 @@ def test_images_that_must_not_or_cannot_be_read(photometer: ForcedPhotometer, im
 
 @pytest.mark.parametrize("cards", [{"VISIT": 2}, {"VISIT": 1, "DETECTOR": 5}, {"BAND": "g"}])
 def test_the_image_of_another_batch_is_refused(
-    photometer: ForcedPhotometer, tmp_path: Path, cards: dict[str, int] | dict[str, str]
+    photometer: ImagePhotometer, tmp_path: Path, cards: dict[str, int] | dict[str, str]
 ) -> None:
     write(tmp_path / "other.fits", 1.0, **cards)
     with pytest.raises(ImageMismatchError, match=r"other\.fits.*name the image of the batch"):
         measured(photometer, visit(ImageUris(difference=f"{tmp_path}/other.fits")), OBJECTS)
 
 
-def test_a_position_is_on_the_images_if_it_is_on_both(photometer: ForcedPhotometer, images, tmp_path: Path) -> None:
+def test_a_position_is_on_the_images_if_it_is_on_both(
+    photometer: ImagePhotometer, images: ImageUris, tmp_path: Path
+) -> None:
     both = photometer.load(visit(images))
+    assert both is not None
+    assert both.science is not None
     assert both.contains(OBJECTS.ra, OBJECTS.dec).tolist() == [True, True, False]
     narrow = replace(
         both.science,

@@ -1,8 +1,8 @@
 """Rooms on an SQLite APDB and a cache in memory, and batches made of tables."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from stream_assoc.settings import Settings
 APDB_FILE = "apdb.sqlite3"
 
 
-def rooms_in(folder: Path, **sections: Mapping[str, object]) -> Rooms:
+def rooms_in(folder: Path, **sections: Any) -> Rooms:
     settings = Settings(**sections)
     url = f"sqlite:///{folder / APDB_FILE}"
     init(url)

@@ -2,9 +2,9 @@
 
 import functools
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from stream_assoc.apdb.create import init
 from stream_assoc.model.batch import Batch, BatchId, SolarSystemObjects
 from stream_assoc.model.changes import InputPosition
-from stream_assoc.pipeline.outcomes import Outcome
+from stream_assoc.pipeline.outcomes import Outcome, Processed
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.simulation.config import SimulationConfig
@@ -48,7 +48,7 @@ def night() -> tuple[Batch, ...]:
     return tuple(simulated.batch for simulated in simulate(SMALL_NIGHT))
 
 
-def pinned_rooms(folder: Path, **sections: Mapping[str, object]) -> Rooms:
+def pinned_rooms(folder: Path, **sections: Any) -> Rooms:
     """Return rooms with a pinned clock, on the APDB in this folder or a new one."""
     folder.mkdir(exist_ok=True)
     if not (folder / APDB_FILE).exists():
@@ -93,7 +93,7 @@ def batch(
     footprint: np.ndarray | None = None,
     solar_system_objects: SolarSystemObjects | None = None,
     band: str = "r",
-    **columns: object,
+    **columns: Any,
 ) -> Batch:
     """Return a batch of good sources at these positions, with unique ids unless given."""
     n = len(ra)
@@ -129,3 +129,11 @@ def position(offset_: int, partition: int = 0) -> InputPosition:
 def process_from(rooms: Rooms, first_offset: int, *batches: Batch) -> list[Outcome]:
     """Process batches together, as if read from consecutive offsets of one partition."""
     return process_batches([arrive(one, rooms, position(first_offset + i)) for i, one in enumerate(batches)], rooms)
+
+
+def processed_from(rooms: Rooms, first_offset: int, *batches: Batch) -> list[Processed]:
+    """Process batches of which each must count, as `process_from` does."""
+    outcomes = process_from(rooms, first_offset, *batches)
+    processed = [outcome for outcome in outcomes if isinstance(outcome, Processed)]
+    assert processed == outcomes
+    return processed

@@ -1,24 +1,29 @@
 """A batch counts once, in whatever company and however often it comes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stream_assoc.model.changes import InputPosition
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.stream.outputs import unpack_outputs
-from tests.contents import ALL_TABLES, contents
-from tests.pipeline.skies import apdb_url, batch, night, pinned_rooms, position, process_from
+from tests.contents import ALL_TABLES, Rows, contents
+from tests.pipeline.skies import apdb_url, batch, night, pinned_rooms, position, process_from, processed_from
+
+Two = list[tuple[Rooms, Path]]
 
 
-def everything(folder):
+def everything(folder: Path) -> dict[str, Rows]:
     return contents(apdb_url(folder), *ALL_TABLES)
 
 
 @pytest.fixture
-def two(tmp_path: Path):
+def two(tmp_path: Path) -> Iterator[Two]:
     """Two sets of rooms with a pinned clock, and the folders of their databases."""
     folders = (tmp_path / "one", tmp_path / "other")
     rooms = [pinned_rooms(folder) for folder in folders]
@@ -28,50 +33,50 @@ def two(tmp_path: Path):
 
 
 @pytest.mark.parametrize("size", [2, 5, 16])
-def test_a_micro_batch_equals_its_batches_one_by_one(two, size: int) -> None:
+def test_a_micro_batch_equals_its_batches_one_by_one(two: Two, size: int) -> None:
     (alone, alone_folder), (together, together_folder) = two
-    expected = [process_from(alone, i, one)[0] for i, one in enumerate(night())]
-    got = []
+    expected = [processed_from(alone, i, one)[0] for i, one in enumerate(night())]
+    got: list[Processed] = []
     for first in range(0, len(night()), size):
-        got += process_from(together, first, *night()[first : first + size])
+        got += processed_from(together, first, *night()[first : first + size])
     assert got == expected
-    assert all(isinstance(outcome, Processed) for outcome in got)
     assert everything(together_folder) == everything(alone_folder)
 
 
-def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two) -> None:
+def test_a_redelivery_changes_nothing_and_repeats_the_very_outputs(two: Two) -> None:
     (rooms, folder), _ = two
-    first = process_from(rooms, 0, *night()[:6])
+    first = processed_from(rooms, 0, *night()[:6])
     before = everything(folder)
     again = process_from(rooms, 0, *night()[:6])
     assert again == [Redelivered(outcome.id, outcome.outputs) for outcome in first]
     assert everything(folder) == before
 
 
-def test_published_outputs_are_not_repeated(two) -> None:
+def test_published_outputs_are_not_repeated(two: Two) -> None:
     (rooms, _), _ = two
-    first = process_from(rooms, 0, *night()[:2])
+    first = processed_from(rooms, 0, *night()[:2])
     rooms.apdb.mark_published([first[0].key])
     again = process_from(rooms, 0, *night()[:2])
     assert again == [Redelivered(first[0].id, ()), Redelivered(first[1].id, first[1].outputs)]
 
 
-def test_a_batch_comes_after_those_that_changed_its_sky_and_are_unpublished(two) -> None:
+def test_a_batch_comes_after_those_that_changed_its_sky_and_are_unpublished(two: Two) -> None:
     (rooms, _), _ = two
-    first, second = process_from(rooms, 0, *night()[:2])
-    (third,) = process_from(rooms, 2, night()[2])
+    first, second = processed_from(rooms, 0, *night()[:2])
+    (third,) = processed_from(rooms, 2, night()[2])
     assert (first.predecessors, second.predecessors) == ((), (first.key,))
     # The last of a transaction stands for all of it.
     assert third.predecessors == (second.key,)
     (again,) = process_from(rooms, 2, night()[2])
+    assert isinstance(again, Redelivered)
     assert again.predecessors == third.predecessors
     rooms.apdb.mark_published([first.key, second.key, third.key])
-    (fourth,) = process_from(rooms, 4, night()[4])
+    (fourth,) = processed_from(rooms, 4, night()[4])
     assert fourth.predecessors == ()
 
 
 @pytest.mark.parametrize("where", [position(7), position(0, partition=1), None])
-def test_a_copy_elsewhere_publishes_nothing(two, where) -> None:
+def test_a_copy_elsewhere_publishes_nothing(two: Two, where: InputPosition | None) -> None:
     (rooms, folder), _ = two
     process_from(rooms, 0, night()[0])
     before = everything(folder)
@@ -80,7 +85,7 @@ def test_a_copy_elsewhere_publishes_nothing(two, where) -> None:
     assert everything(folder) == before
 
 
-def test_a_copy_within_a_micro_batch_publishes_nothing(two) -> None:
+def test_a_copy_within_a_micro_batch_publishes_nothing(two: Two) -> None:
     (rooms, folder), (reference, reference_folder) = two
     first, copy, other = process_from(rooms, 0, night()[0], night()[0], night()[1])
     assert isinstance(first, Processed)
@@ -92,7 +97,7 @@ def test_a_copy_within_a_micro_batch_publishes_nothing(two) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_other_content_under_the_same_visit_and_detector_is_rejected(two, together: bool) -> None:
+def test_other_content_under_the_same_visit_and_detector_is_rejected(two: Two, together: bool) -> None:
     (rooms, folder), (reference, reference_folder) = two
     conflicting = replace(night()[2], id=night()[0].id)
     outcomes = (
@@ -107,9 +112,9 @@ def test_other_content_under_the_same_visit_and_detector_is_rejected(two, togeth
     assert everything(folder) == everything(reference_folder)
 
 
-def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two) -> None:
+def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two: Two) -> None:
     (rooms, _), _ = two
-    outcomes = process_from(rooms, 0, *night()[:3])
+    outcomes = processed_from(rooms, 0, *night()[:3])
     kept = rooms.apdb.unpublished()
     assert [entry.entry.id for entry in kept] == [outcome.id for outcome in outcomes]
     assert [unpack_outputs(entry.outputs) for entry in kept] == [list(outcome.outputs) for outcome in outcomes]
@@ -117,10 +122,10 @@ def test_the_outbox_holds_the_outputs_of_each_batch_until_they_are_published(two
     assert rooms.apdb.unpublished() == []
 
 
-def test_processing_times_of_an_object_strictly_increase_though_the_clock_stands_still(two) -> None:
+def test_processing_times_of_an_object_strictly_increase_though_the_clock_stands_still(two: Two) -> None:
     (rooms, folder), _ = two
     visits = [batch(visit, [150.0], [2.0]) for visit in range(1, 6)]
-    outcomes = process_from(rooms, 0, *visits[:3]) + process_from(rooms, 3, *visits[3:])
+    outcomes = processed_from(rooms, 0, *visits[:3]) + processed_from(rooms, 3, *visits[3:])
     times = [outcome.metrics.timeProcessedMjdTai for outcome in outcomes]
     assert times == sorted(set(times))
     versions = contents(apdb_url(folder), "DiaObject")["DiaObject"]

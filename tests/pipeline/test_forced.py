@@ -2,8 +2,10 @@
 
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +20,12 @@ from stream_assoc.maintenance.verify import Verification, verify
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.stream.subscriber import decode_forced_sources
-from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, columns, contents, n_rows
+from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, Rows, columns, contents, n_rows
 from tests.pipeline.photometers import Photometer, flux, with_images
-from tests.pipeline.skies import BIG, apdb_url, night, pinned_rooms, position, process_from
+from tests.pipeline.skies import BIG, apdb_url, night, pinned_rooms, position, process_from, processed_from
 from tests.pipeline.test_reprocessing import assert_stores_agree, reprocessed, stars
 
-GOOD = {"trailLength": [0.5], "glint_trail": [False], "isDipole": [False]}
+GOOD: dict[str, list[Any]] = {"trailLength": [0.5], "glint_trail": [False], "isDipole": [False]}
 FORCED_COLUMNS = ("diaObjectId", "band", "timeProcessedMjdTai", "psfFlux", "psfFluxErr", "timeWithdrawnMjdTai")
 ON = {"images": {"roots": ("/images",)}}
 
@@ -165,7 +167,7 @@ def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_pat
 def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path: Path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [0, 50])]
     rooms.photometer.missing = {2}
-    outcomes = process_from(rooms, 0, *visits)
+    outcomes = processed_from(rooms, 0, *visits)
     assert [one.metrics.forcedPhotometryError for one in outcomes] == [None, "missing", None]
     assert [one.metrics.numForcedSources for one in outcomes] == [1, 0, 2]
     assert [one.metrics.numUpdatedDiaObjects for one in outcomes] == [0, 1, 1]
@@ -175,7 +177,7 @@ def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path: Path) -> None
 
 def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path)
-    (outcome,) = process_from(rooms, 0, good(1, [0]))
+    (outcome,) = processed_from(rooms, 0, good(1, [0]))
     assert (outcome.metrics.numForcedSources, outcome.metrics.forcedPhotometryError) == (0, None)
     rooms.apdb.close()
 
@@ -191,7 +193,7 @@ def test_a_redelivery_reads_no_image(rooms, tmp_path: Path) -> None:
 
 
 def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path: Path) -> None:
-    outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
+    outcomes = processed_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
     messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
     rows = decode_forced_sources([one.value for one in messages])
     assert [one.key for one in messages] == [str(key).encode() for key in rows.column("diaObjectId").to_pylist()]
@@ -202,7 +204,7 @@ def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path: Path) -> None
 
 
 def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(rooms, tmp_path: Path) -> None:
-    outcomes = process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
+    outcomes = processed_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
     # The first takes back what visit 4 measured, the second what visit 3 did at one object; the third measures again.
     outcomes += [reprocessed(rooms, 4, stars(4, [50.1])), reprocessed(rooms, 5, stars(3, [0.1]))]
     outcomes.append(reprocessed(rooms, 6, good(4, [50.2])))
@@ -224,7 +226,9 @@ def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path: Pa
     process_from(rooms, 0, good(1, [0]), good(2, [0]))
     process_from(ahead, 2, good(3, [50]))
     process_from(rooms, 3, stars(4, [0]))
-    starts = dict(columns(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId", "validityStartMjdTai"))
+    starts: dict[int, float] = dict(
+        columns(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId", "validityStartMjdTai")
+    )
     assert starts[BIG + 1_000_000] > 62_000.5
     assert_means_are_right(tmp_path)
     assert_stores_agree(rooms, tmp_path)
@@ -248,9 +252,14 @@ def test_a_reprocessing_takes_measurements_back(rooms, tmp_path: Path) -> None:
     assert_stores_agree(rooms, tmp_path)
 
 
-def run(folder, meddle=lambda cache: None):
+def leave_alone(cache: MemoryCache) -> None:
+    pass
+
+
+def run(folder: Path, meddle: Callable[[MemoryCache], None] = leave_alone) -> dict[str, Rows]:
     rooms = measuring(folder)
     for turn, one in enumerate(night()):
+        assert isinstance(rooms.cache, MemoryCache)
         meddle(rooms.cache)
         # Two of three visits come with images.
         process_from(rooms, turn, with_images(one) if one.id.visit % 3 else one)
@@ -261,12 +270,12 @@ def run(folder, meddle=lambda cache: None):
 def test_the_loss_of_the_cache_changes_nothing(tmp_path: Path) -> None:
     undisturbed = run(tmp_path / "undisturbed")
     assert undisturbed["DiaForcedSource"]
-    for name in ("flush", "states", "tiles"):
-        meddle = (
-            (lambda cache: cache.flush())
-            if name == "flush"
-            else lambda cache, name=name: getattr(cache, name).clear()
-        )
+    losses: dict[str, Callable[[MemoryCache], None]] = {
+        "flush": lambda cache: cache.flush(),
+        "states": lambda cache: cache.states.clear(),
+        "tiles": lambda cache: cache.tiles.clear(),
+    }
+    for name, meddle in losses.items():
         assert run(tmp_path / name, meddle) == undisturbed, name
 
 
@@ -284,7 +293,9 @@ steps = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(steps=steps)
-def test_means_are_right_whatever_comes_in_whatever_order(steps) -> None:
+def test_means_are_right_whatever_comes_in_whatever_order(
+    steps: list[tuple[int, list[float], bool, bool]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rooms = measuring(Path(folder))
         for offset, (visit, places, named, lost) in enumerate(steps):

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def night(tmp_path_factory: pytest.TempPathFactory):
     return outcomes, tables
 
 
-def sources_of_objects_upstream_lost() -> pd.Index:
+def sources_of_objects_upstream_lost() -> "pd.Index[Any]":
     """Sources whose object upstream did not store, and those that later fell to another object for it.
 
     At the very edge of the image upstream makes an object, gives its source
@@ -67,7 +68,8 @@ def sources_of_objects_upstream_lost() -> pd.Index:
     stored = set(zip(EXPECTED_OBJECTS.visit, EXPECTED_OBJECTS.diaObjectId, strict=True))
     keys = zip(EXPECTED_SOURCES.visit, EXPECTED_SOURCES.diaObjectId, strict=True)
     lost = EXPECTED_SOURCES[[key not in stored for key in keys]].diaObjectId
-    return pd.Index(EXPECTED_SOURCES[EXPECTED_SOURCES.diaObjectId.isin(lost)].diaSourceId)
+    ids: pd.Index[Any] = pd.Index(EXPECTED_SOURCES[EXPECTED_SOURCES.diaObjectId.isin(lost)].diaSourceId)
+    return ids
 
 
 def test_every_source_joins_the_object_upstream_gave_it(night) -> None:

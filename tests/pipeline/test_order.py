@@ -2,12 +2,14 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.model.batch import Batch
 from stream_assoc.model.schema import apdb_table
 from tests.contents import columns
 from tests.pipeline.skies import ARCSEC, MJD, apdb_url, batch, pinned_rooms, process_from, square
@@ -22,15 +24,15 @@ SUMS = ("Mean", "MeanErr", "Sigma")
 """Statistics that are sums over the sources, and so differ in the last digits."""
 
 
-def visits():
+def visits() -> list[Batch]:
     """Return visits of four stars, ten arcsec apart, not all of them seen each time."""
     random = np.random.default_rng(3)
     made = []
     for visit, band in enumerate(BANDS_OF_VISITS, 1):
         seen = np.flatnonzero(random.random(N_STARS) < 0.8)
         places = DEC + (10.0 * seen + random.normal(0.0, 0.1, len(seen))) * ARCSEC
-        fluxes = {name: random.normal(1000.0, 50.0, len(seen)) for name in ("psfFlux", "scienceFlux")}
-        errors = {f"{name}Err": random.uniform(5.0, 30.0, len(seen)) for name in fluxes}
+        fluxes: dict[str, Any] = {name: random.normal(1000.0, 50.0, len(seen)) for name in ("psfFlux", "scienceFlux")}
+        errors: dict[str, Any] = {f"{name}Err": random.uniform(5.0, 30.0, len(seen)) for name in fluxes}
         footprint = square(RA, DEC)
         ra = [RA] * len(seen)
         raErr = random.uniform(0.03, 0.06, len(seen)) * ARCSEC
@@ -128,14 +130,14 @@ CHAIN = {
 
 
 @pytest.mark.parametrize("order", list(CHAIN))
-def test_which_object_a_source_joins_depends_on_the_order(tmp_path: Path, order) -> None:
+def test_which_object_a_source_joins_depends_on_the_order(tmp_path: Path, order: tuple[float, float, float]) -> None:
     rooms = pinned_rooms(tmp_path)
     footprint = square(RA, DEC)
     process_from(
         rooms, 0, *(batch(i, [RA], [DEC + place * ARCSEC], footprint=footprint) for i, place in enumerate(order, 1))
     )
     rooms.apdb.close()
-    members = {}
+    members: dict[int, list[float]] = {}
     for dec, owner in columns(apdb_url(tmp_path), "DiaSource", "dec", "diaObjectId"):
         members.setdefault(owner, []).append(round((dec - DEC) / ARCSEC, 3))
     assert {tuple(sorted(places)) for places in members.values()} == CHAIN[order]

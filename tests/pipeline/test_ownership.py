@@ -1,8 +1,10 @@
 """Every source has one owner or a reason for none, wherever on the sky it is."""
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,21 +12,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch, SolarSystemObjects
-from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.model.types import BoolArray
 from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import column, columns
-from tests.pipeline.skies import ARCSEC, apdb_url, batch, night, offset, pinned_rooms, process_from, square
+from tests.pipeline.skies import (
+    ARCSEC,
+    apdb_url,
+    batch,
+    night,
+    offset,
+    pinned_rooms,
+    process_from,
+    processed_from,
+    square,
+)
 
 
 @pytest.fixture
-def rooms(tmp_path: Path):
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
     made = pinned_rooms(tmp_path)
     yield made
     made.apdb.close()
 
 
-def is_accounted_for(metrics):
+def is_accounted_for(metrics: AssociationMetrics) -> bool:
     return metrics.numDiaSources == (
         metrics.numAssociatedDiaSources
         + metrics.numAssociatedSsObjects
@@ -34,8 +47,8 @@ def is_accounted_for(metrics):
     )
 
 
-def test_a_night_is_accounted_for(rooms, tmp_path: Path) -> None:
-    outcomes = process_from(rooms, 0, *night())
+def test_a_night_is_accounted_for(rooms: Rooms, tmp_path: Path) -> None:
+    outcomes = processed_from(rooms, 0, *night())
     assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
     assert sum(outcome.metrics.numAssociatedSsObjects for outcome in outcomes) > 0
     owners = columns(apdb_url(tmp_path), "DiaSource", "diaObjectId", "ssObjectId")
@@ -49,11 +62,11 @@ def test_a_night_is_accounted_for(rooms, tmp_path: Path) -> None:
     assert outcomes[-1].metrics.totalUnassociatedDiaObjects == single
 
 
-def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms, tmp_path: Path) -> None:
+def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms: Rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([150.0]), np.array([2.0]))
     here = batch(2, [150.0, 150.01], [2.0, 2.0], solar_system_objects=moving)
-    (outcome,) = process_from(rooms, 1, here)
+    (outcome,) = processed_from(rooms, 1, here)
     assert outcome.metrics.numAssociatedSsObjects == 1
     assert outcome.metrics.numUpdatedDiaObjects == 1
     rows = columns(apdb_url(tmp_path), "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
@@ -62,19 +75,19 @@ def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms,
     assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 2]
 
 
-def test_predictions_without_a_position_claim_nothing(rooms) -> None:
+def test_predictions_without_a_position_claim_nothing(rooms: Rooms) -> None:
     moving = SolarSystemObjects(
         np.arange(1, 5), np.array([np.nan, np.inf, 150.0, 150.0]), np.array([2, 2, np.nan, 95])
     )
-    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert outcome.metrics.numAssociatedSsObjects == 0
     assert outcome.metrics.numNewDiaObjects == 1
 
 
-def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_path: Path) -> None:
+def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms: Rooms, tmp_path: Path) -> None:
     elsewhere = square(200.0, -40.0)
     process_from(rooms, 0, batch(1, [150.0], [2.0]))
-    outcomes = process_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
+    outcomes = processed_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
     assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [1, 1]
     assert column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources") == [3]
 
@@ -82,18 +95,23 @@ def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms, tmp_pa
 @pytest.mark.parametrize(
     ("ra", "dec"), [(0.0, 0.0), (360.0 - 1e-9, 20.0), (0.0, -89.9999), (77.0, 90.0), (10.0, -90.0), (180.0, 0.0)]
 )
-def test_a_batch_associates_across_ra_zero_and_over_the_poles(rooms, tmp_path: Path, ra: float, dec: float) -> None:
+def test_a_batch_associates_across_ra_zero_and_over_the_poles(
+    rooms: Rooms, tmp_path: Path, ra: float, dec: float
+) -> None:
     steps = [(-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (-0.3, 0.3)]
     outline = square(ra, dec)
     places = [offset(ra, dec, east, north) for east, north in steps]
     visits = [batch(visit, [place[0]], [place[1]], footprint=outline) for visit, place in enumerate(places, 1)]
-    outcomes = process_from(rooms, 0, *visits[:2]) + process_from(rooms, 2, *visits[2:])
+    outcomes = processed_from(rooms, 0, *visits[:2]) + processed_from(rooms, 2, *visits[2:])
     assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [0, 1, 1, 1]
     (mean_ra,), (mean_dec,) = (column(apdb_url(tmp_path), "DiaObjectLast", name) for name in ("ra", "dec"))
     assert 0.0 <= mean_ra < 360.0
     assert abs(mean_dec - dec) < 0.1 * ARCSEC
     assert len(column(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId")) == 1
 
+
+Row = tuple[float, float, float, bool]
+Place = tuple[float, float]
 
 coordinate = st.one_of(
     st.floats(-3.0, 3.0).map(lambda arcsec: arcsec * ARCSEC), st.sampled_from([np.nan, np.inf, -np.inf, 200.0])
@@ -104,13 +122,12 @@ predictions = st.lists(st.tuples(coordinate, coordinate), max_size=2)
 
 @settings(max_examples=40, deadline=None)
 @given(visits=st.lists(st.tuples(small_batch, predictions), min_size=1, max_size=4))
-def test_any_source_is_accounted_for(visits) -> None:
+def test_any_source_is_accounted_for(visits: list[tuple[list[Row], list[Place]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rooms = pinned_rooms(Path(folder))
         batches = [random_batch(visit, rows, moving) for visit, (rows, moving) in enumerate(visits, 1)]
-        outcomes = process_from(rooms, 0, *batches)
+        outcomes = processed_from(rooms, 0, *batches)
         rooms.apdb.close()
-        assert all(isinstance(outcome, Processed) for outcome in outcomes)
         assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
         usable = [int(np.count_nonzero(is_usable(one))) for one in batches]
         assert [one.metrics.numDiaSources - one.metrics.numDroppedDiaSources for one in outcomes] == usable
@@ -123,17 +140,14 @@ def test_any_source_is_accounted_for(visits) -> None:
         )
 
 
-def random_batch(visit, rows, moving):
-    east, north, reliability, flag = (
-        (list(values) for values in zip(*rows, strict=True)) if rows else ([], [], [], [])
-    )
+def random_batch(visit: int, rows: list[Row], moving: list[Place]) -> Batch:
     return batch(
         visit,
-        east,
-        north,
+        [east for east, *_ in rows],
+        [north for _, north, *_ in rows],
         footprint=square(0.0, 0.0),
-        reliability=reliability,
-        centroid_flag=np.array(flag, np.bool_),
+        reliability=[reliability for *_, reliability, _ in rows],
+        centroid_flag=np.array([flag for *_, flag in rows], np.bool_),
         solar_system_objects=SolarSystemObjects(
             np.arange(1, len(moving) + 1),
             np.array([one for one, _ in moving], np.float64),
@@ -142,16 +156,16 @@ def random_batch(visit, rows, moving):
     )
 
 
-def is_usable(made):
+def is_usable(made: Batch) -> BoolArray:
     ra, dec = made.column("ra"), made.column("dec")
     return np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
 
 
-def test_a_right_ascension_of_another_turn_is_the_same_position(rooms, tmp_path: Path) -> None:
+def test_a_right_ascension_of_another_turn_is_the_same_position(rooms: Rooms, tmp_path: Path) -> None:
     process_from(rooms, 0, batch(1, [149.764], [2.0]))
     turned = [149.764 - 360.0, 149.764 + 360.0 + 10 * ARCSEC, 360.0, -1e-17, 36_001.0, 1e9]
     dec = [2.0, 2.0, 5.0, 6.0, 7.0, 8.0]
-    (outcome,) = process_from(rooms, 1, batch(2, turned, dec))
+    (outcome,) = processed_from(rooms, 1, batch(2, turned, dec))
     assert outcome.metrics.numUpdatedDiaObjects == 1
     assert outcome.metrics.numNewDiaObjects == 3
     assert outcome.metrics.numDroppedDiaSources == 2
@@ -182,8 +196,7 @@ def test_predictions_that_name_no_object_take_no_source(
 ) -> None:
     process_from(rooms, 0, batch(1, [150.0], [2.0]))
     moving = predicted(*rows, (9, 150.05, 2.0))
-    (outcome,) = process_from(rooms, 1, batch(2, [150.0, 150.05], [2.0, 2.0], solar_system_objects=moving))
-    assert isinstance(outcome, Processed)
+    (outcome,) = processed_from(rooms, 1, batch(2, [150.0, 150.05], [2.0, 2.0], solar_system_objects=moving))
     metrics = outcome.metrics
     assert (metrics.numAssociatedDiaSources, metrics.numAssociatedSsObjects) == (1, 1)
     assert (metrics.numTotalSolarSystemObjects, metrics.numDroppedSsObjects) == (len(rows) + 1, len(rows))
@@ -193,8 +206,7 @@ def test_predictions_that_name_no_object_take_no_source(
 
 def test_a_prediction_listed_twice_at_one_place_counts_once(rooms: Rooms) -> None:
     moving = predicted((7, 150.0, 2.0), (7, 510.0, 2.0))
-    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
-    assert isinstance(outcome, Processed)
+    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedSsObjects) == (1, 1)
 
 
@@ -214,16 +226,16 @@ def test_usable_predictions_are_positive_placed_and_single(rows: list[tuple[int,
     assert kept == [row for row in distinct if sum(other[0] == row[0] for other in distinct) == 1]
 
 
-def test_predictions_of_another_turn_claim_their_source(rooms) -> None:
+def test_predictions_of_another_turn_claim_their_source(rooms: Rooms) -> None:
     moving = SolarSystemObjects(np.array([7]), np.array([150.0 - 720.0]), np.array([2.0]))
-    (outcome,) = process_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert outcome.metrics.numAssociatedSsObjects == 1
 
 
 SS = 2**55 + 1
 
 
-def identified(visit: int, ids: list[int | None], **changes: object) -> Batch:
+def identified(visit: int, ids: list[int | None], **changes: Any) -> Batch:
     """A batch of sources a minute apart that their producer says are these solar-system objects."""
     made = batch(visit, [150.0 + 0.01 * row for row in range(len(ids))], [2.0] * len(ids), **changes)
     return replace(made, diaSources=with_column(made, "ssObjectId", pa.array(ids, pa.int64())))
@@ -237,7 +249,7 @@ def with_column(one: Batch, name: str, values: pa.Array) -> pa.RecordBatch:
 def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(rooms: Rooms, tmp_path: Path) -> None:
     """It joins no object, founds none, and is counted as what it is; 0 and null are Rubin's none."""
     process_from(rooms, 0, batch(1, [150.0], [2.0]))
-    (outcome,) = process_from(rooms, 1, identified(2, [SS, SS + 1, 0, None]))
+    (outcome,) = processed_from(rooms, 1, identified(2, [SS, SS + 1, 0, None]))
     metrics = outcome.metrics
     assert (metrics.numAssociatedSsObjects, metrics.numAssociatedDiaSources, metrics.numNewDiaObjects) == (2, 0, 2)
     assert is_accounted_for(metrics)
@@ -250,8 +262,8 @@ def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(roo
 
 def test_the_prediction_of_an_identified_object_claims_no_other_source(rooms: Rooms, tmp_path: Path) -> None:
     moving = SolarSystemObjects(np.array([SS, SS + 7]), np.array([150.01, 150.02]), np.array([2.0, 2.0]))
-    (outcome,) = process_from(rooms, 0, identified(1, [SS, None, None], solar_system_objects=moving))
-    owners = dict(columns(apdb_url(tmp_path), "DiaSource", "x", "ssObjectId"))
+    (outcome,) = processed_from(rooms, 0, identified(1, [SS, None, None], solar_system_objects=moving))
+    owners: dict[float, int | None] = dict(columns(apdb_url(tmp_path), "DiaSource", "x", "ssObjectId"))
     assert [owner for _, owner in sorted(owners.items())] == [SS, None, SS + 7]
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (2, 1)
 
@@ -265,13 +277,13 @@ def test_two_sources_of_one_identified_object_both_keep_it(rooms: Rooms, tmp_pat
 def test_an_identified_source_without_a_position_is_dropped(rooms: Rooms) -> None:
     one = identified(1, [SS, None])
     sources = with_column(one, "ra", pa.array([np.nan, 150.01]))
-    (outcome,) = process_from(rooms, 0, replace(one, diaSources=sources))
+    (outcome,) = processed_from(rooms, 0, replace(one, diaSources=sources))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedDiaSources) == (0, 1)
     assert is_accounted_for(outcome.metrics)
 
 
 def test_what_a_producer_says_may_be_ignored(rooms: Rooms, tmp_path: Path) -> None:
     matchmakers = replace(rooms.matchmakers, keep_solar_system_ids=False)
-    (outcome,) = process_from(replace(rooms, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
+    (outcome,) = processed_from(replace(rooms, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (0, 2)
     assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [None, None]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ import redis
 from stream_assoc.apdb.create import init
 from stream_assoc.embedded import EmbeddedValkey
 from stream_assoc.settings import Settings
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stream.kafka_topics import ensure_topics
 from tests.integration.deployment import Deployment
 from tests.security.certificates import Authority, Certificate
@@ -22,7 +24,7 @@ PASSWORD = "hunter2:/?#[]@!%41 +&=é"
 """With everything in it that a URL gives a meaning to."""
 
 PREFIX = "night"
-TOPICS = {
+TOPICS: dict[str, Any] = {
     "input_topic": "dia-sources",
     "objects_topic": "dia-objects",
     "forced_sources_topic": "dia-forced-sources",
@@ -60,11 +62,11 @@ class Secured:
     postgresql: SecuredPostgresql
     redis_port: int
 
-    def sections(self, **changes: dict[str, object]) -> dict[str, dict[str, object]]:
+    def sections(self, **changes: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a daemon, some of them changed."""
         tls = {"ssl_ca_file": self.authority.file}
         own = {"ssl_certificate_file": self.client.certificate, "ssl_key_file": self.client.key}
-        sections = {
+        sections: dict[str, dict[str, Any]] = {
             "kafka": {
                 **TOPICS,
                 "bootstrap_servers": self.kafka.sasl_ssl,
@@ -95,7 +97,7 @@ class Secured:
 
     def administrator(self) -> Deployment:
         """Return the deployment as its administrator sees Kafka."""
-        kafka = {**TOPICS, "bootstrap_servers": self.kafka.bootstrap_servers, "partitions": 2}
+        kafka = KafkaSettings(bootstrap_servers=self.kafka.bootstrap_servers, partitions=2, **TOPICS)
         return Deployment(Settings(kafka=kafka))
 
 

@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from confluent_kafka.admin import (
@@ -106,7 +108,7 @@ class SecuredKafka(EmbeddedKafka):
         return AdminClient({"bootstrap.servers": self.bootstrap_servers})
 
 
-def _wait_for(futures: Mapping[object, object]) -> None:
+def _wait_for(futures: Mapping[Any, Future[None]]) -> None:
     for future in futures.values():
         future.result(ANSWER_SECONDS)
 
@@ -138,8 +140,8 @@ class SecuredPostgresql:
         self._folder.mkdir()
         self._owned(self._folder)
         initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres", "--no-sync", "-A", "trust"]
-        owner = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
-        subprocess.run(initdb, check=True, capture_output=True, cwd=self._folder, **owner)
+        user, group = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
+        subprocess.run(initdb, check=True, capture_output=True, cwd=self._folder, user=user, group=group)
         (self._data / "pg_hba.conf").write_text(
             "local all postgres trust\n"
             "hostssl all all 127.0.0.1/32 scram-sha-256\n"
@@ -243,6 +245,7 @@ def _pass_on(outside: ssl.SSLSocket, inside: socket.socket) -> None:
         selector.register(inside, selectors.EVENT_READ, outside)
         while True:
             for key, _ in selector.select():
+                assert isinstance(key.fileobj, socket.socket)
                 data = key.fileobj.recv(2**16)
                 # What TLS has decrypted already, the selector does not see.
                 while key.fileobj is outside and outside.pending():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import structlog
@@ -81,7 +82,7 @@ def test_what_settings_say_of_themselves(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_what_a_daemon_logs_when_the_cache_is_away(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs, style: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs: io.StringIO, style: Literal["json", "console"]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import traceback
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -31,7 +32,7 @@ def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
     deployment.process_everything()
 
     # The last two come as a client with a certificate instead of a password.
-    certified = {
+    certified: dict[str, Any] = {
         "bootstrap_servers": secured.kafka.ssl,
         "security_protocol": "SSL",
         "sasl_mechanism": None,
@@ -112,7 +113,12 @@ def test_plain_text_to_a_port_of_tls_is_an_outage_that_names_the_setting(
     secured: Secured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kafka_topics, "REQUEST_TIMEOUT_SECONDS", 3.0)
-    kafka = {"security_protocol": "PLAINTEXT", "sasl_mechanism": None, "sasl_username": None, "sasl_password": None}
+    kafka: dict[str, Any] = {
+        "security_protocol": "PLAINTEXT",
+        "sasl_mechanism": None,
+        "sasl_username": None,
+        "sasl_password": None,
+    }
     settings = Settings(**secured.sections(kafka={**kafka, "ssl_ca_file": None}))
     with pytest.raises(RetriableError, match=r"kafka\.security_protocol"):
         kafka_topics.ensure_topics(settings.kafka)

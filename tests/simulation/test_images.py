@@ -20,6 +20,8 @@ CONFIG = SimulationConfig(n_visits=2, n_detectors=2, n_fields=1, seed=4, image_p
 
 
 def paths(images: ImageUris) -> list[str]:
+    assert images.difference is not None
+    assert images.science is not None
     return [uri.removeprefix("file://") for uri in (images.difference, images.science)]
 
 
@@ -27,6 +29,7 @@ def paths(images: ImageUris) -> list[str]:
 def test_images_are_those_of_their_batch(tmp_path: Path, dec: float) -> None:
     config = CONFIG.model_copy(update={"dec": dec, "ra": 0.01})
     for simulated in simulate(config):
+        assert simulated.exposed is not None
         batch = with_images(simulated.batch, DetectorImages(config, simulated.exposed), tmp_path)
         assert batch.digest != simulated.batch.digest
         for path in paths(batch.images):
@@ -43,6 +46,7 @@ def test_fluxes_are_as_expected_at_the_light_beside_it_and_where_nothing_is(tmp_
     random = np.random.default_rng(1)
     pulls = []
     for simulated in simulate(CONFIG):
+        assert simulated.exposed is not None
         batch = with_images(simulated.batch, DetectorImages(CONFIG, simulated.exposed), tmp_path)
         light = simulated.exposed.light
         beside = random.normal(0.0, 1.0 / 3600.0, (2, len(light)))

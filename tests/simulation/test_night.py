@@ -168,7 +168,7 @@ def test_asteroids_move_and_stars_stay(night) -> None:
     for one in night:
         for row in one.truth.to_pylist():
             places[row["kind"], row["truth_id"]].append((row["ra"], row["dec"], one.batch.midpointMjdTai))
-    moved = Counter()
+    moved: Counter[str] = Counter()
     for (kind, _), seen in places.items():
         (ra1, dec1, begin), (ra2, dec2, end) = seen[0], seen[-1]
         if end > begin:

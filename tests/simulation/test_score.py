@@ -55,7 +55,8 @@ def test_single_detections_do_not_count_for_completeness() -> None:
 def test_a_source_that_the_association_does_not_know_is_lost() -> None:
     ids = BIG + np.arange(3)
     result = score(ids[:1], np.array([5]), ids, np.array([1, 1, 1]))
-    assert (result.n_lost_sources, result.completeness) == (2, pytest.approx(1 / 3))
+    assert result.n_lost_sources == 2
+    assert result.completeness == pytest.approx(1 / 3)
     assert score(ids[:0], ids[:0], ids, np.array([1, 1, 1])).n_lost_sources == 3
 
 

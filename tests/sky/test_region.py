@@ -95,8 +95,9 @@ def test_trixels_cover_whatever_the_margin_accepts(
             footprint.vertices,
         ]
     )
-    accepted = footprint.contains(*points.T, margin)
-    assert np.isin(htm_index(*points[accepted].T, 6), trixels).all()
+    point_ra, point_dec = points.T
+    accepted = footprint.contains(point_ra, point_dec, margin)
+    assert np.isin(htm_index(point_ra[accepted], point_dec[accepted], 6), trixels).all()
 
 
 def test_a_detector_needs_few_tiles() -> None:

@@ -19,8 +19,9 @@ GOLDEN = Path(__file__).parents[1] / "data" / "stats"
 
 def make_points(rows: Sequence[tuple[float, ...]]) -> SourcePoints:
     """Points from rows of (time, flux, error, band index), the science flux being twice the other."""
-    time, flux, error, band = np.array(rows, np.float64).reshape(-1, 4).T
-    ra, dec = 10.0 + 1e-4 * np.arange(len(rows)), np.full(len(rows), -20.0)
+    columns: FloatArray = np.array(rows, np.float64).reshape(-1, 4).T
+    time, flux, error, band = columns
+    ra, dec = 10.0 + 1e-4 * np.arange(len(rows), dtype=np.float64), np.full(len(rows), -20.0)
     return SourcePoints(
         ra, dec, time, flux, error, 2.0 * flux, 2.0 * error, band.astype(np.int64), np.zeros(len(rows), np.bool_)
     )
@@ -84,11 +85,11 @@ def golden_histories(golden: Callable[[str], pa.Table]) -> Callable[[bool], Obje
         order = np.argsort(ids, kind="stable")
 
         def column(name: str) -> FloatArray:
-            values = table[name].to_numpy()[order]
+            values: FloatArray = table[name].to_numpy()[order]
             return values.astype(np.float32).astype(np.float64) if as_stored and "Flux" in name else values
 
         points = SourcePoints(
-            *(column(name) for name in ("ra", "dec", *LightCurves.COLUMNS)),
+            **{name: column(name) for name in ("ra", "dec", *LightCurves.COLUMNS)},
             band=np.array([BANDS.index(band) for band in table["band"].to_pylist()])[order],
             flag=table["flags"].to_numpy()[order] != 0,
         )

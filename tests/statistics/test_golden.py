@@ -28,7 +28,8 @@ TOLERANCES = {
 def comparable_slopes(golden: Golden) -> BoolArray:
     """Tell the objects whose maximum slope does not hang on upstream's unstable sort."""
     meta = golden("meta").to_pandas().set_index("diaObjectId").sort_index()
-    return ~meta["category"].isin(["same_time", "pairwise_same_time"]).to_numpy()
+    unstable: BoolArray = meta["category"].isin(["same_time", "pairwise_same_time"]).to_numpy()
+    return ~unstable
 
 
 def test_every_plugin_gives_upstreams_values(

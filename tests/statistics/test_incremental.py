@@ -26,7 +26,7 @@ def recomputed(rows: Sequence[Row]) -> dict[str, float]:
     """Every statistic of one object, from scratch and by exact arithmetic where rounding could matter."""
     values: dict[str, float] = {"nDiaSources": len(rows)}
     for index, band in enumerate(BANDS):
-        points = sorted(row[:3] for row in rows if row[3] == index)
+        points: list[tuple[float, ...]] = sorted(row[:3] for row in rows if row[3] == index)
         if points:
             values |= {f"{band}_{name}": value for name, value in recomputed_in_one_band(points).items()}
     return values

@@ -15,7 +15,7 @@ NAMES = ("ap_minMaxFlux", "ap_percentileFlux", "ap_madFlux")
 @given(st.lists(st.floats(-1e6, 1e6) | st.just(math.nan) | st.just(math.inf), min_size=1, max_size=40))
 @settings(max_examples=80, deadline=None)
 def test_every_finite_flux_counts(evaluate: Evaluate, flux: list[float]) -> None:
-    values = {}
+    values: dict[str, float] = {}
     for name in NAMES:
         values |= evaluate(name, flux, flux, flux)
     finite = np.array([f for f in flux if math.isfinite(f)])

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.model.states import ObjectHistories, SourcePoints
+from stream_assoc.model.types import FloatArray
 from stream_assoc.statistics import StatisticsCalculator
 from stream_assoc.statistics.periodograms import best_common_period, best_period, false_alarm_probability
 from stream_assoc.statistics.registry import OPTIONAL_PLUGINS
@@ -86,16 +87,19 @@ def test_the_period_is_found() -> None:
 )
 def test_unusable_points_are_left_out(broken: tuple[float, float, float]) -> None:
     time, flux, error, band = np.array(rows_of_period(3.7, 12, [1, 3])).T
-    more = [np.append(column, value) for column, value in zip((time, flux, error), broken, strict=True)]
-    assert best_period(*more) == best_period(time, flux, error)
-    with_it = best_common_period(*more, np.append(band, 5).astype(np.int64))
+    more_time, more_flux, more_error = (
+        np.append(column, value) for column, value in zip((time, flux, error), broken, strict=True)
+    )
+    assert best_period(more_time, more_flux, more_error) == best_period(time, flux, error)
+    with_it = best_common_period(more_time, more_flux, more_error, np.append(band, 5).astype(np.int64))
     np.testing.assert_array_equal(with_it, best_common_period(time, flux, error, band.astype(np.int64)))
 
 
 def test_what_has_no_period() -> None:
     n = 10
-    time, one, band = 60000.0 + np.arange(n), np.ones(n), np.zeros(n, np.int64)
-    for t, f, count in ((time, one, n), (time * 0, time, n), (time, np.sin(time), 4)):
+    time, one, band = np.arange(60000.0, 60000.0 + n), np.ones(n), np.zeros(n, np.int64)
+    cases: list[tuple[FloatArray, FloatArray, int]] = [(time, one, n), (time * 0, time, n), (time, np.sin(time), 4)]
+    for t, f, count in cases:
         assert np.isnan(best_period(t[:count], f[:count], one[:count])).all()
         assert np.isnan(best_common_period(t[:count], f[:count], one[:count], band[:count])).all()
 

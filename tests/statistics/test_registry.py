@@ -19,7 +19,7 @@ def _fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def announce(monkeypatch: pytest.MonkeyPatch) -> object:
+def announce(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     def announce(name: str, value: str) -> None:
         entries = EntryPoints([EntryPoint(name, value, registry.ENTRY_POINT_GROUP)])
         monkeypatch.setattr(registry, "entry_points", lambda group: entries.select(group=group))
@@ -63,7 +63,7 @@ def test_what_is_no_plugin_is_refused() -> None:
         registry.register("ap_meanFlux")  # type: ignore[arg-type]
 
 
-def test_an_announced_plugin_is_found(announce: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_announced_plugin_is_found(announce: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_assoc.statistics.moments.announced", announced_plugin, raising=False)
     announce("announced", "stream_assoc.statistics.moments:announced")
     assert "announced" in registry.plugin_names()
@@ -73,13 +73,15 @@ def test_an_announced_plugin_is_found(announce: object, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["no_such_package:plugin", "stream_assoc.statistics.moments:no_such_plugin"])
-def test_an_announced_plugin_that_cannot_be_imported_is_fatal(announce: object, value: str) -> None:
+def test_an_announced_plugin_that_cannot_be_imported_is_fatal(
+    announce: Callable[[str, str], None], value: str
+) -> None:
     announce("announced", value)
     with pytest.raises(PluginError, match="cannot be imported"):
         registry.find_plugin("announced")
 
 
-def test_an_announced_plugin_of_another_name_is_fatal(announce: object) -> None:
+def test_an_announced_plugin_of_another_name_is_fatal(announce: Callable[[str, str], None]) -> None:
     announce("announced", "stream_assoc.statistics.stetson:StetsonJ")
     with pytest.raises(PluginError, match="no statistics plugin of that name"):
         registry.find_plugin("announced")

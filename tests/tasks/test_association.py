@@ -70,7 +70,7 @@ def test_identifiers_keep_every_bit_beside_missing_values() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "Int64", "object", "int64[pyarrow]"])
-def test_object_ids_of_any_integer_type(dtype: str) -> None:
+def test_object_ids_of_any_integer_type(dtype: Any) -> None:
     objects = catalogue([10.0, 20.0], diaObjectId=pd.Series([BIG, BIG + 1]).astype(dtype))
     result = AssociationTask().run(catalogue([20.0, 10.0], diaSourceId=[1, 2]), objects)
     assert result.matchedDiaSources["diaObjectId"].tolist() == [BIG + 1, BIG]

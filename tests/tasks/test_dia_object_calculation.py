@@ -1,8 +1,8 @@
 """`DiaObjectCalculationTask` against the numbers of upstream's own code, and its manners on data frames."""
 
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ def expected_of(name: str) -> pd.DataFrame:
 
 
 def compute(
-    plugins: tuple[str, ...], objects: pd.DataFrame, sources: pd.DataFrame, **kwargs: object
+    plugins: tuple[str, ...], objects: pd.DataFrame, sources: pd.DataFrame, **kwargs: Any
 ) -> DiaObjectCalculationResult:
     task = DiaObjectCalculationTask(config=DiaObjectCalculationConfig(plugins=plugins, **kwargs))
     return task.run(objects, sources, objects["diaObjectId"].to_numpy(), BANDS)
@@ -218,10 +218,9 @@ def test_a_broken_source_changes_no_other_object(broken: dict[str, float]) -> No
 
 
 @pytest.fixture
-def _fresh_registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     monkeypatch.setattr(DiaObjectCalculationPlugin, "registry", dict(DiaObjectCalculationPlugin.registry))
-    return
 
 
 @pytest.mark.usefixtures("_fresh_registries")
@@ -238,7 +237,10 @@ def test_a_plugin_written_for_upstream_runs() -> None:
         def getExecutionOrder(cls) -> float:
             return cls.FLUX_MOMENTS_CALCULATED
 
-        def calculate(self, diaObjects, diaSources, filterDiaSources, band, **kwargs) -> None:
+        # A plugin names those of the keywords that it wants, as upstream's do.
+        def calculate(  # type: ignore[override]
+            self, diaObjects: pd.DataFrame, diaSources: Any, filterDiaSources: Any, band: str, **kwargs: Any
+        ) -> None:
             fluxes = filterDiaSources.psfFlux
             diaObjects[f"{band}_psfFluxRange"] = fluxes.max() - fluxes.min()
             made_before = diaObjects[f"{band}_psfFluxMax"] - diaObjects[f"{band}_psfFluxMin"]
@@ -250,7 +252,10 @@ def test_a_plugin_written_for_upstream_runs() -> None:
         plugType = "single"
         needsFilter = False
 
-        def calculate(self, diaObjects, diaObjectId, diaSources, **kwargs) -> None:
+        # As above: it is called with keywords only.
+        def calculate(  # type: ignore[override]
+            self, diaObjects: pd.DataFrame, diaObjectId: int, diaSources: pd.DataFrame, **kwargs: Any
+        ) -> None:
             diaObjects.loc[diaObjectId, "lastTime"] = diaSources["midpointMjdTai"].max()
 
     values = compute(("mine_range", "mine_last", "ap_minMaxFlux"), small_objects(), small_sources()).diaObjectCat
@@ -356,7 +361,7 @@ def as_bytes(bands: list[str]) -> object:
     ids=["fits", "mixed"],
 )
 @pytest.mark.parametrize("filters", [list(BANDS), [band.encode() for band in BANDS]], ids=["text", "bytes"])
-def test_bands_may_be_bytes(bands: object, filters: list[str]) -> None:
+def test_bands_may_be_bytes(bands: Any, filters: list[str]) -> None:
     task = DiaObjectCalculationTask(DiaObjectCalculationConfig(ALL_PLUGINS))
     objects = small_objects().drop(index=1)
     plain = task.run(objects, small_sources(), objects["diaObjectId"], list(BANDS)).diaObjectCat
@@ -403,7 +408,8 @@ def test_a_count_keeps_the_type_that_holds_it() -> None:
     for dtype, expected in ((np.int8, np.int8), (np.float32, np.float32), (np.bool_, np.int64)):
         objects = small_objects(nDiaSources=np.array([1, 0, 1], dtype))
         counts = task.run(objects, small_sources(), [BIG], ["g"]).diaObjectCat.nDiaSources
-        assert (counts.dtype, counts[BIG]) == (expected, 4)
+        assert counts.dtype == expected
+        assert counts[BIG] == 4
     many = pd.concat([small_sources()] * 40).assign(diaSourceId=range(320))
-    counts = task.run(small_objects(nDiaSources=np.array([1, 0, 1], np.int8)), many, [BIG], ["g"]).diaObjectCat
-    assert counts.nDiaSources[BIG] == 160
+    counted = task.run(small_objects(nDiaSources=np.array([1, 0, 1], np.int8)), many, [BIG], ["g"]).diaObjectCat
+    assert counted.nDiaSources[BIG] == 160

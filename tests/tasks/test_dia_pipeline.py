@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,11 @@ from stream_assoc.apdb.factory import open_apdb
 from stream_assoc.association.exceptions import TooManyNewObjectsError
 from stream_assoc.model.batch import BatchId, SolarSystemObjects
 from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.settings import Settings
-from stream_assoc.settings.images import ImageSettings
+from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
+from stream_assoc.settings.operation import DaemonSettings
+from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
 from stream_assoc.tasks.dia_pipeline_config import UPSTREAM_HISTORY_WINDOW, DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
@@ -135,22 +138,24 @@ def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_li
     assert upstream_like[-1].metrics.totalUnassociatedDiaObjects == counted
 
 
-def test_the_task_stores_what_the_daemon_stores(new_task, tmp_path: Path) -> None:
+def test_the_task_stores_what_the_daemon_stores(new_task: NewTask, tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:4]:
         (outcome,) = process(rooms, one)
+        assert isinstance(outcome, Processed)
         rooms.apdb.mark_published([outcome.key])
         task.run_batch(one)
     rooms.apdb.close()
     assert contents(apdb_url(tmp_path)) == contents(apdb_url(tmp_path / "daemon"))
 
 
-def test_the_metrics_are_the_daemon_s(new_task, tmp_path: Path) -> None:
+def test_the_metrics_are_the_daemon_s(new_task: NewTask, tmp_path: Path) -> None:
     rooms = pinned_rooms(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:3]:
         (outcome,) = process(rooms, one)
+        assert isinstance(outcome, Processed)
         assert task.run_batch(one).metrics == outcome.metrics
     rooms.apdb.close()
 
@@ -345,13 +350,13 @@ def test_a_band_that_is_not_valid_is_refused(new_task) -> None:
 
 def test_settings_and_configuration_say_the_same() -> None:
     settings = Settings(
-        association={"max_distance_arcsec": 0.7, "solar_system_radius_arcsec": 0.4},
-        new_objects={"min_snr": 5.0, "min_reliability": 0.3},
-        statistics={"plugins": ("ap_meanFlux",)},
-        sky={"tile_level": 9, "angle_margin_arcsec": 5.0},
-        daemon={"pin_clock_mjd": 62_000.0},
-        images={"roots": ("/images",), "attempts": 2},
-        forced_photometry={"history_threshold": 3},
+        association=AssociationSettings(max_distance_arcsec=0.7, solar_system_radius_arcsec=0.4),
+        new_objects=NewObjectSettings(min_snr=5.0, min_reliability=0.3),
+        statistics=StatisticsSettings(plugins=("ap_meanFlux",)),
+        sky=SkySettings(tile_level=9, angle_margin_arcsec=5.0),
+        daemon=DaemonSettings(pin_clock_mjd=62_000.0),
+        images=ImageSettings(roots=("/images",), attempts=2),
+        forced_photometry=ForcedPhotometrySettings(history_threshold=3),
     )
     again = DiaPipelineConfig.from_settings(settings).settings()
     assert again == settings
@@ -373,7 +378,8 @@ def test_a_secret_in_the_url_is_not_shown() -> None:
 @pytest.mark.integration
 def test_the_tasks_work_on_postgresql(postgresql_database: str) -> None:
     init(postgresql_database, "apdb")
-    one, place = batch(1, [150.0], [2.0]), {"apdb_url": postgresql_database, "apdb_namespace": "apdb"}
+    one = batch(1, [150.0], [2.0])
+    place: dict[str, Any] = {"apdb_url": postgresql_database, "apdb_namespace": "apdb"}
     with DiaPipelineTask(DiaPipelineConfig(**place, history_window=UPSTREAM_HISTORY_WINDOW)) as task:
         result = task.run_batch(one)
     loaded = LoadDiaCatalogsTask(LoadDiaCatalogsConfig(**place)).run(Exposure(2, 0, "r", MJD + 1, one.footprint))

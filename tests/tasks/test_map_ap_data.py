@@ -8,6 +8,7 @@ from astropy.table import MaskedColumn, QTable, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_assoc.model.types import FloatArray
 from stream_assoc.tasks.conversions import bounding_box_size
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
@@ -133,9 +134,17 @@ def test_bounding_boxes() -> None:
     assert mapped(detections()).bboxSize.tolist() == [10, 10, 10]
 
 
+def edges(
+    left: float, right: float, bottom: float, top: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    return np.array([left]), np.array([right]), np.array([bottom]), np.array([top])
+
+
 @given(st.floats(-5, 25), st.floats(-5, 25), st.integers(1, 20), st.integers(1, 20))
-def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(x, y, width, height) -> None:
-    box = tuple(np.array([edge], np.float64) for edge in (0, width - 1, 0, height - 1))
+def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(
+    x: float, y: float, width: int, height: int
+) -> None:
+    box = edges(0.0, width - 1.0, 0.0, height - 1.0)
     (size,) = bounding_box_size(np.array([x]), np.array([y]), box)
     assert size <= 2 * max(width, height)
     if 0 <= x <= width - 1 and 0 <= y <= height - 1:
@@ -143,7 +152,7 @@ def test_a_bounding_box_holds_the_footprint_around_any_centroid_in_it(x, y, widt
 
 
 def test_a_bounding_box_without_a_centroid_is_the_largest() -> None:
-    box = tuple(np.array([edge]) for edge in (0.0, 3.0, 0.0, 9.0))
+    box = edges(0.0, 3.0, 0.0, 9.0)
     assert bounding_box_size(np.array([np.nan]), np.array([1.0]), box).tolist() == [20]
 
 
