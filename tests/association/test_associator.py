@@ -173,5 +173,6 @@ def test_an_error_that_no_column_holds_counts_as_missing(error: float) -> None:
 @pytest.mark.parametrize("name", ["sigma_floor_arcsec", "fallback_sigma_arcsec"])
 @pytest.mark.parametrize("value", [1e-200, 1e-10, 3601.0, 1e200])
 def test_position_errors_of_which_no_score_can_be_made_are_refused(name: str, value: float) -> None:
+    change: dict[str, Any] = {name: value}
     with pytest.raises(AssociationConfigError, match=f"association.{name} = .* must be from 1e-09 to 3600 arcsec"):
-        Associator(AssociationConfig(**{name: value}))
+        Associator(AssociationConfig(**change))
