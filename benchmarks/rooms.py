@@ -25,7 +25,6 @@ from stream_assoc.pipeline.process import arrive
 from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.source_rows import source_points
-from stream_assoc.settings import Settings
 from stream_assoc.sky.htm import htm_index
 from stream_assoc.statistics.calculator import StatisticsCalculator
 from stream_assoc.statistics.registry import ALL_PLUGINS
@@ -35,6 +34,7 @@ from stream_assoc.stream.codec import contiguous
 from stream_assoc.stream.outputs import statistics_records
 from stream_assoc.stream.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.stream.wire import HEADER_BYTES
+from tests.configured import configured
 
 SETTINGS = {
     "new_objects": {"max_new_dia_objects": 1_000_000},
@@ -82,7 +82,7 @@ class Visit:
 
 def visit(size: Size) -> Visit:
     """Return a visit of this size, its objects in a cache in memory."""
-    settings = Settings(**SETTINGS)
+    settings = configured(**SETTINGS)
     layout = layout_of(settings)
     cache = MemoryCache(layout)
     rooms = rooms_of(settings, None, cache)  # type: ignore[arg-type]

@@ -49,7 +49,8 @@ def footprint() -> FloatArray:
     half = VISIT_DEGREES / 2.0
     corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
     corners[:, 0] /= np.cos(np.radians(CENTRE_DEC))
-    return corners + np.array([CENTRE_RA, CENTRE_DEC])
+    outline: FloatArray = corners + np.array([CENTRE_RA, CENTRE_DEC])
+    return outline
 
 
 def scattered(generator: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ from stream_assoc.daemon.assembly import layout_of, rooms_of
 from stream_assoc.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.settings import Settings
+from tests.configured import configured
 
 N_OBJECTS = 100_000
 N_SOURCES_EACH = 20
@@ -26,7 +26,7 @@ VISIT_STEP = 1_000
 
 
 def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None]) -> None:
-    settings = Settings(**SETTINGS)
+    settings = configured(**SETTINGS)
     init(postgresql_database)
     apdb = open_apdb(postgresql_database)
     try:
@@ -80,9 +80,10 @@ def read(cursor: adbc.Cursor) -> int:
         'SELECT "diaObjectId", ra, "dec", "raErr", "decErr", "validityStartMjdTai", "nDiaSources" '
         'FROM "DiaObjectLast"'
     )
-    n_objects = cursor.fetch_arrow_table().num_rows
+    n_objects: int = cursor.fetch_arrow_table().num_rows
     cursor.execute(
         'SELECT "diaObjectId", "diaSourceId", ra, "dec", "midpointMjdTai", "psfFlux", "psfFluxErr", "scienceFlux", '
         '"scienceFluxErr", band FROM "DiaSource" WHERE "diaObjectId" IS NOT NULL'
     )
-    return n_objects + cursor.fetch_arrow_table().num_rows
+    n_sources: int = cursor.fetch_arrow_table().num_rows
+    return n_objects + n_sources

@@ -82,7 +82,7 @@ def test_a_visit_against_a_raw_copy_of_its_rows(
 
 def raw_copy_seconds(apdb: psycopg.Connection, raw: psycopg.Connection, visit: int) -> float:
     """Copy the rows of a visit into the same tables of another database; return how long that took."""
-    values = {"visit": visit, "version": version_of(apdb, visit)}
+    values: dict[str, object] = {"visit": visit, "version": version_of(apdb, visit)}
     rows = {table: copied_out(apdb, table, condition, values) for table, condition in TABLES.items()}
     ids = [
         row[0]
@@ -102,10 +102,9 @@ def raw_copy_seconds(apdb: psycopg.Connection, raw: psycopg.Connection, visit: i
 
 
 def version_of(apdb: psycopg.Connection, visit: int) -> float:
-    (version,) = apdb.execute(
-        'SELECT DISTINCT "timeProcessedMjdTai" FROM "DiaSource" WHERE visit = %s', [visit]
-    ).fetchone()
-    return version
+    row = apdb.execute('SELECT DISTINCT "timeProcessedMjdTai" FROM "DiaSource" WHERE visit = %s', [visit]).fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 def copied_out(apdb: psycopg.Connection, table: str, condition: str, values: dict[str, object]) -> bytes:

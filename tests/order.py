@@ -25,7 +25,7 @@ def not_as_stored(messages: Sequence[OutputMessage], apdb_url: str) -> list[int]
     """Return the objects whose last message is not their current version in the APDB, ascending."""
     living = {int(one.key or b"") for one in messages} - {int(key) for key, value in _last(messages) if value is None}
     last = {key: of_one[-1] for key, of_one in _times(messages).items() if key in living}
-    stored = dict(columns(apdb_url, "DiaObjectLast", "diaObjectId", "validityStartMjdTai"))
+    stored: dict[int, float] = dict(columns(apdb_url, "DiaObjectLast", "diaObjectId", "validityStartMjdTai"))
     return sorted(key for key in last.keys() | stored.keys() if last.get(key) != stored.get(key))
 
 

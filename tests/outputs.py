@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -20,7 +21,7 @@ from stream_assoc.stream.wire import header
 
 def metrics_of(visit: int, **changes: object) -> AssociationMetrics:
     """Return the metrics of a batch without sources, with some fields changed."""
-    fields: dict = {
+    fields: dict[str, Any] = {
         "visit": visit,
         "detector": 1,
         "band": "r",

@@ -5,6 +5,7 @@ when a Docker engine answers; a process of our own.
 """
 
 import fcntl
+import importlib
 import os
 import shutil
 import subprocess
@@ -100,17 +101,15 @@ def new_database(postgresql_url: str) -> Iterator[str]:
 @cache
 def docker_answers() -> bool:
     """Tell whether a Docker engine answers a ping."""
-    from docker.errors import DockerException
-
-    import docker
-
+    # By its name: for a type checker this repository's folder hides the library.
+    docker = importlib.import_module("docker")
     try:
         client = docker.from_env(timeout=DOCKER_TIMEOUT_SECONDS)
-    except DockerException:
+    except docker.errors.DockerException:
         return False
     try:
         return bool(client.ping())
-    except DockerException:
+    except docker.errors.DockerException:
         return False
     finally:
         client.close()

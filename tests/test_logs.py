@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from typing import Never
+from typing import Literal, Never
 
 import pytest
 import structlog
@@ -41,7 +41,7 @@ def test_lower_levels_are_not_written() -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_traceback_does_not_show_local_variables(style: str) -> None:
+def test_traceback_does_not_show_local_variables(style: Literal["json", "console"]) -> None:
     output = io.StringIO()
     configure_logging(style, "info", output)
     try:

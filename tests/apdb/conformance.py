@@ -6,12 +6,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import astropy.time
 import numpy as np
 import pyarrow as pa
 import pytest
-from lsst.dax.apdb import ApdbTables
+from lsst.dax.apdb.apdbSchema import ApdbTables
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
 
@@ -37,10 +38,11 @@ FIRST, SECOND = BatchId(2**40 + 1, 3), BatchId(2**40 + 1, 188)
 
 def store(apdb: SqlApdb, *batches: BatchChanges) -> list[int]:
     with apdb.exclusive(CELLS) as session:
-        return session.store(batches).tolist()
+        stored: list[int] = session.store(batches).tolist()
+    return stored
 
 
-def new_objects(batch: BatchId, ids: list[int], time: float = 60000.6, **values: object) -> BatchChanges:
+def new_objects(batch: BatchId, ids: list[int], time: float = 60000.6, **values: Any) -> BatchChanges:
     """Return a batch whose sources all became objects."""
     return changes(
         batch,
@@ -220,7 +222,8 @@ class ApdbConformance(ABC):
         assert by_object.timeProcessedMjdTai.tolist() == [60001.0]
         assert without.diaObjectId.tolist() == [BIG, BIG]
         assert counted.diaObjectId.tolist() == [BIG, BIG + 2]
-        assert (len(nothing), nothing.band.dtype, nothing.diaObjectId.dtype) == (0, np.int64, np.int64)
+        assert len(nothing) == 0
+        assert nothing.band.dtype == nothing.diaObjectId.dtype == np.dtype(np.int64)
 
     def test_withdrawn_forced_sources_count_no_longer(self, apdb: SqlApdb) -> None:
         store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST), forced(2, BIG + 2, *FIRST)]))
@@ -238,8 +241,13 @@ class ApdbConformance(ABC):
             session.counted_forced_sources(FIRST)
 
     def test_good_sources_vouch_for_their_objects(self, apdb: SqlApdb) -> None:
-        good = {"reliability": 0.5, "trailLength": 1.4, "glint_trail": False, "isDipole": False}
-        flaws = [
+        good: dict[str, Any] = {
+            "reliability": 0.5,
+            "trailLength": 1.4,
+            "glint_trail": False,
+            "isDipole": False,
+        }
+        flaws: list[dict[str, Any]] = [
             *({"reliability": value} for value in (0.49, None, float("nan"))),
             *({"trailLength": value} for value in (1.5, None, float("nan"))),
             *({"glint_trail": value} for value in (True, None)),
@@ -618,13 +626,16 @@ class ApdbConformance(ABC):
         objects = client.getDiaObjects(region)
         assert sorted(objects["diaObjectId"].tolist()) == [BIG, BIG + 2]
         assert objects["nDiaSources"].tolist() == [1, 1]
-        sources = client.getDiaSources(region, [BIG, BIG + 2], time).sort_values("diaSourceId")
+        sources = client.getDiaSources(region, [BIG, BIG + 2], time)
+        assert sources is not None
+        sources = sources.sort_values("diaSourceId")
         assert sources["diaSourceId"].tolist() == [BIG, BIG + 2]
         assert sources["psfFlux"].iloc[0] == pytest.approx(1.1, rel=1e-6)
         assert sources["reliabilityVersion"].tolist() == ["v1.2", "v1.2"]
         assert sources["raErr"].isna().tolist() == [True, True]
         assert [bool(flag) for flag in sources["glint_trail"].fillna(False)] == [False, True]
         forced_sources = client.getDiaForcedSources(region, [BIG], time)
+        assert forced_sources is not None
         assert forced_sources["diaForcedSourceId"].tolist() == [77]
         assert forced_sources["psfFluxErr"].isna().tolist() == [True]
         assert client.containsVisitDetector(*FIRST, region, time)

@@ -15,6 +15,7 @@ def test_columns_arrive_in_the_order_of_the_rows(postgresql_url: str) -> None:
     )
     with psycopg.connect(postgresql_url) as connection:
         row = connection.execute(column_query(statement, TYPES).encode(), binary=True).fetchone()
+    assert row is not None
     big, small, single, double, even = columns_of(row, TYPES)
     i = np.arange(50, 0, -1)
     assert big.tolist() == (2**60 + 1 - i).tolist()

@@ -147,6 +147,9 @@ def test_a_table_that_was_lost_is_not_replaced_by_an_empty_one(url: str) -> None
 def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is gone on with where it ended."""
 
+    def empty_the_outbox(database: Database) -> None:
+        database.run("DELETE FROM {StreamAssocOutbox}")
+
     def break_off(database: Database) -> None:
         database.run(f'ALTER TABLE {{{FURTHER}}} ADD COLUMN "half" DOUBLE PRECISION')
         database.run("DELETE FROM {StreamAssocLedger}")
@@ -155,7 +158,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
     apdb = open_apdb(url)
     store(apdb, new_objects(FIRST, [BIG]))
     before = shape(url)
-    done = Migration("9.1.0", "works", lambda database: database.run("DELETE FROM {StreamAssocOutbox}") and None)
+    done = Migration("9.1.0", "works", empty_the_outbox)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, done, Migration("9.2.0", "fails", break_off)))
     monkeypatch.setattr("stream_assoc.apdb.compatibility.OUR_VERSION", "9.2.0")
     with pytest.raises(ApdbUnavailableError, match="the power is off"):

@@ -9,7 +9,7 @@ from stream_assoc.apdb.compatibility import ApdbReport
 from stream_assoc.apdb.exceptions import ApdbUnavailableError, LocksExhaustedError
 from stream_assoc.apdb.postgresql import PostgresqlApdb
 from stream_assoc.daemon.assembly import lock_advice
-from stream_assoc.settings import Settings
+from tests.configured import configured
 
 FIRST_CELL = 8 * 4**8
 """Of HTM level 8, which has half a million cells."""
@@ -51,6 +51,6 @@ def test_daemons_that_could_fill_the_lock_table_are_told(size: int | None, is_ad
         cache_secret="secret",
         lock_table_size=size,
     )
-    advice = lock_advice(report, Settings(daemon={"micro_batch_cells": 2000}))
+    advice = lock_advice(report, configured(daemon={"micro_batch_cells": 2000}))
     assert (advice is not None) == is_advised
     assert advice is None or ("max_locks_per_transaction" in advice and "daemon.micro_batch_cells = 2000" in advice)

@@ -1,7 +1,5 @@
 """A connection that PostgreSQL refuses is told from one that it cannot take now."""
 
-from typing import Never
-
 import psycopg
 import pytest
 
@@ -24,7 +22,7 @@ AT = 'connection to server at "db" (10.0.0.1), port 5432 failed: '
         ('private key file "key" has group or world access', r"apdb\.ssl_key_file"),
     ],
 )
-def test_a_refusal_is_fatal_and_names_the_setting(text: str, setting: str) -> Never:
+def test_a_refusal_is_fatal_and_names_the_setting(text: str, setting: str) -> None:
     error = translate(psycopg.OperationalError(AT + text))
     assert isinstance(error, ApdbConfigurationError)
     with pytest.raises(ApdbConfigurationError, match=setting):

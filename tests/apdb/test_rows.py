@@ -96,7 +96,8 @@ def test_objects_are_given_to_their_tiles() -> None:
 
 
 def test_source_of_unknown_band_is_an_error() -> None:
-    points = SourcePoints(*[np.zeros(1)] * 7, np.array([-1]), np.zeros(1, np.bool_))
+    zero = np.zeros(1)
+    points = SourcePoints(zero, zero, zero, zero, zero, zero, zero, np.array([-1]), np.zeros(1, np.bool_))
     versions = [np.array([BIG]), *[np.zeros(1)] * 4]
     with pytest.raises(ApdbSchemaError, match=str(BIG)):
         histories(np.array([BIG]), versions, np.array([BIG]), points)

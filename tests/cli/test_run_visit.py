@@ -14,6 +14,7 @@ from stream_assoc.cli.exceptions import CommandError
 from stream_assoc.cli.main import app
 from stream_assoc.daemon.assembly import rooms_of
 from stream_assoc.exceptions import FatalError
+from stream_assoc.model.batch import BatchId
 from stream_assoc.pipeline.outcomes import Redelivered
 from stream_assoc.replay.capture import CaptureWriter
 from stream_assoc.replay.messages import BatchMessages
@@ -65,7 +66,7 @@ def test_a_second_run_changes_nothing(invoke: Invoke) -> None:
 def test_the_daemon_knows_what_was_run(invoke: Invoke, capture) -> None:
     invoke("run-visit", "night.avro", *APDB)
     rooms = rooms_of(Settings(), open_apdb(URL), pinned_rooms(Path("other")).cache)
-    assert process(rooms, BatchDecoder().decode(capture[0].message.value)) == [Redelivered((1, 0), ())]
+    assert process(rooms, BatchDecoder().decode(capture[0].message.value)) == [Redelivered(BatchId(1, 0), ())]
     assert rooms.apdb.unpublished() == []
     rooms.apdb.close()
 
@@ -119,6 +120,7 @@ def test_the_order_counts_earlier_processings_as_replay_does(invoke: Invoke) -> 
 @pytest.mark.usefixtures("apdb")
 def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke: Invoke) -> None:
     good, spoilt = (BatchMessages("dia-sources").event(batch(visit, [150.0], [2.0])) for visit in (1, 2))
+    assert spoilt.message.value is not None
     wrong = replace(batch(3, [150.0], [2.0]), band="q")
     with CaptureWriter(Path("night.avro")) as writer:
         writer.write(replace(spoilt, message=spoilt.message._replace(value=spoilt.message.value[:-3])))

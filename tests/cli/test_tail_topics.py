@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def tail(invoke: Invoke, kafka_bootstrap: str, topic):
 @pytest.mark.integration
 def test_metrics_are_printed_from_the_beginning_up_to_the_limit(tail, kafka_bootstrap: str, topic) -> None:
     records = [metrics_of(visit) for visit in (1, 2, 3)]
-    publish(kafka_bootstrap, topic, map(metrics_value, records))
+    publish(kafka_bootstrap, topic, list(map(metrics_value, records)))
     printed = tail("metrics", "--limit", 2, "--json")
     assert [json.loads(line) for line in printed] == [asdict(record) for record in records[:2]]
 
@@ -43,7 +44,7 @@ def test_filters_choose_and_the_limit_counts_what_is_left(tail, kafka_bootstrap:
         metrics_of(3, detector=9, midpointMjdTai=61042.1),
         metrics_of(4, midpointMjdTai=61042.1),
     ]
-    publish(kafka_bootstrap, topic, map(metrics_value, records))
+    publish(kafka_bootstrap, topic, list(map(metrics_value, records)))
 
     def visits(*options):
         return [json.loads(line)["visit"] for line in tail("metrics", "--json", *options)]
@@ -83,7 +84,7 @@ def test_objects_are_chosen_by_id_place_and_band(tail, kafka_bootstrap: str, top
 @pytest.mark.integration
 def test_forced_sources_are_chosen_and_printed(tail, kafka_bootstrap: str, topic) -> None:
     large = 2**60 + 1
-    fluxes = {"psfFlux": [-1.5, None], "psfFluxErr": [0.5, None], "visit": [7, 8], "band": ["g", "r"]}
+    fluxes: dict[str, Any] = {"psfFlux": [-1.5, None], "psfFluxErr": [0.5, None], "visit": [7, 8], "band": ["g", "r"]}
     publish(kafka_bootstrap, topic, forced_sources_of([large, 2], **fluxes))
     (record,) = map(json.loads, tail("forced-sources", "--json", "--visit", 7))
     assert (record["diaObjectId"], record["psfFlux"], record["scienceFlux"]) == (large, -1.5, None)

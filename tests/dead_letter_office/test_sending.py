@@ -28,7 +28,7 @@ class Producer:
     """Loses contact after some messages."""
 
     def __init__(self, n_until_failure) -> None:
-        self.sent = []
+        self.sent: list[OutputMessage] = []
         self._n_left = n_until_failure
 
     def send(self, messages) -> None:

@@ -116,7 +116,8 @@ class Session:
 def is_ready(server: subprocess.Popen[bytes], port: int) -> bool:
     assert server.poll() is None
     with contextlib.suppress(OSError):
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10).status == 200
+        status: int = urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10).status
+        return status == 200
     return False
 
 

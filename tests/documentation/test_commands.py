@@ -42,8 +42,8 @@ def test_stream_assoc_takes_these_options(command: Command, monkeypatch: pytest.
     words = command.words
     arguments = words[words.index("stream-assoc") + 1 :]
     found = typer.main.get_command(app)
-    while arguments and arguments[0] in getattr(found, "commands", {}):
-        found = found.commands[arguments.pop(0)]
+    while arguments and arguments[0] in (commands := getattr(found, "commands", {})):
+        found = commands[arguments.pop(0)]
     try:
         context = found.make_context("stream-assoc", arguments)
     except typer.Exit:

@@ -31,8 +31,8 @@ def test_drift_is_told(tmp_path: Path) -> None:
     for name, page in PAGES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(page())
-    page = tmp_path / "docs/reference/metrics.md"
-    page.write_text(page.read_text() + "x")
+    changed = tmp_path / "docs/reference/metrics.md"
+    changed.write_text(changed.read_text() + "x")
     assert drifted(tmp_path) == ["docs/reference/metrics.md"]
 
 
@@ -64,12 +64,12 @@ def test_every_command_has_examples_and_exit_codes(command) -> None:
 
 def logged() -> set[tuple[str, str]]:
     """Return event and level of each line that the daemon may log."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for file in (REPOSITORY / "stream_assoc").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=event)]
+                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=str(event))]
                 ) if level in LEVELS:
                     found.add((event, level))
     return found

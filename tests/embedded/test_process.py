@@ -1,10 +1,10 @@
 """A server process, with the shell in the part of the server."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,7 +15,7 @@ from stream_assoc.embedded.process import ServerProcess
 PATIENCE_SECONDS = 20.0
 
 
-def shell(script: str, folder: Path, **options: signal.Signals) -> ServerProcess:
+def shell(script: str, folder: Path, **options: Any) -> ServerProcess:
     return ServerProcess(["/bin/sh", "-c", script], folder / "log", **options)
 
 

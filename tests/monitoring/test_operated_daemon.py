@@ -213,11 +213,12 @@ def test_every_rule_is_evaluated_and_only_what_is_so_fires(operated: Operated, p
 @pytest.mark.parametrize("name", ["cache", "apdb", "kafka"])
 def test_a_service_that_goes_away_is_named_until_it_is_back(operated: Operated, name: str) -> None:
     servers = operated.servers
-    end, begin = {
+    outages: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "cache": (servers.valkey.kill, servers.valkey.start),
         "apdb": (functools.partial(servers.postgresql.stop, immediately=True), servers.postgresql.start),
         "kafka": (servers.kafka.kill, servers.kafka.start),
-    }[name]
+    }
+    end, begin = outages[name]
     end()
     operated.wait_until(lambda: operated.ask("/readyz")[1]["services"][name] != "answers")
     status, body = operated.ask("/readyz")

@@ -38,7 +38,9 @@ def test_alertmanager_knows_every_alert_it_is_told_of() -> None:
         if operator == "=":
             assert pattern in names
             continue
-        prefix, alternatives = re.fullmatch(r'"(\w+)\((.*)\)"', pattern).groups()
+        found = re.fullmatch(r'"(\w+)\((.*)\)"', pattern)
+        assert found is not None, pattern
+        prefix, alternatives = found.groups()
         assert {prefix + name for name in alternatives.split("|")} <= names
 
 

@@ -70,7 +70,10 @@ def test_detectors_of_a_visit_may_have_keys_of_their_own(capture) -> None:
     visits = [step.message.key for step in replay_options(key="visit").steps(capture, MESSAGES)]
     assert len(set(detectors)) == 60
     assert len(set(visits)) == 15
-    assert all(one.startswith(visit + b".") for one, visit in zip(detectors, visits, strict=True))
+    assert all(
+        one is not None and visit is not None and one.startswith(visit + b".")
+        for one, visit in zip(detectors, visits, strict=True)
+    )
     assert {step.message.key for step in replay_options(key="none").steps(capture, MESSAGES)} == {None}
 
 
@@ -93,6 +96,7 @@ def test_no_damage_can_be_overlooked(capture) -> None:
 
 def test_the_beginning_of_a_message_tells_what_its_whole_tells(capture) -> None:
     for step in replay_options().steps(capture, MESSAGES):
+        assert step.message.value is not None
         batch = BatchDecoder().decode(step.message.value)
         assert batch_prefix(step.message.value) == (batch.id, batch.midpointMjdTai)
         # What follows does not matter.

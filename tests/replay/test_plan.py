@@ -9,7 +9,7 @@ from stream_assoc.replay.exceptions import ReplayError
 from stream_assoc.replay.messages import TimedMessage
 from stream_assoc.replay.pacing import at_once, at_rate, at_speed, in_bursts
 from stream_assoc.replay.plan import REDELIVERY_WINDOW, corrupted, dropped, duplicated, late, limited, shuffled
-from stream_assoc.replay.steps import steps_of
+from stream_assoc.replay.steps import Step, steps_of
 from stream_assoc.stream.messages import OutputMessage
 
 
@@ -46,7 +46,7 @@ def test_copies_follow_their_originals_soon(n_messages, copies, seed) -> None:
     assert given_out == list(duplicated(some, copies, seed))
     count = Counter(step.position for step in given_out)
     assert all(int(copies) + 1 <= count[step.position] <= int(copies) + 2 for step in some)
-    originals = []
+    originals: list[Step] = []
     for step in given_out:
         if step.is_copy:
             assert step.position in [one.position for one in originals[-REDELIVERY_WINDOW - 1 :]]
@@ -126,7 +126,7 @@ def test_fractions_are_kept() -> None:
 
 
 def test_copies_share_the_lot_of_their_original() -> None:
-    lots = {}
+    lots: dict[int, set[tuple[bool, bool, bytes | None]]] = {}
     for step in corrupted(dropped(duplicated(STEPS, 1.0, 4), 0.3, 4), 0.3, 4):
         lots.setdefault(step.position, set()).add((step.is_dropped, step.is_damaged, step.message.value))
     assert {len(one) for one in lots.values()} == {1}

@@ -45,7 +45,8 @@ def avro_file(tmp_path: Path, events):
 def test_the_key_is_the_trixel_of_the_centre(ra: float, dec: float) -> None:
     footprint = footprint_of(np.array([ra]), np.array([dec]), 400.0)
     # At a vertex of the mesh rounding decides between trixels; either serves as a key.
-    nearby = htm_index(*footprint_corners_towards(footprint, ra, dec), KEY_LEVEL)
+    near_ra, near_dec = footprint_corners_towards(footprint, ra, dec)
+    nearby = htm_index(near_ra, near_dec, KEY_LEVEL)
     assert int(sky_key(footprint)) in nearby
 
 

@@ -19,6 +19,7 @@ from stream_assoc.replay.runner import Timer
 from stream_assoc.replay.stamp import Stamp, stamp_of, stamped, unstamped_headers
 from stream_assoc.stream.kafka_errors import DeliveryError
 from stream_assoc.stream.messages import OutputMessage
+from tests.replay.stamps import stamp_on
 
 OPTIONS = replay_options(duplicate=0.4, drop=0.2, late=0.2, corrupt=0.1, rate=100.0, seed=3)
 N_MESSAGES = 60
@@ -32,9 +33,9 @@ class Topic:
     """A topic, a producer of it that may be killed, and the time, which only waiting moves."""
 
     def __init__(self) -> None:
-        self.written = []
-        self.pending = []
-        self.lives = None
+        self.written: list[OutputMessage] = []
+        self.pending: list[OutputMessage] = []
+        self.lives: int | None = None
         self.seconds = 0.0
 
     def send(self, messages) -> None:
@@ -58,7 +59,7 @@ class Topic:
 
     def steps_written(self, run, since_ms):
         assert since_ms > 0
-        return {stamp.step for stamp in map(stamp_of, (one.headers for one in self.written)) if stamp.run == run}
+        return {stamp.step for stamp in map(stamp_on, self.written) if stamp.run == run}
 
     def wait(self, seconds) -> None:
         self.seconds += seconds
@@ -70,7 +71,7 @@ class Topic:
     @property
     def content(self):
         """What arrived, by step, without due times, which a pause moves."""
-        return sorted((stamp_of(one.headers).step, one.key, one.value) for one in self.written)
+        return sorted((stamp_on(one).step, one.key, one.value) for one in self.written)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,7 @@ def test_due_times_are_those_of_the_plan_however_late_it_is_sent(tmp_path: Path,
     topic = Slow()
     begun(tmp_path, source, topic, replay_options(rate=10.0))
     _, _, report = go_on(tmp_path, topic)
-    dues = [stamp_of(one.headers).due for one in topic.written]
+    dues = [stamp_on(one).due for one in topic.written]
     assert dues == pytest.approx([1.7e9 + index / 10.0 for index in range(N_MESSAGES)])
     assert report.greatest_delay_seconds == pytest.approx(N_MESSAGES - 1 - (N_MESSAGES - 1) / 10.0)
 
@@ -218,7 +219,7 @@ def test_stamps_come_back_and_leave_no_trace(run, step, due) -> None:
     once = stamped(message, Stamp(run, step, due))
     again = stamped(once, Stamp(run, step, due))
     assert once == again
-    found = stamp_of(once.headers)
+    found = stamp_on(once)
     assert (found.run, found.step) == (run, step)
     assert found.due == pytest.approx(due, abs=1e-6)
     assert unstamped_headers(once.headers) == message.headers

@@ -15,7 +15,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.waits = []
+        self.waits: list[float] = []
 
     def __call__(self):
         return self.now
@@ -30,7 +30,9 @@ class Recorder:
 
     def __init__(self, clock, refuse=(), takes=0.0) -> None:
         self.clock, self.refuse, self.takes = clock, refuse, takes
-        self.sent, self.pending, self.n_flushes = [], [], 0
+        self.sent: list[tuple[float, OutputMessage]] = []
+        self.pending: list[OutputMessage] = []
+        self.n_flushes = 0
 
     def send(self, messages) -> None:
         self.clock.now += self.takes
@@ -70,7 +72,8 @@ def replay(dues, producer, told=None, clock=None, wait=None, first_step=0):
 
 def test_messages_are_sent_when_they_are_due() -> None:
     clock = Clock()
-    producer, told = Recorder(clock), []
+    producer = Recorder(clock)
+    told: list[tuple[str, int]] = []
     report = replay(plan([0.0, 1.0, 1.0, 3.5]), producer, told, clock, clock.wait)
     assert [when for when, _ in producer.sent] == [1000.0, 1001.0, 1001.0, 1003.5]
     assert clock.waits == [1.0, 2.5]
@@ -129,7 +132,8 @@ def test_hands_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dropped_messages_are_not_sent_but_confirmed() -> None:
-    clock, told = Clock(), []
+    clock = Clock()
+    told: list[tuple[str, int]] = []
     dues = plan([0.0, 1.0, 2.0])
     dues[1] = Due(1.0, Step(1, dues[1].step.message, 60_000.0, is_dropped=True))
     producer = Recorder(clock)
@@ -140,14 +144,15 @@ def test_dropped_messages_are_not_sent_but_confirmed() -> None:
 
 def test_a_resumed_plan_is_due_from_now() -> None:
     clock = Clock()
-    producer, told = Recorder(clock), []
+    producer = Recorder(clock)
+    told: list[tuple[str, int]] = []
     replay(plan([100.0, 101.0]), producer, told, clock, clock.wait, first_step=40)
     assert [when for when, _ in producer.sent] == [1000.0, 1001.0]
     assert told == [("before", 42), ("after", 42)]
 
 
 def test_several_producers_share_by_key_and_keep_its_order() -> None:
-    sent = [[], [], []]
+    sent: list[list[OutputMessage]] = [[], [], []]
 
     class Keeper:
         def __init__(self, number) -> None:
@@ -166,7 +171,7 @@ def test_several_producers_share_by_key_and_keep_its_order() -> None:
     for key in {due.step.message.key for due in dues}:
         lanes = [lane for lane in sent if any(message.key == key for message in lane)]
         assert len(lanes) == 1
-        values = [int(message.value) for message in lanes[0] if message.key == key]
+        values = [int(message.value or b"") for message in lanes[0] if message.key == key]
         assert values == sorted(values)
 
 

@@ -17,6 +17,7 @@ from stream_assoc.simulation.night import simulate
 from stream_assoc.stream.dead_letters import dead_letter, read_dead_letter
 from stream_assoc.stream.messages import InputMessage, OutputMessage
 from stream_assoc.subscription.decoding import metrics_decoder
+from stream_assoc.subscription.records import BadMessage
 from tests.outputs import metrics_of, metrics_value
 
 NIGHT = parse_night("2026-01-01")
@@ -47,6 +48,7 @@ def test_a_letter_belongs_to_the_night_of_its_batch() -> None:
     config = SimulationConfig(n_visits=1, n_detectors=1, first_night_mjd=61_041)
     value = BatchMessages("t").event(next(simulate(config)).batch).message.value
     years_later = datetime(2030, 1, 1, tzinfo=UTC)
+    assert value is not None
     readable = letter_of(value[:100], years_later)
     unreadable = letter_of(b"text", datetime(2026, 1, 2, 3, tzinfo=UTC))
     others = [letter_of(b"text", years_later), letter_of(None, years_later)]
@@ -71,7 +73,7 @@ def test_captures_are_read_as_topics_are(tmp_path: Path) -> None:
     with CaptureWriter(tmp_path / "c") as writer:
         for value in values:
             writer.write(TimedMessage(60_000.0, OutputMessage("m", None, value)))
-    told = []
+    told: list[BadMessage] = []
     records = list(records_of_capture(tmp_path / "c", metrics_decoder(None), told.append))
     assert [one.visit for one in records] == [1, 2]
     assert [bad.position.offset for bad in told] == [1]

@@ -71,7 +71,8 @@ def stored(n_objects=200):
 def full():
     letters = [letter(EVIL), letter(batch=BatchPrefix(BatchId(7, 3), 61_042.1))]
     metrics = [batch(visit, band="g" if visit < 20 else "r", numAmbiguousDiaSources=visit % 3) for visit in range(40)]
-    return Night(NIGHT, metrics, letters, *stored(), ["a capture"])
+    sources, objects = stored()
+    return Night(NIGHT, metrics, letters, sources, objects, ["a capture"])
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,10 @@ class Outline(HTMLParser):
 
     def __init__(self, text) -> None:
         super().__init__()
-        self.tags, self.references, self.headings, self.open = [], [], [], []
+        self.tags: list[str] = []
+        self.references: list[str | None] = []
+        self.headings: list[str] = []
+        self.open: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs) -> None:
@@ -118,7 +122,7 @@ def test_everything_is_on_one_page(text) -> None:
 
 def test_it_needs_nothing_from_anywhere(text) -> None:
     outline = Outline(text)
-    assert all(one.startswith(("#", "data:image/png;base64,")) for one in outline.references)
+    assert all(one is not None and one.startswith(("#", "data:image/png;base64,")) for one in outline.references)
     assert not {"script", "link", "iframe", "object"} & set(outline.tags)
 
 

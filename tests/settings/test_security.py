@@ -150,7 +150,9 @@ class TestSecretsInFiles:
     def test_a_file_gives_a_secret(self, monkeypatch: pytest.MonkeyPatch, text) -> None:
         Path("secret").write_text(text, encoding="utf-8", newline="")
         monkeypatch.setenv("STREAM_ASSOC_REDIS__PASSWORD_FILE", "secret")
-        assert load_settings().redis.password.get_secret_value() == SECRET
+        password = load_settings().redis.password
+        assert password is not None
+        assert password.get_secret_value() == SECRET
 
     def test_a_file_gives_a_whole_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("secret").write_text(f"postgresql://u:{SECRET}@db/apdb", encoding="utf-8")

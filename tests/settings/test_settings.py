@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from stream_assoc.settings import Settings, load_settings
+from tests.configured import configured
 
 SECRETIVE = {
     "redis.url": "redis://:hunter2@cache:6379/0",
@@ -69,4 +70,4 @@ def test_derived_transactional_id_is_the_same_after_a_restart() -> None:
 @pytest.mark.parametrize("time", [2_461_002.5, 1.76e9, 0.0, -61_000.0, float("nan"), float("inf")])
 def test_a_pinned_clock_is_an_mjd(time: float) -> None:
     with pytest.raises(ValidationError, match="pin_clock_mjd"):
-        Settings(daemon={"pin_clock_mjd": time})
+        configured(daemon={"pin_clock_mjd": time})

@@ -79,7 +79,9 @@ def records(bootstrap: str, topic: str, isolation: str = "read_committed") -> li
     def at_the_end() -> bool:
         message = consumer.poll(0.2)
         if message is not None and message.error() is not None:
-            ended.add(message.partition())
+            partition = message.partition()
+            assert partition is not None
+            ended.add(partition)
         elif message is not None:
             found.append(message)
         return len(ended) == n_partitions

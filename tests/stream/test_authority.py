@@ -6,6 +6,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from stream_assoc.settings.operators import OperatorSettings
 from stream_assoc.stream.authority import Authority, Grant, authority_of, without_marks
@@ -90,13 +91,13 @@ def test_a_message_without_marks_keeps_its_other_headers() -> None:
 
 def test_settings_name_the_authority() -> None:
     assert not authority_of(OperatorSettings()).can_mark
-    assert authority_of(OperatorSettings(secret=SECRET.decode())) == Authority(SECRET)
+    assert authority_of(OperatorSettings(secret=SecretStr(SECRET.decode()))) == Authority(SECRET)
     assert authority_of(OperatorSettings(trust_unsigned=True)) == Authority(trusts_unsigned=True)
-    assert SECRET.decode() not in repr(authority_of(OperatorSettings(secret=SECRET.decode())))
+    assert SECRET.decode() not in repr(authority_of(OperatorSettings(secret=SecretStr(SECRET.decode()))))
     with pytest.raises(ValueError, match="keep one"):
-        OperatorSettings(secret=SECRET.decode(), trust_unsigned=True)
+        OperatorSettings(secret=SecretStr(SECRET.decode()), trust_unsigned=True)
     with pytest.raises(ValueError, match="at least 16"):
-        OperatorSettings(secret="short")
+        OperatorSettings(secret=SecretStr("short"))
 
 
 def test_marks_say_what_they_are() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
 from stream_assoc.model.exceptions import InvalidBatchError
 from stream_assoc.stream.batch_decoder import BatchDecoder, BatchLimits, source_schema
@@ -74,6 +75,7 @@ def test_a_batch_survives_the_journey(make_batch: Callable[..., Batch], n_source
 def test_it_reads_what_fastavro_reads(make_batch: Callable[..., Batch], seed, n_sources) -> None:
     value = ENCODER.encode(make_batch(n_sources, seed))
     oracle = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), fastavro.parse_schema(load_schema(BATCH)))
+    assert isinstance(oracle, dict)
     assert BatchDecoder().decode(value).diaSources.to_pylist() == oracle["diaSources"]
 
 
@@ -361,9 +363,11 @@ def test_messages_decoded_together_are_those_decoded_alone(make_batch: Callable[
     assert len(outcomes) == len(mixed)
     for value, outcome in zip(mixed, outcomes, strict=True):
         if value in bad:
+            assert isinstance(outcome, PoisonError)
             with pytest.raises(type(outcome), match=re.escape(str(outcome))):
                 decoder.decode(value)
         else:
             same(outcome, decoder.decode(value))
-    assert [outcome.id for outcome in decoder.decode_all(good)] == [decoder.decode(value).id for value in good]
+    together = decoder.decode_all(good)
+    assert [isinstance(one, Batch) and one.id for one in together] == [decoder.decode(value).id for value in good]
     assert decoder.decode_all([]) == []

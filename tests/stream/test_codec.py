@@ -14,7 +14,7 @@ from stream_assoc.stream.codec import ColumnWriter, SealedReader
 from stream_assoc.stream.exceptions import DecodeError, EncodeError
 
 POINT = {"type": "record", "name": "Point", "fields": [{"name": "x", "type": "double"}, {"name": "n", "type": "int"}]}
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "record",
     "name": "Everything",
     "fields": [

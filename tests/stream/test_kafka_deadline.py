@@ -29,8 +29,9 @@ EXIT_SECONDS = 60.0
 
 def test_a_result_and_an_error_come_through() -> None:
     assert within(60.0, lambda: 6 * 7) == 42
+    nothing: dict[str, int] = {}
     with pytest.raises(KeyError, match="absent"):
-        within(60.0, lambda: {}["absent"])
+        within(60.0, lambda: nothing["absent"])
 
 
 def test_a_call_that_stays_away_is_given_up() -> None:

@@ -8,7 +8,7 @@ LIBRARY_FORMAT = "%s [%s] %s"
 
 
 def test_what_exactly_once_stands_on_cannot_be_changed() -> None:
-    user = {
+    user: dict[str, str | bool | int | float] = {
         "enable.auto.commit": True,
         "isolation.level": "read_uncommitted",
         "partition.assignment.strategy": "range",

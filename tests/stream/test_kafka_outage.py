@@ -10,6 +10,7 @@ from stream_assoc.embedded import EmbeddedKafka
 from stream_assoc.stream import kafka_publisher, kafka_source
 from stream_assoc.stream.exceptions import PublishError
 from stream_assoc.stream.kafka_errors import KafkaUnavailableError, PublishInDoubtError
+from stream_assoc.stream.kafka_ownership import Claim
 from stream_assoc.stream.kafka_publisher import KafkaPublisher
 from stream_assoc.stream.messages import OutputMessage
 from tests import services
@@ -76,8 +77,8 @@ def test_a_commit_that_never_reached_the_broker_is_made_again(
         messages = read(source, 1)
         send = publisher._send
 
-        def send_and_lose_the_broker(producer: Producer, outgoing: Sequence[OutputMessage], offsets: list) -> None:
-            send(producer, outgoing, offsets)
+        def send_and_lose_the_broker(producer: Producer, outgoing: Sequence[OutputMessage], claim: Claim) -> None:
+            send(producer, outgoing, claim)
             broker.stop()
 
         with monkeypatch.context() as patch:

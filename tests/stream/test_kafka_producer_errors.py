@@ -184,7 +184,11 @@ def test_a_daemon_frozen_within_a_transaction_is_not_taken_for_two(
     group = f"group-{uuid4().hex}"
     fill(bootstrap, inputs, [b"a"])
     with open_source(bootstrap, inputs, group) as source:
-        options = {"bootstrap.servers": bootstrap, "transaction.timeout.ms": 1000, "socket.timeout.ms": 1000}
+        options: dict[str, str | bool | int | float] = {
+            "bootstrap.servers": bootstrap,
+            "transaction.timeout.ms": 1000,
+            "socket.timeout.ms": 1000,
+        }
         publisher = KafkaPublisher(options, source, transactional_id=group)
         messages = read(source, 1)
         with monkeypatch.context() as frozen:

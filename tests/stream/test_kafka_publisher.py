@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import Queue
 from threading import Event
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -225,12 +226,14 @@ def test_a_call_that_never_returns_is_given_up_and_comes_to_nothing_when_it_goes
     send_offsets = Producer.send_offsets_to_transaction
 
     class Stuck(Producer):
-        def send_offsets_to_transaction(self, offsets: list, member: object, timeout: float) -> None:
+        def send_offsets_to_transaction(
+            self, positions: list[TopicPartition], group_metadata: object, timeout: float | None = None
+        ) -> None:
             held_back.wait()
             try:
-                send_offsets(self, offsets, member, 10.0)
+                send_offsets(self, positions, group_metadata, 10.0)
             except KafkaException as exception:
-                refused.put(exception.args[0])
+                refused.put(cast("KafkaError", exception.args[0]))
                 raise
 
     with monkeypatch.context() as patch:

@@ -55,7 +55,7 @@ def test_no_more_messages_than_asked(kafka_bootstrap: str, group: str) -> None:
 
 
 def test_a_message_of_20_mb_comes_through(kafka_bootstrap: str, group: str) -> None:
-    topic = new_topic(kafka_bootstrap, **LARGE_TOPIC)
+    topic = new_topic(kafka_bootstrap, 1, **LARGE_TOPIC)
     value = bytes(range(256)) * (20 * 2**20 // 256)
     fill(kafka_bootstrap, topic, [value], **{"compression.type": "none"})
 
@@ -68,7 +68,7 @@ def test_a_message_of_20_mb_comes_through(kafka_bootstrap: str, group: str) -> N
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
 def test_a_message_above_the_limit_blocks_nothing(kafka_bootstrap: str, group: str, compression: str) -> None:
     """Compressed, it is small for the broker and large for who reads it."""
-    topic = new_topic(kafka_bootstrap, **LARGE_TOPIC)
+    topic = new_topic(kafka_bootstrap, 1, **LARGE_TOPIC)
     large = bytes(30 * 2**20)
     fill(kafka_bootstrap, topic, [b"before", large, b"behind"], **{"compression.type": compression})
 

@@ -16,7 +16,19 @@ from tests.security.certificates import Authority
 SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "v", "type": "long"}]}
 
 
+class Server(ThreadingHTTPServer):
+    """A registry that answers as it is told to, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.requests: list[tuple[str, str | None]] = []
+        self.bodies: list[Any] = []
+
+
 class Handler(BaseHTTPRequestHandler):
+    server: Server
+
     def do_GET(self) -> None:
         self.answer(*self.server.answers.get(self.path, (404, {"error_code": 40403, "message": "Schema not found"})))
 
@@ -39,8 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.answers, server.requests, server.bodies = {}, [], []
+    server = Server()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server

@@ -29,6 +29,7 @@ def resolved(entry, written, wanted):
     oracle = fastavro.schemaless_reader(
         target, fastavro.parse_schema(record(written)), fastavro.parse_schema(record(wanted))
     )
+    assert isinstance(oracle, dict)
     return ours.column("v")[0].as_py(), oracle["v"]
 
 

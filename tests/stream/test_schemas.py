@@ -31,6 +31,7 @@ def test_the_checked_in_schema_is_the_generated_one(name) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_schema_is_valid_avro(name) -> None:
     schema = fastavro.parse_schema(load_schema(name))
+    assert isinstance(schema, dict)
     assert schema["name"].startswith("stream_assoc.v1_0.")
 
 

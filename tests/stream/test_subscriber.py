@@ -152,6 +152,7 @@ def test_bytes_after_the_metrics_are_refused(
     object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
 ) -> None:
     value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
+    assert value is not None
     with pytest.raises(DecodeError, match="1 bytes follow"):
         decode_metrics(value + b"\x00")
 
@@ -187,6 +188,7 @@ def test_subscribers_of_earlier_schemas_read_objects_with_columns_of_plugins(
     schema_id, datum = split(message.value)
     assert schema_id == OBJECT_SCHEMA_ID
     read = fastavro.schemaless_reader(io.BytesIO(datum), now, before)
+    assert isinstance(read, dict)
     assert {name: read[name] for name in rows.column_names} == rows.to_pylist()[0]
     assert "pluginStatistics" not in read
     target = io.BytesIO()

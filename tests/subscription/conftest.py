@@ -2,8 +2,8 @@ from uuid import uuid4
 
 import pytest
 
-from stream_assoc.settings import Settings
 from tests.cli.conftest import nothing_configured
+from tests.configured import configured
 from tests.topics import make_topics
 
 __all__ = ["nothing_configured", "topics"]
@@ -13,7 +13,7 @@ __all__ = ["nothing_configured", "topics"]
 def topics(kafka_bootstrap: str):
     """Settings whose output topics are this test's own, of two partitions each."""
     name = uuid4().hex
-    kafka = Settings(
+    kafka = configured(
         kafka={
             "bootstrap_servers": kafka_bootstrap,
             "metrics_topic": f"{name}.metrics",

@@ -3,7 +3,7 @@ import pytest
 
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.model.changes import InputPosition
-from stream_assoc.stream.dead_letters import dead_letter
+from stream_assoc.stream.dead_letters import DeadLetter, dead_letter
 from stream_assoc.stream.messages import InputMessage
 from stream_assoc.subscription.decoding import (
     dead_letter_decoder,
@@ -11,7 +11,7 @@ from stream_assoc.subscription.decoding import (
     metrics_decoder,
     objects_decoder,
 )
-from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate
+from stream_assoc.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of
 
 LARGE = 2**60 + 1
@@ -39,7 +39,10 @@ def test_metrics_are_records_and_what_is_none_is_told() -> None:
 def test_objects_keep_their_ids_and_nulls_and_ends() -> None:
     first, second = objects_of([LARGE, LARGE + 2], ra=[10.0, 11.0], g_psfFluxMean=[120.5, None])
     one, two, three = objects_decoder(None).decode(read([first, ended(LARGE), second]))
+    assert isinstance(one, DiaObjectUpdate)
+    assert isinstance(three, DiaObjectUpdate)
     assert (one.diaObjectId, one.ra, one.bands, one["g_psfFluxMean"]) == (LARGE, 10.0, ("g",), 120.5)
+    assert isinstance(two, DiaObjectUpdate)
     assert two == DiaObjectUpdate(LARGE, None)
     assert (three.diaObjectId, three.bands, three["r_psfFluxMean"]) == (LARGE + 2, (), None)
     assert [one.has_ended, two.has_ended, three.has_ended] == [False, True, False]
@@ -50,6 +53,9 @@ def test_statistics_beyond_dia_object_are_columns_like_others() -> None:
     with_more = objects_of([1, 2], further=further)
     (without,) = objects_of([3])
     one, two, three = objects_decoder(None).decode(read([*with_more, without]))
+    assert isinstance(one, DiaObjectUpdate)
+    assert isinstance(two, DiaObjectUpdate)
+    assert isinstance(three, DiaObjectUpdate)
     assert (one["r_psfFluxSkew"], one["r_psfFluxMAD"], two["r_psfFluxSkew"]) == (0.5, None, None)
     assert three["r_psfFluxMean"] is None
     with pytest.raises(KeyError, match=r"statistics\.plugins"):
@@ -79,6 +85,7 @@ def test_dead_letters_come_with_their_original() -> None:
     letter, other = dead_letter_decoder(None).decode(
         read([dead_letter(original, PoisonError("bad"), "dlq", 1), b"x"])
     )
+    assert isinstance(letter, DeadLetter)
     assert letter.original == original
     assert letter.record.message == "bad"
     assert isinstance(other, BadMessage)
@@ -87,6 +94,7 @@ def test_dead_letters_come_with_their_original() -> None:
 def test_forced_sources_are_records() -> None:
     (value,) = forced_sources_of([LARGE], visit=[7], psfFlux=[-1.5])
     good, bad, empty = forced_sources_decoder(None).decode(read([value, b"x", None]))
+    assert isinstance(good, ForcedSource)
     assert (good.diaObjectId, good["visit"], good["psfFlux"], good["scienceFlux"]) == (LARGE, 7, -1.5, None)
     assert isinstance(bad, BadMessage)
     assert isinstance(empty, BadMessage)

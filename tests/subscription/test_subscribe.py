@@ -10,6 +10,8 @@ import pytest
 import stream_assoc
 from stream_assoc.stream.kafka_errors import KafkaConfigurationError, KafkaUnavailableError
 from stream_assoc.subscription.exceptions import SubscriptionError
+from stream_assoc.subscription.records import BadMessage
+from tests.configured import configured
 from tests.outputs import ended, metrics_of, metrics_value, objects_of, publish
 
 LONG_AGO_MS = 1_600_000_000_000
@@ -99,7 +101,7 @@ def test_latest_is_what_comes_after_subscribing(send, topics) -> None:
 
 @pytest.mark.integration
 def test_bad_messages_are_told_and_end_nothing(send, topics) -> None:
-    told = []
+    told: list[BadMessage] = []
     send(1, b"rubbish", 2)
     metrics = stream_assoc.subscribe(
         "association-metrics", since="beginning", limit=2, settings=topics, on_bad=told.append
@@ -187,9 +189,8 @@ def test_objects_and_their_ends(kafka_bootstrap: str, topics) -> None:
 
 @pytest.mark.integration
 def test_a_missing_topic_is_told(kafka_bootstrap: str) -> None:
-    from stream_assoc.settings import Settings
 
-    settings = Settings(kafka={"bootstrap_servers": kafka_bootstrap, "metrics_topic": "nowhere"})
+    settings = configured(kafka={"bootstrap_servers": kafka_bootstrap, "metrics_topic": "nowhere"})
     with pytest.raises(KafkaConfigurationError, match="there is no topic nowhere"):
         stream_assoc.subscribe("association-metrics", settings=settings)
 

@@ -22,7 +22,7 @@ margin_arcsec = 10.0
 BIG = 2**60
 
 
-def detections(n_rows: int = 1, **changes: Any) -> pa.Table:
+def detections(n_rows: int = 1, /, **changes: Any) -> pa.Table:
     """A table of one visit and detector; a change is a column, or `None` for a column that is not there."""
     columns: dict[str, Any] = {
         "diaSourceId": [BIG + 1 + row for row in range(n_rows)],

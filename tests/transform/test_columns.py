@@ -115,7 +115,9 @@ def test_a_text_that_is_no_number_is_refused_with_its_column(tmp_path: Path) -> 
         (pa.array([True, False, None, True]), [True, False, None, True]),
     ],
 )
-def test_flags_come_as_numbers_too_and_only_as_0_and_1(tmp_path: Path, given: pa.Array, expected: list) -> None:
+def test_flags_come_as_numbers_too_and_only_as_0_and_1(
+    tmp_path: Path, given: pa.Array, expected: list[bool | None]
+) -> None:
     assert [row["centroid_flag"] for row in sources(detections(4, centroid_flag=given), tmp_path)] == expected
 
 

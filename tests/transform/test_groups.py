@@ -1,6 +1,7 @@
 """Rows of one visit and detector must say the same of it; every row is used or accounted for."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -193,7 +194,9 @@ rows_of = st.lists(st.fixed_dictionaries(values), min_size=1, max_size=12)
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(rows=rows_of, order=st.sampled_from(["midpoint", "arrival"]))
-def test_every_row_is_used_or_accounted_for(tmp_path_factory: pytest.TempPathFactory, rows: list, order: str) -> None:
+def test_every_row_is_used_or_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], order: Literal["midpoint", "arrival"]
+) -> None:
     folder = tmp_path_factory.getbasetemp()
     types = {"visit": pa.int64(), "band": pa.string(), "dec": pa.float64(), "processed": pa.float64()}
     columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in values}

@@ -41,7 +41,7 @@ NULLABLE = [
     ),
 ]
 
-ALERTS = {
+ALERTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "7.4": ({"is_negative": True}, ["x_y_Cov", "psfRa", "dipoleRa", "ixxErr"]),
     "8.0": ({"isNegative": True, "time_processed": PROCESSED}, ["bboxSize", "trail_flag_edge"]),
     "9.0": ({"isNegative": True, "timeProcessedMjdTai": PROCESSED_MJD_TAI}, ["bboxSize", "timeWithdrawnMjdTai"]),
@@ -97,7 +97,7 @@ def dp1_table() -> pa.Table:
         "char": pa.string(),
         "timestamp": pa.timestamp("us"),
     }
-    given = {name: [value] * 2 for name, value in REQUIRED.items()}
+    given: dict[str, list[Any]] = {name: [value] * 2 for name, value in REQUIRED.items()}
     given |= {"diaSourceId": [2**60 + 1, 2**60 + 2], "band": ["r", "r"], "time_processed": [PROCESSED] * 2}
     given |= {"psfFlux": [1.0, None], "trailLength": [25.0, None], "ssObjectId": [None, 2**55 + 1]}
     return pa.table(

@@ -1,5 +1,7 @@
 """Metrics of batches, and an application on chosen parts."""
 
+from typing import Any
+
 from stream_assoc.metrics.record import AssociationMetrics
 
 BIG = 2**60 + 1
@@ -8,7 +10,7 @@ BIG = 2**60 + 1
 
 def metrics(visit: int = 1, detector: int = 0, **values: object) -> AssociationMetrics:
     """Return the metrics of a batch that could be; ``values`` say what is special about it."""
-    usual: dict[str, object] = {
+    usual: dict[str, Any] = {
         "band": "r",
         "midpointMjdTai": 61_000.1 + 1e-4 * (visit % 1000),
         "timeProcessedMjdTai": 61_000.2 + 1e-4 * (visit % 1000),

@@ -10,18 +10,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from stream_assoc.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.settings import Settings
 from stream_assoc.web.app import STATIC, make_app
 from stream_assoc.web.feed import Feed
 from stream_assoc.web.library import Library
 from tests.archive.nights import StoredNight
+from tests.configured import configured
 from tests.pipeline.skies import night
 
 BIGGEST = 2**53
 
 
 def client_of(url, **dashboard):
-    settings = Settings(apdb={"url": url}, dashboard=dashboard)
+    settings = configured(apdb={"url": url}, dashboard=dashboard)
     library = Library(settings)
     return library, TestClient(make_app(settings, Feed(10), library), base_url="http://localhost:8765")
 
@@ -309,7 +309,7 @@ def test_the_browser_is_bound(client, path: str) -> None:
 
 
 def test_no_setting_is_shown(sqlite_night) -> None:
-    settings = Settings(
+    settings = configured(
         apdb={"url": sqlite_night.url},
         kafka={
             "security_protocol": "SASL_SSL",

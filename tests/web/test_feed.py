@@ -38,11 +38,13 @@ def test_states_are_told_when_they_change() -> None:
     _, _, version = feed.hello()
     feed.set_service("kafka", is_up=False, message="no broker")
     states, version = feed.states_after(version)
+    assert states is not None
     assert json.loads(states)["services"] == {"kafka": {"isUp": False, "message": "no broker"}}
     feed.set_service("kafka", is_up=False, message="no broker")
     assert feed.states_after(version) == (None, version)
     feed.set_state("lag", {"messages": 3})
     states, _ = feed.states_after(version)
+    assert states is not None
     assert json.loads(states)["lag"] == {"messages": 3}
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from stream_assoc.settings import Settings
 from stream_assoc.web.exceptions import DashboardPortError
 from stream_assoc.web.server import Dashboard
+from tests.configured import configured
 
 NOWHERE = "127.0.0.1:1"
 PATIENCE_SECONDS = 120.0
 
 
 def settings_of(url, **dashboard):
-    return Settings(
+    return configured(
         apdb={"url": url},
         kafka={"bootstrap_servers": NOWHERE, "librdkafka": {"log_level": 0}},
         dashboard={"port": 0, **dashboard},

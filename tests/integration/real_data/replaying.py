@@ -90,7 +90,11 @@ def _wait_for(deployment: Deployment, n_messages: int) -> None:
     """Wait until all is committed; the deadline is for any progress, as nobody knows how fast a machine is."""
     done = -1
     while done < n_messages:
-        deployment.wait_until(lambda before=done: deployment.n_committed() > before, LOOK_EVERY_SECONDS)
+
+        def has_moved(before: int = done) -> bool:
+            return deployment.n_committed() > before
+
+        deployment.wait_until(has_moved, LOOK_EVERY_SECONDS)
         done = deployment.n_committed()
 
 

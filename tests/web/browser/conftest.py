@@ -12,6 +12,7 @@ from stream_assoc.web.feed import Feed
 from stream_assoc.web.library import Library
 from stream_assoc.web.server import serving_at
 from tests import parts
+from tests.configured import configured
 from tests.web.browser import chromium
 
 PATIENCE_MS = 60_000
@@ -49,7 +50,7 @@ class Site:
 @pytest.fixture
 def site(sqlite_night):
     """A dashboard over a stored night."""
-    with Site(Settings(apdb={"url": sqlite_night.url})).up() as site:
+    with Site(configured(apdb={"url": sqlite_night.url})).up() as site:
         yield site
 
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stream_assoc.settings import Settings
+from tests.configured import configured
 from tests.web.browser.conftest import Site
 from tests.web.builders import metrics
 
@@ -26,7 +26,7 @@ async ([frames, batches, template]) => {
 
 
 def test_a_server_that_goes_away_is_told_and_its_return_is_noticed(open_page, empty_url) -> None:
-    site = Site(Settings(apdb={"url": empty_url}))
+    site = Site(configured(apdb={"url": empty_url}))
     with site.up():
         site.feed.add_batches([metrics(1)])
         page = open_page(site.url)
@@ -51,7 +51,7 @@ def test_a_server_that_goes_away_is_told_and_its_return_is_noticed(open_page, em
 
 
 def test_nobody_has_to_wait_for_the_next_try(open_page, empty_url) -> None:
-    site = Site(Settings(apdb={"url": empty_url}))
+    site = Site(configured(apdb={"url": empty_url}))
     with site.up():
         page = open_page(site.url)
         expect(page.locator("#connection")).to_have_text("live")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stream_assoc.archive.factory import open_archive
-from stream_assoc.settings import Settings
+from tests.configured import configured
 from tests.pipeline.skies import night
 from tests.web.browser.conftest import Site
 from tests.web.builders import BIG, metrics
@@ -205,7 +205,7 @@ def test_a_dot_of_the_sky_leads_to_its_object(site, open_page, stored_object) ->
 
 @pytest.mark.parametrize("path", ["", "sky", "objects"])
 def test_an_empty_database_is_no_failure(open_page, empty_url, path: str) -> None:
-    with Site(Settings(apdb={"url": empty_url})).up() as site:
+    with Site(configured(apdb={"url": empty_url})).up() as site:
         page = open_page(f"{site.url}#/{path}")
         expect(page.get_by_text(re.compile("No batch|No visit|no object yet"))).to_be_visible()
         assert page.get_by_role("alert").count() == 0
@@ -216,7 +216,7 @@ def test_an_apdb_that_is_away_is_told_and_the_page_recovers(
     open_page, tmp_path: Path, sqlite_night, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "later.db"
-    with Site(Settings(apdb={"url": f"sqlite:///{file}"})).up() as site:
+    with Site(configured(apdb={"url": f"sqlite:///{file}"})).up() as site:
         page = open_page(f"{site.url}#/{path}")
         expect(page.get_by_role("alert")).to_contain_text("apdb init")
         site.feed.add_batches([metrics(5)])

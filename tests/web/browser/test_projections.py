@@ -6,6 +6,8 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.configured import configured
+
 CALL = """
 async ([name, ra, dec, centre]) => {
   const projection = await import("/static/js/projection.js");
@@ -24,11 +26,10 @@ CENTRES = st.tuples(st.floats(0.0, 359.0), st.floats(-89.0, 89.0))
 @pytest.fixture(scope="module")
 def project(browser, tmp_path_factory: pytest.TempPathFactory, empty_url):
     """Project positions in the browser, and back; NaN where there is no point."""
-    from stream_assoc.settings import Settings
     from tests.web.browser.conftest import Site
 
     context = browser.new_context()
-    with Site(Settings(apdb={"url": empty_url})).up() as site:
+    with Site(configured(apdb={"url": empty_url})).up() as site:
         page = context.new_page()
         page.goto(site.url)
 

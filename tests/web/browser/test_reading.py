@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from stream_assoc.settings import Settings
 from tests.archive.nights import StoredNight
+from tests.configured import configured
 from tests.pipeline.skies import night
 from tests.web.browser.conftest import Site
 from tests.web.builders import BIG, metrics
@@ -26,7 +26,7 @@ def curve_of(page: Page) -> dict[str, float]:
     expect(page.locator("svg.curve path[data-band]").first).to_be_visible()
     box = page.locator("svg.curve").bounding_box()
     assert box is not None
-    return dict(box)
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
 
 def drag(page: Page, box: dict[str, float], start: float, end: float) -> None:
@@ -314,6 +314,6 @@ def test_tables_of_a_phone_show_that_they_scroll(site: Site, open_page: OpenPage
 
 
 def test_an_empty_sky_is_not_loading_for_ever(open_page: OpenPage, empty_url: str) -> None:
-    with Site(Settings(apdb={"url": empty_url})).up() as site:
+    with Site(configured(apdb={"url": empty_url})).up() as site:
         page = open_page(f"{site.url}#/sky")
         expect(page.get_by_role("status").filter(has_text="Nothing has been stored yet")).to_be_visible()

@@ -1,8 +1,9 @@
 """The night report, read on a phone and by keyboard."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,6 +14,8 @@ from stream_assoc.report.page import page as report_of
 from tests.web.builders import metrics
 
 LEAST_TEXT_PIXELS = 9.0
+
+Open = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +28,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def opened(browser: Browser, report: str) -> Callable[..., object]:
+def opened(browser: Browser, report: str) -> Open:
     """Open the report in a context of its own."""
 
     @contextmanager
-    def opened(**options: object) -> Iterator[Page]:
+    def opened(**options: Any) -> Iterator[Page]:
         context = browser.new_context(**options)
         page = context.new_page()
         page.goto(report)
@@ -40,7 +43,7 @@ def opened(browser: Browser, report: str) -> Callable[..., object]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_figures_and_tables_not_the_page(opened: Callable[..., object], scheme: str) -> None:
+def test_a_phone_scrolls_figures_and_tables_not_the_page(opened: Open, scheme: str) -> None:
     with opened(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, color_scheme=scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         sizes = page.locator("figure svg text").evaluate_all(
@@ -54,7 +57,7 @@ def test_a_phone_scrolls_figures_and_tables_not_the_page(opened: Callable[..., o
         assert wide.evaluate("e => getComputedStyle(e).backgroundAttachment") == "local, local, scroll, scroll"
 
 
-def test_its_tables_are_scrolled_by_keyboard(opened: Callable[..., object]) -> None:
+def test_its_tables_are_scrolled_by_keyboard(opened: Open) -> None:
     with opened(viewport={"width": 390, "height": 844}) as page:
         table = page.get_by_role("region").first
         expect(table).to_be_visible()
@@ -63,7 +66,7 @@ def test_its_tables_are_scrolled_by_keyboard(opened: Callable[..., object]) -> N
         page.wait_for_function("() => document.querySelector('.scroll').scrollLeft > 0")
 
 
-def test_no_label_of_a_figure_lies_over_another(opened: Callable[..., object]) -> None:
+def test_no_label_of_a_figure_lies_over_another(opened: Open) -> None:
     with opened(viewport={"width": 1280, "height": 900}) as page:
         overlapping = page.locator("figure svg").evaluate_all(
             """figures => figures.flatMap((figure) => {
