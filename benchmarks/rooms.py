@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyruhvro
 
 from benchmarks.skies import MJD, Size, objects_of, states_of, visit_of
-from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.apdb.port import Apdb, ApdbSession
 from stream_assoc.association.candidates import find_candidates
 from stream_assoc.cache.memory import MemoryCache
 from stream_assoc.cache.port import CachedTiles
@@ -72,7 +73,8 @@ class Visit:
         """Take the message to encoded outputs; store nothing."""
         arrival = arrive(self.decoder.decode(self.message), self.rooms)
         versions = dict.fromkeys(arrival.region.tiles.tolist(), 1)
-        session: ApdbSession = EmptySky()  # type: ignore[assignment]
+        # Everything is in the cache, so nothing else of a session is called, nor of an APDB.
+        session = cast("ApdbSession", EmptySky())
         staged = StagedCache(self.rooms.cache, self.rooms.layout)
         neighbourhood = Neighbourhood(session, staged, self.rooms.calculator, self.rooms.partition, versions)
         decision = apply(decide(arrival, neighbourhood, 0, self.rooms), neighbourhood)
@@ -85,7 +87,7 @@ def visit(size: Size) -> Visit:
     settings = configured(**SETTINGS)
     layout = layout_of(settings)
     cache = MemoryCache(layout)
-    rooms = rooms_of(settings, None, cache)  # type: ignore[arg-type]
+    rooms = rooms_of(settings, cast("Apdb", None), cache)
     objects = objects_of(size)
     batch = visit_of(size, objects)
     near = find_candidates(batch.column("ra"), batch.column("dec"), objects.ra, objects.dec, 2.0)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -157,8 +158,8 @@ def test_what_was_published_is_not_published_again_although_nothing_but_the_outp
     deployment.send_into([(1, one) for one in night()[:N_LOST]])
     publish = KafkaPublisher.publish
 
-    def published_and_dying(*arguments: object) -> None:
-        publish(*arguments)  # type: ignore[arg-type]
+    def published_and_dying(*arguments: Any) -> None:
+        publish(*arguments)
         raise DeathError
 
     with monkeypatch.context() as patched:

@@ -74,7 +74,7 @@ def test_a_date_in_another_unit_is_refused(since: str | float) -> None:
 @pytest.mark.parametrize("since", [None, True, [1], b"2h", object()])
 def test_what_is_no_time_at_all_is_refused(since: object) -> None:
     with pytest.raises(SubscriptionError, match="which is no time: write a duration such as 2h"):
-        start_of(since, NOW)  # type: ignore[arg-type]
+        start_of(since, NOW)  # type: ignore[arg-type]  # what the type forbids is refused in words
 
 
 @pytest.mark.parametrize("since", ["9999999d", "9" * 400 + "d", timedelta.max])
@@ -84,6 +84,7 @@ def test_a_duration_longer_than_the_calendar_begins_with_the_epoch(since: str | 
 
 def test_a_number_of_numpy() -> None:
     mjd = np.float32(61_042)
+    # The type names no numpy, and yet its numbers are taken.
     assert start_of(mjd, NOW) == start_of(61_042.0, NOW)  # type: ignore[arg-type]
 
 
