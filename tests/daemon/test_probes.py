@@ -15,15 +15,21 @@ class Store:
 
     def __init__(self) -> None:
         self.error: Exception | None = None
-        self.asked = threading.Semaphore(0)
+        self._n_asked = 0
+        self._is_asked = threading.Condition()
 
     def ping(self) -> None:
-        self.asked.release()
+        with self._is_asked:
+            self._n_asked += 1
+            self._is_asked.notify_all()
         if self.error is not None:
             raise self.error
 
     def is_asked(self, times: int) -> bool:
-        return all(self.asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(times))
+        """Wait until it is asked so many times from now on: earlier questions tell nothing of what is true now."""
+        with self._is_asked:
+            enough = self._n_asked + times
+            return self._is_asked.wait_for(lambda: self._n_asked >= enough, PATIENCE_SECONDS)
 
 
 def test_what_goes_and_comes_back_is_noticed_without_any_work() -> None:
@@ -53,7 +59,7 @@ def test_a_store_that_does_not_answer_holds_up_neither_the_other_nor_the_end() -
 
 def test_nobody_is_asked_after_the_end() -> None:
     store = Store()
-    with probing(Health(Instruments()), {"apdb": store.ping}, 0.001):
+    with probing(Health(Instruments()), {"asked": store.ping}, 0.001):
         assert store.is_asked(1)
     names = {thread.name for thread in threading.enumerate()}
-    assert "probe-apdb" not in names
+    assert "probe-asked" not in names
