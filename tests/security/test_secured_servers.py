@@ -62,7 +62,7 @@ def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
             ApdbConfigurationError,
             "check apdb.ssl_mode: verify-full encrypts",
         ),
-        ({"redis": {"password": "wrong"}}, CacheConfigurationError, "Check redis.username and redis.password"),
+        ({"redis": {"password": "wrong"}}, CacheConfigurationError, "(or redis.username and redis.password)"),
         ({"redis": {"prefix": "other"}}, CacheConfigurationError, "on the keys of redis.prefix"),
         ({"redis": {"ssl_ca_file": "STRANGER"}}, CacheConfigurationError, "set redis.ssl_ca_file to the authority"),
         (
