@@ -142,5 +142,5 @@ def refusal(folder: Path, variables: dict[str, str]) -> str:
         [PROGRAM, "serve"], cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2, ended.stderr
-    (line,) = (line for line in ended.stderr.splitlines() if "configuration=" not in line)
+    (line,) = (line for line in ended.stderr.splitlines() if "starting" not in line)
     return line
