@@ -21,6 +21,7 @@ from stream_assoc.metrics.record import AssociationMetrics
 from stream_assoc.model.batch import Batch
 from stream_assoc.settings import Settings
 from stream_assoc.stream.batch_encoder import BatchEncoder
+from stream_assoc.stream.dead_letters import is_note
 from stream_assoc.stream.kafka_plain_producer import PlainProducer
 from stream_assoc.stream.kafka_topics import ensure_topics
 from stream_assoc.stream.messages import OutputMessage
@@ -179,7 +180,8 @@ class Deployment:
         return decode_forced_sources(values, registry_of(self.settings.kafka))
 
     def dead_letters(self) -> list[OutputMessage]:
-        return self.read(self.settings.kafka.dead_letter_topic)
+        """Return the dead letters, without the notes of those that were sent again."""
+        return [one for one in self.read(self.settings.kafka.dead_letter_topic) if not is_note(one.headers)]
 
 
 def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Mapping[str, object]) -> Deployment:
