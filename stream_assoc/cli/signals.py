@@ -2,26 +2,26 @@
 
 import signal
 import threading
-from typing import Final
-
-ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""A service manager, Ctrl-C, and a terminal that is closed."""
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 
 def wait_for_signal() -> None:
-    """Wait for a signal of `ENDING`, and take it for the wish to end."""
+    """Wait for SIGTERM, SIGINT or SIGHUP, and take it for the wish to end."""
     ended = threading.Event()
-    for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: ended.set())
+    _on_ending(lambda number, frame: ended.set())
     ended.wait()
 
 
 def interrupt_on_signals() -> None:
-    """Let every signal of `ENDING` do what Ctrl-C does, so that a command that owns processes ends them.
+    """Let every signal that ends a command do what Ctrl-C does, so that a command that owns processes ends them."""
+    _on_ending(signal.default_int_handler)
 
-    One that is ignored, as SIGHUP is under ``nohup``, stays ignored.
-    """
-    for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+
+def _on_ending(handler: Callable[[int, FrameType | None], Any]) -> None:
+    """Handle what ends a command; SIGHUP, which a closed terminal sends, stays ignored under ``nohup``."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)

@@ -59,12 +59,14 @@ class StopRequest:
     def on_signals(self) -> None:
         """Let SIGTERM, SIGINT and SIGHUP ask; call it from the main thread.
 
-        A terminal that is closed sends SIGHUP. Where it is ignored, as under
-        ``nohup``, it stays ignored.
+        A terminal that is closed sends SIGHUP. Where that is ignored, as under
+        ``nohup``, it stays ignored; the others are heeded, also by a program
+        that a shell began in the background and that inherits SIGINT ignored.
         """
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._on_signal)
 
     def announce(self) -> None:
         """Log that the daemon was asked to stop, when it is: not from the signal's handler, which may not log."""

@@ -84,7 +84,8 @@ def test_a_terminal_that_is_closed_in_the_middle_of_work_loses_nothing(
     variables = environment_of(deployment, daemon__micro_batch_messages=1)
     terminal, inside = os.openpty()
     with subprocess.Popen(
-        ["setsid", "--ctty", PROGRAM, "serve"],
+        # Whoever runs the tests under nohup ignores SIGHUP, and what they start would inherit that.
+        ["env", "--default-signal=HUP", "setsid", "--ctty", PROGRAM, "serve"],
         cwd=tmp_path,
         env=variables,
         stdin=inside,
