@@ -101,7 +101,7 @@ def test_a_terminal_gets_a_table_that_follows(
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("LINES", "20")
     printed = "\n".join(tail("metrics"))
-    assert "50 so far" in printed
+    assert "50 in all" in printed
     assert "1,234" in printed
     # The last fit; the first have made room.
     assert "│ 49 " in printed
