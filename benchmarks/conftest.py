@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.side_by_side import LATEST, Figure, write
-from stream_assoc.daemon.heap import collect_rarely, keep_freed_memory
+from stream_assoc.service.daemon.heap import collect_rarely, keep_freed_memory
 from tests.conftest import kafka_bootstrap, postgresql_database, postgresql_url, valkey_url
 
 __all__ = ["kafka_bootstrap", "postgresql_database", "postgresql_url", "valkey_url"]

@@ -19,7 +19,7 @@ from benchmarks.deployed import SECTIONS, Listener, Sender, backlog_rate, servin
 from benchmarks.rooms import visit
 from benchmarks.side_by_side import in_turns
 from benchmarks.skies import Size
-from stream_assoc.daemon.heap import keep_freed_memory
+from stream_assoc.service.daemon.heap import keep_freed_memory
 from tests import services
 from tests.integration.deployment import deploy
 

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyruhvro
 
 from benchmarks.skies import MJD, Size, objects_of, states_of, visit_of
-from stream_assoc.apdb.port import Apdb, ApdbSession
-from stream_assoc.association.candidates import find_candidates
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.cache.port import CachedTiles
-from stream_assoc.cache.staging import StagedCache
-from stream_assoc.daemon.assembly import layout_of, rooms_of
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.core.association.candidates import find_candidates
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.wiring.assembly import layout_of, rooms_of
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.commit import write_down
 from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
@@ -26,15 +26,15 @@ from stream_assoc.pipeline.process import arrive
 from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.source_rows import source_points
-from stream_assoc.sky.htm import htm_index
-from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.statistics.registry import ALL_PLUGINS
-from stream_assoc.stream.batch_decoder import BatchDecoder
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.codec import contiguous
-from stream_assoc.stream.outputs import statistics_records
-from stream_assoc.stream.schemas import BATCH, OBJECT, load_schema
-from stream_assoc.stream.wire import HEADER_BYTES
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.statistics.registry import ALL_PLUGINS
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.codec import contiguous
+from stream_assoc.messaging.avro.outputs import statistics_records
+from stream_assoc.messaging.avro.schemas import BATCH, OBJECT, load_schema
+from stream_assoc.messaging.avro.wire import HEADER_BYTES
 from tests.configured import configured
 
 SETTINGS = {

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.model.batch import Batch, BatchId, measured_columns
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.states import ObjectHistories, ObjectStates, SourcePoints
-from stream_assoc.model.types import BANDS, FloatArray, IntArray
-from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.model.batch import Batch, BatchId, measured_columns
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.states import ObjectHistories, ObjectStates, SourcePoints
+from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from tests.pipeline.bench import batch_of
 
 CENTRE_RA, CENTRE_DEC = 50.0, -30.0

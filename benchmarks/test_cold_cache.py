@@ -9,11 +9,11 @@ from benchmarks.deployed import first_visits
 from benchmarks.rooms import SETTINGS
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import Size
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import layout_of, rooms_of
-from stream_assoc.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, rooms_of
+from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
 from tests.configured import configured

@@ -9,13 +9,13 @@ from scipy.spatial import cKDTree
 from benchmarks.rooms import visit
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import MJD, Size, histories_of, objects_of, visit_of
-from stream_assoc.association.candidates import Candidates, find_candidates
-from stream_assoc.model.states import SourcePoints
-from stream_assoc.model.types import BANDS
-from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
-from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.statistics.plugin import needs_history
-from stream_assoc.statistics.registry import ALL_PLUGINS, find_plugin
+from stream_assoc.core.association.candidates import Candidates, find_candidates
+from stream_assoc.core.model.states import SourcePoints
+from stream_assoc.core.model.types import BANDS
+from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.statistics.plugin import needs_history
+from stream_assoc.core.statistics.registry import ALL_PLUGINS, find_plugin
 
 RADIUS_ARCSEC = 1.0
 

@@ -13,7 +13,7 @@ from astropy.utils.exceptions import AstropyWarning
 from photutils.psf import GriddedPSFModel, ImagePSF, PSFPhotometry
 
 from benchmarks.side_by_side import Figure, in_turns
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.measurement import Fluxes, Weighting, measure
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf

@@ -8,7 +8,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from documentation.markdown import head, table
-from stream_assoc.cli.main import app
+from stream_assoc.apps.cli.main import app
 
 NAME = "stream-assoc"
 

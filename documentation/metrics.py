@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics import MetricWrapperBase
 
 from documentation.markdown import head, table
-from stream_assoc.metrics.instruments import Instruments
-from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.core.model.metrics import AssociationMetrics
 
 INTRODUCTION = """\
 ## Prometheus

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from documentation.markdown import head, table
-from stream_assoc.stream.schemas import NAMES, load_schema
+from stream_assoc.messaging.avro.schemas import NAMES, load_schema
 
 INTRODUCTION = """\
 The columns of DIASources and DIAObjects, their units and descriptions are those of `lsst-sdm-schemas`. What a message

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from documentation.markdown import head, table
 from stream_assoc.settings import Settings
-from stream_assoc.stream.authority import SIGNATURE_SUFFIX
-from stream_assoc.stream.dead_letters import LEFT_OUT_HEADER, PREFIX, RECORD_HEADER
-from stream_assoc.stream.kafka_topics import topic_specs
-from stream_assoc.stream.release import RELEASE_HEADER
-from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
-from stream_assoc.stream.schemas import (
+from stream_assoc.messaging.authority import SIGNATURE_SUFFIX
+from stream_assoc.messaging.avro.dead_letters import LEFT_OUT_HEADER, PREFIX, RECORD_HEADER
+from stream_assoc.messaging.kafka.topics import topic_specs
+from stream_assoc.messaging.release import RELEASE_HEADER
+from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER
+from stream_assoc.messaging.avro.schemas import (
     BATCH,
     DEAD_LETTER,
     FORCED_SOURCE,

@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import stream_assoc
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.times import DayObs, day_obs, night_name, parse_night, utc_of
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.times import DayObs, day_obs, night_name, parse_night, utc_of
 
 PARTS = {
     "numAssociatedDiaSources": ("associated", "#2f6fd6"),

@@ -13,12 +13,12 @@ __version__ = version("stream_assoc")
 __all__ = ["__version__", "subscribe"]
 
 if TYPE_CHECKING:
-    from stream_assoc.subscription.subscribe import subscribe as subscribe
+    from stream_assoc.tools.subscription.subscribe import subscribe as subscribe
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - what is imported decides
     """Import the public functions when they are first used: a command that does not subscribe loads no client."""
     if name == "subscribe":
         # By name: this package is below all its rooms, and imports none of them.
-        return import_module("stream_assoc.subscription.subscribe").subscribe
+        return import_module("stream_assoc.tools.subscription.subscribe").subscribe
     raise AttributeError(f"module 'stream_assoc' has no attribute {name!r}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from stream_assoc.apdb.factory import SqliteUrl, parse_url
-from stream_assoc.apdb.statements import quoted
+from stream_assoc.stores.apdb.factory import SqliteUrl, parse_url
+from stream_assoc.stores.apdb.sql.statements import quoted
 
 FURTHER = "StreamAssocDiaObject"
 SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", FURTHER)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.subscriber import decode_objects
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.subscriber import decode_objects
 from tests.contents import columns
 
 

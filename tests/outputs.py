@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Producer
 
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.outputs import OutputEncoder
-from stream_assoc.stream.records import RecordCodec
-from stream_assoc.stream.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
-from stream_assoc.stream.subscriber import object_schema
-from stream_assoc.stream.wire import header
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.outputs import OutputEncoder
+from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
+from stream_assoc.messaging.avro.subscriber import object_schema
+from stream_assoc.messaging.avro.wire import header
 
 
 def metrics_of(visit: int, **changes: object) -> AssociationMetrics:

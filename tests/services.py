@@ -20,8 +20,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
-from stream_assoc.embedded.kafka import free_ports, single_node_settings
+from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
+from stream_assoc.tools.embedded.kafka import free_ports, single_node_settings
 from tests.parts import KAFKA
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.sqlite import SqliteApdb
-from tests.apdb.conformance import CELLS, FIRST, new_objects
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
+from tests.stores.apdb.conformance import CELLS, FIRST, new_objects
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 
 
 def tiled(by_tile: Mapping[int, ObjectPositions]) -> TiledObjects:

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_assoc.model.states import LightCurves
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.core.model.states import LightCurves
+from stream_assoc.core.model.types import FloatArray, IntArray
 
 
 class BrightPoints:

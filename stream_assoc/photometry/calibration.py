@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.units.function import FunctionUnitBase
 
-from stream_assoc.model.types import Float32Array
+from stream_assoc.core.model.types import Float32Array
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 
 AB_ZERO_POINT_NJY: Final = 3631e9

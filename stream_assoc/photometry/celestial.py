@@ -12,7 +12,7 @@ from astropy.coordinates import FK4, FK5, ICRS, BaseCoordinateFrame, FK4NoETerms
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.utils import wcs_to_celestial_frame
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 
 _FRAMES: Final = (ICRS, FK5, FK4, FK4NoETerms, Galactic)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from stream_assoc.model.types import BoolArray, Float32Array, FloatArray
+from stream_assoc.core.model.types import BoolArray, Float32Array, FloatArray
 from stream_assoc.photometry.celestial import pixels_of, sky_of
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.psf import Psf

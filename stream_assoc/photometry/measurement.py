@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numba import njit
 from scipy.ndimage import spline_filter
 
-from stream_assoc.model.types import Float32Array, FloatArray
+from stream_assoc.core.model.types import Float32Array, FloatArray
 from stream_assoc.photometry.exposure import Exposure
 
 BAD_PLANES: Final = ("BAD", "NO_DATA", "SAT")

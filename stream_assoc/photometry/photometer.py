@@ -6,16 +6,16 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.floats import finite
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.types import BANDS, BoolArray, FloatArray
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.floats import finite
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray
 from stream_assoc.photometry.exceptions import ImageMismatchError
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import BAD_PLANES, Weighting, measure
-from stream_assoc.photometry.port import no_forced_sources
-from stream_assoc.photometry.selection import SelectionConfig, forced_source_ids
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
+from stream_assoc.pipeline.forced_selection import SelectionConfig, forced_source_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ _DEFAULT: Final = MeasurementConfig()
 
 @dataclass(frozen=True, slots=True)
 class ExposurePair:
-    """The difference image and the science image of a batch; a `~stream_assoc.photometry.port.BatchImages`.
+    """The difference image and the science image of a batch; a `~stream_assoc.pipeline.ports.photometry.BatchImages`.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class ExposurePair:
         return inside
 
     def measure(self, batch: Batch, objects: ObjectPositions, timeProcessedMjdTai: float) -> pa.Table:
-        """Return one DiaForcedSource for each object; see `~stream_assoc.photometry.port.BatchImages.measure`.
+        """Return one DiaForcedSource for each object; see `~stream_assoc.pipeline.ports.photometry.BatchImages.measure`.
 
         ``psfFlux`` is that of the difference image, ``scienceFlux`` that of
         the direct one; null where there is no such image or the position has
@@ -111,13 +111,13 @@ def _column(values: Any, field: pa.Field, n_rows: int) -> pa.Array:  # noqa: ANN
 
 
 class ImagePhotometer:
-    """Measures fluxes on the images below the configured roots; a `~stream_assoc.photometry.port.ForcedPhotometer`.
+    """Measures fluxes on the images below the configured roots; a `~stream_assoc.pipeline.ports.photometry.ForcedPhotometer`.
 
     Parameters
     ----------
     store : `~stream_assoc.photometry.image_store.ImageStore`
         Where images are read from.
-    selection : `~stream_assoc.photometry.selection.SelectionConfig`, optional
+    selection : `~stream_assoc.pipeline.forced_selection.SelectionConfig`, optional
         Which objects are measured.
     measurement : `MeasurementConfig`, optional
         How.

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 
 

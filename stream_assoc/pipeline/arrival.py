@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.photometry.port import BatchImages
+from stream_assoc.pipeline.ports.photometry import BatchImages
 from stream_assoc.pipeline.region import BatchRegion
 
 

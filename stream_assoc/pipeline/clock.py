@@ -8,7 +8,7 @@ from typing import Protocol
 import erfa
 import numpy as np
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 
 _MJD_OF_UNIX_EPOCH = 40587.0
 _JD_OF_MJD_ZERO = 2400000.5

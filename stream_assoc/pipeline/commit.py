@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_assoc.apdb.port import ApdbSession
+from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.failpoints import failpoint
-from stream_assoc.model.batch import BatchRevision
-from stream_assoc.model.changes import BatchChanges
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import IntArray
+from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.stream.outputs import pack_outputs
+from stream_assoc.messaging.avro.outputs import pack_outputs
 
 
 def commit(

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.changes import LedgerEntry
-from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.changes import LedgerEntry
+from stream_assoc.core.model.forced import ForcedPoints
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.photometry.port import no_forced_sources
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
 from stream_assoc.pipeline.forced import Measurable, measure_forced, uncounted_points

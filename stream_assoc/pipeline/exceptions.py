@@ -1,7 +1,7 @@
 """Errors of the pipeline itself."""
 
 from stream_assoc.exceptions import PoisonError, StreamAssocError
-from stream_assoc.stream.reprocessing import CONFLICT
+from stream_assoc.messaging.reprocessing import CONFLICT
 
 
 class PipelineError(StreamAssocError):

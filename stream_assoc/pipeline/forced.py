@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.apdb.port import ApdbReader
-from stream_assoc.model.batch import BatchId
-from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.ports.apdb import ApdbReader
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.forced import ForcedPoints
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.photometry.port import BatchImages, ForcedPhotometer
-from stream_assoc.photometry.selection import SelectionConfig, candidates
+from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer
+from stream_assoc.pipeline.forced_selection import SelectionConfig, candidates
 from stream_assoc.pipeline.arrival import Arrival
-from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 
 
 def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from stream_assoc.apdb.port import Apdb
-from stream_assoc.model.changes import LedgerEntry
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Redelivered
-from stream_assoc.stream.outputs import unpack_outputs
+from stream_assoc.messaging.avro.outputs import unpack_outputs
 
 
 def recall(arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb) -> Redelivered | None:

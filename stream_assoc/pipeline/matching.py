@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream_assoc.association.associator import Association, Associator, SourcePositions
-from stream_assoc.association.new_objects import NewObjectConfig, TooManyNewObjectsError, eligible
-from stream_assoc.association.solar_system import SolarSystemAssociator
-from stream_assoc.model.batch import Batch, SolarSystemObjects
-from stream_assoc.model.objects import TiledObjects
-from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.core.association.associator import Association, Associator, SourcePositions
+from stream_assoc.core.association.new_objects import NewObjectConfig, TooManyNewObjectsError, eligible
+from stream_assoc.core.association.solar_system import SolarSystemAssociator
+from stream_assoc.core.model.batch import Batch, SolarSystemObjects
+from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class BatchMatches:
         Sources without a usable position.
     n_dropped_predictions : `int`
         Predicted solar-system objects that cannot be matched; see
-        `~stream_assoc.model.batch.SolarSystemObjects.usable`.
+        `~stream_assoc.core.model.batch.SolarSystemObjects.usable`.
     association : `Association`
         Candidates, separations, scores and margins behind ``associated``;
         its source rows are ``searched``.

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stream_assoc.metrics.record import AssociationMetrics, fraction_updated
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.metrics import AssociationMetrics, fraction_updated
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.matching import BatchMatches
 from stream_assoc.pipeline.region import SkyPartition, in_footprint

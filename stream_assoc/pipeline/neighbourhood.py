@@ -9,18 +9,18 @@ from typing import Protocol
 
 import numpy as np
 
-from stream_assoc.apdb.port import ApdbReader, ApdbSession, Opening
-from stream_assoc.cache.port import CachedTiles
-from stream_assoc.cache.staging import StagedCache
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.ports.apdb import ApdbReader, ApdbSession, Opening
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.pipeline.tiles import without_and_with
-from stream_assoc.sky.htm import htm_index
-from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 
 
 class Surroundings(Protocol):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.messaging.messages import OutputMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.apdb.exceptions import LocksExhaustedError
+from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.changes import InputPosition, LedgerEntry
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.commit import commit
@@ -35,7 +35,7 @@ from stream_assoc.pipeline.outcomes import Outcome, Redelivered, Rejected
 from stream_assoc.pipeline.region import refused_alone, region_of
 from stream_assoc.pipeline.reprocess import reprocess
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.stream.reprocessing import REPROCESSING_HEADER
+from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER
 
 SESSION_SECONDS: Final = 10.0
 """After so long a session is committed with the batches it has come to: others wait for its cells."""

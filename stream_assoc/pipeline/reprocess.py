@@ -18,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.apdb.exceptions import LocksExhaustedError
-from stream_assoc.apdb.port import ApdbSession, Opening
+from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
+from stream_assoc.pipeline.ports.apdb import ApdbSession, Opening
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.changes import LedgerEntry
-from stream_assoc.model.forced import ForcedPoints
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.changes import LedgerEntry
+from stream_assoc.core.model.forced import ForcedPoints
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, apply, decide
@@ -37,7 +37,7 @@ from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of,
 from stream_assoc.pipeline.outcomes import Outcome, Rejected
 from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from stream_assoc.apdb.port import Apdb
-from stream_assoc.cache.port import ObjectCache
-from stream_assoc.cache.state_packing import StateLayout
-from stream_assoc.photometry.port import ForcedPhotometer
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.pipeline.ports.cache import ObjectCache
+from stream_assoc.stores.cache.packing.state_packing import StateLayout
+from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import Matchmakers
 from stream_assoc.pipeline.region import CellLimits, SkyPartition
-from stream_assoc.statistics.calculator import StatisticsCalculator
-from stream_assoc.stream.outputs import OutputEncoder
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.messaging.avro.outputs import OutputEncoder
 
 
 def _nobody_asks(seconds: Mapping[str, float]) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.model.batch import VISIT_COLUMNS, Batch
-from stream_assoc.model.schema import PIXEL_ID, apdb_table
-from stream_assoc.model.states import SourcePoints
-from stream_assoc.model.types import BANDS, BoolArray, Float32Array, IntArray
-from stream_assoc.sky.htm import PIXEL_ID_LEVEL, htm_index
+from stream_assoc.core.model.batch import VISIT_COLUMNS, Batch
+from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.core.model.states import SourcePoints
+from stream_assoc.core.model.types import BANDS, BoolArray, Float32Array, IntArray
+from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL, htm_index
 
 
 def source_points(batch: Batch, rows: IntArray, flag_columns: tuple[str, ...]) -> SourcePoints:

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream_assoc.model.arrays import read_only
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.types import IntArray
+from stream_assoc.core.model.arrays import read_only
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.types import IntArray
 
 
 class Places(NamedTuple):

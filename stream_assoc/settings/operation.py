@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from stream_assoc.model.times import EARLIEST_MJD, LATEST_MJD
-from stream_assoc.model.types import BANDS
+from stream_assoc.core.model.times import EARLIEST_MJD, LATEST_MJD
+from stream_assoc.core.model.types import BANDS
 from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stream_assoc.model.flags import BAD_FLAGS
+from stream_assoc.core.model.flags import BAD_FLAGS
 from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 
@@ -14,7 +14,7 @@ def _are_flags(names: tuple[str, ...]) -> tuple[str, ...]:
     if set(names) <= set(BAD_FLAGS):
         return names
     # The schema takes as long to read as all settings together, and few set another flag than these.
-    from stream_assoc.model.schema import apdb_table
+    from stream_assoc.core.model.schema import apdb_table
 
     flags = [column.name for column in apdb_table("DiaSource").columns if column.datatype == "boolean"]
     for name in names:

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.model.batch import VISIT_COLUMNS
-from stream_assoc.model.types import BoolArray
+from stream_assoc.core.model.batch import VISIT_COLUMNS
+from stream_assoc.core.model.types import BoolArray
 from stream_assoc.tasks.bands import band_names
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.exposure import Exposure

@@ -1,7 +1,7 @@
 """``AssociationTask``: DIASources to DIAObjects, on data frames.
 
 Counterpart of ``lsst.ap.association.association`` (June 2026). The work is that
-of `stream_assoc.association`, which the daemon runs too.
+of `stream_assoc.core.association`, which the daemon runs too.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from typing import ClassVar, cast
 import numpy as np
 import pandas as pd
 
-from stream_assoc.association.associator import AssociationConfig as AssociatorConfig
-from stream_assoc.association.associator import Associator, SourcePositions
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.positions import wrapped_ra
-from stream_assoc.model.types import Float32Array, FloatArray, IntArray
+from stream_assoc.core.association.associator import AssociationConfig as AssociatorConfig
+from stream_assoc.core.association.associator import Associator, SourcePositions
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.positions import wrapped_ra
+from stream_assoc.core.model.types import Float32Array, FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.frames import floats, has_column, identifiers, with_plain_index
 
@@ -118,7 +118,7 @@ class AssociationTask:
 
         Notes
         -----
-        What is matched is upstream's; see `~stream_assoc.association.associator.Associator`.
+        What is matched is upstream's; see `~stream_assoc.core.association.associator.Associator`.
         """
         diaSources, diaObjects = _with_columns(diaSources), _with_columns(diaObjects, "diaObjectId")
         object_ids = _object_ids(diaObjects)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from stream_assoc.model.types import BANDS, IntArray
+from stream_assoc.core.model.types import BANDS, IntArray
 
 
 def band_name(value: object) -> object:
@@ -24,5 +24,5 @@ def band_names(values: Iterable[object]) -> list[object]:
 
 
 def band_indices(values: Iterable[object]) -> IntArray:
-    """Return the place in `~stream_assoc.model.types.BANDS` of each band, -1 where it is none of them."""
+    """Return the place in `~stream_assoc.core.model.types.BANDS` of each band, -1 where it is none of them."""
     return np.asarray(pd.Index(BANDS).get_indexer(pd.Index(band_names(values), dtype=object)), np.int64)

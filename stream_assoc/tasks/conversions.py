@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.tables import floats, unit_of

@@ -2,7 +2,7 @@
 
 Counterpart of ``lsst.meas.base.diaCalculation`` (June 2026). The task runs
 plugins over grouped DIASources. Upstream's own plugins are facades of
-`stream_assoc.statistics` (`stream_assoc.tasks.plugins`), so the task gives
+`stream_assoc.core.statistics` (`stream_assoc.tasks.plugins`), so the task gives
 what the daemon gives; a plugin written for upstream runs here as it is.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stream_assoc.model.types import BANDS, IntArray
-from stream_assoc.statistics import registry as statistics
+from stream_assoc.core.model.types import BANDS, IntArray
+from stream_assoc.core.statistics import registry as statistics
 from stream_assoc.tasks.bands import band_name, band_names
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError, TaskConfigError
 from stream_assoc.tasks.frames import identifiers, with_plain_index
@@ -36,8 +36,8 @@ class DiaObjectCalculationConfig:
     ----------
     plugins : `~collections.abc.Sequence` [`str`]
         Names of plugins: upstream's (``ap_...``), those given to `register`,
-        and those of `stream_assoc.statistics`, registered there or announced by
-        an entry point of the group ``stream_assoc.statistics``.
+        and those of `stream_assoc.core.statistics`, registered there or announced by
+        an entry point of the group ``stream_assoc.core.statistics``.
     plugin_configs : `~collections.abc.Mapping` [`str`, `DiaObjectCalculationPluginConfig`]
         Settings of plugins that shall not have their defaults, by name.
     """

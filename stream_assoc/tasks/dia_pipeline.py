@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import calculator_of, layout_of, rooms_of
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import Batch, SolarSystemObjects
-from stream_assoc.model.batch_checks import check_batch
-from stream_assoc.model.changes import LedgerEntry
-from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import calculator_of, layout_of, rooms_of
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import Batch, SolarSystemObjects
+from stream_assoc.core.model.batch_checks import check_batch
+from stream_assoc.core.model.changes import LedgerEntry
+from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
@@ -29,7 +29,7 @@ from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfi
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, dia_source_batch, floats, identifier_column
 from stream_assoc.tasks.visit_apdb import Stored, UpstreamLimits, VisitApdb
-from stream_assoc.transform.batches import content_digest
+from stream_assoc.tools.transform.batches import content_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DiaPipelineResult:
 
     Attributes
     ----------
-    apdbMarker : `~stream_assoc.model.changes.LedgerEntry`
+    apdbMarker : `~stream_assoc.core.model.changes.LedgerEntry`
         The row that makes the visit count once.
     associatedDiaSources : `pandas.DataFrame`
         The stored sources: every column of DiaSource, and ``pixelId``.
@@ -57,7 +57,7 @@ class DiaPipelineResult:
     unassociatedSsObjects : `pandas.DataFrame`
         Expected solar-system objects that were not seen: ``ssObjectId``,
         ``ra``, ``dec``.
-    metrics : `~stream_assoc.metrics.record.AssociationMetrics`
+    metrics : `~stream_assoc.core.model.metrics.AssociationMetrics`
         What the daemon would have published.
     """
 
@@ -200,7 +200,7 @@ class DiaPipelineTask:
         Raises
         ------
         InvalidBatchError
-            If something in it is out of range; see `~stream_assoc.model.batch_checks.check_batch`.
+            If something in it is out of range; see `~stream_assoc.core.model.batch_checks.check_batch`.
         """
         check_batch(batch, self.config.validBands)
         if not self.config.doSolarSystemAssociation:

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.model.batch import BatchId, ImageUris
-from stream_assoc.model.batch_checks import check_visit
-from stream_assoc.model.exceptions import InvalidBatchError
-from stream_assoc.model.times import is_number
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.batch import BatchId, ImageUris
+from stream_assoc.core.model.batch_checks import check_visit
+from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.times import is_number
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.tasks.exceptions import ExposureError
 
 _NUMBERS: Final = {"photoCalib": True, "photoCalibErr": False, "pixelScale": True}
@@ -36,14 +36,14 @@ class Exposure:
         Mean calibration: nJy for one unit of instrumental flux, and its error.
     pixelScale : `float`, optional
         Arcsec a pixel, for catalogues that do not carry a local WCS.
-    images : `~stream_assoc.model.batch.ImageUris`, optional
+    images : `~stream_assoc.core.model.batch.ImageUris`, optional
         Where the images are, for forced photometry.
 
     Raises
     ------
     ExposureError
         If the band is none of Rubin's; visit, detector, midpoint or exposure
-        time are out of range (see `~stream_assoc.model.batch_checks.check_visit`);
+        time are out of range (see `~stream_assoc.core.model.batch_checks.check_visit`);
         or a calibration or pixel scale is not finite and above zero.
     """
 

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import yaml
 
 from stream_assoc.exceptions import reason_of
-from stream_assoc.model.types import BoolArray, IntArray
+from stream_assoc.core.model.types import BoolArray, IntArray
 from stream_assoc.tasks.exceptions import FlagMapError
 
 DEFAULT_FLAG_MAP: Final = "association-flag-map.yaml"

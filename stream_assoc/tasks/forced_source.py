@@ -6,13 +6,13 @@ from typing import ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.daemon.assembly import photometer_of
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.batch_checks import check_batch
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.times import checked_mjd
-from stream_assoc.photometry.port import ForcedPhotometer, no_forced_sources
+from stream_assoc.wiring.assembly import photometer_of
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.batch_checks import check_batch
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.times import checked_mjd
+from stream_assoc.pipeline.ports.photometry import ForcedPhotometer, no_forced_sources
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.tables import data_frame
@@ -30,7 +30,7 @@ class DiaForcedSourcedConfig:
         Which objects are measured, and how; the daemon's section
         ``forced_photometry``. Upstream's ``historyThreshold`` is its
         ``history_threshold``.
-    photometer : `~stream_assoc.photometry.port.ForcedPhotometer`, optional
+    photometer : `~stream_assoc.pipeline.ports.photometry.ForcedPhotometer`, optional
         Measures in place of what the two say.
     """
 
@@ -82,9 +82,9 @@ class DiaForcedSourceTask:
 
         Parameters
         ----------
-        batch : `~stream_assoc.model.batch.Batch`
+        batch : `~stream_assoc.core.model.batch.Batch`
             Names the visit, the detector and the images.
-        objects : `~stream_assoc.model.objects.ObjectPositions`
+        objects : `~stream_assoc.core.model.objects.ObjectPositions`
             Where to measure, degrees.
         timeProcessedMjdTai : `float`
             Processing time of the rows, MJD TAI.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_complex_dtype, is_integer_dtype, is_object_dtype
 
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError
 
 _INT64: Final = np.iinfo(np.int64)

@@ -2,7 +2,7 @@
 
 Counterpart of ``lsst.ap.association.loadDiaCatalogs`` (June 2026). It reads
 through ``lsst.dax.apdb``, for use in notebooks and in tests of algorithms; the
-daemon reads what it needs faster, through `stream_assoc.apdb`.
+daemon reads what it needs faster, through `stream_assoc.stores.apdb`.
 """
 
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ import sqlalchemy.exc
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from lsst.sphgeom import Angle, ConvexPolygon, Region, UnitVector3d
 
-from stream_assoc.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.apdb.factory import parse_url
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.sky.region import ConvexFootprint
+from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.factory import parse_url
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.types import BoolArray
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.types import BoolArray
 from stream_assoc.tasks.conversions import (
     CONVERTED,
     DIPOLE,

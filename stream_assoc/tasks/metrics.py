@@ -1,6 +1,6 @@
 """The metrics tasks of ``lsst.ap.association``, on the record that the daemon publishes.
 
-Each task turns one field of `~stream_assoc.metrics.record.AssociationMetrics`
+Each task turns one field of `~stream_assoc.core.model.metrics.AssociationMetrics`
 into a quantity with a unit. The record is that of `DiaPipelineTask`'s result or
 of a message of the metrics topic, so the two can never disagree.
 """
@@ -10,8 +10,8 @@ from typing import ClassVar
 import astropy.units as u
 import numpy as np
 
-from stream_assoc.apdb.port import Apdb
-from stream_assoc.metrics.record import AssociationMetrics
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.core.model.metrics import AssociationMetrics
 
 
 class AssociationMetricTask:
@@ -32,7 +32,7 @@ class AssociationMetricTask:
 
         Parameters
         ----------
-        metrics : `~stream_assoc.metrics.record.AssociationMetrics` or `None`
+        metrics : `~stream_assoc.core.model.metrics.AssociationMetrics` or `None`
             What association did; `None` when the batch was not associated.
 
         Returns
@@ -76,7 +76,7 @@ class TotalUnassociatedDiaObjectsMetricTask(AssociationMetricTask):
 
         Parameters
         ----------
-        apdb : `~stream_assoc.apdb.port.Apdb`
+        apdb : `~stream_assoc.pipeline.ports.apdb.Apdb`
             The counter it keeps is read, no table is counted. On SQLite the
             call waits for the batch in hand.
 

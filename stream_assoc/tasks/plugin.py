@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pandas as pd
 
-from stream_assoc.statistics.registry import plugin_names
+from stream_assoc.core.statistics.registry import plugin_names
 from stream_assoc.tasks.exceptions import TaskConfigError
 
 
@@ -24,7 +24,7 @@ class DiaObjectCalculationPlugin:
 
     A subclass overrides `calculate` and the attributes, and is made known with
     `register`. A plugin that should also run in the daemon is better written as
-    one of `stream_assoc.statistics.plugin`; the task finds those by name, too.
+    one of `stream_assoc.core.statistics.plugin`; the task finds those by name, too.
 
     Parameters
     ----------

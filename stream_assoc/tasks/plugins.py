@@ -1,4 +1,4 @@
-"""The plugins of upstream by their names, computed by `stream_assoc.statistics`.
+"""The plugins of upstream by their names, computed by `stream_assoc.core.statistics`.
 
 Counterpart of ``lsst.meas.base.diaCalculationPlugins`` (June 2026). What each
 computes, and what it makes of broken measurements, is said at the statistic it
@@ -15,13 +15,13 @@ import pandas as pd
 from pandas.api.extensions import ExtensionDtype
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
-from stream_assoc.model.positions import has_position
-from stream_assoc.model.states import LightCurves, SourcePoints
-from stream_assoc.model.types import BANDS, FloatArray, IntArray
-from stream_assoc.sky.htm import htm_index
-from stream_assoc.statistics.light_curves import curves_of
-from stream_assoc.statistics.plugin import BandPlugin, LightCurvePlugin
-from stream_assoc.statistics.registry import find_plugin
+from stream_assoc.core.model.positions import has_position
+from stream_assoc.core.model.states import LightCurves, SourcePoints
+from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.core.statistics.light_curves import curves_of
+from stream_assoc.core.statistics.plugin import BandPlugin, LightCurvePlugin
+from stream_assoc.core.statistics.registry import find_plugin
 from stream_assoc.tasks.bands import band_indices
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.frames import column_or_level, floats
@@ -31,13 +31,13 @@ _ALL_SOURCE_COLUMNS: Final = ("ra", "dec", *LightCurves.COLUMNS, "band", "flags"
 
 
 class StatisticsPlugin(DiaObjectCalculationPlugin):
-    """A plugin of `stream_assoc.statistics` as one of the task.
+    """A plugin of `stream_assoc.core.statistics` as one of the task.
 
     Parameters
     ----------
     config, name, metadata
         See `DiaObjectCalculationPlugin`; ``name`` is looked up in
-        `stream_assoc.statistics.registry` unless the class says which statistic it is.
+        `stream_assoc.core.statistics.registry` unless the class says which statistic it is.
 
     Attributes
     ----------
@@ -188,14 +188,14 @@ class HTMIndexDiaPosition(DiaObjectCalculationPlugin):
 
 
 class MeanDiaPosition(StatisticsPlugin):
-    """Mean position: ``ra``, ``dec``; `~stream_assoc.statistics.whole_object.MeanPosition`."""
+    """Mean position: ``ra``, ``dec``; `~stream_assoc.core.statistics.whole_object.MeanPosition`."""
 
     statistic = "ap_meanPosition"
     source_columns = ("ra", "dec")
 
 
 class NumDiaSourcesDiaPlugin(StatisticsPlugin):
-    """Number of all sources: ``nDiaSources``; `~stream_assoc.statistics.whole_object.DiaSourceCount`."""
+    """Number of all sources: ``nDiaSources``; `~stream_assoc.core.statistics.whole_object.DiaSourceCount`."""
 
     statistic = "ap_nDiaSources"
     source_columns = ()
@@ -203,7 +203,7 @@ class NumDiaSourcesDiaPlugin(StatisticsPlugin):
 
 
 class SimpleSourceFlagDiaPlugin(StatisticsPlugin):
-    """Whether any source is flagged: ``flags``; `~stream_assoc.statistics.whole_object.DiaObjectFlag`."""
+    """Whether any source is flagged: ``flags``; `~stream_assoc.core.statistics.whole_object.DiaObjectFlag`."""
 
     statistic = "ap_diaObjectFlag"
     source_columns = ("flags",)
@@ -211,7 +211,7 @@ class SimpleSourceFlagDiaPlugin(StatisticsPlugin):
 
 
 class WeightedMeanDiaPsFlux(StatisticsPlugin):
-    """Weighted mean, its error, number of points; `~stream_assoc.statistics.averages.MeanFlux`."""
+    """Weighted mean, its error, number of points; `~stream_assoc.core.statistics.averages.MeanFlux`."""
 
     statistic = "ap_meanFlux"
     source_columns = ("psfFlux", "psfFluxErr")
@@ -219,98 +219,98 @@ class WeightedMeanDiaPsFlux(StatisticsPlugin):
 
 
 class PercentileDiaPsFlux(StatisticsPlugin):
-    """Percentiles 5, 25, 50, 75, 95; `~stream_assoc.statistics.order_statistics.PercentileFlux`."""
+    """Percentiles 5, 25, 50, 75, 95; `~stream_assoc.core.statistics.order_statistics.PercentileFlux`."""
 
     statistic = "ap_percentileFlux"
     source_columns = ("psfFlux",)
 
 
 class SigmaDiaPsFlux(StatisticsPlugin):
-    """Standard deviation; `~stream_assoc.statistics.moments.SigmaFlux`."""
+    """Standard deviation; `~stream_assoc.core.statistics.moments.SigmaFlux`."""
 
     statistic = "ap_sigmaFlux"
     source_columns = ("psfFlux",)
 
 
 class Chi2DiaPsFlux(StatisticsPlugin):
-    """Chi-squared about the weighted mean; `~stream_assoc.statistics.averages.Chi2Flux`."""
+    """Chi-squared about the weighted mean; `~stream_assoc.core.statistics.averages.Chi2Flux`."""
 
     statistic = "ap_chi2Flux"
     source_columns = ("psfFlux", "psfFluxErr")
 
 
 class MadDiaPsFlux(StatisticsPlugin):
-    """Median absolute deviation; `~stream_assoc.statistics.order_statistics.MadFlux`."""
+    """Median absolute deviation; `~stream_assoc.core.statistics.order_statistics.MadFlux`."""
 
     statistic = "ap_madFlux"
     source_columns = ("psfFlux",)
 
 
 class SkewDiaPsFlux(StatisticsPlugin):
-    """Bias-corrected skewness; `~stream_assoc.statistics.moments.SkewFlux`."""
+    """Bias-corrected skewness; `~stream_assoc.core.statistics.moments.SkewFlux`."""
 
     statistic = "ap_skewFlux"
     source_columns = ("psfFlux",)
 
 
 class MinMaxDiaPsFlux(StatisticsPlugin):
-    """Smallest and largest flux; `~stream_assoc.statistics.order_statistics.MinMaxFlux`."""
+    """Smallest and largest flux; `~stream_assoc.core.statistics.order_statistics.MinMaxFlux`."""
 
     statistic = "ap_minMaxFlux"
     source_columns = ("psfFlux",)
 
 
 class MaxSlopeDiaPsFlux(StatisticsPlugin):
-    """Steepest rise, nJy per day; `~stream_assoc.statistics.trends.MaxSlopeFlux`."""
+    """Steepest rise, nJy per day; `~stream_assoc.core.statistics.trends.MaxSlopeFlux`."""
 
     statistic = "ap_maxSlopeFlux"
     source_columns = ("midpointMjdTai", "psfFlux")
 
 
 class ErrMeanDiaPsFlux(StatisticsPlugin):
-    """Mean of the flux errors; `~stream_assoc.statistics.averages.MeanErrFlux`."""
+    """Mean of the flux errors; `~stream_assoc.core.statistics.averages.MeanErrFlux`."""
 
     statistic = "ap_meanErrFlux"
     source_columns = ("psfFluxErr",)
 
 
 class LinearFitDiaPsFlux(StatisticsPlugin):
-    """Weighted straight line; `~stream_assoc.statistics.trends.LinearFit`."""
+    """Weighted straight line; `~stream_assoc.core.statistics.trends.LinearFit`."""
 
     statistic = "ap_linearFit"
     source_columns = ("midpointMjdTai", "psfFlux", "psfFluxErr")
 
 
 class StetsonJDiaPsFlux(StatisticsPlugin):
-    """Stetson's J; `~stream_assoc.statistics.stetson.StetsonJ`."""
+    """Stetson's J; `~stream_assoc.core.statistics.stetson.StetsonJ`."""
 
     statistic = "ap_stetsonJ"
     source_columns = ("psfFlux", "psfFluxErr")
 
 
 class WeightedMeanDiaTotFlux(StatisticsPlugin):
-    """Weighted mean of the science flux; `~stream_assoc.statistics.averages.MeanTotFlux`."""
+    """Weighted mean of the science flux; `~stream_assoc.core.statistics.averages.MeanTotFlux`."""
 
     statistic = "ap_meanTotFlux"
     source_columns = ("scienceFlux", "scienceFluxErr")
 
 
 class SigmaDiaTotFlux(StatisticsPlugin):
-    """Standard deviation of the science flux; `~stream_assoc.statistics.moments.SigmaFlux`."""
+    """Standard deviation of the science flux; `~stream_assoc.core.statistics.moments.SigmaFlux`."""
 
     statistic = "ap_sigmaTotFlux"
     source_columns = ("scienceFlux",)
 
 
 class LombScarglePeriodogram(StatisticsPlugin):
-    """Best period in one band; `~stream_assoc.statistics.periodograms.Periodogram`."""
+    """Best period in one band; `~stream_assoc.core.statistics.periodograms.Periodogram`."""
 
     statistic = "ap_lombScarglePeriodogram"
     source_columns = ("midpointMjdTai", "psfFlux", "psfFluxErr")
 
 
 class LombScarglePeriodogramMulti(StatisticsPlugin):
-    """Best period over all bands; `~stream_assoc.statistics.periodograms.MultibandPeriodogram`."""
+    """Best period over all bands; `~stream_assoc.core.statistics.periodograms.MultibandPeriodogram`."""
 
     statistic = "ap_lombScarglePeriodogramMulti"
     source_columns = ("band", "midpointMjdTai", "psfFlux", "psfFluxErr")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from stream_assoc.model.schema import PIXEL_ID, apdb_table
-from stream_assoc.model.types import BANDS
+from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.core.model.types import BANDS
 from stream_assoc.tasks.exceptions import TaskConfigError
 
 _PER_BAND = (

@@ -15,13 +15,13 @@ from astropy.table import Table as AstropyTable
 from astropy.time import Time
 from astropy.utils.masked import Masked
 
-from stream_assoc.model.batch import measured_columns
-from stream_assoc.model.floats import finite
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.types import FloatArray, IntArray
+from stream_assoc.core.model.batch import measured_columns
+from stream_assoc.core.model.floats import finite
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.units import unit_factor
-from stream_assoc.transform.conversion import converted, plain
+from stream_assoc.tools.transform.conversion import converted, plain
 
 Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
 """What the tasks take: pandas, Arrow or astropy."""

@@ -4,15 +4,15 @@ from typing import Final
 
 import astropy.units as u
 
-from stream_assoc.model.units import UnitError, parsed_unit
-from stream_assoc.model.units import unit_factor as factor_of
+from stream_assoc.core.model.units import UnitError, parsed_unit
+from stream_assoc.core.model.units import unit_factor as factor_of
 from stream_assoc.tasks.exceptions import CatalogError
 
 _INSTRUMENTAL: Final = (u.ct, u.adu, u.DN, u.electron, u.dimensionless_unscaled)
 
 
 def unit_factor(unit: str, target: str, column: str) -> float:
-    """Return what a column's values are to be multiplied by; see `stream_assoc.model.units.unit_factor`.
+    """Return what a column's values are to be multiplied by; see `stream_assoc.core.model.units.unit_factor`.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.apdb.port import (
+from stream_assoc.pipeline.ports.apdb import (
     Apdb,
     ApdbSession,
     CountedSources,
@@ -21,15 +21,15 @@ from stream_assoc.apdb.port import (
     OutboxEntry,
     WaitingEntry,
 )
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import BatchId, BatchRevision
-from stream_assoc.model.changes import BatchChanges
-from stream_assoc.model.forced import ForcedPoints, GoodSources
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectHistories
-from stream_assoc.model.types import BoolArray, FloatArray, IntArray
-from stream_assoc.sky.region import ConvexFootprint
-from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectHistories
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.sky.region import ConvexFootprint
+from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from stream_assoc.cache.authentication import CacheKeys
-from stream_assoc.cache.connection import Client, connect
-from stream_assoc.cache.port import CachedTiles
-from stream_assoc.cache.staging import StagedCache
-from stream_assoc.cache.state_packing import pack_states
-from stream_assoc.cache.tile_packing import pack_tiles
-from stream_assoc.daemon.assembly import open_rooms
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.redis.connection import Client, connect
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.stores.cache.packing.state_packing import pack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
+from stream_assoc.wiring.assembly import open_rooms
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents

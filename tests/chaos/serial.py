@@ -10,22 +10,22 @@ from typing import Any, Final
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import layout_of, rooms_of
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import Batch, BatchId
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, rooms_of
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import Batch, BatchId
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.settings import Settings
-from stream_assoc.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
-from stream_assoc.stream.batch_decoder import BatchDecoder
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.subscriber import decode_metrics
+from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.subscriber import decode_metrics
 from tests.chaos.outcome import disordered, sky_in, sky_of
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, columns, contents
 from tests.integration.deployment import Deployment

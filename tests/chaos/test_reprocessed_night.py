@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.failpoints import FAILPOINTS
-from stream_assoc.model.batch import Batch
-from stream_assoc.stream.authority import Authority
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.reprocessing import with_reprocessing
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.reprocessing import with_reprocessing
 from tests.chaos.nights import SECTIONS, Night, batches
 from tests.chaos.outcome import assert_nothing_shows
 from tests.integration.deployment import deploy

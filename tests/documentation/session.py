@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from stream_assoc.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.kafka import free_ports
 from tests.documentation.console import NEEDS_A_MACHINE, Command, commands, program_of
 from tests.integration.program import EXIT_SECONDS, PROGRAM
 
@@ -35,7 +35,7 @@ SHORTENED = {
 """What is added to commands that would take long or never end; the last of an option given twice counts."""
 
 TYPED_ELSEWHERE = {
-    "stream-assoc dashboard": "never ends: tests/cli/test_dashboard.py starts and ends it",
+    "stream-assoc dashboard": "never ends: tests/apps/cli/test_dashboard.py starts and ends it",
 }
 
 SERVE = "stream-assoc serve"

@@ -8,7 +8,7 @@ import typer
 import typer.main
 import yaml
 
-from stream_assoc.cli.main import app
+from stream_assoc.apps.cli.main import app
 from stream_assoc.settings.names import environment_name, fields
 from tests.documentation.console import NEEDS_A_MACHINE, REPOSITORY, Command, commands, pages, program_of
 

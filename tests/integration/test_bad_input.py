@@ -15,12 +15,12 @@ import pyarrow as pa
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from stream_assoc.model.batch import Batch, BatchId
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.dead_letters import read_dead_letter
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
-from stream_assoc.stream.wire import header
+from stream_assoc.core.model.batch import Batch, BatchId
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.dead_letters import read_dead_letter
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
+from stream_assoc.messaging.avro.wire import header
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch, night, square

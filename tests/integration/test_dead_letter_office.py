@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.cli.main import app
-from stream_assoc.stream.authority import Authority
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.dead_letters import read_dead_letter
-from stream_assoc.stream.messages import OutputMessage
-from stream_assoc.stream.release import RELEASE_HEADER, with_release
-from stream_assoc.stream.reprocessing import with_reprocessing
+from stream_assoc.apps.cli.main import app
+from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.dead_letters import read_dead_letter
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.release import RELEASE_HEADER, with_release
+from stream_assoc.messaging.reprocessing import with_reprocessing
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch

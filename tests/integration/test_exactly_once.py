@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.apdb.postgresql import PostgresqlApdb
-from stream_assoc.apdb.postgresql_session import PostgresqlSession
-from stream_assoc.cache.connection import connect
-from stream_assoc.cache.redis import RedisCache
-from stream_assoc.daemon.handler import MessageHandler
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import Batch, BatchId
-from stream_assoc.stream.batch_encoder import BatchEncoder
-from stream_assoc.stream.kafka_publisher import KafkaPublisher
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
+from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
+from stream_assoc.stores.cache.redis.connection import connect
+from stream_assoc.stores.cache.redis.cache import RedisCache
+from stream_assoc.service.daemon.handler import MessageHandler
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import Batch, BatchId
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.kafka.publisher import KafkaPublisher
+from stream_assoc.messaging.messages import OutputMessage
 from tests.contents import COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, columns, contents
 from tests.integration.deployment import Deployment, deploy
 from tests.pipeline.skies import PINNED, apdb_url, night, pinned_rooms, process_from

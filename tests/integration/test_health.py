@@ -6,10 +6,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from stream_assoc.daemon.health import Health
-from stream_assoc.daemon.stopping import StopRequest
-from stream_assoc.daemon.supervision import supervise
-from stream_assoc.metrics.instruments import Instruments
+from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.wiring.supervision import supervise
+from stream_assoc.service.metrics.instruments import Instruments
 from tests.integration.deployment import DEADLINE_SECONDS, Deployment
 from tests.pipeline.skies import night
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from stream_assoc.daemon import membership
-from stream_assoc.daemon.handler import Answer, MessageHandler
-from stream_assoc.daemon.membership import MembershipKeeper
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.service.daemon import membership
+from stream_assoc.service.daemon.handler import Answer, MessageHandler
+from stream_assoc.service.daemon.membership import MembershipKeeper
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.settings import Settings
-from stream_assoc.stream.exceptions import PublishError
-from stream_assoc.stream.kafka_ownership import Ownership
-from stream_assoc.stream.kafka_publisher import KafkaPublisher
-from stream_assoc.stream.kafka_source import KafkaSource
-from stream_assoc.stream.marks import NO_MARKS, Marks, Partition
-from stream_assoc.stream.messages import InputMessage, OutputMessage
+from stream_assoc.messaging.exceptions import PublishError
+from stream_assoc.messaging.kafka.ownership import Ownership
+from stream_assoc.messaging.kafka.publisher import KafkaPublisher
+from stream_assoc.messaging.kafka.source import KafkaSource
+from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition
+from stream_assoc.messaging.messages import InputMessage, OutputMessage
 from tests.contents import LEDGER, OUTBOX, columns, contents
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import night

@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_assoc.daemon import outbox
-from stream_assoc.daemon.retry import Perseverance
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.service.daemon import outbox
+from stream_assoc.service.daemon.retry import Perseverance
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.settings import Settings
-from stream_assoc.stream.kafka_publisher import KafkaPublisher
-from stream_assoc.stream.marks import NO_MARKS, Marks
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.messaging.kafka.publisher import KafkaPublisher
+from stream_assoc.messaging.marks import NO_MARKS, Marks
+from stream_assoc.messaging.messages import OutputMessage
 from tests.contents import LEDGER, OUTBOX, columns, contents, n_rows
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order

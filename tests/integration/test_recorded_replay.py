@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.cli.exceptions import CommandError
-from stream_assoc.cli.main import app
-from stream_assoc.replay.capture import CaptureWriter, read_capture
-from stream_assoc.replay.journal import JOURNAL_NAME
-from stream_assoc.replay.messages import BatchMessages, TimedMessage
-from stream_assoc.simulation.config import SimulationConfig
-from stream_assoc.simulation.files import CAPTURE_NAME, write_simulation
+from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.main import app
+from stream_assoc.tools.replay.capture import CaptureWriter, read_capture
+from stream_assoc.tools.replay.journal import JOURNAL_NAME
+from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage
+from stream_assoc.tools.simulation.config import SimulationConfig
+from stream_assoc.tools.simulation.files import CAPTURE_NAME, write_simulation
 from tests.integration.deployment import Deployment, deploy
-from tests.replay.stamps import stamp_on
+from tests.tools.replay.stamps import stamp_on
 
 pytestmark = pytest.mark.integration
 

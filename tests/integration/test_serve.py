@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.kafka import free_ports
 from tests.contents import LEDGER, OUTBOX, columns, contents
 from tests.integration.deployment import Deployment
 from tests.integration.program import EXIT_SECONDS, PROGRAM, environment, environment_of, serve

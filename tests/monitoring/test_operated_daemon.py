@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from stream_assoc import __version__
-from stream_assoc.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
-from stream_assoc.embedded.kafka import free_ports
-from stream_assoc.embedded.process import ServerProcess
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
+from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.process import ServerProcess
+from stream_assoc.messaging.messages import OutputMessage
 from tests.integration.deployment import Deployment, deploy
 from tests.integration.program import EXIT_SECONDS, environment_of, serve
 from tests.monitoring.monitored import (

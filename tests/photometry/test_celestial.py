@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.photometry.celestial import frame_of, pixels_of, sky_of
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 

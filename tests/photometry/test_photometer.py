@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from astropy.io import fits
 
-from stream_assoc.model.batch import Batch, BatchId, ImageUris
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.core.model.batch import Batch, BatchId, ImageUris
+from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.photometry.exceptions import ImageMismatchError, ImageMissingError, ImageRefusedError
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.photometer import ImagePhotometer
-from stream_assoc.photometry.port import no_forced_sources
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from tests.photometry.skies import gaussian_psf, sky, star
 from tests.pipeline.skies import batch
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.daemon.assembly import layout_of, rooms_of
-from stream_assoc.model.batch import Batch, BatchId, measured_columns
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, rooms_of
+from stream_assoc.core.model.batch import Batch, BatchId, measured_columns
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.pipeline.outcomes import Outcome
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms

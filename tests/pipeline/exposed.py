@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stream_assoc.model.batch import Batch
-from stream_assoc.simulation.images import DetectorImages, with_images
-from stream_assoc.simulation.night import SimulatedBatch, simulate
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.tools.simulation.images import DetectorImages, with_images
+from stream_assoc.tools.simulation.night import SimulatedBatch, simulate
 from tests.pipeline.skies import SMALL_NIGHT
 
 CONFIG = SMALL_NIGHT.model_copy(update={"image_pixels": 256})

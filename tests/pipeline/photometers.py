@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.model.batch import Batch, ImageUris
-from stream_assoc.model.objects import ObjectPositions
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.core.model.batch import Batch, ImageUris
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.photometry.exceptions import ImageMissingError
-from stream_assoc.photometry.selection import SelectionConfig, forced_source_ids
+from stream_assoc.pipeline.forced_selection import SelectionConfig, forced_source_ids
 
 IMAGES = ImageUris("/images/difference.fits", "/images/science.fits")
 

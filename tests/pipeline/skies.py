@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stream_assoc.apdb.create import init
-from stream_assoc.model.batch import Batch, BatchId, SolarSystemObjects
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.core.model.batch import Batch, BatchId, SolarSystemObjects
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.pipeline.outcomes import Outcome, Processed
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.simulation.config import SimulationConfig
-from stream_assoc.simulation.night import simulate
-from stream_assoc.sky.vectors import to_radec, unit_vectors
-from stream_assoc.transform.batches import content_digest
-from stream_assoc.transform.tangent import TangentPlane
+from stream_assoc.tools.simulation.config import SimulationConfig
+from stream_assoc.tools.simulation.night import simulate
+from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+from stream_assoc.tools.transform.batches import content_digest
+from stream_assoc.tools.transform.tangent import TangentPlane
 from tests.pipeline.bench import APDB_FILE, batch_of, rooms_in
 
 BIG = 2**60

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from stream_assoc.apdb.exceptions import DuplicateSourceError, RowsRefusedError
-from stream_assoc.apdb.port import ApdbSession
-from stream_assoc.association.new_objects import TooManyNewObjectsError
+from stream_assoc.stores.apdb.exceptions import DuplicateSourceError, RowsRefusedError
+from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.core.association.new_objects import TooManyNewObjectsError
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.changes import BatchChanges
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.model.states import ObjectStates
-from stream_assoc.model.types import IntArray
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import neighbourhood
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.sky.exceptions import InvalidFootprintError
+from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from tests.contents import ALL_TABLES, LEDGER, Rows, column, contents
 from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, processed_from, square
 

@@ -7,11 +7,11 @@ from typing import Never
 import numpy as np
 import pytest
 
-from stream_assoc.cache.authentication import CacheKeys
-from stream_assoc.cache.exceptions import CacheUnavailableError
-from stream_assoc.cache.state_packing import pack_states
-from stream_assoc.cache.tile_packing import pack_tiles
-from stream_assoc.daemon.assembly import layout_of
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.exceptions import CacheUnavailableError
+from stream_assoc.stores.cache.packing.state_packing import pack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
+from stream_assoc.wiring.assembly import layout_of
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.settings import Settings

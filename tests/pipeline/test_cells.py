@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.apdb.exceptions import LocksExhaustedError
-from stream_assoc.apdb.port import ApdbSession
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.types import IntArray
+from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
+from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import TooManyCellsError
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.model.batch import Batch, BatchRevision
+from stream_assoc.core.model.batch import Batch, BatchRevision
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.stream.messages import OutputMessage
+from stream_assoc.messaging.messages import OutputMessage
 from tests.chaos.outcome import sky_in
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.focal_plane import FocalPlane, visits

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.model.changes import InputPosition
+from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.stream.outputs import unpack_outputs
+from stream_assoc.messaging.avro.outputs import unpack_outputs
 from tests.contents import ALL_TABLES, Rows, contents
 from tests.pipeline.skies import apdb_url, batch, night, pinned_rooms, position, process_from, processed_from
 

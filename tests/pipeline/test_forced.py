@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.memory import MemoryCache
-from stream_assoc.maintenance.stores import Stores
-from stream_assoc.maintenance.verify import Verification, verify
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.tools.maintenance.stores import Stores
+from stream_assoc.tools.maintenance.verify import Verification, verify
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.stream.subscriber import decode_forced_sources
+from stream_assoc.messaging.avro.subscriber import decode_forced_sources
 from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, Rows, columns, contents, n_rows
 from tests.pipeline.photometers import Photometer, flux, with_images
 from tests.pipeline.skies import BIG, apdb_url, night, pinned_rooms, position, process_from, processed_from

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.model.further_statistics import further_statistics
+from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.pipeline.outcomes import Processed
-from stream_assoc.statistics.registry import ALL_PLUGINS, OPTIONAL_PLUGINS, find_plugin
-from stream_assoc.stream.subscriber import decode_objects
+from stream_assoc.core.statistics.registry import ALL_PLUGINS, OPTIONAL_PLUGINS, find_plugin
+from stream_assoc.messaging.avro.subscriber import decode_objects
 from tests.contents import FURTHER, columns, n_rows
 from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
 

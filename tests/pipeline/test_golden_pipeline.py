@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from astropy.wcs import WCS
 
-from stream_assoc.model.batch import Batch, BatchId
+from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.pipeline.outcomes import Processed
 from tests.pipeline.bench import APDB_FILE, batch_of, process, rooms_in
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from stream_assoc.apdb.port import ApdbSession
-from stream_assoc.association.exceptions import TooManyCandidatesError
-from stream_assoc.model.types import IntArray
+from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.core.association.exceptions import TooManyCandidatesError
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import process as module
 from stream_assoc.pipeline.clock import PinnedClock
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected

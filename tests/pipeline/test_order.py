@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.model.batch import Batch
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.schema import apdb_table
 from tests.contents import columns
 from tests.pipeline.skies import ARCSEC, MJD, apdb_url, batch, pinned_rooms, process_from, square
 

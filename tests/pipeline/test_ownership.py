@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.metrics.record import AssociationMetrics
-from stream_assoc.model.batch import Batch, SolarSystemObjects
-from stream_assoc.model.types import BoolArray
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.batch import Batch, SolarSystemObjects
+from stream_assoc.core.model.types import BoolArray
 from stream_assoc.pipeline.rooms import Rooms
 from tests.contents import column, columns
 from tests.pipeline.skies import (

@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.exceptions import DuplicateSourceError
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.cache.exceptions import CacheUnavailableError
-from stream_assoc.cache.memory import MemoryCache
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.exceptions import DuplicateSourceError
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.exceptions import CacheUnavailableError
+from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.maintenance.stores import Stores
-from stream_assoc.maintenance.verify import Verification, verify
-from stream_assoc.model.batch import SolarSystemObjects
+from stream_assoc.tools.maintenance.stores import Stores
+from stream_assoc.tools.maintenance.verify import Verification, verify
+from stream_assoc.core.model.batch import SolarSystemObjects
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.stream.subscriber import decode_objects
+from stream_assoc.messaging.avro.subscriber import decode_objects
 from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, column, columns, contents
 from tests.pipeline.photometers import Photometer, with_images
 from tests.pipeline.skies import (

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.pipeline.outcomes import Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.transform.batches import batches
-from stream_assoc.transform.mapping import load_mapping
+from stream_assoc.tools.transform.batches import batches
+from stream_assoc.tools.transform.mapping import load_mapping
 from tests.contents import columns
 from tests.pipeline.skies import apdb_url, pinned_rooms, position
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.pipeline.tiles import without_and_with
 from tests.tiles import tiled
 

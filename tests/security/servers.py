@@ -27,10 +27,10 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from stream_assoc.embedded import EmbeddedKafka
-from stream_assoc.embedded.kafka import free_ports
-from stream_assoc.embedded.postgresql import SYSTEM_FOLDER, _unprivileged_user
-from stream_assoc.embedded.process import ServerProcess
+from stream_assoc.tools.embedded import EmbeddedKafka
+from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.postgresql import SYSTEM_FOLDER, _unprivileged_user
+from stream_assoc.tools.embedded.process import ServerProcess
 from tests.parts import ENCRYPTION
 from tests.security.certificates import Authority, Certificate
 from tests.services import ServiceUnavailableError, kafka_jars

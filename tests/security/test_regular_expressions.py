@@ -178,7 +178,7 @@ def used_expressions() -> Iterator[tuple[str, str, int, bool]]:
                 yield f"{name}.{owner}", kept[owner].pattern, kept[owner].flags, method in ANYWHERE
 
 
-OF_OWN_TEXT = {"stream_assoc.report.theme"}
+OF_OWN_TEXT = {"stream_assoc.tools.report.theme"}
 """Modules whose expressions read what this package has just written."""
 
 

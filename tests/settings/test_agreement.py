@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.settings import ConfigurationError, Settings, load_settings
 from stream_assoc.settings.names import fields
 
@@ -115,7 +115,7 @@ def test_what_goes_together_is_taken(settings: dict[str, object]) -> None:
 
 
 def test_an_empty_list_of_plugins_is_not_the_production_set() -> None:
-    from stream_assoc.daemon.assembly import calculator_of
+    from stream_assoc.wiring.assembly import calculator_of
 
     names = calculator_of(load_settings(overrides={"statistics.plugins": []})).band_field_names
     assert names == ()

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 
-from stream_assoc.model.types import BANDS
-from stream_assoc.statistics import ALL_PLUGINS, PRODUCTION_PLUGINS, registry
-from stream_assoc.statistics.moments import SigmaFlux
-from stream_assoc.statistics.registry import OPTIONAL_PLUGINS
+from stream_assoc.core.model.types import BANDS
+from stream_assoc.core.statistics import ALL_PLUGINS, PRODUCTION_PLUGINS, registry
+from stream_assoc.core.statistics.moments import SigmaFlux
+from stream_assoc.core.statistics.registry import OPTIONAL_PLUGINS
 from stream_assoc.tasks import plugins as tasks_plugins
 from stream_assoc.tasks.dia_object_calculation import (
     DiaObjectCalculationConfig,

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from stream_assoc.apdb.create import init
-from stream_assoc.apdb.factory import open_apdb
-from stream_assoc.association.exceptions import TooManyNewObjectsError
-from stream_assoc.model.batch import BatchId, SolarSystemObjects
-from stream_assoc.model.exceptions import InvalidBatchError
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.core.association.exceptions import TooManyNewObjectsError
+from stream_assoc.core.model.batch import BatchId, SolarSystemObjects
+from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.settings import Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.model.schema import apdb_table
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.tasks.exceptions import FlagMapError
 from stream_assoc.tasks.flags import UnpackApdbFlags, pack, read_flag_map
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stream_assoc.model.batch import BatchId
-from stream_assoc.model.exceptions import InvalidBatchError
-from stream_assoc.model.objects import ObjectPositions
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.photometry.exceptions import ImageRefusedError
 from stream_assoc.settings.images import ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError

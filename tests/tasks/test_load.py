@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.load import LoadDiaCatalogsConfig, LoadDiaCatalogsTask

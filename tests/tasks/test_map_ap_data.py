@@ -8,7 +8,7 @@ from astropy.table import MaskedColumn, QTable, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.model.types import FloatArray
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.tasks.conversions import bounding_box_size
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError
 from stream_assoc.tasks.exposure import Exposure

@@ -6,7 +6,7 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
-from stream_assoc.model.batch import Batch
+from stream_assoc.core.model.batch import Batch
 from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.tasks import metrics as tasks

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.model.schema import apdb_table
-from stream_assoc.model.types import BANDS
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.types import BANDS
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.schemas import (
     getCcdVisitSchemaSql,

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.model.states import ObjectHistories, SourcePoints
-from stream_assoc.model.types import BANDS
-from stream_assoc.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import BANDS
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 
 pytestmark = pytest.mark.real_data
 

@@ -1,0 +1,128 @@
+"""``stream-assoc``: the commands put together, and how they end."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stream_assoc import __version__
+from stream_assoc.apps.cli.apdb import app as apdb_app
+from stream_assoc.apps.cli.app import App
+from stream_assoc.apps.cli.cache import app as cache_app
+from stream_assoc.apps.cli.config import app as config_app
+from stream_assoc.apps.cli.dashboard import dashboard
+from stream_assoc.apps.cli.demo import DEMO_HELP, demo
+from stream_assoc.apps.cli.dlq import app as dlq_app
+from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.explain import explain
+from stream_assoc.apps.cli.kernel_cache import of_kernel_cache
+from stream_assoc.apps.cli.options import FAILURE_CODES, closing
+from stream_assoc.apps.cli.replay import app as replay_app
+from stream_assoc.apps.cli.report import report as report_night
+from stream_assoc.apps.cli.run_visit import RUN_VISIT_HELP, run_visit
+from stream_assoc.apps.cli.schemas import app as schemas_app
+from stream_assoc.apps.cli.serve import SERVE_HELP, serve
+from stream_assoc.apps.cli.simulate import SIMULATE_HELP, simulate
+from stream_assoc.apps.cli.tail import forced_sources_app, metrics_app, objects_app
+from stream_assoc.apps.cli.topics import app as topics_app
+from stream_assoc.exceptions import FatalError, StreamAssocError
+from stream_assoc.private_files import keep_private
+
+FATAL_CODE = 2
+FAILURE_CODE = 1
+
+app = App(
+    name="stream-assoc",
+    no_args_is_help=True,
+    epilog=closing(
+        "stream-assoc demo",
+        "stream-assoc serve --help",
+        codes=f"{FAILURE_CODES}, 130 when interrupted",
+    ),
+    # Typer's own tracebacks would print local variables, and with them secrets.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=SERVE_HELP)(serve)
+app.command(epilog=closing("stream-assoc dashboard", "stream-assoc dashboard --set dashboard.port=8080"))(dashboard)
+app.command(
+    epilog=closing("stream-assoc explain 8493935366254887036", "stream-assoc explain 8493935366254887036 --json")
+)(explain)
+app.command(
+    "report",
+    epilog=closing(
+        "stream-assoc report --night 20251120", "stream-assoc report --night 20251120 --output night.html"
+    ),
+)(report_night)
+app.command(epilog=RUN_VISIT_HELP)(run_visit)
+app.command(epilog=SIMULATE_HELP)(simulate)
+app.command(epilog=DEMO_HELP)(demo)
+app.add_typer(apdb_app, name="apdb")
+app.add_typer(cache_app, name="cache")
+app.add_typer(config_app, name="config")
+app.add_typer(topics_app, name="topics")
+app.add_typer(metrics_app, name="metrics")
+app.add_typer(objects_app, name="objects")
+app.add_typer(forced_sources_app, name="forced-sources")
+app.add_typer(schemas_app, name="schemas")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(replay_app, name="replay")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Associate DIASources with DIAObjects as they stream in, each batch exactly once.
+
+    To see it work, without any server: demo. To run it: config check, apdb
+    init, topics init, serve. To give it something to do: simulate and replay.
+    To watch it: metrics tail, objects tail, dlq ls.
+
+    Settings come from --set, from variables such as
+    STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS, and from a TOML file (--config);
+    config show prints what is in force.
+    """
+
+
+def run() -> None:
+    """Run the command line and exit.
+
+    The exit code is 0 on success, 2 for wrong usage, wrong configuration and
+    any other `FatalError`, 130 after an interrupt, and 1 for every other
+    failure. An error of this package, or of a path, is one red line on standard error;
+    ``--debug`` (before the command) shows its traceback as well.
+    """
+    keep_private()
+    try:
+        app()
+    except StreamAssocError as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        report(error)
+        sys.exit(FATAL_CODE if isinstance(error, FatalError) else FAILURE_CODE)
+    except (OSError, RuntimeError) as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        if told := of_kernel_cache(error):
+            report(told)
+            sys.exit(FATAL_CODE)
+        # One that names a file is about a path somebody gave; any other is a defect, and shows where.
+        if not isinstance(error, OSError) or error.filename is None:
+            raise
+        report(CommandError(f"{error.filename}: {error.strerror}; give a path that can be used"))
+        sys.exit(FAILURE_CODE)
+
+
+def report(error: StreamAssocError) -> None:
+    """Write an error to standard error as one red line a cause."""
+    typer.secho(str(error) or type(error).__name__, fg=typer.colors.RED, err=True)

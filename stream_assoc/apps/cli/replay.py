@@ -1,0 +1,317 @@
+"""``stream-assoc replay``: send recorded batches, go on after a kill, and capture topics."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from stream_assoc.apps.cli.app import App, Group
+from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.judge import diff, verify
+from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
+from stream_assoc.apps.cli.progress import Progress
+from stream_assoc.apps.cli.sending import made_producers, messages_to, tell_table
+from stream_assoc.settings.kafka import KafkaSettings
+
+if TYPE_CHECKING:
+    from stream_assoc.tools.replay.manifest import Manifest
+    from stream_assoc.tools.replay.options import ReplayOptions
+    from stream_assoc.tools.replay.runner import ReplayReport
+    from stream_assoc.tools.replay.totals import PlanTotals
+
+MEBIBYTE = 1024**2
+RUN = "run"
+
+
+class RunByDefault(Group):
+    """``replay FILE`` is ``replay run FILE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's own class, not public
+        """Put the name of the command that is meant before arguments that begin with none."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+app = App(cls=RunByDefault, no_args_is_help=True)
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder of a recorded replay (`replay run --record FOLDER`).")]
+ProducersOption = Annotated[
+    int,
+    typer.Option(min=1, max=64, help="Producers that send at the same time; messages of one key share one."),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Send recorded batches again, and judge what came of it. `replay FILE` is short for `replay run FILE`.
+
+    A night through a daemon, judged:
+
+        stream-assoc simulate night
+
+        stream-assoc replay run night/batches.avro --speed 10 --record run1
+
+        stream-assoc replay verify run1
+    """
+
+
+@app.command(
+    RUN,
+    epilog=closing(
+        "stream-assoc replay run night/batches.avro --speed 10",
+        "stream-assoc replay run night/batches.avro --record run/ --late 0.01 --corrupt 0.001",
+        "stream-assoc replay run detections.parquet --mapping ztf --dry-run",
+    ),
+)
+def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    file: Annotated[
+        Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
+    ] = None,
+    order: Annotated[
+        Literal["midpoint", "arrival"],
+        typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
+    ] = "midpoint",
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Send as far apart as observed, that many times faster; 1 is the real cadence."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Send that many messages a second. Without --speed and --rate: at once.")
+    ] = None,
+    burst: Annotated[
+        int, typer.Option(min=1, help="Let that many messages come together, the pace kept on average.")
+    ] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Send only the first ones.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in a random order.")] = False,
+    duplicate: Annotated[
+        float, typer.Option(min=0.0, help="Expected number of copies of each message; 0.1 repeats every tenth.")
+    ] = 0.0,
+    drop: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of the messages left out.")] = 0.0,
+    late: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Fraction of the messages held back, so that others overtake them."),
+    ] = 0.0,
+    late_by: Annotated[
+        float, typer.Option(min=0.001, help="How long they are held back at most, seconds of the sky's time.")
+    ] = 600.0,
+    corrupt: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Fraction of the messages spoilt, so that none can be decoded.")
+    ] = 0.0,
+    key: Annotated[
+        Literal["file", "detector", "visit", "none"],
+        typer.Option(
+            help="What shares a partition: as in the file (a piece of sky); a visit and detector, so that "
+            "overlapping detectors are processed in parallel; a visit; nothing."
+        ),
+    ] = "file",
+    producers: ProducersOption = 1,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same choices.")] = 0,
+    topic: Annotated[
+        str | None, typer.Option(help="Another topic than kafka.input_topic.", show_default=False)
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep a manifest and a journal there, and stamp each message with run, step and due time: "
+            "what `replay resume` and `replay verify` need. Without it messages are sent byte for byte.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; tell what would be sent.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Send recorded batches to kafka.input_topic, and account for each of them.
+
+    A capture is sent byte for byte. A table's batches are encoded here, under
+    the id a configured Schema Registry gives their schema.
+
+    The pace is open-loop: when each message is due is decided beforehand, so a
+    slow broker or daemon shows as latency and slows nothing down. All that
+    goes wrong on purpose (--drop, --late, --corrupt, --duplicate, --shuffle)
+    is decided by --seed.
+    """
+    from stream_assoc.tools.replay.options import replay_options
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    options = replay_options(
+        mapping=mapping, order=order, speed=speed, rate=rate, burst=burst, limit=limit, shuffle=shuffle,
+        duplicate=duplicate, drop=drop, late=late, late_by_seconds=late_by, corrupt=corrupt, key=key, seed=seed,
+    )  # fmt: skip
+    destination = topic or kafka.input_topic
+    if dry_run:
+        tell_plan(options, file, destination, kafka)
+    elif record is None:
+        tell_sent(send(options, file, destination, kafka, producers), destination)
+    else:
+        begin_recorded(options, file, destination, kafka, producers, record)
+
+
+@app.command(epilog=closing("stream-assoc replay resume run/"))
+def resume(
+    folder: FolderArgument,
+    resend_doubtful: Annotated[
+        bool,
+        typer.Option(
+            "--resend-doubtful",
+            help="Do not look on the topic for what may have arrived before the kill, but send it again.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Go on with a recorded replay that was killed, sending no message twice.
+
+    What was being sent at the moment of the kill is looked for on the topic,
+    and what is there is not sent again. The pace goes on from here.
+    """
+    from stream_assoc.tools.replay.manifest import Manifest
+
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    manifest = Manifest.read(folder)
+    if manifest.totals is not None:
+        typer.echo(f"All {manifest.totals.n_sent:,} messages of {folder} were sent; nothing is left.")
+        return
+    manifest.source.check()
+    carry_out_recorded(manifest, folder, kafka, resend_doubtful=resend_doubtful)
+
+
+@app.command(epilog=closing("stream-assoc replay capture association-metrics night.capture --since 12h"))
+def capture(
+    topic: Annotated[str, typer.Argument(help="Any topic: its messages are kept as they are.")],
+    file: Annotated[Path, typer.Argument(help="Capture file to write; `replay run` sends it back byte for byte.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only what was published since then: a duration (2h), an ISO time in UTC, an MJD TAI.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write what is on a topic now into a capture file: keys, values, headers and order.
+
+    The partitions are merged by the time of publication. Reads outside of any
+    consumer group and sees committed messages only.
+    """
+    from stream_assoc.tools.replay.topic_capture import capture_topic
+    from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.subscription.since import start_of
+
+    if file.exists() and not force:
+        raise CommandError(f"{file} exists; name another file, or overwrite it with --force")
+    kafka = without_client_logs(settings_of(config, set_).kafka)
+    start = start_of("beginning" if since is None else since)
+    with Progress().count("messages") as progress:
+        n_messages = capture_topic(kafka, topic, file, start, schemas=registry_of(kafka), progress=progress)
+    typer.echo(f"{n_messages:,} messages of {topic}: {file}, {file.stat().st_size / MEBIBYTE:.1f} MiB.")
+
+
+app.command(
+    "verify",
+    epilog=closing("stream-assoc replay verify run/ --wait 60", "stream-assoc replay verify run/ --min-purity 0.99"),
+)(verify)
+app.command(
+    "diff",
+    epilog=closing("stream-assoc replay diff sqlite:///one.sqlite3 sqlite:///other.sqlite3"),
+)(diff)
+
+
+def begin_recorded(
+    options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int, folder: Path
+) -> None:
+    """Begin a recorded replay, and carry it out."""
+    from stream_assoc.tools.replay.recording import begin
+    from stream_assoc.tools.replay.target import KafkaTarget
+
+    manifest = begin(folder, file, options, topic, KafkaTarget(kafka, topic), n_producers=n_producers)
+    carry_out_recorded(manifest, folder, kafka)
+
+
+def carry_out_recorded(
+    manifest: "Manifest", folder: Path, kafka: KafkaSettings, *, resend_doubtful: bool = False
+) -> None:
+    """Send what is left of a recorded replay, and tell what became of it."""
+    from stream_assoc.tools.replay.journal import Journal
+    from stream_assoc.tools.replay.recording import carry_out, outlook
+    from stream_assoc.tools.replay.target import KafkaTarget
+    from stream_assoc.messaging.avro.registry import registry_of
+
+    with Journal(folder) as journal:
+        left = outlook(manifest, journal, KafkaTarget(kafka, manifest.topic), resend_doubtful=resend_doubtful)
+        if left.n_done or left.arrived:
+            told = f"Going on after {left.n_done:,} steps; {len(left.arrived):,} later ones are on the topic already."
+            typer.echo(told, err=True)
+        if left.repeated:
+            first, last = left.repeated[0], left.repeated[-1]
+            typer.echo(f"Steps {first} to {last} may be sent for the second time.", err=True)
+        steps = manifest.options.steps(
+            manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka), tell_table
+        )
+        with made_producers(kafka, manifest.n_producers) as producers, Progress().count("messages") as progress:
+            manifest, report = carry_out(manifest, folder, journal, steps, producers, left, progress=progress)
+    tell_sent(report, manifest.topic, f"`stream-assoc replay resume {folder}` tries again")
+    if manifest.totals is not None:
+        typer.echo(f"{described(manifest.totals)}\nrun {manifest.run}: {folder}")
+
+
+def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int) -> "ReplayReport":
+    """Send a file byte for byte, without a record, under a progress bar."""
+    from stream_assoc.tools.replay.runner import Observer, Replayer
+    from stream_assoc.messaging.avro.registry import registry_of
+
+    plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka), tell_table))
+    with made_producers(kafka, n_producers) as producers, Progress().count("messages") as progress:
+
+        class Counter(Observer):
+            def after(self, n_steps: int) -> None:
+                progress(n_steps)
+
+        return Replayer(producers, Counter()).run(plan)
+
+
+def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:
+    """Tell what a replay would send, and how long it would take."""
+    from stream_assoc.tools.replay.totals import Tally
+    from stream_assoc.messaging.avro.registry import registry_of
+
+    tally, seconds = Tally(), 0.0
+    steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
+    with Progress().count("messages") as progress:
+        for number, due in enumerate(options.paced(steps), 1):
+            tally.add(due.step)
+            seconds = due.seconds
+            progress(number)
+    pace = f"over {seconds:,.1f} s" if options.speed or options.rate else "as fast as it goes"
+    typer.echo(f"Nothing was sent. To {topic}, {pace}:\n{described(tally.totals())}")
+
+
+def described(totals: "PlanTotals") -> str:
+    """Return the totals of a plan for people."""
+    return (
+        f"{totals.n_sent:,} messages of {totals.n_bytes / MEBIBYTE:.1f} MiB: {totals.n_copies:,} copies, "
+        f"{totals.n_late:,} late, {totals.n_damaged:,} spoilt; {totals.n_dropped:,} dropped; "
+        f"checksum {totals.checksum[:16]}"
+    )
+
+
+def tell_sent(report: "ReplayReport", topic: str, remedy: str = "") -> None:
+    """Tell what was sent, or raise `CommandError` that tells what was not confirmed."""
+    if not report.succeeded:
+        raise CommandError(
+            f"{len(report.failures)} of {report.n_sent} messages not confirmed by {topic}: "
+            f"{report.failures[0].reason}" + (f"; {remedy}" if remedy else "")
+        )
+    typer.echo(
+        f"{report.n_sent} messages, {report.n_bytes / MEBIBYTE:.1f} MiB, in {report.seconds:.1f} s to "
+        f"{topic}: all confirmed, {report.greatest_delay_seconds:.1f} s late at most."
+    )

@@ -1,0 +1,105 @@
+"""``stream-assoc run-visit``: process batches of a file without Kafka."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.sending import tell_table
+
+if TYPE_CHECKING:
+    from stream_assoc.core.model.metrics import AssociationMetrics
+
+RUN_VISIT_HELP = closing(
+    "stream-assoc run-visit night/batches.avro --set apdb.url=sqlite:///apdb.sqlite3",
+    "stream-assoc run-visit detections.parquet --mapping ztf --history-window 360",
+)
+
+
+def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    file: Annotated[
+        Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
+    ] = None,
+    order: Annotated[
+        Literal["midpoint", "arrival"],
+        typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
+    ] = "midpoint",
+    history_window: Annotated[
+        float | None,
+        typer.Option(help="Days before the midpoint that statistics look back. Default: all; upstream's: 360."),
+    ] = None,
+    purge_edge: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Arcsec: store no object nearer to the edge. Upstream's: 1.5 pixels; default: none is lost."
+        ),
+    ] = 0.0,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing.
+
+    Needs an APDB (`apdb init`), and neither Kafka nor Redis. A visit that
+    was processed before is told and passed over. One that can never be
+    processed is told, and the others go on; the command then ends with 1.
+    """
+    from stream_assoc.exceptions import PoisonError
+    from stream_assoc.tools.replay.messages import BatchMessages
+    from stream_assoc.tools.replay.readers import read_messages
+    from stream_assoc.messaging.avro.batch_decoder import decoder_of
+    from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
+    from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
+    from stream_assoc.tasks.exceptions import VisitProcessedError
+    from stream_assoc.tools.transform.mapping import load_mapping
+
+    settings = settings_of(config, set_)
+    columns = None if mapping is None else load_mapping(mapping)
+    # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
+    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns, order, tell_table)
+    decoder = decoder_of(settings)
+    task_config = DiaPipelineConfig.from_settings(settings)
+    task_config.history_window, task_config.purge_edge = history_window, purge_edge
+    n_batches = n_refused = 0
+    with DiaPipelineTask(task_config) as task:
+        for event in events:
+            n_batches += 1
+            try:
+                typer.echo(_line(task.run_batch(decoder.decode(event.message.value)).metrics))
+            except VisitProcessedError as error:
+                typer.echo(str(error))
+            except PoisonError as error:
+                n_refused += 1
+                named = _named(event.message.value, str(error))
+                typer.echo(f"batch {n_batches} of {file} is refused ({error.reason}): {named}", err=True)
+    if n_refused:
+        raise CommandError(
+            f"{n_refused:,} of {n_batches:,} batches of {file} were refused, nothing of them is stored"
+        )
+
+
+def _named(value: bytes | None, error: str) -> str:
+    """Return an error with the visit and detector it is of, where the message tells them."""
+    from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+    from stream_assoc.messaging.exceptions import DecodeError
+
+    try:
+        batch = batch_prefix(value).id
+    except DecodeError:
+        return error
+    name = f"visit {batch.visit} detector {batch.detector}"
+    return error if name in error else f"{name}: {error}"
+
+
+def _line(metrics: "AssociationMetrics") -> str:
+    return (
+        f"visit {metrics.visit} detector {metrics.detector} {metrics.band}: {metrics.numDiaSources} sources, "
+        f"{metrics.numAssociatedDiaSources} associated, {metrics.numAssociatedSsObjects} of the solar system, "
+        f"{metrics.numNewDiaObjects} new objects, {metrics.numMarginalDiaSources} marginal, "
+        f"{metrics.numDroppedDiaSources} dropped"
+    )

@@ -1,0 +1,118 @@
+"""``stream-assoc serve``: the daemon."""
+
+import contextlib
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from stream_assoc import __version__
+from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.settings import Settings
+
+if TYPE_CHECKING:
+    from stream_assoc.service.daemon.health import Health
+    from stream_assoc.service.daemon.stopping import StopRequest
+    from stream_assoc.service.metrics.instruments import Instruments
+
+SERVE_HELP = closing(
+    "stream-assoc serve",
+    "stream-assoc serve --config /etc/stream-assoc.toml --set logging.level=debug",
+    "stream-assoc serve --set metrics.prometheus_port=9100",
+    codes="0 after SIGTERM, SIGINT or SIGHUP, 2 when it was refused or gave up (daemon.restart_budget)",
+)
+
+
+def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Process batches until SIGTERM, SIGINT or SIGHUP, each exactly once.
+
+    Needs an APDB (`apdb init`), the topics (`topics init`) and Redis. A
+    service that is away is waited for. A signal lets the batch in hand be
+    finished and committed, within daemon.drain_deadline_seconds. With
+    metrics.prometheus_port set, /metrics, /healthz and /readyz answer there.
+    """
+    # A mistake in the settings is told before the rooms, which take seconds, are imported.
+    settings = settings_of(config, set_)
+
+    from stream_assoc.service.daemon.heap import collect_rarely, keep_for_good, keep_freed_memory
+
+    # Before the imports, of which there are many.
+    collect_rarely()
+    keep_freed_memory()
+
+    import structlog
+
+    from stream_assoc.wiring.settings_check import check_settings
+    from stream_assoc.service.daemon.stopping import StopRequest
+    from stream_assoc.wiring.supervision import supervise
+    from stream_assoc.service.http.limits import raise_descriptor_limit
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.service.metrics.instruments import Instruments
+
+    check_settings(settings)
+    configure_logging(settings.logging.format, settings.logging.level)
+    keep_for_good()
+    raise_descriptor_limit()
+    stop = StopRequest(settings.daemon.drain_deadline_seconds)
+    stop.on_signals()
+    instruments = Instruments()
+    health = _health(settings, instruments, stop)
+    log = structlog.get_logger("stream_assoc.serve")
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(_answering(settings, instruments, health))
+        log.info(
+            "starting",
+            version=__version__,
+            python=platform.python_version(),
+            http_port=port,
+            **_told(settings),
+        )
+        if settings.dashboard.enabled:
+            from stream_assoc.apps.web.server import Dashboard
+
+            log.info("dashboard", url=stack.enter_context(Dashboard(settings)).url)
+        stop.announce()
+        supervise(settings, instruments, stop, health)
+    log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))
+
+
+def _told(settings: Settings) -> dict[str, object]:
+    """Return what the first line tells of the settings: all of them to programs, to people where everything is."""
+    if settings.logging.format == "json":
+        return {"configuration": settings.masked()}
+    kafka = settings.kafka
+    return {
+        "kafka": kafka.bootstrap_servers,
+        "topic": kafka.input_topic,
+        "group": kafka.group_id,
+        "apdb": str(settings.apdb.url),
+        "redis": str(settings.redis.url),
+    }
+
+
+def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest") -> "Health":
+    from stream_assoc.service.daemon.health import Health
+    from stream_assoc.service.daemon.service_manager import ServiceManager
+
+    manager = ServiceManager.of_environment()
+    return Health(
+        instruments,
+        wedged_after_seconds=settings.daemon.wedged_after_seconds,
+        silent_after_seconds=3 * settings.daemon.probe_seconds,
+        is_stopping=stop.is_set,
+        on_phase=manager.enter,
+        on_turn=manager.turn,
+    )
+
+
+@contextlib.contextmanager
+def _answering(settings: Settings, instruments: "Instruments", health: "Health") -> Iterator[int | None]:
+    """Answer over HTTP where that is configured; give the port."""
+    from stream_assoc.service.metrics.server import ALIVE_PATH, READY_PATH, MetricsServer
+
+    if settings.metrics.prometheus_port is None:
+        yield None
+        return
+    questions = {ALIVE_PATH: health.alive, READY_PATH: health.ready}
+    server = MetricsServer(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host, questions)
+    with contextlib.closing(server):
+        yield server.port

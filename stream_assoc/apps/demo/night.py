@@ -1,0 +1,129 @@
+"""The night itself: send, watch, stop."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stream_assoc.apps.demo.exceptions import DemoError
+from stream_assoc.apps.demo.stage import DaemonProcess
+from stream_assoc.apps.demo.subscriber import OutputsSubscriber
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.tools.replay.capture import read_capture
+from stream_assoc.settings import Settings
+from stream_assoc.tools.simulation.files import CAPTURE_NAME
+from stream_assoc.messaging.avro.dead_letters import DeadLetter
+from stream_assoc.messaging.kafka.plain_producer import PlainProducer
+
+AHEAD_BYTES: Final = 2 * 1024 * 1024
+"""What may be sent and not yet answered: the mock cluster keeps 5 MiB a partition
+and then drops the oldest message without a word."""
+
+SILENCE_SECONDS: Final = 120.0
+"""Longest time without an answer. The very first batch on a machine waits for
+numba to compile, which takes about half of that on a slow one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightReport:
+    """What a subscriber saw of the night.
+
+    Attributes
+    ----------
+    settings : `Settings`
+        Of the daemon that ran.
+    n_sent : `int`
+        Batches sent.
+    seconds : `float`
+        From the daemon's first answer to its last.
+    metrics : `list` [`AssociationMetrics`]
+    dead_letters : `list` [`DeadLetter`]
+    n_objects, n_forced_sources : `int`
+        Object versions and forced sources published.
+    """
+
+    settings: Settings
+    n_sent: int
+    seconds: float
+    metrics: list[AssociationMetrics]
+    dead_letters: list[DeadLetter]
+    n_objects: int
+    n_forced_sources: int
+
+
+def play_night(folder: Path, settings: Settings, progress: Callable[[int], None]) -> NightReport:
+    """Send a simulated night to a daemon and wait until every batch is answered.
+
+    Parameters
+    ----------
+    folder : `pathlib.Path`
+        Holds the simulated night, and its images if it has any; the daemon's log is written there.
+    settings : `Settings`
+        Of the services, from `~stream_assoc.apps.demo.stage.services` in the same folder.
+    progress : callable
+        Told the number of batches answered.
+
+    Raises
+    ------
+    DemoError
+        If the daemon ends, or nothing is heard of it for too long.
+    """
+    subscriber = OutputsSubscriber(settings.kafka)
+    producer = PlainProducer(settings.kafka.producer_options())
+    daemon = DaemonProcess(folder)
+    try:
+        n_sent, seconds = _converse(folder, producer, subscriber, daemon, progress)
+        daemon.stop()
+        subscriber.read(1.0)
+    finally:
+        daemon.kill()
+        producer.close()
+        subscriber.close()
+    return NightReport(
+        settings,
+        n_sent,
+        seconds,
+        subscriber.metrics,
+        subscriber.dead_letters,
+        subscriber.n_objects,
+        subscriber.n_forced_sources,
+    )
+
+
+def _converse(
+    folder: Path,
+    producer: PlainProducer,
+    subscriber: OutputsSubscriber,
+    daemon: DaemonProcess,
+    progress: Callable[[int], None],
+) -> tuple[int, float]:
+    """Send as fast as answers come; return the number sent and the time from first answer to last."""
+    waiting = deque(event.message for event in read_capture(folder / CAPTURE_NAME))
+    n_total = len(waiting)
+    unanswered: deque[int] = deque()
+    first_answer = 0.0
+    last_heard = time.monotonic()
+    while subscriber.n_answers < n_total:
+        while waiting and (not unanswered or sum(unanswered) + len(waiting[0].value or b"") <= AHEAD_BYTES):
+            message = waiting.popleft()
+            producer.send([message])
+            unanswered.append(len(message.value or b""))
+        producer.flush()
+        before = subscriber.n_answers
+        subscriber.read(0.1)
+        daemon.check()
+        heard = subscriber.n_answers - before
+        for _ in range(heard):
+            unanswered.popleft()
+        if heard:
+            last_heard = time.monotonic()
+            first_answer = first_answer or last_heard
+            progress(subscriber.n_answers)
+        elif time.monotonic() - last_heard > SILENCE_SECONDS:
+            raise DemoError(
+                f"no answer for {SILENCE_SECONDS:.0f} s with {len(unanswered)} batches sent and "
+                f"{n_total - subscriber.n_answers} of {n_total} unanswered"
+            )
+    return n_total, last_heard - first_answer

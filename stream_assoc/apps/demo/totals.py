@@ -1,0 +1,131 @@
+"""The demo's totals, each with what it must be."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow.compute as pc
+
+from stream_assoc.apps.demo.forced import count_forced_sources, pulls
+from stream_assoc.apps.demo.night import NightReport
+from stream_assoc.apps.demo.stage import APDB_FILE
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.tools.simulation.files import read_truth
+from stream_assoc.tools.simulation.score import score_against
+
+LEAST_PURITY: Final = 0.99
+LEAST_COMPLETENESS: Final = 0.97
+LEAST_ASTEROIDS: Final = 0.97
+GREATEST_BIAS: Final = 0.05
+"""Of forced fluxes, in units of their errors; beside it four standard errors of so many fluxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One line of the account.
+
+    Attributes
+    ----------
+    name, value, expected : `str`
+        What was counted, what it is, and what it must be.
+    is_right : `bool`
+    """
+
+    name: str
+    value: str
+    expected: str
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNight:
+    """What the APDB holds after the night.
+
+    Attributes
+    ----------
+    diaSourceId, diaObjectId, ssObjectId : `numpy.ndarray` [int64], shape (n,)
+        Every stored source and its owner; 0 for none.
+    n_ledger, n_object_versions, n_outbox : `int`
+        Rows of the ledger, of DiaObject and of the outbox.
+    """
+
+    diaSourceId: IntArray
+    diaObjectId: IntArray
+    ssObjectId: IntArray
+    n_ledger: int
+    n_object_versions: int
+    n_outbox: int
+
+
+def read_apdb(folder: Path) -> StoredNight:
+    """Read what the daemon stored."""
+    with closing(sqlite3.connect(folder / APDB_FILE)) as connection:
+        rows = connection.execute(
+            'SELECT "diaSourceId", coalesce("diaObjectId", 0), coalesce("ssObjectId", 0) FROM "DiaSource"'
+        ).fetchall()
+        counts = (
+            connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+            for table in ("StreamAssocLedger", "DiaObject", "StreamAssocOutbox")
+        )
+        columns = np.array(rows, np.int64).reshape(-1, 3).T
+        return StoredNight(columns[0], columns[1], columns[2], *counts)
+
+
+def totals(folder: Path, night: NightReport) -> list[Total]:
+    """Return the account of a night: what was sent, stored and published, and how well it was associated."""
+    truth = read_truth(folder)
+    stored = read_apdb(folder)
+    marginal = sum(metrics.numMarginalDiaSources for metrics in night.metrics)
+    dropped = sum(metrics.numDroppedDiaSources for metrics in night.metrics)
+    score = score_against(stored.diaSourceId, stored.diaObjectId, truth)
+    known = truth.filter(pc.not_equal(truth["ssObjectId"], 0))
+    found = dict(zip(stored.diaSourceId.tolist(), stored.ssObjectId.tolist(), strict=True))
+    recognised = sum(
+        found.get(source) == ssObjectId
+        for source, ssObjectId in zip(known["diaSourceId"].to_pylist(), known["ssObjectId"].to_pylist(), strict=True)
+    )
+    account = [
+        _equal("batches in the ledger", stored.n_ledger, night.n_sent),
+        _equal("batches with published metrics", len(night.metrics), night.n_sent),
+        _equal("dead letters", len(night.dead_letters), 0),
+        _equal("sources stored + marginal + dropped", len(found) + marginal + dropped, truth.num_rows),
+        _equal("sources stored twice", len(stored.diaSourceId) - len(found), 0),
+        _equal("object versions published", night.n_objects, stored.n_object_versions),
+        _equal("outputs left in the outbox", stored.n_outbox, 0),
+        _at_least("purity of objects", score.purity, LEAST_PURITY),
+        _at_least("completeness of variables and transients", score.completeness, LEAST_COMPLETENESS),
+        _at_least("known asteroids recognised", recognised / max(1, known.num_rows), LEAST_ASTEROIDS),
+    ]
+    return account + _forced_totals(folder, night) if night.settings.images.roots else account
+
+
+def _forced_totals(folder: Path, night: NightReport) -> list[Total]:
+    measured = sum(metrics.numForcedSources for metrics in night.metrics)
+    owned = sum(metrics.numNewDiaObjects + metrics.numUpdatedDiaObjects for metrics in night.metrics)
+    failed = sum(metrics.forcedPhotometryError is not None for metrics in night.metrics)
+    found = pulls(folder)
+    return [
+        _equal("forced sources stored", count_forced_sources(folder), measured),
+        _equal("forced sources published", night.n_forced_sources, measured),
+        _equal("batches whose images failed", failed, 0),
+        # Besides every object that a visit updates, those that it could have.
+        Total("forced sources of objects not seen", f"{measured - owned:,}", "above 0", measured > owned),
+        _within("mean pull of forced fluxes", found.mean, 0.0, GREATEST_BIAS, found.n),
+        _within("width of their pulls", found.width, 1.0, GREATEST_BIAS, found.n),
+    ]
+
+
+def _equal(name: str, value: int, expected: int) -> Total:
+    return Total(name, f"{value:,}", f"{expected:,}", value == expected)
+
+
+def _within(name: str, value: float, centre: float, tolerance: float, n: int) -> Total:
+    reach = tolerance + 4.0 / max(1, n) ** 0.5
+    return Total(name, f"{value:.3f}", f"{centre:g} ± {reach:.3f}", n > 0 and abs(value - centre) <= reach)
+
+
+def _at_least(name: str, value: float, least: float) -> Total:
+    return Total(name, f"{value:.2%}", f"at least {least:.0%}", value >= least)

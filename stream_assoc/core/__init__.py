@@ -1,0 +1,1 @@
+"""What an associator computes: tables, the sky, association and statistics, without input or output."""

@@ -1,0 +1,71 @@
+"""Building and growing ragged light curves."""
+
+import numpy as np
+
+from stream_assoc.core.model.states import N_BANDS, LightCurves, SourcePoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.sky.vectors import read_only
+from stream_assoc.core.statistics.kernel import kernel
+
+
+def curves_of(points: SourcePoints, owners: IntArray, n_objects: int) -> LightCurves:
+    """Sort points into the light curves of their objects and bands.
+
+    Parameters
+    ----------
+    points : `SourcePoints`
+        In order of processing.
+    owners : `numpy.ndarray` [int64], shape (n_points,)
+        Row of each point's object.
+    n_objects : `int`
+
+    Returns
+    -------
+    curves : `LightCurves`
+        ``n_objects * 6`` slots, the order within a slot unchanged.
+    """
+    slots = owners * N_BANDS + points.band
+    order = np.argsort(slots, kind="stable")
+    return LightCurves(
+        _offsets(np.bincount(slots, minlength=n_objects * N_BANDS)),
+        *(getattr(points, name)[order] for name in LightCurves.COLUMNS),
+    )
+
+
+def append_one_each(curves: LightCurves, points: SourcePoints) -> LightCurves:
+    """Append point ``i`` to the light curve of object ``i`` in the point's band.
+
+    Returns
+    -------
+    curves : `LightCurves`
+        New arrays; the ones given are not changed.
+    """
+    slots = np.arange(len(points), dtype=np.int64) * N_BANDS + points.band
+    counts = np.diff(curves.offsets)
+    counts[slots] += 1
+    offsets = _offsets(counts)
+    columns = (
+        _appended(read_only(getattr(curves, name)), curves.offsets, slots, read_only(getattr(points, name)))
+        for name in LightCurves.COLUMNS
+    )
+    return LightCurves(offsets, *columns)
+
+
+@kernel
+def _appended(column: FloatArray, offsets: IntArray, slots: IntArray, new: FloatArray) -> FloatArray:
+    """Return the column with each new value behind the points of its slot; the slots ascend."""
+    grown = np.empty(len(column) + len(new))
+    begin = 0
+    for i in range(len(new)):
+        end = offsets[slots[i] + 1]
+        grown[begin + i : end + i] = column[begin:end]
+        grown[end + i] = new[i]
+        begin = end
+    grown[begin + len(new) :] = column[begin:]
+    return grown
+
+
+def _offsets(counts: IntArray) -> IntArray:
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets

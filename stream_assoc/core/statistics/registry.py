@@ -1,0 +1,143 @@
+"""Which statistics there are, by name.
+
+Besides the built-in plugins there are those of other packages: either
+registered in the process with `register`, or announced by an entry point of
+the group ``stream_assoc.core.statistics`` whose name is the plugin's name and whose
+object is the plugin. An entry point is imported only when it is asked for.
+"""
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from stream_assoc.core.statistics.averages import Chi2Flux, MeanErrFlux, MeanFlux, MeanForcedFlux, MeanTotFlux
+from stream_assoc.core.statistics.exceptions import PluginError
+from stream_assoc.core.statistics.moments import SigmaFlux, SkewFlux
+from stream_assoc.core.statistics.order_statistics import MadFlux, MinMaxFlux, PercentileFlux
+from stream_assoc.core.statistics.periodograms import MultibandPeriodogram, Periodogram
+from stream_assoc.core.statistics.plugin import AnyPlugin
+from stream_assoc.core.statistics.stetson import StetsonJ
+from stream_assoc.core.statistics.trends import LinearFit, MaxSlopeFlux
+from stream_assoc.core.statistics.whole_object import (
+    DiaObjectFlag,
+    DiaSourceCount,
+    DiaSourceTimes,
+    HtmIndex,
+    MeanPosition,
+)
+
+ENTRY_POINT_GROUP: Final = "stream_assoc.core.statistics"
+
+CORE_PLUGINS: Final = ("ap_meanPosition", "ap_nDiaSources", "firstLastDiaSource")
+"""What the APDB cannot do without; always computed."""
+
+PRODUCTION_PLUGINS: Final = (
+    "ap_meanPosition",
+    "ap_nDiaSources",
+    "ap_meanFlux",
+    "ap_sigmaFlux",
+    "ap_minMaxFlux",
+    "ap_maxSlopeFlux",
+    "ap_meanErrFlux",
+    "ap_meanTotFlux",
+)
+"""What ``lsst.ap.association`` computes by default."""
+
+ALL_PLUGINS: Final = (
+    *PRODUCTION_PLUGINS,
+    "ap_HTMIndex",
+    "ap_diaObjectFlag",
+    "ap_percentileFlux",
+    "ap_chi2Flux",
+    "ap_madFlux",
+    "ap_skewFlux",
+    "ap_linearFit",
+    "ap_stetsonJ",
+    "ap_sigmaTotFlux",
+)
+"""Every plugin of ``lsst.meas.base.diaCalculationPlugins`` but the two periodograms."""
+
+OPTIONAL_PLUGINS: Final = ("ap_lombScarglePeriodogram", "ap_lombScarglePeriodogramMulti")
+"""The two periodograms: thousands of times dearer than the others."""
+
+FORCED_PLUGIN: Final = "forcedMeanFlux"
+"""Computed besides where forced photometry is on."""
+
+_registered: Final[dict[str, AnyPlugin]] = {}
+
+
+def register(plugin: AnyPlugin) -> None:
+    """Make a plugin known in this process.
+
+    Parameters
+    ----------
+    plugin : `BandPlugin`, `ObjectPlugin` or `LightCurvePlugin`
+
+    Raises
+    ------
+    PluginError
+        If its name is taken by another plugin, or it is no plugin.
+    """
+    if not isinstance(plugin, AnyPlugin):
+        raise PluginError(f"{plugin!r} is no statistics plugin: it has none of the methods that plugin.py asks for")
+    if _registered.get(plugin.name, plugin) is not plugin or plugin.name in _announced():
+        raise PluginError(f"the statistics plugin name {plugin.name!r} is taken; give yours another `name`")
+    _registered[plugin.name] = plugin
+
+
+def plugin_names() -> tuple[str, ...]:
+    """Return the names of all plugins that can be asked for, sorted."""
+    return tuple(sorted({*_registered, *_announced()}))
+
+
+def find_plugin(name: str) -> AnyPlugin:
+    """Return the plugin of that name.
+
+    Raises
+    ------
+    PluginError
+        If there is none, or its package announces something else under that name.
+    """
+    if name in _registered:
+        return _registered[name]
+    announced = _announced()
+    if name not in announced:
+        nearest = difflib.get_close_matches(name, plugin_names(), n=1, cutoff=0.0)[0]
+        raise PluginError(f"there is no statistics plugin {name!r}; did you mean {nearest!r}?")
+    try:
+        plugin = announced[name].load()
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"the statistics plugin {name!r} ({announced[name].value}) cannot be imported") from error
+    if not isinstance(plugin, AnyPlugin) or plugin.name != name:
+        raise PluginError(f"the entry point {name!r} ({announced[name].value}) is no statistics plugin of that name")
+    return plugin
+
+
+def _announced() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+for _plugin in (
+    MeanPosition(),
+    DiaSourceCount(),
+    DiaSourceTimes(),
+    DiaObjectFlag(),
+    HtmIndex(),
+    MeanFlux(),
+    MeanTotFlux(),
+    Chi2Flux(),
+    MeanErrFlux(),
+    MeanForcedFlux(),
+    SigmaFlux("ap_sigmaFlux", "psfFlux"),
+    SigmaFlux("ap_sigmaTotFlux", "scienceFlux"),
+    SkewFlux(),
+    MinMaxFlux(),
+    PercentileFlux(),
+    MadFlux(),
+    MaxSlopeFlux(),
+    LinearFit(),
+    StetsonJ(),
+    Periodogram(),
+    MultibandPeriodogram(),
+):
+    _registered[_plugin.name] = _plugin

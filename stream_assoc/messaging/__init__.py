@@ -1,0 +1,1 @@
+"""Messages in and out: Avro makes and reads them, Kafka carries them."""

@@ -1,0 +1,1 @@
+"""Avro: schemas, codecs, outputs and dead letters. Nothing here knows Kafka."""

@@ -1,0 +1,276 @@
+"""Results to messages, and messages to the bytes that wait in the outbox."""
+
+import functools
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.messaging.avro.codec import ColumnWriter, contiguous
+from stream_assoc.messaging.exceptions import EncodeError, OutboxFormatError
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.schemas import (
+    FORCED_SOURCE,
+    METRICS,
+    METRICS_SCHEMA_ID,
+    OBJECT,
+    OBJECT_SCHEMA_ID,
+    SCHEMA_ID,
+    load_schema,
+)
+from stream_assoc.messaging.avro.wire import header
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTopics:
+    """Where results go."""
+
+    objects: str = "dia-objects"
+    metrics: str = "association-metrics"
+    forced_sources: str = "dia-forced-sources"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchemaIds:
+    """The schema ids to write: those a Schema Registry gave, or by default Rubin's."""
+
+    objects: int = OBJECT_SCHEMA_ID
+    metrics: int = METRICS_SCHEMA_ID
+    forced_sources: int = SCHEMA_ID
+
+
+_OBJECT_KEY: Final = ("diaObjectId", "validityStartMjdTai")
+
+
+class OutputEncoder:
+    """Encodes what a batch led to: one message an object, one a forced source, and one of metrics.
+
+    Objects and forced sources are keyed by ``diaObjectId`` as decimal text, so
+    that a compacted objects topic holds the current version of each; metrics
+    by ``visit.detector``.
+
+    Parameters
+    ----------
+    topics : `OutputTopics`, optional
+        Where the messages go.
+    schema_ids : `OutputSchemaIds`, optional
+        The schema ids to write.
+    """
+
+    def __init__(self, topics: OutputTopics | None = None, schema_ids: OutputSchemaIds | None = None) -> None:
+        self._topics = topics or OutputTopics()
+        ids = schema_ids or OutputSchemaIds()
+        self._object_header = header(ids.objects)
+        self._metrics_header = header(ids.metrics)
+        self._objects = ColumnWriter(load_schema(OBJECT))
+        self._forced_source_header = header(ids.forced_sources)
+        self._metrics = RecordCodec(load_schema(METRICS))
+
+    @functools.cached_property
+    def _forced_sources(self) -> ColumnWriter:
+        return ColumnWriter(load_schema(FORCED_SOURCE))
+
+    def encode(
+        self, dia_objects: pa.Table, metrics: AssociationMetrics, further: pa.Table | None = None
+    ) -> list[OutputMessage]:
+        """Return the messages of one batch, the metrics last.
+
+        Parameters
+        ----------
+        dia_objects : `pyarrow.Table`
+            New DiaObject versions, every column including ``pixelId``. NaN in
+            a nullable column is written as null.
+        metrics : `AssociationMetrics`
+            What association did.
+        further : `pyarrow.Table`, optional
+            For each row of ``dia_objects`` its further statistics, any of
+            their columns (`~stream_assoc.core.model.further_statistics`), and
+            those of plugins of other packages.
+
+        Raises
+        ------
+        EncodeError
+            If a column is missing, of another type, or null where a value is
+            required.
+        """
+        return [*self.encode_objects(dia_objects, further), self.encode_metrics(metrics)]
+
+    def encode_objects(self, dia_objects: pa.Table, further: pa.Table | None = None) -> list[OutputMessage]:
+        """Return one message for each row, in order, of whichever batches. See `encode`."""
+        schema, n_rows = self._objects.arrow_schema, dia_objects.num_rows
+        field, plugin_field = schema.field("statistics"), schema.field("pluginStatistics")
+        rows = dia_objects.append_column(field, statistics_records(further, field.type, n_rows))
+        others = _other_columns(further, field.type)
+        rows = rows.append_column(plugin_field, plugin_statistics(others, plugin_field.type, n_rows))
+        return _messages(rows, self._objects, self._topics.objects, self._object_header)
+
+    def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
+        """Return one message for each DiaForcedSource, in order, keyed by its diaObjectId. See `encode`."""
+        if not forced_sources.num_rows:
+            return []
+        detector = forced_sources.schema.get_field_index("detector")
+        # Avro has no 16-bit integer.
+        rows = forced_sources.set_column(detector, "detector", forced_sources.column("detector").cast(pa.int32()))
+        return _messages(rows, self._forced_sources, self._topics.forced_sources, self._forced_source_header)
+
+    def encode_closed(self, diaObjectId: IntArray, validityEndMjdTai: float) -> list[OutputMessage]:
+        """Return one message for each object that has ended: its key without a value.
+
+        Log compaction then forgets the object. When it ended stands in the
+        header ``validityEndMjdTai`` as text.
+        """
+        headers = (("validityEndMjdTai", repr(validityEndMjdTai).encode()),)
+        return [
+            OutputMessage(self._topics.objects, str(identifier).encode(), None, headers)
+            for identifier in diaObjectId.tolist()
+        ]
+
+    def encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
+        """Return the message of one batch's metrics. See `encode`."""
+        record = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+        return OutputMessage(
+            self._topics.metrics,
+            f"{metrics.visit}.{metrics.detector}".encode(),
+            self._metrics_header + self._metrics.write(record),
+        )
+
+
+def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -> list[OutputMessage]:
+    """Return one message for each row, keyed by its diaObjectId."""
+    schema = writer.arrow_schema
+    given = set(rows.column_names)
+    missing = [name for name in schema.names if name not in given]
+    if missing:
+        raise EncodeError(f"the rows for {topic} have no {', '.join(missing)}; give every column of the schema")
+    columns = [_without_nan(contiguous(rows.column(field.name)), field) for field in schema]
+    data = writer.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
+    values = pc.binary_join_element_wise(pa.scalar(prefix), data, pa.scalar(b""))
+    keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
+    return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
+
+
+def statistics_records(further: pa.Table | None, record: pa.StructType, n_rows: int) -> pa.Array:
+    """Return the further statistics as one record a row, with null for those that are not given; else all null."""
+    if further is None:
+        return pa.nulls(n_rows, record)
+    given = set(further.column_names)
+    columns = [
+        contiguous(further.column(field.name)) if field.name in given else pa.nulls(n_rows, field.type)
+        for field in record
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(record))
+
+
+def _other_columns(further: pa.Table | None, record: pa.StructType) -> dict[str, pa.Array]:
+    """Return the columns that are neither the object's key nor in the record: those of plugins of other packages."""
+    if further is None:
+        return {}
+    known = {*_OBJECT_KEY, *(field.name for field in record)}
+    return {name: contiguous(further.column(name)) for name in further.column_names if name not in known}
+
+
+def plugin_statistics(columns: Mapping[str, pa.Array], kind: pa.MapType, n_rows: int) -> pa.Array:
+    """Return columns as one map a row, from the column's name to its value; all null without a column."""
+    if not columns:
+        return pa.nulls(n_rows, kind)
+    n_columns = len(columns)
+    # Column by column to row by row.
+    place = np.arange(n_rows * n_columns).reshape(n_columns, n_rows).T.ravel()
+    values = pa.concat_arrays(list(columns.values())).take(pa.array(place))
+    names = pa.array(columns, pa.string()).take(pa.array(np.tile(np.arange(n_columns), n_rows)))
+    offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_columns)
+    return pa.MapArray.from_arrays(offsets, names, values, kind)
+
+
+def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:
+    if not field.nullable or not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+
+
+_MAGIC: Final = b"SAO1"
+_FRAME: Final = struct.Struct(">4sI")
+_MESSAGES: Final = pa.schema(
+    [
+        pa.field("topic", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("key", pa.binary()),
+        pa.field("value", pa.binary()),
+        pa.field("headers", pa.map_(pa.string(), pa.binary()), nullable=False),
+    ]
+)
+
+
+def pack_outputs(messages: Sequence[OutputMessage]) -> bytes:
+    """Return messages as one value for the outbox.
+
+    The same messages give the same bytes: ``SAO1``, the CRC-32 of what
+    follows, and an Arrow IPC stream compressed with Zstandard.
+    """
+    rows = pa.RecordBatch.from_arrays(
+        [
+            pa.array([message.topic for message in messages], pa.string()).dictionary_encode(),
+            pa.array([message.key for message in messages], pa.binary()),
+            pa.array([message.value for message in messages], pa.binary()),
+            pa.array([message.headers for message in messages], pa.map_(pa.string(), pa.binary())),
+        ],
+        schema=_MESSAGES,
+    )
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1), use_threads=False)
+    with pa.ipc.new_stream(sink, _MESSAGES, options=options) as writer:
+        writer.write_batch(rows)
+    body = sink.getvalue()
+    return b"".join((_FRAME.pack(_MAGIC, zlib.crc32(body)), body))
+
+
+def unpack_outputs(packed: bytes) -> list[OutputMessage]:
+    """Return the messages that `pack_outputs` packed.
+
+    Raises
+    ------
+    OutboxFormatError
+        If the bytes are damaged or of another format. They were written by
+        this package into the APDB, so nothing can be published in their place.
+    """
+    if len(packed) < _FRAME.size:
+        raise OutboxFormatError(
+            f"an outbox entry of {len(packed)} bytes is cut short; restore the APDB's outbox table"
+        )
+    magic, checksum = _FRAME.unpack_from(packed)
+    body = memoryview(packed)[_FRAME.size :]
+    if magic != _MAGIC:
+        raise OutboxFormatError(
+            f"an outbox entry begins with {magic!r}, not {_MAGIC!r}; it needs the version that wrote it"
+        )
+    if zlib.crc32(body) != checksum:
+        raise OutboxFormatError("an outbox entry does not match its checksum; restore the APDB's outbox table")
+    table = _read_messages(body)
+    columns = (table.column(name).to_pylist() for name in _MESSAGES.names)
+    return [
+        OutputMessage(topic, key, value, tuple(headers)) for topic, key, value, headers in zip(*columns, strict=True)
+    ]
+
+
+def _read_messages(body: memoryview) -> pa.Table:
+    """Return the table of an Arrow stream whose checksum is right: what is wrong with it, another writer did."""
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+            if not reader.schema.equals(_MESSAGES):
+                raise OutboxFormatError("an outbox entry has other columns; it needs the version that wrote it")
+            table = reader.read_all()
+        # Arrow trusts lengths and offsets as they are; looked up unchecked, they may lead out of the buffer.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise OutboxFormatError(
+            f"an outbox entry cannot be read: {error}; restore the APDB's outbox table"
+        ) from error
+    return table

@@ -1,0 +1,1 @@
+"""Kafka: reading, publishing and topics. Nothing here knows a schema."""

@@ -1,0 +1,97 @@
+"""Staying a member of the group while work takes long.
+
+Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
+dead and gives its partitions away. The thread of the daemon polls only between
+two hands, so while it works another thread looks on. If the work takes longer
+than a fraction of that interval, the other thread pauses the partitions and
+polls in its stead, until the work is done.
+
+Polling is also how a member learns that it has to give partitions up. Then the
+other thread holds the revocation back until the hand is done, and committed,
+so that nobody has to do it again. It waits half the interval at most: a member
+that takes longer is thrown out. And it waits no longer than the work goes well:
+whoever waits for a service to come back pauses and polls for it, and until the
+revocation is over the client library lets nobody in. What is in hand then
+belongs to somebody else, and this daemon neither publishes nor commits it.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+
+from stream_assoc.messaging.exceptions import StreamError
+from stream_assoc.messaging.messages import MessageSource
+
+log = structlog.get_logger(__name__)
+
+BUSY_FRACTION: Final = 0.2
+"""Of the longest allowed time between two polls: work that takes longer is watched over."""
+
+MAX_BUSY_SECONDS: Final = 3.0
+"""At most that long, because nobody else in the group gets a partition as long as nobody polls here."""
+
+HOLD_FRACTION: Final = 0.5
+"""Of the same interval: how long a revocation is held back for a hand to be finished."""
+
+KEEP_SECONDS: Final = 0.2
+"""Between two polls."""
+
+
+class MembershipKeeper:
+    """Polls in the stead of a thread that works.
+
+    Parameters
+    ----------
+    source : `MessageSource`
+        What is polled. Its ``on_revoke`` is taken.
+    """
+
+    def __init__(self, source: MessageSource) -> None:
+        self._source = source
+        self._busy_seconds = min(MAX_BUSY_SECONDS, BUSY_FRACTION * source.max_poll_interval_seconds)
+        self._hold_seconds = HOLD_FRACTION * source.max_poll_interval_seconds
+        self._keeping = threading.local()
+        self._over = threading.Event()
+        source.on_revoke = self._hold_back
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keep the membership for the length of the block."""
+        done, self._over = threading.Event(), threading.Event()
+        thread = threading.Thread(target=self._keep, args=(done, self._over), name="membership", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.let_go()
+            done.set()
+            thread.join()
+
+    def let_go(self) -> None:
+        """Hold no revocation back for the rest of the block: what is in hand is not about to be finished."""
+        self._over.set()
+
+    def _keep(self, done: threading.Event, over: threading.Event) -> None:
+        if done.wait(self._busy_seconds):
+            return
+        self._keeping.until = over
+        try:
+            self._source.pause()
+            try:
+                while not done.wait(KEEP_SECONDS):
+                    # One poll that does not wait: while it waited, nobody else could use the client library.
+                    self._source.idle(0.0)
+            finally:
+                self._source.resume()
+        except StreamError as error:
+            # The thread at work meets the same when it polls.
+            log.warning("membership not kept", error=str(error))
+
+    def _hold_back(self, partitions: frozenset[tuple[str, int]]) -> None:
+        """Let the hand be finished, unless it is its own thread that polls."""
+        over: threading.Event | None = getattr(self._keeping, "until", None)
+        if over is not None and not over.wait(self._hold_seconds):
+            log.warning("hand not finished before its partitions are given up", partitions=len(partitions))

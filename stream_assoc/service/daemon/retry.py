@@ -1,0 +1,148 @@
+"""Waiting for a service that is away, without losing the place in the group."""
+
+import contextlib
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from stream_assoc.service.daemon.exceptions import HandAbandonedError
+from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.messaging.messages import MessageSource
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait between tries.
+
+    Attributes
+    ----------
+    initial_seconds, max_seconds : `float`
+        The first wait, and the longest; each wait is twice the one before.
+    jitter : `float`
+        Random share of each wait, 0 to 1, so that several daemons do not come
+        back to a recovering server in step.
+    """
+
+    initial_seconds: float = 0.5
+    max_seconds: float = 30.0
+    jitter: float = 0.2
+
+    def wait_seconds(self, failures: int, fraction: float) -> float:
+        """Return the wait after so many failures in a row, for a random ``fraction`` in [0, 1)."""
+        wait = min(self.max_seconds, self.initial_seconds * 2.0 ** (failures - 1))
+        return wait * (1.0 - self.jitter * fraction)
+
+
+class Perseverance:
+    """Repeats an action until it succeeds, keeping the group membership alive meanwhile.
+
+    Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
+    dead. So the wait between two tries is spent polling paused partitions.
+
+    Parameters
+    ----------
+    source : `MessageSource`
+        What is paused and polled.
+    backoff : `Backoff`
+        How long to wait.
+    stop : `StopRequest`
+        Nothing in hand is given up at once when it is set, what is in hand
+        when its deadline has passed.
+    health : `Health`
+        Told of every try, every failure, and of work that is done.
+
+    Attributes
+    ----------
+    on_failure : callable
+        Called at each failure, before anything is asked of the source.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        backoff: Backoff,
+        stop: StopRequest,
+        health: Health,
+    ) -> None:
+        self._source = source
+        self._backoff = backoff
+        self._stop = stop
+        self._health = health
+        self._random = random.Random()
+        self._pause = threading.Event()
+        self.on_failure: Callable[[], None] = lambda: None
+
+    def until_done(self, action: Callable[[], Result], hand: Sequence[InputPosition]) -> Result:
+        """Return what ``action`` returns once it does.
+
+        Raises
+        ------
+        HandAbandonedError
+            If a position in ``hand`` was taken from this daemon, or the
+            daemon has to stop, before the action succeeded.
+        """
+        failures = 0
+        with contextlib.ExitStack() as pause:
+            while True:
+                self._must_own(hand)
+                self._health.turn()
+                try:
+                    result = action()
+                except RetriableError as error:
+                    failures += 1
+                    self._health.failed(error)
+                    self.on_failure()
+                    if failures == 1:
+                        self._source.pause()
+                        pause.callback(self._source.resume)
+                    wait = self._backoff.wait_seconds(failures, self._random.random())
+                    log.warning("retrying", error=str(error), failures=failures, wait_seconds=round(wait, 2))
+                    self._wait(wait, hand)
+                else:
+                    if failures:
+                        log.info("recovered", failures=failures)
+                    if failures or hand:
+                        self._health.recovered()
+                    return result
+
+    def wait_for_others(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+        """Let this time pass in which nothing can be done but by another daemon.
+
+        Raises
+        ------
+        HandAbandonedError
+            If a position in ``hand`` was taken from this daemon, or the time to stop has passed.
+        """
+        self._must_own(hand)
+        self._health.turn()
+        if self._stop.is_overdue():
+            raise HandAbandonedError("the daemon is stopping before others have published what comes first")
+        self._pause.wait(seconds)
+
+    def go_on_without(self, error: RetriableError) -> None:
+        """Note the failure of something that need not be done."""
+        self._health.failed(error, is_tried_again=False)
+        log.warning("going on without", error=str(error))
+
+    def _must_own(self, hand: Sequence[InputPosition]) -> None:
+        if lost := [position for position in hand if not self._source.owns(position)]:
+            raise HandAbandonedError(
+                f"{len(lost)} message(s) in hand belong to another daemon now, "
+                f"the first of them from {lost[0].topic}[{lost[0].partition}]"
+            )
+
+    def _wait(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+        self._source.idle(seconds)
+        if self._stop.is_overdue() or (self._stop.is_set() and not hand):
+            raise HandAbandonedError("the daemon is stopping before a service came back")

@@ -1,0 +1,111 @@
+"""Taking messages to the APDB in a process of their own, to see whether one of them ends it.
+
+The child does what the daemon would: what it commits, the daemon then finds in
+the ledger and the outbox, and publishes. So a message that is well is not done
+twice, and nothing has to be undone.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from stream_assoc.service.daemon.exceptions import TrialUndecidedError
+from stream_assoc.service.daemon.watched_handler import Tried
+from stream_assoc.failpoints import VARIABLE
+from stream_assoc.settings import Settings
+from stream_assoc.messaging.messages import InputMessage
+
+BEGUN: Final = b"b"
+"""What the child writes each time it takes up a message, which is all it lacks then."""
+
+SERVICE_AWAY: Final = 75
+CANNOT_WORK: Final = 78
+"""Exit codes of a child that says nothing of the message: of sysexits.h, EX_TEMPFAIL and EX_CONFIG."""
+
+_START_SECONDS: Final = 300.0
+"""Longest time for a child to come to its first message; no message is to blame for it."""
+
+_LOOK_EVERY_SECONDS: Final = 0.2
+
+
+class ProcessTrial:
+    """Tries messages out in child processes.
+
+    Parameters
+    ----------
+    settings : `Settings`
+        The daemon's own.
+    on_wait : callable
+        Called while the child works, some times a second. What it raises ends the trial.
+    module : `str`, optional
+        What the child runs.
+    """
+
+    def __init__(
+        self, settings: Settings, on_wait: Callable[[], None], module: str = "stream_assoc.wiring.trial_process"
+    ) -> None:
+        self._settings = settings
+        self._on_wait = on_wait
+        self._module = module
+
+    def __call__(self, messages: Sequence[InputMessage]) -> Tried:
+        """Try messages out; see `~stream_assoc.service.daemon.watched_handler.Trial`."""
+        # A place where a test lets the daemon die is none for the message to die at.
+        environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        with subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-m", self._module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            # A signal from the terminal is for the daemon.
+            start_new_session=True,
+        ) as child:
+            try:
+                return self._tried(child, pickle.dumps((self._settings, list(messages))))
+            finally:
+                child.kill()
+
+    def _tried(self, child: "subprocess.Popen[bytes]", task: bytes) -> Tried:
+        n_begun, began = 0, time.monotonic()
+        given: bytes | None = task
+        while True:
+            try:
+                said, _ = child.communicate(given, timeout=_LOOK_EVERY_SECONDS)
+                break
+            except subprocess.TimeoutExpired as unfinished:
+                given, heard = None, unfinished.output or b""
+                if len(heard) > n_begun:
+                    n_begun, began = len(heard), time.monotonic()
+                limit = self._settings.daemon.trial_seconds if n_begun else _START_SECONDS
+                if time.monotonic() - began > limit:
+                    return _verdict(heard, "it took longer than daemon.trial_seconds")
+                self._on_wait()
+        if child.returncode == SERVICE_AWAY:
+            raise TrialUndecidedError("a message could not be tried out in a process of its own: a service is away")
+        if child.returncode == 0:
+            return Tried(len(said))
+        if child.returncode == CANNOT_WORK:
+            # What keeps the child from working, the daemon meets itself.
+            return Tried(max(0, len(said) - 1))
+        return _verdict(said, ending(child.returncode))
+
+
+def _verdict(said: bytes, end: str) -> Tried:
+    """Return what an end tells of the message that was taken up last, if any was."""
+    return Tried(len(said) - 1, end) if said else Tried(0)
+
+
+def ending(code: int) -> str:
+    """Return how a process ended, from its exit code as `subprocess` gives it."""
+    if code >= 0:
+        return f"an error that was not foreseen, exit code {code}; its traceback is in the daemon's log"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name}, which the kernel also sends for want of memory" if -code == signal.SIGKILL else name

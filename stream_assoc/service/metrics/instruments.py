@@ -1,0 +1,255 @@
+"""What Prometheus sees of a daemon."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from stream_assoc import __version__
+from stream_assoc.core.model.metrics import AssociationMetrics
+
+_STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# Rubin allows 60 s from shutter to alert; a replay may be years late.
+_LATENCY_BUCKETS: Final = (5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
+_SOURCES_BUCKETS: Final = (0.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
+_BYTES_BUCKETS: Final = (1e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
+_HAND_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+_SECONDS_PER_DAY: Final = 86400.0
+
+_OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
+_GAP_CAUSES: Final = ("deleted", "truncated", "recreated")
+_WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
+"""Reasons of dead letters that alert rules ask for by name."""
+
+
+class Instruments:
+    """The instruments of one daemon, in a registry of their own.
+
+    Parameters
+    ----------
+    registry : `prometheus_client.CollectorRegistry`, optional
+        Where the instruments are; a new one by default, so that several
+        daemons in one process do not mix their numbers.
+
+    Attributes
+    ----------
+    registry : `prometheus_client.CollectorRegistry`
+        What `serve` exposes.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        counter = partial(Counter, namespace="stream_assoc", registry=self.registry)
+        gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
+        histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
+        # The process's own: CPU time, memory, open files, start time.
+        ProcessCollector(registry=self.registry)
+        build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])
+        build.labels(__version__, platform.python_version()).set(1)
+        self._batches = counter(
+            "batches", "Messages by what became of them: processed, redelivered or dead_letter.", ["outcome"]
+        )
+        self._sources = counter(
+            "dia_sources",
+            "DIASources by what became of them: associated, solar_system, new, marginal, dropped; withdrawn.",
+            ["outcome"],
+        )
+        self._objects = counter(
+            "dia_objects",
+            "DIAObjects by what a batch did: new, updated, closed; unassociated gained no source.",
+            ["outcome"],
+        )
+        self._ambiguous = counter("ambiguous_dia_sources", "Matched DIASources with more than one candidate.")
+        self._forced = counter("forced_sources", "Fluxes measured at DIAObjects on the images of batches.")
+        self._image_failures = counter(
+            "forced_photometry_failures", "Batches whose images could not be measured on, by reason.", ["reason"]
+        )
+        self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
+        self._recovered = counter(
+            "recovered_outputs",
+            "Batches found in the outbox, by what became of their outputs: published, or proven to have been before.",
+            ["how"],
+        )
+        for how in ("published", "proven"):
+            self._recovered.labels(how)
+        self._retries = counter(
+            "retries",
+            "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
+            ["service"],
+        )
+        self._cache = counter(
+            "cache_reads",
+            "What was read of the cache, tile or state, and whether it was there: hit or miss.",
+            ["kind", "result"],
+        )
+        self._stage = histogram("stage_seconds", "Time of each stage of a batch.", ["stage"], buckets=_STAGE_BUCKETS)
+        self._hand = histogram(
+            "hand_step_seconds",
+            "Time of each step that the messages of a hand share.",
+            ["step"],
+            buckets=_STAGE_BUCKETS,
+        )
+        self._latency = histogram(
+            "latency_seconds", "From the middle of the exposure to the processing time.", buckets=_LATENCY_BUCKETS
+        )
+        self._batch_sources = histogram("batch_dia_sources", "DIASources of a batch.", buckets=_SOURCES_BUCKETS)
+        self._message_bytes = histogram("message_bytes", "Encoded size of a message.", buckets=_BYTES_BUCKETS)
+        self._hand_messages = histogram("hand_messages", "Messages that shared a transaction.", buckets=_HAND_BUCKETS)
+        self._lag = gauge("lag_messages", "Messages not read yet.", ["topic", "partition"])
+        self._lag_seconds = gauge(
+            "lag_seconds", "Age of the oldest message in hand that is not answered yet; 0 when nothing waits."
+        )
+        self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
+        self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
+        self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
+        self._gaps = counter(
+            "input_gaps",
+            "Times that a partition of the input did not go on where it was read to: deleted, truncated, recreated.",
+            ["cause"],
+        )
+        self._skipped = counter("skipped_offsets", "Offsets of the input that were deleted before they were read.")
+        self._restarts = counter("restarts", "How often the daemon was opened anew because a service was away.")
+        self._turn = gauge("last_turn_timestamp_seconds", "When the loop last went round, Unix time.")
+        self._last_processed = gauge(
+            "last_processed_timestamp_seconds", "When a batch last counted, Unix time; 0 before the first."
+        )
+        self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])
+        self._single = gauge("unassociated_dia_objects", "DIAObjects of the whole APDB with exactly one source.")
+        self._midpoint = gauge("last_midpoint_mjd_tai", "Midpoint of the visit processed last, MJD TAI.")
+        self._offset = gauge("astrometric_offset_arcsec", "Median source - object of the last batch.", ["axis"])
+        self._separation = gauge(
+            "rms_separation_arcsec", "Root mean square separation of matched sources and objects of the last batch."
+        )
+        self._fraction = gauge(
+            "frac_updated_dia_objects", "Share of the known DIAObjects of the last batch that were detected again."
+        )
+        self._margin = gauge(
+            "runner_up_margin",
+            "Median of the runner-up's score minus the match's, of the last ambiguous batch.",
+        )
+        self._solar_system = counter("solar_system_objects", "Solar-system objects predicted within the batches.")
+        self._dropped_predictions = counter(
+            "dropped_solar_system_objects",
+            "Predicted solar-system objects set aside: no positive ssObjectId, no position, or listed twice.",
+        )
+        # A rate cannot see the first step of a series that was not there before it.
+        for outcome in _OUTCOMES:
+            self._batches.labels(outcome)
+        for cause in _GAP_CAUSES:
+            self._gaps.labels(cause)
+        for reason in _WATCHED_REASONS:
+            self._dead_letters.labels(reason)
+
+    def observe(self, metrics: AssociationMetrics) -> None:
+        """Count a batch that was processed."""
+        self._batches.labels("processed").inc()
+        for outcome, number in (
+            ("associated", metrics.numAssociatedDiaSources),
+            ("solar_system", metrics.numAssociatedSsObjects),
+            ("new", metrics.numNewDiaObjects),
+            ("marginal", metrics.numMarginalDiaSources),
+            ("dropped", metrics.numDroppedDiaSources),
+            ("withdrawn", metrics.numWithdrawnDiaSources),
+        ):
+            self._sources.labels(outcome).inc(number)
+        for outcome, number in (
+            ("new", metrics.numNewDiaObjects),
+            ("updated", metrics.numUpdatedDiaObjects),
+            ("unassociated", metrics.numUnassociatedDiaObjects),
+            ("closed", metrics.numClosedDiaObjects),
+        ):
+            self._objects.labels(outcome).inc(number)
+        self._ambiguous.inc(metrics.numAmbiguousDiaSources)
+        self._forced.inc(metrics.numForcedSources)
+        if metrics.forcedPhotometryError is not None:
+            self._image_failures.labels(metrics.forcedPhotometryError).inc()
+        self._solar_system.inc(metrics.numTotalSolarSystemObjects)
+        self._dropped_predictions.inc(metrics.numDroppedSsObjects)
+        self._batch_sources.observe(metrics.numDiaSources)
+        for stage, seconds in metrics.stageSeconds.items():
+            self._stage.labels(stage).observe(seconds)
+        self._latency.observe((metrics.timeProcessedMjdTai - metrics.midpointMjdTai) * _SECONDS_PER_DAY)
+        self._single.set(metrics.totalUnassociatedDiaObjects)
+        self._midpoint.set(metrics.midpointMjdTai)
+        self._last_processed.set(time.time())
+        # What is undefined for this batch keeps the value of the last one that defined it.
+        for gauge, level in (
+            (self._offset.labels("ra"), metrics.medianRaOffset),
+            (self._offset.labels("dec"), metrics.medianDecOffset),
+            (self._separation, metrics.rmsSeparation),
+            (self._fraction, metrics.fracUpdatedDiaObjects),
+            (self._margin, metrics.medianMargin),
+        ):
+            if level is not None:
+                gauge.set(level)
+
+    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+        """Observe what each step took that some messages share, seconds."""
+        for step, taken in seconds.items():
+            self._hand.labels(step).observe(taken)
+
+    def observe_messages(self, sizes: Sequence[int]) -> None:
+        """Observe the messages that are taken in hand together, by their sizes in bytes."""
+        self._hand_messages.observe(len(sizes))
+        for size in sizes:
+            self._message_bytes.observe(size)
+
+    def count_redelivery(self) -> None:
+        """Count a batch that had been processed before."""
+        self._batches.labels("redelivered").inc()
+
+    def count_dead_letter(self, reason: str) -> None:
+        """Count a message that can never be processed."""
+        self._batches.labels("dead_letter").inc()
+        self._dead_letters.labels(reason).inc()
+
+    def count_recovered_outputs(self, how: str, count: int) -> None:
+        """Count batches found in the outbox whose outputs were ``published``, or ``proven`` to be so."""
+        self._recovered.labels(how).inc(count)
+
+    def count_retry(self, service: str) -> None:
+        """Count a repeated attempt; ``service`` is ``apdb``, ``cache``, ``kafka`` or ``schema_registry``."""
+        self._retries.labels(service).inc()
+
+    def count_cache_reads(self, kind: str, hits: int, misses: int) -> None:
+        """Count what a batch read of the cache; ``kind`` is ``tile`` or ``state``."""
+        self._cache.labels(kind, "hit").inc(hits)
+        self._cache.labels(kind, "miss").inc(misses)
+
+    def set_lag(self, topic: str, partition: int, messages: int) -> None:
+        """Set how many messages of a partition are not read yet."""
+        self._lag.labels(topic, str(partition)).set(messages)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """Show no lag for a partition that another daemon reads now."""
+        self._lag.remove(topic, str(partition))
+
+    def show_waiting(self, seconds: Callable[[], float]) -> None:
+        """Show, at every scrape, what this returns as the age of the oldest message that is not answered."""
+        self._lag_seconds.set_function(seconds)
+
+    def show_up(self, service: str, is_up: Callable[[], bool]) -> None:
+        """Show, at every scrape, what this returns as whether a service answers."""
+        self._up.labels(service).set_function(lambda: float(is_up()))
+
+    def set_membership(self, *, joined: bool, n_partitions: int, n_rebalances: int) -> None:
+        """Set the daemon's place in its group; count rebalances that came since the last time."""
+        self._joined.set(joined)
+        self._assigned.set(n_partitions)
+        self._rebalances.inc(n_rebalances)
+
+    def count_gap(self, cause: str, n_skipped: int) -> None:
+        """Count that a partition did not go on where it was read to, and the offsets that will never be read."""
+        self._gaps.labels(cause).inc()
+        self._skipped.inc(n_skipped)
+
+    def count_restart(self) -> None:
+        """Count that the daemon is opened anew."""
+        self._restarts.inc()
+
+    def note_turn(self) -> None:
+        """Note that the loop goes round."""
+        self._turn.set_to_current_time()

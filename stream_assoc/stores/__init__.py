@@ -1,0 +1,1 @@
+"""Adapters that keep data: the APDB and the cache of objects."""

@@ -1,0 +1,1 @@
+"""The APDB on a PostgreSQL server."""

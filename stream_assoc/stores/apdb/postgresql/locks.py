@@ -1,0 +1,91 @@
+"""Locks on cells of the sky: PostgreSQL's advisory locks, of which a server has only so many.
+
+All sessions of a server share one table of locks, of about
+``max_locks_per_transaction * (max_connections + max_prepared_transactions)``
+entries. Each cell that a session holds is one of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import psycopg
+from psycopg import errors
+
+from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
+from stream_assoc.stores.apdb.postgresql.session import array_literal
+from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
+from stream_assoc.core.model.types import IntArray
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+_MAX_CELL: Final = 2**31
+"""An advisory lock's second key is an int4, which HTM indices fit up to level 13."""
+
+_LOCK: Final = """
+    SELECT CASE WHEN cell = %s THEN pg_advisory_lock_shared(%s, cell) ELSE pg_advisory_lock(%s, cell) END
+    FROM unnest(%s::int[]) AS cell
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LockTable:
+    """How many locks a server has room for.
+
+    Attributes
+    ----------
+    size : `int`
+        Of all its sessions together.
+    fair_share : `int`
+        In each, if all take as many.
+    """
+
+    size: int
+    fair_share: int
+
+    @classmethod
+    def of(cls, connection: Connection) -> "LockTable":
+        """Ask the server."""
+        (row,) = connection.execute(
+            "SELECT current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int "
+            "+ current_setting('max_prepared_transactions')::int), current_setting('max_locks_per_transaction')::int"
+        )
+        return cls(*row)
+
+
+def lock_cells(cells: IntArray, connection: Connection, lock_class: int) -> None:
+    """Wait for, then hold, an advisory lock for each cell, to the end of the session.
+
+    Parameters
+    ----------
+    cells : `numpy.ndarray` [int64]
+        HTM indices.
+    connection : `psycopg.Connection`
+        In autocommit mode.
+    lock_class : `int`
+        First key of the locks; the same for all who write to one APDB.
+    """
+    keys = np.unique(cells)
+    if len(keys) and (keys[0] < 0 or keys[-1] >= _MAX_CELL):
+        raise ValueError("cells must be HTM indices of level 13 or coarser")
+    # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
+    connection.execute(_LOCK, (DATABASE_CELL, lock_class, lock_class, array_literal(np.append(DATABASE_CELL, keys))))
+
+
+@contextmanager
+def room_for(cells: IntArray, connection: Connection, table: LockTable) -> Iterator[None]:
+    """Lock these cells in the block.
+
+    Raises
+    ------
+    LocksExhaustedError
+        If the server has no room for so many locks. None of them is held then.
+    """
+    try:
+        yield
+    except errors.OutOfMemory as error:
+        # Those it did get stay: without room for one lock more, nobody can open a session until they are given back.
+        connection.execute("SELECT pg_advisory_unlock_all()")
+        raise LocksExhaustedError(len(cells), table.fair_share, table.size) from error

@@ -1,0 +1,408 @@
+"""One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
+
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from stream_assoc.stores.apdb.postgresql.column_query import column_query, columns_of
+from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
+from stream_assoc.stores.apdb.exceptions import (
+    ApdbSchemaError,
+    DuplicateSourceError,
+    LedgerConflictError,
+    RowsRefusedError,
+)
+from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, Opening
+from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
+from stream_assoc.stores.apdb.sql.rows import (
+    ReplicaChunk,
+    StoreRows,
+    chunk_id,
+    forced_points,
+    forced_source_table,
+    histories,
+    int_column,
+    opening_of,
+    pixel_ranges,
+    repeated,
+    store_rows,
+    stored_elsewhere,
+    tiled,
+    versions_of,
+)
+from stream_assoc.stores.apdb.sql.statements import (
+    COUNTER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    OUTBOX_COLUMNS,
+    POSITION_COLUMNS,
+    TILE,
+    UPDATES,
+    VERSION_COLUMNS,
+    duplicate_message,
+    forced_expressions,
+    forced_source_rows,
+    good_source_condition,
+    ledger_values,
+    outbox_values,
+    quoted,
+)
+from stream_assoc.stores.apdb.sql.withdrawal import (
+    FORCED_SOURCES,
+    SOURCES,
+    UPDATE_COLUMNS,
+    update_payloads,
+    update_time_ns,
+)
+from stream_assoc.exceptions import reason_of
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+
+BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
+_LEDGER_QUERY: Final = (
+    f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
+    "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
+)
+_TILE_QUERY: Final = (
+    f"SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM {{{TILE}}} t "
+    f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
+)
+_COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
+
+# The latest version is found at the end of its object's stretch of the primary
+# key, however many versions there are. It knows the pixelId DiaObjectLast is keyed by.
+# By its ctid it is met again at once; by its key the planner may read the whole table to find it.
+_SUPERSEDE: Final = """
+    WITH closed AS (
+        UPDATE {DiaObject} o SET "validityEndMjdTai" = e.ends
+        FROM unnest(%s::bigint[], %s::float8[]) AS e(id, ends) CROSS JOIN LATERAL (
+            SELECT ctid FROM {DiaObject}
+            WHERE "diaObjectId" = e.id ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+        WHERE o.ctid = latest.ctid AND o."validityEndMjdTai" IS NULL
+        RETURNING o."pixelId", o."diaObjectId")
+    DELETE FROM {DiaObjectLast} l USING closed c
+    WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"
+"""
+_LATEST: Final = """
+    FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT * FROM {DiaObject} WHERE "diaObjectId" = asked.id
+        ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+"""
+_IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
+_VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {_LATEST} WHERE {_IS_OPEN}"
+_LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {_IS_OPEN} {_LATEST} ORDER BY asked.id"
+_COUNTED: Final = """
+    SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM {DiaSource}
+    WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"
+"""
+_POINTS: Final = """
+    SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
+    AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
+"""
+_FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"
+_FORCED_POINTS: Final = f"""
+    {_FORCED} JOIN unnest(%s::bigint[], %s::float8[], %s::float8[]) AS asked(id, after, until)
+        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after AND "timeProcessedMjdTai" <= until
+    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector
+"""
+_COUNTED_FORCED: Final = (
+    f'{_FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
+)
+# One good source is enough, so the sources of an object are looked at until one is found.
+_VOUCHED_FOR: Final = f"""
+    SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
+        AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
+    ORDER BY id
+"""
+_BUMP_TILES: Final = (
+    f"INSERT INTO {{{TILE}}} AS t (tile, version, visit, detector, revision) "
+    "SELECT tile, 1, %s, %s, %s FROM unnest(%s::bigint[]) AS tile "
+    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1, visit = excluded.visit, "
+    "detector = excluded.detector, revision = excluded.revision RETURNING tile, version"
+)
+_COUNT: Final = (
+    f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
+    "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
+)
+
+_POSITION_TYPES: Final = ("int8", "int8", "float8", "float8", "float4", "float4", "float8", "int4")
+_VERSION_TYPES: Final = ("int8", "float8", "float4", "float4", "float4")
+_POINT_TYPES: Final = (
+    *("int8", "float8", "float8", "float8", "float4", "float4", "float4", "float4"),
+    *("int4", "bool"),
+)
+_FORCED_TYPES: Final = ("int8", "float8", "float4", "float4", "int4")
+_POINT_DTYPES: Final = (*[np.float64] * 7, np.int64, np.bool_)
+
+
+class PostgresqlSession:
+    """`ApdbSession` on the connection that holds the locks.
+
+    Parameters
+    ----------
+    connection : `BoundedConnection`
+        In autocommit mode.
+    names : mapping
+        Quoted name of each table.
+    columns : mapping
+        Columns of each table, from the catalogue.
+    tile_level : `int`
+        HTM level of the tiles.
+    points : `str`
+        Select list of a source's points.
+    chunk_seconds : `int` or `None`
+        Length of a replica chunk; `None` when replication is off.
+    """
+
+    def __init__(
+        self,
+        connection: BoundedConnection,
+        names: Mapping[str, str],
+        columns: Mapping[str, Sequence[CopyColumn]],
+        tile_level: int,
+        points: str,
+        chunk_seconds: int | None,
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._columns = columns
+        self._tile_level = tile_level
+        self._points = points
+        self._chunk_seconds = chunk_seconds
+        self._begun: contextlib.ExitStack | None = None
+        self._pipeline = contextlib.ExitStack()
+        self._ended = np.empty(0, np.int64)
+
+    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
+        """See `ApdbSession.open_batches`."""
+        visits, detectors = [batch.visit for batch in batches], [batch.detector for batch in batches]
+        with self._connection.pipeline():
+            ledger = self._execute(_LEDGER_QUERY, visits, detectors)
+            versions = self._execute(_TILE_QUERY, array_literal(tiles))
+            total = self._execute(_COUNTER_QUERY)
+        return opening_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
+
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
+        """See `ApdbSession.load_tiles`."""
+        # Written out, not bound: the planner judges constants by the table's statistics, parameters by guessing.
+        ranges = pixel_ranges(tiles, self._tile_level).tolist()
+        condition = " OR ".join(f'"pixelId" BETWEEN {first} AND {last}' for first, last in ranges) or "FALSE"
+        statement = f"SELECT {quoted(POSITION_COLUMNS)} FROM {{DiaObjectLast}} WHERE {condition}"
+        pixelId, *columns = self._read(statement, _POSITION_TYPES)
+        return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+        """See `ApdbSession.load_histories`."""
+        ids = array_literal(np.unique(diaObjectId))
+        versions = self._read(_VERSIONS, _VERSION_TYPES, ids)
+        points_query = _POINTS.replace("{points}", self._points)
+        source_object, *columns = self._read(points_query, _POINT_TYPES, ids, *(without or (None, None)))
+        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, _POINT_DTYPES, strict=True)])
+        return histories(diaObjectId, versions, source_object, points)
+
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """See `ApdbSession.load_forced_points`."""
+        spans = (array_literal(diaObjectId), array_literal(after), array_literal(until))
+        return forced_points(self._read(_FORCED_POINTS, _FORCED_TYPES, *spans, *(without or (None, None))))
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """See `ApdbSession.counted_forced_sources`."""
+        return forced_points(self._read(_COUNTED_FORCED, _FORCED_TYPES, *batch))
+
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """See `ApdbSession.forced_source_rows`."""
+        return forced_source_table(self._execute(forced_source_rows("%s"), *batch).fetchall())
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """See `ApdbSession.vouched_for`."""
+        parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
+        (ids,) = self._read(_VOUCHED_FOR, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
+        return ids
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """See `ApdbSession.counted_sources`."""
+        return CountedSources(*self._read(_COUNTED, ("int8", "int8"), *batch))
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """See `ApdbSession.latest_versions`."""
+        types = (*_POSITION_TYPES[1:], "bool")
+        *columns, is_open = self._read(_LATEST_VERSIONS, types, array_literal(np.unique(diaObjectId)))
+        return ObjectVersions(ObjectPositions(*columns), is_open)
+
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """See `ApdbSession.end_versions`: the server is sent the statement, and works on it until `store`."""
+        current = np.setdiff1d(diaObjectId, self._ended)
+        if not len(current):
+            return
+        if self._begun is None:
+            self._begun = self._begin()
+            self._begun.enter_context(self._pipeline)
+            self._pipeline.enter_context(self._connection.pipeline())
+        self._execute(_SUPERSEDE, array_literal(current), array_literal(np.full(len(current), validityEndMjdTai)))
+        self._ended = np.union1d(self._ended, current)
+
+    def abandon(self) -> None:
+        """Undo what `end_versions` has begun and no `store` has completed."""
+        if self._begun is not None:
+            with self._begun:
+                raise psycopg.Rollback
+
+    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.store`."""
+        rows = store_rows(changes, self._chunk_seconds)
+        begun, self._begun = self._begun or self._begin(), None
+        try:
+            with begun:
+                return self._write(changes, rows)
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            raise self._refusal(error, changes) from error
+        except pa.ArrowInvalid as error:
+            raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
+
+    def _begin(self) -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        stack.enter_context(self._connection.transaction())
+        return stack
+
+    def _write(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
+        """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
+        with self._connection.pipeline():
+            backend = self._execute(BACKEND_QUERY)
+            self._write_ledger(changes)
+            for chunk in rows.chunks:
+                self._write_chunk(chunk, "NOTHING")
+            left = ~np.isin(rows.superseded, self._ended)
+            if left.any():
+                self._execute(_SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
+            # Each batch of a transaction is published after the one before it: the last one stands for all.
+            versions = self._execute(_BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
+            # Encoded while the server works on what it has been sent.
+            copies = [self._encoded(name, table) for name, table in rows.tables.items()]
+        # COPY is not to be had in a pipeline.
+        self._pipeline.close()
+        for change in changes:
+            if change.entry.revision:
+                self._withdraw(change)
+        for statement, data in copies:
+            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.write(data)
+        with self._connection.pipeline():
+            for name, table in rows.chunk_tables.items():
+                self._insert_numbers(name, table)
+            if rows.delta:
+                self._execute(_COUNT, rows.shard, rows.delta)
+            for chunk in rows.chunks:
+                self._write_chunk(
+                    chunk, "UPDATE SET last_update_time = excluded.last_update_time, unique_id = excluded.unique_id"
+                )
+        # The locks are those of the session that the connection was made with.
+        self._connection.check_backend(backend.fetchall()[0][0])
+        return versions_of(rows.tiles, dict(versions.fetchall()))
+
+    def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
+        marks = ", ".join(["%s"] * len(LEDGER_COLUMNS))
+        for change in changes:
+            self._execute(
+                f"INSERT INTO {{{LEDGER}}} ({quoted(LEDGER_COLUMNS)}) VALUES ({marks})",
+                *ledger_values(change.entry),
+            )
+            self._execute(
+                f"INSERT INTO {{{OUTBOX}}} ({quoted(OUTBOX_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)",
+                *outbox_values(change),
+            )
+
+    def _write_chunk(self, chunk: ReplicaChunk, otherwise: str) -> None:
+        """Insert a replica chunk, as the rows that refer to it need, and later note its last change.
+
+        Changing the row at once would make every other daemon wait for this whole transaction.
+        """
+        self._execute(
+            "INSERT INTO {ApdbReplicaChunks} (apdb_replica_chunk, last_update_time, unique_id) "
+            f"VALUES (%s, %s, %s) ON CONFLICT (apdb_replica_chunk) DO {otherwise}",
+            chunk.id,
+            chunk.last_update_time,
+            chunk.unique_id,
+        )
+
+    def _withdraw(self, change: BatchChanges) -> None:
+        """Take back what was stored of this batch before."""
+        entry, withdrawn = change.entry, {}
+        for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
+            again = array_literal(int_column(rows, table.key))
+            self._execute(table.replace_statement("%s", "= ANY(%s::bigint[])"), *entry.id, again)
+            left = self._execute(table.withdraw_statement("%s"), entry.timeProcessedMjdTai, *entry.id)
+            withdrawn[table] = left.fetchall()
+        if self._chunk_seconds is not None:
+            payloads = update_payloads(change, withdrawn)
+            self._execute(
+                f"INSERT INTO {{{UPDATES}}} ({quoted(UPDATE_COLUMNS)}) SELECT %s, %s, n - 1, %s, payload "
+                "FROM unnest(%s::text[]) WITH ORDINALITY AS u(payload, n)",
+                chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds),
+                update_time_ns(change),
+                uuid.uuid4(),
+                payloads,
+            )
+
+    def _encoded(self, name: str, table: pa.Table) -> tuple[bytes, memoryview]:
+        """Return the COPY statement that stores these rows, and what it is fed with."""
+        given = set(table.column_names)
+        if unknown := given.difference(column.name for column in self._columns[name]):
+            raise ApdbSchemaError(f"the APDB's table {name} has no {', '.join(sorted(unknown))}, which would be lost")
+        columns = [column for column in self._columns[name] if column.name in given]
+        missing = [column.name for column in self._columns[name] if column.required and column.name not in given]
+        if missing:
+            raise ApdbSchemaError(f"{name} requires {', '.join(missing)}, which this version does not write")
+        statement = f"COPY {{{name}}} ({quoted([column.name for column in columns])}) FROM STDIN (FORMAT BINARY)"
+        return self._named(statement), encode(table, columns).data
+
+    def _insert_numbers(self, name: str, table: pa.Table) -> None:
+        """Insert rows of numbers without NULL, in a statement that a pipeline can hold, as it cannot a COPY."""
+        types = {column.name: column.type_name for column in self._columns[name]}
+        arrays = ", ".join(f"%s::{types[column]}[]" for column in table.column_names)
+        self._execute(
+            f"INSERT INTO {{{name}}} ({quoted(table.column_names)}) SELECT * FROM unnest({arrays})",
+            *[array_literal(column.to_numpy()) for column in table.columns],
+        )
+
+    def _refusal(
+        self, error: psycopg.Error, changes: Sequence[BatchChanges]
+    ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
+        if error.diag.table_name == LEDGER:
+            return LedgerConflictError(f"another session stored one of these batches first: {reason_of(error)}")
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._execute(
+            'SELECT "diaSourceId", visit, detector FROM {DiaSource} WHERE "diaSourceId" = ANY(%s::bigint[])',
+            array_literal(ids),
+        )
+        if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
+            return DuplicateSourceError(duplicate_message(duplicates))
+        return RowsRefusedError(f"the APDB refuses the batch: {reason_of(error)}")
+
+    def _read(self, statement: str, types: tuple[str, ...], *parameters: object) -> list[np.ndarray[Any, Any]]:
+        return columns_of(self._execute(column_query(statement, types), *parameters).fetchall()[0], types)
+
+    def _execute(self, statement: str, *parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._connection.execute(self._named(statement), parameters or None, binary=True)
+
+    def _named(self, statement: str) -> bytes:
+        return statement.format(**self._names).encode()
+
+
+def array_literal(values: IntArray | FloatArray) -> str:
+    """Return numbers as a PostgreSQL array literal, which parses faster than a bound list."""
+    return f"{{{','.join(map(repr, values.tolist()))}}}"

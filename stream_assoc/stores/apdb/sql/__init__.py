@@ -1,0 +1,1 @@
+"""What the SQL backends share: statements, rows, migrations and checks of the schema."""

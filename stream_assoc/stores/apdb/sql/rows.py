@@ -1,0 +1,359 @@
+"""From batches to the rows that a transaction writes, and back from rows to arrays.
+
+Pure functions, the part of `ApdbSession.store` and of the readers that does
+not depend on the database.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.pipeline.ports.apdb import Opening, OutboxEntry, WaitingEntry
+from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
+from stream_assoc.core.model.batch import BatchId, BatchRevision, unpack_revisions
+from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.core.model.forced import ForcedPoints
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+
+MJD_OF_UNIX_EPOCH: Final = 40587
+PIXEL_LEVEL: Final = 20
+"""HTM level of ``pixelId``, dax_apdb's default and part of its frozen configuration."""
+
+KEYS: Final = {
+    "DiaObject": ("diaObjectId", "validityStartMjdTai"),
+    "DiaSource": ("diaSourceId",),
+    "DiaForcedSource": ("diaObjectId", "visit", "detector"),
+}
+"""Primary keys, which are also what the replica chunk tables hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaChunk:
+    """A time window of replication to the PPDB, as ``lsst.dax.apdb.ReplicaChunk`` defines it."""
+
+    id: int
+    last_update_time: datetime.datetime
+    unique_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRows:
+    """The rows of one transaction.
+
+    Attributes
+    ----------
+    superseded : `numpy.ndarray` [int64], shape (k,)
+        Objects whose stored open version, if they have one, ends now.
+    ends : `numpy.ndarray` [float64], shape (k,)
+        When it ends: ``validityStartMjdTai`` of the object's first new
+        version, or the processing time of the batch that closes it.
+    tables : `dict` [`str`, `pyarrow.Table`]
+        New rows of dax_apdb's tables and of our table beside DiaObject, where there are any.
+    chunks : `list` [`ReplicaChunk`]
+        Replica chunks the rows belong to, ascending; empty without replication.
+    chunk_tables : `dict` [`str`, `pyarrow.Table`]
+        For the replica chunk tables, the keys of the new rows and their chunk.
+        They refer to both, by foreign keys.
+    tiles : `numpy.ndarray` [int64]
+        Sorted union of the tiles that change.
+    shard, delta : `int`
+        Row of the single-source counter to change, and by how much.
+    """
+
+    superseded: IntArray
+    ends: FloatArray
+    tables: dict[str, pa.Table]
+    chunks: list[ReplicaChunk]
+    chunk_tables: dict[str, pa.Table]
+    tiles: IntArray
+    shard: int
+    delta: int
+
+
+def unix_tai(mjd_tai: float) -> float:
+    """Return seconds since 1970-01-01 00:00:00 TAI, astropy's ``unix_tai``."""
+    return (mjd_tai - MJD_OF_UNIX_EPOCH) * 86400.0
+
+
+def chunk_id(mjd_tai: float, chunk_seconds: int) -> int:
+    """Return the replica chunk of a processing time, by dax_apdb's rule."""
+    return int(unix_tai(mjd_tai)) // chunk_seconds * chunk_seconds
+
+
+def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> StoreRows:
+    """Return the rows that store these batches, in their order.
+
+    Parameters
+    ----------
+    changes : sequence of `BatchChanges`
+        Batches; a later one supersedes object versions of an earlier one.
+    chunk_seconds : `int` or `None`
+        Length of a replica chunk; `None` when replication is off.
+    """
+    objects = pa.concat_tables([change.dia_objects for change in changes])
+    objects, last_rows, superseded, ends = _close_versions(objects)
+    closed = [change.closed.diaObjectId for change in changes]
+    closing = [np.full(len(change.closed), change.entry.timeProcessedMjdTai) for change in changes]
+    last_columns = [*apdb_table("DiaObjectLast").names, "pixelId"]
+    tables = {
+        "DiaObject": objects,
+        "DiaObjectLast": objects.select(last_columns).take(pa.array(last_rows)),
+        "DiaSource": pa.concat_tables([change.dia_sources for change in changes]),
+        "DiaForcedSource": pa.concat_tables([change.forced_sources for change in changes]),
+    }
+    further = [change.further_statistics for change in changes if change.further_statistics is not None]
+    if further:
+        tables[FURTHER] = pa.concat_tables(further)
+    chunks: list[ReplicaChunk] = []
+    chunk_tables: dict[str, pa.Table] = {}
+    if chunk_seconds is not None:
+        chunks = _chunks([change.entry.timeProcessedMjdTai for change in changes], chunk_seconds)
+        chunk_tables = _chunk_tables(changes, chunk_seconds)
+    tiles = np.unique(np.concatenate([np.asarray(change.tiles, np.int64) for change in changes]))
+    return StoreRows(
+        superseded=np.concatenate([superseded, *closed]),
+        ends=np.concatenate([ends, *closing]),
+        tables={name: table for name, table in tables.items() if table.num_rows},
+        chunks=chunks,
+        chunk_tables=chunk_tables,
+        tiles=tiles,
+        shard=int(tiles[0]) % N_COUNTER_SHARDS if len(tiles) else 0,
+        delta=sum(change.single_source_delta for change in changes),
+    )
+
+
+def _close_versions(objects: pa.Table) -> tuple[pa.Table, IntArray, IntArray, FloatArray]:
+    """Close each version by the next of the same object.
+
+    Returns the table with ``validityEndMjdTai`` set, the row of each object's
+    last version, and for each object the start of its first one.
+    """
+    ids = int_column(objects, "diaObjectId")
+    starts = np.asarray(objects.column("validityStartMjdTai").to_numpy(), np.float64)
+    order = np.argsort(ids, kind="stable")
+    same_as_next = np.zeros(len(order), np.bool_)
+    same_as_next[:-1] = ids[order[:-1]] == ids[order[1:]]
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = ~same_as_next[:-1]
+    if same_as_next.any():
+        ends = np.zeros(len(ids))
+        is_open = np.ones(len(ids), np.bool_)
+        closed = order[:-1][same_as_next[:-1]]
+        ends[closed] = starts[order[1:][same_as_next[:-1]]]
+        is_open[closed] = False
+        column = objects.schema.get_field_index("validityEndMjdTai")
+        objects = objects.set_column(column, objects.schema.field(column), pa.array(ends, mask=is_open))
+    first = order[is_first]
+    return objects, order[~same_as_next], ids[first], starts[first]
+
+
+def _chunks(times: Sequence[float], chunk_seconds: int) -> list[ReplicaChunk]:
+    latest: dict[int, float] = {}
+    for time in sorted(times):
+        latest[chunk_id(time, chunk_seconds)] = time
+    return [
+        ReplicaChunk(identifier, datetime.datetime.fromtimestamp(unix_tai(time), tz=datetime.UTC), uuid.uuid4())
+        for identifier, time in sorted(latest.items())
+    ]
+
+
+def _chunk_tables(changes: Sequence[BatchChanges], chunk_seconds: int) -> dict[str, pa.Table]:
+    parts: dict[str, list[pa.Table]] = {name: [] for name in KEYS}
+    for change in changes:
+        identifier = chunk_id(change.entry.timeProcessedMjdTai, chunk_seconds)
+        rows = {
+            "DiaObject": change.dia_objects,
+            "DiaSource": change.dia_sources,
+            "DiaForcedSource": change.forced_sources,
+        }
+        for name, table in rows.items():
+            keys = table.select(list(KEYS[name]))
+            chunk = pa.array(np.full(table.num_rows, identifier, np.int64))
+            parts[name].append(keys.append_column("apdb_replica_chunk", chunk))
+    tables = {f"{name}Chunks": pa.concat_tables(tables) for name, tables in parts.items()}
+    return {name: table for name, table in tables.items() if table.num_rows}
+
+
+def repeated(ids: IntArray) -> IntArray:
+    """Return the identifiers that occur more than once, ascending."""
+    unique, counts = np.unique(ids, return_counts=True)
+    return unique[counts > 1]
+
+
+def stored_elsewhere(stored: Iterable[Sequence[Any]], changes: Sequence[BatchChanges]) -> list[int]:
+    """Return those stored sources (diaSourceId, visit, detector) that none of the batches replaces."""
+    replaced = {change.entry.id for change in changes if change.entry.revision}
+    return [identifier for identifier, *batch in stored if tuple(batch) not in replaced]
+
+
+def int_column(table: pa.Table, name: str) -> IntArray:
+    """Return an identifier column, which has no nulls, as int64."""
+    return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
+
+
+def ledger_entry(row: Sequence[Any]) -> LedgerEntry:
+    """Return the ledger entry of a row in the order of `LEDGER_COLUMNS`."""
+    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset = row
+    position = None if topic is None else InputPosition(topic, partition, offset)
+    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position, revision)
+
+
+def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[LedgerEntry, ...]]:
+    """Return the ledger entries of rows in any order, by batch and ascending revision."""
+    entries: dict[BatchId, tuple[LedgerEntry, ...]] = {}
+    for entry in sorted(map(ledger_entry, rows), key=lambda one: one.key):
+        entries[entry.id] = (*entries.get(entry.id, ()), entry)
+    return entries
+
+
+def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:
+    """Return the version of each tile, 0 where none is stored."""
+    return np.fromiter((stored.get(tile, 0) for tile in tiles.tolist()), np.int64, len(tiles))
+
+
+def opening_of(
+    batches: Sequence[Sequence[Any]], tiles: IntArray, stored: Sequence[Sequence[Any]], n_single_source: int
+) -> Opening:
+    """Return what a session knows when it begins.
+
+    Parameters
+    ----------
+    batches : sequence
+        Rows of the ledger, in the order of `LEDGER_COLUMNS`.
+    tiles : `numpy.ndarray` [int64]
+        The asked tiles.
+    stored : sequence
+        For each tile that is stored: tile, version, and the batch that changed
+        it last if its outputs are in the outbox, else three nulls.
+    n_single_source : `int`
+        See `Opening`.
+    """
+    versions = versions_of(tiles, {tile: version for tile, version, *_ in stored})
+    unpublished = {BatchRevision(*row[2:]) for row in stored if row[2] is not None}
+    return Opening(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
+
+
+def forced_source_table(rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Return rows of DiaForcedSource, their columns in the order of the schema, as a table."""
+    schema = apdb_table("DiaForcedSource").arrow_schema()
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in schema]
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
+
+
+def waiting_entry(row: Sequence[Any]) -> WaitingEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`."""
+    *ledger, predecessors, consumer_group = row
+    return WaitingEntry(ledger_entry(ledger), unpack_revisions(bytes(predecessors or b"")), consumer_group)
+
+
+def outbox_entry(row: Sequence[Any]) -> OutboxEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`, and then its outputs."""
+    *waiting, outputs = row
+    kept = waiting_entry(waiting)
+    return OutboxEntry(kept.entry, outputs, kept.predecessors)
+
+
+def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:
+    """Return the ``pixelId`` intervals that tiles cover, neighbours merged.
+
+    Parameters
+    ----------
+    tiles : `numpy.ndarray` [int64], shape (n,)
+        HTM indices at ``tile_level``, in any order.
+    tile_level : `int`
+
+    Returns
+    -------
+    ranges : `numpy.ndarray` [int64], shape (k, 2)
+        First and last (inclusive) level-20 index of each interval, ascending.
+    """
+    tiles = np.unique(tiles)
+    shift = 2 * (PIXEL_LEVEL - tile_level)
+    starts_run = np.ones(len(tiles), np.bool_)
+    starts_run[1:] = np.diff(tiles) > 1
+    ends_run = np.ones(len(tiles), np.bool_)
+    ends_run[:-1] = starts_run[1:]
+    return np.stack([tiles[starts_run] << shift, ((tiles[ends_run] + 1) << shift) - 1], axis=1)
+
+
+def tiled(tiles: IntArray, tile_level: int, pixelId: IntArray, positions: ObjectPositions) -> TiledObjects:
+    """Return the objects of these tiles; those of others are left out."""
+    wanted = np.unique(tiles)
+    of_object = pixelId >> (2 * (PIXEL_LEVEL - tile_level))
+    order = np.lexsort((positions.diaObjectId, of_object))
+    order = order[np.isin(of_object[order], wanted)]
+    offsets = np.searchsorted(of_object[order], np.append(wanted, np.iinfo(np.int64).max))
+    return TiledObjects(wanted, offsets, positions.take(order))
+
+
+def histories(
+    asked: IntArray, versions: Sequence[np.ndarray], source_object: IntArray, points: SourcePoints
+) -> ObjectHistories:
+    """Return the histories of the asked objects that exist, in the order asked.
+
+    Parameters
+    ----------
+    asked : `numpy.ndarray` [int64]
+    versions : sequence of `numpy.ndarray`
+        Columns of `VERSION_COLUMNS`, one row an object, in any order.
+    source_object : `numpy.ndarray` [int64]
+        The object of each point, ascending.
+    points : `SourcePoints`
+        In the order of processing within an object.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If a source's band is not one of `BANDS`.
+    """
+    _check_bands("DiaSource", source_object, points.band)
+    by_id = np.argsort(versions[0])
+    ids, starts, raErr, decErr, covariance = (np.asarray(column)[by_id] for column in versions)
+    place = np.searchsorted(ids, asked)
+    exists = place < len(ids)
+    exists[exists] = ids[place[exists]] == asked[exists]
+    place, wanted = place[exists], asked[exists]
+    low = np.searchsorted(source_object, wanted, side="left")
+    counts = np.searchsorted(source_object, wanted, side="right") - low
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    rows = np.repeat(low - offsets[:-1], counts) + np.arange(offsets[-1])
+    return ObjectHistories(
+        diaObjectId=wanted,
+        validityStartMjdTai=starts[place],
+        raErr=raErr[place],
+        decErr=decErr[place],
+        ra_dec_Cov=covariance[place],
+        offsets=offsets,
+        points=points.take(rows),
+    )
+
+
+def forced_points(columns: Sequence[np.ndarray]) -> ForcedPoints:
+    """Return the forced sources of columns in the order of `FORCED_COLUMNS` and the band index.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If a band is not one of `BANDS`.
+    """
+    ids, time, flux, error, band = columns
+    _check_bands("DiaForcedSource", ids, band)
+    return ForcedPoints(ids, time, flux.astype(np.float64), error.astype(np.float64), band.astype(np.int64))
+
+
+def _check_bands(table: str, source_object: IntArray, band: IntArray) -> None:
+    unknown: BoolArray = band < 0
+    if unknown.any():
+        raise ApdbSchemaError(
+            f"{table}.band of a source of diaObjectId {source_object[unknown][0]} is not one of u, g, r, i, z, y; "
+            "correct the row in the database"
+        )

@@ -1,0 +1,1 @@
+"""The APDB in an SQLite file."""

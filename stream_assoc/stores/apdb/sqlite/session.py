@@ -1,0 +1,367 @@
+"""One exclusive session on SQLite: plain statements over columns turned into rows."""
+
+import json
+import math
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.stores.apdb.exceptions import (
+    DuplicateSourceError,
+    LedgerConflictError,
+    RowsRefusedError,
+)
+from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, Opening
+from stream_assoc.stores.apdb.sql.rows import (
+    StoreRows,
+    chunk_id,
+    forced_points,
+    forced_source_table,
+    histories,
+    int_column,
+    opening_of,
+    pixel_ranges,
+    repeated,
+    store_rows,
+    stored_elsewhere,
+    tiled,
+    versions_of,
+)
+from stream_assoc.stores.apdb.sql.statements import (
+    COUNTER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    OUTBOX_COLUMNS,
+    POSITION_COLUMNS,
+    TILE,
+    UPDATES,
+    VERSION_COLUMNS,
+    duplicate_message,
+    forced_expressions,
+    forced_source_rows,
+    good_source_condition,
+    ledger_values,
+    outbox_values,
+    quoted,
+)
+from stream_assoc.stores.apdb.sql.withdrawal import (
+    FORCED_SOURCES,
+    SOURCES,
+    UPDATE_COLUMNS,
+    update_payloads,
+    update_time_ns,
+)
+from stream_assoc.exceptions import reason_of
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+
+_LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
+_FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"
+_LATEST_VERSION: Final = (
+    '"diaObjectId" = ?1 AND "validityEndMjdTai" IS NULL AND "validityStartMjdTai" = '
+    '(SELECT max("validityStartMjdTai") FROM "DiaObject" WHERE "diaObjectId" = ?1)'
+)
+
+
+class SqliteSession:
+    """`ApdbSession` on one connection.
+
+    Parameters
+    ----------
+    connection : `sqlite3.Connection`
+        In autocommit mode.
+    tile_level : `int`
+        HTM level of the tiles.
+    points : `str`
+        Select list of a source's points.
+    chunk_seconds : `int` or `None`
+        Length of a replica chunk; `None` when replication is off.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, tile_level: int, points: str, chunk_seconds: int | None
+    ) -> None:
+        self._connection = connection
+        self._tile_level = tile_level
+        self._points = points
+        self._chunk_seconds = chunk_seconds
+
+    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
+        """See `ApdbSession.open_batches`."""
+        entries = [
+            row
+            for batch in batches
+            for row in self._fetch(f"{_LEDGER_SELECT} WHERE l.visit = ? AND l.detector = ?", *batch)
+        ]
+        stored = self._fetch(
+            f'SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM "{TILE}" t '
+            f'LEFT JOIN "{OUTBOX}" o USING (visit, detector, revision) '
+            "WHERE t.tile IN (SELECT value FROM json_each(?))",
+            _json(tiles),
+        )
+        total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
+        return opening_of(entries, tiles, stored, total[0][0])
+
+    def load_tiles(self, tiles: IntArray) -> TiledObjects:
+        """See `ApdbSession.load_tiles`."""
+        # CROSS JOIN keeps SQLite from looking for each object's range instead of each range's objects.
+        rows = self._fetch(
+            f'SELECT {quoted(POSITION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObjectLast" '
+            "WHERE \"pixelId\" BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')",
+            _json(pixel_ranges(tiles, self._tile_level)),
+        )
+        pixelId, *columns = _columns(rows, "iiddffdn")
+        return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
+
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+        """See `ApdbSession.load_histories`."""
+        asked = _json(np.unique(diaObjectId))
+        versions = self._fetch(
+            f'SELECT {quoted(VERSION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObject" '
+            f"WHERE {_LATEST_VERSION.replace('?1', 'r.value')}",
+            asked,
+        )
+        points = self._fetch(
+            f'SELECT {self._points} FROM "DiaSource" WHERE "diaObjectId" IN (SELECT value FROM json_each(?)) '
+            'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
+            'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
+            asked,
+            *(without or (None, None)),
+        )
+        source_object, *columns = _columns(points, "idddddddib")
+        return histories(diaObjectId, _columns(versions, "idfff"), source_object, SourcePoints(*columns))
+
+    def load_forced_points(
+        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
+    ) -> ForcedPoints:
+        """See `ApdbSession.load_forced_points`."""
+        # JSON knows no infinity.
+        bounds = (np.clip(bound, -1e308, 1e308).tolist() for bound in (after, until))
+        spans = list(zip(diaObjectId.tolist(), *bounds, strict=True))
+        rows = self._fetch(
+            f'{_FORCED_SELECT} json_each(?) r CROSS JOIN "DiaForcedSource" '
+            "WHERE \"diaObjectId\" = json_extract(r.value, '$[0]') "
+            "AND \"timeProcessedMjdTai\" > json_extract(r.value, '$[1]') "
+            "AND \"timeProcessedMjdTai\" <= json_extract(r.value, '$[2]') "
+            'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
+            'ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector',
+            json.dumps(spans),
+            *(without or (None, None)),
+        )
+        return forced_points(_columns(rows, "idddi"))
+
+    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
+        """See `ApdbSession.counted_forced_sources`."""
+        rows = self._fetch(
+            f'{_FORCED_SELECT} "DiaForcedSource" WHERE visit = ? AND detector = ? AND "timeWithdrawnMjdTai" IS NULL '
+            'ORDER BY "diaObjectId"',
+            *batch,
+        )
+        return forced_points(_columns(rows, "idddi"))
+
+    def forced_source_rows(self, batch: BatchId) -> pa.Table:
+        """See `ApdbSession.forced_source_rows`."""
+        statement = forced_source_rows("?").format(DiaForcedSource='"DiaForcedSource"')
+        return forced_source_table(self._fetch(statement, *batch))
+
+    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+        """See `ApdbSession.vouched_for`."""
+        rows = self._fetch(
+            'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
+            f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?)) '
+            "ORDER BY r.value",
+            _json(np.unique(diaObjectId)),
+            criteria.min_reliability,
+            criteria.max_trail_length,
+            *(without or (None, None)),
+        )
+        return _columns(rows, "i")[0]
+
+    def counted_sources(self, batch: BatchId) -> CountedSources:
+        """See `ApdbSession.counted_sources`."""
+        rows = self._fetch(
+            'SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM "DiaSource" '
+            'WHERE visit = ? AND detector = ? AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"',
+            *batch,
+        )
+        return CountedSources(*_columns(rows, "ii"))
+
+    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
+        """See `ApdbSession.latest_versions`."""
+        rows = self._fetch(
+            f'SELECT {quoted(POSITION_COLUMNS[1:], "o.")}, o."validityEndMjdTai" IS NULL '
+            'FROM json_each(?) r CROSS JOIN "DiaObject" o WHERE o."diaObjectId" = r.value AND '
+            'o."validityStartMjdTai" = (SELECT max("validityStartMjdTai") FROM "DiaObject" '
+            'WHERE "diaObjectId" = r.value) ORDER BY r.value',
+            _json(np.unique(diaObjectId)),
+        )
+        *columns, is_open = _columns(rows, "iddffdnb")
+        return ObjectVersions(ObjectPositions(*columns), is_open)
+
+    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
+        """See `ApdbSession.end_versions`; left to `store`, for this database works in the caller's own thread."""
+
+    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.store`."""
+        rows = store_rows(changes, self._chunk_seconds)
+        try:
+            with transaction(self._connection):
+                self._write_ledger(changes)
+                self._supersede(rows)
+                self._write_replica_chunks(rows)
+                for change in changes:
+                    if change.entry.revision:
+                        self._withdraw(change)
+                for name, table in (rows.tables | rows.chunk_tables).items():
+                    self._insert(name, table)
+                # Each batch of a transaction is published after the one before it: the last one stands for all.
+                return self._write_tiles_and_counter(rows, changes[-1].entry.key)
+        except sqlite3.IntegrityError as error:
+            raise self._refusal(error, changes) from error
+
+    def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
+        marks = ", ".join("?" * len(LEDGER_COLUMNS))
+        self._connection.executemany(
+            f'INSERT INTO "{LEDGER}" ({quoted(LEDGER_COLUMNS)}) VALUES ({marks})',
+            [ledger_values(change.entry) for change in changes],
+        )
+        self._connection.executemany(
+            f'INSERT INTO "{OUTBOX}" ({quoted(OUTBOX_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)',
+            [outbox_values(change) for change in changes],
+        )
+
+    def _supersede(self, rows: StoreRows) -> None:
+        """Close the stored versions and take the objects out of DiaObjectLast.
+
+        The version knows the pixelId that DiaObjectLast is indexed by.
+        """
+        ended = list(zip(rows.superseded.tolist(), rows.ends.tolist(), strict=True))
+        self._connection.executemany(
+            'DELETE FROM "DiaObjectLast" WHERE "diaObjectId" = ?1 AND "pixelId" = '
+            f'(SELECT "pixelId" FROM "DiaObject" WHERE {_LATEST_VERSION})',
+            [(identifier,) for identifier, _ in ended],
+        )
+        self._connection.executemany(
+            f'UPDATE "DiaObject" SET "validityEndMjdTai" = ?2 WHERE {_LATEST_VERSION}', ended
+        )
+
+    def _write_replica_chunks(self, rows: StoreRows) -> None:
+        # SQLAlchemy, through which dax_apdb reads, keeps times as text without a zone and UUIDs as 32 digits.
+        self._connection.executemany(
+            'INSERT INTO "ApdbReplicaChunks" (apdb_replica_chunk, last_update_time, unique_id) VALUES (?, ?, ?) '
+            "ON CONFLICT (apdb_replica_chunk) DO UPDATE SET "
+            "last_update_time = excluded.last_update_time, unique_id = excluded.unique_id",
+            [
+                (chunk.id, f"{chunk.last_update_time:%Y-%m-%d %H:%M:%S.%f}", chunk.unique_id.hex)
+                for chunk in rows.chunks
+            ],
+        )
+
+    def _withdraw(self, change: BatchChanges) -> None:
+        """Take back what was stored of this batch before."""
+        entry, withdrawn = change.entry, {}
+        for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
+            names = {table.table: f'"{table.table}"'}
+            replaced = table.replace_statement("?", "IN (SELECT value FROM json_each(?))").format(**names)
+            self._fetch(replaced, *entry.id, _json(int_column(rows, table.key)))
+            left = table.withdraw_statement("?").format(**names)
+            withdrawn[table] = self._fetch(left, entry.timeProcessedMjdTai, *entry.id)
+        if self._chunk_seconds is not None:
+            chunk = chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds)
+            unique_id = uuid.uuid4().hex
+            self._connection.executemany(
+                f'INSERT INTO "{UPDATES}" ({quoted(UPDATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?)',
+                [
+                    (chunk, update_time_ns(change), order, unique_id, payload)
+                    for order, payload in enumerate(update_payloads(change, withdrawn))
+                ],
+            )
+
+    def _insert(self, name: str, table: pa.Table) -> None:
+        names = table.column_names
+        marks = ", ".join("?" * len(names))
+        columns = [_values(table.column(column)) for column in names]
+        self._connection.executemany(
+            f'INSERT INTO "{name}" ({quoted(names)}) VALUES ({marks})', zip(*columns, strict=True)
+        )
+
+    def _write_tiles_and_counter(self, rows: StoreRows, changed_by: BatchRevision) -> IntArray:
+        versions = self._fetch(
+            f'INSERT INTO "{TILE}" (tile, version, visit, detector, revision) '
+            "SELECT value, 1, ?, ?, ? FROM json_each(?) WHERE TRUE "
+            "ON CONFLICT (tile) DO UPDATE SET version = version + 1, visit = excluded.visit, "
+            "detector = excluded.detector, revision = excluded.revision RETURNING tile, version",
+            *changed_by,
+            _json(rows.tiles),
+        )
+        if rows.delta:
+            self._connection.execute(
+                f'INSERT INTO "{COUNTER}" (shard, n_single_source) VALUES (?, ?) ON CONFLICT (shard) '
+                "DO UPDATE SET n_single_source = n_single_source + excluded.n_single_source",
+                (rows.shard, rows.delta),
+            )
+        return versions_of(rows.tiles, dict(versions))
+
+    def _refusal(
+        self, error: sqlite3.IntegrityError, changes: Sequence[BatchChanges]
+    ) -> DuplicateSourceError | LedgerConflictError | RowsRefusedError:
+        if LEDGER in str(error):
+            return LedgerConflictError(f"another session stored one of these batches first: {reason_of(error)}")
+        ids = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        stored = self._fetch(
+            'SELECT "diaSourceId", visit, detector FROM "DiaSource" '
+            'WHERE "diaSourceId" IN (SELECT value FROM json_each(?))',
+            _json(ids),
+        )
+        if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
+            return DuplicateSourceError(duplicate_message(duplicates))
+        return RowsRefusedError(f"the APDB refuses the batch: {reason_of(error)}")
+
+    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block writes, or undo it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return Python values that SQLite stores as dax_apdb does: NaN as NULL, booleans as 0 and 1."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        return [None if value is None or math.isnan(value) else value for value in values]
+    if pa.types.is_boolean(column.type):
+        return [None if value is None else int(value) for value in values]
+    return values
+
+
+_DTYPES: Final = {"i": np.int64, "n": np.int32, "d": np.float64, "f": np.float32, "b": np.bool_}
+
+
+def _columns(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any, Any]]:
+    """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
+    return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def _json(values: IntArray) -> str:
+    return json.dumps(values.tolist())

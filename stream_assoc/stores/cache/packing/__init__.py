@@ -1,0 +1,1 @@
+"""How tiles and states become blobs, and how a damaged or forged blob is known."""

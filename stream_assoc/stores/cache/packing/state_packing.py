@@ -1,0 +1,219 @@
+"""How object states become blobs, and how a damaged or forged one is known.
+
+A blob that is truncated, altered, foreign, of another object or of another
+layout is *unreadable*: it is reported as absent and counted, never raised,
+because whoever asked for it can rebuild it. The words of a blob are told in
+`stream_assoc.stores.cache.packing.state_words`.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_assoc.stores.cache import state_words
+from stream_assoc.stores.cache.packing.authentication import BlobKey
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
+from stream_assoc.pipeline.ports.cache import CachedStates
+from stream_assoc.core.model.arrays import as_is, read_only
+from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.core.model.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class StateLayout:
+    """What the numbers of a state are, as far as the cache has to know.
+
+    Attributes
+    ----------
+    name : `str`
+        Names the statistics plugins and their order. States written under one
+        name are never read under another.
+    n_object_fields : `int`
+        Length of ``ObjectStates.object_fields`` rows.
+    initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
+        Fields of a band without any source. Such bands take no room in a blob.
+    """
+
+    name: str
+    n_object_fields: int
+    initial_band_fields: FloatArray
+
+    @property
+    def n_band_fields(self) -> int:
+        """Length of the last axis of ``ObjectStates.band_fields``."""
+        return len(self.initial_band_fields)
+
+    @property
+    def fingerprint(self) -> int:
+        """CRC-32 of the name and the initial fields, kept in every state blob."""
+        initial = np.ascontiguousarray(self.initial_band_fields, "<f8")
+        return zlib.crc32(initial.tobytes(), zlib.crc32(self.name.encode()))
+
+    def empty_states(self) -> ObjectStates:
+        """Return the states of no object."""
+        return _new_states(np.zeros(1, np.int64), self)
+
+
+def pack_states(states: ObjectStates, layout: StateLayout, key: BlobKey) -> list[memoryview]:
+    """Return each state as a blob, in order.
+
+    Parameters
+    ----------
+    states : `ObjectStates`
+    layout : `StateLayout`
+    key : `BlobKey`
+        What they are authenticated with.
+
+    Returns
+    -------
+    blobs : `list` [`memoryview`]
+        Slices of one buffer. `unpack_states` gives the same bits back. A state
+        takes 56 bytes, its object fields, and for each band that is not
+        initial 8 bytes, its fields and 24 bytes a point.
+
+    Raises
+    ------
+    ValueError
+        If an array does not have the layout's shape, or if a flux of a light
+        curve is not a float32 value widened.
+    """
+    _require_layout(states, layout)
+    _require_narrow(states.curves)
+    arrays = _arrays(states, read_only)
+    initial = read_only(_initial_bits(layout))
+    starts = state_words.measure(arrays, initial)
+    buffer = np.empty(8 * int(starts[-1]), np.uint8)
+    state_words.fill(words_of(buffer), starts, _identity(layout, key), arrays, initial)
+    return slices(buffer, starts)
+
+
+def unpack_states(
+    blobs: Sequence[Blob | None],
+    layout: StateLayout,
+    diaObjectId: IntArray,
+    validityStartMjdTai: FloatArray,
+    key: BlobKey,
+) -> tuple[CachedStates, int]:
+    """Return the states that are present, readable and of the version asked for.
+
+    Parameters
+    ----------
+    blobs : `~collections.abc.Sequence` [`bytes`, `memoryview` or `None`]
+        What the cache holds for each object; `None` for nothing.
+    layout : `StateLayout`
+    diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        Object each blob must belong to.
+    validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
+        Version each blob must have.
+    key : `BlobKey`
+        What it must be authenticated with.
+
+    Returns
+    -------
+    cached : `CachedStates`
+    n_unreadable : `int`
+        Blobs that no writer of this layout has written for this object.
+    """
+    words, starts = joined(blobs)
+    validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
+    verdicts, lengths = state_words.examine(
+        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(validity_bits)
+    )
+    current = np.flatnonzero(verdicts == state_words.CURRENT)
+    states = _new_states(offsets_of(lengths[current].ravel()), layout)
+    state_words.read(words, starts, current, read_only(_initial_bits(layout)), _arrays(states, as_is))
+    n_unreadable = int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - blobs.count(None)
+    return CachedStates(current, states), n_unreadable
+
+
+def unpack_state_versions(
+    blobs: Sequence[Blob | None], layout: StateLayout, diaObjectId: IntArray, key: BlobKey
+) -> FloatArray:
+    """Return the validityStartMjdTai that each readable state carries, NaN for the others.
+
+    Parameters
+    ----------
+    blobs, layout, diaObjectId, key
+        As for `unpack_states`.
+    """
+    words, starts = joined(blobs)
+    none_asked_for = np.full(len(blobs), np.nan).view(np.int64)
+    verdicts, _ = state_words.examine(
+        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(none_asked_for)
+    )
+    readable = np.flatnonzero(verdicts != state_words.UNREADABLE)
+    versions = np.full(len(blobs), np.nan)
+    versions[readable] = words.doubles[starts[readable] + state_words.VERSION]
+    return versions
+
+
+def _identity(layout: StateLayout, key: BlobKey) -> state_words.Identity:
+    return state_words.Identity(key, LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields)
+
+
+def _initial_bits(layout: StateLayout) -> IntArray:
+    return np.ascontiguousarray(layout.initial_band_fields, np.float64).view(np.int64)
+
+
+def _arrays(states: ObjectStates, prepare: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> state_words.StateArrays:
+    curves = states.curves
+    return state_words.StateArrays(
+        prepare(states.diaObjectId),
+        prepare(states.validityStartMjdTai).view(np.int64),
+        (
+            prepare(states.raErr).view(np.uint32),
+            prepare(states.decErr).view(np.uint32),
+            prepare(states.ra_dec_Cov).view(np.uint32),
+        ),
+        prepare(states.object_fields).view(np.int64),
+        prepare(states.band_fields).view(np.int64),
+        prepare(curves.offsets),
+        prepare(curves.midpointMjdTai),
+        (
+            prepare(curves.psfFlux),
+            prepare(curves.psfFluxErr),
+            prepare(curves.scienceFlux),
+            prepare(curves.scienceFluxErr),
+        ),
+    )
+
+
+def _new_states(offsets: IntArray, layout: StateLayout) -> ObjectStates:
+    n_states = len(offsets) // N_BANDS
+    times, *fluxes = (np.empty(offsets[-1]) for _ in LightCurves.COLUMNS)
+    return ObjectStates(
+        diaObjectId=np.empty(n_states, np.int64),
+        validityStartMjdTai=np.empty(n_states),
+        raErr=np.empty(n_states, np.float32),
+        decErr=np.empty(n_states, np.float32),
+        ra_dec_Cov=np.empty(n_states, np.float32),
+        object_fields=np.empty((n_states, layout.n_object_fields)),
+        band_fields=np.empty((n_states, N_BANDS, layout.n_band_fields)),
+        curves=LightCurves(offsets, times, *fluxes),
+    )
+
+
+def _require_narrow(curves: LightCurves) -> None:
+    for name in LightCurves.COLUMNS[1:]:
+        column = read_only(getattr(curves, name))
+        row = state_words.first_wide(column, column.view(np.int64))
+        if row >= 0:
+            raise ValueError(f"curves.{name}[{row}] is {column[row]}, which is not a float32 value widened")
+
+
+def _require_layout(states: ObjectStates, layout: StateLayout) -> None:
+    n_states = len(states)
+    found = (states.object_fields.shape, states.band_fields.shape, states.curves.n_slots)
+    needed = (
+        (n_states, layout.n_object_fields),
+        (n_states, N_BANDS, layout.n_band_fields),
+        n_states * N_BANDS,
+    )
+    if found != needed:
+        raise ValueError(
+            f"object_fields, band_fields and curve slots are {found}; layout {layout.name!r} needs {needed}"
+        )

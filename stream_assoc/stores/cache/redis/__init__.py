@@ -1,0 +1,1 @@
+"""The cache in Redis or Valkey, alone or as a cluster."""

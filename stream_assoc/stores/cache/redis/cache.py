@@ -1,0 +1,258 @@
+"""The cache in Redis, Valkey or anything that speaks MGET and MSET."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Self, TypeVar, cast
+
+from redis.cluster import RedisCluster
+from redis.exceptions import NoPermissionError
+
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
+from stream_assoc.stores.cache.redis.connection import Client, connect, describe, translate, translated_errors
+from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
+from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
+from stream_assoc.stores.cache.packing.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
+from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import FloatArray, IntArray
+
+_Item = TypeVar("_Item")
+
+_EVICTING: Final = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
+
+
+class RedisCache:
+    """An `~stream_assoc.pipeline.ports.cache.InspectableCache` shared by all daemons on one Redis.
+
+    A tile is the string ``{prefix}:{version}:{layout}:{cell}:tile:{index}``, a
+    state ``{prefix}:{version}:{layout}:{cell}:object:{id}``, where version is
+    `~stream_assoc.stores.cache.packing.blobs.LAYOUT_VERSION` and the braces around the cell
+    stay in the key: they are the hash tag that keeps a cell's keys on one node
+    of a Redis Cluster. No key expires. Eviction is harmless, for a missing key
+    is rebuilt.
+
+    Parameters
+    ----------
+    client : `redis.Redis`, `redis.cluster.RedisCluster` or `str`
+        A client that does not decode responses, or a URL for
+        `~stream_assoc.stores.cache.redis.connection.connect`.
+    layout : `StateLayout`
+    tile_level, cell_level : `int`
+        HTM levels of tiles and cells; a tile's cell is its ancestor.
+    secret : `bytes`
+        What the keys that authenticate blobs are drawn from, at most 64 bytes;
+        shared by all daemons, and unknown to others who can write to this Redis.
+    prefix : `str`, optional
+        Begins every key, so that several surveys can share one Redis.
+    chunk : `int`, optional
+        Keys a command. A server answers nobody else while it runs one.
+
+    Attributes
+    ----------
+    unreadable : `int`
+        Blobs found damaged, forged or foreign so far.
+    """
+
+    def __init__(  # noqa: PLR0913 - what of these is configured varies by caller
+        self,
+        client: Client | str,
+        layout: StateLayout,
+        *,
+        tile_level: int,
+        cell_level: int,
+        secret: bytes,
+        prefix: str = "stream_assoc",
+        chunk: int = 1000,
+    ) -> None:
+        if cell_level > tile_level:
+            raise CacheConfigurationError(f"cell_level {cell_level} is finer than tile_level {tile_level}")
+        stem = f"{prefix}:{LAYOUT_VERSION}:{layout.name}:"
+        if "{" in stem or "}" in stem:
+            raise CacheConfigurationError(f"redis.prefix and layout may not hold braces: {stem!r}")
+        self._client = connect(client) if isinstance(client, str) else client
+        self._place = describe(self._client)
+        self._layout = layout
+        self._stem = stem
+        self._keys = CacheKeys.drawn_from(secret, stem)
+        self._tile_shift = 2 * (tile_level - cell_level)
+        self._chunk = chunk
+        self.unreadable = 0
+
+    def read_tiles(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
+        """Return those tiles that are cached with exactly the given version.
+
+        Raises
+        ------
+        CacheUnavailableError
+            If Redis cannot be reached or does not answer in time.
+        CacheConfigurationError
+            If Redis refuses the credentials or the command.
+        """
+        return of_version(self.peek_tiles(tiles), tiles, versions)
+
+    def read_states(self, diaObjectId: IntArray, cells: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
+        """Return those states that are cached for exactly the given object version.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        blobs = self._get(self.state_keys(diaObjectId, cells))
+        cached, n_unreadable = unpack_states(blobs, self._layout, diaObjectId, validityStartMjdTai, self._keys.states)
+        self.unreadable += n_unreadable
+        return cached
+
+    def peek_tiles(self, tiles: IntArray) -> CachedTiles:
+        """Return those tiles that are cached, at whatever version.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        blobs = self._get([self.tile_key(tile) for tile in tiles.tolist()])
+        cached, n_unreadable = unpack_tiles(blobs, tiles, self._keys.tiles)
+        self.unreadable += n_unreadable
+        return cached
+
+    def peek_state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        blobs = self._get(self.state_keys(diaObjectId, cells))
+        return unpack_state_versions(blobs, self._layout, diaObjectId, self._keys.states)
+
+    def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
+        """Store these tiles, and these states under their cells, in one round trip.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`, or if Redis is full. Some of it may have been written.
+        """
+        tile_keys = map(self.tile_key, tiles.objects.tiles.tolist())
+        blobs: dict[str, Blob] = dict(zip(tile_keys, pack_tiles(tiles, self._keys.tiles), strict=True))
+        keys = self.state_keys(states.diaObjectId, cells)
+        blobs.update(zip(keys, pack_states(states, self._layout, self._keys.states), strict=True))
+        self._set(blobs)
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def ping(self) -> None:
+        """Return if Redis answers.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`.
+        """
+        with translated_errors(self._place):
+            self._client.ping()
+
+    def check(self) -> list[str]:
+        """Verify that the cache works, and return what an operator should know.
+
+        Writes and reads two small keys of different cells. A server that takes no writes for now, being
+        full or a replica, is told and no obstacle, as it is none while batches are processed. One
+        that has a memory limit but evicts nothing will one day refuse writes, so
+        ``maxmemory-policy`` should then be one of the ``allkeys`` ones; without a limit any policy does.
+
+        Returns
+        -------
+        advice : `list` [`str`]
+            Sentences; empty when all is well.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            If it cannot be read, or will not let this user write.
+        """
+        self.ping()
+        probes = [f"{self._stem}{{{cell}}}:check" for cell in range(2)]
+        advice = []
+        try:
+            self._set(dict.fromkeys(probes, b"1"))
+        except CacheWritesRefusedError as error:
+            advice.append(f"{error}. Until then what is not cached is rebuilt from the APDB, which takes longer")
+        self._get(probes)
+        with translated_errors(self._place):
+            try:
+                nodes = self._memory()
+            except NoPermissionError:
+                unchecked = (
+                    f"The user of redis.url may not run INFO, so the memory policy of {self._place} is unchecked"
+                )
+                return [*advice, unchecked]
+        advice += [
+            f"Redis at {place} has maxmemory-policy {memory['maxmemory_policy']} and will refuse writes when full: "
+            "set allkeys-lru (an evicted key is rebuilt from the APDB)"
+            for place, memory in nodes.items()
+            if memory.get("maxmemory") and memory.get("maxmemory_policy") not in _EVICTING
+        ]
+        return advice
+
+    def tile_key(self, tile: int) -> str:
+        """Return the key of a tile."""
+        return f"{self._stem}{{{tile >> self._tile_shift}}}:tile:{tile}"
+
+    def state_keys(self, diaObjectId: IntArray, cells: IntArray) -> list[str]:
+        """Return the keys of states that live in these cells."""
+        pairs = zip(diaObjectId.tolist(), cells.tolist(), strict=True)
+        return [f"{self._stem}{{{cell}}}:object:{key}" for key, cell in pairs]
+
+    def _memory(self) -> dict[str, dict[str, Any]]:
+        if isinstance(self._client, RedisCluster):
+            nodes = self._client.get_primaries()  # type: ignore[no-untyped-call]
+            return {str(node.name): self._client.info("memory", target_nodes=node) for node in nodes}
+        return {self._place: self._client.info("memory")}
+
+    def _get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values of many keys, `None` for those that are missing."""
+        replies: list[Any]
+        if isinstance(self._client, RedisCluster):
+            with translated_errors(self._place):
+                replies = [self._client.mget_nonatomic(part) for part in _chunks(keys, self._chunk)]
+        else:
+            replies = self._run(("MGET", *part) for part in _chunks(keys, self._chunk))
+        return list(itertools.chain.from_iterable(replies))
+
+    def _set(self, blobs: Mapping[str, Blob]) -> None:
+        if isinstance(self._client, RedisCluster):
+            with translated_errors(self._place):
+                for part in _chunks(list(blobs.items()), self._chunk):
+                    self._client.mset_nonatomic(dict(part))
+        else:
+            parts = _chunks(list(blobs.items()), self._chunk)
+            self._run(("MSET", *itertools.chain.from_iterable(part)) for part in parts)
+
+    def _run(self, commands: Iterable[tuple[str | Blob, ...]]) -> list[Any]:
+        """Send commands together and return their replies, or raise the first error among them."""
+        with translated_errors(self._place):
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            # redis-py's own raising would print a command's whole content into the message.
+            replies = pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translate(reply, self._place)
+        return cast("list[Any]", replies)
+
+
+def _chunks(items: Sequence[_Item], size: int) -> Iterable[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,1 +1,0 @@
-"""Kafka's side: bytes to batches, outputs to bytes, and who has read what."""

@@ -1,0 +1,1 @@
+"""What people use besides the daemon: replay, simulation, verification, reports and more."""

@@ -1,0 +1,121 @@
+"""The sky and the batch as they were when a source was processed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError
+from stream_assoc.core.association.associator import SourcePositions
+from stream_assoc.tools.explanation.record import ExplainedSource
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import LedgerEntry
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+
+_POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
+_COLUMNS: Final = ("diaSourceId", "ssObjectId", *_POSITION_COLUMNS)
+_REACH: Final = 2.0
+"""Match radii around the sources that are loaded: two leave room for rounding."""
+_MOST_SOURCES: Final = 100_000
+"""Of a batch that is associated again."""
+_HISTORY_COLUMNS: Final = (
+    *("diaObjectId", "visit", "detector", "timeProcessedMjdTai", "timeWithdrawnMjdTai", "ra", "dec"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the association of a batch was given.
+
+    Attributes
+    ----------
+    processings : `tuple` [`LedgerEntry`, ...]
+        Of its visit and detector.
+    entry : `LedgerEntry` or `None`
+        The processing in question, if the ledger knows it.
+    n_found : `int`
+        Stored sources of it.
+    diaSourceId : `numpy.ndarray` [int64], shape (n,)
+        Those that were offered to the objects: no solar-system object claimed them.
+    sources : `SourcePositions`
+        Where these are.
+    objects : `ObjectPositions`
+        The objects around them just before.
+    """
+
+    processings: tuple[LedgerEntry, ...]
+    entry: LedgerEntry | None
+    n_found: int
+    diaSourceId: IntArray
+    sources: SourcePositions
+    objects: ObjectPositions
+
+
+def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> Past:
+    """Return what the association was given when a source was processed.
+
+    A batch that took the place of an earlier one met the sky without the
+    earlier one's sources. Object versions do not keep that state, so the
+    positions of these objects are averaged again over their other sources.
+
+    Raises
+    ------
+    AnswerTooLargeError
+        If that would take more rows than are read at once.
+    """
+    batch, time = BatchId(source.visit, source.detector), source.timeProcessedMjdTai
+    processings = archive.processings(batch)
+    entry = next((one for one in processings if one.timeProcessedMjdTai == time), None)
+    rows = archive.sources_of_batch(batch, time, _MOST_SOURCES + 1, _COLUMNS)
+    if rows.num_rows > _MOST_SOURCES:
+        raise AnswerTooLargeError(
+            f"visit {batch.visit} detector {batch.detector} has more than {_MOST_SOURCES:,} stored sources, "
+            "too many to associate again for an explanation"
+        )
+    offered = rows.filter(pc.is_null(rows["ssObjectId"]))
+    positions = SourcePositions(*(_floats(offered, name) for name in _POSITION_COLUMNS))
+    objects = archive.sky_before(positions.ra, positions.dec, _REACH * radius_arcsec, time)
+    if entry is not None and entry.revision > 0:
+        objects = _without_batch(objects, batch, time, archive)
+    ids = np.asarray(offered["diaSourceId"].to_numpy(), np.int64)
+    return Past(processings, entry, rows.num_rows, ids, positions, objects)
+
+
+def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, archive: Archive) -> ObjectPositions:
+    """Return the objects as if the earlier sources of a batch had not been."""
+    rows = archive.sources_of_objects(objects.diaObjectId, MAX_ROWS, _HISTORY_COLUMNS)
+    if rows.num_rows == MAX_ROWS:
+        raise AnswerTooLargeError(
+            f"the objects around visit {batch.visit} detector {batch.detector} have {MAX_ROWS:,} sources or more, "
+            "too many to average again for an explanation"
+        )
+    withdrawn = pc.fill_null(rows["timeWithdrawnMjdTai"], np.inf)
+    is_batch = pc.and_(pc.equal(rows["visit"], batch.visit), pc.equal(rows["detector"], batch.detector))
+    counted = pc.and_(pc.less(rows["timeProcessedMjdTai"], time), pc.greater(withdrawn, time))
+    kept = rows.filter(pc.and_not(counted, is_batch))
+    owner = np.searchsorted(objects.diaObjectId, np.asarray(kept["diaObjectId"].to_numpy(), np.int64))
+    sums = np.zeros((len(objects), 3))
+    np.add.at(sums, owner, unit_vectors(_floats(kept, "ra"), _floats(kept, "dec")))
+    n = np.bincount(owner, minlength=len(objects)).astype(np.int32)
+    bereaved = n < objects.nDiaSources
+    ra, dec = to_radec(np.where(sums.any(axis=1, keepdims=True), sums, np.array([1.0, 0.0, 0.0])))
+    rebuilt = ObjectPositions(
+        diaObjectId=objects.diaObjectId,
+        ra=np.where(bereaved, ra, objects.ra),
+        dec=np.where(bereaved, dec, objects.dec),
+        raErr=objects.raErr,
+        decErr=objects.decErr,
+        validityStartMjdTai=objects.validityStartMjdTai,
+        nDiaSources=np.where(bereaved, n, objects.nDiaSources),
+    )
+    return rebuilt.take(n > 0)
+
+
+def _floats(table: pa.Table, name: str) -> FloatArray:
+    column = table[name].cast(pa.float64())
+    return np.asarray(column.to_numpy(), np.float64)

@@ -1,0 +1,124 @@
+"""What maintenance works on, in pieces short enough that no daemon waits for it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
+from stream_assoc.tools.maintenance.exceptions import UnknownTileError
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.forced import rebuilt_states
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.core.sky.circles import trixels_near
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+
+_TILES_A_PIECE: Final = 64
+_OBJECTS_A_PORTION: Final = 5000
+"""Bounds the memory of histories and states, not the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The two stores to compare, and how states and tiles are made."""
+
+    apdb: Apdb
+    cache: InspectableCache
+    calculator: StatisticsCalculator
+    partition: SkyPartition
+
+    def tiles_around(self, ra: float, dec: float, radius_deg: float) -> IntArray:
+        """Return the sorted tiles that a circle touches; position and radius in degrees."""
+        return trixels_near([ra], [dec], radius_deg * 3600.0, self.partition.tile_level)
+
+    def tiles_named(self, indices: Sequence[int]) -> IntArray:
+        """Return the tiles of these HTM indices, sorted and without repetition.
+
+        Raises
+        ------
+        UnknownTileError
+            If an index is none of a tile at ``sky.tile_level``.
+        """
+        first = 8 << 2 * self.partition.tile_level
+        for index in indices:
+            if not first <= index < 2 * first:
+                raise UnknownTileError(
+                    f"{index} is no tile: HTM indices of sky.tile_level {self.partition.tile_level} "
+                    f"go from {first} to {2 * first - 1}"
+                )
+        return np.unique(np.array(indices, np.int64))
+
+    def write_tiles(self, tiles: CachedTiles) -> None:
+        """Store these tiles in the cache."""
+        if len(tiles):
+            nothing = np.empty(0, np.float32)
+            none = self.calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
+            self.cache.write(tiles, none, np.empty(0, np.int64))
+
+    def write_states(self, states: ObjectStates, cell: int) -> None:
+        """Store these states, of objects of one cell, in the cache."""
+        if len(states):
+            self.cache.write(CachedTiles.none(), states, np.full(len(states), cell, np.int64))
+
+    def rebuilt(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
+        """Return the states of those of the objects that the APDB has versions of, in their order."""
+        return rebuilt_states(session, self.calculator, objects.diaObjectId)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some tiles of one cell, held exclusively, as the APDB has them.
+
+    Attributes
+    ----------
+    session : `ApdbSession`
+        Holds the cell.
+    cell : `int`
+        The HTM index of the cell.
+    tiles : `CachedTiles`
+        What the cache should hold of each tile.
+    """
+
+    session: ApdbSession
+    cell: int
+    tiles: CachedTiles
+
+    def portions(self) -> Iterator[ObjectPositions]:
+        """Return the objects of the tiles, some thousands at a time."""
+        objects = self.tiles.objects.positions
+        for start in range(0, len(objects), _OBJECTS_A_PORTION):
+            yield objects.take(np.arange(start, min(start + _OBJECTS_A_PORTION, len(objects))))
+
+    def cells(self, n: int) -> IntArray:
+        """Return the cell once for each of ``n`` objects."""
+        return np.full(n, self.cell, np.int64)
+
+
+def piecewise(tiles: IntArray, partition: SkyPartition) -> Iterator[IntArray]:
+    """Return the sorted tiles in pieces, each of a single cell."""
+    by_cell = np.split(tiles, np.flatnonzero(np.diff(partition.cells(tiles))) + 1) if len(tiles) else []
+    for of_cell in by_cell:
+        yield from np.split(of_cell, range(_TILES_A_PIECE, len(of_cell), _TILES_A_PIECE))
+
+
+@contextmanager
+def holding(stores: Stores, tiles: IntArray) -> Iterator[Piece]:
+    """Hold the cell of some tiles for as long as a piece of work takes.
+
+    Nothing that a batch could change is changed meanwhile, neither in the APDB
+    nor in the cache, because a daemon writes both under the same hold.
+
+    Raises
+    ------
+    ApdbUnavailableError
+        If the cell was not free in time, or the database is away.
+    """
+    cells = np.unique(stores.partition.cells(tiles))
+    with stores.apdb.exclusive(cells) as session:
+        versions = session.open_batches([], tiles).tile_versions
+        yield Piece(session, int(cells[0]), CachedTiles(session.load_tiles(tiles), versions))

@@ -1,0 +1,137 @@
+"""What a recorded replay is: its file, its options, where it goes and what it comes to."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stream_assoc.exceptions import reason_of
+from stream_assoc.tools.replay.exceptions import ManifestError
+from stream_assoc.tools.replay.options import ReplayOptions
+from stream_assoc.tools.replay.totals import PlanTotals
+
+MANIFEST_NAME: Final = "manifest.json"
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class SourceFile(BaseModel):
+    """The file that is replayed: its place, its size and its SHA-256."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    n_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return a file as it is now.
+
+        Raises
+        ------
+        ManifestError
+            If it cannot be read.
+        """
+        digest = hashlib.sha256()
+        n_bytes = 0
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    n_bytes += len(chunk)
+        except OSError as error:
+            raise ManifestError(f"cannot read {path}: {reason_of(error)}") from error
+        return cls(path=path.resolve(), n_bytes=n_bytes, sha256=digest.hexdigest())
+
+    def check(self) -> None:
+        """Raise `ManifestError` unless the file is still what it was."""
+        if SourceFile.of(self.path) != self:
+            raise ManifestError(
+                f"{self.path} is not the file it was when the replay began; restore it, or begin anew"
+            )
+
+
+class Manifest(BaseModel):
+    """A recorded replay.
+
+    Attributes
+    ----------
+    run : `str`
+        Its name; every message carries it.
+    source : `SourceFile`
+    options : `ReplayOptions`
+    topic : `str`
+        Where the messages go.
+    begin_offsets : `dict` [`int`, `int`]
+        The end of each partition when the replay began.
+    began_ms : `int`
+        When that was, milliseconds since 1970 UTC.
+    totals : `PlanTotals` or `None`
+        What was sent; `None` until all is.
+    n_producers : `int`
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["stream_assoc.replay.v1"] = "stream_assoc.replay.v1"
+    run: str
+    source: SourceFile
+    options: ReplayOptions
+    topic: str
+    begin_offsets: dict[int, int]
+    began_ms: int
+    n_producers: int = 1
+    totals: PlanTotals | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder, whole or not at all, with its own checksum."""
+        content = self.model_dump(mode="json")
+        text = json.dumps({**content, "checksum": _checksum(content)}, indent=2) + "\n"
+        partial = folder / f"{MANIFEST_NAME}.partial"
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(folder / MANIFEST_NAME)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it back.
+
+        Raises
+        ------
+        ManifestError
+            If there is none, or it was changed or damaged.
+        """
+        path = folder / MANIFEST_NAME
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ManifestError(
+                f"{folder} holds no recorded replay: {reason_of(error)}; `stream-assoc replay run --record` makes one"
+            ) from error
+        except ValueError as error:
+            raise ManifestError(f"{path} is damaged: {reason_of(error)}") from error
+        checksum = content.pop("checksum", None) if isinstance(content, dict) else None
+        if checksum != _checksum(content):
+            raise ManifestError(f"{path} does not match its checksum: it was changed or damaged; begin anew")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ManifestError(f"{path} is of another version: {error.errors()[0]['msg']}; begin anew") from error
+
+    def check_totals(self, totals: PlanTotals) -> None:
+        """Raise `ManifestError` if the plan, made again, comes to something else than what was sent."""
+        if self.totals is not None and self.totals != totals:
+            raise ManifestError(
+                f"the plan of {self.source.path} made again differs from what was sent "
+                f"({totals.n_sent} messages with checksum {totals.checksum[:12]}, then {self.totals.n_sent} with "
+                f"{self.totals.checksum[:12]}); was this package or a mapping changed in between?"
+            )
+
+
+def _checksum(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

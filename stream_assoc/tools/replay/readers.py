@@ -1,0 +1,212 @@
+"""Files of batches, read as timed messages."""
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stream_assoc.exceptions import reason_of
+from stream_assoc.core.model.times import EARLIEST_MJD, is_plausible_mjd
+from stream_assoc.tools.replay.capture import is_capture, read_capture
+from stream_assoc.tools.replay.exceptions import ReplayError
+from stream_assoc.tools.replay.fit import misfits
+from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage, sky_key
+from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
+from stream_assoc.messaging.avro.wire import AvroSchema, header
+from stream_assoc.tools.transform.batches import Order, batches
+from stream_assoc.tools.transform.mapping import Mapping
+from stream_assoc.tools.transform.report import TableReport
+from stream_assoc.tools.transform.selection import column_paths
+
+AVRO_MAGIC: Final = b"Obj\x01"
+PARQUET_MAGIC: Final = b"PAR1"
+
+_DAMAGE: Final = (EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError, zlib.error)
+"""What fastavro lets through when bytes are not what they should be."""
+
+_NAMED_FIELDS: Final = 6
+_SHOWN_CHARACTERS: Final = 200
+
+Told: TypeAlias = Callable[[TableReport], object]
+"""Is given what became of the rows of a table."""
+
+
+def untold(report: TableReport) -> None:
+    """Keep it to oneself."""
+
+
+def read_messages(
+    path: Path,
+    messages: BatchMessages,
+    mapping: Mapping | None = None,
+    order: Order = "midpoint",
+    told: Told = untold,
+) -> Iterator[TimedMessage]:
+    """Read a file of batches, whichever of the three kinds it is.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        A capture, an Avro object container of batches, or a Parquet table of
+        detections. The content decides, not the name.
+    messages : `BatchMessages`
+        Makes messages, and names the topic they go to.
+    mapping : `Mapping`, optional
+        What the columns of a Parquet table mean.
+    order : ``"midpoint"`` or ``"arrival"``
+        Order of the batches of a Parquet table. The other files keep theirs.
+    told : callable, optional
+        Given what became of the rows of a Parquet table, before its first message.
+
+    Returns
+    -------
+    events : iterator of `TimedMessage`
+
+    Raises
+    ------
+    ReplayError
+        If the file is missing, damaged, of no known kind, or a table without a mapping.
+    MappingError
+        If the mapping does not fit the table.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ReplayError(f"cannot read {path}: {reason_of(error)}") from error
+    if magic == PARQUET_MAGIC:
+        if mapping is None:
+            raise ReplayError(f"{path} is a table: name the column mapping that tells what its columns mean")
+        return read_parquet(path, messages, mapping, order, told)
+    if magic != AVRO_MAGIC:
+        raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
+    if is_capture(path):
+        return in_plausible_time(to_topic(read_capture(path), messages.topic))
+    return in_plausible_time(read_avro(path, messages.topic))
+
+
+def in_plausible_time(events: Iterator[TimedMessage]) -> Iterator[TimedMessage]:
+    """Give messages of an impossible time that of the one before, or of the first that has one.
+
+    The messages stay as they are, for a decoder to refuse; only nothing waits
+    for a date that lies millennia ahead because it is in another unit.
+    """
+    waiting: list[TimedMessage] = []
+    latest: float | None = None
+    for event in events:
+        if is_plausible_mjd(event.midpointMjdTai):
+            latest = event.midpointMjdTai
+        elif latest is None:
+            waiting.append(event)
+            continue
+        yield from (replace(one, midpointMjdTai=latest) for one in waiting)
+        waiting.clear()
+        yield replace(event, midpointMjdTai=latest)
+    yield from (replace(one, midpointMjdTai=EARLIEST_MJD) for one in waiting)
+
+
+def read_parquet(
+    path: Path, messages: BatchMessages, mapping: Mapping, order: Order, told: Told = untold
+) -> Iterator[TimedMessage]:
+    """Read a table of detections; the columns that the mapping takes are held in memory."""
+    table, unread = read_columns(path, mapping)
+    made = batches(table, mapping, order, unread)
+    told(made.report)
+    return map(messages.event, made)
+
+
+def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, list[str]]:
+    """Read the columns of a Parquet file that a mapping may use.
+
+    Returns
+    -------
+    table : `pyarrow.Table`
+    unread : `list` [`str`]
+        Names of the other columns.
+
+    Raises
+    ------
+    ReplayError
+        If the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            names, wanted = list(map(".".join, column_paths(file.schema_arrow))), mapping.inputs()
+            table = file.read(columns=[name for name in names if name in wanted])
+            return table, [name for name in names if name not in wanted]
+    except (pa.ArrowException, OSError) as error:
+        raise ReplayError(
+            f"{path} cannot be read as a Parquet table: {_shown(error)}; it is damaged or cut short, write it again"
+        ) from error
+
+
+def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
+    """Read an Avro object container of batches in the schema ``dia_source_batch``.
+
+    Older writers are resolved against the current schema, and the messages are
+    written in it.
+
+    Raises
+    ------
+    ReplayError
+        If the file is damaged or holds something else than batches.
+    """
+    schema = cast(AvroSchema, fastavro.parse_schema(load_schema(BATCH)))
+    _check_fit(path)
+    with path.open("rb") as file:
+        try:
+            for record in fastavro.reader(file, reader_schema=schema):
+                yield _event(cast(dict[str, Any], record), schema, topic)
+        except fastavro.read.SchemaResolutionError as error:
+            # Its message is both schemas, in full.
+            raise ReplayError(
+                f"{path} cannot be read as a file of batches: a value does not fit the schema"
+            ) from error
+        except _DAMAGE as error:
+            raise ReplayError(f"{path} cannot be read as a file of batches: {_shown(error)}") from error
+
+
+def _check_fit(path: Path) -> None:
+    """Raise `ReplayError` if a file was written in a schema that is none of batches; it names a few fields."""
+    try:
+        with path.open("rb") as file:
+            written = fastavro.reader(file).writer_schema
+    except _DAMAGE as error:
+        raise ReplayError(f"{path} cannot be read as an Avro file: {_shown(error)}") from error
+    found = misfits(written, load_schema(BATCH))
+    if found:
+        name = written.get("name", "") if isinstance(written, dict) else ""
+        remedy = "alert packets can be read as a Parquet table, with --mapping rubin_alert" if "alert" in name else ""
+        more = f"\n  and {len(found) - _NAMED_FIELDS} more" if len(found) > _NAMED_FIELDS else ""
+        raise ReplayError(
+            f"{path} holds {name or 'no'} records, not batches of the schema {BATCH}:\n  "
+            + "\n  ".join(found[:_NAMED_FIELDS])
+            + f"{more}\n{remedy or 'write them in that schema'}"
+        )
+
+
+def _shown(error: BaseException) -> str:
+    """Return what a library says of damaged bytes as one short line."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]
+
+
+def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessage]:
+    """Address messages to another topic."""
+    return (replace(event, message=event.message._replace(topic=topic)) for event in events)
+
+
+def _event(record: dict[str, Any], schema: AvroSchema, topic: str) -> TimedMessage:
+    datum = io.BytesIO()
+    datum.write(header(BATCH_SCHEMA_ID))
+    fastavro.schemaless_writer(datum, schema, record)
+    footprint = np.array([(vertex["ra"], vertex["dec"]) for vertex in record["footprint"]])
+    return TimedMessage(record["midpointMjdTai"], OutputMessage(topic, sky_key(footprint), datum.getvalue()))

@@ -1,0 +1,209 @@
+"""The figures of a night, each an SVG element."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.times import utc_of
+from stream_assoc.tools.report.axes import bar_days, by_band, by_visit, dates, legend_above, observed, points, time_axis
+from stream_assoc.tools.report.separations import FAR, Separations, rayleigh
+from stream_assoc.tools.report.summary import latency, stage_times
+from stream_assoc.tools.report.theme import (
+    ASSOCIATED,
+    DROPPED,
+    INK,
+    MARGINAL,
+    MEASURED,
+    MUTED,
+    NEW,
+    SECOND,
+    SOLAR,
+    styled,
+    svg_of,
+)
+
+WIDE: Final = (10.0, 3.4)
+HALF: Final = (5.6, 3.8)
+
+_LEAST_SHOWN_SECONDS: Final = 5e-5
+"""Stages that never take longer are none that anybody waits for."""
+
+PARTS: Final = (
+    ("numAssociatedDiaSources", "associated", ASSOCIATED),
+    ("numNewDiaObjects", "new objects", NEW),
+    ("numAssociatedSsObjects", "solar system", SOLAR),
+    ("numMarginalDiaSources", "marginal", MARGINAL),
+    ("numDroppedDiaSources", "dropped", DROPPED),
+)
+
+
+def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return what became of the sources of each visit, over the night."""
+    with styled():
+        figure = Figure(figsize=WIDE)
+        axes = figure.subplots()
+        visits = by_visit(metrics)
+        times = [utc_of(batches[0].midpointMjdTai) for batches in visits]
+        bottom = np.zeros(len(visits))
+        width = bar_days(times)
+        for name, label, colour in PARTS:
+            values = np.array([sum(getattr(one, name) for one in batches) for batches in visits])
+            if values.any():
+                axes.bar(dates(times), values, width, bottom, color=colour, label=label)
+            bottom += values
+        axes.set_ylabel("DIASources a visit")
+        time_axis(axes)
+        if bottom.any():
+            legend_above(axes, len(PARTS))
+        return svg_of(figure)
+
+
+def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return which share of the known objects was seen again, over the night."""
+    known = [one for one in metrics if one.fracUpdatedDiaObjects is not None]
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        by_band(axes, known, lambda one: one.fracUpdatedDiaObjects or 0.0)
+        axes.set_ylim(0.0, 1.02)
+        axes.set_ylabel("known objects seen again, fraction")
+        return svg_of(figure)
+
+
+def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how many objects have a single source, as the night was processed."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        times = [utc_of(one.timeProcessedMjdTai) for one in metrics]
+        points(axes, times, [one.totalUnassociatedDiaObjects for one in metrics], MEASURED)
+        axes.set_ylabel("objects with a single source, whole APDB")
+        axes.set_ylim(bottom=0.0)
+        time_axis(axes, "UTC of processing")
+        return svg_of(figure)
+
+
+def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return the stages of a batch one after the other: their medians, and how long each took in the slowest."""
+    with styled():
+        stages = [stage for stage in stage_times(metrics) if stage.p99 >= _LEAST_SHOWN_SECONDS]
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        begin = 0.0
+        total = sum(stage.median for stage in stages) * 1000.0
+        for row, stage in enumerate(stages):
+            width = stage.median * 1000.0
+            axes.barh(row, width, left=begin, color=MEASURED, height=0.62)
+            is_left = begin + width / 2.0 > total / 2.0
+            axes.annotate(
+                f"{width:.1f} ms, p99 {stage.p99 * 1000.0:.1f}",
+                (begin if is_left else begin + width, row),
+                xytext=(-5 if is_left else 5, 0),
+                textcoords="offset points",
+                ha="right" if is_left else "left",
+                va="center",
+                fontsize=8.5,
+                color=MUTED,
+            )
+            begin += width
+        axes.set_yticks(range(len(stages)), [stage.name.replace("_", " ") for stage in stages])
+        axes.invert_yaxis()
+        axes.set_xlabel(f"ms after the beginning, medians of {len(metrics):,} batches")
+        axes.set_xlim(0.0, total * 1.02 or 1.0)
+        axes.grid(axis="y", visible=False)
+        return svg_of(figure)
+
+
+def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how long each batch took, with median and 99th percentile."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        milliseconds = np.array([1000.0 * latency(one) for one in metrics])
+        points(axes, observed(metrics), milliseconds, MEASURED)
+        for percentile, colour in ((50, INK), (99, SECOND)):
+            value = float(np.percentile(milliseconds, percentile))
+            axes.axhline(value, color=colour, ls="--", label=f"p{percentile} {value:,.0f} ms")
+        if milliseconds.min() > 0.0 and milliseconds.max() > 20.0 * np.median(milliseconds):
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0.0)
+        axes.set_ylabel("time a batch took, ms")
+        time_axis(axes)
+        legend_above(axes, 2)
+        return svg_of(figure)
+
+
+def separation_histogram(apart: Separations) -> str:
+    """Return the histogram of normalised separations against what right errors would give."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        edges = np.linspace(0.0, FAR, 61)
+        shown = np.minimum(apart.normalised, FAR - 1e-9)
+        counts, _ = np.histogram(shown, edges)
+        width = edges[1] - edges[0]
+        density = counts / (len(apart) * width)
+        beyond = float((apart.normalised > FAR).mean())
+        label = f"{len(apart):,} sources; {beyond:.2%} beyond {FAR:.0f}"
+        axes.stairs(density, edges, fill=True, color=MEASURED, alpha=0.55, label=label)
+        curve = np.linspace(0.0, FAR, 200)
+        axes.plot(curve, rayleigh(curve), color=SECOND, label="Rayleigh: the errors are right")
+        scale = apart.error_scale
+        fitted = rayleigh(curve / scale) / scale
+        axes.plot(curve, fitted, color=INK, ls=":", label=f"errors {scale:.2f} times as large")
+        axes.set_xlabel("separation from the object / its expected error")
+        axes.set_ylabel("density")
+        axes.set_xlim(0.0, FAR)
+        axes.set_ylim(bottom=0.0)
+        axes.legend(loc="upper right")
+        return svg_of(figure)
+
+
+def offsets(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return the median offset of each batch from the objects it matched, over the night."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        matched = [one for one in metrics if one.medianRaOffset is not None and one.medianDecOffset is not None]
+        for name, label, colour in (("medianRaOffset", "ra cos(dec)", MEASURED), ("medianDecOffset", "dec", SECOND)):
+            points(axes, observed(matched), [1000.0 * getattr(one, name) for one in matched], colour, label)
+        axes.axhline(0.0, color=MUTED, lw=0.8)
+        axes.set_ylabel("median offset from the objects, mas")
+        time_axis(axes)
+        legend_above(axes, 2)
+        return svg_of(figure)
+
+
+def scatter(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return how far the matched sources of each batch are from their objects, by band."""
+    matched = [one for one in metrics if one.rmsSeparation is not None]
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        by_band(axes, matched, lambda one: 1000.0 * (one.rmsSeparation or 0.0))
+        axes.set_ylabel("rms separation of the matches, mas")
+        axes.set_ylim(bottom=0.0)
+        return svg_of(figure)
+
+
+def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
+    """Return which share of the matched sources had a choice, and how clear it was."""
+    with styled():
+        figure = Figure(figsize=HALF)
+        axes = figure.subplots()
+        matched = [one for one in metrics if one.numAssociatedDiaSources]
+        shares = [100.0 * one.numAmbiguousDiaSources / one.numAssociatedDiaSources for one in matched]
+        points(axes, observed(matched), shares, MEASURED)
+        axes.set_ylabel("matches with more than one candidate, %", color=MEASURED)
+        axes.set_ylim(bottom=0.0)
+        clear = [one for one in matched if one.medianMargin is not None]
+        other = axes.twinx()
+        points(other, observed(clear), [one.medianMargin or 0.0 for one in clear], SECOND)
+        other.set_ylabel("median margin of the runner-up", color=SECOND)
+        other.grid(visible=False)
+        time_axis(axes)
+        return svg_of(figure)

@@ -1,0 +1,1 @@
+"""From settings to objects: the one place where ports meet their adapters."""

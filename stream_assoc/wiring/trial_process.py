@@ -1,0 +1,56 @@
+"""The child of `stream_assoc.service.daemon.trial`, as ``python -m`` runs it; its task comes on standard input."""
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Sequence
+
+from stream_assoc.service.daemon.trial import BEGUN, CANNOT_WORK, SERVICE_AWAY
+from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.settings import Settings
+from stream_assoc.messaging.messages import InputMessage
+
+
+def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
+    """Take messages all the way to the APDB, and say on standard output when each is taken up.
+
+    Raises
+    ------
+    RetriableError
+        If a service is away.
+    FatalError
+        If a service cannot be used as configured.
+    """
+    from stream_assoc.wiring.assembly import handler_of, open_rooms
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.service.metrics.instruments import Instruments
+
+    configure_logging(settings.logging.format, settings.logging.level)
+    with open_rooms(settings) as rooms:
+        handler = handler_of(settings, rooms, Instruments())
+        for message in messages:
+            os.write(sys.stdout.fileno(), BEGUN)
+            handler.answer([message])
+            # What is not written is rebuilt when it is needed.
+            with contextlib.suppress(RetriableError):
+                handler.write_cache()
+
+
+def main() -> None:
+    """Read the task and do it; the exit code tells what became of it."""
+    # The daemon decides when to stop, and ends this process then.
+    for stopping in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(stopping, signal.SIG_IGN)
+    settings, messages = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the daemon, through a pipe
+    try:
+        work(settings, messages)
+    except RetriableError:
+        sys.exit(SERVICE_AWAY)
+    except FatalError:
+        sys.exit(CANNOT_WORK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""``apdb init`` and ``apdb check``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from stream_assoc.stores.apdb.exceptions import ApdbError, ApdbSchemaError
+from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS
+from tests.apps.cli.invoking import Invoke
+
+
+def test_database_is_made_then_found_ready(invoke: Invoke) -> None:
+    made = invoke("apdb", "init", "--set", "apdb.url=sqlite:///night.db")
+    assert made.exit_code == 0
+    assert "sqlite:///night.db is ready: APDB schema " in made.stdout
+    assert Path("night.db").exists()
+    assert invoke("apdb", "check", "--set", "apdb.url=sqlite:///night.db").stdout == made.stdout
+
+
+def test_database_that_is_no_apdb_is_told(invoke: Invoke) -> None:
+    Path("empty.db").touch()
+    with pytest.raises(ApdbSchemaError, match="apdb init"):
+        invoke("apdb", "check", "--set", "apdb.url=sqlite:///empty.db")
+
+
+def test_missing_database_is_told(invoke: Invoke) -> None:
+    with pytest.raises(ApdbError):
+        invoke("apdb", "check", "--set", "apdb.url=sqlite:///missing.db")
+
+
+def test_a_dry_run_tells_the_steps_and_does_nothing(invoke: Callable[..., Result]) -> None:
+    told = invoke("apdb", "init", "--dry-run", "--set", "apdb.url=sqlite:///night.db")
+    lines = told.stdout.splitlines()
+    assert lines[0].startswith("would create the tables of lsst.dax.apdb, APDB schema ")
+    assert [line.split(":")[0] for line in lines[1 : 1 + len(MIGRATIONS)]] == [
+        f"would migrate to {one.version}" for one in MIGRATIONS
+    ]
+    assert not Path("night.db").exists()
+    invoke("apdb", "init", "--set", "apdb.url=sqlite:///night.db")
+    told = invoke("apdb", "init", "--dry-run", "--set", "apdb.url=sqlite:///night.db")
+    assert told.stdout == "sqlite:///night.db is up to date.\n"
+    told = invoke("apdb", "init", "--dry-run", "--drop", "--set", "apdb.url=sqlite:///night.db")
+    assert told.stdout.startswith("would drop all tables of the APDB, with their rows\n")

@@ -1,3 +1,0 @@
-from tests.archive.nights import postgresql_night, sqlite_night
-
-__all__ = ["postgresql_night", "sqlite_night"]

@@ -1,0 +1,237 @@
+"""What every archive must answer, whatever database it reads."""
+
+import threading
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.core.sky.vectors import separation_arcsec
+from tests.stores.apdb.reading.nights import StoredNight
+from tests.stores.apdb.reading.stored import BEGIN, FORCED_BATCH, SECOND
+from tests.pipeline.skies import night
+
+UNKNOWN = 2**62 + 12345
+
+
+def ids(table, name="diaSourceId"):
+    return table[name].to_pylist()
+
+
+class ArchiveConformance(ABC):
+    """Tests of one adapter; a subclass says where the night is stored, and what is missing elsewhere."""
+
+    @pytest.fixture
+    @abstractmethod
+    def stored(self) -> StoredNight: ...
+
+    @pytest.fixture
+    @abstractmethod
+    def empty_url(self) -> str: ...
+
+    @pytest.fixture
+    def archive(self, stored: StoredNight):
+        archive = open_archive(stored.url)
+        yield archive
+        archive.close()
+
+    @pytest.fixture
+    def every_object(self, archive):
+        """Latest versions of all objects of the night, which is small enough."""
+        return archive.recent_objects(100_000)
+
+    @pytest.fixture
+    def empty(self, empty_url: str):
+        archive = open_archive(empty_url)
+        yield archive
+        archive.close()
+
+    @pytest.mark.parametrize("identifier", [2**63, 10**400, -(2**63) - 1])
+    def test_an_id_beyond_64_bits_is_not_there(self, archive: Archive, identifier: int) -> None:
+        for ask in (archive.source, archive.versions, archive.first_version, archive.forced_sources):
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                ask(identifier)
+        for batch in (BatchId(identifier, 0), BatchId(0, identifier)):
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                archive.processings(batch)
+            with pytest.raises(NotInArchiveError, match="64 bits"):
+                archive.sources_of_batch(batch)
+
+    @pytest.mark.parametrize("limit", [MAX_ROWS + 1, 10_000_000, -1])
+    def test_no_answer_is_unbounded(self, archive: Archive, limit: int) -> None:
+        one, position = np.array([1]), np.array([10.0])
+        for ask in (
+            lambda: archive.versions(1, limit),
+            lambda: archive.recent_objects(limit),
+            lambda: archive.near(10.0, 20.0, 1.0, limit),
+            lambda: archive.sky_before(position, position, 2.0, 63_000.0, limit),
+            lambda: archive.sources_of_objects(one, limit),
+            lambda: archive.forced_sources(1, limit),
+            lambda: archive.sources_of_batch(BatchId(1, 1), limit=limit),
+            lambda: archive.recent_batches(limit),
+            lambda: archive.coverage(10, 6, limit),
+        ):
+            with pytest.raises(ValueError, match="read at once"):
+                ask()
+
+    def test_a_sky_with_too_many_objects_is_refused(self, archive: Archive) -> None:
+        batch = night()[-1]
+        (entry,) = archive.processings(batch.id)
+        stored = archive.sources_of_batch(batch.id)
+        ra, dec, time = stored["ra"].to_numpy(), stored["dec"].to_numpy(), entry.timeProcessedMjdTai
+        n = len(archive.sky_before(ra, dec, 2.0, time))
+        assert len(archive.sky_before(ra, dec, 2.0, time, n)) == n
+        with pytest.raises(AnswerTooLargeError, match=f"more than {n - 1}"):
+            archive.sky_before(ra, dec, 2.0, time, n - 1)
+
+    def test_it_cannot_write(self, archive: Archive) -> None:
+        with pytest.raises(Exception, match=r"read-only|readonly"):
+            archive._database.fetch("DELETE FROM {DiaSource}")
+
+    def test_the_overview_counts(self, archive, every_object) -> None:
+        overview = archive.overview()
+        single = pc.sum(pc.equal(every_object["nDiaSources"], 1)).as_py()
+        assert overview.n_single_source == single
+        assert overview.n_objects == every_object.num_rows
+        assert overview.n_object_versions >= overview.n_objects
+        assert overview.n_sources == sum(entry.n_stored for entry in archive.recent_batches(100))
+        assert overview.n_forced_sources == 1
+        assert overview.last_processed == pytest.approx(BEGIN + len(night()) * SECOND, abs=SECOND / 2)
+
+    def test_nothing_is_no_trouble(self, empty) -> None:
+        overview = empty.overview()
+        assert (overview.n_objects, overview.n_sources, overview.n_single_source) == (0, 0, 0)
+        assert overview.last_processed is None
+        assert empty.recent_objects().num_rows == empty.versions(UNKNOWN).num_rows == 0
+        assert empty.source(UNKNOWN).num_rows == empty.forced_sources(UNKNOWN).num_rows == 0
+        assert empty.first_version(UNKNOWN) is None
+        assert empty.recent_batches() == []
+        assert empty.processings(BatchId(1, 2)) == ()
+        assert len(empty.near(10.0, 20.0, 1.0).objects) == 0
+        assert len(empty.sky_before(np.array([10.0]), np.array([20.0]), 2.0, 63_000.0)) == 0
+        assert [len(column) for column in empty.coverage(10, 6)] == [0, 0]
+
+    def test_versions_follow_each_other(self, archive, every_object) -> None:
+        chosen = every_object.sort_by([("nDiaSources", "descending")])["diaObjectId"][0].as_py()
+        versions = archive.versions(chosen)
+        starts = versions["validityStartMjdTai"].to_pylist()
+        assert starts == sorted(starts, reverse=True)
+        assert versions["validityEndMjdTai"].to_pylist() == [None, *starts[:-1]]
+        assert archive.first_version(chosen) == starts[-1]
+        assert versions.column_names == list(apdb_table("DiaObject").names)
+        assert archive.versions(chosen, 1).num_rows == 1
+
+    def test_a_source_is_found_by_its_id_with_every_column(self, archive) -> None:
+        stored = archive.sources_of_batch(night()[0].id)
+        one = archive.source(ids(stored)[3])
+        assert one.to_pylist() == stored.slice(3, 1).to_pylist()
+        assert one.schema.field("diaSourceId").type == apdb_table("DiaSource").column("diaSourceId").arrow_type
+        assert isinstance(one["centroid_flag"][0].as_py(), bool | None)
+
+    def test_sources_of_a_batch_are_those_it_brought(self, archive) -> None:
+        batch = night()[2]
+        stored = archive.sources_of_batch(batch.id)
+        (entry,) = archive.processings(batch.id)
+        assert stored.num_rows == entry.n_stored
+        assert set(ids(stored)) <= set(batch.diaSourceId.tolist())
+        assert ids(stored) == sorted(ids(stored))
+        assert ids(archive.sources_of_batch(batch.id, entry.timeProcessedMjdTai)) == ids(stored)
+        assert archive.sources_of_batch(batch.id, entry.timeProcessedMjdTai + SECOND).num_rows == 0
+        assert archive.sources_of_batch(batch.id, limit=3, columns=["ra"]).shape == (3, 1)
+
+    def test_a_light_curve_has_as_many_points_as_the_object_says(self, archive, every_object) -> None:
+        counts = dict(zip(ids(every_object, "diaObjectId"), every_object["nDiaSources"].to_pylist(), strict=True))
+        some = np.array(list(counts)[:50])
+        sources = archive.sources_of_objects(some)
+        found = {value["values"]: value["counts"] for value in sources["diaObjectId"].value_counts().to_pylist()}
+        assert found == {identifier: counts[identifier] for identifier in some.tolist()}
+
+    def test_forced_photometry_is_read(self, archive, stored: StoredNight) -> None:
+        (row,) = archive.forced_sources(stored.forced_object).to_pylist()
+        assert (row["visit"], row["detector"], row["band"]) == (*FORCED_BATCH, "g")
+        assert (row["psfFlux"], row["psfFluxErr"], row["scienceFlux"]) == (1.5, 2.5, 3.5)
+
+    @pytest.mark.parametrize("radius_deg", [0.001, 0.02, 0.3, 5.0])
+    def test_a_cone_holds_all_that_is_near_and_nothing_else(self, archive, every_object, radius_deg: float) -> None:
+        ra, dec = every_object["ra"][0].as_py() + 0.0001, every_object["dec"][0].as_py()
+        separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
+        inside = separation <= 3600.0 * radius_deg
+        nearby = archive.near(ra, dec, radius_deg, limit=100_000)
+        expected = every_object["diaObjectId"].to_numpy()[inside]
+        assert nearby.is_complete
+        assert set(nearby.objects.diaObjectId.tolist()) == set(expected.tolist())
+        assert np.all(np.diff(nearby.separation_arcsec) >= 0)
+
+    def test_a_cone_that_is_cut_says_so_and_keeps_the_nearest(self, archive, every_object) -> None:
+        ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
+        whole = archive.near(ra, dec, 5.0, limit=100_000)
+        cut = archive.near(ra, dec, 5.0, limit=7)
+        assert not cut.is_complete
+        assert cut.objects.diaObjectId.tolist() == whole.objects.diaObjectId[:7].tolist()
+
+    def test_a_cone_that_holds_too_much_is_narrowed_to_the_nearest(
+        self, archive, every_object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("stream_assoc.stores.apdb.reading.archive._SEARCH_ROWS", 40)
+        ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
+        cut = archive.near(ra, dec, 5.0)
+        separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
+        nearest = every_object["diaObjectId"].to_numpy()[np.argsort(separation, kind="stable")]
+        assert 0 < len(cut.objects) < 40
+        assert not cut.is_complete
+        assert cut.objects.diaObjectId.tolist() == nearest[: len(cut.objects)].tolist()
+
+    def test_the_sky_before_a_batch_is_that_of_the_batches_before(self, archive) -> None:
+        batch = night()[4]
+        (entry,) = archive.processings(batch.id)
+        stored = archive.sources_of_batch(batch.id)
+        sky = archive.sky_before(stored["ra"].to_numpy(), stored["dec"].to_numpy(), 2.0, entry.timeProcessedMjdTai)
+        earlier = {earlier_batch.id for earlier_batch in night()[:4]}
+        assert len(sky)
+        assert sky.diaObjectId.tolist() == sorted(set(sky.diaObjectId.tolist()))
+        assert np.all(sky.validityStartMjdTai < entry.timeProcessedMjdTai)
+        sources = archive.sources_of_objects(sky.diaObjectId)
+        before = sources.filter(pc.less(sources["timeProcessedMjdTai"], entry.timeProcessedMjdTai))
+        assert before.num_rows == sky.nDiaSources.sum()
+        assert {
+            (visit, detector) for visit, detector in zip(ids(before, "visit"), ids(before, "detector"), strict=True)
+        } <= earlier
+
+    def test_the_highest_visits_come_first(self, archive) -> None:
+        keys = [entry.key for entry in archive.recent_batches(3)]
+        assert keys == sorted(keys, reverse=True)
+        assert keys[0].visit == FORCED_BATCH.visit or keys[0].visit == max(batch.id.visit for batch in night())
+
+    def test_coverage_is_where_the_objects_are(self, archive, every_object) -> None:
+        trixels, changes = archive.coverage(10, 6)
+        of_objects = htm_index(every_object["ra"].to_numpy(), every_object["dec"].to_numpy(), 6)
+        assert set(of_objects.tolist()) <= set(trixels.tolist())
+        assert np.all(changes > 0)
+        assert len(archive.coverage(10, 10, limit=2)[0]) == 2
+
+    def test_threads_share_it(self, archive, every_object) -> None:
+        found: list[int] = []
+
+        def look() -> None:
+            found.extend(
+                archive.versions(identifier, 1).num_rows for identifier in ids(every_object, "diaObjectId")[:20]
+            )
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [1] * 80
+
+    def test_a_database_that_is_no_apdb_is_refused_with_the_remedy(self, missing_url) -> None:
+        with pytest.raises(ApdbSchemaError, match="stream-assoc apdb init"):
+            open_archive(missing_url)

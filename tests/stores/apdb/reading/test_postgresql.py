@@ -1,0 +1,49 @@
+import psycopg
+import pytest
+
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from tests import services
+from tests.stores.apdb.reading.conformance import ArchiveConformance
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def empty_database(postgresql_url: str):
+    with services.new_database(postgresql_url) as url:
+        init(url)
+        yield url
+
+
+class TestPostgresql(ArchiveConformance):
+    @pytest.fixture(autouse=True)
+    def analysed(self, stored) -> None:
+        """Statistics of a table reach the server's view with a delay, unless ANALYZE writes them."""
+        with psycopg.connect(stored.url, autocommit=True) as connection:
+            connection.execute("ANALYZE")
+
+    @pytest.fixture
+    def stored(self, postgresql_night):
+        return postgresql_night
+
+    @pytest.fixture
+    def empty_url(self, empty_database):
+        return empty_database
+
+    @pytest.fixture
+    def missing_url(self, postgresql_database: str):
+        return postgresql_database
+
+    def test_a_statement_that_takes_too_long_is_ended(self, stored) -> None:
+        archive = open_archive(stored.url, patience=Patience(answer_seconds=0.2))
+        with pytest.raises(ApdbUnavailableError, match="statement timeout"):
+            archive._database.fetch("SELECT pg_sleep(60)")
+        assert archive.overview().n_objects > 0
+        archive.close()
+
+    def test_a_server_that_is_away_is_told(self) -> None:
+        with pytest.raises(ApdbUnavailableError, match=r"apdb\.url"):
+            open_archive("postgresql://nobody@127.0.0.1:1/nowhere", patience=Patience(connect_seconds=2.0))

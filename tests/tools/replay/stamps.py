@@ -1,0 +1,11 @@
+"""Stamps of messages that a recorded replay sent."""
+
+from stream_assoc.tools.replay.stamp import Stamp, stamp_of
+from stream_assoc.messaging.messages import OutputMessage
+
+
+def stamp_on(message: OutputMessage) -> Stamp:
+    """Return the stamp of a message, which must have one."""
+    stamp = stamp_of(message.headers)
+    assert stamp is not None, message.headers
+    return stamp
