@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
 
 from benchmarks.deployed import SECTIONS, Listener, Sender, backlog_rate, serving
-from benchmarks.rooms import visit
+from benchmarks.pipeline_services import visit
 from benchmarks.side_by_side import in_turns
 from benchmarks.skies import Size
 from stream_assoc.service.daemon.heap import keep_freed_memory

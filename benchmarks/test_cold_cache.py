@@ -6,16 +6,16 @@ import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
 
 from benchmarks.deployed import first_visits
-from benchmarks.rooms import SETTINGS
+from benchmarks.pipeline_services import SETTINGS
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import Size
+from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, rooms_of
-from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
-from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.wiring.assembly import layout_of, services_of
 from tests.configured import configured
 
 N_OBJECTS = 100_000
@@ -30,12 +30,12 @@ def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None
     init(postgresql_database)
     apdb = open_apdb(postgresql_database)
     try:
-        rooms = rooms_of(settings, apdb, MemoryCache(layout_of(settings)))
+        services = services_of(settings, apdb, MemoryCache(layout_of(settings)))
         with adbc.connect(postgresql_database, autocommit=True) as connection, connection.cursor() as cursor:
-            fill(rooms, connection)
+            fill(services, connection)
             tiles = apdb.known_tiles()
             cursor.execute("ANALYZE")
-            timed = in_turns(3, ours=lambda: rebuilt(rooms, tiles), adbc=lambda: read(cursor))
+            timed = in_turns(3, ours=lambda: rebuilt(services, tiles), adbc=lambda: read(cursor))
     finally:
         apdb.close()
     record(
@@ -48,10 +48,10 @@ def test_a_cold_region(postgresql_database: str, record: Callable[[Figure], None
     )
 
 
-def fill(rooms: Rooms, connection: adbc.Connection) -> None:
+def fill(services: Services, connection: adbc.Connection) -> None:
     """Make the objects as a daemon does, then give each as many sources as wanted."""
     for batch in first_visits(Size(0, N_OBJECTS), N_OBJECTS // N_BATCHES):
-        process_batches([arrive(batch, rooms)], rooms)
+        process_batches([arrive(batch, services)], services)
     columns = [column.name for column in [*apdb_table("DiaSource").columns, PIXEL_ID]]
     changed = {
         "diaSourceId": f'"diaSourceId" + n * {VISIT_STEP}::bigint * 1000000',
@@ -68,11 +68,11 @@ def fill(rooms: Rooms, connection: adbc.Connection) -> None:
         )
 
 
-def rebuilt(rooms: Rooms, tiles: np.ndarray) -> int:
+def rebuilt(services: Services, tiles: np.ndarray) -> int:
     """Rebuild every tile and every state; return how many states."""
-    with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
+    with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
         ids = session.load_tiles(tiles).positions.diaObjectId
-        return len(rooms.calculator.rebuild(session.load_histories(ids)))
+        return len(services.calculator.rebuild(session.load_histories(ids)))
 
 
 def read(cursor: adbc.Cursor) -> int:

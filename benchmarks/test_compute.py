@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from scipy.spatial import cKDTree
 
-from benchmarks.rooms import visit
+from benchmarks.pipeline_services import visit
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import MJD, Size, histories_of, objects_of, visit_of
 from stream_assoc.core.association.candidates import Candidates, find_candidates

@@ -9,7 +9,7 @@ measured on two busy cores. Single pairs spread there by a third.
 import time
 
 from benchmarks.counted import calls_of, peak_bytes_of
-from benchmarks.rooms import visit
+from benchmarks.pipeline_services import visit
 from benchmarks.side_by_side import paired_ratio
 from benchmarks.skies import Size
 from benchmarks.test_compute import long_and_short_updates, ours_and_tree

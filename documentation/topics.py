@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 
 from documentation.markdown import head, table
-from stream_assoc.settings import Settings
+from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER
 from stream_assoc.messaging.authority import SIGNATURE_SUFFIX
 from stream_assoc.messaging.avro.dead_letters import LEFT_OUT_HEADER, PREFIX, RECORD_HEADER
-from stream_assoc.messaging.kafka.topics import topic_specs
-from stream_assoc.messaging.release import RELEASE_HEADER
-from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER
 from stream_assoc.messaging.avro.schemas import (
     BATCH,
     DEAD_LETTER,
@@ -19,6 +16,8 @@ from stream_assoc.messaging.avro.schemas import (
     load_schema,
     schema_id,
 )
+from stream_assoc.messaging.kafka.topics import topic_specs
+from stream_assoc.settings import Settings
 
 INTRODUCTION = """\
 `stream-assoc topics init` makes these topics, with the settings that the table tells and the broker's defaults for
@@ -56,7 +55,7 @@ before it was killed is not seen at all.
 
 def page() -> str:
     """Return the page."""
-    lines = [*head("Topics", "stream_assoc/stream and the settings"), INTRODUCTION]
+    lines = [*head("Topics", "stream_assoc/messaging and the settings"), INTRODUCTION]
     lines += table(["topic", "setting", "one message", "key", "made with"], _topics())
     lines += [WIRE]
     lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", schema_id(name)) for name in NAMES])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.avro.subscriber import decode_objects
 from tests.contents import columns
 

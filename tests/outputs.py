@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Producer
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.messaging.messages import OutputMessage
-from stream_assoc.messaging.avro.outputs import OutputEncoder
+from stream_assoc.messaging.avro.outputs import AvroOutputEncoder
 from stream_assoc.messaging.avro.records import RecordCodec
 from stream_assoc.messaging.avro.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
 from stream_assoc.messaging.avro.subscriber import object_schema
@@ -65,7 +65,7 @@ def objects_of(
         for field in list(object_schema())[:-2]
     }
     rows["diaObjectId"] = pa.array(ids, pa.int64())
-    return OutputEncoder().encode_objects(pa.table(rows), further)
+    return AvroOutputEncoder().encode_objects(pa.table(rows), further)
 
 
 def forced_sources_of(ids: Sequence[int], **columns: Sequence[float | None]) -> list[OutputMessage]:
@@ -78,12 +78,12 @@ def forced_sources_of(ids: Sequence[int], **columns: Sequence[float | None]) -> 
         for field in schema
     }
     rows["diaObjectId"] = pa.array(ids, pa.int64())
-    return OutputEncoder().encode_forced_sources(pa.table(rows, schema=schema))
+    return AvroOutputEncoder().encode_forced_sources(pa.table(rows, schema=schema))
 
 
 def ended(diaObjectId: int) -> OutputMessage:
     """Return the message that tells of the end of an object."""
-    (message,) = OutputEncoder().encode_closed(np.array([diaObjectId]), 61_000.25)
+    (message,) = AvroOutputEncoder().encode_closed(np.array([diaObjectId]), 61_000.25)
     return message
 
 

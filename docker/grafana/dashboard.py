@@ -173,10 +173,10 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel("Sources of a batch", "How large batches are.", "none", quantiles("stream_assoc_batch_dia_sources")),
         Panel("Size of a message", "Encoded.", "decbytes", quantiles("stream_assoc_message_bytes")),
         Panel(
-            "Messages of a hand",
+            "Messages of a micro-batch",
             "Messages that share a transaction: 1 on a daemon that keeps up.",
             "none",
-            quantiles("stream_assoc_hand_messages"),
+            quantiles("stream_assoc_micro_batch_messages"),
         ),
     ),
     "Lag": (
@@ -226,10 +226,10 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             stacked=True,
         ),
         Panel(
-            "Steps of a hand",
-            "Mean time of each step that the messages of a hand share: locks, stores, Kafka.",
+            "Steps of a micro-batch",
+            "Mean time of each step that the messages of a micro-batch share: locks, stores, Kafka.",
             "s",
-            (Query(mean("stream_assoc_hand_step_seconds", "step"), "{{step}}"),),
+            (Query(mean("stream_assoc_micro_batch_step_seconds", "step"), "{{step}}"),),
             stacked=True,
         ),
     ),

@@ -11,11 +11,10 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_assoc.settings.operators import OperatorSettings
+from stream_assoc.core.model.messages import Headers
 from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.messages import Headers
-from stream_assoc.messaging.release import RELEASE_MARK
-from stream_assoc.messaging.reprocessing import REPROCESSING_MARK
+from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK
+from stream_assoc.settings.operators import OperatorSettings
 
 SIGNATURE_SUFFIX: Final = ".signature"
 """Follows the name of a mark in the name of the header that signs it."""

@@ -8,11 +8,13 @@ entry of the outbox was published.
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from stream_assoc.core.model.batch import BatchRevision, pack_revisions, unpack_revisions
+
+PartitionsHook = Callable[[frozenset[tuple[str, int]]], None]
 
 Partition = tuple[str, int]
 """Topic and partition number."""

@@ -1,8 +1,7 @@
 """Errors of forced photometry."""
 
-from typing import ClassVar
-
 from stream_assoc.exceptions import FatalError, StreamAssocError
+from stream_assoc.pipeline.exceptions import ImageError
 
 
 class PhotometryError(StreamAssocError):
@@ -11,23 +10,6 @@ class PhotometryError(StreamAssocError):
 
 class ImageRootError(PhotometryError, FatalError):
     """An entry of ``images.roots`` is no place where images could be."""
-
-
-class ImageError(PhotometryError):
-    """Nothing can be measured on an image that a batch names.
-
-    None of the three kinds of failure, because it must reach nobody: the
-    sources of the batch are as good as any, so it is associated as always.
-    Whoever was to read the image catches this, measures nothing on it and
-    counts that.
-
-    Attributes
-    ----------
-    reason : `str`
-        Short machine-readable name of the cause, which the metrics carry.
-    """
-
-    reason: ClassVar[str] = "image"
 
 
 class ImageRefusedError(ImageError):

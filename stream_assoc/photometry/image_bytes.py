@@ -86,7 +86,7 @@ class Allowance:
 def read_file(path: str, allowance: Allowance) -> bytes:
     """Return the bytes of a regular file.
 
-    Opening never waits for another process, as a named pipe would.
+    SessionSnapshot never waits for another process, as a named pipe would.
 
     Raises
     ------

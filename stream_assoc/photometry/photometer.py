@@ -14,8 +14,8 @@ from stream_assoc.photometry.exceptions import ImageMismatchError
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import BAD_PLANES, Weighting, measure
-from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from stream_assoc.pipeline.forced_selection import SelectionConfig, forced_source_ids
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ExposurePair:
         return inside
 
     def measure(self, batch: Batch, objects: ObjectPositions, timeProcessedMjdTai: float) -> pa.Table:
-        """Return one DiaForcedSource for each object; see `~stream_assoc.pipeline.ports.photometry.BatchImages.measure`.
+        """Return one DiaForcedSource for each object; see `BatchImages.measure`.
 
         ``psfFlux`` is that of the difference image, ``scienceFlux`` that of
         the direct one; null where there is no such image or the position has
@@ -111,7 +111,7 @@ def _column(values: Any, field: pa.Field, n_rows: int) -> pa.Array:  # noqa: ANN
 
 
 class ImagePhotometer:
-    """Measures fluxes on the images below the configured roots; a `~stream_assoc.pipeline.ports.photometry.ForcedPhotometer`.
+    """Measures fluxes on the images below the configured roots; the pipeline's `ForcedPhotometer`.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.photometry.exceptions import ImageError
+from stream_assoc.pipeline.exceptions import ImageError
 from stream_assoc.pipeline.ports.photometry import BatchImages
 from stream_assoc.pipeline.region import BatchRegion
 

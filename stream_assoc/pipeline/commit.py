@@ -4,18 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_assoc.pipeline.ports.apdb import ApdbSession
-from stream_assoc.failpoints import failpoint
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.messaging.avro.outputs import pack_outputs
+from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.pipeline.services import Services
 
 
 def commit(
@@ -23,9 +22,9 @@ def commit(
     session: ApdbSession,
     neighbourhood: Neighbourhood,
     unpublished: tuple[BatchRevision, ...],
-    rooms: Rooms,
+    services: Services,
 ) -> list[Processed]:
-    """Store some decisions in one transaction, and have the cache written (`Rooms.write_cache`).
+    """Store some decisions in one transaction, and have the cache written (`Services.write_cache`).
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def commit(
         What of it the cache is given.
     unpublished : `tuple` [`BatchRevision`, ...]
         Earlier batches of the same sky that subscribers must have first.
-    rooms : `Rooms`
+    services : `Services`
         Algorithms and the encoder.
 
     Returns
@@ -52,29 +51,29 @@ def commit(
     RetriableError
         If a store went away. Either nothing was stored, or all of it was.
     """
-    watch = Stopwatch(rooms.clock)
+    watch = Stopwatch(services.clock)
     with watch.stage("encode"):
-        processed, changes = write_down(decisions, unpublished, rooms)
+        processed, changes = write_down(decisions, unpublished, services)
     failpoint("before-store")
     with watch.stage("store"):
         versions = session.store(changes)
     failpoint("after-store")
-    rooms.observe_hand(watch.seconds)
+    services.observe_micro_batch(watch.seconds)
     tiles = np.unique(np.concatenate([change.tiles for change in changes]))
-    rooms.write_cache(lambda: _write_cache(neighbourhood, tiles, versions, rooms))
+    services.write_cache(lambda: _write_cache(neighbourhood, tiles, versions, services))
     return processed
 
 
-def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArray, rooms: Rooms) -> None:
-    watch = Stopwatch(rooms.clock)
+def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArray, services: Services) -> None:
+    watch = Stopwatch(services.clock)
     with watch.stage("write_cache"):
         neighbourhood.flush(tiles, versions)
     failpoint("after-cache-write")
-    rooms.observe_hand(watch.seconds)
+    services.observe_micro_batch(watch.seconds)
 
 
 def write_down(
-    decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], rooms: Rooms
+    decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], services: Services
 ) -> tuple[list[Processed], list[BatchChanges]]:
     """Make rows and messages of some decisions.
 
@@ -88,7 +87,7 @@ def write_down(
         At least one.
     unpublished : `tuple` [`BatchRevision`, ...]
         What the first is to be published after.
-    rooms : `Rooms`
+    services : `Services`
         Algorithms and the encoder.
 
     Returns
@@ -99,23 +98,23 @@ def write_down(
         What to store for each.
     """
     states = ObjectStates.concatenate([one.states for one in decisions])
-    dia_objects = rooms.calculator.object_rows(states)
-    further = rooms.calculator.further_rows(states) if rooms.calculator.computes_further else None
-    messages = rooms.encoder.encode_objects(dia_objects, further)
+    dia_objects = services.calculator.object_rows(states)
+    further = services.calculator.further_rows(states) if services.calculator.computes_further else None
+    messages = services.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
     begin, predecessors = 0, unpublished
     for one in decisions:
         end = begin + len(one.states)
         outputs = [
             *messages[begin:end],
-            *rooms.encoder.encode_closed(one.closed.diaObjectId, one.entry.timeProcessedMjdTai),
-            *rooms.encoder.encode_forced_sources(one.forced_sources),
+            *services.encoder.encode_closed(one.closed.diaObjectId, one.entry.timeProcessedMjdTai),
+            *services.encoder.encode_forced_sources(one.forced_sources),
             *(
-                rooms.encoder.encode_forced_sources(one.withdrawn_forced_sources)
+                services.encoder.encode_forced_sources(one.withdrawn_forced_sources)
                 if one.withdrawn_forced_sources is not None
                 else ()
             ),
-            rooms.encoder.encode_metrics(one.metrics),
+            services.encoder.encode_metrics(one.metrics),
         ]
         processed.append(
             Processed(one.entry.id, one.metrics, outputs, one.entry.revision, one.image_error, predecessors)
@@ -128,11 +127,11 @@ def write_down(
                 forced_sources=one.forced_sources,
                 tiles=one.tiles,
                 single_source_delta=one.single_source_delta,
-                outputs=pack_outputs(outputs),
+                outputs=services.encoder.pack(outputs),
                 closed=one.closed,
                 further_statistics=None if further is None else further.slice(begin, end - begin),
                 predecessors=predecessors,
-                consumer_group=rooms.consumer_group,
+                consumer_group=services.consumer_group,
             )
         )
         begin, predecessors = end, (one.entry.key,)

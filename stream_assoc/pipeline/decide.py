@@ -10,21 +10,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.forced import ForcedPoints
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
+from stream_assoc.pipeline.exceptions import ImageError
 from stream_assoc.pipeline.forced import Measurable, measure_forced, uncounted_points
 from stream_assoc.pipeline.matching import match_sources
 from stream_assoc.pipeline.measurements import measure
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, Surroundings
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
+from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.source_rows import first_errors, source_points, source_rows
 
 
@@ -75,7 +75,7 @@ def decide(
     arrival: Arrival,
     neighbourhood: Surroundings,
     n_single_source: int,
-    rooms: Rooms,
+    services: Services,
     *,
     names: IntArray | None = None,
     versions: FloatArray | None = None,
@@ -90,7 +90,7 @@ def decide(
         The objects around it, to be read.
     n_single_source : `int`
         Objects in the APDB with exactly one source, before this batch.
-    rooms : `Rooms`
+    services : `Services`
         Algorithms and the clock.
     names : `numpy.ndarray` [int64], shape (len(batch),), optional
         What an object that each source founds is called; the source's id by default.
@@ -108,42 +108,42 @@ def decide(
         If more objects would be created than the settings allow.
     """
     batch, region = arrival.batch, arrival.region
-    watch = Stopwatch(rooms.clock, arrival.seconds)
+    watch = Stopwatch(services.clock, arrival.seconds)
 
     with watch.stage("load"):
         objects = neighbourhood.objects(region.tiles)
 
     with watch.stage("associate"):
         matches = match_sources(
-            batch, region.usable, objects, rooms.matchmakers, unlimited=arrival.unlimited, names=names
+            batch, region.usable, objects, services.matchmakers, unlimited=arrival.unlimited, names=names
         )
 
     with watch.stage("summarise"):
         matched_rows = matches.object_row[matches.associated]
         matched = objects.positions.take(matched_rows)
-        newborn = rooms.calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
+        newborn = services.calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
         before = ObjectStates.concatenate([neighbourhood.states(matched), newborn])
-        uncounted = uncounted_points(neighbourhood.session, rooms.calculator, before, batch.id)
+        uncounted = uncounted_points(neighbourhood.session, services.calculator, before, batch.id)
         around = objects.positions if arrival.images else matched
         past = [around.validityStartMjdTai, uncounted.timeProcessedMjdTai, *([] if versions is None else [versions])]
-        processing_time = later(rooms.clock.processing_time(), np.concatenate(past))
+        processing_time = later(services.clock.processing_time(), np.concatenate(past))
         sources = np.concatenate([matches.associated, matches.new])
-        points = source_points(batch, sources, rooms.flag_columns)
-        states = rooms.calculator.update(before, points, processing_time)
+        points = source_points(batch, sources, services.flag_columns)
+        states = services.calculator.update(before, points, processing_time)
 
     with watch.stage("photometer"):
         forced_sources = no_forced_sources()
-        if arrival.images is not None and rooms.photometer is not None:
+        if arrival.images is not None and services.photometer is not None:
             forced_sources = measure_forced(
                 Measurable(arrival, arrival.images, objects.positions.without(matched_rows)),
-                rooms.calculator.positions(states),
+                services.calculator.positions(states),
                 neighbourhood.session,
-                rooms.photometer.selection,
+                services.photometer.selection,
                 processing_time,
             )
-        if rooms.calculator.folds_forced:
+        if services.calculator.folds_forced:
             counted = ForcedPoints.concatenate([uncounted, ForcedPoints.of(forced_sources)])
-            states = rooms.calculator.fold_forced(states, counted)
+            states = services.calculator.fold_forced(states, counted)
 
     with watch.stage("rows"):
         dia_sources = source_rows(
@@ -155,7 +155,7 @@ def decide(
         )
 
     metrics = replace(
-        measure(arrival, matches, rooms.partition, processing_time, n_single_source, watch.seconds),
+        measure(arrival, matches, services.partition, processing_time, n_single_source, watch.seconds),
         numForcedSources=forced_sources.num_rows,
         forcedPhotometryError=arrival.image_error.reason if arrival.image_error else None,
     )

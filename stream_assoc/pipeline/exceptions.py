@@ -1,7 +1,11 @@
-"""Errors of the pipeline itself."""
+"""Errors that a batch can meet: its own, and those that the ports promise."""
 
-from stream_assoc.exceptions import PoisonError, StreamAssocError
-from stream_assoc.messaging.reprocessing import CONFLICT
+from typing import ClassVar, Final
+
+from stream_assoc.exceptions import PoisonError, RetriableError, StreamAssocError
+
+CONFLICT: Final = "conflicting_batch"
+"""The reason of the dead letters that a mark as re-processing would have spared."""
 
 
 class PipelineError(StreamAssocError):
@@ -18,3 +22,71 @@ class TooManyCellsError(PipelineError, PoisonError):
     """A batch reaches over more of the sky than can be held at once."""
 
     reason = "too_many_cells"
+
+
+class ImageError(PipelineError):
+    """Nothing can be measured on an image that a batch names.
+
+    None of the three kinds of failure, because it must reach nobody: the
+    sources of the batch are as good as any, so it is associated as always.
+    Whoever was to read the image catches this, measures nothing on it and
+    counts that.
+
+    Attributes
+    ----------
+    reason : `str`
+        Short machine-readable name of the cause, which the metrics carry.
+    """
+
+    reason: ClassVar[str] = "image"
+
+
+class ApdbError(PipelineError):
+    """Base of all errors of the APDB."""
+
+
+class ApdbUnavailableError(ApdbError, RetriableError):
+    """The database cannot be reached, is shutting down, is locked or is full."""
+
+
+class LocksExhaustedError(ApdbUnavailableError):
+    """The server has no room for the locks on so many cells: the same cells asked for again would fail again.
+
+    Parameters
+    ----------
+    n_cells : `int`
+        How many were asked for.
+    fair_share : `int`
+        How many locks the server has room for in each of its sessions, if all take as many.
+    table_size : `int`
+        How many it has room for in all.
+    """
+
+    def __init__(self, n_cells: int, fair_share: int, table_size: int) -> None:
+        super().__init__(
+            f"PostgreSQL has no room for locks on {n_cells} cells of the sky: its lock table holds about "
+            f"{table_size} of all its sessions together. Raise max_locks_per_transaction there, or lower "
+            "daemon.micro_batch_cells and batch.max_cells"
+        )
+        self.n_cells = n_cells
+        self.fair_share = fair_share
+
+
+class LedgerConflictError(ApdbError, RetriableError):
+    """Another session stored the same batch meanwhile, under other cells; nothing was written.
+
+    It takes two messages of one visit and detector with footprints that share
+    no cell. Tried again, the batch finds the other's ledger entry.
+    """
+
+
+class DuplicateSourceError(ApdbError, PoisonError):
+    """A batch brings a diaSourceId that another batch has stored."""
+
+    reason = "duplicate_source"
+
+
+class RowsRefusedError(ApdbError, PoisonError):
+    """The database refuses the batch's rows: a value is missing, too long or repeated."""
+
+    reason = "refused_by_apdb"

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.pipeline.ports.apdb import ApdbReader
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer
-from stream_assoc.pipeline.forced_selection import SelectionConfig, candidates
-from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.exceptions import ImageError
+from stream_assoc.pipeline.forced_selection import SelectionConfig, candidates
+from stream_assoc.pipeline.ports.apdb import ApdbReader
+from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer
 
 
 def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:
@@ -86,8 +86,8 @@ def measure_forced(
     inside = arrival.region.footprint.contains(others.ra, others.dec)
     inside[inside] = images.contains(others.ra[inside], others.dec[inside])
     known = others.take(candidates(others, updated.diaObjectId, inside, selection))
-    vouched_for = session.vouched_for(known.diaObjectId, selection.good_sources, without=arrival.batch.id)
-    known = known.take(np.isin(known.diaObjectId, vouched_for))
+    has_good_source = session.has_good_source(known.diaObjectId, selection.good_sources, without=arrival.batch.id)
+    known = known.take(np.isin(known.diaObjectId, has_good_source))
     return images.measure(arrival.batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
 
 

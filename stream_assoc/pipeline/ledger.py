@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Redelivered
-from stream_assoc.messaging.avro.outputs import unpack_outputs
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.pipeline.ports.encoder import OutputEncoder
 
 
-def recall(arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb) -> Redelivered | None:
+def recall(
+    arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb, encoder: OutputEncoder
+) -> Redelivered | None:
     """Return what is left to do for a batch that has counted, or `None` if its content never has.
 
     Content that a re-processing has taken the place of has counted too: it
@@ -23,6 +25,8 @@ def recall(arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb) -> Rede
         All processings of its visit and detector.
     apdb : `Apdb`
         Keeps the outputs.
+    encoder : `OutputEncoder`
+        Unpacks them.
     """
     batch = arrival.batch
     known = next((entry for entry in entries if entry.digest == batch.digest), None)
@@ -35,4 +39,4 @@ def recall(arrival: Arrival, entries: Sequence[LedgerEntry], apdb: Apdb) -> Rede
     kept = apdb.outbox_entry(known.key)
     if kept is None:
         return Redelivered(batch.id, (), known.revision)
-    return Redelivered(batch.id, unpack_outputs(kept.outputs), known.revision, kept.predecessors)
+    return Redelivered(batch.id, encoder.unpack(kept.outputs), known.revision, kept.predecessors)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stream_assoc.core.model.metrics import AssociationMetrics, fraction_updated
 from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.metrics import AssociationMetrics, fraction_updated
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.matching import BatchMatches

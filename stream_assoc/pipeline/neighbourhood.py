@@ -9,18 +9,18 @@ from typing import Protocol
 
 import numpy as np
 
-from stream_assoc.pipeline.ports.apdb import ApdbReader, ApdbSession, Opening
-from stream_assoc.pipeline.ports.cache import CachedTiles
-from stream_assoc.pipeline.staging import StagedCache
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.region import SkyPartition
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.pipeline.tiles import without_and_with
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.pipeline.forced import rebuilt_states
+from stream_assoc.pipeline.ports.apdb import ApdbReader, ApdbSession, SessionSnapshot
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.pipeline.services import Services
+from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.pipeline.tiles import without_and_with
 
 
 class Surroundings(Protocol):
@@ -158,11 +158,13 @@ class Neighbourhood:
         return self._partition.cells(self._tiles(objects))
 
 
-def neighbourhood_of(session: ApdbSession, opening: Opening, tiles: IntArray, rooms: Rooms) -> Neighbourhood:
-    """Return the neighbourhood of these tiles, whose versions ``opening`` tells."""
-    versions = dict(zip(tiles.tolist(), opening.tile_versions.tolist(), strict=True))
-    staged = StagedCache(rooms.cache, rooms.layout)
-    return Neighbourhood(session, staged, rooms.calculator, rooms.partition, versions)
+def neighbourhood_of(
+    session: ApdbSession, snapshot: SessionSnapshot, tiles: IntArray, services: Services
+) -> Neighbourhood:
+    """Return the neighbourhood of these tiles, whose versions ``snapshot`` tells."""
+    versions = dict(zip(tiles.tolist(), snapshot.tile_versions.tolist(), strict=True))
+    staged = StagedCache(services.cache, services.layout)
+    return Neighbourhood(session, staged, services.calculator, services.partition, versions)
 
 
 def tiles_of(objects: ObjectPositions, partition: SkyPartition) -> IntArray:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream_assoc.exceptions import PoisonError
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.photometry.exceptions import ImageError
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.pipeline.exceptions import ImageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,14 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.positions import has_position
 from stream_assoc.core.model.types import BoolArray, IntArray
-from stream_assoc.pipeline.exceptions import TooManyCellsError
 from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.htm import parent_index
 from stream_assoc.core.sky.region import ConvexFootprint, trixels_near
+from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 
 _REACH: Final = 2.0
 """Match radii around a source that are loaded: a matched object lies within one

@@ -18,26 +18,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
-from stream_assoc.pipeline.ports.apdb import ApdbSession, Opening
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, apply, decide
-from stream_assoc.pipeline.exceptions import TooManyCellsError
+from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
 from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
 from stream_assoc.pipeline.outcomes import Outcome, Rejected
+from stream_assoc.pipeline.ports.apdb import ApdbSession, SessionSnapshot
 from stream_assoc.pipeline.region import refused_alone
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.pipeline.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Withdrawal:
     versions: FloatArray
 
 
-def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
+def reprocess(arrival: Arrival, services: Services) -> Outcome:
     """Process a batch that may take the place of an earlier one.
 
     A batch whose content has counted before changes nothing, and one whose
@@ -85,7 +84,7 @@ def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
     ----------
     arrival : `Arrival`
         The batch.
-    rooms : `Rooms`
+    services : `Services`
         What it meets.
 
     Raises
@@ -97,26 +96,26 @@ def reprocess(arrival: Arrival, rooms: Rooms) -> Outcome:
     tiles = arrival.region.tiles
     try:
         while True:
-            rooms.on_progress()
-            with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
-                opening = session.open_batches([batch_id], tiles)
-                entries = opening.entries.get(batch_id, ())
-                if (known := recall(arrival, entries, rooms.apdb)) is not None:
+            services.on_progress()
+            with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
+                snapshot = session.read_snapshot([batch_id], tiles)
+                entries = snapshot.entries.get(batch_id, ())
+                if (known := recall(arrival, entries, services.apdb, services.encoder)) is not None:
                     return known
-                withdrawal = _withdrawal(session, arrival.batch, entries, rooms.calculator)
-                needed = _tiles_of(withdrawal, rooms)
+                withdrawal = _withdrawal(session, arrival.batch, entries, services.calculator)
+                needed = _tiles_of(withdrawal, services)
                 if np.isin(needed, tiles).all():
-                    return _take_its_place(arrival, withdrawal, opening, session, rooms, tiles)
+                    return _take_its_place(arrival, withdrawal, snapshot, session, services, tiles)
             tiles = np.union1d(tiles, needed)
-            _refuse_too_many_cells(arrival, tiles, rooms)
+            _refuse_too_many_cells(arrival, tiles, services)
     except LocksExhaustedError as error:
         return Rejected(batch_id, refused_alone(error))
     except PoisonError as error:
         return Rejected(batch_id, error)
 
 
-def _refuse_too_many_cells(arrival: Arrival, tiles: IntArray, rooms: Rooms) -> None:
-    n_cells, limit = len(np.unique(rooms.partition.cells(tiles))), rooms.cell_limits.session
+def _refuse_too_many_cells(arrival: Arrival, tiles: IntArray, services: Services) -> None:
+    n_cells, limit = len(np.unique(services.partition.cells(tiles))), services.cell_limits.session
     if n_cells > limit:
         raise TooManyCellsError(
             f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and what it takes the place of lie "
@@ -183,26 +182,31 @@ def _names(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray:
     return names
 
 
-def _tiles_of(withdrawal: Withdrawal, rooms: Rooms) -> IntArray:
+def _tiles_of(withdrawal: Withdrawal, services: Services) -> IntArray:
     """Return the tiles that lose an object, or that one moves to when it loses a source."""
-    left = rooms.calculator.positions(withdrawal.left)
+    left = services.calculator.positions(withdrawal.left)
     both = ObjectPositions.concatenate([withdrawal.objects, left])
-    return np.unique(tiles_of(both, rooms.partition))
+    return np.unique(tiles_of(both, services.partition))
 
 
 def _take_its_place(
-    arrival: Arrival, withdrawal: Withdrawal, opening: Opening, session: ApdbSession, rooms: Rooms, tiles: IntArray
+    arrival: Arrival,
+    withdrawal: Withdrawal,
+    snapshot: SessionSnapshot,
+    session: ApdbSession,
+    services: Services,
+    tiles: IntArray,
 ) -> Outcome:
-    neighbourhood = neighbourhood_of(session, opening, tiles, rooms)
+    neighbourhood = neighbourhood_of(session, snapshot, tiles, services)
     left_tiles = neighbourhood.replace(neighbourhood.objects(tiles), withdrawal.objects, withdrawal.left)
-    n_single = np.count_nonzero(rooms.calculator.positions(withdrawal.left).nDiaSources == 1)
+    n_single = np.count_nonzero(services.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
-    n_single_source = opening.n_single_source + withdrawn_delta
+    n_single_source = snapshot.n_single_source + withdrawn_delta
     proposal = decide(
-        arrival, neighbourhood, n_single_source, rooms, names=withdrawal.names, versions=withdrawal.versions
+        arrival, neighbourhood, n_single_source, services, names=withdrawal.names, versions=withdrawal.versions
     )
     decision = apply(proposal, neighbourhood)
-    states, moved_tiles = _with_bereaved(decision, withdrawal, neighbourhood, rooms.calculator)
+    states, moved_tiles = _with_bereaved(decision, withdrawal, neighbourhood, services.calculator)
     closed = withdrawal.objects.take(~np.isin(withdrawal.objects.diaObjectId, states.diaObjectId))
     completed = dataclasses.replace(
         decision,
@@ -219,7 +223,7 @@ def _take_its_place(
         closed=closed,
         withdrawn_forced_sources=_withdrawn(withdrawal.forced_sources, decision),
     )
-    (processed,) = commit([completed], session, neighbourhood, opening.unpublished, rooms)
+    (processed,) = commit([completed], session, neighbourhood, snapshot.unpublished, services)
     return processed
 
 

@@ -4,10 +4,10 @@ from itertools import accumulate
 
 import numpy as np
 
-from stream_assoc.pipeline.ports.cache import CachedStates
-from stream_assoc.stores.cache.packing.state_packing import StateLayout
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.pipeline.ports.cache import CachedStates
 
 
 class StagedStates:
@@ -15,7 +15,7 @@ class StagedStates:
 
     Parameters
     ----------
-    layout : `~stream_assoc.stores.cache.packing.state_packing.StateLayout`
+    layout : `~stream_assoc.core.model.state_layout.StateLayout`
         What the states are made of.
     """
 

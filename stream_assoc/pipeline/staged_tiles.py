@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.ports.cache import CachedTiles
 
 
 class Origin(IntEnum):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.state_layout import StateLayout
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, ObjectCache
 from stream_assoc.pipeline.staged_states import StagedStates
 from stream_assoc.pipeline.staged_tiles import Origin, StagedTiles
-from stream_assoc.stores.cache.packing.state_packing import StateLayout
-from stream_assoc.core.model.objects import TiledObjects
-from stream_assoc.core.model.states import ObjectStates
-from stream_assoc.core.model.types import FloatArray, IntArray
 
 
 class StagedCache:

@@ -12,17 +12,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import calculator_of, layout_of, rooms_of
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import Batch, SolarSystemObjects
 from stream_assoc.core.model.batch_checks import check_batch
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.pipeline.arrival import Arrival
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tasks.agreement import check_agreement
 from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
@@ -30,6 +29,7 @@ from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, dia_source_batch, floats, identifier_column
 from stream_assoc.tasks.visit_apdb import Stored, UpstreamLimits, VisitApdb
 from stream_assoc.tools.transform.batches import content_digest
+from stream_assoc.wiring.assembly import calculator_of, layout_of, services_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class DiaPipelineTask:
             flag_columns=settings.statistics.flag_columns,
         )
         self._apdb.expect_statistics(calculator_of(settings).plugin_columns)
-        self._rooms = rooms_of(settings, self._apdb, MemoryCache(layout_of(settings)))
+        self._services = services_of(settings, self._apdb, MemoryCache(layout_of(settings)))
         photometer = self.config.diaForcedSource.photometer
         if self.config.doRunForcedMeasurement and photometer is not None:
-            self._rooms = replace(self._rooms, photometer=photometer)
+            self._services = replace(self._services, photometer=photometer)
 
     def __enter__(self) -> Self:
         return self
@@ -205,10 +205,10 @@ class DiaPipelineTask:
         check_batch(batch, self.config.validBands)
         if not self.config.doSolarSystemAssociation:
             batch = replace(batch, solar_system_objects=SolarSystemObjects.none())
-        arrival = arrive(batch, self._rooms)
+        arrival = arrive(batch, self._services)
         apdb = VisitApdb(self._apdb, self._limits(arrival))
-        rooms = replace(self._rooms, apdb=apdb, cache=MemoryCache(self._rooms.layout))
-        (outcome,) = process_batches([arrival], rooms)
+        services = replace(self._services, apdb=apdb, cache=MemoryCache(self._services.layout))
+        (outcome,) = process_batches([arrival], services)
         self._forget_outputs(outcome)
         return _result(arrival, outcome, apdb.stored)
 

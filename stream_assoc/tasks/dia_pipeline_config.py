@@ -6,8 +6,8 @@ from typing import Any, Final, Self
 
 from stream_assoc.core.model.flags import BAD_FLAGS
 from stream_assoc.core.model.types import BANDS
-from stream_assoc.settings import Settings
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
+from stream_assoc.settings import Settings
 from stream_assoc.tasks.association import AssociationConfig
 from stream_assoc.tasks.connections import DiaPipelineConnections
 from stream_assoc.tasks.forced_source import DiaForcedSourcedConfig

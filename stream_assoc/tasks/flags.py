@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from stream_assoc.exceptions import reason_of
 from stream_assoc.core.model.types import BoolArray, IntArray
+from stream_assoc.exceptions import reason_of
 from stream_assoc.tasks.exceptions import FlagMapError
 
 DEFAULT_FLAG_MAP: Final = "association-flag-map.yaml"

@@ -6,7 +6,6 @@ from typing import ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.wiring.assembly import photometer_of
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.batch_checks import check_batch
 from stream_assoc.core.model.objects import ObjectPositions
@@ -16,6 +15,7 @@ from stream_assoc.pipeline.ports.photometry import ForcedPhotometer, no_forced_s
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.tables import data_frame
+from stream_assoc.wiring.assembly import photometer_of
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ import sqlalchemy.exc
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from lsst.sphgeom import Angle, ConvexPolygon, Region, UnitVector3d
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.stores.apdb.factory import parse_url
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.sky.region import ConvexFootprint
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.factory import parse_url
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 import astropy.units as u
 import numpy as np
 
-from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.pipeline.ports.apdb import Apdb
 
 
 class AssociationMetricTask:
@@ -87,7 +87,7 @@ class TotalUnassociatedDiaObjectsMetricTask(AssociationMetricTask):
         """
         nothing = np.empty(0, np.int64)
         with apdb.exclusive(nothing) as session:
-            return u.Quantity(session.open_batches([], nothing).n_single_source, self.unit)
+            return u.Quantity(session.read_snapshot([], nothing).n_single_source, self.unit)
 
 
 class NumberSolarSystemObjectsMetricTask(AssociationMetricTask):

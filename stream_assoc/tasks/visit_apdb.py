@@ -12,24 +12,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.pipeline.ports.apdb import (
-    Apdb,
-    ApdbSession,
-    CountedSources,
-    ObjectVersions,
-    Opening,
-    OutboxEntry,
-    WaitingEntry,
-)
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectHistories
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
+from stream_assoc.pipeline.ports.apdb import (
+    Apdb,
+    ApdbSession,
+    CountedSources,
+    ObjectVersions,
+    OutboxEntry,
+    SessionSnapshot,
+    WaitingEntry,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,9 @@ class VisitSession:
         self._known = ObjectPositions.empty()
         self.stored: Stored | None = None
 
-    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
-        """See `ApdbSession.open_batches`."""
-        return self._session.open_batches(batches, tiles)
+    def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
+        """See `ApdbSession.read_snapshot`."""
+        return self._session.read_snapshot(batches, tiles)
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -199,9 +199,11 @@ class VisitSession:
         """See `ApdbSession.forced_source_rows`."""
         return self._session.forced_source_rows(batch)
 
-    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
-        """See `ApdbSession.vouched_for`."""
-        return self._session.vouched_for(diaObjectId, criteria, without)
+    def has_good_source(
+        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+    ) -> IntArray:
+        """See `ApdbSession.has_good_source`."""
+        return self._session.has_good_source(diaObjectId, criteria, without)
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""

@@ -8,47 +8,19 @@ from typing import Final
 
 import structlog
 
-from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
-from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.pipeline.ports.apdb import Apdb
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.factory import open_archive
 from stream_assoc.core.association.associator import AssociationConfig, Associator
 from stream_assoc.core.association.new_objects import NewObjectConfig
 from stream_assoc.core.association.solar_system import SolarSystemAssociator
-from stream_assoc.stores.cache.redis.connection import connect
-from stream_assoc.stores.cache.metered import MeteredCache
-from stream_assoc.pipeline.ports.cache import ObjectCache
-from stream_assoc.stores.cache.redis.cache import RedisCache
-from stream_assoc.stores.cache.packing.state_packing import StateLayout
-from stream_assoc.service.daemon.daemon import Daemon, HandLimits
-from stream_assoc.service.daemon.exceptions import HandAbandonedError
-from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
-from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
-from stream_assoc.service.daemon.lag import LagReporter
-from stream_assoc.service.daemon.outbox import Names, Outbox
-from stream_assoc.service.daemon.probes import probing
-from stream_assoc.service.daemon.retry import Backoff, Perseverance
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.daemon.trial import ProcessTrial
-from stream_assoc.service.daemon.watched_handler import WatchedHandler
-from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.core.model.forced import GoodSources
-from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
-from stream_assoc.pipeline.forced_selection import SelectionConfig
-from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
-from stream_assoc.pipeline.matching import Matchmakers
-from stream_assoc.pipeline.region import CellLimits, SkyPartition
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.settings import ConfigurationError, Settings
-from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
-from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.messaging.authority import authority_of
 from stream_assoc.messaging.avro.batch_decoder import decoder_of
+from stream_assoc.messaging.avro.outputs import AvroOutputEncoder, OutputSchemaIds, OutputTopics
+from stream_assoc.messaging.avro.registry import registry_of
+from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
 from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.gaps import Gap
 from stream_assoc.messaging.kafka.identities import KafkaTopicIdentities
@@ -58,10 +30,38 @@ from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.kafka.statistics import GroupState
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.kafka.waiting import KAFKA_HINT, told_when_slow
-from stream_assoc.messaging.messages import StreamEnds
-from stream_assoc.messaging.avro.outputs import OutputEncoder, OutputSchemaIds, OutputTopics
-from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
+from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
+from stream_assoc.pipeline.forced_selection import SelectionConfig
+from stream_assoc.pipeline.matching import Matchmakers
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.pipeline.ports.cache import ObjectCache
+from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
+from stream_assoc.pipeline.region import CellLimits, SkyPartition
+from stream_assoc.pipeline.services import Services
+from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
+from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
+from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
+from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health
+from stream_assoc.service.daemon.lag import LagReporter
+from stream_assoc.service.daemon.outbox import Names, Outbox
+from stream_assoc.service.daemon.probes import probing
+from stream_assoc.service.daemon.retry import Backoff, RetryLoop
+from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.service.daemon.trial import ProcessTrial
+from stream_assoc.service.daemon.watched_handler import WatchedHandler
+from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.ports import StreamEnds
+from stream_assoc.settings import ConfigurationError, Settings
+from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
+from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
+from stream_assoc.stores.cache.metered import MeteredCache
+from stream_assoc.stores.cache.redis.cache import RedisCache
+from stream_assoc.stores.cache.redis.connection import connect
 
 log = structlog.get_logger(__name__)
 
@@ -153,18 +153,18 @@ def matchmakers_of(settings: Settings) -> Matchmakers:
     )
 
 
-def rooms_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Rooms:
+def services_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Services:
     """Return what batches meet, on these stores."""
     calculator = calculator_of(settings)
     pinned = settings.daemon.pin_clock_mjd
     clock: Clock = SystemClock() if pinned is None else PinnedClock(pinned)
-    return Rooms(
+    return Services(
         apdb=apdb,
         cache=cache,
         layout=layout_of(settings),
         matchmakers=matchmakers_of(settings),
         calculator=calculator,
-        encoder=OutputEncoder(
+        encoder=AvroOutputEncoder(
             OutputTopics(
                 settings.kafka.objects_topic, settings.kafka.metrics_topic, settings.kafka.forced_sources_topic
             ),
@@ -247,10 +247,10 @@ def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
 
 
 @contextlib.contextmanager
-def open_rooms(settings: Settings) -> Iterator[Rooms]:
+def open_services(settings: Settings) -> Iterator[Services]:
     """Open the APDB and the cache as `open_stores`, and furnish the rooms."""
     with open_stores(settings) as (apdb, cache):
-        yield rooms_of(settings, apdb, cache)
+        yield services_of(settings, apdb, cache)
 
 
 @contextlib.contextmanager
@@ -272,11 +272,11 @@ def open_daemon(
     health = health or Health(instruments)
     with contextlib.ExitStack() as stack:
         apdb, cache = stack.enter_context(open_stores(settings))
-        rooms = rooms_of(settings, apdb, cache)
-        rooms = replace(
-            rooms,
-            cache=MeteredCache(rooms.cache, instruments.count_cache_reads),
-            observe_hand=_observing(instruments),
+        services = services_of(settings, apdb, cache)
+        services = replace(
+            services,
+            cache=MeteredCache(services.cache, instruments.count_cache_reads),
+            observe_micro_batch=_observing(instruments),
             on_progress=health.turn,
         )
         source = KafkaSource(
@@ -306,7 +306,7 @@ def open_daemon(
         yield Daemon(
             ends,
             WatchedHandler(
-                handler_of(settings, rooms, instruments),
+                handler_of(settings, services, instruments),
                 apdb,
                 ProcessTrial(settings, _while_trying(stop, health)),
             ),
@@ -317,8 +317,10 @@ def open_daemon(
                 Names(apdb.report.identity, kafka.group_id),
                 instruments.count_recovered_outputs,
             ),
-            Perseverance(source, backoff_of(settings), stop, health),
-            HandLimits(messages=hand_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds),
+            RetryLoop(source, backoff_of(settings), stop, health),
+            MicroBatchLimits(
+                messages=micro_batch_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds
+            ),
             on_poll=LagReporter(source, instruments),
         )
 
@@ -356,11 +358,11 @@ def _reporting(instruments: Instruments) -> Callable[[Gap], None]:
     return report
 
 
-def handler_of(settings: Settings, rooms: Rooms, instruments: Instruments) -> MessageHandler:
+def handler_of(settings: Settings, services: Services, instruments: Instruments) -> MessageHandler:
     """Return the configured handler of messages."""
     return MessageHandler(
         decoder_of(settings),
-        replace(rooms, consumer_group=settings.kafka.group_id),
+        replace(services, consumer_group=settings.kafka.group_id),
         settings.kafka.dead_letter_topic,
         instruments,
         authority_of(settings.operators),
@@ -374,7 +376,7 @@ def _while_trying(stop: StopRequest, health: Health) -> Callable[[], None]:
     def wait() -> None:
         health.turn()
         if stop.is_overdue():
-            raise HandAbandonedError("the daemon is stopping while a message is tried out")
+            raise MicroBatchAbandonedError("the daemon is stopping while a message is tried out")
 
     return wait
 
@@ -392,8 +394,8 @@ def _warn_of_losses(kafka: KafkaSettings) -> None:
 
 def _observing(instruments: Instruments) -> Callable[[Mapping[str, float]], None]:
     def observe(seconds: Mapping[str, float]) -> None:
-        instruments.observe_hand(seconds)
-        log.debug("hand timed", steps=milliseconds(seconds))
+        instruments.observe_micro_batch(seconds)
+        log.debug("micro-batch timed", steps=milliseconds(seconds))
 
     return observe
 
@@ -410,7 +412,7 @@ def output_schema_ids_of(settings: Settings) -> OutputSchemaIds:
     )
 
 
-def hand_messages_of(settings: Settings) -> int:
+def micro_batch_messages_of(settings: Settings) -> int:
     """Return how many messages are taken in hand: few where one may take long, as all are published together."""
     messages = settings.daemon.micro_batch_messages
     return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages

@@ -1,4 +1,4 @@
-"""Opening a daemon again when a service was away, but not for ever."""
+"""SessionSnapshot a daemon again when a service was away, but not for ever."""
 
 import time
 from collections import deque
@@ -7,13 +7,13 @@ from random import Random
 
 import structlog
 
-from stream_assoc.wiring.assembly import backoff_of, open_daemon
+from stream_assoc.exceptions import RetriableError
 from stream_assoc.service.daemon.exceptions import RestartBudgetError
 from stream_assoc.service.daemon.health import Health, Phase
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.exceptions import RetriableError
 from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.settings import Settings
+from stream_assoc.wiring.assembly import backoff_of, open_daemon
 
 log = structlog.get_logger(__name__)
 

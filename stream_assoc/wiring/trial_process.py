@@ -7,10 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from stream_assoc.service.daemon.trial import BEGUN, CANNOT_WORK, SERVICE_AWAY
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.service.daemon.trial import BEGUN, CANNOT_WORK, SERVICE_AWAY
 from stream_assoc.settings import Settings
-from stream_assoc.messaging.messages import InputMessage
 
 
 def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
@@ -23,13 +23,13 @@ def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
     FatalError
         If a service cannot be used as configured.
     """
-    from stream_assoc.wiring.assembly import handler_of, open_rooms
     from stream_assoc.logs import configure_logging
     from stream_assoc.service.metrics.instruments import Instruments
+    from stream_assoc.wiring.assembly import handler_of, open_services
 
     configure_logging(settings.logging.format, settings.logging.level)
-    with open_rooms(settings) as rooms:
-        handler = handler_of(settings, rooms, Instruments())
+    with open_services(settings) as services:
+        handler = handler_of(settings, services, Instruments())
         for message in messages:
             os.write(sys.stdout.fileno(), BEGUN)
             handler.answer([message])

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.wiring.supervision import supervise
+from stream_assoc.core.sky.vectors import unit_vectors
 from stream_assoc.logs import configure_logging
+from stream_assoc.service.daemon.stopping import StopRequest
 from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.settings import Settings
-from stream_assoc.core.sky.vectors import unit_vectors
+from stream_assoc.wiring.supervision import supervise
 
 # The first use of any compiled function loads the compiler, which takes longer than all imports.
 unit_vectors([0.0], [0.0])

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from stream_assoc.failpoints import VARIABLE
 from stream_assoc.core.model.batch import Batch
+from stream_assoc.failpoints import VARIABLE
 from stream_assoc.tools.simulation.night import simulate
 from tests.chaos.outcome import Outcome, outcome_of
 from tests.contents import LEDGER, OUTBOX, columns

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys
-from stream_assoc.stores.cache.redis.connection import Client, connect
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.state_packing import pack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
-from stream_assoc.wiring.assembly import open_rooms
-from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.stores.cache.redis.connection import Client, connect
+from stream_assoc.wiring.assembly import open_services
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order
@@ -83,22 +83,22 @@ def assert_nothing_shows(outcome: Outcome, expected: Outcome) -> None:
 
 
 def sky_of(deployment: Deployment) -> dict[str, bytes]:
-    with open_rooms(deployment.settings) as rooms:
-        return sky_in(rooms)
+    with open_services(deployment.settings) as services:
+        return sky_in(services)
 
 
-def sky_in(rooms: Rooms) -> dict[str, bytes]:
-    tiles = rooms.apdb.known_tiles()
-    with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as one:
-        versions = dict(zip(tiles.tolist(), one.open_batches([], tiles).tile_versions.tolist(), strict=True))
-        staged = StagedCache(rooms.cache, rooms.layout)
-        neighbourhood = Neighbourhood(one, staged, rooms.calculator, rooms.partition, versions)
+def sky_in(services: Services) -> dict[str, bytes]:
+    tiles = services.apdb.known_tiles()
+    with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as one:
+        versions = dict(zip(tiles.tolist(), one.read_snapshot([], tiles).tile_versions.tolist(), strict=True))
+        staged = StagedCache(services.cache, services.layout)
+        neighbourhood = Neighbourhood(one, staged, services.calculator, services.partition, versions)
         objects = neighbourhood.objects(tiles)
         # How often a tile was written depends on which batches shared a transaction.
         blobs = pack_tiles(CachedTiles(objects, np.zeros(len(tiles), np.int64)), KEYS.tiles)
         sky = {f"tile {tile}": bytes(blob) for tile, blob in zip(tiles.tolist(), blobs, strict=True)}
         states = neighbourhood.states(objects.positions)
-        blobs = pack_states(states, rooms.layout, KEYS.states)
+        blobs = pack_states(states, services.layout, KEYS.states)
         sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
     return sky
 

@@ -10,22 +10,22 @@ from typing import Any, Final
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, rooms_of
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.pipeline.outcomes import Processed
-from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.settings import Settings
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.messages import OutputMessage
 from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.services import Services
+from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, services_of
 from tests.chaos.outcome import disordered, sky_in, sky_of
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, columns, contents
 from tests.integration.deployment import Deployment
@@ -99,9 +99,9 @@ def judge(deployment: Deployment, batches: Iterable[Batch], folder: Path) -> Fin
     """
     url = deployment.settings.apdb.url.get_secret_value()
     sent = {one.id: one for one in batches}
-    with _empty_rooms(deployment.settings, folder) as (rooms, serial_url):
-        outputs = _replay(rooms, columns(url, LEDGER, *ORDER), sent)
-        serial_sky = sky_in(rooms)
+    with _empty_services(deployment.settings, folder) as (services, serial_url):
+        outputs = _replay(services, columns(url, LEDGER, *ORDER), sent)
+        serial_sky = sky_in(services)
     kafka = deployment.settings.kafka
     ours, serial = (contents(one, *TABLES, without=("apdb_replica_chunk",)) for one in (url, serial_url))
     owners, serial_owners = _owners(url), _owners(serial_url)
@@ -147,24 +147,24 @@ class RecordedClock:
 
 
 @contextlib.contextmanager
-def _empty_rooms(settings: Settings, folder: Path) -> Iterator[tuple[Rooms, str]]:
+def _empty_services(settings: Settings, folder: Path) -> Iterator[tuple[Services, str]]:
     """Give rooms on an empty APDB in SQLite, with a cache in memory."""
     url = f"sqlite:///{folder / 'serial.sqlite3'}"
     init(url)
     with contextlib.closing(open_apdb(url)) as apdb:
-        yield rooms_of(settings, apdb, MemoryCache(layout_of(settings))), url
+        yield services_of(settings, apdb, MemoryCache(layout_of(settings))), url
 
 
-def _replay(rooms: Rooms, ledger: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
+def _replay(services: Services, ledger: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
     """Process the batches of the ledger one after the other; return all outputs."""
     encoder, decoder = BatchEncoder(), BatchDecoder()
     in_order = sorted(ledger)
-    rooms = replace(rooms, clock=RecordedClock(row[0] for row in in_order))
+    services = replace(services, clock=RecordedClock(row[0] for row in in_order))
     outputs: list[OutputMessage] = []
     for _, visit, detector, *position in in_order:
         # Through the message and back, for its digest.
         batch = decoder.decode(encoder.encode(sent[BatchId(visit, detector)]))
-        (outcome,) = process_batches([arrive(batch, rooms, InputPosition(*position))], rooms)
+        (outcome,) = process_batches([arrive(batch, services, InputPosition(*position))], services)
         assert isinstance(outcome, Processed)
         outputs += outcome.outputs
     return outputs

@@ -1,4 +1,4 @@
-"""The daemon is killed while visits are re-processed, in the hand of their originals: the night comes out the same.
+"""The daemon is killed while visits are re-processed together with their originals: the night comes out the same.
 
 By default at one step, on SQLite; at every step, on both databases, with
 STREAM_ASSOC_TEST_CHAOS_REPROCESSING=1 (``make chaos``).
@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stream_assoc.failpoints import FAILPOINTS
 from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.failpoints import FAILPOINTS
 from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.messages import OutputMessage
-from stream_assoc.messaging.reprocessing import with_reprocessing
+from stream_assoc.messaging.headers import with_reprocessing
 from tests.chaos.nights import SECTIONS, Night, batches
 from tests.chaos.outcome import assert_nothing_shows
 from tests.integration.deployment import deploy
@@ -91,7 +91,7 @@ def test_killed_at_every_step_of_a_night_with_reprocessings(night: Night, undist
     assert any(message.value is None for message in undisturbed.deployment.read(objects)), "no object has ended"
     assert undisturbed.deployment.dead_letters() == []
     for number, step in enumerate(STEPS):
-        # The first transaction of a hand is the original's, the second that of its re-processing.
+        # The first transaction of a micro-batch is the original's, the second that of its re-processing.
         night.die_at(step, count=1 + (number + 1) % 2)
     night.finish()
     assert_nothing_shows(night.outcome(), expected)

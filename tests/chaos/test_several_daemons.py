@@ -13,11 +13,11 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
-from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
+from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from tests.chaos.fleet import SESSION, Fleet
 from tests.chaos.serial import NOTHING, judge
 from tests.contents import n_rows

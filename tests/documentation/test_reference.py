@@ -82,7 +82,7 @@ def test_every_line_that_is_logged_is_on_its_page() -> None:
 
 def test_every_field_of_the_line_of_a_batch_is_on_the_page() -> None:
     (row,) = (line for line in LOGS.read_text().splitlines() if line.startswith("| `processed`"))
-    source = (REPOSITORY / "stream_assoc" / "daemon" / "handler.py").read_text()
+    source = (REPOSITORY / "stream_assoc" / "service" / "daemon" / "handler.py").read_text()
     fields = re.findall(r"^\s{20}(\w+)=", source[source.index('"processed",') :], re.MULTILINE)
     assert {"visit", "stages"} <= set(fields)
     assert [field for field in fields if f"`{field}`" not in row] == []

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.positions import has_position
-from stream_assoc.pipeline.region import CellLimits, SkyPartition, region_of
 from stream_assoc.core.sky.circles import trixels_near
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.pipeline.region import CellLimits, SkyPartition, region_of
 from tests.pipeline.skies import batch, square
 
 Rng = random.Random

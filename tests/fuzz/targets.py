@@ -14,23 +14,14 @@ from unittest import mock
 
 import numpy as np
 
-from stream_assoc.stores.cache import state_words
-from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
-from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
-from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
-from stream_assoc.tools.dead_letters.batch_header import batch_header
-from stream_assoc.tools.dead_letters.letters import filed
-from stream_assoc.tools.dead_letters.sending import released, returned
-from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder, BatchLimits
 from stream_assoc.messaging.avro.dead_letters import RECORD_HEADER, dead_letter
-from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.avro.outputs import pack_outputs, unpack_outputs
 from stream_assoc.messaging.avro.registry import SchemaRegistry
 from stream_assoc.messaging.avro.schemas import (
     BATCH,
@@ -43,10 +34,19 @@ from stream_assoc.messaging.avro.schemas import (
 )
 from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.avro.wire import AvroSchema, header
-from tests.stores.cache.builders import FIRST_TILE, KEYS, LAYOUT, states, tile
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
+from stream_assoc.stores.cache.packing import state_words
+from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
+from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
+from stream_assoc.tools.dead_letters.batch_header import batch_header
+from stream_assoc.tools.dead_letters.letters import filed
+from stream_assoc.tools.dead_letters.sending import released, returned
 from tests.fuzz import geometry
 from tests.fuzz.avro_tokens import bytes_mutated, mutated, tokens
 from tests.fuzz.hostile_schemas import mutated_schema
+from tests.stores.cache.builders import FIRST_TILE, KEYS, LAYOUT, states, tile
 
 Rng = random.Random
 

@@ -16,9 +16,9 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from stream_assoc.core.model.batch import Batch, BatchId
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.dead_letters import read_dead_letter
-from stream_assoc.messaging.messages import OutputMessage
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.messaging.avro.wire import header
 from tests.contents import LEDGER, columns

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream_assoc.core.model.batch import Batch, BatchId
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.kafka.publisher import KafkaPublisher
+from stream_assoc.service.daemon.handler import MessageHandler
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
-from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.stores.cache.redis.cache import RedisCache
-from stream_assoc.service.daemon.handler import MessageHandler
-from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.core.model.batch import Batch, BatchId
-from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.stores.cache.redis.connection import connect
 from tests.contents import COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, columns, contents
 from tests.integration.deployment import Deployment, deploy
-from tests.pipeline.skies import PINNED, apdb_url, night, pinned_rooms, process_from
+from tests.pipeline.skies import PINNED, apdb_url, night, pinned_services, process_from
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ IN_ORDER: dict[str, dict[str, object]] = {
     "kafka": {"partitions": 1},
     "daemon": {**PINNED["daemon"], "micro_batch_messages": 4},
 }
-"""One partition, so that the order is that of sending; several hands of several batches."""
+"""One partition, so that the order is that of sending; several micro-batches of several batches."""
 
 
 Contents = dict[str, list[tuple[Any, ...]]]
@@ -274,10 +274,10 @@ def owners(url: str) -> dict[int, tuple[Any, ...]]:
 
 def serial_owners(order: list[tuple[Any, ...]], folder: Path) -> dict[int, tuple[Any, ...]]:
     """Return the owner of every source when one pipeline takes the batches in this order."""
-    rooms = pinned_rooms(folder)
+    services = pinned_services(folder)
     by_id = {one.id: one for one in night()}
-    process_from(rooms, 0, *(by_id[BatchId(visit, detector)] for _, visit, detector in order))
-    rooms.apdb.close()
+    process_from(services, 0, *(by_id[BatchId(visit, detector)] for _, visit, detector in order))
+    services.apdb.close()
     return owners(apdb_url(folder))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.wiring.supervision import supervise
 from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.wiring.supervision import supervise
 from tests.integration.deployment import DEADLINE_SECONDS, Deployment
 from tests.pipeline.skies import night
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from stream_assoc.service.daemon import membership
-from stream_assoc.service.daemon.handler import Answer, MessageHandler
-from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.settings import Settings
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.messaging.exceptions import PublishError
 from stream_assoc.messaging.kafka.ownership import Ownership
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
+from stream_assoc.service.daemon import membership
+from stream_assoc.service.daemon.handler import Answer, MessageHandler
+from stream_assoc.service.daemon.membership import MembershipKeeper
+from stream_assoc.settings import Settings
 from tests.contents import LEDGER, OUTBOX, columns, contents
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import night
@@ -111,7 +111,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
 
 @pytest.fixture
 def deployment(deployed: Callable[..., Deployment]) -> Deployment:
-    """Two partitions, and daemons that take all that waits in one hand."""
+    """Two partitions, and daemons that take all that waits in one micro-batch."""
     return deployed(kafka={"partitions": 2, "librdkafka_consumer": MEMBER})
 
 

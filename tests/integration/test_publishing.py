@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_assoc.service.daemon import outbox
-from stream_assoc.service.daemon.retry import Perseverance
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.settings import Settings
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.marks import NO_MARKS, Marks
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.service.daemon import outbox
+from stream_assoc.service.daemon.retry import RetryLoop
+from stream_assoc.settings import Settings
 from tests.contents import LEDGER, OUTBOX, columns, contents, n_rows
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order
@@ -191,7 +191,7 @@ class Meeting:
         self.first_is_held = threading.Event()
         self.second_has_come = threading.Event()
         self._turn = threading.Lock()
-        publish, wait_for_others = KafkaPublisher.publish, Perseverance.wait_for_others
+        publish, wait_for_others = KafkaPublisher.publish, RetryLoop.wait_for_others
 
         def held(
             publisher: KafkaPublisher,
@@ -209,12 +209,12 @@ class Meeting:
                 publish(publisher, messages, consumed, marks)
                 self.second_has_come.set()
 
-        def seen(perseverance: Perseverance, seconds: float, hand: Sequence[InputPosition]) -> None:
+        def seen(retry_loop: RetryLoop, seconds: float, micro_batch: Sequence[InputPosition]) -> None:
             self.second_has_come.set()
-            wait_for_others(perseverance, seconds, hand)
+            wait_for_others(retry_loop, seconds, micro_batch)
 
         monkeypatch.setattr(KafkaPublisher, "publish", held)
-        monkeypatch.setattr(Perseverance, "wait_for_others", seen)
+        monkeypatch.setattr(RetryLoop, "wait_for_others", seen)
 
 
 @pytest.mark.parametrize("dies", [False, True])

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from stream_assoc.apps.cli.exceptions import CommandError
 from stream_assoc.apps.cli.main import app
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.times import day_obs, night_name
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
-from stream_assoc.messaging.messages import OutputMessage
 from tests.integration.deployment import deploy
 
 pytestmark = pytest.mark.integration

@@ -58,7 +58,7 @@ def test_it_processes_shows_metrics_and_ends_on_sigterm(deployed: Callable[..., 
     for kind in ("tile", "state"):
         assert f'stream_assoc_cache_reads_total{{kind="{kind}",result="hit"}}' in metrics
     for step in ("lock", "open", "read_cache", "encode", "store", "write_cache", "publish", "clear_outbox"):
-        assert f'stream_assoc_hand_step_seconds_count{{step="{step}"}}' in metrics
+        assert f'stream_assoc_micro_batch_step_seconds_count{{step="{step}"}}' in metrics
     assert_consistent(deployment)
 
 

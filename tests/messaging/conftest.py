@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
 from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.batch_decoder import source_schema
 from stream_assoc.messaging.avro.subscriber import object_schema
 

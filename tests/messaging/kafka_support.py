@@ -8,9 +8,9 @@ from uuid import uuid4
 from confluent_kafka import Consumer, Message
 
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
 from tests.topics import new_topic
 
 __all__ = ["new_topic"]

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from stream_assoc.settings.operators import OperatorSettings
+from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, Headers
 from stream_assoc.messaging.authority import Authority, Grant, authority_of, without_marks
 from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.messages import Headers
-from stream_assoc.messaging.release import RELEASE_HEADER, RELEASE_MARK, with_release
-from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER, REPROCESSING_MARK, with_reprocessing
+from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK, with_release, with_reprocessing
+from stream_assoc.settings.operators import OperatorSettings
 
 SECRET = b"sixteen letters!"
 OTHERS: Headers = (("producer", b"simulator"), (RELEASE_HEADER, b"something else"), (REPROCESSING_HEADER, b"false"))

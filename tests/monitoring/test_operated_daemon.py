@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from stream_assoc import __version__
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
 from stream_assoc.tools.embedded.kafka import free_ports
 from stream_assoc.tools.embedded.process import ServerProcess
-from stream_assoc.messaging.messages import OutputMessage
 from tests.integration.deployment import Deployment, deploy
 from tests.integration.program import EXIT_SECONDS, environment_of, serve
 from tests.monitoring.monitored import (
@@ -251,7 +251,7 @@ def test_its_log_tells_its_life(operated: Operated) -> None:
     # Without a Prometheus, only the first half of the night was sent.
     assert len(batches) + events.count("dead letter") == operated.deployment.sent
     for line in batches:
-        assert {"visit", "detector", "topic", "partition", "offset", "hand", "milliseconds"} <= line.keys()
+        assert {"visit", "detector", "topic", "partition", "offset", "micro-batch", "milliseconds"} <= line.keys()
         assert {"decode", "associate", "summarise"} <= line["stages"].keys()
     (stopped,) = (line for line in lines if line["event"] == "stopped")
     assert stopped["asked_by"] == "SIGTERM"

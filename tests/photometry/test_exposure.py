@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.core.sky.region import ConvexFootprint
+from stream_assoc.photometry.exceptions import ImageUnreadableError
 from tests.photometry.skies import PLANES, exposure, sky
 
 IMAGE = exposure(np.zeros((60, 80)))

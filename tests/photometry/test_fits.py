@@ -8,11 +8,12 @@ import pytest
 from astropy.io import fits
 
 from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
-from stream_assoc.photometry.exceptions import ImageError, ImageUnreadableError
+from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.exposure import VisitInfo
 from stream_assoc.photometry.fits import read_exposure, read_payload
 from stream_assoc.photometry.measurement import Flag, measure
 from stream_assoc.photometry.psf import image_at
+from stream_assoc.pipeline.exceptions import ImageError
 from tests.photometry.skies import gaussian_psf, sky, star
 
 SHAPE = (60, 80)

@@ -20,7 +20,6 @@ from astropy.io import fits
 from stream_assoc.photometry import fits_bounds
 from stream_assoc.photometry.exceptions import (
     ImageDamagedError,
-    ImageError,
     ImageMissingError,
     ImageRefusedError,
     ImageTooLargeError,
@@ -31,6 +30,7 @@ from stream_assoc.photometry.file_threads import MAX_STUCK, FileThreads
 from stream_assoc.photometry.fits import read_payload
 from stream_assoc.photometry.image_bytes import Allowance, decompressed
 from stream_assoc.photometry.image_store import ImageLimits, ImageStore
+from stream_assoc.pipeline.exceptions import ImageError
 from tests.photometry.test_fits import compressed, layout, payload
 
 SMALL = Allowance(max_bytes=2**20)

@@ -1,4 +1,4 @@
-"""Rooms on an SQLite APDB and a cache in memory, and batches made of tables."""
+"""Services on an SQLite APDB and a cache in memory, and batches made of tables."""
 
 import hashlib
 from pathlib import Path
@@ -8,25 +8,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, rooms_of
 from stream_assoc.core.model.batch import Batch, BatchId, measured_columns
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.pipeline.outcomes import Outcome
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, services_of
 
 APDB_FILE = "apdb.sqlite3"
 
 
-def rooms_in(folder: Path, **sections: Any) -> Rooms:
+def services_in(folder: Path, **sections: Any) -> Services:
     settings = Settings(**sections)
     url = f"sqlite:///{folder / APDB_FILE}"
     init(url)
-    return rooms_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
+    return services_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
 
 
 def dia_sources(table: pd.DataFrame) -> pa.RecordBatch:
@@ -63,5 +63,5 @@ def batch_of(
     )
 
 
-def process(rooms: Rooms, *batches: Batch) -> list[Outcome]:
-    return process_batches([arrive(batch, rooms) for batch in batches], rooms)
+def process(services: Services, *batches: Batch) -> list[Outcome]:
+    return process_batches([arrive(batch, services) for batch in batches], services)

@@ -8,8 +8,8 @@ import numpy as np
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.types import BANDS, FloatArray
-from stream_assoc.tools.simulation.focal_plane import Detector
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec, unit_vectors
+from stream_assoc.tools.simulation.focal_plane import Detector
 from stream_assoc.tools.transform.tangent import TangentPlane
 from tests.pipeline.skies import batch
 

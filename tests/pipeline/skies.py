@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stream_assoc.stores.apdb.create import init
 from stream_assoc.core.model.batch import Batch, BatchId, SolarSystemObjects
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.sky.vectors import to_radec, unit_vectors
 from stream_assoc.pipeline.outcomes import Outcome, Processed
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.services import Services
+from stream_assoc.stores.apdb.create import init
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
-from stream_assoc.core.sky.vectors import to_radec, unit_vectors
 from stream_assoc.tools.transform.batches import content_digest
 from stream_assoc.tools.transform.tangent import TangentPlane
-from tests.pipeline.bench import APDB_FILE, batch_of, rooms_in
+from tests.pipeline.bench import APDB_FILE, batch_of, services_in
 
 BIG = 2**60
 """Added to every identifier, so that none survives a float64."""
@@ -48,12 +48,12 @@ def night() -> tuple[Batch, ...]:
     return tuple(simulated.batch for simulated in simulate(SMALL_NIGHT))
 
 
-def pinned_rooms(folder: Path, **sections: Any) -> Rooms:
+def pinned_services(folder: Path, **sections: Any) -> Services:
     """Return rooms with a pinned clock, on the APDB in this folder or a new one."""
     folder.mkdir(exist_ok=True)
     if not (folder / APDB_FILE).exists():
         (folder / APDB_FILE).write_bytes(_empty_apdb())
-    return rooms_in(folder, **{**PINNED, **sections})
+    return services_in(folder, **{**PINNED, **sections})
 
 
 @functools.cache
@@ -126,14 +126,16 @@ def position(offset_: int, partition: int = 0) -> InputPosition:
     return InputPosition("dia-sources", partition, offset_)
 
 
-def process_from(rooms: Rooms, first_offset: int, *batches: Batch) -> list[Outcome]:
+def process_from(services: Services, first_offset: int, *batches: Batch) -> list[Outcome]:
     """Process batches together, as if read from consecutive offsets of one partition."""
-    return process_batches([arrive(one, rooms, position(first_offset + i)) for i, one in enumerate(batches)], rooms)
+    return process_batches(
+        [arrive(one, services, position(first_offset + i)) for i, one in enumerate(batches)], services
+    )
 
 
-def processed_from(rooms: Rooms, first_offset: int, *batches: Batch) -> list[Processed]:
+def processed_from(services: Services, first_offset: int, *batches: Batch) -> list[Processed]:
     """Process batches of which each must count, as `process_from` does."""
-    outcomes = process_from(rooms, first_offset, *batches)
+    outcomes = process_from(services, first_offset, *batches)
     processed = [outcome for outcome in outcomes if isinstance(outcome, Processed)]
     assert processed == outcomes
     return processed

@@ -10,31 +10,31 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from stream_assoc.stores.apdb.exceptions import DuplicateSourceError, RowsRefusedError
-from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.core.association.new_objects import TooManyNewObjectsError
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.core.sky.exceptions import InvalidFootprintError
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline import neighbourhood
+from stream_assoc.pipeline.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.outcomes import Processed, Rejected
+from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
+from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, LEDGER, Rows, column, contents
-from tests.pipeline.skies import apdb_url, batch, pinned_rooms, process_from, processed_from, square
+from tests.pipeline.skies import apdb_url, batch, pinned_services, process_from, processed_from, square
 
 LIMIT = 5
 GOOD = [batch(1, [150.0, 150.01], [2.0, 2.0]), batch(2, [150.0, 150.02], [2.0, 2.0])]
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    made = pinned_rooms(tmp_path / "tested", new_objects={"max_new_dia_objects": LIMIT})
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = pinned_services(tmp_path / "tested", new_objects={"max_new_dia_objects": LIMIT})
     yield made
     made.apdb.close()
 
@@ -42,7 +42,7 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
 @pytest.fixture
 def expected(tmp_path: Path) -> dict[str, Rows]:
     """Everything that the good batches alone leave in the APDB."""
-    made = pinned_rooms(tmp_path / "expected")
+    made = pinned_services(tmp_path / "expected")
     process_from(made, 0, GOOD[0])
     process_from(made, 2, GOOD[1])
     made.apdb.close()
@@ -61,26 +61,33 @@ def stored_before() -> Batch:
     ("bad", "error"), [(too_many, TooManyNewObjectsError), (stored_before, DuplicateSourceError)]
 )
 def test_a_rejected_batch_leaves_no_trace_in_its_company(
-    rooms: Rooms, tmp_path: Path, expected: dict[str, Rows], bad: Callable[[], Batch], error: type[PoisonError]
+    services: Services,
+    tmp_path: Path,
+    expected: dict[str, Rows],
+    bad: Callable[[], Batch],
+    error: type[PoisonError],
 ) -> None:
-    outcomes = process_from(rooms, 0, GOOD[0], bad(), GOOD[1])
+    outcomes = process_from(services, 0, GOOD[0], bad(), GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
     assert isinstance(outcomes[1], Rejected)
     assert isinstance(outcomes[1].error, error)
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected
 
 
-def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(rooms: Rooms, tmp_path: Path) -> None:
-    released, held_back = (arrive(too_many(), rooms, unlimited=unlimited) for unlimited in (True, False))
-    assert [type(outcome) for outcome in process_batches([held_back, released], rooms)] == [Rejected, Processed]
+def test_a_batch_without_the_limit_creates_as_many_objects_as_it_shows(services: Services, tmp_path: Path) -> None:
+    released, held_back = (arrive(too_many(), services, unlimited=unlimited) for unlimited in (True, False))
+    assert [type(outcome) for outcome in process_batches([held_back, released], services)] == [
+        Rejected,
+        Processed,
+    ]
     assert len(column(apdb_url(tmp_path / "tested"), "DiaObject", "diaObjectId")) == LIMIT + 2
 
 
 def test_rows_that_the_database_refuses_reject_their_batch_only(
-    rooms: Rooms, tmp_path: Path, expected: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
+    services: Services, tmp_path: Path, expected: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = batch(9, [150.04], [2.0])
-    exclusive = rooms.apdb.exclusive
+    exclusive = services.apdb.exclusive
 
     class Session:
         """The real one, but for a batch whose rows it refuses."""
@@ -108,8 +115,8 @@ def test_rows_that_the_database_refuses_reject_their_batch_only(
         ) -> bool | None:
             return self._context.__exit__(kind, error, trace)
 
-    monkeypatch.setattr(rooms.apdb, "exclusive", Exclusive)
-    outcomes = process_from(rooms, 0, GOOD[0], refused, GOOD[1])
+    monkeypatch.setattr(services.apdb, "exclusive", Exclusive)
+    outcomes = process_from(services, 0, GOOD[0], refused, GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed]
     assert isinstance(outcomes[1], Rejected)
     assert outcomes[1].error.reason == "refused_by_apdb"
@@ -128,33 +135,33 @@ def test_rows_that_the_database_refuses_reject_their_batch_only(
         square(150.0, 2.0, half_width_deg=20.0),
     ],
 )
-def test_a_footprint_that_is_none_is_refused_on_arrival(rooms: Rooms, footprint: ArrayLike) -> None:
+def test_a_footprint_that_is_none_is_refused_on_arrival(services: Services, footprint: ArrayLike) -> None:
     with pytest.raises(InvalidFootprintError) as caught:
-        arrive(batch(1, [150.0], [2.0], footprint=np.asarray(footprint)), rooms)
+        arrive(batch(1, [150.0], [2.0], footprint=np.asarray(footprint)), services)
     assert isinstance(caught.value, PoisonError)
 
 
-def test_sources_without_a_usable_position_are_dropped_and_counted(rooms: Rooms, tmp_path: Path) -> None:
+def test_sources_without_a_usable_position_are_dropped_and_counted(services: Services, tmp_path: Path) -> None:
     ra = [150.0, np.nan, 150.01, np.inf, -np.inf, 150.02, 150.03, 150.04, 150.05, 150.06]
     dec = [2.0, 2.0, np.nan, 2.0, 2.0, np.inf, 90.001, -91.0, 2.0, 2.0]
     x = [5.0] * 8 + [np.nan, 5.0]
     y = [5.0] * 9 + [np.nan]
-    (outcome,) = processed_from(rooms, 0, batch(1, ra, dec, x=x, y=y))
+    (outcome,) = processed_from(services, 0, batch(1, ra, dec, x=x, y=y))
     assert outcome.metrics.numDiaSources == 10
     assert outcome.metrics.numDroppedDiaSources == 9
     assert outcome.metrics.numNewDiaObjects == 1
     assert column(apdb_url(tmp_path / "tested"), "DiaSource", "ra") == [150.0]
 
 
-def test_a_batch_without_a_usable_source_counts(rooms: Rooms, tmp_path: Path) -> None:
-    (outcome,) = processed_from(rooms, 0, batch(1, [np.nan], [2.0], footprint=square(150.0, 2.0)))
+def test_a_batch_without_a_usable_source_counts(services: Services, tmp_path: Path) -> None:
+    (outcome,) = processed_from(services, 0, batch(1, [np.nan], [2.0], footprint=square(150.0, 2.0)))
     assert outcome.metrics.numDroppedDiaSources == 1
     assert column(apdb_url(tmp_path / "tested"), LEDGER, "n_stored") == [0]
 
 
-def test_an_empty_batch_counts(rooms: Rooms, tmp_path: Path) -> None:
-    process_from(rooms, 0, GOOD[0])
-    (outcome,) = processed_from(rooms, 1, batch(2, [], [], footprint=square(150.0, 2.0)))
+def test_an_empty_batch_counts(services: Services, tmp_path: Path) -> None:
+    process_from(services, 0, GOOD[0])
+    (outcome,) = processed_from(services, 1, batch(2, [], [], footprint=square(150.0, 2.0)))
     assert outcome.metrics.numDiaSources == 0
     assert outcome.metrics.numUnassociatedDiaObjects == 2
     assert outcome.metrics.fracUpdatedDiaObjects == 0.0
@@ -162,23 +169,23 @@ def test_an_empty_batch_counts(rooms: Rooms, tmp_path: Path) -> None:
     assert sorted(column(apdb_url(tmp_path / "tested"), LEDGER, "visit")) == [1, 2]
 
 
-def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(rooms: Rooms, tmp_path: Path) -> None:
+def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(services: Services, tmp_path: Path) -> None:
     ra, dec = [150.0, 150.01, 150.02, 150.03], [2.0] * 4
-    process_from(rooms, 0, batch(1, ra, dec))
+    process_from(services, 0, batch(1, ra, dec))
     bad: dict[str, Any] = {
         "psfFlux": [np.nan, np.inf, 1.0, 1000.0],
         "psfFluxErr": [1.0, 1.0, 0.0, 10.0],
         "raErr": [np.nan, 0, -1, 1e-5],
     }
-    (outcome,) = processed_from(rooms, 1, batch(2, ra, dec, **bad))
+    (outcome,) = processed_from(services, 1, batch(2, ra, dec, **bad))
     assert outcome.metrics.numUpdatedDiaObjects == 4
     assert np.isfinite(column(apdb_url(tmp_path / "tested"), "DiaObjectLast", "ra")).all()
 
 
 def test_a_refusal_after_versions_were_ended_undoes_their_session(
-    rooms: Rooms, tmp_path: Path, expected: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
+    services: Services, tmp_path: Path, expected: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process_from(rooms, 0, GOOD[0])
+    process_from(services, 0, GOOD[0])
     spoiling = batch(9, [150.0], [2.0], psfFlux=[-77.0])
     events: list[str] = []
 
@@ -196,14 +203,14 @@ def test_a_refusal_after_versions_were_ended_undoes_their_session(
             return super().replace(around, matched, states)
 
     monkeypatch.setattr(neighbourhood, "Neighbourhood", Spoilt)
-    store = rooms.apdb.exclusive
+    store = services.apdb.exclusive
 
     def noted(cells: IntArray) -> AbstractContextManager[ApdbSession]:
         events.append("session")
         return store(cells)
 
-    monkeypatch.setattr(rooms.apdb, "exclusive", noted)
-    outcomes = process_from(rooms, 1, spoiling, GOOD[1])
+    monkeypatch.setattr(services.apdb, "exclusive", noted)
+    outcomes = process_from(services, 1, spoiling, GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Rejected, Processed]
     assert events == ["session", "end", "refuse", "session", "end", "refuse", "session", "end"]
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected

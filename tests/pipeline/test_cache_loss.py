@@ -7,28 +7,28 @@ from typing import Never
 import numpy as np
 import pytest
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys
-from stream_assoc.stores.cache.exceptions import CacheUnavailableError
-from stream_assoc.stores.cache.packing.state_packing import pack_states
-from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
-from stream_assoc.wiring.assembly import layout_of
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.settings import Settings
+from stream_assoc.stores.cache.exceptions import CacheUnavailableError
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.packing.state_packing import pack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
+from stream_assoc.wiring.assembly import layout_of
 from tests.contents import ALL_TABLES, Rows, contents
-from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from, processed_from
+from tests.pipeline.skies import apdb_url, night, pinned_services, process_from, processed_from
 
 Undisturbed = tuple[list[Processed], dict[str, Rows]]
 
 
 def run(folder, meddle=lambda cache, turn: None, **cache_replacements):
     """Process a night one batch after another, with something done to the cache before each."""
-    rooms = pinned_rooms(folder, **cache_replacements)
+    services = pinned_services(folder, **cache_replacements)
     outcomes: list[Processed] = []
     for turn, batch in enumerate(night()):
-        meddle(rooms.cache, turn)
-        outcomes += processed_from(rooms, turn, batch)
-    rooms.apdb.close()
+        meddle(services.cache, turn)
+        outcomes += processed_from(services, turn, batch)
+    services.apdb.close()
     return outcomes, contents(apdb_url(folder), *ALL_TABLES)
 
 
@@ -121,32 +121,32 @@ class FailsOnce:
 
 
 def failing(folder, method):
-    rooms = pinned_rooms(folder)
-    process_from(rooms, 0, *night()[:2])
-    return dataclasses.replace(rooms, cache=FailsOnce(rooms.cache, method))
+    services = pinned_services(folder)
+    process_from(services, 0, *night()[:2])
+    return dataclasses.replace(services, cache=FailsOnce(services.cache, method))
 
 
 def test_a_cache_that_goes_away_after_the_commit(tmp_path: Path, undisturbed: Undisturbed) -> None:
     expected, _ = undisturbed
-    rooms = failing(tmp_path, "write")
+    services = failing(tmp_path, "write")
     with pytest.raises(RetriableError):
-        process_from(rooms, 2, *night()[2:4])
-    again = process_from(rooms, 2, *night()[2:4])
+        process_from(services, 2, *night()[2:4])
+    again = process_from(services, 2, *night()[2:4])
     redelivered = [one for one in again if isinstance(one, Redelivered)]
     assert redelivered == again
     assert [(one.id, one.outputs) for one in redelivered] == [
         (outcome.id, outcome.outputs) for outcome in expected[2:4]
     ]
-    assert process_from(rooms, 4, *night()[4:]) == expected[4:]
+    assert process_from(services, 4, *night()[4:]) == expected[4:]
 
 
 @pytest.mark.parametrize("method", ["read_tiles", "read_states"])
 def test_a_cache_that_goes_away_before_the_commit(tmp_path: Path, undisturbed, method: str) -> None:
     expected, _ = undisturbed
-    rooms = failing(tmp_path, method)
+    services = failing(tmp_path, method)
     with pytest.raises(RetriableError):
-        process_from(rooms, 2, *night()[2:4])
-    assert not rooms.apdb.contains(night()[2].id)
-    outcomes = process_from(rooms, 2, *night()[2:])
+        process_from(services, 2, *night()[2:4])
+    assert not services.apdb.contains(night()[2].id)
+    outcomes = process_from(services, 2, *night()[2:])
     assert all(isinstance(outcome, Processed) for outcome in outcomes)
     assert outcomes == expected[2:]

@@ -7,23 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
-from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.pipeline.exceptions import TooManyCellsError
+from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
+from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, contents
-from tests.pipeline.skies import PINNED, apdb_url, batch, pinned_rooms, position, square
+from tests.pipeline.skies import PINNED, apdb_url, batch, pinned_services, position, square
 
 MAX_BATCH, MAX_SESSION = 40, 60
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    made = pinned_rooms(
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = pinned_services(
         tmp_path / "tested",
         batch={"max_cells": MAX_BATCH},
         daemon={**PINNED["daemon"], "micro_batch_cells": MAX_SESSION},
@@ -41,9 +40,11 @@ def scattered(visit: int, n: int) -> Batch:
 class Watched:
     """Notes how many cells each session holds; one with more than there is room for fails."""
 
-    def __init__(self, rooms: Rooms, monkeypatch: pytest.MonkeyPatch, room: int = 10**6, fair_share: int = 8) -> None:
+    def __init__(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, room: int = 10**6, fair_share: int = 8
+    ) -> None:
         self.sessions: list[int] = []
-        exclusive = rooms.apdb.exclusive
+        exclusive = services.apdb.exclusive
 
         @contextmanager
         def watched(cells: IntArray) -> Iterator[ApdbSession]:
@@ -53,7 +54,7 @@ class Watched:
             with exclusive(cells) as session:
                 yield session
 
-        monkeypatch.setattr(rooms.apdb, "exclusive", watched)
+        monkeypatch.setattr(services.apdb, "exclusive", watched)
 
 
 @pytest.mark.parametrize(
@@ -64,31 +65,31 @@ class Watched:
         batch(1, [150.0], [2.0], footprint=square(10.0, 89.9, half_width_deg=5.0)),
     ],
 )
-def test_a_batch_of_too_many_cells_is_refused_before_any_is_held(rooms: Rooms, sprawling: Batch) -> None:
+def test_a_batch_of_too_many_cells_is_refused_before_any_is_held(services: Services, sprawling: Batch) -> None:
     with pytest.raises(TooManyCellsError, match=rf"lie in \d+ cells of the sky, batch.max_cells allows {MAX_BATCH}"):
-        arrive(sprawling, rooms)
+        arrive(sprawling, services)
     assert TooManyCellsError.reason == "too_many_cells"
 
 
-def test_the_bound_counts_every_cell(rooms: Rooms) -> None:
-    arrival = arrive(scattered(1, MAX_BATCH - 8), rooms)
+def test_the_bound_counts_every_cell(services: Services) -> None:
+    arrival = arrive(scattered(1, MAX_BATCH - 8), services)
     assert MAX_BATCH - 8 <= len(arrival.region.cells) <= MAX_BATCH
-    assert set(rooms.partition.cells(arrival.region.tiles).tolist()) == set(arrival.region.cells.tolist())
+    assert set(services.partition.cells(arrival.region.tiles).tolist()) == set(arrival.region.cells.tolist())
 
 
-def results(rooms: Rooms, *batches: Batch) -> list[Outcome]:
-    return process_batches([arrive(one, rooms, position(place)) for place, one in enumerate(batches)], rooms)
+def results(services: Services, *batches: Batch) -> list[Outcome]:
+    return process_batches([arrive(one, services, position(place)) for place, one in enumerate(batches)], services)
 
 
 def test_a_hand_that_needs_too_many_cells_is_divided_and_comes_to_the_same(
-    rooms: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = [scattered(visit, MAX_BATCH - 8) for visit in (1, 2, 3)] + [batch(4, [150.0], [2.0])]
-    watched = Watched(rooms, monkeypatch)
-    assert [type(outcome) for outcome in results(rooms, *batches)] == [Processed] * 4
+    watched = Watched(services, monkeypatch)
+    assert [type(outcome) for outcome in results(services, *batches)] == [Processed] * 4
     assert len(watched.sessions) == 3
     assert max(watched.sessions) <= MAX_SESSION
-    whole = pinned_rooms(tmp_path / "whole")
+    whole = pinned_services(tmp_path / "whole")
     undivided = Watched(whole, monkeypatch)
     results(whole, *batches)
     assert len(undivided.sessions) == 1
@@ -96,10 +97,10 @@ def test_a_hand_that_needs_too_many_cells_is_divided_and_comes_to_the_same(
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == contents(apdb_url(tmp_path / "whole"), *ALL_TABLES)
 
 
-def test_a_hand_for_which_there_is_no_room_is_divided(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = Watched(rooms, monkeypatch, room=20)
+def test_a_hand_for_which_there_is_no_room_is_divided(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(services, monkeypatch, room=20)
     fitting = [scattered(visit, 10) for visit in (1, 2, 3)]
-    outcomes = results(rooms, fitting[0], scattered(9, 24), *fitting[1:])
+    outcomes = results(services, fitting[0], scattered(9, 24), *fitting[1:])
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected, Processed, Processed]
     assert isinstance(outcomes[1], Rejected)
     assert outcomes[1].error.reason == "too_many_cells"
@@ -107,16 +108,16 @@ def test_a_hand_for_which_there_is_no_room_is_divided(rooms: Rooms, monkeypatch:
     assert watched.sessions.count(max(watched.sessions)) == 1, "nothing is asked for again unchanged"
 
 
-def test_a_batch_that_asks_for_its_share_waits_for_room(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    Watched(rooms, monkeypatch, room=0)
+def test_a_batch_that_asks_for_its_share_waits_for_room(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    Watched(services, monkeypatch, room=0)
     with pytest.raises(LocksExhaustedError):
-        results(rooms, batch(1, [150.0], [2.0]))
+        results(services, batch(1, [150.0], [2.0]))
 
 
-def test_a_reprocessing_of_too_many_cells_is_refused(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(results(rooms, scattered(1, MAX_BATCH - 8))[0], Processed)
-    Watched(rooms, monkeypatch)
+def test_a_reprocessing_of_too_many_cells_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(results(services, scattered(1, MAX_BATCH - 8))[0], Processed)
+    Watched(services, monkeypatch)
     elsewhere = scattered(1, MAX_BATCH - 9)
-    (outcome,) = process_batches([arrive(elsewhere, rooms, position(1), reprocessing=True)], rooms)
+    (outcome,) = process_batches([arrive(elsewhere, services, position(1), reprocessing=True)], services)
     assert isinstance(outcome, Rejected)
     assert outcome.error.reason == "too_many_cells"

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from stream_assoc.core.model.batch import Batch, BatchRevision
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.pipeline.outcomes import Processed, Redelivered
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.pipeline.services import Services
 from tests.chaos.outcome import sky_in
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.focal_plane import FocalPlane, visits
-from tests.pipeline.skies import apdb_url, pinned_rooms, position
+from tests.pipeline.skies import apdb_url, pinned_services, position
 
 Delivery = tuple[int, Batch]
 """An offset, and what is there."""
@@ -40,28 +40,30 @@ def without_copies(deliveries: list[Delivery]) -> list[Delivery]:
     return list(first.values())
 
 
-def take(rooms: Rooms, deliveries: list[Delivery], hand: int) -> list[OutputMessage]:
-    """Process hands of so many deliveries as a daemon does; return what it publishes."""
+def take(services: Services, deliveries: list[Delivery], micro_batch: int) -> list[OutputMessage]:
+    """Process micro-batches of so many deliveries as a daemon does; return what it publishes."""
     published: list[OutputMessage] = []
-    for begin in range(0, len(deliveries), hand):
-        arrivals = [arrive(one, rooms, position(offset)) for offset, one in deliveries[begin : begin + hand]]
-        for outcome in process_batches(arrivals, rooms):
+    for begin in range(0, len(deliveries), micro_batch):
+        arrivals = [
+            arrive(one, services, position(offset)) for offset, one in deliveries[begin : begin + micro_batch]
+        ]
+        for outcome in process_batches(arrivals, services):
             assert isinstance(outcome, Processed | Redelivered)
             published += outcome.outputs
-        rooms.apdb.mark_published([BatchRevision(*arrival.batch.id, 0) for arrival in arrivals])
+        services.apdb.mark_published([BatchRevision(*arrival.batch.id, 0) for arrival in arrivals])
     return published
 
 
-@pytest.mark.parametrize("hand", [1, 4, 16])
+@pytest.mark.parametrize("micro_batch", [1, 4, 16])
 @pytest.mark.parametrize("seed", range(3))
-def test_copies_in_any_order_change_nothing(tmp_path: Path, seed: int, hand: int) -> None:
+def test_copies_in_any_order_change_nothing(tmp_path: Path, seed: int, micro_batch: int) -> None:
     deliveries = with_copies(seed)
     once = without_copies(deliveries)
     assert len(deliveries) >= 2 * len(once) == 2 * len(three_visits())
     results = []
     for name, given in (("copies", deliveries), ("once", once)):
-        rooms = pinned_rooms(tmp_path / name)
-        published = take(rooms, given, hand)
-        results.append((published, contents(apdb_url(tmp_path / name), *ALL_TABLES), sky_in(rooms)))
-        rooms.apdb.close()
+        services = pinned_services(tmp_path / name)
+        published = take(services, given, micro_batch)
+        results.append((published, contents(apdb_url(tmp_path / name), *ALL_TABLES), sky_in(services)))
+        services.apdb.close()
     assert results[0] == results[1]

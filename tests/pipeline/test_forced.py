@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.messaging.avro.subscriber import decode_forced_sources
+from stream_assoc.pipeline.outcomes import Processed, Redelivered
+from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.tools.maintenance.verify import Verification, verify
-from stream_assoc.pipeline.outcomes import Processed, Redelivered
-from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.messaging.avro.subscriber import decode_forced_sources
 from tests.contents import ALL_TABLES, COUNTER, LEDGER, SCIENCE_TABLES, Rows, columns, contents, n_rows
 from tests.pipeline.photometers import Photometer, flux, with_images
-from tests.pipeline.skies import BIG, apdb_url, night, pinned_rooms, position, process_from, processed_from
+from tests.pipeline.skies import BIG, apdb_url, night, pinned_services, position, process_from, processed_from
 from tests.pipeline.test_reprocessing import assert_stores_agree, reprocessed, stars
 
 GOOD: dict[str, list[Any]] = {"trailLength": [0.5], "glint_trail": [False], "isDipole": [False]}
@@ -31,11 +31,11 @@ ON = {"images": {"roots": ("/images",)}}
 
 
 def measuring(folder, **sections):
-    return replace(pinned_rooms(folder, **ON, **sections), photometer=Photometer())
+    return replace(pinned_services(folder, **ON, **sections), photometer=Photometer())
 
 
 @pytest.fixture
-def rooms(tmp_path: Path):
+def services(tmp_path: Path):
     made = measuring(tmp_path)
     yield made
     made.apdb.close()
@@ -93,9 +93,9 @@ def assert_means_are_right(folder, band="r") -> None:
         assert stored[key] == ((None, None) if mean is None else pytest.approx((mean, error), rel=3e-7)), key
 
 
-def test_an_object_with_a_history_and_a_good_source_is_measured(rooms) -> None:
-    process_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
-    seen = rooms.photometer.seen
+def test_an_object_with_a_history_and_a_good_source_is_measured(services) -> None:
+    process_from(services, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
+    seen = services.photometer.seen
     first, second, third = (BIG + 1_000_000, BIG + 1_000_001, BIG + 3_000_000)
     # New ones always; once one has two sources it is measured in visits that do not see it.
     assert seen == [[first, second], [first], [first, third]]
@@ -114,40 +114,40 @@ def test_an_object_with_a_history_and_a_good_source_is_measured(rooms) -> None:
     ],
 )
 def test_a_source_vouches_only_with_all_that_is_asked(
-    rooms, changes: dict[str, list[None]] | dict[str, list[bool]] | dict[str, list[float]]
+    services, changes: dict[str, list[None]] | dict[str, list[bool]] | dict[str, list[float]]
 ) -> None:
-    process_from(rooms, 0, good(1, [0], **changes), good(2, [0], **changes), good(3, [50]))
-    assert rooms.photometer.seen[-1] == [BIG + 3_000_000]
-    process_from(rooms, 3, good(4, [0]), good(5, [90]))
-    assert BIG + 1_000_000 in rooms.photometer.seen[-1], "one good source is enough"
+    process_from(services, 0, good(1, [0], **changes), good(2, [0], **changes), good(3, [50]))
+    assert services.photometer.seen[-1] == [BIG + 3_000_000]
+    process_from(services, 3, good(4, [0]), good(5, [90]))
+    assert BIG + 1_000_000 in services.photometer.seen[-1], "one good source is enough"
 
 
-def test_a_withdrawn_source_vouches_no_longer(rooms) -> None:
+def test_a_withdrawn_source_vouches_no_longer(services) -> None:
     bad = {"isDipole": [True]}
-    process_from(rooms, 0, good(1, [0], **bad), good(2, [0]), good(3, [0], **bad), good(4, [50]))
-    assert BIG + 1_000_000 in rooms.photometer.seen[-1]
-    reprocessed(rooms, 4, good(2, [70]))
-    process_from(rooms, 5, good(5, [90]))
-    assert rooms.photometer.seen[-2:] == [[BIG + 2_000_000], [BIG + 5_000_000]]
+    process_from(services, 0, good(1, [0], **bad), good(2, [0]), good(3, [0], **bad), good(4, [50]))
+    assert BIG + 1_000_000 in services.photometer.seen[-1]
+    reprocessed(services, 4, good(2, [70]))
+    process_from(services, 5, good(5, [90]))
+    assert services.photometer.seen[-2:] == [[BIG + 2_000_000], [BIG + 5_000_000]]
 
 
-def test_where_the_images_do_not_reach_nobody_is_measured(rooms) -> None:
-    process_from(rooms, 0, good(1, [0]), good(2, [0]))
-    rooms.photometer.contains = lambda ra, dec: np.zeros(len(ra), np.bool_)
-    process_from(rooms, 2, good(3, [50]))
-    assert rooms.photometer.seen[-1] == [BIG + 3_000_000], "what the visit updates is measured, wherever it is"
+def test_where_the_images_do_not_reach_nobody_is_measured(services) -> None:
+    process_from(services, 0, good(1, [0]), good(2, [0]))
+    services.photometer.contains = lambda ra, dec: np.zeros(len(ra), np.bool_)
+    process_from(services, 2, good(3, [50]))
+    assert services.photometer.seen[-1] == [BIG + 3_000_000], "what the visit updates is measured, wherever it is"
 
 
-def test_objects_count_what_was_measured_before_their_version(rooms, tmp_path: Path) -> None:
+def test_objects_count_what_was_measured_before_their_version(services, tmp_path: Path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [50]), good(4, [50]), good(5, [0])]
-    process_from(rooms, 0, *visits[:4])
+    process_from(services, 0, *visits[:4])
     identifier = BIG + 1_000_000
     assert stored_means(tmp_path)[identifier] == pytest.approx(mean_of(visits[:2], identifier), rel=3e-7)
     assert_means_are_right(tmp_path)
-    process_from(rooms, 4, visits[4])
+    process_from(services, 4, visits[4])
     assert stored_means(tmp_path)[identifier] == pytest.approx(mean_of(visits, identifier), rel=3e-7)
     assert_means_are_right(tmp_path)
-    assert_stores_agree(rooms, tmp_path)
+    assert_stores_agree(services, tmp_path)
 
 
 def mean_of(visits, identifier):
@@ -157,17 +157,17 @@ def mean_of(visits, identifier):
     return np.average(value[usable], weights=weight), weight.sum() ** -0.5
 
 
-def test_a_visit_without_images_tells_what_was_measured_meanwhile(rooms, tmp_path: Path) -> None:
-    process_from(rooms, 0, good(1, [0]), good(2, [0]), good(3, [50]), stars(4, [0]), stars(5, [0, 50]))
+def test_a_visit_without_images_tells_what_was_measured_meanwhile(services, tmp_path: Path) -> None:
+    process_from(services, 0, good(1, [0]), good(2, [0]), good(3, [50]), stars(4, [0]), stars(5, [0, 50]))
     assert_means_are_right(tmp_path)
     assert stored_means(tmp_path)[BIG + 1_000_000][0] is not None
-    assert_stores_agree(rooms, tmp_path)
+    assert_stores_agree(services, tmp_path)
 
 
-def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path: Path) -> None:
+def test_missing_images_cost_a_batch_nothing_else(services, tmp_path: Path) -> None:
     visits = [good(1, [0]), good(2, [0]), good(3, [0, 50])]
-    rooms.photometer.missing = {2}
-    outcomes = processed_from(rooms, 0, *visits)
+    services.photometer.missing = {2}
+    outcomes = processed_from(services, 0, *visits)
     assert [one.metrics.forcedPhotometryError for one in outcomes] == [None, "missing", None]
     assert [one.metrics.numForcedSources for one in outcomes] == [1, 0, 2]
     assert [one.metrics.numUpdatedDiaObjects for one in outcomes] == [0, 1, 1]
@@ -176,24 +176,24 @@ def test_missing_images_cost_a_batch_nothing_else(rooms, tmp_path: Path) -> None
 
 
 def test_images_are_of_no_account_where_forced_photometry_is_off(tmp_path: Path) -> None:
-    rooms = pinned_rooms(tmp_path)
-    (outcome,) = processed_from(rooms, 0, good(1, [0]))
+    services = pinned_services(tmp_path)
+    (outcome,) = processed_from(services, 0, good(1, [0]))
     assert (outcome.metrics.numForcedSources, outcome.metrics.forcedPhotometryError) == (0, None)
-    rooms.apdb.close()
+    services.apdb.close()
 
 
-def test_a_redelivery_reads_no_image(rooms, tmp_path: Path) -> None:
+def test_a_redelivery_reads_no_image(services, tmp_path: Path) -> None:
     one = good(1, [0])
-    process_from(rooms, 0, one)
+    process_from(services, 0, one)
     before = contents(apdb_url(tmp_path), *ALL_TABLES)
-    (again,) = process_from(rooms, 0, one)
+    (again,) = process_from(services, 0, one)
     assert isinstance(again, Redelivered)
-    assert rooms.photometer.n_loaded == 1
+    assert services.photometer.n_loaded == 1
     assert contents(apdb_url(tmp_path), *ALL_TABLES) == before
 
 
-def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path: Path) -> None:
-    outcomes = processed_from(rooms, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
+def test_subscribers_get_the_rows_that_are_stored(services, tmp_path: Path) -> None:
+    outcomes = processed_from(services, 0, good(1, [0, 10]), good(2, [0]), good(3, [50]))
     messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
     rows = decode_forced_sources([one.value for one in messages])
     assert [one.key for one in messages] == [str(key).encode() for key in rows.column("diaObjectId").to_pylist()]
@@ -203,11 +203,11 @@ def test_subscribers_get_the_rows_that_are_stored(rooms, tmp_path: Path) -> None
     assert [outcome.outputs[-1].topic for outcome in outcomes] == ["association-metrics"] * 3
 
 
-def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(rooms, tmp_path: Path) -> None:
-    outcomes = processed_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
+def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdrawn(services, tmp_path: Path) -> None:
+    outcomes = processed_from(services, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]))
     # The first takes back what visit 4 measured, the second what visit 3 did at one object; the third measures again.
-    outcomes += [reprocessed(rooms, 4, stars(4, [50.1])), reprocessed(rooms, 5, stars(3, [0.1]))]
-    outcomes.append(reprocessed(rooms, 6, good(4, [50.2])))
+    outcomes += [reprocessed(services, 4, stars(4, [50.1])), reprocessed(services, 5, stars(3, [0.1]))]
+    outcomes.append(reprocessed(services, 6, good(4, [50.2])))
     messages = [one for outcome in outcomes for one in outcome.outputs if one.topic == "dia-forced-sources"]
     rows = decode_forced_sources([one.value for one in messages])
     assert [one.key for one in messages] == [str(key).encode() for key in rows.column("diaObjectId").to_pylist()]
@@ -221,35 +221,35 @@ def test_whoever_keeps_the_latest_of_each_forced_source_knows_which_are_withdraw
 
 def test_a_processing_time_comes_after_what_is_measured_and_counted(tmp_path: Path) -> None:
     """Two daemons' clocks may differ, and a version must not be older than what it counts."""
-    rooms = measuring(tmp_path)
-    ahead = replace(rooms, clock=type(rooms.clock)(62_000.5))
-    process_from(rooms, 0, good(1, [0]), good(2, [0]))
+    services = measuring(tmp_path)
+    ahead = replace(services, clock=type(services.clock)(62_000.5))
+    process_from(services, 0, good(1, [0]), good(2, [0]))
     process_from(ahead, 2, good(3, [50]))
-    process_from(rooms, 3, stars(4, [0]))
+    process_from(services, 3, stars(4, [0]))
     starts: dict[int, float] = dict(
         columns(apdb_url(tmp_path), "DiaObjectLast", "diaObjectId", "validityStartMjdTai")
     )
     assert starts[BIG + 1_000_000] > 62_000.5
     assert_means_are_right(tmp_path)
-    assert_stores_agree(rooms, tmp_path)
-    rooms.apdb.close()
+    assert_stores_agree(services, tmp_path)
+    services.apdb.close()
 
 
-def test_a_reprocessing_takes_measurements_back(rooms, tmp_path: Path) -> None:
-    process_from(rooms, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]), good(5, [0, 10, 50]))
+def test_a_reprocessing_takes_measurements_back(services, tmp_path: Path) -> None:
+    process_from(services, 0, good(1, [0, 10]), good(2, [0, 10]), good(3, [0]), good(4, [50]), good(5, [0, 10, 50]))
     # Visit 4 measured both objects and updated neither; visit 5 made versions that count it.
-    outcome = reprocessed(rooms, 5, stars(4, [50.1]))
+    outcome = reprocessed(services, 5, stars(4, [50.1]))
     assert outcome.metrics.numForcedSources == 0
     assert n_rows(apdb_url(tmp_path), "DiaForcedSource") > 0
     assert_means_are_right(tmp_path)
-    assert_stores_agree(rooms, tmp_path)
-    reprocessed(rooms, 6, good(4, [50.2]))
+    assert_stores_agree(services, tmp_path)
+    reprocessed(services, 6, good(4, [50.2]))
     assert_means_are_right(tmp_path)
-    assert_stores_agree(rooms, tmp_path)
-    reprocessed(rooms, 7, replace(good(1, [0.1, 70]), digest=b"other"))
-    process_from(rooms, 8, stars(6, [0, 10, 50, 70]))
+    assert_stores_agree(services, tmp_path)
+    reprocessed(services, 7, replace(good(1, [0.1, 70]), digest=b"other"))
+    process_from(services, 8, stars(6, [0, 10, 50, 70]))
     assert_means_are_right(tmp_path)
-    assert_stores_agree(rooms, tmp_path)
+    assert_stores_agree(services, tmp_path)
 
 
 def leave_alone(cache: MemoryCache) -> None:
@@ -257,13 +257,13 @@ def leave_alone(cache: MemoryCache) -> None:
 
 
 def run(folder: Path, meddle: Callable[[MemoryCache], None] = leave_alone) -> dict[str, Rows]:
-    rooms = measuring(folder)
+    services = measuring(folder)
     for turn, one in enumerate(night()):
-        assert isinstance(rooms.cache, MemoryCache)
-        meddle(rooms.cache)
+        assert isinstance(services.cache, MemoryCache)
+        meddle(services.cache)
         # Two of three visits come with images.
-        process_from(rooms, turn, with_images(one) if one.id.visit % 3 else one)
-    rooms.apdb.close()
+        process_from(services, turn, with_images(one) if one.id.visit % 3 else one)
+    services.apdb.close()
     return contents(apdb_url(folder), *ALL_TABLES)
 
 
@@ -297,30 +297,33 @@ def test_means_are_right_whatever_comes_in_whatever_order(
     steps: list[tuple[int, list[float], bool, bool]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rooms = measuring(Path(folder))
+        services = measuring(Path(folder))
         for offset, (visit, places, named, lost) in enumerate(steps):
             if lost:
-                rooms.cache.flush()
+                services.cache.flush()
             ids = [BIG + visit * 1000 + offset * 10 + place for place in range(len(places))]
             one = stars(visit, places, ids=ids, **{name: value * len(places) for name, value in GOOD.items()})
             one = replace(one, digest=bytes([offset]) * 32)
-            marked = arrive(with_images(one) if named else one, rooms, position(offset), reprocessing=True)
-            (outcome,) = process_batches([marked], rooms)
+            marked = arrive(with_images(one) if named else one, services, position(offset), reprocessing=True)
+            (outcome,) = process_batches([marked], services)
             assert isinstance(outcome, Processed)
         assert_means_are_right(Path(folder))
-        stores = Stores(rooms.apdb, rooms.cache, rooms.calculator, rooms.partition)
-        found = sum(verify(stores, rooms.apdb.known_tiles()), Verification())
+        stores = Stores(services.apdb, services.cache, services.calculator, services.partition)
+        found = sum(verify(stores, services.apdb.known_tiles()), Verification())
         assert (found.states.different, found.tiles.different, found.states.stale) == (0, 0, 0)
-        rooms.apdb.close()
+        services.apdb.close()
 
 
 @pytest.mark.integration
-def test_postgresql_comes_to_the_same(rooms, tmp_path: Path, postgresql_database: str) -> None:
+def test_postgresql_comes_to_the_same(services, tmp_path: Path, postgresql_database: str) -> None:
     init(postgresql_database)
     other = replace(
-        rooms, apdb=open_apdb(postgresql_database), cache=MemoryCache(rooms.layout), photometer=Photometer()
+        services,
+        apdb=open_apdb(postgresql_database),
+        cache=MemoryCache(services.layout),
+        photometer=Photometer(),
     )
-    for one in (rooms, other):
+    for one in (services, other):
         process_from(one, 0, good(1, [0, 10, 20]), good(2, [0.1, 10.1]), good(3, [50]), stars(4, [0]))
         reprocessed(one, 4, good(3, [0.2, 30]))
         reprocessed(one, 5, stars(1, [0.2, 20]))
@@ -328,4 +331,4 @@ def test_postgresql_comes_to_the_same(rooms, tmp_path: Path, postgresql_database
     other.apdb.close()
     tables = (*SCIENCE_TABLES, LEDGER, COUNTER)
     assert contents(postgresql_database, *tables) == contents(apdb_url(tmp_path), *tables)
-    assert rooms.photometer.seen == other.photometer.seen
+    assert services.photometer.seen == other.photometer.seen

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from stream_assoc.core.model.further_statistics import further_statistics
-from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.core.statistics.registry import ALL_PLUGINS, OPTIONAL_PLUGINS, find_plugin
 from stream_assoc.messaging.avro.subscriber import decode_objects
+from stream_assoc.pipeline.outcomes import Processed
 from tests.contents import FURTHER, columns, n_rows
-from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
+from tests.pipeline.skies import apdb_url, night, pinned_services, process_from
 
 KEY = ("diaObjectId", "validityStartMjdTai")
 NAMES = tuple(column.name for column in further_statistics())
@@ -22,10 +22,10 @@ ALL = {"statistics": {"plugins": ALL_PLUGINS}}
 def processed(tmp_path_factory: pytest.TempPathFactory):
     """Return rooms with every plugin after a night, what came of it, and where."""
     folder = tmp_path_factory.mktemp("further")
-    rooms = pinned_rooms(folder, **ALL)
-    outcomes = process_from(rooms, 0, *night())
-    yield rooms, outcomes, apdb_url(folder)
-    rooms.apdb.close()
+    services = pinned_services(folder, **ALL)
+    outcomes = process_from(services, 0, *night())
+    yield services, outcomes, apdb_url(folder)
+    services.apdb.close()
 
 
 def published(outcomes):
@@ -52,13 +52,13 @@ def test_what_is_published_is_what_is_stored(processed) -> None:
 
 
 def test_they_are_those_of_the_stored_sources(processed) -> None:
-    rooms, outcomes, url = processed
+    services, outcomes, url = processed
     kept = stored(url)
     last = {row["diaObjectId"]: row["validityStartMjdTai"] for row in published(outcomes)}
     ids = np.array(sorted(last), np.int64)
-    tiles = rooms.apdb.known_tiles()
-    with rooms.apdb.exclusive(np.unique(rooms.partition.cells(tiles))) as session:
-        statistics = rooms.calculator.statistics(rooms.calculator.rebuild(session.load_histories(ids)))
+    tiles = services.apdb.known_tiles()
+    with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
+        statistics = services.calculator.statistics(services.calculator.rebuild(session.load_histories(ids)))
     computed = [name for name in NAMES if name in statistics]
     assert len(computed) == 1 + 6 * 12
     for name in computed:
@@ -69,11 +69,11 @@ def test_they_are_those_of_the_stored_sources(processed) -> None:
 
 
 def test_upstreams_default_plugins_compute_none(tmp_path: Path) -> None:
-    rooms = pinned_rooms(tmp_path)
-    outcomes = process_from(rooms, 0, *night()[:4])
+    services = pinned_services(tmp_path)
+    outcomes = process_from(services, 0, *night()[:4])
     assert {row["statistics"] for row in published(outcomes)} == {None}
     assert n_rows(apdb_url(tmp_path), FURTHER) == 0
-    rooms.apdb.close()
+    services.apdb.close()
 
 
 def test_every_column_is_computed_by_a_plugin_and_none_is_forgotten() -> None:

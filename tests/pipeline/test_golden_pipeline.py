@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 
 from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.pipeline.outcomes import Processed
-from tests.pipeline.bench import APDB_FILE, batch_of, process, rooms_in
+from tests.pipeline.bench import APDB_FILE, batch_of, process, services_in
 
 DATA = Path(__file__).parents[1] / "data" / "pipeline"
 DETECTOR = 23
@@ -50,9 +50,9 @@ def visits() -> list[Batch]:
 def night(tmp_path_factory: pytest.TempPathFactory):
     """The outcomes of the ten visits, and the tables they left."""
     folder = tmp_path_factory.mktemp("golden")
-    rooms = rooms_in(folder)
-    outcomes = [process(rooms, batch)[0] for batch in visits()]
-    rooms.apdb.close()
+    services = services_in(folder)
+    outcomes = [process(services, batch)[0] for batch in visits()]
+    services.apdb.close()
     with sqlite3.connect(folder / APDB_FILE) as connection:
         tables = {name: pd.read_sql(f'SELECT * FROM "{name}"', connection) for name in ("DiaSource", "DiaObject")}
     return outcomes, tables

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.core.association.exceptions import TooManyCandidatesError
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import process as module
 from stream_assoc.pipeline.clock import PinnedClock
 from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
+from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.services import Services
 from tests.contents import contents
-from tests.pipeline.skies import apdb_url, night, pinned_rooms, process_from
+from tests.pipeline.skies import apdb_url, night, pinned_services, process_from
 
 
 class SlowClock(PinnedClock):
@@ -32,9 +32,9 @@ class SlowClock(PinnedClock):
 class CountedSessions:
     """Notes each session that is begun."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, services: Services) -> None:
         self.n_begun = 0
-        self._apdb = rooms.apdb
+        self._apdb = services.apdb
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._apdb, name)
@@ -47,10 +47,10 @@ class CountedSessions:
 
 
 def processed_by(folder: Path, clock: PinnedClock) -> tuple[int, list[Outcome], object]:
-    rooms = pinned_rooms(folder)
-    counted = CountedSessions(rooms)
-    outcomes = process_from(replace(rooms, apdb=counted, clock=clock), 0, *night())  # type: ignore[arg-type]
-    rooms.apdb.close()
+    services = pinned_services(folder)
+    counted = CountedSessions(services)
+    outcomes = process_from(replace(services, apdb=counted, clock=clock), 0, *night())  # type: ignore[arg-type]
+    services.apdb.close()
     return counted.n_begun, outcomes, contents(apdb_url(folder), "DiaSource", "DiaObject", "DiaObjectLast")
 
 
@@ -65,17 +65,17 @@ def test_a_session_is_not_held_longer_than_needed_and_every_batch_counts_as_ever
 
 def test_progress_is_told_for_each_batch(tmp_path: Path) -> None:
     told: list[None] = []
-    rooms = replace(pinned_rooms(tmp_path), on_progress=lambda: told.append(None))
-    arrivals = [arrive(batch, rooms) for batch in night()]
+    services = replace(pinned_services(tmp_path), on_progress=lambda: told.append(None))
+    arrivals = [arrive(batch, services) for batch in night()]
     assert len(told) == len(arrivals)
-    process_batches(arrivals, rooms)
+    process_batches(arrivals, services)
     assert len(told) >= 2 * len(arrivals)
 
 
 def test_a_batch_with_too_many_pairs_is_rejected_and_touches_no_other(tmp_path: Path) -> None:
-    rooms = pinned_rooms(tmp_path, association={"max_candidate_pairs": 10})
+    services = pinned_services(tmp_path, association={"max_candidate_pairs": 10})
     first, second = [one for one in night() if one.id.detector == night()[0].id.detector][:2]
-    outcomes = process_from(rooms, 0, first, second)
+    outcomes = process_from(services, 0, first, second)
     assert [type(outcome) for outcome in outcomes] == [Processed, Rejected]
     assert isinstance(outcomes[1], Rejected)
     assert isinstance(outcomes[1].error, TooManyCandidatesError)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.schema import apdb_table
 from tests.contents import columns
-from tests.pipeline.skies import ARCSEC, MJD, apdb_url, batch, pinned_rooms, process_from, square
+from tests.pipeline.skies import ARCSEC, MJD, apdb_url, batch, pinned_services, process_from, square
 
 RA, DEC = 150.0, 2.0
 BANDS_OF_VISITS = "rgriyz"
@@ -47,10 +47,10 @@ VISITS = visits()
 
 def sky_after(folder, batches, size=1):
     """Return the current version of every object by star, and the objects that the sources of each star joined."""
-    rooms = pinned_rooms(folder)
+    services = pinned_services(folder)
     for first in range(0, len(batches), size):
-        process_from(rooms, first, *batches[first : first + size])
-    rooms.apdb.close()
+        process_from(services, first, *batches[first : first + size])
+    services.apdb.close()
     url = apdb_url(folder)
     names = apdb_table("DiaObject").names
     rows = [dict(zip(names, row, strict=True)) for row in columns(url, "DiaObject", *names)]
@@ -131,12 +131,14 @@ CHAIN = {
 
 @pytest.mark.parametrize("order", list(CHAIN))
 def test_which_object_a_source_joins_depends_on_the_order(tmp_path: Path, order: tuple[float, float, float]) -> None:
-    rooms = pinned_rooms(tmp_path)
+    services = pinned_services(tmp_path)
     footprint = square(RA, DEC)
     process_from(
-        rooms, 0, *(batch(i, [RA], [DEC + place * ARCSEC], footprint=footprint) for i, place in enumerate(order, 1))
+        services,
+        0,
+        *(batch(i, [RA], [DEC + place * ARCSEC], footprint=footprint) for i, place in enumerate(order, 1)),
     )
-    rooms.apdb.close()
+    services.apdb.close()
     members: dict[int, list[float]] = {}
     for dec, owner in columns(apdb_url(tmp_path), "DiaSource", "dec", "diaObjectId"):
         members.setdefault(owner, []).append(round((dec - DEC) / ARCSEC, 3))

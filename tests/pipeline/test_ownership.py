@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import Batch, SolarSystemObjects
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.types import BoolArray
-from stream_assoc.pipeline.rooms import Rooms
+from stream_assoc.pipeline.services import Services
 from tests.contents import column, columns
 from tests.pipeline.skies import (
     ARCSEC,
@@ -23,7 +23,7 @@ from tests.pipeline.skies import (
     batch,
     night,
     offset,
-    pinned_rooms,
+    pinned_services,
     process_from,
     processed_from,
     square,
@@ -31,8 +31,8 @@ from tests.pipeline.skies import (
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    made = pinned_rooms(tmp_path)
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = pinned_services(tmp_path)
     yield made
     made.apdb.close()
 
@@ -47,8 +47,8 @@ def is_accounted_for(metrics: AssociationMetrics) -> bool:
     )
 
 
-def test_a_night_is_accounted_for(rooms: Rooms, tmp_path: Path) -> None:
-    outcomes = processed_from(rooms, 0, *night())
+def test_a_night_is_accounted_for(services: Services, tmp_path: Path) -> None:
+    outcomes = processed_from(services, 0, *night())
     assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
     assert sum(outcome.metrics.numAssociatedSsObjects for outcome in outcomes) > 0
     owners = columns(apdb_url(tmp_path), "DiaSource", "diaObjectId", "ssObjectId")
@@ -62,11 +62,11 @@ def test_a_night_is_accounted_for(rooms: Rooms, tmp_path: Path) -> None:
     assert outcomes[-1].metrics.totalUnassociatedDiaObjects == single
 
 
-def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms: Rooms, tmp_path: Path) -> None:
-    process_from(rooms, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
+def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(services: Services, tmp_path: Path) -> None:
+    process_from(services, 0, batch(1, [150.0, 150.01], [2.0, 2.0]))
     moving = SolarSystemObjects(np.array([2**55 + 1]), np.array([150.0]), np.array([2.0]))
     here = batch(2, [150.0, 150.01], [2.0, 2.0], solar_system_objects=moving)
-    (outcome,) = processed_from(rooms, 1, here)
+    (outcome,) = processed_from(services, 1, here)
     assert outcome.metrics.numAssociatedSsObjects == 1
     assert outcome.metrics.numUpdatedDiaObjects == 1
     rows = columns(apdb_url(tmp_path), "DiaSource", "diaSourceId", "diaObjectId", "ssObjectId")
@@ -75,19 +75,19 @@ def test_a_solar_system_object_claims_its_source_before_a_dia_object_does(rooms:
     assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 2]
 
 
-def test_predictions_without_a_position_claim_nothing(rooms: Rooms) -> None:
+def test_predictions_without_a_position_claim_nothing(services: Services) -> None:
     moving = SolarSystemObjects(
         np.arange(1, 5), np.array([np.nan, np.inf, 150.0, 150.0]), np.array([2, 2, np.nan, 95])
     )
-    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(services, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert outcome.metrics.numAssociatedSsObjects == 0
     assert outcome.metrics.numNewDiaObjects == 1
 
 
-def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms: Rooms, tmp_path: Path) -> None:
+def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(services: Services, tmp_path: Path) -> None:
     elsewhere = square(200.0, -40.0)
-    process_from(rooms, 0, batch(1, [150.0], [2.0]))
-    outcomes = processed_from(rooms, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
+    process_from(services, 0, batch(1, [150.0], [2.0]))
+    outcomes = processed_from(services, 1, *(batch(visit, [150.0], [2.0], footprint=elsewhere) for visit in (2, 3)))
     assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [1, 1]
     assert column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources") == [3]
 
@@ -96,13 +96,13 @@ def test_a_footprint_that_misses_its_sources_does_not_cost_a_match(rooms: Rooms,
     ("ra", "dec"), [(0.0, 0.0), (360.0 - 1e-9, 20.0), (0.0, -89.9999), (77.0, 90.0), (10.0, -90.0), (180.0, 0.0)]
 )
 def test_a_batch_associates_across_ra_zero_and_over_the_poles(
-    rooms: Rooms, tmp_path: Path, ra: float, dec: float
+    services: Services, tmp_path: Path, ra: float, dec: float
 ) -> None:
     steps = [(-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (-0.3, 0.3)]
     outline = square(ra, dec)
     places = [offset(ra, dec, east, north) for east, north in steps]
     visits = [batch(visit, [place[0]], [place[1]], footprint=outline) for visit, place in enumerate(places, 1)]
-    outcomes = processed_from(rooms, 0, *visits[:2]) + processed_from(rooms, 2, *visits[2:])
+    outcomes = processed_from(services, 0, *visits[:2]) + processed_from(services, 2, *visits[2:])
     assert [outcome.metrics.numUpdatedDiaObjects for outcome in outcomes] == [0, 1, 1, 1]
     (mean_ra,), (mean_dec,) = (column(apdb_url(tmp_path), "DiaObjectLast", name) for name in ("ra", "dec"))
     assert 0.0 <= mean_ra < 360.0
@@ -124,10 +124,10 @@ predictions = st.lists(st.tuples(coordinate, coordinate), max_size=2)
 @given(visits=st.lists(st.tuples(small_batch, predictions), min_size=1, max_size=4))
 def test_any_source_is_accounted_for(visits: list[tuple[list[Row], list[Place]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rooms = pinned_rooms(Path(folder))
+        services = pinned_services(Path(folder))
         batches = [random_batch(visit, rows, moving) for visit, (rows, moving) in enumerate(visits, 1)]
-        outcomes = processed_from(rooms, 0, *batches)
-        rooms.apdb.close()
+        outcomes = processed_from(services, 0, *batches)
+        services.apdb.close()
         assert all(is_accounted_for(outcome.metrics) for outcome in outcomes)
         usable = [int(np.count_nonzero(is_usable(one))) for one in batches]
         assert [one.metrics.numDiaSources - one.metrics.numDroppedDiaSources for one in outcomes] == usable
@@ -161,11 +161,11 @@ def is_usable(made: Batch) -> BoolArray:
     return np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
 
 
-def test_a_right_ascension_of_another_turn_is_the_same_position(rooms: Rooms, tmp_path: Path) -> None:
-    process_from(rooms, 0, batch(1, [149.764], [2.0]))
+def test_a_right_ascension_of_another_turn_is_the_same_position(services: Services, tmp_path: Path) -> None:
+    process_from(services, 0, batch(1, [149.764], [2.0]))
     turned = [149.764 - 360.0, 149.764 + 360.0 + 10 * ARCSEC, 360.0, -1e-17, 36_001.0, 1e9]
     dec = [2.0, 2.0, 5.0, 6.0, 7.0, 8.0]
-    (outcome,) = processed_from(rooms, 1, batch(2, turned, dec))
+    (outcome,) = processed_from(services, 1, batch(2, turned, dec))
     assert outcome.metrics.numUpdatedDiaObjects == 1
     assert outcome.metrics.numNewDiaObjects == 3
     assert outcome.metrics.numDroppedDiaSources == 2
@@ -192,11 +192,11 @@ def predicted(*rows: tuple[int, float, float]) -> SolarSystemObjects:
     ],
 )
 def test_predictions_that_name_no_object_take_no_source(
-    rooms: Rooms, tmp_path: Path, rows: list[tuple[int, float, float]]
+    services: Services, tmp_path: Path, rows: list[tuple[int, float, float]]
 ) -> None:
-    process_from(rooms, 0, batch(1, [150.0], [2.0]))
+    process_from(services, 0, batch(1, [150.0], [2.0]))
     moving = predicted(*rows, (9, 150.05, 2.0))
-    (outcome,) = processed_from(rooms, 1, batch(2, [150.0, 150.05], [2.0, 2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(services, 1, batch(2, [150.0, 150.05], [2.0, 2.0], solar_system_objects=moving))
     metrics = outcome.metrics
     assert (metrics.numAssociatedDiaSources, metrics.numAssociatedSsObjects) == (1, 1)
     assert (metrics.numTotalSolarSystemObjects, metrics.numDroppedSsObjects) == (len(rows) + 1, len(rows))
@@ -204,9 +204,9 @@ def test_predictions_that_name_no_object_take_no_source(
     assert [pair.count(None) for pair in owners] == [1] * 3
 
 
-def test_a_prediction_listed_twice_at_one_place_counts_once(rooms: Rooms) -> None:
+def test_a_prediction_listed_twice_at_one_place_counts_once(services: Services) -> None:
     moving = predicted((7, 150.0, 2.0), (7, 510.0, 2.0))
-    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(services, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedSsObjects) == (1, 1)
 
 
@@ -226,9 +226,9 @@ def test_usable_predictions_are_positive_placed_and_single(rows: list[tuple[int,
     assert kept == [row for row in distinct if sum(other[0] == row[0] for other in distinct) == 1]
 
 
-def test_predictions_of_another_turn_claim_their_source(rooms: Rooms) -> None:
+def test_predictions_of_another_turn_claim_their_source(services: Services) -> None:
     moving = SolarSystemObjects(np.array([7]), np.array([150.0 - 720.0]), np.array([2.0]))
-    (outcome,) = processed_from(rooms, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
+    (outcome,) = processed_from(services, 0, batch(1, [150.0], [2.0], solar_system_objects=moving))
     assert outcome.metrics.numAssociatedSsObjects == 1
 
 
@@ -246,10 +246,12 @@ def with_column(one: Batch, name: str, values: pa.Array) -> pa.RecordBatch:
     return one.diaSources.set_column(place, one.diaSources.schema.field(place), values)
 
 
-def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(rooms: Rooms, tmp_path: Path) -> None:
+def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(
+    services: Services, tmp_path: Path
+) -> None:
     """It joins no object, founds none, and is counted as what it is; 0 and null are Rubin's none."""
-    process_from(rooms, 0, batch(1, [150.0], [2.0]))
-    (outcome,) = processed_from(rooms, 1, identified(2, [SS, SS + 1, 0, None]))
+    process_from(services, 0, batch(1, [150.0], [2.0]))
+    (outcome,) = processed_from(services, 1, identified(2, [SS, SS + 1, 0, None]))
     metrics = outcome.metrics
     assert (metrics.numAssociatedSsObjects, metrics.numAssociatedDiaSources, metrics.numNewDiaObjects) == (2, 0, 2)
     assert is_accounted_for(metrics)
@@ -260,30 +262,30 @@ def test_a_source_that_its_producer_identified_keeps_its_solar_system_object(roo
     assert sorted(column(apdb_url(tmp_path), "DiaObjectLast", "nDiaSources")) == [1, 1, 1]
 
 
-def test_the_prediction_of_an_identified_object_claims_no_other_source(rooms: Rooms, tmp_path: Path) -> None:
+def test_the_prediction_of_an_identified_object_claims_no_other_source(services: Services, tmp_path: Path) -> None:
     moving = SolarSystemObjects(np.array([SS, SS + 7]), np.array([150.01, 150.02]), np.array([2.0, 2.0]))
-    (outcome,) = processed_from(rooms, 0, identified(1, [SS, None, None], solar_system_objects=moving))
+    (outcome,) = processed_from(services, 0, identified(1, [SS, None, None], solar_system_objects=moving))
     owners: dict[float, int | None] = dict(columns(apdb_url(tmp_path), "DiaSource", "x", "ssObjectId"))
     assert [owner for _, owner in sorted(owners.items())] == [SS, None, SS + 7]
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (2, 1)
 
 
-def test_two_sources_of_one_identified_object_both_keep_it(rooms: Rooms, tmp_path: Path) -> None:
+def test_two_sources_of_one_identified_object_both_keep_it(services: Services, tmp_path: Path) -> None:
     """A fast one leaves a trail that may be detected in pieces."""
-    process_from(rooms, 0, identified(1, [SS, SS]))
+    process_from(services, 0, identified(1, [SS, SS]))
     assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [SS, SS]
 
 
-def test_an_identified_source_without_a_position_is_dropped(rooms: Rooms) -> None:
+def test_an_identified_source_without_a_position_is_dropped(services: Services) -> None:
     one = identified(1, [SS, None])
     sources = with_column(one, "ra", pa.array([np.nan, 150.01]))
-    (outcome,) = processed_from(rooms, 0, replace(one, diaSources=sources))
+    (outcome,) = processed_from(services, 0, replace(one, diaSources=sources))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numDroppedDiaSources) == (0, 1)
     assert is_accounted_for(outcome.metrics)
 
 
-def test_what_a_producer_says_may_be_ignored(rooms: Rooms, tmp_path: Path) -> None:
-    matchmakers = replace(rooms.matchmakers, keep_solar_system_ids=False)
-    (outcome,) = processed_from(replace(rooms, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
+def test_what_a_producer_says_may_be_ignored(services: Services, tmp_path: Path) -> None:
+    matchmakers = replace(services.matchmakers, keep_solar_system_ids=False)
+    (outcome,) = processed_from(replace(services, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (0, 2)
     assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [None, None]

@@ -7,9 +7,9 @@ import pytest
 from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import FloatArray
-from stream_assoc.pipeline.region import SkyPartition, in_footprint, region_of
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.pipeline.region import SkyPartition, in_footprint, region_of
 from tests.pipeline.bench import batch_of
 from tests.tiles import tiled
 

@@ -13,7 +13,7 @@ from stream_assoc.pipeline.process import arrive, process_batches
 from stream_assoc.tools.transform.batches import batches
 from stream_assoc.tools.transform.mapping import load_mapping
 from tests.contents import columns
-from tests.pipeline.skies import apdb_url, pinned_rooms, position
+from tests.pipeline.skies import apdb_url, pinned_services, position
 
 pytestmark = pytest.mark.real_data
 
@@ -50,9 +50,9 @@ def in_order_of_arrival(shared_data: Path):
 
 
 def objects_after(folder, arrivals_of):
-    rooms = pinned_rooms(folder)
-    outcomes = process_batches(arrivals_of(rooms), rooms)
-    rooms.apdb.close()
+    services = pinned_services(folder)
+    outcomes = process_batches(arrivals_of(services), services)
+    services.apdb.close()
     names = [name for name in apdb_table("DiaObject").names if name not in TIMES]
     rows = columns(apdb_url(folder), "DiaObject", "validityEndMjdTai", *names)
     return outcomes, sorted(tuple(row[1:]) for row in rows if row[0] is None)
@@ -68,17 +68,17 @@ def test_the_second_processing_takes_the_place_of_the_first(in_order_of_arrival,
     every = range(len(in_order_of_arrival))
     outcomes, objects = objects_after(
         tmp_path / "marked",
-        lambda rooms: [
-            arrive(in_order_of_arrival[i], rooms, position(i), reprocessing=not first_come(i)) for i in every
+        lambda services: [
+            arrive(in_order_of_arrival[i], services, position(i), reprocessing=not first_come(i)) for i in every
         ],
     )
     _, expected = objects_after(
         tmp_path / "last",
-        lambda rooms: [arrive(in_order_of_arrival[i], rooms, position(i)) for i in every if only_the_last(i)],
+        lambda services: [arrive(in_order_of_arrival[i], services, position(i)) for i in every if only_the_last(i)],
     )
     refused, _ = objects_after(
         tmp_path / "unmarked",
-        lambda rooms: [arrive(in_order_of_arrival[i], rooms, position(i)) for i in every],
+        lambda services: [arrive(in_order_of_arrival[i], services, position(i)) for i in every],
     )
     assert all(isinstance(outcome, Processed) for outcome in outcomes)
     assert [outcome.metrics.numWithdrawnDiaSources for outcome in outcomes if outcome.revision] == [1] * 4

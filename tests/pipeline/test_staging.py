@@ -4,10 +4,10 @@ import weakref
 import numpy as np
 import pytest
 
-from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.pipeline.staging import StagedCache
-from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.stores.cache.memory import MemoryCache
 from tests.stores.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, together
 from tests.tiles import tiled
 

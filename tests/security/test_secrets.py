@@ -13,26 +13,26 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
-from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.cache.redis.connection import connect
-from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError
-from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.apps.cli.main import app
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.logs import configure_logging
+from stream_assoc.messaging.avro.dead_letters import dead_letter
+from stream_assoc.messaging.avro.registry import SchemaRegistry
+from stream_assoc.messaging.exceptions import DecodeError, RegistryUnavailableError
 from stream_assoc.service.daemon.exceptions import RestartBudgetError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.wiring.supervision import supervise
-from stream_assoc.tools.embedded.kafka import free_ports
-from stream_assoc.logs import configure_logging
 from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.settings import ConfigurationError, load_settings
-from stream_assoc.messaging.avro.dead_letters import dead_letter
-from stream_assoc.messaging.exceptions import DecodeError, RegistryUnavailableError
-from stream_assoc.messaging.messages import InputMessage
-from stream_assoc.messaging.avro.registry import SchemaRegistry
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError
+from stream_assoc.stores.cache.redis.cache import RedisCache
+from stream_assoc.stores.cache.redis.connection import connect
+from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.wiring.supervision import supervise
 from tests.stores.cache.builders import LAYOUT
 
 PROGRAM = Path(sys.executable).with_name("stream-assoc")

@@ -11,8 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.core.association.exceptions import TooManyNewObjectsError
 from stream_assoc.core.model.batch import BatchId, SolarSystemObjects
 from stream_assoc.core.model.exceptions import InvalidBatchError
@@ -21,6 +19,8 @@ from stream_assoc.settings import Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.operation import DaemonSettings
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
 from stream_assoc.tasks.dia_pipeline_config import UPSTREAM_HISTORY_WINDOW, DiaPipelineConfig
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError, TaskConfigError, VisitProcessedError
@@ -32,7 +32,7 @@ from tests.contents import contents
 from tests.pipeline.bench import APDB_FILE, process
 from tests.pipeline.exposed import exposed_night, image_files
 from tests.pipeline.photometers import IMAGES, Photometer
-from tests.pipeline.skies import BIG, MJD, apdb_url, batch, night, pinned_rooms, position, process_from, square
+from tests.pipeline.skies import BIG, MJD, apdb_url, batch, night, pinned_services, position, process_from, square
 from tests.pipeline.test_golden_pipeline import (
     DATA,
     DETECTOR,
@@ -53,7 +53,7 @@ EDGE_PIXELS = 1.5
 @pytest.fixture
 def new_task(tmp_path: Path):
     """Make tasks on one empty APDB."""
-    pinned_rooms(tmp_path).apdb.close()
+    pinned_services(tmp_path).apdb.close()
     tasks = []
 
     def make(**settings):
@@ -139,25 +139,25 @@ def test_with_limits_the_total_is_what_the_database_counts(new_task, upstream_li
 
 
 def test_the_task_stores_what_the_daemon_stores(new_task: NewTask, tmp_path: Path) -> None:
-    rooms = pinned_rooms(tmp_path / "daemon")
+    services = pinned_services(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:4]:
-        (outcome,) = process(rooms, one)
+        (outcome,) = process(services, one)
         assert isinstance(outcome, Processed)
-        rooms.apdb.mark_published([outcome.key])
+        services.apdb.mark_published([outcome.key])
         task.run_batch(one)
-    rooms.apdb.close()
+    services.apdb.close()
     assert contents(apdb_url(tmp_path)) == contents(apdb_url(tmp_path / "daemon"))
 
 
 def test_the_metrics_are_the_daemon_s(new_task: NewTask, tmp_path: Path) -> None:
-    rooms = pinned_rooms(tmp_path / "daemon")
+    services = pinned_services(tmp_path / "daemon")
     task = new_task(pin_clock_mjd=62_000.0)
     for one in night()[:3]:
-        (outcome,) = process(rooms, one)
+        (outcome,) = process(services, one)
         assert isinstance(outcome, Processed)
         assert task.run_batch(one).metrics == outcome.metrics
-    rooms.apdb.close()
+    services.apdb.close()
 
 
 def test_nothing_is_left_in_the_outbox(new_task, tmp_path: Path) -> None:
@@ -177,12 +177,12 @@ def test_a_visit_counts_once(new_task, tmp_path: Path) -> None:
 
 
 def test_the_outputs_of_a_daemon_s_message_are_left_to_it(new_task, tmp_path: Path) -> None:
-    rooms, one = pinned_rooms(tmp_path), batch(1, [150.0], [2.0])
-    process_from(rooms, 7, one)
+    services, one = pinned_services(tmp_path), batch(1, [150.0], [2.0])
+    process_from(services, 7, one)
     with pytest.raises(VisitProcessedError):
         new_task().run_batch(one)
-    assert [entry.entry.position for entry in rooms.apdb.unpublished()] == [position(7)]
-    rooms.apdb.close()
+    assert [entry.entry.position for entry in services.apdb.unpublished()] == [position(7)]
+    services.apdb.close()
 
 
 def test_a_refused_visit_changes_nothing(new_task, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.load import LoadDiaCatalogsConfig, LoadDiaCatalogsTask
 from tests.pipeline.bench import APDB_FILE, process
-from tests.pipeline.skies import BIG, MJD, apdb_url, batch, offset, pinned_rooms, square
+from tests.pipeline.skies import BIG, MJD, apdb_url, batch, offset, pinned_services, square
 
 HALF_WIDTH = 0.1 * 3600.0
 """Of the exposure, arcsec."""
@@ -20,11 +20,11 @@ HALF_WIDTH = 0.1 * 3600.0
 @pytest.fixture
 def sky(tmp_path: Path):
     """An APDB with an object inside of the exposure, and one 10, one 30 arcsec outside."""
-    rooms = pinned_rooms(tmp_path)
+    services = pinned_services(tmp_path)
     places = [offset(150.0, 2.0, east, 0.0) for east in (0.0, HALF_WIDTH + 10.0, HALF_WIDTH + 30.0)]
     for visit in (1, 2, 500):
-        process(rooms, batch(visit, [ra for ra, _ in places], [dec for _, dec in places]))
-    rooms.apdb.close()
+        process(services, batch(visit, [ra for ra, _ in places], [dec for _, dec in places]))
+    services.apdb.close()
     return tmp_path
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from stream_assoc.service.daemon import supervision
+from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.service.daemon.exceptions import RestartBudgetError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.wiring.supervision import RestartBudget, supervise
-from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.settings import Settings
 from stream_assoc.settings.operation import DaemonSettings
+from stream_assoc.wiring import supervision
+from stream_assoc.wiring.supervision import RestartBudget, supervise
 
 
 def test_a_budget_is_spent_and_comes_back_with_time() -> None:
@@ -23,7 +23,7 @@ def test_a_budget_is_spent_and_comes_back_with_time() -> None:
     assert budget.spend() == 1
 
 
-class Openings:
+class Snapshots:
     """Stands for `open_daemon`: fails as often as told, then asks to stop."""
 
     def __init__(self, failures: int, error: Exception) -> None:
@@ -48,37 +48,37 @@ class Openings:
         return None
 
 
-def run(monkeypatch: pytest.MonkeyPatch, openings: Openings, restart_budget: int = 5) -> None:
-    monkeypatch.setattr(supervision, "open_daemon", openings)
+def run(monkeypatch: pytest.MonkeyPatch, snapshots: Snapshots, restart_budget: int = 5) -> None:
+    monkeypatch.setattr(supervision, "open_daemon", snapshots)
     settings = Settings(
         daemon=DaemonSettings(restart_budget=restart_budget, retry_initial_seconds=1e-6, retry_max_seconds=1e-6)
     )
     instruments = Instruments()
     supervise(settings, instruments, StopRequest(0.0))
-    assert instruments.registry.get_sample_value("stream_assoc_restarts_total") == openings.failures
+    assert instruments.registry.get_sample_value("stream_assoc_restarts_total") == snapshots.failures
 
 
 def test_a_service_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    openings = Openings(3, RetriableError("connection refused"))
-    run(monkeypatch, openings)
-    assert openings.n_opened == 4
+    snapshots = Snapshots(3, RetriableError("connection refused"))
+    run(monkeypatch, snapshots)
+    assert snapshots.n_opened == 4
 
 
 def test_a_service_that_stays_away_ends_the_daemon_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RestartBudgetError, match="connection refused"):
-        run(monkeypatch, Openings(100, RetriableError("connection refused")), restart_budget=2)
+        run(monkeypatch, Snapshots(100, RetriableError("connection refused")), restart_budget=2)
 
 
 def test_a_fatal_error_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    openings = Openings(1, FatalError("wrong schema"))
+    snapshots = Snapshots(1, FatalError("wrong schema"))
     with pytest.raises(FatalError, match="wrong schema"):
-        run(monkeypatch, openings)
-    assert openings.n_opened == 1
+        run(monkeypatch, snapshots)
+    assert snapshots.n_opened == 1
 
 
 def test_who_has_not_come_to_work_yet_waits_and_has_not_crashed(monkeypatch: pytest.MonkeyPatch) -> None:
     phases: list[str] = []
-    monkeypatch.setattr(supervision, "open_daemon", Openings(2, RetriableError("connection refused")))
+    monkeypatch.setattr(supervision, "open_daemon", Snapshots(2, RetriableError("connection refused")))
     settings = Settings(daemon=DaemonSettings(retry_initial_seconds=1e-6, retry_max_seconds=1e-6))
     health = Health(Instruments(), on_phase=phases.append)
 

@@ -16,10 +16,10 @@ from stream_assoc.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stream_assoc.core.model.types import IntArray
     from stream_assoc.tools.maintenance.fill import Filled
     from stream_assoc.tools.maintenance.stores import Stores
     from stream_assoc.tools.maintenance.verify import Tally, Verification
-    from stream_assoc.core.model.types import IntArray
 
     Work = TypeVar("Work", Filled, Verification)
 
@@ -154,9 +154,9 @@ def _fill(work: "Callable[[Stores, IntArray], Iterator[Filled]]", region: Region
 
 @contextlib.contextmanager
 def _stores(settings: Settings) -> "Iterator[Stores]":
-    from stream_assoc.wiring.assembly import calculator_of, open_stores, partition_of
     from stream_assoc.logs import log_beside_output
     from stream_assoc.tools.maintenance.stores import Stores
+    from stream_assoc.wiring.assembly import calculator_of, open_stores, partition_of
 
     log_beside_output()
     with open_stores(settings) as (apdb, cache):

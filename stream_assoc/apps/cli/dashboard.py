@@ -14,9 +14,9 @@ def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
     """
     settings = settings_of(config, set_)
 
-    from stream_assoc.service.http.limits import raise_descriptor_limit
-    from stream_assoc.logs import configure_logging
     from stream_assoc.apps.web.server import Dashboard
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.service.http.limits import raise_descriptor_limit
 
     configure_logging(settings.logging.format, settings.logging.level)
     raise_descriptor_limit()

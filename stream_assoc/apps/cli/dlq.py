@@ -18,9 +18,9 @@ from stream_assoc.apps.cli.tail import writer_schemas
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
+    from stream_assoc.core.model.messages import OutputMessage
     from stream_assoc.tools.dead_letters.letters import Address, FiledLetter, Selection
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
-    from stream_assoc.messaging.messages import OutputMessage
 
 app = App(help="The messages that could not be processed: find, inspect, send back.", no_args_is_help=True)
 
@@ -138,12 +138,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     A batch that conflicts with an earlier one of its visit and detector takes
     its place with --as-reprocessing, which is signed with operators.secret.
     """
+    from stream_assoc.messaging.authority import authority_of
+    from stream_assoc.messaging.exceptions import UnauthorisedError
+    from stream_assoc.pipeline.exceptions import CONFLICT
     from stream_assoc.tools.dead_letters.letters import without_repeats
     from stream_assoc.tools.dead_letters.sending import reprocessing, returned
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
-    from stream_assoc.messaging.authority import authority_of
-    from stream_assoc.messaging.exceptions import UnauthorisedError
-    from stream_assoc.messaging.reprocessing import CONFLICT
 
     by_rule = reason is not None or since is not None
     if bool(letters) == by_rule:
@@ -178,9 +178,9 @@ def release(
     there to keep the objects of a bad subtraction out. The message is signed
     with operators.secret.
     """
+    from stream_assoc.messaging.authority import authority_of
     from stream_assoc.tools.dead_letters.sending import released
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
-    from stream_assoc.messaging.authority import authority_of
 
     settings = settings_of(config, set_)
     kafka = without_client_logs(settings.kafka)
@@ -226,10 +226,10 @@ def matching(
     Notes of letters that were sent again, and when, are given to ``on_sent_again``.
     """
     from stream_assoc.apps.cli.letters import printable
-    from stream_assoc.tools.dead_letters.letters import Address, filed
-    from stream_assoc.tools.dead_letters.sent_again import read_note
     from stream_assoc.messaging.avro.dead_letters import is_note
     from stream_assoc.messaging.exceptions import DecodeError
+    from stream_assoc.tools.dead_letters.letters import Address, filed
+    from stream_assoc.tools.dead_letters.sent_again import read_note
 
     for message in topic.messages():
         if is_note(message.headers):
@@ -248,9 +248,9 @@ def matching(
 
 def send(messages: "Iterable[tuple[Address, OutputMessage]]", kafka: KafkaSettings) -> None:
     """Send the messages of letters, and tell how many were confirmed, also when an error or Ctrl-C ends it early."""
+    from stream_assoc.messaging.kafka.plain_producer import PlainProducer
     from stream_assoc.tools.dead_letters.sending import deliver
     from stream_assoc.tools.dead_letters.sent_again import note_of
-    from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 
     def note(address: "Address") -> "OutputMessage":
         return note_of(address, kafka.dead_letter_topic, time.time_ns() // 1_000_000)

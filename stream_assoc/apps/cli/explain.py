@@ -34,8 +34,8 @@ def explain(
     """
     settings = settings_of(config, set_)
 
-    from stream_assoc.wiring.assembly import archive_of, matchmakers_of
     from stream_assoc.tools.explanation.explain import explain as explain_source
+    from stream_assoc.wiring.assembly import archive_of, matchmakers_of
 
     with (
         Progress().doing("Associating the source's batch anew"),

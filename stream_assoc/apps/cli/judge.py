@@ -12,8 +12,8 @@ from stream_assoc.apps.cli.exceptions import CommandError
 from stream_assoc.apps.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
 
 if TYPE_CHECKING:
-    from stream_assoc.tools.replay.manifest import Manifest
     from stream_assoc.settings import Settings
+    from stream_assoc.tools.replay.manifest import Manifest
     from stream_assoc.tools.simulation.score import AssociationScore
     from stream_assoc.tools.verification.account import Bars, Line
     from stream_assoc.tools.verification.arrivals import Arrivals
@@ -116,10 +116,10 @@ def account(
 def expected_of(settings: "Settings", manifest: "Manifest") -> "Expectation":
     """Make the plan again, see that it is the one that was sent, and return what must come of it."""
     from stream_assoc.apps.cli.sending import messages_to
-    from stream_assoc.tools.replay.steps import Step
-    from stream_assoc.tools.replay.totals import Tally
     from stream_assoc.messaging.avro.batch_decoder import decoder_of
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.replay.steps import Step
+    from stream_assoc.tools.replay.totals import Tally
     from stream_assoc.tools.verification.expectation import expectation_of
 
     manifest.source.check()

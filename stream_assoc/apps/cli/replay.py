@@ -203,8 +203,8 @@ def capture(
     The partitions are merged by the time of publication. Reads outside of any
     consumer group and sees committed messages only.
     """
-    from stream_assoc.tools.replay.topic_capture import capture_topic
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.replay.topic_capture import capture_topic
     from stream_assoc.tools.subscription.since import start_of
 
     if file.exists() and not force:
@@ -241,10 +241,10 @@ def carry_out_recorded(
     manifest: "Manifest", folder: Path, kafka: KafkaSettings, *, resend_doubtful: bool = False
 ) -> None:
     """Send what is left of a recorded replay, and tell what became of it."""
+    from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.journal import Journal
     from stream_assoc.tools.replay.recording import carry_out, outlook
     from stream_assoc.tools.replay.target import KafkaTarget
-    from stream_assoc.messaging.avro.registry import registry_of
 
     with Journal(folder) as journal:
         left = outlook(manifest, journal, KafkaTarget(kafka, manifest.topic), resend_doubtful=resend_doubtful)
@@ -266,8 +266,8 @@ def carry_out_recorded(
 
 def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int) -> "ReplayReport":
     """Send a file byte for byte, without a record, under a progress bar."""
-    from stream_assoc.tools.replay.runner import Observer, Replayer
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.replay.runner import Observer, Replayer
 
     plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka), tell_table))
     with made_producers(kafka, n_producers) as producers, Progress().count("messages") as progress:
@@ -281,8 +281,8 @@ def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings,
 
 def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:
     """Tell what a replay would send, and how long it would take."""
-    from stream_assoc.tools.replay.totals import Tally
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.replay.totals import Tally
 
     tally, seconds = Tally(), 0.0
     steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)

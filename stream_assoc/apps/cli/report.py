@@ -15,9 +15,9 @@ from stream_assoc.apps.cli.tail import dated, warn
 if TYPE_CHECKING:
     from stream_assoc.core.model.metrics import AssociationMetrics
     from stream_assoc.core.model.times import DayObs
-    from stream_assoc.tools.report.night import Night
-    from stream_assoc.settings import Settings
     from stream_assoc.messaging.avro.dead_letters import DeadLetter
+    from stream_assoc.settings import Settings
+    from stream_assoc.tools.report.night import Night
 
 LAST = "last"
 
@@ -118,10 +118,10 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     with_apdb: bool,
 ) -> "Night":
     """Return all that is known of a night."""
+    from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.stores.apdb.sql.columns import open_columns
     from stream_assoc.tools.report.gather import letters_by_night, metrics_of_night, objects_of, sources_of_night
     from stream_assoc.tools.report.night import Night
-    from stream_assoc.messaging.avro.registry import registry_of
 
     kafka = settings.kafka
     origins = [metrics.name if metrics else f"the topic {kafka.metrics_topic}"]
@@ -147,8 +147,8 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
 
 def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[AssociationMetrics]":
     """Return all metrics there are: of a capture, or of the topic."""
-    from stream_assoc.tools.report.captures import records_of_capture
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.report.captures import records_of_capture
     from stream_assoc.tools.subscription.decoding import metrics_decoder
     from stream_assoc.tools.subscription.subscribe import METRICS, subscribe
 
@@ -159,8 +159,8 @@ def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[Associ
 
 def read_letters(settings: "Settings", capture: Path | None) -> "Iterable[DeadLetter]":
     """Return all dead letters there are: of a capture, or of the topic."""
-    from stream_assoc.tools.report.captures import records_of_capture
     from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.report.captures import records_of_capture
     from stream_assoc.tools.subscription.decoding import dead_letter_decoder
     from stream_assoc.tools.subscription.subscribe import DEAD_LETTERS, subscribe
 

@@ -50,12 +50,12 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     processed is told, and the others go on; the command then ends with 1.
     """
     from stream_assoc.exceptions import PoisonError
-    from stream_assoc.tools.replay.messages import BatchMessages
-    from stream_assoc.tools.replay.readers import read_messages
     from stream_assoc.messaging.avro.batch_decoder import decoder_of
     from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
     from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
     from stream_assoc.tasks.exceptions import VisitProcessedError
+    from stream_assoc.tools.replay.messages import BatchMessages
+    from stream_assoc.tools.replay.readers import read_messages
     from stream_assoc.tools.transform.mapping import load_mapping
 
     settings = settings_of(config, set_)

@@ -12,16 +12,16 @@ import typer
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
-    from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
     from stream_assoc.messaging.kafka.plain_producer import PlainProducer
+    from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.tools.transform.report import TableReport
 
 
 def messages_to(topic: str, kafka: KafkaSettings, *, register: bool = True) -> "BatchMessages":
     """Return how a table's batches become messages of a topic."""
-    from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+    from stream_assoc.tools.replay.messages import BatchMessages
 
     return BatchMessages(topic, batch_encoder(topic, kafka) if register else BatchEncoder())
 

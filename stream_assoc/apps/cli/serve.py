@@ -41,12 +41,12 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
 
     import structlog
 
-    from stream_assoc.wiring.settings_check import check_settings
-    from stream_assoc.service.daemon.stopping import StopRequest
-    from stream_assoc.wiring.supervision import supervise
-    from stream_assoc.service.http.limits import raise_descriptor_limit
     from stream_assoc.logs import configure_logging
+    from stream_assoc.service.daemon.stopping import StopRequest
+    from stream_assoc.service.http.limits import raise_descriptor_limit
     from stream_assoc.service.metrics.instruments import Instruments
+    from stream_assoc.wiring.settings_check import check_settings
+    from stream_assoc.wiring.supervision import supervise
 
     check_settings(settings)
     configure_logging(settings.logging.format, settings.logging.level)

@@ -37,7 +37,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 
     from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.tools.simulation.config import SimulationConfig
-    from stream_assoc.tools.simulation.files import CAPTURE_NAME, IMAGES_NAME, LIGHT_NAME, TRUTH_NAME, write_simulation
+    from stream_assoc.tools.simulation.files import (
+        CAPTURE_NAME,
+        IMAGES_NAME,
+        LIGHT_NAME,
+        TRUTH_NAME,
+        write_simulation,
+    )
 
     topic = settings_of(config, set_).kafka.input_topic
     try:

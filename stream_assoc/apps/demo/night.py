@@ -11,11 +11,11 @@ from stream_assoc.apps.demo.exceptions import DemoError
 from stream_assoc.apps.demo.stage import DaemonProcess
 from stream_assoc.apps.demo.subscriber import OutputsSubscriber
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.tools.replay.capture import read_capture
-from stream_assoc.settings import Settings
-from stream_assoc.tools.simulation.files import CAPTURE_NAME
 from stream_assoc.messaging.avro.dead_letters import DeadLetter
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
+from stream_assoc.settings import Settings
+from stream_assoc.tools.replay.capture import read_capture
+from stream_assoc.tools.simulation.files import CAPTURE_NAME
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
 """What may be sent and not yet answered: the mock cluster keeps 5 MiB a partition

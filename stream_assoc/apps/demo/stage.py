@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from stream_assoc.stores.apdb.create import init
 from stream_assoc.apps.demo.exceptions import DemoError
-from stream_assoc.tools.embedded import EmbeddedValkey, MockKafka
 from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.tools.embedded import EmbeddedValkey, MockKafka
 from stream_assoc.tools.simulation.files import IMAGES_NAME
 
 SETTINGS_FILE: Final = "stream-assoc.toml"

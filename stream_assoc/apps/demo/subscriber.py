@@ -4,13 +4,13 @@ from typing import Final
 
 from confluent_kafka import Consumer
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, read_dead_letter
+from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.kafka.errors import translate
 from stream_assoc.messaging.kafka.options import consumer_options
-from stream_assoc.messaging.messages import OutputMessage
-from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.settings.kafka import KafkaSettings
 
 _MESSAGES: Final = 5000
 

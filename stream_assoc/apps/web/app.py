@@ -13,15 +13,6 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from stream_assoc.stores.apdb.exceptions import ApdbError
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.wiring.assembly import matchmakers_of
-from stream_assoc.tools.explanation.explain import explain
-from stream_assoc.core.model.batch import BatchId
-from stream_assoc.settings import Settings
-from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.core.statistics.registry import ALL_PLUGINS
 from stream_assoc.apps.web import objects
 from stream_assoc.apps.web.encoding import plain, to_json
 from stream_assoc.apps.web.exceptions import QueryError
@@ -31,6 +22,15 @@ from stream_assoc.apps.web.library import Library
 from stream_assoc.apps.web.positions import parse_position
 from stream_assoc.apps.web.security import Guard, known_hosts
 from stream_assoc.apps.web.sky import SkyMap
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.core.statistics.registry import ALL_PLUGINS
+from stream_assoc.pipeline.exceptions import ApdbError
+from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
+from stream_assoc.tools.explanation.explain import explain
+from stream_assoc.wiring.assembly import matchmakers_of
 
 STATIC: Final = Path(__file__).parent / "static"
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.apps.web.encoding import metrics_of, plain, to_json
+from stream_assoc.core.model.metrics import AssociationMetrics
 
 _LETTERS: Final = 50
 

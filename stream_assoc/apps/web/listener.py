@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from stream_assoc.exceptions import RetriableError, StreamAssocError
+from stream_assoc.apps.web.feed import Feed
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.avro.dead_letters import is_note, read_dead_letter
+from stream_assoc.messaging.avro.registry import registry_of
+from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.errors import error_of, translate
 from stream_assoc.messaging.kafka.options import consumer_options
-from stream_assoc.messaging.messages import OutputMessage
-from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.avro.subscriber import decode_metrics
-from stream_assoc.apps.web.feed import Feed
+from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from stream_assoc.messaging.avro.wire import WriterSchemas

@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
+from stream_assoc.apps.web.encoding import plain, rows_of
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.further_statistics import further_statistics
@@ -16,7 +15,8 @@ from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BANDS, FloatArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.apps.web.encoding import plain, rows_of
+from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
 
 _RECENT: Final = 2000
 _SHOWN: Final = 60

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_assoc.core.model.positions import is_position, wrapped_ra
 from stream_assoc.apps.web.exceptions import QueryError
+from stream_assoc.core.model.positions import is_position, wrapped_ra
 
 MAX_CHARACTERS: Final = 100
 """Longer than any position one would write."""

@@ -8,13 +8,13 @@ from typing import Final, Self
 
 from starlette.types import ASGIApp
 
-from stream_assoc.service.http.server import listen, serving
-from stream_assoc.settings import Settings
 from stream_assoc.apps.web.app import make_app
 from stream_assoc.apps.web.exceptions import DashboardPortError
 from stream_assoc.apps.web.feed import Feed
 from stream_assoc.apps.web.library import Library, Watch
 from stream_assoc.apps.web.listener import Listener
+from stream_assoc.service.http.server import listen, serving
+from stream_assoc.settings import Settings
 
 _END_SECONDS: Final = 5.0
 

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from lsst.sphgeom import HtmPixelization
 
-from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.apps.web.encoding import plain
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import to_radec
-from stream_assoc.apps.web.encoding import plain
+from stream_assoc.stores.apdb.reading.archive import Archive
 
 _COARSE_LEVEL: Final = 6
 """About a degree: the whole sky has 32,768 such trixels."""

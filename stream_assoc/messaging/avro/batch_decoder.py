@@ -11,20 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
 from stream_assoc.core.model.batch_checks import check_solar_system_ids, check_source_ids, check_visit
 from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.floats import without_infinities
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS, FloatArray
-from stream_assoc.settings import Settings
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.codec import SealedReader, arrow_field, is_column
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.resolution import items, resolve
 from stream_assoc.messaging.avro.schemas import BATCH, known_schemas, load_schema
 from stream_assoc.messaging.avro.wire import WriterSchemas, split
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.settings import Settings
 
 _ITEMS: Final = {
     "sources": ("sources", "too_many_sources"),

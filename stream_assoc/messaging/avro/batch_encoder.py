@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.messaging.avro.codec import ColumnWriter, refuse_nulls
-from stream_assoc.messaging.exceptions import EncodeError
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.messaging.avro.wire import header
+from stream_assoc.messaging.exceptions import EncodeError
 
 
 class BatchEncoder:

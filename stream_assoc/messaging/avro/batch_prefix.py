@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 import fastavro
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.records import MALFORMED
 from stream_assoc.messaging.avro.schemas import BATCH, known_schemas
 from stream_assoc.messaging.avro.wire import AvroSchema, WriterSchemas, split
+from stream_assoc.messaging.exceptions import DecodeError
 
 _WANTED: Final = ("visit", "detector", "midpointMjdTai")
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
 
-from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 from stream_assoc.messaging.avro.wire import AvroSchema, AvroType
 from stream_assoc.messaging.avro.writer_schema import readable
+from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 
 _SEAL_FIELD: Final = "stream_assoc_seal"
 

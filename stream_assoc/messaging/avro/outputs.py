@@ -1,8 +1,6 @@
-"""Results to messages, and messages to the bytes that wait in the outbox."""
+"""Results to messages."""
 
 import functools
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import repeat
@@ -12,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.messaging.avro.codec import ColumnWriter, contiguous
-from stream_assoc.messaging.exceptions import EncodeError, OutboxFormatError
-from stream_assoc.messaging.messages import OutputMessage
 from stream_assoc.messaging.avro.records import RecordCodec
 from stream_assoc.messaging.avro.schemas import (
     FORCED_SOURCE,
@@ -28,6 +25,8 @@ from stream_assoc.messaging.avro.schemas import (
     load_schema,
 )
 from stream_assoc.messaging.avro.wire import header
+from stream_assoc.messaging.exceptions import EncodeError
+from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,10 @@ class OutputSchemaIds:
 _OBJECT_KEY: Final = ("diaObjectId", "validityStartMjdTai")
 
 
-class OutputEncoder:
+class AvroOutputEncoder:
     """Encodes what a batch led to: one message an object, one a forced source, and one of metrics.
+
+    It is the pipeline's `~stream_assoc.pipeline.ports.encoder.OutputEncoder`.
 
     Objects and forced sources are keyed by ``diaObjectId`` as decimal text, so
     that a compacted objects topic holds the current version of each; metrics
@@ -134,6 +135,14 @@ class OutputEncoder:
             for identifier in diaObjectId.tolist()
         ]
 
+    def pack(self, messages: Sequence[OutputMessage]) -> bytes:
+        """Return messages as one value for the outbox; see `~stream_assoc.messaging.outbox_format.pack_outputs`."""
+        return pack_outputs(messages)
+
+    def unpack(self, packed: bytes) -> list[OutputMessage]:
+        """Return the messages that `pack` packed; see `~stream_assoc.messaging.outbox_format.unpack_outputs`."""
+        return unpack_outputs(packed)
+
     def encode_metrics(self, metrics: AssociationMetrics) -> OutputMessage:
         """Return the message of one batch's metrics. See `encode`."""
         record = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
@@ -195,82 +204,3 @@ def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:
     if not field.nullable or not pa.types.is_floating(values.type):
         return values
     return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-
-
-_MAGIC: Final = b"SAO1"
-_FRAME: Final = struct.Struct(">4sI")
-_MESSAGES: Final = pa.schema(
-    [
-        pa.field("topic", pa.dictionary(pa.int32(), pa.string()), nullable=False),
-        pa.field("key", pa.binary()),
-        pa.field("value", pa.binary()),
-        pa.field("headers", pa.map_(pa.string(), pa.binary()), nullable=False),
-    ]
-)
-
-
-def pack_outputs(messages: Sequence[OutputMessage]) -> bytes:
-    """Return messages as one value for the outbox.
-
-    The same messages give the same bytes: ``SAO1``, the CRC-32 of what
-    follows, and an Arrow IPC stream compressed with Zstandard.
-    """
-    rows = pa.RecordBatch.from_arrays(
-        [
-            pa.array([message.topic for message in messages], pa.string()).dictionary_encode(),
-            pa.array([message.key for message in messages], pa.binary()),
-            pa.array([message.value for message in messages], pa.binary()),
-            pa.array([message.headers for message in messages], pa.map_(pa.string(), pa.binary())),
-        ],
-        schema=_MESSAGES,
-    )
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1), use_threads=False)
-    with pa.ipc.new_stream(sink, _MESSAGES, options=options) as writer:
-        writer.write_batch(rows)
-    body = sink.getvalue()
-    return b"".join((_FRAME.pack(_MAGIC, zlib.crc32(body)), body))
-
-
-def unpack_outputs(packed: bytes) -> list[OutputMessage]:
-    """Return the messages that `pack_outputs` packed.
-
-    Raises
-    ------
-    OutboxFormatError
-        If the bytes are damaged or of another format. They were written by
-        this package into the APDB, so nothing can be published in their place.
-    """
-    if len(packed) < _FRAME.size:
-        raise OutboxFormatError(
-            f"an outbox entry of {len(packed)} bytes is cut short; restore the APDB's outbox table"
-        )
-    magic, checksum = _FRAME.unpack_from(packed)
-    body = memoryview(packed)[_FRAME.size :]
-    if magic != _MAGIC:
-        raise OutboxFormatError(
-            f"an outbox entry begins with {magic!r}, not {_MAGIC!r}; it needs the version that wrote it"
-        )
-    if zlib.crc32(body) != checksum:
-        raise OutboxFormatError("an outbox entry does not match its checksum; restore the APDB's outbox table")
-    table = _read_messages(body)
-    columns = (table.column(name).to_pylist() for name in _MESSAGES.names)
-    return [
-        OutputMessage(topic, key, value, tuple(headers)) for topic, key, value, headers in zip(*columns, strict=True)
-    ]
-
-
-def _read_messages(body: memoryview) -> pa.Table:
-    """Return the table of an Arrow stream whose checksum is right: what is wrong with it, another writer did."""
-    try:
-        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
-            if not reader.schema.equals(_MESSAGES):
-                raise OutboxFormatError("an outbox entry has other columns; it needs the version that wrote it")
-            table = reader.read_all()
-        # Arrow trusts lengths and offsets as they are; looked up unchecked, they may lead out of the buffer.
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise OutboxFormatError(
-            f"an outbox entry cannot be read: {error}; restore the APDB's outbox table"
-        ) from error
-    return table

@@ -9,8 +9,8 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
-from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 from stream_assoc.messaging.avro.wire import AvroSchema
+from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 
 # What fastavro raises on bytes that are not of the schema; it has no error class of its own for them.
 MALFORMED: Final = (EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)

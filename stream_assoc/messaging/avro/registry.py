@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from stream_assoc.exceptions import reason_of
-from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.messaging.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from stream_assoc.messaging.avro.wire import AvroSchema
+from stream_assoc.messaging.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
+from stream_assoc.settings.kafka import KafkaSettings
 
 TIMEOUT_SECONDS: Final = 10.0
 _CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"

@@ -16,13 +16,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from stream_assoc.exceptions import reason_of
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import VISIT_COLUMNS, measured_columns
 from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import PIXEL_ID, Column, apdb_table
-from stream_assoc.messaging.exceptions import AvroSchemaError
+from stream_assoc.exceptions import reason_of
 from stream_assoc.messaging.avro.wire import AvroSchema, AvroType, KnownSchemas, rubin_schema_id
+from stream_assoc.messaging.exceptions import AvroSchemaError
 
 VERSION: Final = (1, 0)
 SCHEMA_ID: Final = rubin_schema_id(*VERSION)

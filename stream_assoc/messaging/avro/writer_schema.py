@@ -9,8 +9,8 @@ what a message takes in memory is bounded by its length.
 
 from typing import Any, Final, NamedTuple
 
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.wire import AvroSchema, AvroType
+from stream_assoc.messaging.exceptions import DecodeError
 
 MAX_DEPTH: Final = 8
 """Levels of records, arrays, maps and unions; a batch has five."""

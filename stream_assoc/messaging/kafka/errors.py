@@ -5,10 +5,10 @@ from typing import Final, cast
 
 from confluent_kafka import KafkaError, KafkaException
 
-from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.messaging.exceptions import PublishError, StreamError
-from stream_assoc.messaging.messages import OutputMessage
 
 
 class KafkaUnavailableError(StreamError, RetriableError):

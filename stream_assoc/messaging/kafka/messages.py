@@ -3,7 +3,7 @@
 from confluent_kafka import Message
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.core.model.messages import InputMessage
 
 
 def input_message(message: Message) -> InputMessage:

@@ -6,10 +6,10 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError, describe, error_of, translate
 from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES, Options, producer_options
 from stream_assoc.messaging.kafka.producing import enqueue
-from stream_assoc.messaging.messages import OutputMessage
 
 DELIVERY_TIMEOUT_SECONDS: Final = 120.0
 """After this time librdkafka gives a message up and reports it."""

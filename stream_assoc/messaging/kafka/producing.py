@@ -5,7 +5,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.core.model.messages import OutputMessage
 
 QUEUE_WAIT_SECONDS: Final = 0.1
 """How long to let librdkafka send when its queue is full, before the next try."""

@@ -8,9 +8,10 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import FatalError
 from stream_assoc.failpoints import failpoint
-from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.messaging.exceptions import PublishError, StreamError
 from stream_assoc.messaging.kafka.deadline import within
 from stream_assoc.messaging.kafka.errors import (
@@ -32,7 +33,6 @@ from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.producing import enqueue
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition
-from stream_assoc.messaging.messages import OutputMessage
 
 INIT_TIMEOUT_SECONDS: Final = 30.0
 """For taking over the transactional id: the broker first ends what its last user left open."""

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from stream_assoc.exceptions import FatalError
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.errors import PartitionLostError, error_of, translate
 from stream_assoc.messaging.kafka.gaps import Gap, ReadingPlaces, no_offsets
@@ -19,8 +20,7 @@ from stream_assoc.messaging.kafka.messages import input_message, position_of
 from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
 from stream_assoc.messaging.kafka.ownership import Claim, Ownership, earliest_of, partition_of
 from stream_assoc.messaging.kafka.statistics import STATISTICS_MS, GroupState, group_state
-from stream_assoc.messaging.marks import KeptOffset, Partition, Standing
-from stream_assoc.messaging.messages import InputMessage, PartitionsHook
+from stream_assoc.messaging.marks import KeptOffset, Partition, PartitionsHook, Standing
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """How long a question to the broker may take: committed offsets, ends of partitions."""

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import Final, Protocol
 
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.core.model.messages import InputMessage
 
 MOST_WAITING: Final = 2_000
 """Messages of a partition that may wait for those of others; beyond it the partition is not read."""

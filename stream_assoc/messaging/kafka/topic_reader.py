@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.kafka.errors import (
     KafkaConfigurationError,
     KafkaUnavailableError,
@@ -23,7 +23,7 @@ from stream_assoc.messaging.kafka.errors import (
 from stream_assoc.messaging.kafka.messages import input_message
 from stream_assoc.messaging.kafka.options import consumer_options
 from stream_assoc.messaging.kafka.waiting import KAFKA_HINT, told_when_slow
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.settings.kafka import KafkaSettings
 
 ANSWER_SECONDS: Final = 10.0
 """Longest wait for an answer about the topic."""

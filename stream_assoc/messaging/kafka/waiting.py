@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from stream_assoc.exceptions import reason_of
-from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
+from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 
 SLOW_SECONDS: Final = 0.7
 """A broker that is there answers sooner."""

@@ -25,7 +25,7 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SessionSnapshot:
     """What a session knows of the database when it begins, read in one round trip.
 
     Attributes
@@ -137,7 +137,7 @@ class InHand:
 class ApdbReader(Protocol):
     """What can be read with exclusive access to some cells of the APDB; nothing here changes it."""
 
-    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
+    def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
         """Return what is known of these batches and tiles."""
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
@@ -177,7 +177,9 @@ class ApdbReader(Protocol):
     def forced_source_rows(self, batch: BatchId) -> pa.Table:
         """Return the DiaForcedSource rows of a batch that count so far, every column, ascending by diaObjectId."""
 
-    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
+    def has_good_source(
+        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+    ) -> IntArray:
         """Return those of these objects that have a good source, ascending.
 
         Withdrawn sources vouch for nothing, nor do those of the batch ``without``.

@@ -7,7 +7,7 @@ class DaemonError(StreamAssocError):
     """Base of the errors of the daemon."""
 
 
-class HandAbandonedError(DaemonError):
+class MicroBatchAbandonedError(DaemonError):
     """The messages in hand are no longer this daemon's to finish.
 
     Their partitions were given to another member of the group, or the daemon

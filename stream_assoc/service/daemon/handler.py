@@ -6,22 +6,22 @@ from dataclasses import asdict, dataclass, replace
 
 import structlog
 
-from stream_assoc.service.daemon.write_back import WriteBack
+from stream_assoc.core.model.batch import Batch, BatchRevision
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.core.model.batch import Batch, BatchRevision
-from stream_assoc.pipeline.arrival import Arrival
-from stream_assoc.pipeline.clock import Stopwatch
-from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
-from stream_assoc.pipeline.rooms import Rooms
 from stream_assoc.messaging.authority import NOBODY, Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.dead_letters import dead_letter
 from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
+from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.clock import Stopwatch
+from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
+from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.services import Services
+from stream_assoc.service.daemon.write_back import WriteBack
+from stream_assoc.service.metrics.instruments import Instruments
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class MessageHandler:
     ----------
     decoder : `BatchDecoder`
         Bytes to batches.
-    rooms : `Rooms`
+    services : `Services`
         What batches meet.
     dead_letter_topic : `str`
         Where dead letters go.
@@ -70,7 +70,7 @@ class MessageHandler:
     def __init__(
         self,
         decoder: BatchDecoder,
-        rooms: Rooms,
+        services: Services,
         dead_letter_topic: str,
         instruments: Instruments,
         authority: Authority = NOBODY,
@@ -80,7 +80,7 @@ class MessageHandler:
         self._authority = authority
         self._decoder = decoder
         self._write_back = WriteBack()
-        self._rooms = replace(rooms, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
+        self._services = replace(services, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
 
@@ -97,7 +97,9 @@ class MessageHandler:
         self._instruments.observe_messages([len(message.value or b"") for message in messages])
         read = self._read(messages)
         failpoint("after-decode")
-        outcomes = iter(process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._rooms))
+        outcomes = iter(
+            process_batches([arrival for arrival in read if isinstance(arrival, Arrival)], self._services)
+        )
         return [
             self._answer_to(message, next(outcomes))
             if isinstance(arrival, Arrival)
@@ -115,12 +117,12 @@ class MessageHandler:
         """
         self._write_back.catch_up()
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
         """Show what each of these steps took for some messages together, seconds, as those before them."""
-        self._rooms.observe_hand(seconds)
+        self._services.observe_micro_batch(seconds)
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
-        watch = Stopwatch(self._rooms.clock)
+        watch = Stopwatch(self._services.clock)
         with watch.stage("decode"):
             decoded = self._decoder.decode_all([message.value for message in messages])
         share = {"decode": watch.seconds["decode"] / len(messages)}
@@ -134,7 +136,7 @@ class MessageHandler:
             grant = self._authority.grant(message.headers, message.value)
             return arrive(
                 batch,
-                self._rooms,
+                self._services,
                 message.position,
                 seconds,
                 unlimited=grant.release,

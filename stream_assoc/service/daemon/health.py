@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from stream_assoc.stores.apdb.exceptions import ApdbError
-from stream_assoc.stores.cache.exceptions import CacheError
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.service.metrics.server import Verdict
 from stream_assoc.messaging.exceptions import RegistryUnavailableError, StreamError
 from stream_assoc.messaging.kafka.statistics import GroupState
+from stream_assoc.pipeline.exceptions import ApdbError
+from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.metrics.server import Verdict
+from stream_assoc.stores.cache.exceptions import CacheError
 
 APDB: Final = "apdb"
 CACHE: Final = "cache"

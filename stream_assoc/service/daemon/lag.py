@@ -6,9 +6,9 @@ from typing import Final, Protocol
 
 import structlog
 
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.messaging.messages import InputMessage
 
 log = structlog.get_logger(__name__)
 

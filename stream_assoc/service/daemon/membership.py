@@ -2,12 +2,12 @@
 
 Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
 dead and gives its partitions away. The thread of the daemon polls only between
-two hands, so while it works another thread looks on. If the work takes longer
+two micro-batches, so while it works another thread looks on. If the work takes longer
 than a fraction of that interval, the other thread pauses the partitions and
 polls in its stead, until the work is done.
 
 Polling is also how a member learns that it has to give partitions up. Then the
-other thread holds the revocation back until the hand is done, and committed,
+other thread holds the revocation back until the micro-batch is done, and committed,
 so that nobody has to do it again. It waits half the interval at most: a member
 that takes longer is thrown out. And it waits no longer than the work goes well:
 whoever waits for a service to come back pauses and polls for it, and until the
@@ -23,7 +23,7 @@ from typing import Final
 import structlog
 
 from stream_assoc.messaging.exceptions import StreamError
-from stream_assoc.messaging.messages import MessageSource
+from stream_assoc.service.ports import MessageSource
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ MAX_BUSY_SECONDS: Final = 3.0
 """At most that long, because nobody else in the group gets a partition as long as nobody polls here."""
 
 HOLD_FRACTION: Final = 0.5
-"""Of the same interval: how long a revocation is held back for a hand to be finished."""
+"""Of the same interval: how long a revocation is held back for a micro-batch to be finished."""
 
 KEEP_SECONDS: Final = 0.2
 """Between two polls."""
@@ -91,7 +91,7 @@ class MembershipKeeper:
             log.warning("membership not kept", error=str(error))
 
     def _hold_back(self, partitions: frozenset[tuple[str, int]]) -> None:
-        """Let the hand be finished, unless it is its own thread that polls."""
+        """Let the micro-batch be finished, unless it is its own thread that polls."""
         over: threading.Event | None = getattr(self._keeping, "until", None)
         if over is not None and not over.wait(self._hold_seconds):
-            log.warning("hand not finished before its partitions are given up", partitions=len(partitions))
+            log.warning("micro-batch not finished before its partitions are given up", partitions=len(partitions))

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.messaging.marks import MOST_NAMED, Partition
+from stream_assoc.service.daemon.handler import Answer
 
 
 def in_order(
@@ -43,7 +43,7 @@ def in_order(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What of a hand is published by one transaction.
+    """What of a micro-batch is published by one transaction.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Hand:
     """The answers to some messages, until all of them are published.
 
     A batch is published when its predecessors have been, whatever its place in
-    the hand: two daemons that published whole hands could wait for each other.
+    the micro-batch: two daemons that published whole micro-batches could wait for each other.
     The offset of a partition moves past a message when all of the partition up
     to it is published.
 

@@ -1,7 +1,7 @@
 """What waits in the outbox, published by the daemon that has to, once, and in order.
 
 An entry belongs to the owner of the input partition that its message came from.
-Between two hands a daemon looks for entries of its partitions: what the mark of
+Between two micro-batches a daemon looks for entries of its partitions: what the mark of
 the partition names has been published, everything else has not, and is
 published now, whether its message comes again or not (docs/architecture.md).
 """
@@ -13,14 +13,15 @@ from typing import Final, Protocol
 
 import structlog
 
-from stream_assoc.pipeline.ports.apdb import Apdb, WaitingEntry
-from stream_assoc.service.daemon.order import in_order
 from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.errors import PartitionLostError
 from stream_assoc.messaging.marks import MOST_NAMED, KeptOffset, Mark, Partition, Standing, marks_of
-from stream_assoc.messaging.messages import OutputMessage, StreamEnds
-from stream_assoc.messaging.avro.outputs import unpack_outputs
+from stream_assoc.messaging.outbox_format import unpack_outputs
+from stream_assoc.pipeline.ports.apdb import Apdb, WaitingEntry
+from stream_assoc.service.daemon.order import in_order
+from stream_assoc.service.ports import StreamEnds
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from stream_assoc.service.daemon.health import Health
 from stream_assoc.exceptions import StreamAssocError
+from stream_assoc.service.daemon.health import Health
 
 LAST_ANSWER_SECONDS: Final = 2.0
 """How long the end waits for a question that is under way, so that no connection is opened behind it."""

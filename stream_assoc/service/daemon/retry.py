@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import structlog
 
-from stream_assoc.service.daemon.exceptions import HandAbandonedError
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.exceptions import RetriableError
-from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.messages import MessageSource
+from stream_assoc.service.ports import MessageSource
 
 Result = TypeVar("Result")
 
@@ -44,7 +44,7 @@ class Backoff:
         return wait * (1.0 - self.jitter * fraction)
 
 
-class Perseverance:
+class RetryLoop:
     """Repeats an action until it succeeds, keeping the group membership alive meanwhile.
 
     Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
@@ -83,19 +83,19 @@ class Perseverance:
         self._pause = threading.Event()
         self.on_failure: Callable[[], None] = lambda: None
 
-    def until_done(self, action: Callable[[], Result], hand: Sequence[InputPosition]) -> Result:
+    def until_done(self, action: Callable[[], Result], micro_batch: Sequence[InputPosition]) -> Result:
         """Return what ``action`` returns once it does.
 
         Raises
         ------
-        HandAbandonedError
-            If a position in ``hand`` was taken from this daemon, or the
+        MicroBatchAbandonedError
+            If a position in ``micro-batch`` was taken from this daemon, or the
             daemon has to stop, before the action succeeded.
         """
         failures = 0
         with contextlib.ExitStack() as pause:
             while True:
-                self._must_own(hand)
+                self._must_own(micro_batch)
                 self._health.turn()
                 try:
                     result = action()
@@ -108,26 +108,26 @@ class Perseverance:
                         pause.callback(self._source.resume)
                     wait = self._backoff.wait_seconds(failures, self._random.random())
                     log.warning("retrying", error=str(error), failures=failures, wait_seconds=round(wait, 2))
-                    self._wait(wait, hand)
+                    self._wait(wait, micro_batch)
                 else:
                     if failures:
                         log.info("recovered", failures=failures)
-                    if failures or hand:
+                    if failures or micro_batch:
                         self._health.recovered()
                     return result
 
-    def wait_for_others(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+    def wait_for_others(self, seconds: float, micro_batch: Sequence[InputPosition]) -> None:
         """Let this time pass in which nothing can be done but by another daemon.
 
         Raises
         ------
-        HandAbandonedError
-            If a position in ``hand`` was taken from this daemon, or the time to stop has passed.
+        MicroBatchAbandonedError
+            If a position in ``micro-batch`` was taken from this daemon, or the time to stop has passed.
         """
-        self._must_own(hand)
+        self._must_own(micro_batch)
         self._health.turn()
         if self._stop.is_overdue():
-            raise HandAbandonedError("the daemon is stopping before others have published what comes first")
+            raise MicroBatchAbandonedError("the daemon is stopping before others have published what comes first")
         self._pause.wait(seconds)
 
     def go_on_without(self, error: RetriableError) -> None:
@@ -135,14 +135,14 @@ class Perseverance:
         self._health.failed(error, is_tried_again=False)
         log.warning("going on without", error=str(error))
 
-    def _must_own(self, hand: Sequence[InputPosition]) -> None:
-        if lost := [position for position in hand if not self._source.owns(position)]:
-            raise HandAbandonedError(
+    def _must_own(self, micro_batch: Sequence[InputPosition]) -> None:
+        if lost := [position for position in micro_batch if not self._source.owns(position)]:
+            raise MicroBatchAbandonedError(
                 f"{len(lost)} message(s) in hand belong to another daemon now, "
                 f"the first of them from {lost[0].topic}[{lost[0].partition}]"
             )
 
-    def _wait(self, seconds: float, hand: Sequence[InputPosition]) -> None:
+    def _wait(self, seconds: float, micro_batch: Sequence[InputPosition]) -> None:
         self._source.idle(seconds)
-        if self._stop.is_overdue() or (self._stop.is_set() and not hand):
-            raise HandAbandonedError("the daemon is stopping before a service came back")
+        if self._stop.is_overdue() or (self._stop.is_set() and not micro_batch):
+            raise MicroBatchAbandonedError("the daemon is stopping before a service came back")

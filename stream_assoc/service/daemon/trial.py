@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.failpoints import VARIABLE
 from stream_assoc.service.daemon.exceptions import TrialUndecidedError
 from stream_assoc.service.daemon.watched_handler import Tried
-from stream_assoc.failpoints import VARIABLE
 from stream_assoc.settings import Settings
-from stream_assoc.messaging.messages import InputMessage
 
 BEGUN: Final = b"b"
 """What the child writes each time it takes up a message, which is all it lacks then."""

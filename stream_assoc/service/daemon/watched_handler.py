@@ -11,7 +11,7 @@ in hand when another died, or gave up:
   the fault of one of them, tells which;
 * one that was alone in hand at a second death is tried out in a process of its
   own (`Trial`). If it ends that too, it becomes a dead letter, and what comes
-  after it in the hand is tried out as well: a death of this process would make
+  after it in the micro-batch is tried out as well: a death of this process would make
   it forget what it has found, which nobody knows before it is published.
 
 Nothing but the last step condemns a message. Operators, a machine that fails
@@ -26,12 +26,12 @@ from typing import Protocol
 
 import structlog
 
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.ports.apdb import InHand
 from stream_assoc.service.daemon.exceptions import EndsProcessError
 from stream_assoc.service.daemon.handler import Answer
-from stream_assoc.exceptions import PoisonError
-from stream_assoc.failpoints import failpoint
-from stream_assoc.messaging.messages import InputMessage
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class Handler(Protocol):
     def write_cache(self) -> None:
         """Write to the cache what answers have changed so far."""
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
         """Show what each of these steps took for some messages together, seconds."""
 
 
@@ -135,9 +135,9 @@ class WatchedHandler:
         """Write to the cache what answers have changed so far; see `MessageHandler.write_cache`."""
         self._handler.write_cache()
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None:
-        """Show what each of these steps took; see `MessageHandler.observe_hand`."""
-        self._handler.observe_hand(seconds)
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
+        """Show what each of these steps took; see `MessageHandler.observe_micro_batch`."""
+        self._handler.observe_micro_batch(seconds)
 
     def _look_up(self, messages: Sequence[InputMessage]) -> None:
         """Read what was noted of partitions that are met for the first time."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from stream_assoc.pipeline.rooms import CacheWrite
+from stream_assoc.pipeline.services import CacheWrite
 
 
 class WriteBack:

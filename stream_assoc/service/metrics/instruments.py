@@ -16,7 +16,7 @@ _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 _LATENCY_BUCKETS: Final = (5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
 _SOURCES_BUCKETS: Final = (0.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
 _BYTES_BUCKETS: Final = (1e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
-_HAND_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+_MICRO_BATCH_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 _SECONDS_PER_DAY: Final = 86400.0
 
 _OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
@@ -86,9 +86,9 @@ class Instruments:
             ["kind", "result"],
         )
         self._stage = histogram("stage_seconds", "Time of each stage of a batch.", ["stage"], buckets=_STAGE_BUCKETS)
-        self._hand = histogram(
-            "hand_step_seconds",
-            "Time of each step that the messages of a hand share.",
+        self._micro_batch = histogram(
+            "micro_batch_step_seconds",
+            "Time of each step that the messages of a micro-batch share.",
             ["step"],
             buckets=_STAGE_BUCKETS,
         )
@@ -97,7 +97,9 @@ class Instruments:
         )
         self._batch_sources = histogram("batch_dia_sources", "DIASources of a batch.", buckets=_SOURCES_BUCKETS)
         self._message_bytes = histogram("message_bytes", "Encoded size of a message.", buckets=_BYTES_BUCKETS)
-        self._hand_messages = histogram("hand_messages", "Messages that shared a transaction.", buckets=_HAND_BUCKETS)
+        self._micro_batch_messages = histogram(
+            "micro_batch_messages", "Messages that shared a transaction.", buckets=_MICRO_BATCH_BUCKETS
+        )
         self._lag = gauge("lag_messages", "Messages not read yet.", ["topic", "partition"])
         self._lag_seconds = gauge(
             "lag_seconds", "Age of the oldest message in hand that is not answered yet; 0 when nothing waits."
@@ -186,14 +188,14 @@ class Instruments:
             if level is not None:
                 gauge.set(level)
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
         """Observe what each step took that some messages share, seconds."""
         for step, taken in seconds.items():
-            self._hand.labels(step).observe(taken)
+            self._micro_batch.labels(step).observe(taken)
 
     def observe_messages(self, sizes: Sequence[int]) -> None:
         """Observe the messages that are taken in hand together, by their sizes in bytes."""
-        self._hand_messages.observe(len(sizes))
+        self._micro_batch_messages.observe(len(sizes))
         for size in sizes:
             self._message_bytes.observe(size)
 

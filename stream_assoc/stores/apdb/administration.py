@@ -13,9 +13,9 @@ from stream_assoc.stores.apdb.factory import PostgresqlUrl, SqliteUrl, parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.postgresql.catalogue import TABLES, find_schema
 from stream_assoc.stores.apdb.postgresql.connection import translated
+from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
 from stream_assoc.stores.apdb.sqlite.apdb import hold_lock, one_name
 from stream_assoc.stores.apdb.sqlite.apdb import translated as sqlite_translated
-from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
 
 _SQLITE_TYPES: Final = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT"}
 _POSTGRESQL_TYPES: Final = {"bytes": "BYTEA", "sequence": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}

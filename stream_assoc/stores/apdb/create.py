@@ -7,7 +7,14 @@ that import costs seconds.
 import uuid
 from collections.abc import Sequence
 
+from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.core.model.schema import schema_version
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.private_files import create_private
 from stream_assoc.stores.apdb.administration import Database, changing, looking
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.factory import SqliteUrl, open_apdb, parse_url
 from stream_assoc.stores.apdb.sql.compatibility import (
     CONFIGURATION_KEY,
     INIT_REMEDY,
@@ -17,9 +24,14 @@ from stream_assoc.stores.apdb.sql.compatibility import (
     check_not_newer,
     partition_name,
 )
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
-from stream_assoc.stores.apdb.factory import SqliteUrl, open_apdb, parse_url
-from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION, add_statistics, migrate, missing_statistics, new_secret, pending
+from stream_assoc.stores.apdb.sql.migrations import (
+    OUR_VERSION,
+    add_statistics,
+    migrate,
+    missing_statistics,
+    new_secret,
+    pending,
+)
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
     FURTHER,
@@ -29,10 +41,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUR_VERSION_KEY,
     PARTITION_KEY,
 )
-from stream_assoc.exceptions import reason_of
-from stream_assoc.core.model.further_statistics import further_statistics
-from stream_assoc.core.model.schema import schema_version
-from stream_assoc.private_files import create_private
 
 
 def init(

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 import psycopg
 import psycopg.conninfo
 
-from stream_assoc.stores.apdb.sql.compatibility import partition_name
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
+from stream_assoc.stores.apdb.sql.compatibility import partition_name
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
 
 SqlApdb: TypeAlias = SqliteApdb | PostgresqlApdb

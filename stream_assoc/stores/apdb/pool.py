@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 
 
 class Closable(Protocol):

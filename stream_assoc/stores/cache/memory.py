@@ -4,13 +4,14 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys
-from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
-from stream_assoc.stores.cache.packing.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
-from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 
 _KEYS: Final = CacheKeys.random()
 """Of this process; nobody else reads what it keeps."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, ObjectCache
 from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, ObjectCache
 
 
 class MeteredCache:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, read_dead_letter
-from stream_assoc.messaging.messages import InputMessage
 
 _ADDRESS: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
 

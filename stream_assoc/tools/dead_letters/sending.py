@@ -3,6 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from stream_assoc.core.model.messages import Headers, OutputMessage
+from stream_assoc.messaging.authority import Authority, without_marks
+from stream_assoc.messaging.exceptions import UnauthorisedError
+from stream_assoc.messaging.headers import QUARANTINE, with_release, with_reprocessing
+from stream_assoc.pipeline.exceptions import CONFLICT
 from stream_assoc.tools.dead_letters.exceptions import (
     LetterIncompleteError,
     NoAuthorityError,
@@ -10,11 +15,6 @@ from stream_assoc.tools.dead_letters.exceptions import (
     NotQuarantinedError,
 )
 from stream_assoc.tools.dead_letters.letters import Address, FiledLetter
-from stream_assoc.messaging.authority import Authority, without_marks
-from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.messages import Headers, OutputMessage
-from stream_assoc.messaging.release import QUARANTINE, with_release
-from stream_assoc.messaging.reprocessing import CONFLICT, with_reprocessing
 
 
 class Producer(Protocol):

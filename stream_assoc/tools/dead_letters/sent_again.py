@@ -1,8 +1,8 @@
 """Notes, in the topic of dead letters itself, of the letters that were sent again."""
 
-from stream_assoc.tools.dead_letters.letters import Address
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.messaging.avro.dead_letters import SENT_AGAIN_HEADER, is_note
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
+from stream_assoc.tools.dead_letters.letters import Address
 
 _TIME_HEADER = f"{SENT_AGAIN_HEADER}_time"
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
 from stream_assoc.core.association.associator import Association, Associator
 from stream_assoc.core.association.scores import ARCSEC_PER_DEGREE
+from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
 from stream_assoc.tools.explanation.past import Past, past_of
 from stream_assoc.tools.explanation.record import (
     ExplainedBatch,

@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError
 from stream_assoc.core.association.associator import SourcePositions
-from stream_assoc.tools.explanation.record import ExplainedSource
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError
+from stream_assoc.tools.explanation.record import ExplainedSource
 
 _POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
 _COLUMNS: Final = ("diaSourceId", "ssObjectId", *_POSITION_COLUMNS)

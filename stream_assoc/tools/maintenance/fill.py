@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream_assoc.pipeline.ports.cache import of_version
-from stream_assoc.tools.maintenance.stores import Piece, Stores, holding, piecewise
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.ports.cache import of_version
+from stream_assoc.tools.maintenance.stores import Piece, Stores, holding, piecewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
-from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
-from stream_assoc.tools.maintenance.exceptions import UnknownTileError
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.pipeline.forced import rebuilt_states
+from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
+from stream_assoc.pipeline.region import SkyPartition
+from stream_assoc.tools.maintenance.exceptions import UnknownTileError
 
 _TILES_A_PIECE: Final = 64
 _OBJECTS_A_PORTION: Final = 5000
@@ -120,5 +120,5 @@ def holding(stores: Stores, tiles: IntArray) -> Iterator[Piece]:
     """
     cells = np.unique(stores.partition.cells(tiles))
     with stores.apdb.exclusive(cells) as session:
-        versions = session.open_batches([], tiles).tile_versions
+        versions = session.read_snapshot([], tiles).tile_versions
         yield Piece(session, int(cells[0]), CachedTiles(session.load_tiles(tiles), versions))

@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.ports.cache import of_version
 from stream_assoc.tools.maintenance.differences import compare_positions, compare_states, compare_tiles, widen
 from stream_assoc.tools.maintenance.stores import Piece, Stores, holding, piecewise
-from stream_assoc.core.model.objects import ObjectPositions
-from stream_assoc.core.model.types import IntArray
 
 _N_EXAMPLES: Final = 5
 

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, Final, Self
 import fastavro
 from fastavro.write import Writer
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.exceptions import CaptureError
 from stream_assoc.tools.replay.messages import TimedMessage
-from stream_assoc.messaging.messages import OutputMessage
 
 NAMESPACE: Final = "stream_assoc.capture.v1"
 _MESSAGE: Final = f"{NAMESPACE}.Message"

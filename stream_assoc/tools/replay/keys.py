@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.steps import Step
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
-from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.avro.wire import WriterSchemas
 
 Keying: TypeAlias = Literal["file", "detector", "visit", "none"]
 """As in the file (by default a coarse piece of sky), one each visit and detector, one each visit, or no key."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.messages import OutputMessage
 
 KEY_LEVEL: Final = 5
 """HTM level of a message's key: trixels of about 3 degrees, a pointing or so."""

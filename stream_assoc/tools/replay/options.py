@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.keys import Keying, keyed
 from stream_assoc.tools.replay.messages import BatchMessages
@@ -13,7 +14,6 @@ from stream_assoc.tools.replay.pacing import Due, at_once, at_rate, at_speed, in
 from stream_assoc.tools.replay.plan import corrupted, dropped, duplicated, late, limited, shuffled
 from stream_assoc.tools.replay.readers import Told, read_messages, untold
 from stream_assoc.tools.replay.steps import Step, steps_of
-from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.tools.transform.mapping import load_mapping
 
 

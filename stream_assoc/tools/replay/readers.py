@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stream_assoc.exceptions import reason_of
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.times import EARLIEST_MJD, is_plausible_mjd
+from stream_assoc.exceptions import reason_of
+from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
+from stream_assoc.messaging.avro.wire import AvroSchema, header
 from stream_assoc.tools.replay.capture import is_capture, read_capture
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.fit import misfits
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage, sky_key
-from stream_assoc.messaging.messages import OutputMessage
-from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
-from stream_assoc.messaging.avro.wire import AvroSchema, header
 from stream_assoc.tools.transform.batches import Order, batches
 from stream_assoc.tools.transform.mapping import Mapping
 from stream_assoc.tools.transform.report import TableReport

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.exceptions import ManifestError
 from stream_assoc.tools.replay.journal import JOURNAL_NAME, Journal
 from stream_assoc.tools.replay.manifest import MANIFEST_NAME, Manifest, SourceFile
@@ -17,7 +18,6 @@ from stream_assoc.tools.replay.runner import Observer, Producer, Replayer, Repla
 from stream_assoc.tools.replay.stamp import Stamp, stamped
 from stream_assoc.tools.replay.steps import Step
 from stream_assoc.tools.replay.totals import Tally
-from stream_assoc.messaging.messages import OutputMessage
 
 
 class Target(Protocol):

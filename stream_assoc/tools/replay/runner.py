@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.messaging.kafka.errors import DeliveryError
 from stream_assoc.tools.replay.pacing import Due
 from stream_assoc.tools.replay.steps import Step
-from stream_assoc.messaging.kafka.errors import DeliveryError
-from stream_assoc.messaging.messages import OutputMessage
 
-HAND_MESSAGES: Final = 200
-HAND_BYTES: Final = 16 * 1024 * 1024
-HAND_SECONDS: Final = 5.0
+MICRO_BATCH_MESSAGES: Final = 200
+MICRO_BATCH_BYTES: Final = 16 * 1024 * 1024
+MICRO_BATCH_SECONDS: Final = 5.0
 """After so much deliveries are confirmed, so that a broken replay ends early and a killed one has little in doubt."""
 
 
@@ -155,11 +155,11 @@ class Replayer:
         failures: tuple[Failure, ...] = ()
         origin: float | None = None
         with ThreadPoolExecutor(len(lanes)) as threads:
-            for hand in hands(plan, first_step):
+            for micro_batch in micro_batches(plan, first_step):
                 # Reading the first messages of a file is no delay of theirs.
-                origin = self._timer.clock() - hand.dues[0].seconds if origin is None else origin
-                self._observer.before(hand.end)
-                shares = _shares(hand, len(lanes))
+                origin = self._timer.clock() - micro_batch.dues[0].seconds if origin is None else origin
+                self._observer.before(micro_batch.end)
+                shares = _shares(micro_batch, len(lanes))
                 if len(lanes) == 1:
                     failures = lanes[0].send(shares[0], origin)
                 else:
@@ -167,7 +167,7 @@ class Replayer:
                     failures = tuple(itertools.chain.from_iterable(told))
                 if failures:
                     break
-                self._observer.after(hand.end)
+                self._observer.after(micro_batch.end)
         return ReplayReport(
             sum(lane.n_sent for lane in lanes),
             sum(lane.n_bytes for lane in lanes),
@@ -209,24 +209,24 @@ class _Lane:
         return ()
 
 
-def hands(plan: Iterable[Due], first_step: int = 0) -> Iterator[Hand]:
-    """Take a plan apart into what is confirmed together; memory is bounded by `HAND_BYTES` and one message."""
-    hand, n_bytes = Hand(first_step), 0
+def micro_batches(plan: Iterable[Due], first_step: int = 0) -> Iterator[Hand]:
+    """Take a plan apart into what is confirmed together; memory is bounded by `MICRO_BATCH_BYTES` and one message."""
+    micro_batch, n_bytes = Hand(first_step), 0
     for due in plan:
-        is_full = len(hand.dues) >= HAND_MESSAGES or n_bytes >= HAND_BYTES
-        if hand.dues and (is_full or due.seconds - hand.dues[0].seconds > HAND_SECONDS):
-            yield hand
-            hand, n_bytes = Hand(hand.end), 0
-        hand.dues.append(due)
+        is_full = len(micro_batch.dues) >= MICRO_BATCH_MESSAGES or n_bytes >= MICRO_BATCH_BYTES
+        if micro_batch.dues and (is_full or due.seconds - micro_batch.dues[0].seconds > MICRO_BATCH_SECONDS):
+            yield micro_batch
+            micro_batch, n_bytes = Hand(micro_batch.end), 0
+        micro_batch.dues.append(due)
         n_bytes += len(due.step.message.value or b"")
-    if hand.dues:
-        yield hand
+    if micro_batch.dues:
+        yield micro_batch
 
 
-def _shares(hand: Hand, n_lanes: int) -> list[list[tuple[int, Due]]]:
+def _shares(micro_batch: Hand, n_lanes: int) -> list[list[tuple[int, Due]]]:
     """Deal a hand out, by key."""
     shares: list[list[tuple[int, Due]]] = [[] for _ in range(n_lanes)]
-    for number, due in enumerate(hand.dues, hand.begin):
+    for number, due in enumerate(micro_batch.dues, micro_batch.begin):
         key = due.step.message.key
         lane = number if key is None else zlib.crc32(key)
         shares[lane % n_lanes].append((number, due))

@@ -7,7 +7,7 @@ slow producer got round to sending it.
 
 from typing import Final, NamedTuple
 
-from stream_assoc.messaging.messages import Headers, OutputMessage
+from stream_assoc.core.model.messages import Headers, OutputMessage
 
 RUN_HEADER: Final = "replay.run"
 STEP_HEADER: Final = "replay.step"

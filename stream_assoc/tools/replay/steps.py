@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.messages import TimedMessage
-from stream_assoc.messaging.messages import OutputMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from stream_assoc.tools.replay.stamp import Stamp, stamp_of
-from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
+from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.tools.replay.stamp import Stamp, stamp_of
 
 _CLOCKS_APART_MS = 60_000
 """How far the clock of the machine that resumes may be ahead of the one that was killed."""

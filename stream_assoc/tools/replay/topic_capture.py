@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.times import checked_mjd, mjd_tai_of_unix
+from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import TimedMessage
-from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
-from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
-from stream_assoc.messaging.avro.wire import WriterSchemas
 
 _POLL_SECONDS: Final = 0.5
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.tools.replay.capture import read_capture
-from stream_assoc.messaging.messages import InputMessage
 from stream_assoc.tools.subscription.decoding import Decoder
 from stream_assoc.tools.subscription.records import BadMessage
 

@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.times import utc_of
-from stream_assoc.tools.report.axes import bar_days, by_band, by_visit, dates, legend_above, observed, points, time_axis
+from stream_assoc.tools.report.axes import (
+    bar_days,
+    by_band,
+    by_visit,
+    dates,
+    legend_above,
+    observed,
+    points,
+    time_axis,
+)
 from stream_assoc.tools.report.separations import FAR, Separations, rayleigh
 from stream_assoc.tools.report.summary import latency, stage_times
 from stream_assoc.tools.report.theme import (

@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.stores.apdb.sql.columns import ColumnReader
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.times import DayObs, day_obs, mjd_tai_of_unix, night_bounds
-from stream_assoc.tools.report.night import OBJECT_COLUMNS, SOURCE_COLUMNS, NightLetter
 from stream_assoc.messaging.avro.batch_prefix import batch_prefix
 from stream_assoc.messaging.avro.dead_letters import DeadLetter
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.stores.apdb.sql.columns import ColumnReader
+from stream_assoc.tools.report.night import OBJECT_COLUMNS, SOURCE_COLUMNS, NightLetter
 
 
 def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> list[AssociationMetrics]:

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stream_assoc.tools.report.theme import ASSOCIATED, NEW, PICTURE_COLOURS, SOLAR, styled, svg_of
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+from stream_assoc.tools.report.theme import ASSOCIATED, NEW, PICTURE_COLOURS, SOLAR, styled, svg_of
 
 _SIZE: Final = (10.0, 4.2)
 

@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec
 from stream_assoc.tools.simulation.cadence import Visit
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.focal_plane import Detector
 from stream_assoc.tools.simulation.photometry import flux_error_njy, position_error_arcsec
 from stream_assoc.tools.simulation.sky import SimulatedSky
 from stream_assoc.tools.simulation.truth import KINDS
-from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec
 
 BAD_PIXEL_FLAGS: Final = (
     "centroid_flag",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream_assoc.core.model.types import BoolArray, FloatArray
-from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.core.sky.vectors import to_radec
+from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.transform.tangent import TangentPlane
 
 PIXELS_A_SIDE = 4_000

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.types import FloatArray
+from stream_assoc.core.sky.vectors import to_radec
 from stream_assoc.tools.simulation.cadence import Visit
 from stream_assoc.tools.simulation.detections import ImagedSky
 from stream_assoc.tools.simulation.focal_plane import Detector
-from stream_assoc.core.sky.vectors import to_radec
 
 LIGHT_SCHEMA: Final = pa.schema(
     [

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.types import BANDS
+from stream_assoc.exceptions import StreamAssocError
 
 _FURTHER: Final = frozenset(column.name for column in further_statistics())
 

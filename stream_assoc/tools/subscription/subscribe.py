@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
-from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.settings import Settings, load_settings
-from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.messaging.avro.dead_letters import DeadLetter
 from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader, warn
 from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader, warn
+from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.subscription.decoding import (
     Decoder,
     dead_letter_decoder,

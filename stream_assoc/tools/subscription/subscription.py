@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.kafka.time_order import TimeOrderedReader
 from stream_assoc.messaging.kafka.topic_reader import TopicReader
 from stream_assoc.tools.subscription.decoding import Decoder

@@ -7,8 +7,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stream_assoc.exceptions import reason_of
 from stream_assoc.core.model.batch import measured_columns
+from stream_assoc.exceptions import reason_of
 from stream_assoc.tools.transform.exceptions import MappingError
 from stream_assoc.tools.transform.rules import ColumnRule, RowFilter, Rule
 

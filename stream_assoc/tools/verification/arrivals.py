@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.tools.replay.manifest import Manifest
-from stream_assoc.tools.replay.target import messages_of_run
-from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord, read_dead_letter
-from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.messages import InputMessage
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
+from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.tools.replay.manifest import Manifest
+from stream_assoc.tools.replay.target import messages_of_run
 
 _CLOCKS_APART_MS: Final = 60_000
 """How far the clocks of the producer and of the daemon may be apart."""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.tools.replay.steps import Step
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.tools.replay.steps import Step
 
 
 class BatchContent(NamedTuple):

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.stores.apdb.sql.columns import ColumnReader, open_columns
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.further_statistics import TABLE as FURTHER
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.tools.replay.capture import read_capture
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects
 from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.stores.apdb.sql.columns import ColumnReader, open_columns
+from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.verification.differences import TableDifference, Tolerance, compare
 from stream_assoc.tools.verification.exceptions import VerificationError
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stream_assoc.stores.apdb.sql.columns import ColumnReader
-from stream_assoc.exceptions import reason_of
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.exceptions import reason_of
+from stream_assoc.stores.apdb.sql.columns import ColumnReader
 from stream_assoc.tools.simulation.files import TRUTH_NAME
 from stream_assoc.tools.simulation.score import UNASSOCIATED, AssociationScore, score
 from stream_assoc.tools.simulation.truth import STATIC_KINDS

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from stream_assoc.stores.apdb.exceptions import ApdbError, ApdbSchemaError
+from stream_assoc.pipeline.exceptions import ApdbError
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS
 from tests.apps.cli.invoking import Invoke
 

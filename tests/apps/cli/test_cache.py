@@ -11,9 +11,9 @@ import pytest
 
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.cache.redis.connection import connect
-from stream_assoc.wiring.assembly import calculator_of, open_rooms, open_stores, partition_of
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.tools.maintenance.verify import Verification, verify
+from stream_assoc.wiring.assembly import calculator_of, open_services, open_stores, partition_of
 from tests.apps.cli.invoking import Invoke
 from tests.configured import configured
 from tests.pipeline.skies import PINNED, night, process_from
@@ -68,9 +68,9 @@ def cache(invoke: Invoke, settings):
 
 
 def process_night(settings) -> None:
-    with open_rooms(settings) as rooms:
+    with open_services(settings) as services:
         for turn, batch in enumerate(night()):
-            process_from(rooms, turn, batch)
+            process_from(services, turn, batch)
 
 
 def circle(radius=0.4):

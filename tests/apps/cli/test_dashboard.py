@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from stream_assoc.stores.apdb.create import init
 from stream_assoc.apps.cli.demo import _dashboard
+from stream_assoc.stores.apdb.create import init
 from tests.configured import configured
 
 PATIENCE_SECONDS = 300.0

@@ -7,20 +7,18 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, InputMessage, OutputMessage
+from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.avro.dead_letters import dead_letter
+from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
 from stream_assoc.tools.dead_letters.exceptions import (
     LetterNotFoundError,
     NoAuthorityError,
     NotConflictingError,
     NotQuarantinedError,
 )
-from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.exceptions import InvalidBatchError
-from stream_assoc.messaging.authority import Authority
-from stream_assoc.messaging.avro.dead_letters import dead_letter
-from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.release import RELEASE_HEADER
-from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER
 from tests.apps.cli.invoking import Invoke
 from tests.messaging.kafka_support import new_topic, records
 

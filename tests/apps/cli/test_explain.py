@@ -6,9 +6,9 @@ import pytest
 
 from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
 from stream_assoc.stores.apdb.reading.factory import open_archive
-from tests.stores.apdb.reading.nights import sqlite_night
 from tests.apps.cli.invoking import Invoke
 from tests.pipeline.skies import night
+from tests.stores.apdb.reading.nights import sqlite_night
 
 __all__ = ["sqlite_night"]
 

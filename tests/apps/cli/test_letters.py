@@ -4,8 +4,8 @@ import pytest
 
 from stream_assoc.apps.cli.letters import NAME_WIDTH, described, letter_table, printable, utc
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from tests.tools.dead_letters.builders import letter
 from tests.pipeline.skies import batch
+from tests.tools.dead_letters.builders import letter
 
 
 def entry(one):

@@ -7,9 +7,9 @@ import pytest
 
 from stream_assoc.apps.cli.exceptions import CommandError
 from stream_assoc.exceptions import FatalError
-from stream_assoc.tools.replay.capture import read_capture
-from stream_assoc.settings import load_settings
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
+from stream_assoc.settings import load_settings
+from stream_assoc.tools.replay.capture import read_capture
 from tests.apps.cli.invoking import Invoke
 
 SMALL = ("--visits", 2, "--detectors", 2, "--fields", 1)

@@ -9,21 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.apps.cli.exceptions import CommandError
 from stream_assoc.apps.cli.main import app
-from stream_assoc.wiring.assembly import rooms_of
-from stream_assoc.exceptions import FatalError
 from stream_assoc.core.model.batch import BatchId
+from stream_assoc.exceptions import FatalError
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.pipeline.outcomes import Redelivered
+from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages
-from stream_assoc.settings import Settings
-from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.wiring.assembly import services_of
 from tests.apps.cli.invoking import Invoke
 from tests.contents import column
 from tests.pipeline.bench import APDB_FILE, process
-from tests.pipeline.skies import BIG, MJD, batch, pinned_rooms
+from tests.pipeline.skies import BIG, MJD, batch, pinned_services
 
 URL = f"sqlite:///{APDB_FILE}"
 APDB = ("--set", f"apdb.url={URL}")
@@ -31,7 +31,7 @@ APDB = ("--set", f"apdb.url={URL}")
 
 @pytest.fixture
 def apdb(tmp_path: Path) -> None:
-    pinned_rooms(tmp_path).apdb.close()
+    pinned_services(tmp_path).apdb.close()
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_a_second_run_changes_nothing(invoke: Invoke) -> None:
 @pytest.mark.usefixtures("apdb")
 def test_the_daemon_knows_what_was_run(invoke: Invoke, capture) -> None:
     invoke("run-visit", "night.avro", *APDB)
-    rooms = rooms_of(Settings(), open_apdb(URL), pinned_rooms(Path("other")).cache)
-    assert process(rooms, BatchDecoder().decode(capture[0].message.value)) == [Redelivered(BatchId(1, 0), ())]
-    assert rooms.apdb.unpublished() == []
-    rooms.apdb.close()
+    services = services_of(Settings(), open_apdb(URL), pinned_services(Path("other")).cache)
+    assert process(services, BatchDecoder().decode(capture[0].message.value)) == [Redelivered(BatchId(1, 0), ())]
+    assert services.apdb.unpublished() == []
+    services.apdb.close()
 
 
 def night(n_rows: int, **changes: object) -> None:

@@ -10,11 +10,11 @@ import pytest
 from stream_assoc.apps.demo.forced import count_forced_sources, pulls
 from stream_assoc.apps.demo.stage import APDB_FILE
 from stream_assoc.apps.demo.totals import GREATEST_BIAS, _within
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.simulation.files import CAPTURE_NAME, IMAGES_NAME, write_simulation
-from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from tests.pipeline.bench import process, rooms_in
+from tests.pipeline.bench import process, services_in
 from tests.pipeline.exposed import CONFIG
 from tests.pipeline.test_forced import n_forced
 
@@ -26,11 +26,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory):
     """A night that has been measured."""
     folder = tmp_path_factory.mktemp("measured")
     write_simulation(NIGHT, folder, BatchMessages("dia-sources"))
-    rooms = rooms_in(folder, images={"roots": (str(folder / IMAGES_NAME),)})
+    services = services_in(folder, images={"roots": (str(folder / IMAGES_NAME),)})
     outcomes = process(
-        rooms, *(BatchDecoder().decode(one.message.value) for one in read_capture(folder / CAPTURE_NAME))
+        services, *(BatchDecoder().decode(one.message.value) for one in read_capture(folder / CAPTURE_NAME))
     )
-    rooms.apdb.close()
+    services.apdb.close()
     assert count_forced_sources(folder) == n_forced(outcomes) > 0
     return folder
 

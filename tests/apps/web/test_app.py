@@ -9,13 +9,13 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.apps.web.app import STATIC, make_app
 from stream_assoc.apps.web.feed import Feed
 from stream_assoc.apps.web.library import Library
-from tests.stores.apdb.reading.nights import StoredNight
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from tests.configured import configured
 from tests.pipeline.skies import night
+from tests.stores.apdb.reading.nights import StoredNight
 
 BIGGEST = 2**53
 

@@ -8,17 +8,17 @@ from uuid import uuid4
 
 import pytest
 
-from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.apps.web.feed import Feed
+from stream_assoc.apps.web.listener import Listener
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.dead_letters import dead_letter
+from stream_assoc.messaging.avro.outputs import AvroOutputEncoder, OutputTopics
 from stream_assoc.messaging.exceptions import DecodeError, PublishError
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.topics import ensure_topics
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.avro.outputs import OutputEncoder, OutputTopics
-from stream_assoc.apps.web.feed import Feed
-from stream_assoc.apps.web.listener import Listener
+from stream_assoc.settings.kafka import KafkaSettings
 from tests.apps.web.builders import BIG, metrics
 
 pytestmark = pytest.mark.integration
@@ -48,7 +48,7 @@ def send(kafka, *messages) -> None:
 
 
 def encoded(kafka, one: AssociationMetrics) -> OutputMessage:
-    return OutputEncoder(OutputTopics(kafka.objects_topic, kafka.metrics_topic)).encode_metrics(one)
+    return AvroOutputEncoder(OutputTopics(kafka.objects_topic, kafka.metrics_topic)).encode_metrics(one)
 
 
 def letter(kafka, offset):

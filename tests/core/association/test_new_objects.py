@@ -6,8 +6,8 @@ import pytest
 
 from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyNewObjectsError
 from stream_assoc.core.association.new_objects import NewObjectConfig, eligible
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.flags import BAD_FLAGS
+from stream_assoc.exceptions import PoisonError
 
 
 def batch(**columns: Sequence[float | bool | None]) -> pa.RecordBatch:

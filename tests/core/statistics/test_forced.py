@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.types import BANDS
-from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
+from stream_assoc.pipeline.ports.photometry import no_forced_sources
 
 BIG = 2**60
 CALCULATOR = StatisticsCalculator((*PRODUCTION_PLUGINS, FORCED_PLUGIN))

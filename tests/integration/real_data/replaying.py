@@ -10,11 +10,11 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.dead_letters import read_dead_letter
-from stream_assoc.messaging.messages import OutputMessage
 from tests.integration.deployment import Deployment
 
 STREAM_ASSOC = Path(sys.executable).with_name("stream-assoc")

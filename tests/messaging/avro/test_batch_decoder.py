@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
 from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder, BatchLimits, source_schema
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.messaging.avro.wire import HEADER_BYTES, KnownSchemas, header
+from stream_assoc.messaging.exceptions import DecodeError
 
 ENCODER = BatchEncoder()
 SOURCE = {"diaSourceId": 2**60 + 1, "ra": 10.1, "dec": -4.9, "x": 1.0, "y": 2.0}

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.exceptions import InvalidBatchError
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.avro.dead_letters import RECORD_HEADER, dead_letter, read_dead_letter
 from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.messages import InputMessage
 
 POSITION = InputPosition("dia-sources", 3, 2**40)
 MESSAGE = InputMessage(POSITION, 1_700_000_000_000, b"cell", b"\x00broken", (("producer", b"simulator"),))

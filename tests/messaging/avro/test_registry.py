@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from stream_assoc.messaging.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from stream_assoc.messaging.avro.registry import SchemaRegistry
+from stream_assoc.messaging.exceptions import DecodeError, RegistryConfigurationError, RegistryUnavailableError
 from tests.security.certificates import Authority
 
 SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "v", "type": "long"}]}

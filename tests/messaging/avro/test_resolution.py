@@ -7,8 +7,8 @@ import pytest
 from fastavro.read import SchemaResolutionError
 
 from stream_assoc.messaging.avro.codec import SealedReader, arrow_field
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.resolution import items, resolve
+from stream_assoc.messaging.exceptions import DecodeError
 
 NUMBERS = ("int", "long", "float", "double")
 # A long that fits its column is taken, because ints and longs are read alike.

@@ -5,10 +5,9 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.batch import measured_columns
+from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.messaging.exceptions import AvroSchemaError
 from stream_assoc.messaging.avro.schemas import (
     BATCH,
     METRICS,
@@ -20,6 +19,7 @@ from stream_assoc.messaging.avro.schemas import (
     schema_text,
     write_schemas,
 )
+from stream_assoc.messaging.exceptions import AvroSchemaError
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.messaging.avro.outputs import OutputEncoder, pack_outputs, unpack_outputs
+from stream_assoc.messaging.avro.outputs import AvroOutputEncoder
 from stream_assoc.messaging.avro.schemas import (
     METRICS,
     METRICS_SCHEMA_ID,
@@ -23,6 +22,8 @@ from stream_assoc.messaging.avro.schemas import (
 )
 from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects, object_schema
 from stream_assoc.messaging.avro.wire import KnownSchemas, header, rubin_schema_id, split
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
 
 
 def test_no_message_is_no_row() -> None:
@@ -37,7 +38,7 @@ def test_messages_of_different_versions_keep_their_order(
     old = copy.deepcopy(load_schema(OBJECT))
     old["fields"].reverse()
     rows = object_rows(4)
-    values = [output.value for output in OutputEncoder().encode(rows, metrics)[:-1]]
+    values = [output.value for output in AvroOutputEncoder().encode(rows, metrics)[:-1]]
     for row in (1, 2):
         target = io.BytesIO()
         fastavro.schemaless_writer(target, fastavro.parse_schema(old), rows.slice(row, 1).to_pylist()[0])
@@ -57,7 +58,7 @@ def test_objects_of_the_version_before_are_known(
     assert decode_objects([header(SCHEMA_ID) + target.getvalue()]).to_pylist() == [
         rows.to_pylist()[0] | {"statistics": None, "pluginStatistics": None}
     ]
-    _, second = OutputEncoder().encode_objects(rows, further_rows(2))
+    _, second = AvroOutputEncoder().encode_objects(rows, further_rows(2))
     _, datum = split(second.value)
     read = fastavro.schemaless_reader(io.BytesIO(datum), fastavro.parse_schema(now), fastavro.parse_schema(before))
     assert read == rows.to_pylist()[1]
@@ -119,7 +120,7 @@ def test_readers_of_an_earlier_version_read_these_metrics(
     object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
 ) -> None:
     told = dataclasses.replace(metrics, numForcedSources=12, forcedPhotometryError="missing")
-    value = OutputEncoder().encode(object_rows(0), told)[-1].value
+    value = AvroOutputEncoder().encode(object_rows(0), told)[-1].value
     schema_id, payload = split(value)
     assert schema_id == METRICS_SCHEMA_ID
     reader, writer = (known_schemas(METRICS).writer_schema(version) for version in (SCHEMA_ID, METRICS_SCHEMA_ID))
@@ -131,7 +132,7 @@ def test_readers_of_an_earlier_version_read_these_metrics(
 
 
 def test_the_end_of_an_object_has_no_row(object_rows: Callable[..., pa.Table]) -> None:
-    encoder = OutputEncoder()
+    encoder = AvroOutputEncoder()
     (closed,) = encoder.encode_closed(np.array([2**60 + 1]), 61_000.25)
     assert (closed.key, closed.value) == (b"1152921504606846977", None)
     rows = object_rows(2)
@@ -151,7 +152,7 @@ def test_metrics_that_are_none_are_refused(rest) -> None:
 def test_bytes_after_the_metrics_are_refused(
     object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
 ) -> None:
-    value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
+    value = AvroOutputEncoder().encode(object_rows(0), metrics)[-1].value
     assert value is not None
     with pytest.raises(DecodeError, match="1 bytes follow"):
         decode_metrics(value + b"\x00")
@@ -160,7 +161,7 @@ def test_bytes_after_the_metrics_are_refused(
 def test_metrics_of_an_incompatible_schema_are_refused(
     object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
 ) -> None:
-    value = OutputEncoder().encode(object_rows(0), metrics)[-1].value
+    value = AvroOutputEncoder().encode(object_rows(0), metrics)[-1].value
     other = {"type": "record", "name": "Other", "fields": [{"name": "visit", "type": "string"}]}
     with pytest.raises(DecodeError) as caught:
         decode_metrics(value, KnownSchemas({METRICS_SCHEMA_ID: other}))
@@ -170,7 +171,7 @@ def test_metrics_of_an_incompatible_schema_are_refused(
 @pytest.mark.parametrize("name", ["midpointMjdTai", "timeProcessedMjdTai"])
 @pytest.mark.parametrize("time", [2_461_002.5, 1.76e9, float("nan")])
 def test_metrics_of_an_impossible_time_are_refused(object_rows: Any, metrics: Any, name: str, time: float) -> None:
-    value = OutputEncoder().encode(object_rows(0), dataclasses.replace(metrics, **{name: time}))[-1].value
+    value = AvroOutputEncoder().encode(object_rows(0), dataclasses.replace(metrics, **{name: time}))[-1].value
     with pytest.raises(DecodeError, match=f"{name} is .* MJD in TAI") as caught:
         decode_metrics(value)
     assert caught.value.reason == "invalid_time"
@@ -184,7 +185,7 @@ def test_subscribers_of_earlier_schemas_read_objects_with_columns_of_plugins(
     rows, further = object_rows(1), further_rows(1).append_column("r_mine", pa.array([1.5]))
     schemas = known_schemas(OBJECT)
     before, now = (fastavro.parse_schema(schemas.writer_schema(one)) for one in (version, OBJECT_SCHEMA_ID))
-    (message,) = OutputEncoder().encode_objects(rows, further)
+    (message,) = AvroOutputEncoder().encode_objects(rows, further)
     schema_id, datum = split(message.value)
     assert schema_id == OBJECT_SCHEMA_ID
     read = fastavro.schemaless_reader(io.BytesIO(datum), now, before)

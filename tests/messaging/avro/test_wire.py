@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.avro.wire import KnownSchemas, header, rubin_schema_id, split
+from stream_assoc.messaging.exceptions import DecodeError
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(max_size=40))

@@ -3,6 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import FatalError, RetriableError
 from stream_assoc.messaging.kafka.errors import (
     ConsumerFencedError,
@@ -14,7 +15,6 @@ from stream_assoc.messaging.kafka.errors import (
     ProducerFencedError,
     translate,
 )
-from stream_assoc.messaging.messages import OutputMessage
 
 
 @pytest.mark.parametrize(

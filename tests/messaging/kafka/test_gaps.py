@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.avro import kafka_identities
+from stream_assoc.messaging.kafka import identities as kafka_identities
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, error_of
 from stream_assoc.messaging.kafka.gaps import Gap
 from stream_assoc.messaging.kafka.identities import KafkaTopicIdentities

@@ -6,13 +6,14 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import KafkaError, Producer
 
-from stream_assoc.tools.embedded import EmbeddedKafka
-from stream_assoc.messaging.avro import kafka_publisher, kafka_source
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.exceptions import PublishError
+from stream_assoc.messaging.kafka import publisher as kafka_publisher
+from stream_assoc.messaging.kafka import source as kafka_source
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, PublishInDoubtError
 from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.tools.embedded import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read
 

@@ -8,16 +8,16 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from stream_assoc.tools.embedded import EmbeddedKafka
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import FatalError
-from stream_assoc.messaging.avro import kafka_publisher
 from stream_assoc.messaging.exceptions import PublishError, StreamError
+from stream_assoc.messaging.kafka import publisher as kafka_publisher
 from stream_assoc.messaging.kafka.errors import ProducerFencedError
 from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.publisher import KEPT_AFTER, KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import Standing
-from stream_assoc.messaging.messages import OutputMessage
+from stream_assoc.tools.embedded import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read, records, until
 

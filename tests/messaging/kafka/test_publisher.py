@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from stream_assoc.messaging.avro import kafka_publisher, kafka_source
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.exceptions import PublishError
+from stream_assoc.messaging.kafka import publisher as kafka_publisher
+from stream_assoc.messaging.kafka import source as kafka_source
 from stream_assoc.messaging.kafka.errors import (
     KafkaConfigurationError,
     KafkaUnavailableError,
@@ -22,7 +24,6 @@ from stream_assoc.messaging.kafka.errors import (
 )
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.messages import OutputMessage
 from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read, records
 
 pytestmark = pytest.mark.integration

@@ -5,11 +5,11 @@ from uuid import uuid4
 import pytest
 
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.messages import OutputMessage
 from tests.messaging.kafka_support import fill, new_topic, open_source, positions, read, until
 
 pytestmark = pytest.mark.integration
@@ -165,10 +165,10 @@ def test_a_revoked_partition_can_still_be_committed_in_the_hook(kafka_bootstrap:
 
     with open_source(kafka_bootstrap, topic, group) as first:
         publisher = KafkaPublisher({"bootstrap.servers": kafka_bootstrap}, first, transactional_id=group)
-        hand = read(first, 100)
+        micro_batch = read(first, 100)
 
         def finish(partitions: frozenset[tuple[str, int]]) -> None:
-            publisher.publish([], [position for position in positions(hand) if first.owns(position)])
+            publisher.publish([], [position for position in positions(micro_batch) if first.owns(position)])
             revoked.update(partitions)
 
         first.on_revoke = finish
@@ -183,7 +183,7 @@ def test_a_revoked_partition_can_still_be_committed_in_the_hook(kafka_bootstrap:
             until(is_shared)
             assert revoked == second.partitions
             assert left + drain(second) == []
-            assert {first.owns(message.position) for message in hand} == {True, False}
+            assert {first.owns(message.position) for message in micro_batch} == {True, False}
             first.on_revoke = lambda partitions: None
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from stream_assoc.tools.embedded import MockKafka
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.kafka.statistics import GroupState, group_state
+from stream_assoc.tools.embedded import MockKafka
 
 
 def test_a_document_without_a_group_is_no_member() -> None:

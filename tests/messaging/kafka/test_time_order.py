@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.avro import time_order
-from stream_assoc.messaging.messages import InputMessage
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.messaging.kafka import time_order
 from stream_assoc.messaging.kafka.time_order import TimeOrderedReader
 
 

@@ -3,10 +3,10 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.messaging.avro import topic_reader
+from stream_assoc.messaging.kafka import topic_reader
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
+from stream_assoc.settings.kafka import KafkaSettings
 
 
 class Metadata:

@@ -7,8 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from stream_assoc.tools.embedded import EmbeddedKafka
-from stream_assoc.messaging.avro import kafka_topics
+from stream_assoc.messaging.kafka import topics as kafka_topics
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError
 from stream_assoc.messaging.kafka.topics import (
     DEAD_LETTER_RETENTION_MS,
@@ -17,6 +16,7 @@ from stream_assoc.messaging.kafka.topics import (
     topic_losses,
     topic_specs,
 )
+from stream_assoc.tools.embedded import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import until
 from tests.topics import make_topics, new_topic

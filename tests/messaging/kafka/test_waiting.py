@@ -4,12 +4,14 @@ import threading
 
 import pytest
 
-from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.messaging.avro import kafka_topics, kafka_waiting, topic_reader
+from stream_assoc.messaging.kafka import topic_reader
+from stream_assoc.messaging.kafka import topics as kafka_topics
+from stream_assoc.messaging.kafka import waiting as kafka_waiting
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
+from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.messaging.kafka.topics import ensure_topics
 from stream_assoc.messaging.kafka.waiting import kafka_named, told_when_slow
-from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
+from stream_assoc.settings.kafka import KafkaSettings
 
 NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1", librdkafka={"log_level": 0})
 

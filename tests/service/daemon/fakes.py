@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stream_assoc.pipeline.ports.apdb import OutboxEntry, WaitingEntry
-from stream_assoc.exceptions import RetriableError
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, Standing
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.avro.outputs import pack_outputs
+from stream_assoc.messaging.outbox_format import pack_outputs
+from stream_assoc.pipeline.ports.apdb import OutboxEntry, WaitingEntry
 
 
 def message(offset: int, value: bytes | None = b"payload", partition: int = 0) -> InputMessage:

@@ -6,21 +6,22 @@ from typing import Never, cast
 
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import InputPosition, LedgerEntry
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.exceptions import FatalError, PoisonError
+from stream_assoc.messaging.marks import Mark
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.pipeline.ports.apdb import Apdb, WaitingEntry
-from stream_assoc.stores.cache.exceptions import CacheUnavailableError
-from stream_assoc.service.daemon.daemon import Daemon, HandLimits, hands
+from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits, micro_batches
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.outbox import Names, Outbox
-from stream_assoc.service.daemon.retry import Backoff, Perseverance
+from stream_assoc.service.daemon.retry import Backoff, RetryLoop
 from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.exceptions import FatalError, PoisonError
 from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.changes import InputPosition, LedgerEntry
-from stream_assoc.messaging.marks import Mark
-from stream_assoc.messaging.messages import InputMessage, OutputMessage, StreamEnds
+from stream_assoc.service.ports import StreamEnds
+from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 from tests.service.daemon.fakes import FakeApdb, FakeLog, FakeOutputs, FakePublisher, FakeSource, message
 
 
@@ -30,11 +31,11 @@ class EchoHandler:
     def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
         self.failures = failures
         self.error = error or ApdbUnavailableError("the database is away")
-        self.hands: list[list[int]] = []
+        self.micro_batches: list[list[int]] = []
         self.observed: list[set[str]] = []
         self.on_write_cache: Callable[[], None] = lambda: None
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None:
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
         self.observed.append(set(seconds))
 
     def reject(self, message: InputMessage, error: PoisonError) -> Answer:
@@ -44,7 +45,7 @@ class EchoHandler:
         self.on_write_cache()
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
-        self.hands.append([m.position.offset for m in messages])
+        self.micro_batches.append([m.position.offset for m in messages])
         if self.failures:
             self.failures -= 1
             raise self.error
@@ -71,7 +72,7 @@ class Bench:
         handler: EchoHandler,
         failures: int = 0,
         outbox: Sequence[tuple[WaitingEntry, list[OutputMessage]]] = (),
-        limits: HandLimits | None = None,
+        limits: MicroBatchLimits | None = None,
     ) -> None:
         self.stop = StopRequest(deadline_seconds=0.0)
         self.log = FakeLog(messages)
@@ -79,15 +80,15 @@ class Bench:
         self.source.on_empty = self.stop.set
         self.outbox = FakeApdb(outbox)
         self.instruments = Instruments()
-        perseverance = Perseverance(self.source, Backoff(), self.stop, Health(self.instruments))
-        self.perseverance = perseverance
+        retry_loop = RetryLoop(self.source, Backoff(), self.stop, Health(self.instruments))
+        self.retry_loop = retry_loop
         ends = StreamEnds(self.source, FakePublisher(self.log, failures))
         self.daemon = Daemon(
             ends,
             handler,
             Outbox(ends, cast("Apdb", self.outbox), FakeOutputs(self.log), Names("apdb", "group")),
-            perseverance,
-            limits or HandLimits(),
+            retry_loop,
+            limits or MicroBatchLimits(),
         )
 
     def run(self) -> FakeLog:
@@ -135,7 +136,7 @@ def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
 def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
     handler = EchoHandler()
     handler.on_write_cache = failing(CacheUnavailableError("the cache is away"))
-    bench = Bench([message(0), message(1)], handler, limits=HandLimits(bytes=1))
+    bench = Bench([message(0), message(1)], handler, limits=MicroBatchLimits(bytes=1))
     log = bench.run()
     assert log.committed == {("dia-sources", 0): 2}
     assert bench.source.idled == []
@@ -146,7 +147,7 @@ def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
 def test_a_failed_publication_is_repeated_without_processing_again() -> None:
     handler = EchoHandler()
     log = Bench([message(0)], handler, failures=2).run()
-    assert len(handler.hands) == 1
+    assert len(handler.micro_batches) == 1
     assert len(log.published) == 1
 
 
@@ -163,7 +164,7 @@ def test_messages_of_a_lost_partition_are_neither_published_nor_committed(monkey
 def test_messages_behind_an_abandoned_hand_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     messages = [message(i, value=b"x" * 10, partition=i % 2) for i in range(4)]
-    bench = Bench(messages, handler, limits=HandLimits(bytes=10))
+    bench = Bench(messages, handler, limits=MicroBatchLimits(bytes=10))
     monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.source.lost.add(0))
     log = bench.run()
     assert sorted(m.position.offset for m in messages if m.position.partition == 1) == [1, 3]
@@ -241,11 +242,11 @@ def test_a_batch_is_published_when_others_have_published_what_comes_before_it(
     bench = waiting_bench()
     seen: list[tuple[int, int]] = []
 
-    def publish_elsewhere(seconds: float, hand: Sequence[InputPosition]) -> None:
-        seen.append((len(bench.log.published), len(hand)))
+    def publish_elsewhere(seconds: float, micro_batch: Sequence[InputPosition]) -> None:
+        seen.append((len(bench.log.published), len(micro_batch)))
         bench.outbox.entries.pop(ELSEWHERE)
 
-    monkeypatch.setattr(bench.perseverance, "wait_for_others", publish_elsewhere)
+    monkeypatch.setattr(bench.retry_loop, "wait_for_others", publish_elsewhere)
     log = bench.run()
     assert seen == [(0, 1)]
     assert [one.value for one in log.published] == [b"payload"]
@@ -257,10 +258,10 @@ def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to
 ) -> None:
     bench = waiting_bench()
 
-    def others_die(seconds: float, hand: Sequence[InputPosition]) -> None:
+    def others_die(seconds: float, micro_batch: Sequence[InputPosition]) -> None:
         bench.source.partitions.add(1)
 
-    monkeypatch.setattr(bench.perseverance, "wait_for_others", others_die)
+    monkeypatch.setattr(bench.retry_loop, "wait_for_others", others_die)
     log = bench.run()
     assert [one.value for one in log.published] == [b"theirs", b"payload"]
     assert bench.outbox.entries == {}
@@ -274,9 +275,9 @@ def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to
 )
 def test_hands_respect_the_limit_and_keep_the_order(lengths, limit: int, expected) -> None:
     messages = [message(i, value=b"x" * length) for i, length in enumerate(lengths)]
-    divided = list(hands(messages, limit))
-    assert [len(hand) for hand in divided] == expected
-    assert [m for hand in divided for m in hand] == messages
+    divided = list(micro_batches(messages, limit))
+    assert [len(micro_batch) for micro_batch in divided] == expected
+    assert [m for micro_batch in divided for m in micro_batch] == messages
 
 
 def test_waits_double_up_to_the_longest_and_jitter_only_shortens() -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
-from stream_assoc.stores.cache.exceptions import CacheUnavailableError
-from stream_assoc.service.daemon.health import Health, Phase
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.messaging.exceptions import PublishError, RegistryUnavailableError
 from stream_assoc.messaging.kafka.statistics import GroupState
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.service.daemon.health import Health, Phase
+from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 
 
 @pytest.fixture

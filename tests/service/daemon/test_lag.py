@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from stream_assoc.service.daemon.lag import REPORT_SECONDS, LagReporter
 from stream_assoc.exceptions import RetriableError
+from stream_assoc.service.daemon.lag import REPORT_SECONDS, LagReporter
 from stream_assoc.service.metrics.instruments import Instruments
 from tests.service.daemon.fakes import message
 

@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
+from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
 from stream_assoc.service.daemon import membership
-from stream_assoc.service.daemon.exceptions import HandAbandonedError
+from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.membership import MembershipKeeper
-from stream_assoc.service.daemon.retry import Backoff, Perseverance
+from stream_assoc.service.daemon.retry import Backoff, RetryLoop
 from stream_assoc.service.daemon.stopping import StopRequest
 from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
 from tests.service.daemon.fakes import FakeLog, FakeSource, message
 
 PATIENCE_SECONDS = 60.0
@@ -137,16 +137,16 @@ class OneAtATime(WatchedSource):
 @pytest.mark.usefixtures("_always_long")
 def test_a_hand_that_fails_does_not_wait_for_the_revocation_that_waits_for_it() -> None:
     source = OneAtATime()
-    perseverance = Perseverance(source, Backoff(), StopRequest(0.0), Health(Instruments()))
+    retry_loop = RetryLoop(source, Backoff(), StopRequest(0.0), Health(Instruments()))
     keeper = MembershipKeeper(source)
-    perseverance.on_failure = keeper.let_go
+    retry_loop.on_failure = keeper.let_go
 
     def fail() -> None:
         assert source.revoking.wait(PATIENCE_SECONDS)
         raise KafkaUnavailableError("the group has gone on without this member")
 
-    with keeper.at_work(), pytest.raises(HandAbandonedError):
-        perseverance.until_done(fail, [message(0).position])
+    with keeper.at_work(), pytest.raises(MicroBatchAbandonedError):
+        retry_loop.until_done(fail, [message(0).position])
 
 
 def test_who_polls_between_two_hands_is_not_held_back() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Collection
 import hypothesis.strategies as st
 from hypothesis import given
 
-from stream_assoc.service.daemon.handler import Answer
-from stream_assoc.service.daemon.order import Hand, in_order
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.messaging.marks import MOST_NAMED
+from stream_assoc.service.daemon.handler import Answer
+from stream_assoc.service.daemon.order import Hand, in_order
 from tests.service.daemon.fakes import message
 
 
@@ -21,45 +21,45 @@ def answer(offset: int, visit: int | None, *, after: Collection[int] = (), parti
     return Answer(message(offset, partition=partition), [], name, tuple(map(key, after)))
 
 
-def places(hand: Hand) -> list[tuple[int, int]]:
-    return [(one.partition, one.offset) for one in hand.positions]
+def places(micro_batch: Hand) -> list[tuple[int, int]]:
+    return [(one.partition, one.offset) for one in micro_batch.positions]
 
 
 def test_what_waits_for_nothing_is_published_and_its_offset_moves_up_to_what_waits() -> None:
-    hand = Hand([answer(0, 1), answer(1, 2, after=[9]), answer(2, 3), answer(0, 4, partition=1)])
-    assert hand.awaited == {key(9)}
-    step = hand.next_step({key(9)})
+    micro_batch = Hand([answer(0, 1), answer(1, 2, after=[9]), answer(2, 3), answer(0, 4, partition=1)])
+    assert micro_batch.awaited == {key(9)}
+    step = micro_batch.next_step({key(9)})
     assert step.keys == [key(1), key(3), key(4)]
     assert [(one.partition, one.offset) for one in step.consumed] == [(0, 0), (1, 0)]
-    hand.done(step)
-    assert places(hand) == [(0, 1), (0, 2)]
-    assert not hand.next_step({key(9)})
-    last = hand.next_step(())
+    micro_batch.done(step)
+    assert places(micro_batch) == [(0, 1), (0, 2)]
+    assert not micro_batch.next_step({key(9)})
+    last = micro_batch.next_step(())
     assert last.keys == [key(2)]
-    hand.done(last)
-    assert not hand
+    micro_batch.done(last)
+    assert not micro_batch
 
 
 def test_a_dead_letter_goes_with_its_offset() -> None:
-    hand = Hand([answer(0, 1, after=[9]), answer(1, None), answer(0, None, partition=1)])
-    step = hand.next_step({key(9)})
+    micro_batch = Hand([answer(0, 1, after=[9]), answer(1, None), answer(0, None, partition=1)])
+    step = micro_batch.next_step({key(9)})
     assert [one.message.position.partition for one in step.others] == [1]
-    hand.done(step)
-    assert [one.message.position.offset for one in hand.next_step(()).others] == [1]
+    micro_batch.done(step)
+    assert [one.message.position.offset for one in micro_batch.next_step(()).others] == [1]
 
 
 def test_predecessors_in_the_same_hand_come_first_whatever_their_places() -> None:
-    hand = Hand([answer(0, 2, after=[1]), answer(0, 1, partition=1)])
-    assert hand.awaited == frozenset()
-    assert hand.next_step(()).keys == [key(1), key(2)]
+    micro_batch = Hand([answer(0, 2, after=[1]), answer(0, 1, partition=1)])
+    assert micro_batch.awaited == frozenset()
+    assert micro_batch.next_step(()).keys == [key(1), key(2)]
 
 
 def test_a_transaction_names_no_more_than_fit_beside_an_offset() -> None:
-    hand = Hand([answer(i, i) for i in range(MOST_NAMED + 1)])
-    step = hand.next_step(())
+    micro_batch = Hand([answer(i, i) for i in range(MOST_NAMED + 1)])
+    step = micro_batch.next_step(())
     assert len(step.keys) == len(step.consumed) == MOST_NAMED
-    hand.done(step)
-    assert hand.next_step(()).keys == [key(MOST_NAMED)]
+    micro_batch.done(step)
+    assert micro_batch.next_step(()).keys == [key(MOST_NAMED)]
 
 
 @st.composite
@@ -76,24 +76,24 @@ def transactions(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
 def test_daemons_that_wait_for_each_other_publish_everything_in_order(
     stored: list[tuple[int, list[int]]], random: object
 ) -> None:
-    hands = []
+    micro_batches = []
     for owner in range(3):
         answers = [
             answer(batch, batch, after=after, partition=batch % 2)
             for batch, (who, after) in enumerate(stored)
             if who == owner
         ]
-        # Redelivered batches stand anywhere in a hand.
+        # Redelivered batches stand anywhere in a micro-batch.
         random.shuffle(answers)  # type: ignore[attr-defined]
-        hands.append(Hand(answers))
+        micro_batches.append(Hand(answers))
     published: list[BatchRevision] = []
-    while any(hands):
+    while any(micro_batches):
         outbox = {key(batch) for batch in range(len(stored))} - set(published)
-        steps = [(hand, hand.next_step(hand.awaited & outbox)) for hand in hands]
-        ready = [(hand, step) for hand, step in steps if step]
+        steps = [(micro_batch, micro_batch.next_step(micro_batch.awaited & outbox)) for micro_batch in micro_batches]
+        ready = [(micro_batch, step) for micro_batch, step in steps if step]
         assert ready, "they wait for each other"
-        hand, step = ready[0]
-        hand.done(step)
+        micro_batch, step = ready[0]
+        micro_batch.done(step)
         published += step.keys
     for batch, (_, after) in enumerate(stored):
         assert all(published.index(key(one)) < published.index(key(batch)) for one in after)

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from stream_assoc.pipeline.ports.apdb import WaitingEntry
-from stream_assoc.service.daemon.outbox import ADOPT_SECONDS, LOOK_SECONDS, Names, Outbox
-from stream_assoc.exceptions import RetriableError
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import InputPosition, LedgerEntry
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, PartitionLostError
 from stream_assoc.messaging.marks import Mark, Marks
-from stream_assoc.messaging.messages import OutputMessage, StreamEnds
+from stream_assoc.pipeline.ports.apdb import WaitingEntry
+from stream_assoc.service.daemon.outbox import ADOPT_SECONDS, LOOK_SECONDS, Names, Outbox
+from stream_assoc.service.ports import StreamEnds
 from tests.service.daemon.fakes import FakeApdb, FakeLog, FakeOutputs, FakePublisher, FakeSource
 
 HERE = ("dia-sources", 0)

@@ -2,7 +2,7 @@
 
 import threading
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.probes import probing
 from stream_assoc.service.metrics.instruments import Instruments

@@ -1,25 +1,26 @@
-"""The daemon dies at every step around a re-processing that shares its hand with the original: nothing shows."""
+"""The daemon dies at every step around a re-processing that shares a micro-batch with the original: nothing shows."""
 
 from pathlib import Path
 
 import pytest
 
-from stream_assoc.service.daemon.daemon import Daemon, HandLimits
-from stream_assoc.service.daemon.handler import MessageHandler
-from stream_assoc.service.daemon.health import Health
-from stream_assoc.service.daemon.outbox import Names, Outbox
-from stream_assoc.service.daemon.retry import Backoff, Perseverance
-from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.failpoints import FAILPOINTS
-from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.messages import InputMessage, OutputMessage, StreamEnds
-from stream_assoc.messaging.reprocessing import with_reprocessing
+from stream_assoc.messaging.headers import with_reprocessing
+from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
+from stream_assoc.service.daemon.handler import MessageHandler
+from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.outbox import Names, Outbox
+from stream_assoc.service.daemon.retry import Backoff, RetryLoop
+from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.ports import StreamEnds
 from tests.contents import ALL_TABLES, Rows, contents
+from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_services, position, square
 from tests.service.daemon.fakes import FakeLog, FakeOutputs, FakePublisher, FakeSource
-from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_rooms, position, square
 
 RA, DEC = 150.0, 2.0
 DEAD_LETTERS = "dia-sources.dlq"
@@ -30,7 +31,7 @@ STEPS = [
     for name in FAILPOINTS
     # Neither a publisher of Kafka's nor notes of what is in hand are here: tests/chaos dies there.
     if name not in ("in-kafka-transaction", "after-note")
-    # One arrival for each hand, but one for each of the three transactions that a hand takes.
+    # One arrival for each micro-batch, but one for each of the three transactions that a micro-batch takes.
     for count in ((1, 2, 3) if name in ("before-store", "after-store", "after-cache-write") else (1, 2))
 ]
 
@@ -67,24 +68,24 @@ def messages() -> list[InputMessage]:
 
 def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
     """Run a daemon that begins with an empty cache, until everything is read."""
-    rooms = pinned_rooms(folder)
+    services = pinned_services(folder)
     stop = StopRequest(0.0)
     source = FakeSource(log)
     source.on_empty = stop.set
     instruments = Instruments()
-    handler = MessageHandler(BatchDecoder(), rooms, DEAD_LETTERS, instruments, AUTHORITY)
+    handler = MessageHandler(BatchDecoder(), services, DEAD_LETTERS, instruments, AUTHORITY)
     ends = StreamEnds(source, FakePublisher(log))
     daemon = Daemon(
         ends,
         handler,
-        Outbox(ends, rooms.apdb, FakeOutputs(log), Names("apdb", "group")),
-        Perseverance(source, Backoff(), stop, Health(instruments)),
-        HandLimits(messages=n_messages),
+        Outbox(ends, services.apdb, FakeOutputs(log), Names("apdb", "group")),
+        RetryLoop(source, Backoff(), stop, Health(instruments)),
+        MicroBatchLimits(messages=n_messages),
     )
     try:
         daemon.run(stop)
     finally:
-        rooms.apdb.close()
+        services.apdb.close()
 
 
 Lived = tuple[dict[str, Rows], list[OutputMessage], dict[tuple[str, int], int]]
@@ -121,8 +122,8 @@ def test_a_crash_around_a_reprocessing(
     log = FakeLog(messages())
     folder = tmp_path / "apdb"
     with monkeypatch.context() as patched:
-        for room in ("daemon.daemon", "daemon.handler", "pipeline.commit"):
-            patched.setattr(f"stream_assoc.{room}.failpoint", failpoint)
+        for module in ("service.daemon.daemon", "service.daemon.handler", "pipeline.commit"):
+            patched.setattr(f"stream_assoc.{module}.failpoint", failpoint)
         with pytest.raises(CrashError):
             live(folder, log, n_messages=4)
     live(folder, log, n_messages=4)

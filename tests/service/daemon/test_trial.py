@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.service.daemon.exceptions import HandAbandonedError, TrialUndecidedError
+from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError, TrialUndecidedError
 from stream_assoc.service.daemon.trial import CANNOT_WORK, SERVICE_AWAY, ProcessTrial, ending
 from stream_assoc.service.daemon.watched_handler import Tried
 from stream_assoc.settings import Settings
@@ -38,7 +38,7 @@ def trial_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 BEGIN = "os.write(1, b'b'); "
 
 
-HAND = [message(0), message(1), message(2)]
+MICRO_BATCH = [message(0), message(1), message(2)]
 
 
 @pytest.mark.parametrize(
@@ -62,26 +62,26 @@ HAND = [message(0), message(1), message(2)]
     ],
 )
 def test_verdicts(trial_of: Make, work: str, expected: Tried) -> None:
-    assert trial_of(work)(HAND) == expected
+    assert trial_of(work)(MICRO_BATCH) == expected
 
 
 @pytest.mark.parametrize("work", [f"sys.exit({SERVICE_AWAY})", BEGIN + f"sys.exit({SERVICE_AWAY})"])
 def test_a_service_that_is_away_decides_nothing(trial_of: Make, work: str) -> None:
     with pytest.raises(TrialUndecidedError):
-        trial_of(work)(HAND)
+        trial_of(work)(MICRO_BATCH)
 
 
 def test_a_trial_that_takes_too_long_is_ended(trial_of: Make) -> None:
-    found = trial_of(BEGIN + "signal.pause()", trial_seconds=0.1)(HAND)
+    found = trial_of(BEGIN + "signal.pause()", trial_seconds=0.1)(MICRO_BATCH)
     assert found == Tried(0, "it took longer than daemon.trial_seconds")
 
 
 def test_a_daemon_that_must_stop_ends_the_trial(trial_of: Make) -> None:
     def stop() -> None:
-        raise HandAbandonedError("the daemon is stopping")
+        raise MicroBatchAbandonedError("the daemon is stopping")
 
-    with pytest.raises(HandAbandonedError):
-        trial_of(BEGIN + "signal.pause()", on_wait=stop)(HAND)
+    with pytest.raises(MicroBatchAbandonedError):
+        trial_of(BEGIN + "signal.pause()", on_wait=stop)(MICRO_BATCH)
 
 
 def test_unknown_signals_have_numbers() -> None:

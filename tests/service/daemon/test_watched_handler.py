@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.ports.apdb import InHand
 from stream_assoc.service.daemon.exceptions import TrialUndecidedError
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.watched_handler import Partition, Tried, WatchedHandler
-from stream_assoc.exceptions import PoisonError
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
 from tests.service.daemon.fakes import message
 
-HAND = 8
+MICRO_BATCH = 8
 
 
 class ProcessEnded(BaseException):
@@ -43,7 +43,7 @@ class Worker:
         self.ledger = ledger
         self.killers = killers
         self.steps = steps
-        self.hands: list[list[int]] = []
+        self.micro_batches: list[list[int]] = []
 
     def step(self) -> None:
         self.steps -= 1
@@ -52,7 +52,7 @@ class Worker:
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
         offsets = [one.position.offset for one in messages]
-        self.hands.append(offsets)
+        self.micro_batches.append(offsets)
         self.step()
         if self.killers & set(offsets) - self.ledger:
             raise ProcessEnded
@@ -65,7 +65,7 @@ class Worker:
 
     def write_cache(self) -> None: ...
 
-    def observe_hand(self, seconds: Mapping[str, float]) -> None: ...
+    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None: ...
 
 
 class Stream:
@@ -79,7 +79,7 @@ class Stream:
         self.committed = 0
         self.published: list[OutputMessage] = []
         self.tried: list[int] = []
-        self.hands: list[list[int]] = []
+        self.micro_batches: list[list[int]] = []
 
     def trial(self, messages: Sequence[InputMessage]) -> Tried:
         for n_done, one in enumerate(messages):
@@ -95,15 +95,15 @@ class Stream:
         handler = WatchedHandler(worker, self.notebook, self.trial)
         try:
             while self.committed < len(self.messages):
-                hand = self.messages[self.committed : self.committed + HAND]
-                answers = handler.answer(hand)
+                micro_batch = self.messages[self.committed : self.committed + MICRO_BATCH]
+                answers = handler.answer(micro_batch)
                 worker.step()
                 self.published += [output for answer in answers for output in answer.outputs]
-                self.committed += len(hand)
+                self.committed += len(micro_batch)
         except ProcessEnded:
             return False
         finally:
-            self.hands = worker.hands
+            self.micro_batches = worker.micro_batches
         return True
 
 
@@ -120,7 +120,7 @@ def test_a_message_that_ends_the_process_is_a_dead_letter_after_two_deaths() -> 
     stream = Stream(20, killers={3})
     assert [stream.live() for _ in range(3)] == [False, False, True]
     assert stream.published == expected(20, {3})
-    assert stream.tried == [3, 4, 5, 6, 7], "and what came after it in the hand"
+    assert stream.tried == [3, 4, 5, 6, 7], "and what came after it in the micro-batch"
 
 
 @pytest.mark.parametrize("killers", [{0}, {19}, {3, 4}, {0, 7, 8, 19}, set(range(20))])
@@ -136,7 +136,7 @@ def test_each_of_them_costs_two_deaths(killers: set[int]) -> None:
 def test_without_deaths_a_hand_is_noted_once_and_taken_together() -> None:
     stream = Stream(20, killers=set())
     assert stream.live()
-    assert stream.hands == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
+    assert stream.micro_batches == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     assert stream.notebook.n_written == 3
 
 
@@ -145,7 +145,7 @@ def test_after_a_death_only_what_was_in_hand_is_taken_one_at_a_time() -> None:
     assert not stream.live(steps=3)
     assert stream.committed == 8
     assert stream.live()
-    assert stream.hands == [*([offset] for offset in range(8, 16)), list(range(16, 20))]
+    assert stream.micro_batches == [*([offset] for offset in range(8, 16)), list(range(16, 20))]
 
 
 @settings(max_examples=300, deadline=None)
@@ -188,10 +188,10 @@ def test_partitions_are_watched_each_by_itself() -> None:
     notebook = Notebook()
     notebook.notes["dia-sources", 1] = InHand("dia-sources", 1, 5, 6)
     worker = Worker(set(), set())
-    hand = [message(5, partition=0), message(5, partition=1), message(6, partition=1), message(7, partition=1)]
-    answers = WatchedHandler(worker, notebook, lambda messages: Tried(0)).answer(hand)
-    assert [answer.message for answer in answers] == hand
-    assert worker.hands == [[5], [5], [6], [7]]
+    micro_batch = [message(5, partition=0), message(5, partition=1), message(6, partition=1), message(7, partition=1)]
+    answers = WatchedHandler(worker, notebook, lambda messages: Tried(0)).answer(micro_batch)
+    assert [answer.message for answer in answers] == micro_batch
+    assert worker.micro_batches == [[5], [5], [6], [7]]
     assert notebook.notes == {
         ("dia-sources", 0): InHand("dia-sources", 0, 5, 5),
         ("dia-sources", 1): InHand("dia-sources", 1, 7, 7),
@@ -203,7 +203,7 @@ def test_a_trial_that_cannot_work_leaves_the_messages_to_the_daemon() -> None:
     notebook.notes["dia-sources", 0] = InHand("dia-sources", 0, 0, 0, is_suspect=True)
     worker = Worker(set(), set())
     tried = [Tried(0, "SIGBUS"), Tried(1)]
-    hand = [message(offset) for offset in range(3)]
-    answers = WatchedHandler(worker, notebook, lambda messages: tried.pop(0)).answer(hand)
+    micro_batch = [message(offset) for offset in range(3)]
+    answers = WatchedHandler(worker, notebook, lambda messages: tried.pop(0)).answer(micro_batch)
     assert [answer.outputs[0].topic for answer in answers] == ["dead", "out", "out"]
-    assert worker.hands == [[1], [2]]
+    assert worker.micro_batches == [[1], [2]]

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from stream_assoc import __version__
-from stream_assoc.service.metrics.instruments import Instruments
 from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.service.metrics.instruments import Instruments
 
 METRICS = AssociationMetrics(
     visit=1,
@@ -73,11 +73,11 @@ def test_objects_stages_latency_and_levels(instruments) -> None:
 
 
 def test_steps_of_a_hand_are_observed(instruments) -> None:
-    instruments.observe_hand({"store": 0.02, "publish": 0.04})
-    instruments.observe_hand({"store": 0.3})
+    instruments.observe_micro_batch({"store": 0.02, "publish": 0.04})
+    instruments.observe_micro_batch({"store": 0.3})
     value = instruments.registry.get_sample_value
-    assert value("stream_assoc_hand_step_seconds_sum", {"step": "store"}) == pytest.approx(0.32)
-    assert value("stream_assoc_hand_step_seconds_count", {"step": "publish"}) == 1
+    assert value("stream_assoc_micro_batch_step_seconds_sum", {"step": "store"}) == pytest.approx(0.32)
+    assert value("stream_assoc_micro_batch_step_seconds_count", {"step": "publish"}) == 1
 
 
 def test_an_undefined_offset_leaves_the_last_one(instruments) -> None:
@@ -127,8 +127,8 @@ def test_gaps_of_the_input_are_counted_by_cause(instruments: Instruments) -> Non
 
 def test_messages_of_a_hand_are_observed_by_number_and_size(instruments) -> None:
     instruments.observe_messages([1000, 3000])
-    assert value(instruments, "hand_messages_sum") == 2
-    assert value(instruments, "hand_messages_count") == 1
+    assert value(instruments, "micro_batch_messages_sum") == 2
+    assert value(instruments, "micro_batch_messages_count") == 1
     assert value(instruments, "message_bytes_sum") == 4000
 
 

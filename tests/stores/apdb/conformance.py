@@ -16,20 +16,20 @@ from lsst.dax.apdb.apdbSchema import ApdbTables
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
 
-from stream_assoc.stores.apdb.exceptions import (
-    ApdbSchemaError,
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import BatchChanges, InputPosition
+from stream_assoc.core.model.forced import GoodSources
+from stream_assoc.pipeline.exceptions import (
     ApdbUnavailableError,
     DuplicateSourceError,
     LedgerConflictError,
     RowsRefusedError,
 )
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb, parse_url
 from stream_assoc.pipeline.ports.apdb import InHand, WaitingEntry
-from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.changes import BatchChanges, InputPosition
-from stream_assoc.core.model.forced import GoodSources
-from tests.stores.apdb.builders import BIG, changes, dia_object, forced, pixel, source
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb, parse_url
 from tests.contents import columns
+from tests.stores.apdb.builders import BIG, changes, dia_object, forced, pixel, source
 
 CELLS = np.array([pixel(10, -5, 8)])
 TILES = np.array([pixel(10, -5, 10)])
@@ -75,12 +75,12 @@ class ApdbConformance(ABC):
 
     def test_empty_database_knows_nothing(self, apdb: SqlApdb) -> None:
         with apdb.exclusive(CELLS) as session:
-            opening = session.open_batches([FIRST], TILES)
+            snapshot = session.read_snapshot([FIRST], TILES)
             tiles = session.load_tiles(TILES).split()
             histories = session.load_histories(np.array([BIG]))
-        assert opening.entries == {}
-        assert opening.tile_versions.tolist() == [0]
-        assert opening.n_single_source == 0
+        assert snapshot.entries == {}
+        assert snapshot.tile_versions.tolist() == [0]
+        assert snapshot.n_single_source == 0
         assert {tile: len(positions) for tile, positions in tiles.items()} == {TILES[0]: 0}
         assert len(histories.diaObjectId) == 0
         assert histories.offsets.tolist() == [0]
@@ -90,10 +90,10 @@ class ApdbConformance(ABC):
         assert store(apdb, batch) == [1, 1]
         assert store(apdb, changes(SECOND, tiles=[99], delta=-1)) == [2]
         with apdb.exclusive(CELLS) as session:
-            opening = session.open_batches([FIRST, BatchId(1, 1)], np.array([98, 99, TILES[0]]))
-        assert opening.entries == {FIRST: (batch.entry,)}
-        assert opening.tile_versions.tolist() == [0, 2, 1]
-        assert opening.n_single_source == 3
+            snapshot = session.read_snapshot([FIRST, BatchId(1, 1)], np.array([98, 99, TILES[0]]))
+        assert snapshot.entries == {FIRST: (batch.entry,)}
+        assert snapshot.tile_versions.tolist() == [0, 2, 1]
+        assert snapshot.n_single_source == 3
 
     def test_tiles_that_batches_have_changed_are_known(self, apdb: SqlApdb) -> None:
         assert apdb.known_tiles().tolist() == []
@@ -110,13 +110,13 @@ class ApdbConformance(ABC):
 
     def test_opening_tells_which_batches_of_its_tiles_are_unpublished(self, apdb: SqlApdb) -> None:
         with apdb.exclusive(CELLS) as session:
-            assert session.open_batches([], np.array([7, 8, 9])).unpublished == ()
+            assert session.read_snapshot([], np.array([7, 8, 9])).unpublished == ()
         first, second, third = (BatchId(visit, 0) for visit in (1, 2, 3))
         # The last of a transaction stands for all of it: each of them is published after the one before.
         store(apdb, changes(first, tiles=[7]), changes(second, tiles=[8]))
         store(apdb, changes(third, tiles=[8, 9]))
         with apdb.exclusive(CELLS) as session:
-            asked = {tiles: session.open_batches([], np.array(tiles)).unpublished for tiles in ((7,), (8,), (7, 9))}
+            asked = {tiles: session.read_snapshot([], np.array(tiles)).unpublished for tiles in ((7,), (8,), (7, 9))}
         assert asked == {
             (7,): (BatchRevision(*second, 0),),
             (8,): (BatchRevision(*third, 0),),
@@ -124,7 +124,7 @@ class ApdbConformance(ABC):
         }
         apdb.mark_published([BatchRevision(*third, 0)])
         with apdb.exclusive(CELLS) as session:
-            assert session.open_batches([], np.array([7, 8, 9])).unpublished == (BatchRevision(*second, 0),)
+            assert session.read_snapshot([], np.array([7, 8, 9])).unpublished == (BatchRevision(*second, 0),)
 
     def test_outbox_knows_what_comes_first_and_who_publishes(self, apdb: SqlApdb) -> None:
         before = (BatchRevision(2**40, 188, 0), BatchRevision(7, 0, 3))
@@ -259,14 +259,14 @@ class ApdbConformance(ABC):
         store(apdb, changes(FIRST, rows), changes(SECOND, [source(BIG + 60, **good)]))
         asked, criteria = np.array([BIG + 99, BIG + 60, BIG + 40, *(BIG + k for k in range(11))]), GoodSources()
         with apdb.exclusive(CELLS) as session:
-            assert session.vouched_for(asked, criteria).tolist() == [BIG, BIG + 40, BIG + 60]
-            assert session.vouched_for(asked, criteria, without=FIRST).tolist() == [BIG + 60]
+            assert session.has_good_source(asked, criteria).tolist() == [BIG, BIG + 40, BIG + 60]
+            assert session.has_good_source(asked, criteria, without=FIRST).tolist() == [BIG + 60]
             lax = GoodSources(min_reliability=0.4, max_trail_length=2.0)
-            assert session.vouched_for(asked, lax).tolist() == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
-            assert session.vouched_for(np.empty(0, np.int64), criteria).tolist() == []
+            assert session.has_good_source(asked, lax).tolist() == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
+            assert session.has_good_source(np.empty(0, np.int64), criteria).tolist() == []
         store(apdb, changes(FIRST, time=60002.0, revision=1))
         with apdb.exclusive(CELLS) as session:
-            assert session.vouched_for(asked, criteria).tolist() == [BIG + 60], "withdrawn sources do not"
+            assert session.has_good_source(asked, criteria).tolist() == [BIG + 60], "withdrawn sources do not"
 
     def test_rows_are_counted(self, apdb: SqlApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2]))
@@ -391,11 +391,11 @@ class ApdbConformance(ABC):
             store(apdb, good, bad)
         assert apdb.count_rows() == before
         with apdb.exclusive(CELLS) as session:
-            opening = session.open_batches([SECOND], TILES)
+            snapshot = session.read_snapshot([SECOND], TILES)
             positions = session.load_tiles(TILES).positions
-        assert opening.entries == {}
-        assert opening.tile_versions.tolist() == [1]
-        assert opening.n_single_source == 1
+        assert snapshot.entries == {}
+        assert snapshot.tile_versions.tolist() == [1]
+        assert snapshot.n_single_source == 1
         assert positions.validityStartMjdTai.tolist() == [60000.6]
 
     def test_source_twice_in_one_store(self, apdb: SqlApdb) -> None:
@@ -508,13 +508,13 @@ class ApdbConformance(ABC):
     def test_what_counts_is_told(self, apdb: SqlApdb) -> None:
         self.store_and_reprocess(apdb)
         with apdb.exclusive(CELLS) as session:
-            opening = session.open_batches([FIRST, SECOND], TILES)
+            snapshot = session.read_snapshot([FIRST, SECOND], TILES)
             counted = session.counted_sources(FIRST)
             latest = session.latest_versions(np.array([BIG + 4, 3, BIG + 2, BIG]))
             histories = session.load_histories(np.array([BIG, BIG + 4]))
             without = session.load_histories(np.array([BIG, BIG + 4]), without=FIRST)
             nothing = session.counted_sources(BatchId(1, 1))
-        assert [entry.revision for entry in opening.entries[FIRST]] == [0, 1]
+        assert [entry.revision for entry in snapshot.entries[FIRST]] == [0, 1]
         assert (counted.diaSourceId.tolist(), counted.diaObjectId.tolist()) == ([BIG], [BIG])
         assert len(nothing) == 0
         assert latest.positions.diaObjectId.tolist() == [BIG, BIG + 2, BIG + 4]

@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from lsst.dax.apdb.sql import ApdbSql
 
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.stores.apdb.create import check, extend, init, repartition
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
-from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from tests.stores.apdb.builders import BIG, changes
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
 
@@ -27,7 +27,7 @@ def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url: str) -> None:
     assert report == check(sqlite_apdb_url) == apdb.report
     assert apdb.count_rows() == before
     with apdb.exclusive(CELLS) as session:
-        assert session.open_batches([], TILES).n_single_source == 1
+        assert session.read_snapshot([], TILES).n_single_source == 1
     apdb.close()
 
 
@@ -57,7 +57,7 @@ def test_extending_counts_what_others_stored(sqlite_apdb_url: str) -> None:
     extend(sqlite_apdb_url)
     apdb = open_apdb(sqlite_apdb_url)
     with apdb.exclusive(CELLS) as session:
-        assert session.open_batches([], TILES).n_single_source == 2
+        assert session.read_snapshot([], TILES).n_single_source == 2
     store(apdb, changes(SECOND))
     apdb.close()
 
@@ -114,7 +114,7 @@ def test_namespaces_are_apart(postgresql_database: str) -> None:
     assert one.contains(FIRST)
     assert not two.contains(FIRST)
     with one.exclusive(CELLS), two.exclusive(CELLS) as session:
-        assert session.open_batches([], TILES).n_single_source == 0
+        assert session.read_snapshot([], TILES).n_single_source == 0
     with pytest.raises(ApdbSchemaError, match="namespace"):
         open_apdb(postgresql_database)
     one.close()
@@ -165,8 +165,8 @@ def assert_brought_up_to_date(url) -> None:
     ]
     assert [left.entry for left in apdb.unpublished()] == expected
     with apdb.exclusive(CELLS) as session:
-        opening = session.open_batches([entry.id for entry in expected], TILES)
-    assert opening.entries == {entry.id: (entry,) for entry in expected}
+        snapshot = session.read_snapshot([entry.id for entry in expected], TILES)
+    assert snapshot.entries == {entry.id: (entry,) for entry in expected}
     store(apdb, changes(FIRST), changes(FIRST, revision=1))
     apdb.close()
     assert init(url).stream_assoc_version == OUR_VERSION

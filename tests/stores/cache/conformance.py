@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pytest
 
-from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.pipeline.ports.cache import CachedTiles
 from tests.stores.cache.builders import FIRST_TILE, LAYOUT, assert_same, cells_of, positions, states, tile, together
 
 NO_CELLS = np.empty(0, np.int64)

@@ -2,6 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, Headers, InputMessage, OutputMessage
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.messaging.authority import Authority, Grant
+from stream_assoc.messaging.headers import with_release, with_reprocessing
 from stream_assoc.tools.dead_letters.exceptions import (
     LetterIncompleteError,
     NoAuthorityError,
@@ -11,12 +16,6 @@ from stream_assoc.tools.dead_letters.exceptions import (
 from stream_assoc.tools.dead_letters.letters import Address
 from stream_assoc.tools.dead_letters.sending import deliver, released, reprocessing, returned
 from stream_assoc.tools.dead_letters.sent_again import note_of, read_note
-from stream_assoc.exceptions import RetriableError
-from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.authority import Authority, Grant
-from stream_assoc.messaging.messages import Headers, InputMessage, OutputMessage
-from stream_assoc.messaging.release import RELEASE_HEADER, with_release
-from stream_assoc.messaging.reprocessing import REPROCESSING_HEADER, with_reprocessing
 from stream_assoc.tools.subscription.decoding import dead_letter_decoder
 from tests.tools.dead_letters.builders import letter
 

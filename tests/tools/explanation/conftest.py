@@ -1,31 +1,31 @@
-"""Rooms whose clock steps, and explanations of what they stored."""
+"""Services whose clock steps, and explanations of what they stored."""
 
 from pathlib import Path
 
 import pytest
 
-from stream_assoc.stores.apdb.reading.factory import open_archive
-from stream_assoc.wiring.assembly import matchmakers_of
-from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.tools.explanation.explain import explain
+from stream_assoc.wiring.assembly import matchmakers_of
+from tests.pipeline.skies import apdb_url, pinned_services
 from tests.stores.apdb.reading.nights import postgresql_night, sqlite_night
-from tests.stores.apdb.reading.stored import rooms_at
-from tests.pipeline.skies import apdb_url, pinned_rooms
+from tests.stores.apdb.reading.stored import services_at
 
 __all__ = ["postgresql_night", "sqlite_night"]
 
 
 @pytest.fixture
-def rooms(tmp_path: Path):
-    """Rooms on an APDB without a source."""
-    pinned_rooms(tmp_path).apdb.close()
-    made = rooms_at(apdb_url(tmp_path))
+def services(tmp_path: Path):
+    """Services on an APDB without a source."""
+    pinned_services(tmp_path).apdb.close()
+    made = services_at(apdb_url(tmp_path))
     yield made
     made.apdb.close()
 
 
 @pytest.fixture
-def explained(rooms, tmp_path: Path):
+def explained(services, tmp_path: Path):
     """Explain a stored source."""
     archive = open_archive(apdb_url(tmp_path))
     yield lambda identifier: explain(identifier, archive, matchmakers_of(Settings()).associator)

@@ -6,15 +6,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from stream_assoc.core.association.associator import Associator
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.reading.factory import open_archive
-from stream_assoc.core.association.associator import Associator
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.tools.transform.batches import batches
 from stream_assoc.tools.transform.mapping import load_mapping
-from tests.stores.apdb.reading.stored import rooms_at
 from tests.pipeline.skies import process_from
 from tests.pipeline.test_golden_pipeline import visits
+from tests.stores.apdb.reading.stored import services_at
 
 DECAM = {"new_objects": {"bad_flags": [], "min_reliability": 0.0}}
 
@@ -22,10 +22,10 @@ DECAM = {"new_objects": {"bad_flags": [], "min_reliability": 0.0}}
 def explanations(url, made, every=1, **sections):
     """Process batches and explain every so many of their sources."""
     init(url)
-    rooms = rooms_at(url, **sections)
+    services = services_at(url, **sections)
     for offset in range(0, len(made), 50):
-        process_from(rooms, offset, *made[offset : offset + 50])
-    rooms.apdb.close()
+        process_from(services, offset, *made[offset : offset + 50])
+    services.apdb.close()
     archive, associator = open_archive(url), Associator()
     for batch in made:
         for identifier in archive.sources_of_batch(batch.id)["diaSourceId"].to_pylist()[::every]:

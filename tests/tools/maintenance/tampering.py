@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from stream_assoc.tools.maintenance.stores import Stores, holding
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.tools.maintenance.stores import Stores, holding
 from tests.tiles import tiled
 
 Held = tuple[ObjectPositions, ObjectStates, int]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stream_assoc.tools.maintenance.differences import compare_positions, compare_states, compare_tiles, widen
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import LightCurves, ObjectHistories, SourcePoints
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.tools.maintenance.differences import compare_positions, compare_states, compare_tiles, widen
 
 BIG = 2**60 + 1
 CALCULATOR = StatisticsCalculator()

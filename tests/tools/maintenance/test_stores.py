@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.tools.maintenance.exceptions import UnknownTileError
 from stream_assoc.tools.maintenance.stores import piecewise
-from stream_assoc.pipeline.region import SkyPartition
-from stream_assoc.core.sky.htm import htm_index
 
 
 def test_pieces_are_of_one_cell_and_together_everything() -> None:

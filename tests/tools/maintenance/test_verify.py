@@ -9,6 +9,8 @@ import pytest
 
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tools.maintenance.verify import Tally, Verification, verify
+from tests.pipeline.bench import APDB_FILE
+from tests.pipeline.skies import night, pinned_services, process_from
 from tests.tools.maintenance.tampering import (
     change_states,
     change_tile,
@@ -16,8 +18,6 @@ from tests.tools.maintenance.tampering import (
     shorten_tile,
     true_content,
 )
-from tests.pipeline.bench import APDB_FILE
-from tests.pipeline.skies import night, pinned_rooms, process_from
 
 
 def verified(stores, *, repair=False):
@@ -44,7 +44,7 @@ def test_an_empty_cache_lacks_everything_and_is_not_wrong(stores) -> None:
 
 
 def test_an_old_snapshot_is_stale_and_not_wrong(tmp_path: Path, stores) -> None:
-    before = pinned_rooms(tmp_path / "before")
+    before = pinned_services(tmp_path / "before")
     for turn, batch in enumerate(night()[:4]):
         process_from(before, turn, batch)
     before.apdb.close()

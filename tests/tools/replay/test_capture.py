@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.capture import CaptureWriter, is_capture, read_capture
 from stream_assoc.tools.replay.exceptions import CaptureError
 from stream_assoc.tools.replay.messages import TimedMessage
-from stream_assoc.messaging.messages import OutputMessage
 
 headers = st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=5)), max_size=3).map(tuple)
 messages = st.builds(

@@ -7,11 +7,11 @@ from typing import Any
 import fastavro
 import pytest
 
+from stream_assoc.messaging.avro.schemas import BATCH, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.fit import misfits
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.replay.readers import read_messages
-from stream_assoc.messaging.avro.schemas import BATCH, SCHEMA_ID, known_schemas, load_schema
 
 
 def batch_schema() -> dict[str, Any]:

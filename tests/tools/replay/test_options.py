@@ -2,6 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.messages import BatchMessages
@@ -9,9 +12,6 @@ from stream_assoc.tools.replay.options import replay_options
 from stream_assoc.tools.replay.totals import Tally
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
-from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
-from stream_assoc.messaging.exceptions import DecodeError
 
 MESSAGES = BatchMessages("dia-sources")
 EVERYTHING = {"duplicate": 0.3, "drop": 0.1, "late": 0.2, "corrupt": 0.1, "shuffle": True, "seed": 5}

@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.messaging.avro.schemas import BATCH, load_schema
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.messages import KEY_LEVEL, BatchMessages, sky_key
 from stream_assoc.tools.replay.readers import read_messages
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
-from stream_assoc.core.sky.htm import htm_index
-from stream_assoc.core.sky.vectors import to_radec, unit_vectors
-from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.messaging.avro.schemas import BATCH, load_schema
 from stream_assoc.tools.transform.exceptions import MappingError
 from stream_assoc.tools.transform.footprints import footprint_of
 from stream_assoc.tools.transform.mapping import load_mapping

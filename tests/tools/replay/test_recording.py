@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.messaging.kafka.errors import DeliveryError
 from stream_assoc.tools.replay import runner
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ManifestError
@@ -17,8 +19,6 @@ from stream_assoc.tools.replay.options import replay_options
 from stream_assoc.tools.replay.recording import begin, carry_out, outlook
 from stream_assoc.tools.replay.runner import Timer
 from stream_assoc.tools.replay.stamp import Stamp, stamp_of, stamped, unstamped_headers
-from stream_assoc.messaging.kafka.errors import DeliveryError
-from stream_assoc.messaging.messages import OutputMessage
 from tests.tools.replay.stamps import stamp_on
 
 OPTIONS = replay_options(duplicate=0.4, drop=0.2, late=0.2, corrupt=0.1, rate=100.0, seed=3)
@@ -109,12 +109,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, source):
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 120), max_size=4), st.integers(1, 30))
 def test_killed_at_any_moment_and_resumed_nothing_is_sent_twice(
-    tmp_path_factory: pytest.TempPathFactory, source, uninterrupted, kills, hand_messages
+    tmp_path_factory: pytest.TempPathFactory, source, uninterrupted, kills, micro_batch_messages
 ) -> None:
     folder, topic = tmp_path_factory.mktemp("killed"), Topic()
     begun(folder, source, topic)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "HAND_MESSAGES", hand_messages)
+        patch.setattr(runner, "MICRO_BATCH_MESSAGES", micro_batch_messages)
         for lives in kills:
             topic.lives = lives
             try:

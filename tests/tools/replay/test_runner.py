@@ -2,12 +2,12 @@ from typing import Never
 
 import pytest
 
+from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError
 from stream_assoc.tools.replay import runner
 from stream_assoc.tools.replay.pacing import Due
-from stream_assoc.tools.replay.runner import Observer, Replayer, Timer, hands
+from stream_assoc.tools.replay.runner import Observer, Replayer, Timer, micro_batches
 from stream_assoc.tools.replay.steps import Step
-from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError
-from stream_assoc.messaging.messages import OutputMessage
 
 
 class Clock:
@@ -101,7 +101,7 @@ def test_a_message_that_is_not_confirmed_is_listed() -> None:
 
 
 def test_a_broken_replay_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "HAND_MESSAGES", 10)
+    monkeypatch.setattr(runner, "MICRO_BATCH_MESSAGES", 10)
     clock = Clock()
     report = replay(plan([0.0] * 100), Recorder(clock, refuse={b"12"}), clock=clock, wait=clock.wait)
     assert (report.n_sent, report.n_confirmed) == (20, 19)
@@ -122,13 +122,17 @@ def test_nothing_is_a_replay_too() -> None:
 
 
 def test_hands_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "HAND_MESSAGES", 3)
-    assert [(hand.begin, hand.end) for hand in hands(plan([0.0] * 7), 10)] == [(10, 13), (13, 16), (16, 17)]
-    monkeypatch.setattr(runner, "HAND_BYTES", 8)
-    assert [len(hand.dues) for hand in hands(plan([0.0] * 5))] == [2, 2, 1]
-    # At a slow pace a hand ends with its time, so that little is in doubt after a kill.
-    assert [len(hand.dues) for hand in hands(plan([0.0, 5.0, 9.0, 20.0]))] == [2, 1, 1]
-    assert list(hands([])) == []
+    monkeypatch.setattr(runner, "MICRO_BATCH_MESSAGES", 3)
+    assert [(micro_batch.begin, micro_batch.end) for micro_batch in micro_batches(plan([0.0] * 7), 10)] == [
+        (10, 13),
+        (13, 16),
+        (16, 17),
+    ]
+    monkeypatch.setattr(runner, "MICRO_BATCH_BYTES", 8)
+    assert [len(micro_batch.dues) for micro_batch in micro_batches(plan([0.0] * 5))] == [2, 2, 1]
+    # At a slow pace a micro-batch ends with its time, so that little is in doubt after a kill.
+    assert [len(micro_batch.dues) for micro_batch in micro_batches(plan([0.0, 5.0, 9.0, 20.0]))] == [2, 1, 1]
+    assert list(micro_batches([])) == []
 
 
 def test_dropped_messages_are_not_sent_but_confirmed() -> None:

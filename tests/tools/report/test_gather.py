@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.times import mjd_tai_of, parse_night
+from stream_assoc.exceptions import PoisonError
+from stream_assoc.messaging.avro.dead_letters import dead_letter, read_dead_letter
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage
 from stream_assoc.tools.report.captures import records_of_capture
@@ -14,8 +16,6 @@ from stream_assoc.tools.report.gather import letters_by_night, metrics_of_night
 from stream_assoc.tools.report.night import NightLetter
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
-from stream_assoc.messaging.avro.dead_letters import dead_letter, read_dead_letter
-from stream_assoc.messaging.messages import InputMessage, OutputMessage
 from stream_assoc.tools.subscription.decoding import metrics_decoder
 from stream_assoc.tools.subscription.records import BadMessage
 from tests.outputs import metrics_of, metrics_value

@@ -8,13 +8,13 @@ import pytest
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.times import parse_night
+from stream_assoc.messaging.avro.batch_prefix import BatchPrefix
+from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
 from stream_assoc.tools.report.night import Night, NightLetter
 from stream_assoc.tools.report.page import page
 from stream_assoc.tools.report.separations import separations
 from stream_assoc.tools.report.summary import attention, counts_of, stage_times, worst
 from stream_assoc.tools.report.theme import VARIABLES
-from stream_assoc.messaging.avro.batch_prefix import BatchPrefix
-from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
 from tests.outputs import metrics_of
 
 NIGHT = parse_night("2026-01-01")

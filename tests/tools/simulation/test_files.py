@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.files import CAPTURE_NAME, TRUTH_NAME, read_config, read_truth, write_simulation
 from stream_assoc.tools.simulation.truth import TRUTH_SCHEMA
-from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 
 CONFIG = SimulationConfig(n_visits=3, n_detectors=2, seed=5)
 

@@ -7,13 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from stream_assoc.core.model.times import day_obs
-from stream_assoc.tools.simulation.cadence import plan_visits
-from stream_assoc.tools.simulation.config import SimulationConfig
-from stream_assoc.tools.simulation.night import dia_source_ids, simulate
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import separation_arcsec, unit_vectors
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.tools.simulation.cadence import plan_visits
+from stream_assoc.tools.simulation.config import SimulationConfig
+from stream_assoc.tools.simulation.night import dia_source_ids, simulate
 from stream_assoc.tools.transform.columns import measured_schema
 from stream_assoc.tools.transform.tangent import TangentPlane
 

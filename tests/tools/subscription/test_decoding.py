@@ -1,10 +1,10 @@
 import pyarrow as pa
 import pytest
 
-from stream_assoc.exceptions import PoisonError
 from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, dead_letter
-from stream_assoc.messaging.messages import InputMessage
 from stream_assoc.tools.subscription.decoding import (
     dead_letter_decoder,
     forced_sources_decoder,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.tools.simulation.score import score
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
+from stream_assoc.tools.simulation.score import score
 from stream_assoc.tools.verification.account import (
     Answered,
     Bars,

@@ -8,14 +8,16 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import psycopg
 
-from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
-from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
+from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged
 from stream_assoc.stores.apdb.sql.rows import outbox_entry, waiting_entry
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
@@ -30,8 +32,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     point_expressions,
     quoted,
 )
-from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.types import IntArray
 
 Connection: TypeAlias = BoundedConnection
 

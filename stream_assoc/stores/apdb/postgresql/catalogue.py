@@ -15,9 +15,9 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY
-from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn
+from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY
 from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 
 TABLES: Final = ("metadata", *DAX_TABLES, *OUR_TABLES)

@@ -25,22 +25,17 @@ import psycopg
 import psycopg.conninfo
 from psycopg.abc import PQGen
 
-from stream_assoc.stores.apdb.exceptions import (
-    ApdbConfigurationError,
-    ApdbDamagedError,
-    ApdbError,
-    ApdbSchemaError,
-    ApdbUnavailableError,
-)
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.poolers import check_backend, check_sessions_are_own
 from stream_assoc.stores.apdb.postgresql.refusals import refusal_remedy
-from stream_assoc.exceptions import reason_of
 
 Result = TypeVar("Result")
 
 _LOOK_EVERY_SECONDS: Final = 0.1
-"""psycopg's own interval, at which it hands control back."""
+"""psycopg's own interval, at which it micro-batches control back."""
 
 _KEEPALIVES: Final = {"idle": 30, "interval": 10, "count": 3}
 """Seconds, seconds and probes: a minute in all."""

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.core.model.types import BoolArray, IntArray
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 
 ByteArray = npt.NDArray[np.uint8]
 

@@ -14,10 +14,10 @@ import numpy as np
 import psycopg
 from psycopg import errors
 
-from stream_assoc.stores.apdb.exceptions import LocksExhaustedError
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.exceptions import LocksExhaustedError
 from stream_assoc.stores.apdb.postgresql.session import array_literal
 from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
-from stream_assoc.core.model.types import IntArray
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import Connector, translated
 from stream_assoc.stores.apdb.reading.port import Row
+from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 
 _ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
 

@@ -9,16 +9,19 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
+from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.postgresql.column_query import column_query, columns_of
-from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
-from stream_assoc.stores.apdb.exceptions import (
-    ApdbSchemaError,
-    DuplicateSourceError,
-    LedgerConflictError,
-    RowsRefusedError,
-)
-from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, Opening
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
+from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
 from stream_assoc.stores.apdb.sql.rows import (
     ReplicaChunk,
     StoreRows,
@@ -27,9 +30,9 @@ from stream_assoc.stores.apdb.sql.rows import (
     forced_source_table,
     histories,
     int_column,
-    opening_of,
     pixel_ranges,
     repeated,
+    snapshot_of,
     store_rows,
     stored_elsewhere,
     tiled,
@@ -60,13 +63,6 @@ from stream_assoc.stores.apdb.sql.withdrawal import (
     update_payloads,
     update_time_ns,
 )
-from stream_assoc.exceptions import reason_of
-from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.core.model.forced import ForcedPoints, GoodSources
-from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectHistories, SourcePoints
-from stream_assoc.core.model.types import FloatArray, IntArray
 
 BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
 _LEDGER_QUERY: Final = (
@@ -186,14 +182,14 @@ class PostgresqlSession:
         self._pipeline = contextlib.ExitStack()
         self._ended = np.empty(0, np.int64)
 
-    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
-        """See `ApdbSession.open_batches`."""
+    def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
+        """See `ApdbSession.read_snapshot`."""
         visits, detectors = [batch.visit for batch in batches], [batch.detector for batch in batches]
         with self._connection.pipeline():
             ledger = self._execute(_LEDGER_QUERY, visits, detectors)
             versions = self._execute(_TILE_QUERY, array_literal(tiles))
             total = self._execute(_COUNTER_QUERY)
-        return opening_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
+        return snapshot_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -228,8 +224,10 @@ class PostgresqlSession:
         """See `ApdbSession.forced_source_rows`."""
         return forced_source_table(self._execute(forced_source_rows("%s"), *batch).fetchall())
 
-    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
-        """See `ApdbSession.vouched_for`."""
+    def has_good_source(
+        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+    ) -> IntArray:
+        """See `ApdbSession.has_good_source`."""
         parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
         (ids,) = self._read(_VOUCHED_FOR, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
         return ids

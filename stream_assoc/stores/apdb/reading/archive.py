@@ -9,11 +9,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.sql.rows import entries_by_batch, ledger_entry, pixel_ranges
-from stream_assoc.stores.apdb.sql.statements import COUNTER, LEDGER, LEDGER_COLUMNS, POSITION_COLUMNS, TILE, quoted
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.stores.apdb.reading.port import ReadOnlyDatabase, Row
-from stream_assoc.stores.apdb.reading.tables import table_of
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
@@ -22,6 +17,11 @@ from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.core.sky.vectors import separation_arcsec
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
+from stream_assoc.stores.apdb.reading.port import ReadOnlyDatabase, Row
+from stream_assoc.stores.apdb.reading.tables import table_of
+from stream_assoc.stores.apdb.sql.rows import entries_by_batch, ledger_entry, pixel_ranges
+from stream_assoc.stores.apdb.sql.statements import COUNTER, LEDGER, LEDGER_COLUMNS, POSITION_COLUMNS, TILE, quoted
 
 _POSITIONS: Final = POSITION_COLUMNS[1:]
 _DTYPES: Final = (np.int64, np.float64, np.float64, np.float32, np.float32, np.float64, np.int32)

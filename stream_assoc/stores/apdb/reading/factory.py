@@ -3,8 +3,8 @@
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import PostgresqlUrl, parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
-from stream_assoc.stores.apdb.reading.archive import Archive
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
+from stream_assoc.stores.apdb.reading.archive import Archive
 from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.reading.port import Row
 from stream_assoc.core.model.schema import apdb_table
+from stream_assoc.stores.apdb.reading.port import Row
 
 
 def table_of(name: str, columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:

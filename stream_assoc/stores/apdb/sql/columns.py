@@ -10,15 +10,15 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import PostgresqlUrl, SqliteUrl, parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.postgresql.catalogue import Schema, read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import Connector, translated
+from stream_assoc.stores.apdb.sql.statements import FURTHER, quoted
 from stream_assoc.stores.apdb.sqlite.apdb import one_name
 from stream_assoc.stores.apdb.sqlite.apdb import translated as sqlite_translated
-from stream_assoc.stores.apdb.sql.statements import FURTHER, quoted
-from stream_assoc.core.model.schema import apdb_table
 
 _ROWS: Final = 50_000
 """Rows that become columns together."""

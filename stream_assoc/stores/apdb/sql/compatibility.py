@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
+from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.core.model.schema import apdb_table, schema_version
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION, numbers
 from stream_assoc.stores.apdb.sql.rows import PIXEL_LEVEL
@@ -21,8 +23,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUR_VERSION_KEY,
     PARTITION_KEY,
 )
-from stream_assoc.core.model.further_statistics import further_statistics
-from stream_assoc.core.model.schema import apdb_table, schema_version
 
 SCHEMA_VERSION_KEY: Final = "version:schema"
 CONFIGURATION_KEY: Final = "config:apdb-sql.json"

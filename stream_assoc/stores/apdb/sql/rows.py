@@ -13,9 +13,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.pipeline.ports.apdb import Opening, OutboxEntry, WaitingEntry
-from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
 from stream_assoc.core.model.batch import BatchId, BatchRevision, unpack_revisions
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.core.model.forced import ForcedPoints
@@ -23,6 +20,9 @@ from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.pipeline.ports.apdb import OutboxEntry, SessionSnapshot, WaitingEntry
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
 
 MJD_OF_UNIX_EPOCH: Final = 40587
 PIXEL_LEVEL: Final = 20
@@ -220,9 +220,9 @@ def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:
     return np.fromiter((stored.get(tile, 0) for tile in tiles.tolist()), np.int64, len(tiles))
 
 
-def opening_of(
+def snapshot_of(
     batches: Sequence[Sequence[Any]], tiles: IntArray, stored: Sequence[Sequence[Any]], n_single_source: int
-) -> Opening:
+) -> SessionSnapshot:
     """Return what a session knows when it begins.
 
     Parameters
@@ -235,11 +235,11 @@ def opening_of(
         For each tile that is stored: tile, version, and the batch that changed
         it last if its outputs are in the outbox, else three nulls.
     n_single_source : `int`
-        See `Opening`.
+        See `SessionSnapshot`.
     """
     versions = versions_of(tiles, {tile: version for tile, version, *_ in stored})
     unpublished = {BatchRevision(*row[2:]) for row in stored if row[2] is not None}
-    return Opening(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
+    return SessionSnapshot(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
 
 
 def forced_source_table(rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.stores.apdb.sql.rows import unix_tai
 from stream_assoc.stores.apdb.sql.statements import quoted
-from stream_assoc.core.model.changes import BatchChanges
 
 UPDATE_COLUMNS: Final = (
     "apdb_replica_chunk",

@@ -12,19 +12,17 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY, check_columns, check_compatible, check_unchanged
-from stream_assoc.stores.apdb.exceptions import (
-    ApdbConfigurationError,
-    ApdbDamagedError,
-    ApdbError,
-    ApdbSchemaError,
-    ApdbUnavailableError,
-)
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
+from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
+from stream_assoc.private_files import create_like
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
-from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
+from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY, check_columns, check_compatible, check_unchanged
 from stream_assoc.stores.apdb.sql.rows import outbox_entry, waiting_entry
-from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
     IN_HAND,
@@ -37,10 +35,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     point_expressions,
     quoted,
 )
-from stream_assoc.exceptions import reason_of
-from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.types import IntArray
-from stream_assoc.private_files import create_like
+from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
 
 _OUTBOX_JOIN: Final = f'"{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector, revision)'
 _OUTBOX_SELECT: Final = f"SELECT {WAITING_COLUMNS}, o.outputs FROM {_OUTBOX_JOIN}"

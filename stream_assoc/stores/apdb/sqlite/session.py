@@ -11,12 +11,15 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.stores.apdb.exceptions import (
-    DuplicateSourceError,
-    LedgerConflictError,
-    RowsRefusedError,
-)
-from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, Opening
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.forced import ForcedPoints, GoodSources
+from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
+from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
     chunk_id,
@@ -24,9 +27,9 @@ from stream_assoc.stores.apdb.sql.rows import (
     forced_source_table,
     histories,
     int_column,
-    opening_of,
     pixel_ranges,
     repeated,
+    snapshot_of,
     store_rows,
     stored_elsewhere,
     tiled,
@@ -57,13 +60,6 @@ from stream_assoc.stores.apdb.sql.withdrawal import (
     update_payloads,
     update_time_ns,
 )
-from stream_assoc.exceptions import reason_of
-from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.core.model.forced import ForcedPoints, GoodSources
-from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectHistories, SourcePoints
-from stream_assoc.core.model.types import FloatArray, IntArray
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
 _FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"
@@ -96,8 +92,8 @@ class SqliteSession:
         self._points = points
         self._chunk_seconds = chunk_seconds
 
-    def open_batches(self, batches: Sequence[BatchId], tiles: IntArray) -> Opening:
-        """See `ApdbSession.open_batches`."""
+    def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
+        """See `ApdbSession.read_snapshot`."""
         entries = [
             row
             for batch in batches
@@ -110,7 +106,7 @@ class SqliteSession:
             _json(tiles),
         )
         total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
-        return opening_of(entries, tiles, stored, total[0][0])
+        return snapshot_of(entries, tiles, stored, total[0][0])
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -174,8 +170,10 @@ class SqliteSession:
         statement = forced_source_rows("?").format(DiaForcedSource='"DiaForcedSource"')
         return forced_source_table(self._fetch(statement, *batch))
 
-    def vouched_for(self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None) -> IntArray:
-        """See `ApdbSession.vouched_for`."""
+    def has_good_source(
+        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+    ) -> IntArray:
+        """See `ApdbSession.has_good_source`."""
         rows = self._fetch(
             'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
             f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?)) '

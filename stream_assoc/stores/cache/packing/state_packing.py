@@ -6,56 +6,20 @@ because whoever asked for it can rebuild it. The words of a blob are told in
 `stream_assoc.stores.cache.packing.state_words`.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.stores.cache import state_words
-from stream_assoc.stores.cache.packing.authentication import BlobKey
-from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
-from stream_assoc.pipeline.ports.cache import CachedStates
 from stream_assoc.core.model.arrays import as_is, read_only
+from stream_assoc.core.model.state_layout import StateLayout, new_states
 from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class StateLayout:
-    """What the numbers of a state are, as far as the cache has to know.
-
-    Attributes
-    ----------
-    name : `str`
-        Names the statistics plugins and their order. States written under one
-        name are never read under another.
-    n_object_fields : `int`
-        Length of ``ObjectStates.object_fields`` rows.
-    initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
-        Fields of a band without any source. Such bands take no room in a blob.
-    """
-
-    name: str
-    n_object_fields: int
-    initial_band_fields: FloatArray
-
-    @property
-    def n_band_fields(self) -> int:
-        """Length of the last axis of ``ObjectStates.band_fields``."""
-        return len(self.initial_band_fields)
-
-    @property
-    def fingerprint(self) -> int:
-        """CRC-32 of the name and the initial fields, kept in every state blob."""
-        initial = np.ascontiguousarray(self.initial_band_fields, "<f8")
-        return zlib.crc32(initial.tobytes(), zlib.crc32(self.name.encode()))
-
-    def empty_states(self) -> ObjectStates:
-        """Return the states of no object."""
-        return _new_states(np.zeros(1, np.int64), self)
+from stream_assoc.pipeline.ports.cache import CachedStates
+from stream_assoc.stores.cache.packing import state_words
+from stream_assoc.stores.cache.packing.authentication import BlobKey
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
 
 
 def pack_states(states: ObjectStates, layout: StateLayout, key: BlobKey) -> list[memoryview]:
@@ -124,7 +88,7 @@ def unpack_states(
         words, starts, _identity(layout, key), read_only(diaObjectId), read_only(validity_bits)
     )
     current = np.flatnonzero(verdicts == state_words.CURRENT)
-    states = _new_states(offsets_of(lengths[current].ravel()), layout)
+    states = new_states(offsets_of(lengths[current].ravel()), layout)
     state_words.read(words, starts, current, read_only(_initial_bits(layout)), _arrays(states, as_is))
     n_unreadable = int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - blobs.count(None)
     return CachedStates(current, states), n_unreadable
@@ -179,21 +143,6 @@ def _arrays(states: ObjectStates, prepare: Callable[[npt.NDArray[Any]], npt.NDAr
             prepare(curves.scienceFlux),
             prepare(curves.scienceFluxErr),
         ),
-    )
-
-
-def _new_states(offsets: IntArray, layout: StateLayout) -> ObjectStates:
-    n_states = len(offsets) // N_BANDS
-    times, *fluxes = (np.empty(offsets[-1]) for _ in LightCurves.COLUMNS)
-    return ObjectStates(
-        diaObjectId=np.empty(n_states, np.int64),
-        validityStartMjdTai=np.empty(n_states),
-        raErr=np.empty(n_states, np.float32),
-        decErr=np.empty(n_states, np.float32),
-        ra_dec_Cov=np.empty(n_states, np.float32),
-        object_fields=np.empty((n_states, layout.n_object_fields)),
-        band_fields=np.empty((n_states, N_BANDS, layout.n_band_fields)),
-        curves=LightCurves(offsets, times, *fluxes),
     )
 
 

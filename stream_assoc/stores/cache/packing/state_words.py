@@ -27,10 +27,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
-from stream_assoc.stores.cache.packing.blobs import UInt32Array, Words
 from stream_assoc.core.model.states import N_BANDS
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
+from stream_assoc.stores.cache.packing.blobs import UInt32Array, Words
 
 CURRENT: Final = 0
 OUTDATED: Final = 1

@@ -21,9 +21,9 @@ from typing import Final, NamedTuple
 import numba
 import numpy as np
 
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, UInt32Array, Words
-from stream_assoc.core.model.types import IntArray
 
 UNREADABLE: Final = -1
 """Stands for the number of objects of a blob that no writer of this layout wrote for this tile."""

@@ -7,16 +7,17 @@ from typing import Any, Final, Self, TypeVar, cast
 from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys
-from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
-from stream_assoc.stores.cache.redis.connection import Client, connect, describe, translate, translated_errors
-from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
-from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
-from stream_assoc.stores.cache.packing.state_packing import StateLayout, pack_states, unpack_state_versions, unpack_states
-from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
+from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
+from stream_assoc.stores.cache.packing.authentication import CacheKeys
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
+from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
+from stream_assoc.stores.cache.redis.connection import Client, connect, describe, translate, translated_errors
 
 _Item = TypeVar("_Item")
 

@@ -28,13 +28,13 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from stream_assoc.exceptions import reason_of
 from stream_assoc.stores.cache.exceptions import (
     CacheConfigurationError,
     CacheError,
     CacheUnavailableError,
     CacheWritesRefusedError,
 )
-from stream_assoc.exceptions import reason_of
 
 Client: TypeAlias = redis.Redis | RedisCluster
 

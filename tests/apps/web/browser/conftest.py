@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from stream_assoc.settings import Settings
 from stream_assoc.apps.web.app import make_app
 from stream_assoc.apps.web.feed import Feed
 from stream_assoc.apps.web.library import Library
 from stream_assoc.apps.web.server import serving_at
+from stream_assoc.settings import Settings
 from tests import parts
+from tests.apps.web.browser import chromium
 from tests.configured import configured
-from tests.web.browser import chromium
 
 PATIENCE_MS = 60_000
 

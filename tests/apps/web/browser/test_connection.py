@@ -2,9 +2,9 @@
 
 from playwright.sync_api import expect
 
-from tests.configured import configured
 from tests.apps.web.browser.conftest import Site
 from tests.apps.web.builders import metrics
+from tests.configured import configured
 
 FRAMES = 120
 BATCHES_A_FRAME = 9

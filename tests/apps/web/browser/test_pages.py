@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from stream_assoc.stores.apdb.reading.factory import open_archive
-from tests.configured import configured
-from tests.pipeline.skies import night
 from tests.apps.web.browser.conftest import Site
 from tests.apps.web.builders import BIG, metrics
+from tests.configured import configured
+from tests.pipeline.skies import night
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.stores.apdb.reading.nights import StoredNight
-from tests.configured import configured
-from tests.pipeline.skies import night
 from tests.apps.web.browser.conftest import Site
 from tests.apps.web.builders import BIG, metrics
+from tests.configured import configured
+from tests.pipeline.skies import night
+from tests.stores.apdb.reading.nights import StoredNight
 
 OpenPage = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

@@ -4,7 +4,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError, RowsRefusedError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, RowsRefusedError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb

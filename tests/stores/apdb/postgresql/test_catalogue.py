@@ -7,16 +7,17 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.sql.columns import open_columns
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
 from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.sql.columns import open_columns
+from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
+from tests.contents import n_rows
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, new_objects, store
-from tests.contents import n_rows
 
 pytestmark = pytest.mark.integration
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.connection import Connector, ServerSession
+from tests.chaos.networks import Network, network_to_postgresql
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, TILES, new_objects
-from tests.chaos.networks import Network, network_to_postgresql
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ def test_a_statement_that_was_only_delayed_goes_on(apdb: PostgresqlApdb, network
     with apdb.exclusive(CELLS) as session:
         network.proxy.cut()
         network.proxy.mend()
-        assert session.open_batches([FIRST], TILES).entries == {}
+        assert session.read_snapshot([FIRST], TILES).entries == {}
 
 
 @pytest.mark.parametrize("dead", [True, False])
@@ -54,7 +54,7 @@ def test_the_locks_of_a_lost_session_are_taken_from_it(apdb: PostgresqlApdb, net
         be_cut_off_inside(apdb, network)
     network.proxy.mend(dead=dead)
     with apdb.exclusive(CELLS) as session:
-        assert session.open_batches([FIRST], TILES).entries == {}
+        assert session.read_snapshot([FIRST], TILES).entries == {}
 
 
 def be_cut_off_inside(apdb: PostgresqlApdb, network: Network) -> None:
@@ -73,7 +73,7 @@ def test_after_a_commit_in_doubt_the_ledger_knows(
         be_cut_off_at_commit(apdb, network, delivered)
     network.proxy.mend(dead=dead)
     with apdb.exclusive(CELLS) as session:
-        known = session.open_batches([FIRST], TILES).entries
+        known = session.read_snapshot([FIRST], TILES).entries
         # Bytes that were only delayed may reach the server before the session is ended, or not.
         if delivered or dead:
             assert bool(known) is delivered

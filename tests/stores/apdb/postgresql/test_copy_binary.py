@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.stores.apdb.postgresql.copy_binary import ARROW_TYPES, CopyColumn, encode
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.postgresql.copy_binary import ARROW_TYPES, CopyColumn, encode
 
 TYPES = ("bool", "int2", "int4", "int8", "float4", "float8", "text")
 VALUES = {

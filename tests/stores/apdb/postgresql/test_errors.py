@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init, repartition
-from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.postgresql.connection import translate
-from stream_assoc.exceptions import FatalError, RetriableError
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import FIRST, new_objects, store
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError, LocksExhaustedError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LocksExhaustedError
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
+from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
 from stream_assoc.wiring.assembly import lock_advice
 from tests.configured import configured
 

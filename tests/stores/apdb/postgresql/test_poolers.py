@@ -7,7 +7,6 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.sql.columns import open_columns
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import open_apdb
@@ -16,6 +15,7 @@ from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.connection import Connector, ServerSession
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.sql.columns import open_columns
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
 from tests.stores.apdb.postgresql.pgbouncer import pgbouncer

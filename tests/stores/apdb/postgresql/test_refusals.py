@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbUnavailableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.postgresql.connection import translate
 
 AT = 'connection to server at "db" (10.0.0.1), port 5432 failed: '

@@ -7,17 +7,17 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.stores.apdb.reading.factory import open_archive
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.vectors import separation_arcsec
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
+from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from tests.pipeline.skies import night
 from tests.stores.apdb.reading.nights import StoredNight
 from tests.stores.apdb.reading.stored import BEGIN, FORCED_BATCH, SECOND
-from tests.pipeline.skies import night
 
 UNKNOWN = 2**62 + 12345
 

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.pipeline.services import Services
+from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, rooms_of
-from stream_assoc.core.model.batch import BatchId
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.settings import Settings
-from tests.stores.apdb.builders import changes, forced
+from stream_assoc.wiring.assembly import layout_of, services_of
 from tests.pipeline.skies import night, process_from
+from tests.stores.apdb.builders import changes, forced
 
 BEGIN = 62_000.0
 SECOND = 1.0 / 86400.0
@@ -31,25 +31,25 @@ class SteppingClock:
         return 0.0
 
 
-def rooms_at(url: str, **sections: Any) -> Rooms:
-    """Rooms on a prepared APDB, whose clock steps."""
+def services_at(url: str, **sections: Any) -> Services:
+    """Services on a prepared APDB, whose clock steps."""
     settings = Settings(**sections)
-    rooms = rooms_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
-    return replace(rooms, clock=SteppingClock())
+    services = services_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
+    return replace(services, clock=SteppingClock())
 
 
 def store_night(url: str) -> int:
     """Process the small night, and give one object forced photometry; return that object's id."""
-    rooms = rooms_at(url)
+    services = services_at(url)
     for turn, batch in enumerate(night()):
-        process_from(rooms, turn, batch)
-    with rooms.apdb.exclusive(rooms.partition.cells(rooms.apdb.known_tiles())) as session:
+        process_from(services, turn, batch)
+    with services.apdb.exclusive(services.partition.cells(services.apdb.known_tiles())) as session:
         objects = max(
-            (tile for tile in session.load_tiles(rooms.apdb.known_tiles()).split().values() if len(tile)),
+            (tile for tile in session.load_tiles(services.apdb.known_tiles()).split().values() if len(tile)),
             key=lambda tile: tile.nDiaSources.max(),
         )
         chosen = int(objects.diaObjectId[objects.nDiaSources.argmax()])
         rows = [forced(5, chosen, *FORCED_BATCH, band="g", psfFluxErr=2.5, scienceFlux=3.5, scienceFluxErr=4.5)]
         session.store([changes(FORCED_BATCH, forced_sources=rows, time=BEGIN + 1.0)])
-    rooms.apdb.close()
+    services.apdb.close()
     return chosen

@@ -1,8 +1,8 @@
 import psycopg
 import pytest
 
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.factory import open_archive
 from tests import services

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stream_assoc.stores.apdb.sql.columns import open_columns
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.stores.apdb.sql.columns import open_columns
 
 LARGE = 2**60 + 1
 

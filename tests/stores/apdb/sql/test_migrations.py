@@ -11,19 +11,20 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from stream_assoc.stores.apdb import migrations
+from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.administration import Database, changing, looking
 from stream_assoc.stores.apdb.create import add_columns, check, init, plan, repartition
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
-from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
-from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
 from stream_assoc.stores.apdb.reading.factory import open_archive
-from stream_assoc.core.model.further_statistics import further_statistics
+from stream_assoc.stores.apdb.sql import migrations
+from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
+from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
+from tests.contents import columns
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
-from tests.contents import columns
 
 VERSIONS = [one.version for one in MIGRATIONS]
 DATABASES = ["sqlite_apdb_url", pytest.param("postgresql_apdb_url", marks=pytest.mark.integration)]

@@ -5,6 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsst.dax.apdb.apdbReplica import ReplicaChunk
 
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.states import SourcePoints
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.rows import (
     chunk_id,
@@ -16,9 +19,6 @@ from stream_assoc.stores.apdb.sql.rows import (
     tiled,
     versions_of,
 )
-from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.objects import ObjectPositions
-from stream_assoc.core.model.states import SourcePoints
 from tests.stores.apdb.builders import BIG, changes, dia_object, source
 
 

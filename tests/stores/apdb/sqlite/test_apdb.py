@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import SqliteUrl, open_apdb, parse_url
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb

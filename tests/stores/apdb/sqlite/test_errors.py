@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbError, ApdbSchemaError, ApdbUnavailableError
+from stream_assoc.exceptions import FatalError, RetriableError
+from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
+from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, translate, translated
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession
-from stream_assoc.exceptions import FatalError, RetriableError
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects
 

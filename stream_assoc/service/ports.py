@@ -1,45 +1,12 @@
-"""Messages as the rest of the package sees them, and the two ends they pass through."""
+"""What the daemon needs of the messaging system, as protocols that the Kafka adapters satisfy."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, Standing
-
-Headers = tuple[tuple[str, bytes], ...]
-
-PartitionsHook = Callable[[frozenset[tuple[str, int]]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class InputMessage:
-    """A message as it was read, nothing of it interpreted.
-
-    Attributes
-    ----------
-    position : `InputPosition`
-        Topic, partition and offset.
-    timestamp_ms : `int`
-        Kafka's timestamp of the message, milliseconds since 1970 UTC; -1 when unset.
-    key, value : `bytes` or `None`
-    headers : `tuple` [`tuple` [`str`, `bytes`], ...]
-    """
-
-    position: InputPosition
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
-
-class OutputMessage(NamedTuple):
-    """A message to be published; a tuple, because a visit has ten thousand of them."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, PartitionsHook, Standing
 
 
 class MessageSource(Protocol):

@@ -4,19 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from stream_assoc.pipeline.ports.apdb import Apdb
-from stream_assoc.pipeline.ports.cache import ObjectCache
-from stream_assoc.stores.cache.packing.state_packing import StateLayout
-from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
+from stream_assoc.core.model.state_layout import StateLayout
+from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import Matchmakers
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.pipeline.ports.cache import ObjectCache
+from stream_assoc.pipeline.ports.encoder import OutputEncoder
+from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
 from stream_assoc.pipeline.region import CellLimits, SkyPartition
-from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.messaging.avro.outputs import OutputEncoder
 
 
 def _nobody_asks(seconds: Mapping[str, float]) -> None:
-    """Forget what the steps of a hand took."""
+    """Forget what the steps of a micro-batch took."""
 
 
 CacheWrite: TypeAlias = Callable[[], None]
@@ -36,10 +36,10 @@ def _nobody_watches() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Services:
     """Everything a batch meets on its way: algorithms, stores and the clock.
 
-    ``observe_hand`` is told what each step that some batches share took,
+    ``observe_micro_batch`` is told what each step that some batches share took,
     seconds. A batch's own stages are in its metrics.
 
     ``consumer_group`` is the Kafka group that is to publish what comes of a batch.
@@ -64,7 +64,7 @@ class Rooms:
     flag_columns: tuple[str, ...]
     photometer: ForcedPhotometer | None = None
     cell_limits: CellLimits = field(default_factory=CellLimits)
-    observe_hand: Callable[[Mapping[str, float]], None] = _nobody_asks
+    observe_micro_batch: Callable[[Mapping[str, float]], None] = _nobody_asks
     write_cache: Callable[[CacheWrite], None] = _at_once
     catch_up: Callable[[], None] = _nothing_was_put_off
     on_progress: Callable[[], None] = _nobody_watches

@@ -10,22 +10,10 @@ import pyarrow as pa
 import pyruhvro
 
 from benchmarks.skies import MJD, Size, objects_of, states_of, visit_of
-from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
 from stream_assoc.core.association.candidates import find_candidates
-from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.pipeline.ports.cache import CachedTiles
-from stream_assoc.pipeline.staging import StagedCache
-from stream_assoc.wiring.assembly import layout_of, rooms_of
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.pipeline.commit import write_down
-from stream_assoc.pipeline.decide import Decision, apply, decide
-from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.process import arrive
-from stream_assoc.pipeline.region import region_of
-from stream_assoc.pipeline.rooms import Rooms
-from stream_assoc.pipeline.source_rows import source_points
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.core.statistics.registry import ALL_PLUGINS
@@ -35,6 +23,18 @@ from stream_assoc.messaging.avro.codec import contiguous
 from stream_assoc.messaging.avro.outputs import statistics_records
 from stream_assoc.messaging.avro.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.messaging.avro.wire import HEADER_BYTES
+from stream_assoc.pipeline.commit import write_down
+from stream_assoc.pipeline.decide import Decision, apply, decide
+from stream_assoc.pipeline.neighbourhood import Neighbourhood
+from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.process import arrive
+from stream_assoc.pipeline.region import region_of
+from stream_assoc.pipeline.services import Services
+from stream_assoc.pipeline.source_rows import source_points
+from stream_assoc.pipeline.staging import StagedCache
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.assembly import layout_of, services_of
 from tests.configured import configured
 
 SETTINGS = {
@@ -64,21 +64,21 @@ class Visit:
 
     size: Size
     message: bytes
-    rooms: Rooms
+    services: Services
     decoder: BatchDecoder
     decode_only: Callable[[], object]
     least: Callable[[], object]
 
     def compute(self) -> Decision:
         """Take the message to encoded outputs; store nothing."""
-        arrival = arrive(self.decoder.decode(self.message), self.rooms)
+        arrival = arrive(self.decoder.decode(self.message), self.services)
         versions = dict.fromkeys(arrival.region.tiles.tolist(), 1)
         # Everything is in the cache, so nothing else of a session is called, nor of an APDB.
         session = cast("ApdbSession", EmptySky())
-        staged = StagedCache(self.rooms.cache, self.rooms.layout)
-        neighbourhood = Neighbourhood(session, staged, self.rooms.calculator, self.rooms.partition, versions)
-        decision = apply(decide(arrival, neighbourhood, 0, self.rooms), neighbourhood)
-        write_down([decision], (), self.rooms)
+        staged = StagedCache(self.services.cache, self.services.layout)
+        neighbourhood = Neighbourhood(session, staged, self.services.calculator, self.services.partition, versions)
+        decision = apply(decide(arrival, neighbourhood, 0, self.services), neighbourhood)
+        write_down([decision], (), self.services)
         return decision
 
 
@@ -87,15 +87,15 @@ def visit(size: Size) -> Visit:
     settings = configured(**SETTINGS)
     layout = layout_of(settings)
     cache = MemoryCache(layout)
-    rooms = rooms_of(settings, cast("Apdb", None), cache)
+    services = services_of(settings, cast("Apdb", None), cache)
     objects = objects_of(size)
     batch = visit_of(size, objects)
     near = find_candidates(batch.column("ra"), batch.column("dec"), objects.ra, objects.dec, 2.0)
     met = objects.take(np.unique(near.object_row))
-    level = rooms.partition.tile_level
-    cells = rooms.partition.cells(htm_index(met.ra, met.dec, level))
-    states = states_of(rooms.calculator, met, size.n_points)
-    region = region_of(batch, rooms.partition, 1.0)
+    level = services.partition.tile_level
+    cells = services.partition.cells(htm_index(met.ra, met.dec, level))
+    states = states_of(services.calculator, met, size.n_points)
+    region = region_of(batch, services.partition, 1.0)
     cache.write(tiles_of(objects, region.tiles, level), states, cells)
     message = BatchEncoder().encode(batch)
     schema = json.dumps(load_schema(BATCH))
@@ -105,15 +105,15 @@ def visit(size: Size) -> Visit:
 
     # One source for each of these objects; which one makes no difference to the cost.
     points = source_points(batch, np.arange(len(met)) % len(batch), ())
-    versions, written = records_of(rooms.calculator, states)
+    versions, written = records_of(services.calculator, states)
 
     def least() -> None:
         decode_only()
         find_candidates(batch.column("ra"), batch.column("dec"), objects.ra, objects.dec, 1.0)
-        rooms.calculator.update(states, points, MJD)
+        services.calculator.update(states, points, MJD)
         pyruhvro.serialize_record_batch(versions, written, 1)
 
-    return Visit(size, message, rooms, BatchDecoder(), decode_only, least)
+    return Visit(size, message, services, BatchDecoder(), decode_only, least)
 
 
 def records_of(calculator: StatisticsCalculator, states: ObjectStates) -> tuple[pa.RecordBatch, str]:
