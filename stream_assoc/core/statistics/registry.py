@@ -2,7 +2,7 @@
 
 Besides the built-in plugins there are those of other packages: either
 registered in the process with `register`, or announced by an entry point of
-the group ``stream_assoc.core.statistics`` whose name is the plugin's name and whose
+the group ``stream_assoc.statistics`` whose name is the plugin's name and whose
 object is the plugin. An entry point is imported only when it is asked for.
 """
 
@@ -26,7 +26,7 @@ from stream_assoc.core.statistics.whole_object import (
     MeanPosition,
 )
 
-ENTRY_POINT_GROUP: Final = "stream_assoc.core.statistics"
+ENTRY_POINT_GROUP: Final = "stream_assoc.statistics"
 
 CORE_PLUGINS: Final = ("ap_meanPosition", "ap_nDiaSources", "firstLastDiaSource")
 """What the APDB cannot do without; always computed."""
