@@ -23,12 +23,12 @@ from stream_assoc.messaging.avro.codec import contiguous
 from stream_assoc.messaging.avro.outputs import statistics_records
 from stream_assoc.messaging.avro.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.messaging.avro.wire import HEADER_BYTES
+from stream_assoc.pipeline.batches import arrive
 from stream_assoc.pipeline.commit import write_down
 from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
 from stream_assoc.pipeline.ports.cache import CachedTiles
-from stream_assoc.pipeline.process import arrive
 from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.source_rows import source_points
@@ -119,9 +119,11 @@ def visit(size: Size) -> Visit:
 def records_of(calculator: StatisticsCalculator, states: ObjectStates) -> tuple[pa.RecordBatch, str]:
     """Return the versions of these objects as pyruhvro takes them, and the schema to write."""
     schema = json.dumps(load_schema(OBJECT))
-    statistics = pyruhvro.avro_to_arrow_schema(schema).field("statistics")
+    columns = pyruhvro.avro_to_arrow_schema(schema)
+    statistics, of_plugins = columns.field("statistics"), columns.field("pluginStatistics")
     records = statistics_records(calculator.further_rows(states), statistics.type, len(states))
     rows = calculator.object_rows(states).append_column(statistics, records)
+    rows = rows.append_column(of_plugins, pa.nulls(len(states), of_plugins.type))
     return pa.RecordBatch.from_arrays(list(map(contiguous, rows.columns)), rows.column_names), schema
 
 

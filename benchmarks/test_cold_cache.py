@@ -10,7 +10,8 @@ from benchmarks.pipeline_services import SETTINGS
 from benchmarks.side_by_side import Figure, in_turns
 from benchmarks.skies import Size
 from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb

@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.floats import finite
+from stream_assoc.core.model.forced import forced_source_ids
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray
 from stream_assoc.photometry.exceptions import ImageMismatchError
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import BAD_PLANES, Weighting, measure
-from stream_assoc.pipeline.forced_selection import SelectionConfig, forced_source_ids
-from stream_assoc.pipeline.ports.photometry import no_forced_sources
+from stream_assoc.pipeline.ports.photometry import SelectionConfig, no_forced_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ImagePhotometer:
     ----------
     store : `~stream_assoc.photometry.image_store.ImageStore`
         Where images are read from.
-    selection : `~stream_assoc.pipeline.forced_selection.SelectionConfig`, optional
+    selection : `~stream_assoc.pipeline.ports.photometry.SelectionConfig`, optional
         Which objects are measured.
     measurement : `MeasurementConfig`, optional
         How.

@@ -9,10 +9,10 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.failpoints import failpoint
+from stream_assoc.pipeline.batches import Processed
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.outcomes import Processed
 from stream_assoc.pipeline.ports.apdb import ApdbSession
 from stream_assoc.pipeline.services import Services
 

@@ -1,8 +1,8 @@
-"""What becomes of one batch, from its sources to the new states of its objects.
+"""Decide about one batch, from its sources to the new states of its objects.
 
-`decide` may refuse the batch, and is given nothing that it could change.
-`apply` changes the sky as decided, and is no place to refuse: it is called
-where no refusal is caught before the whole session is undone.
+`decide` may refuse the batch; it can only read.
+`apply` changes the sky as decided. It may not refuse: an error there undoes
+the whole session.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival
 from stream_assoc.pipeline.clock import Stopwatch, later
 from stream_assoc.pipeline.exceptions import ImageError
 from stream_assoc.pipeline.forced import Measurable, measure_forced, uncounted_points
-from stream_assoc.pipeline.matching import match_sources
-from stream_assoc.pipeline.measurements import measure
+from stream_assoc.pipeline.matching import BatchMatches, match_sources
+from stream_assoc.pipeline.metrics import association_metrics
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, Surroundings
 from stream_assoc.pipeline.ports.photometry import no_forced_sources
 from stream_assoc.pipeline.services import Services
@@ -30,7 +30,7 @@ from stream_assoc.pipeline.source_rows import first_errors, source_points, sourc
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What processing a batch came to: what `~stream_assoc.pipeline.commit.commit` makes rows and messages of.
+    """The result of processing a batch: what `~stream_assoc.pipeline.commit.commit` makes rows and messages of.
 
     ``states`` are those of its objects after it, ``withdrawn_forced_sources``
     the rows that it takes back and does not replace; the rest is as in
@@ -71,14 +71,28 @@ class Proposal:
     watch: Stopwatch
 
 
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What a re-processing imposes on the objects and the time of a batch.
+
+    Attributes
+    ----------
+    new_ids : `numpy.ndarray` [int64], shape (len(batch),)
+        The diaObjectId of an object that each source would create.
+    after : `numpy.ndarray` [float64]
+        Times that the processing time must come after, MJD TAI.
+    """
+
+    new_ids: IntArray
+    after: FloatArray
+
+
 def decide(
     arrival: Arrival,
     neighbourhood: Surroundings,
     n_single_source: int,
     services: Services,
-    *,
-    names: IntArray | None = None,
-    versions: FloatArray | None = None,
+    constraints: Constraints | None = None,
 ) -> Proposal:
     """Take one batch from its sources to the new states of its objects; nothing is changed yet.
 
@@ -92,10 +106,9 @@ def decide(
         Objects in the APDB with exactly one source, before this batch.
     services : `Services`
         Algorithms and the clock.
-    names : `numpy.ndarray` [int64], shape (len(batch),), optional
-        What an object that each source founds is called; the source's id by default.
-    versions : `numpy.ndarray` [float64], optional
-        Times that the processing time must come after, besides the versions of matched objects, MJD TAI.
+    constraints : `Constraints`, optional
+        Of a re-processing. By default an object has the id of the source that
+        creates it, and the time comes after the versions of matched objects.
 
     Returns
     -------
@@ -107,60 +120,33 @@ def decide(
     TooManyNewObjectsError
         If more objects would be created than the settings allow.
     """
-    batch, region = arrival.batch, arrival.region
-    watch = Stopwatch(services.clock, arrival.seconds)
-
+    batch, watch = arrival.batch, Stopwatch(services.clock, arrival.seconds)
     with watch.stage("load"):
-        objects = neighbourhood.objects(region.tiles)
-
+        objects = neighbourhood.objects(arrival.region.tiles)
     with watch.stage("associate"):
         matches = match_sources(
-            batch, region.usable, objects, services.matchmakers, unlimited=arrival.unlimited, names=names
-        )
-
-    with watch.stage("summarise"):
-        matched_rows = matches.object_row[matches.associated]
-        matched = objects.positions.take(matched_rows)
-        newborn = services.calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
-        before = ObjectStates.concatenate([neighbourhood.states(matched), newborn])
-        uncounted = uncounted_points(neighbourhood.session, services.calculator, before, batch.id)
-        around = objects.positions if arrival.images else matched
-        past = [around.validityStartMjdTai, uncounted.timeProcessedMjdTai, *([] if versions is None else [versions])]
-        processing_time = later(services.clock.processing_time(), np.concatenate(past))
-        sources = np.concatenate([matches.associated, matches.new])
-        points = source_points(batch, sources, services.flag_columns)
-        states = services.calculator.update(before, points, processing_time)
-
-    with watch.stage("photometer"):
-        forced_sources = no_forced_sources()
-        if arrival.images is not None and services.photometer is not None:
-            forced_sources = measure_forced(
-                Measurable(arrival, arrival.images, objects.positions.without(matched_rows)),
-                services.calculator.positions(states),
-                neighbourhood.session,
-                services.photometer.selection,
-                processing_time,
-            )
-        if services.calculator.folds_forced:
-            counted = ForcedPoints.concatenate([uncounted, ForcedPoints.of(forced_sources)])
-            states = services.calculator.fold_forced(states, counted)
-
-    with watch.stage("rows"):
-        dia_sources = source_rows(
             batch,
-            matches.stored,
-            matches.diaObjectId[matches.stored],
-            matches.ssObjectId[matches.stored],
-            processing_time,
+            arrival.region.usable,
+            objects,
+            services.algorithms,
+            unlimited=arrival.unlimited,
+            new_ids=batch.diaSourceId if constraints is None else constraints.new_ids,
         )
-
+    with watch.stage("summarise"):
+        summary = _summarise(arrival, matches, neighbourhood, services, constraints)
+    with watch.stage("photometer"):
+        states, forced_sources = _photometer(arrival, summary, objects.positions, neighbourhood, services)
+    with watch.stage("rows"):
+        owners = matches.diaObjectId[matches.stored], matches.ssObjectId[matches.stored]
+        dia_sources = source_rows(batch, matches.stored, *owners, summary.timeProcessedMjdTai)
+    time = summary.timeProcessedMjdTai
     metrics = replace(
-        measure(arrival, matches, services.partition, processing_time, n_single_source, watch.seconds),
+        association_metrics(arrival, matches, services.partition, time, n_single_source, watch.seconds),
         numForcedSources=forced_sources.num_rows,
         forcedPhotometryError=arrival.image_error.reason if arrival.image_error else None,
     )
     decision = Decision(
-        entry=LedgerEntry(batch.id, batch.digest, processing_time, len(batch), len(matches.stored), arrival.position),
+        entry=LedgerEntry(batch.id, batch.digest, time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,
         states=states,
         dia_sources=dia_sources,
@@ -169,7 +155,65 @@ def decide(
         single_source_delta=metrics.totalUnassociatedDiaObjects - n_single_source,
         image_error=arrival.image_error,
     )
-    return Proposal(decision, objects, matched, watch)
+    return Proposal(decision, objects, summary.matched, watch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The objects of a batch with its sources folded in, before forced photometry.
+
+    ``matched`` are the objects as they were, ``states`` those and the new ones
+    as they are, ``uncounted`` the forced sources that no version counts yet.
+    """
+
+    matched: ObjectPositions
+    states: ObjectStates
+    uncounted: ForcedPoints
+    timeProcessedMjdTai: float
+
+
+def _summarise(
+    arrival: Arrival,
+    matches: BatchMatches,
+    neighbourhood: Surroundings,
+    services: Services,
+    constraints: Constraints | None,
+) -> _Summary:
+    batch, calculator, positions = arrival.batch, services.calculator, matches.objects.positions
+    matched = positions.take(matches.object_row[matches.associated])
+    new = calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
+    before = ObjectStates.concatenate([neighbourhood.states(matched), new])
+    uncounted = uncounted_points(neighbourhood.session, calculator, before, batch.id)
+    # Whatever may be measured needs a time after its version, too.
+    versions = positions.validityStartMjdTai if arrival.images else matched.validityStartMjdTai
+    after = np.empty(0) if constraints is None else constraints.after
+    time = later(services.clock.processing_time(), np.concatenate([versions, uncounted.timeProcessedMjdTai, after]))
+    points = source_points(batch, np.concatenate([matches.associated, matches.new]), services.flag_columns)
+    return _Summary(matched, calculator.update(before, points, time), uncounted, time)
+
+
+def _photometer(
+    arrival: Arrival,
+    summary: _Summary,
+    objects: ObjectPositions,
+    neighbourhood: Surroundings,
+    services: Services,
+) -> tuple[ObjectStates, pa.Table]:
+    """Return the states with all forced sources folded in, and the new DiaForcedSource rows."""
+    calculator, forced_sources = services.calculator, no_forced_sources()
+    if arrival.images is not None and services.photometer is not None:
+        others = objects.take(~np.isin(objects.diaObjectId, summary.matched.diaObjectId))
+        forced_sources = measure_forced(
+            Measurable(arrival, arrival.images, others),
+            calculator.positions(summary.states),
+            neighbourhood.session,
+            services.photometer.selection,
+            summary.timeProcessedMjdTai,
+        )
+    if not calculator.folds_forced:
+        return summary.states, forced_sources
+    counted = ForcedPoints.concatenate([summary.uncounted, ForcedPoints.of(forced_sources)])
+    return calculator.fold_forced(summary.states, counted), forced_sources
 
 
 def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:

@@ -20,13 +20,12 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import ObjectStates
-from stream_assoc.core.model.types import IntArray
+from stream_assoc.core.model.types import BoolArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival
 from stream_assoc.pipeline.exceptions import ImageError
-from stream_assoc.pipeline.forced_selection import SelectionConfig, candidates
 from stream_assoc.pipeline.ports.apdb import ApdbReader
-from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer
+from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer, SelectionConfig
 
 
 def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:
@@ -89,6 +88,29 @@ def measure_forced(
     has_good_source = session.has_good_source(known.diaObjectId, selection.good_sources, without=arrival.batch.id)
     known = known.take(np.isin(known.diaObjectId, has_good_source))
     return images.measure(arrival.batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
+
+
+def candidates(objects: ObjectPositions, updated: IntArray, inside: BoolArray, config: SelectionConfig) -> BoolArray:
+    """Tell which objects to measure if they have a good source.
+
+    Parameters
+    ----------
+    objects : `ObjectPositions`
+        Every object in the footprint as the batch leaves it.
+    updated : `numpy.ndarray` [int64]
+        diaObjectId of those that a source of this visit went to, new ones included.
+    inside : `numpy.ndarray` [bool], shape (n_objects,)
+        Which of them lie in the image.
+    config : `SelectionConfig`
+
+    Returns
+    -------
+    candidates : `numpy.ndarray` [bool], shape (n_objects,)
+        Those in the image with sources enough. The updated ones are not among
+        them: they are measured anyway, wherever they are.
+    """
+    known = (objects.nDiaSources >= config.history_threshold) & inside
+    return np.asarray(known & ~np.isin(objects.diaObjectId, updated))
 
 
 def uncounted_points(

@@ -60,10 +60,10 @@ class BatchMatches:
 
 
 @dataclass(frozen=True, slots=True)
-class Matchmakers:
-    """The algorithms that decide ownership, in the order they are asked.
+class AssociationAlgorithms:
+    """The algorithms that assign sources to objects, in the order they are asked.
 
-    ``keep_solar_system_ids``: whether a producer that says which solar-system object a source is is believed.
+    With ``keep_solar_system_ids`` a source keeps the solar-system object that its producer gave it.
     """
 
     solar_system: SolarSystemAssociator
@@ -76,10 +76,10 @@ def match_sources(
     batch: Batch,
     usable: BoolArray,
     objects: TiledObjects,
-    matchmakers: Matchmakers,
+    algorithms: AssociationAlgorithms,
     *,
     unlimited: bool = False,
-    names: IntArray | None = None,
+    new_ids: IntArray,
 ) -> BatchMatches:
     """Decide the owner of every source of a batch.
 
@@ -96,12 +96,12 @@ def match_sources(
         Sources that have a position.
     objects : `TiledObjects`
         Every DIAObject within reach.
-    matchmakers : `Matchmakers`
+    algorithms : `AssociationAlgorithms`
         The algorithms.
     unlimited : `bool`, optional
         Whether any number of new objects is accepted, whatever the settings say.
-    names : `numpy.ndarray` [int64], shape (n_sources,), optional
-        What an object that each source founds is called; the source's id by default.
+    new_ids : `numpy.ndarray` [int64], shape (n_sources,)
+        The diaObjectId of an object that each source would create.
 
     Raises
     ------
@@ -113,23 +113,21 @@ def match_sources(
 
     candidates = np.flatnonzero(usable)
     moving = batch.solar_system_objects.usable()
-    ssObjectId = _solar_system_owners(batch, positions, candidates, moving, matchmakers)
+    ssObjectId = _solar_system_owners(batch, positions, candidates, moving, algorithms)
     solar = np.flatnonzero(ssObjectId)
 
     searched = np.flatnonzero(usable & (ssObjectId == 0))
-    association = matchmakers.associator.associate(positions.take(searched), objects.positions)
+    association = algorithms.associator.associate(positions.take(searched), objects.positions)
     object_row = np.full(n, -1, np.int64)
     object_row[searched] = association.object_row
     associated = np.flatnonzero(object_row >= 0)
 
     unmatched = np.setdiff1d(searched, associated)
-    new = unmatched[eligible(batch.diaSources, matchmakers.new_objects)[unmatched]]
-    if not unlimited:
-        _refuse_too_many(batch, new, matchmakers.new_objects)
+    new = _creators(batch, unmatched, algorithms.new_objects, unlimited=unlimited)
 
     diaObjectId = np.zeros(n, np.int64)
     diaObjectId[associated] = objects.positions.diaObjectId[object_row[associated]]
-    diaObjectId[new] = (batch.diaSourceId if names is None else names)[new]
+    diaObjectId[new] = new_ids[new]
     return BatchMatches(
         objects=objects,
         diaObjectId=diaObjectId,
@@ -151,7 +149,7 @@ def _solar_system_owners(
     positions: SourcePositions,
     candidates: IntArray,
     moving: SolarSystemObjects,
-    matchmakers: Matchmakers,
+    algorithms: AssociationAlgorithms,
 ) -> IntArray:
     """Return the solar-system object of every source, 0 for none.
 
@@ -159,20 +157,24 @@ def _solar_system_owners(
     offered, and a prediction of its object claims no other one.
     """
     owner = np.zeros(len(batch), np.int64)
-    if matchmakers.keep_solar_system_ids:
+    if algorithms.keep_solar_system_ids:
         owner[candidates] = batch.ssObjectId[candidates]
     offered = candidates[owner[candidates] == 0]
     expected = moving.without(owner)
-    row = matchmakers.solar_system.associate(positions.take(offered), expected)
+    row = algorithms.solar_system.associate(positions.take(offered), expected)
     owner[offered[row >= 0]] = expected.ssObjectId[row[row >= 0]]
     return owner
 
 
-def _refuse_too_many(batch: Batch, new: IntArray, config: NewObjectConfig) -> None:
-    if config.max_new_dia_objects is not None and len(new) > config.max_new_dia_objects:
+def _creators(batch: Batch, unmatched: IntArray, config: NewObjectConfig, *, unlimited: bool) -> IntArray:
+    """Return those of the unmatched sources that are good enough to create an object."""
+    new = unmatched[eligible(batch.diaSources, config)[unmatched]]
+    limit = config.max_new_dia_objects
+    if limit is not None and len(new) > limit and not unlimited:
         raise TooManyNewObjectsError(
             f"visit {batch.id.visit} detector {batch.id.detector} would create {len(new)} DIAObjects, more than "
-            f"new_objects.max_new_dia_objects = {config.max_new_dia_objects}; a bad subtraction is the usual cause. "
+            f"new_objects.max_new_dia_objects = {limit}; a bad subtraction is the usual cause. "
             "Look at the image; if the objects are real, release the dead letter with `stream-assoc dlq release`, "
             "or raise the limit"
         )
+    return new

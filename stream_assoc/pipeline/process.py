@@ -1,14 +1,14 @@
-"""The way a batch travels, top to bottom.
+"""How a batch is processed, top to bottom.
 
     batches ── regions ── exclusive cells ─┬─ load ── associate ── create ── summarise ── photometer ─┐
                                            └──────────────── for each batch ──────────────────────────┤
                         cache write-back ── publish (daemon) ── one APDB transaction ─────────────────┘
 
 `process_batches` is that picture; `stream_assoc.pipeline.decide` is the part
-inside the loop, and `stream_assoc.pipeline.reprocess` the way of a batch that
-takes the place of an earlier one. Nothing here knows Kafka. What is computed is
-computed by pure functions, what is stored goes through the ports of
-`~stream_assoc.pipeline.services.Services`.
+inside the loop, and `stream_assoc.pipeline.reprocess` processes a batch that
+replaces an earlier one. Nothing here knows Kafka, Avro or a database: pure
+functions compute, and the ports of `~stream_assoc.pipeline.services.Services`
+read and store.
 """
 
 import contextlib
@@ -19,84 +19,41 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.core.model.batch import Batch
-from stream_assoc.core.model.changes import InputPosition, LedgerEntry
+from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.messages import REPROCESSING_HEADER
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival, Outcome, Redelivered, Rejected, redelivery
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.exceptions import ConflictingBatchError, LocksExhaustedError
 from stream_assoc.pipeline.forced import with_images
-from stream_assoc.pipeline.ledger import recall
-from stream_assoc.pipeline.neighbourhood import neighbourhood_of
-from stream_assoc.pipeline.outcomes import Outcome, Redelivered, Rejected
-from stream_assoc.pipeline.region import refused_alone, region_of
+from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of
+from stream_assoc.pipeline.ports.apdb import SessionSnapshot
+from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.reprocess import reprocess
 from stream_assoc.pipeline.services import Services
 
 SESSION_SECONDS: Final = 10.0
-"""After so long a session is committed with the batches it has come to: others wait for its cells."""
-
-
-def arrive(
-    batch: Batch,
-    services: Services,
-    position: InputPosition | None = None,
-    seconds: dict[str, float] | None = None,
-    *,
-    unlimited: bool = False,
-    reprocessing: bool = False,
-) -> Arrival:
-    """Return the batch with the sky it needs, ready to be processed.
-
-    Parameters
-    ----------
-    batch : `Batch`
-        The batch.
-    services : `Services`
-        What it will meet.
-    position : `InputPosition`, optional
-        The message it came in.
-    seconds : `dict` [`str`, `float`], optional
-        What earlier stages took.
-    unlimited : `bool`, optional
-        Whether it may create any number of objects.
-    reprocessing : `bool`, optional
-        Whether it may take the place of an earlier processing of its visit and detector.
-
-    Raises
-    ------
-    InvalidFootprintError
-        If its footprint is no convex outline on the sky.
-    TooManyCellsError
-        If it reaches over more of the sky than `Services.cell_limits` allow.
-    """
-    services.on_progress()
-    watch = Stopwatch(services.clock, seconds)
-    with watch.stage("region"):
-        radius = services.matchmakers.associator.config.max_distance_arcsec
-        region = region_of(batch, services.partition, radius, services.cell_limits)
-    return Arrival(batch, region, position, watch.seconds, unlimited, reprocessing)
+"""After this time a session is committed with the batches it has decided: others wait for its cells."""
 
 
 def process_batches(arrivals: Sequence[Arrival], services: Services) -> list[Outcome]:
-    """Process some batches in order, in as few exclusive sessions and transactions as can be.
+    """Process some batches in order, in as few exclusive sessions and transactions as possible.
 
-    That is one, but for re-processings and batches with images to measure on,
-    each of which has its own, for batches that need more cells together than
-    `Services.cell_limits` allow, and for work that takes longer than
-    `SESSION_SECONDS`. The result of each batch is the same as if it had been
-    processed alone. One that can never be processed is rejected and touches
-    none of the others.
+    Usually that is one. A re-processing and a batch with images to measure on
+    have a session of their own; batches that together need more cells than
+    `Services.cell_limits` allow are divided, and so is work that takes longer
+    than `SESSION_SECONDS`. The result of each batch is the same as if it had
+    been processed alone. A batch that can never be processed is rejected and
+    affects no other.
 
     Parameters
     ----------
     arrivals : `list` [`Arrival`]
         Decoded batches, in the order of their messages.
     services : `Services`
-        What they meet.
+        Algorithms, stores and the clock.
 
     Returns
     -------
@@ -106,22 +63,24 @@ def process_batches(arrivals: Sequence[Arrival], services: Services) -> list[Out
     Raises
     ------
     RetriableError
-        If a store went away. For each batch either nothing was changed, or all
-        of it was and the ledger will say so when the same arrivals are
-        processed again.
+        If a store is away. For each batch either nothing was changed, or all
+        of it was; the ledger tells when the same arrivals are processed again.
     """
     outcomes: list[Outcome] = []
     for is_alone, run in itertools.groupby(arrivals, key=lambda arrival: _is_alone(arrival, services)):
         if is_alone:
             outcomes += [_process_alone(arrival, services) for arrival in run]
         else:
-            for session in _sessions(list(run), services.cell_limits.session):
-                services.catch_up()
-                outcomes += _process_together(session, services)
+            for together in _within_limit(list(run), services.cell_limits.session):
+                outcomes += _process_together(together, services)
     return outcomes
 
 
-def _sessions(arrivals: Sequence[Arrival], max_cells: int) -> Iterator[Sequence[Arrival]]:
+def _is_alone(arrival: Arrival, services: Services) -> bool:
+    return arrival.reprocessing or (services.photometer is not None and arrival.batch.images.named)
+
+
+def _within_limit(arrivals: Sequence[Arrival], max_cells: int) -> Iterator[Sequence[Arrival]]:
     """Divide arrivals, in order, into runs that need at most so many cells together; each has at least one."""
     if sum(len(arrival.region.cells) for arrival in arrivals) <= max_cells:
         yield arrivals
@@ -137,15 +96,12 @@ def _sessions(arrivals: Sequence[Arrival], max_cells: int) -> Iterator[Sequence[
     yield arrivals[begin:]
 
 
-def _is_alone(arrival: Arrival, services: Services) -> bool:
-    return arrival.reprocessing or (services.photometer is not None and arrival.batch.images.named)
-
-
 def _process_alone(arrival: Arrival, services: Services) -> Outcome:
     services.on_progress()
     services.catch_up()
-    # A redelivery is recognised under the locks; this only keeps it from reading images in vain.
-    if services.photometer is not None and (arrival.reprocessing or not services.apdb.contains(arrival.batch.id)):
+    # A redelivery is recognised under the locks; this only avoids reading images in vain.
+    wants_images = arrival.reprocessing or not services.apdb.contains(arrival.batch.id)
+    if services.photometer is not None and wants_images:
         watch = Stopwatch(services.clock, arrival.seconds)
         with watch.stage("read_images"):
             arrival = with_images(arrival, services.photometer)
@@ -157,10 +113,10 @@ def _process_alone(arrival: Arrival, services: Services) -> Outcome:
 
 
 def _process_together(arrivals: Sequence[Arrival], services: Services) -> list[Outcome]:
+    """Process batches in one session after another, until none is left."""
     outcomes: list[Outcome] = []
     while len(outcomes) < len(arrivals):
-        if outcomes:
-            services.catch_up()
+        services.catch_up()
         outcomes += _process_first(arrivals[len(outcomes) :], services)
     return outcomes
 
@@ -174,10 +130,7 @@ def _process_first(arrivals: Sequence[Arrival], services: Services) -> list[Outc
         if len(arrivals) == 1:
             return [Rejected(arrivals[0].batch.id, refused_alone(error))]
         middle = len(arrivals) // 2
-        return [
-            *_process_together(arrivals[:middle], services),
-            *_process_together(arrivals[middle:], services),
-        ]
+        return [*_process_together(arrivals[:middle], services), *_process_together(arrivals[middle:], services)]
     except PoisonError as error:
         # The APDB refuses the rows of one batch, and with them the transaction of all.
         if len(arrivals) == 1:
@@ -188,10 +141,10 @@ def _process_first(arrivals: Sequence[Arrival], services: Services) -> list[Outc
 def _process_in_one_session(arrivals: Sequence[Arrival], services: Services) -> list[Outcome]:
     services.on_progress()
     tiles = np.unique(np.concatenate([arrival.region.tiles for arrival in arrivals]))
+    cells = np.unique(np.concatenate([arrival.region.cells for arrival in arrivals]))
     watch = Stopwatch(services.clock)
     with contextlib.ExitStack() as stack:
         with watch.stage("lock"):
-            cells = np.unique(np.concatenate([arrival.region.cells for arrival in arrivals]))
             session = stack.enter_context(services.apdb.exclusive(cells))
         with watch.stage("open"):
             snapshot = session.read_snapshot([arrival.batch.id for arrival in arrivals], tiles)
@@ -200,45 +153,51 @@ def _process_in_one_session(arrivals: Sequence[Arrival], services: Services) -> 
             # One round trip for all; each batch finds its tiles there.
             neighbourhood.objects(tiles)
         services.observe_micro_batch(watch.seconds)
-        ledger = dict(snapshot.entries)
-        n_single_source = snapshot.n_single_source
-        outcomes: dict[int, Outcome] = {}
-        decisions: dict[int, Decision] = {}
-        begin = services.clock.stopwatch_time()
-        for place, arrival in enumerate(arrivals):
-            if services.clock.stopwatch_time() - begin > SESSION_SECONDS:
-                break
-            services.on_progress()
-            batch_id = arrival.batch.id
-            try:
-                if batch_id in ledger:
-                    outcomes[place] = _redelivered(arrival, ledger[batch_id], services)
-                    continue
-                proposal = decide(arrival, neighbourhood, n_single_source, services)
-            except PoisonError as error:
-                outcomes[place] = Rejected(batch_id, error)
-                continue
-            # What this raises, be it a refusal, undoes the session and with it every version that was ended.
-            decision = apply(proposal, neighbourhood)
-            decisions[place] = decision
-            ledger[batch_id] = (decision.entry,)
-            n_single_source += decision.single_source_delta
+        results = _decide_in_order(arrivals, snapshot, neighbourhood, services)
         services.on_progress()
-        if decisions:
-            processed = commit(list(decisions.values()), session, neighbourhood, snapshot.unpublished, services)
-            outcomes |= zip(decisions, processed, strict=True)
-    return [outcomes[place] for place in range(len(outcomes))]
+        if decisions := [result for result in results if isinstance(result, Decision)]:
+            processed = iter(commit(decisions, session, neighbourhood, snapshot.unpublished, services))
+            return [next(processed) if isinstance(result, Decision) else result for result in results]
+        return [result for result in results if not isinstance(result, Decision)]
+
+
+def _decide_in_order(
+    arrivals: Sequence[Arrival], snapshot: SessionSnapshot, neighbourhood: Neighbourhood, services: Services
+) -> list[Decision | Redelivered | Rejected]:
+    """Decide about each batch against the sky as the batches before it left it, until `SESSION_SECONDS` are over."""
+    ledger, n_single_source = dict(snapshot.entries), snapshot.n_single_source
+    results: list[Decision | Redelivered | Rejected] = []
+    begin = services.clock.stopwatch_time()
+    for arrival in arrivals:
+        if services.clock.stopwatch_time() - begin > SESSION_SECONDS:
+            break
+        services.on_progress()
+        batch_id = arrival.batch.id
+        try:
+            if batch_id in ledger:
+                results.append(_redelivered(arrival, ledger[batch_id], services))
+                continue
+            proposal = decide(arrival, neighbourhood, n_single_source, services)
+        except PoisonError as error:
+            results.append(Rejected(batch_id, error))
+            continue
+        # An error from here on, a rejection too, undoes the whole session.
+        decision = apply(proposal, neighbourhood)
+        results.append(decision)
+        ledger[batch_id] = (decision.entry,)
+        n_single_source += decision.single_source_delta
+    return results
 
 
 def _redelivered(arrival: Arrival, entries: Sequence[LedgerEntry], services: Services) -> Redelivered:
-    known = recall(arrival, entries, services.apdb, services.encoder)
+    known = redelivery(arrival, entries, services)
     if known is None:
         batch, latest = arrival.batch, entries[-1]
         raise ConflictingBatchError(
             f"visit {batch.id.visit} detector {batch.id.detector} was processed at MJD "
             f"{latest.timeProcessedMjdTai:.6f} with other content (digest {latest.digest.hex()[:12]}, "
             f"now {batch.digest.hex()[:12]}); a producer must not reuse a (visit, detector) for different sources. "
-            f"If this is to take the place of what was processed, send it with the header {REPROCESSING_HEADER}, "
-            "signed, or `stream-assoc dlq replay --as-reprocessing` this letter"
+            f"If this batch replaces the earlier one, send it with the header {REPROCESSING_HEADER}, "
+            "signed, or `stream-assoc dlq replay --as-reprocessing` the dead letter"
         )
     return known

@@ -1,9 +1,9 @@
-"""A batch that takes the place of an earlier processing of its visit and detector.
+"""A batch that replaces an earlier processing of its visit and detector.
 
 In one exclusive session and one transaction the earlier sources are withdrawn,
 the objects they belonged to are folded anew from the sources they have left,
-and the new sources are associated with the sky that leaves. An object without
-a source left ends.
+and the new sources are associated with the sky that remains. An object without
+sources is closed.
 
 This may reach beyond the batch's own region, because the earlier sources may
 lie elsewhere. What it reaches is only known for sure under the locks, so the
@@ -26,14 +26,12 @@ from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival, Outcome, Rejected, redelivery
 from stream_assoc.pipeline.commit import commit
-from stream_assoc.pipeline.decide import Decision, apply, decide
+from stream_assoc.pipeline.decide import Constraints, Decision, apply, decide
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
-from stream_assoc.pipeline.ledger import recall
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
-from stream_assoc.pipeline.outcomes import Outcome, Rejected
 from stream_assoc.pipeline.ports.apdb import ApdbSession, SessionSnapshot
 from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.services import Services
@@ -58,8 +56,8 @@ class Withdrawal:
         Forced sources that no version of these objects counts yet.
     forced_sources : `pyarrow.Table`
         The forced sources of the earlier processing.
-    names : `numpy.ndarray` [int64], shape (len(batch),)
-        What an object that each source of the batch founds is called.
+    new_ids : `numpy.ndarray` [int64], shape (len(batch),)
+        The diaObjectId of an object that each source of the batch creates.
     versions : `numpy.ndarray` [float64]
         Times that the processing time must come after, MJD TAI.
     """
@@ -70,12 +68,12 @@ class Withdrawal:
     left: ObjectStates
     uncounted: ForcedPoints
     forced_sources: pa.Table
-    names: IntArray
+    new_ids: IntArray
     versions: FloatArray
 
 
 def reprocess(arrival: Arrival, services: Services) -> Outcome:
-    """Process a batch that may take the place of an earlier one.
+    """Process a batch that may replace an earlier one.
 
     A batch whose content has counted before changes nothing, and one whose
     visit and detector is unknown is processed as any other.
@@ -85,7 +83,7 @@ def reprocess(arrival: Arrival, services: Services) -> Outcome:
     arrival : `Arrival`
         The batch.
     services : `Services`
-        What it meets.
+        Algorithms, stores and the clock.
 
     Raises
     ------
@@ -100,12 +98,12 @@ def reprocess(arrival: Arrival, services: Services) -> Outcome:
             with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
                 snapshot = session.read_snapshot([batch_id], tiles)
                 entries = snapshot.entries.get(batch_id, ())
-                if (known := recall(arrival, entries, services.apdb, services.encoder)) is not None:
+                if (known := redelivery(arrival, entries, services)) is not None:
                     return known
                 withdrawal = _withdrawal(session, arrival.batch, entries, services.calculator)
                 needed = _tiles_of(withdrawal, services)
                 if np.isin(needed, tiles).all():
-                    return _take_its_place(arrival, withdrawal, snapshot, session, services, tiles)
+                    return _replace_earlier(arrival, withdrawal, snapshot, session, services, tiles)
             tiles = np.union1d(tiles, needed)
             _refuse_too_many_cells(arrival, tiles, services)
     except LocksExhaustedError as error:
@@ -118,7 +116,7 @@ def _refuse_too_many_cells(arrival: Arrival, tiles: IntArray, services: Services
     n_cells, limit = len(np.unique(services.partition.cells(tiles))), services.cell_limits.session
     if n_cells > limit:
         raise TooManyCellsError(
-            f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and what it takes the place of lie "
+            f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and the earlier sources lie "
             f"in {n_cells} cells of the sky, daemon.micro_batch_cells allows {limit}; raise that setting and "
             "PostgreSQL's max_locks_per_transaction with it"
         )
@@ -146,7 +144,7 @@ def _withdrawal(
         left=left,
         uncounted=uncounted,
         forced_sources=session.forced_source_rows(batch.id),
-        names=_names(batch.diaSourceId, living, len(entries)),
+        new_ids=_new_ids(batch.diaSourceId, living, len(entries)),
         versions=np.concatenate(
             [
                 positions.validityStartMjdTai,
@@ -167,8 +165,8 @@ def _count(positions: ObjectPositions, forced: ForcedPoints) -> BoolArray:
     return np.asarray(measured <= positions.validityStartMjdTai)
 
 
-def _names(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray:
-    """Return what objects founded by these sources are called.
+def _new_ids(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray:
+    """Return the diaObjectId of objects that these sources create.
 
     That is the source's own id, unless an object of this name lives on: the
     source that it is named after is withdrawn, but it has others. Then it is a
@@ -189,7 +187,7 @@ def _tiles_of(withdrawal: Withdrawal, services: Services) -> IntArray:
     return np.unique(tiles_of(both, services.partition))
 
 
-def _take_its_place(
+def _replace_earlier(
     arrival: Arrival,
     withdrawal: Withdrawal,
     snapshot: SessionSnapshot,
@@ -202,11 +200,10 @@ def _take_its_place(
     n_single = np.count_nonzero(services.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
     n_single_source = snapshot.n_single_source + withdrawn_delta
-    proposal = decide(
-        arrival, neighbourhood, n_single_source, services, names=withdrawal.names, versions=withdrawal.versions
-    )
+    constraints = Constraints(withdrawal.new_ids, withdrawal.versions)
+    proposal = decide(arrival, neighbourhood, n_single_source, services, constraints)
     decision = apply(proposal, neighbourhood)
-    states, moved_tiles = _with_bereaved(decision, withdrawal, neighbourhood, services.calculator)
+    states, moved_tiles = _with_objects_that_lost_sources(decision, withdrawal, neighbourhood, services.calculator)
     closed = withdrawal.objects.take(~np.isin(withdrawal.objects.diaObjectId, states.diaObjectId))
     completed = dataclasses.replace(
         decision,
@@ -236,16 +233,16 @@ def _withdrawn(forced_sources: pa.Table, decision: Decision) -> pa.Table:
     return left.set_column(column, left.schema.field(column), times)
 
 
-def _with_bereaved(
+def _with_objects_that_lost_sources(
     decision: Decision, withdrawal: Withdrawal, neighbourhood: Neighbourhood, calculator: StatisticsCalculator
 ) -> tuple[ObjectStates, IntArray]:
     """Return the states of all objects that have changed, with those that only lost a source, and their tiles."""
     rows = np.flatnonzero(~np.isin(withdrawal.left.diaObjectId, decision.states.diaObjectId))
     before = withdrawal.left.take(rows)
     versions = np.full(len(rows), decision.entry.timeProcessedMjdTai)
-    bereaved = dataclasses.replace(before, validityStartMjdTai=versions)
+    reduced = dataclasses.replace(before, validityStartMjdTai=versions)
     if calculator.folds_forced:
         points = ForcedPoints.concatenate([withdrawal.uncounted, ForcedPoints.of(decision.forced_sources)])
-        bereaved = calculator.fold_forced(bereaved, points)
-    tiles = neighbourhood.replace(TiledObjects.empty(), calculator.positions(before), bereaved)
-    return ObjectStates.concatenate([decision.states, bereaved]), tiles
+        reduced = calculator.fold_forced(reduced, points)
+    tiles = neighbourhood.replace(TiledObjects.empty(), calculator.positions(before), reduced)
+    return ObjectStates.concatenate([decision.states, reduced]), tiles

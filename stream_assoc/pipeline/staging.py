@@ -1,4 +1,4 @@
-"""A write-back overlay: what a micro-batch has changed, before it is committed.
+"""What a micro-batch has read and changed, kept in memory until it is committed.
 
 A micro-batch is several batches of one APDB transaction. Each must see what the
 earlier ones made, but nothing of it may reach the shared cache before the
@@ -6,20 +6,22 @@ commit, and a tile's new version is only known after it.
 """
 
 from collections.abc import Mapping
+from enum import IntEnum
+from itertools import accumulate
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.state_layout import StateLayout
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, ObjectCache
-from stream_assoc.pipeline.staged_states import StagedStates
-from stream_assoc.pipeline.staged_tiles import Origin, StagedTiles
 
 
 class StagedCache:
-    """An `~stream_assoc.pipeline.ports.cache.ObjectCache` that writes beneath only in `flush`.
+    """An `ObjectCache` that writes beneath only in `flush`.
 
     It lives as long as the exclusive hold on the cells it is used for: while
     nobody else changes them, a tile once read or rebuilt is not read again.
@@ -115,3 +117,154 @@ class StagedCache:
     def close(self) -> None:
         """Forget everything; the cache beneath stays open, it is not this one's."""
         self.discard()
+
+
+class Origin(IntEnum):
+    """Where the content of a tile comes from."""
+
+    CHANGED = 0
+    """A batch: current whatever version is asked for."""
+    REBUILT = 1
+    """The APDB: current at its version, and to be written."""
+    READ = 2
+    """The cache beneath: current at its version."""
+
+
+_ROW: Final = np.dtype(
+    [("tile", np.int64), ("origin", np.int8), ("version", np.int64), ("piece", np.int64), ("slot", np.int64)]
+)
+"""A tile, where its content comes from, its version, the piece it is in, and its place there."""
+
+
+class StagedTiles:
+    """Tiles as the pieces they came in, each tile once.
+
+    There are thousands of tiles and a few pieces, so a tile is a row of an
+    array and no object of its own.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[TiledObjects] = []
+        # Ascending by tile.
+        self._rows = np.empty(0, _ROW)
+
+    def keep_changed(self, objects: TiledObjects) -> None:
+        """Keep what a batch made of these tiles; the commit gives them their versions."""
+        self._keep(Origin.CHANGED, CachedTiles(objects, np.zeros(len(objects.tiles), np.int64)))
+
+    def keep(self, origin: Origin, tiles: CachedTiles) -> None:
+        """Keep these tiles with their versions, but for those that are changed: these are newer."""
+        changed = self._rows["tile"][self._rows["origin"] == Origin.CHANGED]
+        self._keep(origin, tiles.take(np.flatnonzero(~np.isin(tiles.objects.tiles, changed, assume_unique=True))))
+
+    def find(self, tiles: IntArray, versions: IntArray) -> TiledObjects:
+        """Return those of these tiles, which ascend, that are kept and current."""
+        is_kept = np.isin(tiles, self._rows["tile"], assume_unique=True)
+        rows = self._rows[np.searchsorted(self._rows["tile"], tiles[is_kept])]
+        is_current = (rows["origin"] == Origin.CHANGED) | (rows["version"] == versions[is_kept])
+        return self._gathered(rows[is_current])
+
+    def to_write(self, versions: Mapping[int, int]) -> CachedTiles:
+        """Return what was changed or rebuilt, as it is after a commit.
+
+        Parameters
+        ----------
+        versions : `~collections.abc.Mapping` [`int`, `int`]
+            Which the commit gave the tiles it changed. Those rebuilt before are
+            older, and those changed without one are not in the APDB: both stay out.
+        """
+        is_committed = np.isin(self._rows["tile"], np.array(list(versions), np.int64))
+        rows = self._rows[self._rows["origin"] == np.where(is_committed, Origin.CHANGED, Origin.REBUILT)]
+        numbers = zip(rows["tile"].tolist(), rows["version"].tolist(), strict=True)
+        current = np.array([versions.get(tile, own) for tile, own in numbers], np.int64)
+        return CachedTiles(self._gathered(rows), current)
+
+    def _keep(self, origin: Origin, tiles: CachedTiles) -> None:
+        new = np.empty(len(tiles), _ROW)
+        new["tile"], new["origin"], new["version"] = tiles.objects.tiles, origin, tiles.versions
+        new["piece"], new["slot"] = len(self._pieces), np.arange(len(tiles))
+        staying = self._rows[~np.isin(self._rows["tile"], new["tile"], assume_unique=True)]
+        together = np.concatenate([staying, new])
+        self._rows = together[np.argsort(together["tile"])]
+        self._pieces.append(tiles.objects)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep no piece of which every tile has a newer content."""
+        n_wanted = np.bincount(self._rows["piece"], minlength=len(self._pieces))
+        for index in np.flatnonzero(n_wanted == 0).tolist():
+            self._pieces[index] = TiledObjects.empty()
+
+    def _gathered(self, rows: npt.NDArray[np.void]) -> TiledObjects:
+        """Return the tiles of these rows, which ascend."""
+        return TiledObjects.merged(
+            [
+                self._pieces[index].take_tiles(rows["slot"][rows["piece"] == index])
+                for index in np.unique(rows["piece"]).tolist()
+            ]
+        )
+
+
+class StagedStates:
+    """States as the pieces they came in; packing them is left to whoever stores them.
+
+    Parameters
+    ----------
+    layout : `StateLayout`
+        What the states are made of.
+    """
+
+    def __init__(self, layout: StateLayout) -> None:
+        self._pieces = [layout.empty_states()]
+        self._cells = [np.empty(0, np.int64)]
+        self._rows: dict[int, int] = {}
+        self._n_kept = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def keep(self, states: ObjectStates, cells: IntArray) -> None:
+        """Keep these states and the cell of each, instead of older ones of the same objects."""
+        if not len(states):
+            return
+        end = self._n_kept + len(states)
+        self._rows.update(zip(states.diaObjectId.tolist(), range(self._n_kept, end), strict=True))
+        self._pieces.append(states)
+        self._cells.append(cells)
+        self._n_kept = end
+
+    def find(self, diaObjectId: IntArray, validityStartMjdTai: FloatArray) -> CachedStates:
+        """Return those states that are kept for exactly the given object version."""
+        rows = np.fromiter((self._rows.get(key, -1) for key in diaObjectId.tolist()), np.int64, len(diaObjectId))
+        kept = np.flatnonzero(rows >= 0)
+        states = self._take(rows[kept])
+        current = states.validityStartMjdTai == validityStartMjdTai[kept]
+        if current.all():
+            return CachedStates(kept, states)
+        return CachedStates(kept[current], states.take(np.flatnonzero(current)))
+
+    def newest(self) -> tuple[ObjectStates, IntArray]:
+        """Return the newest state of each object, and its cell."""
+        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        return self._take(rows), np.concatenate(self._cells)[rows]
+
+    def _take(self, rows: IntArray) -> ObjectStates:
+        """Return the states of these rows of all pieces together."""
+        begins = np.array([*accumulate(map(len, self._pieces), initial=0)], np.int64)
+        # The first piece is empty: what is asked of none comes from there.
+        piece = np.searchsorted(begins, rows, side="right") - 1
+        if not len(rows) or (piece == piece[0]).all():
+            index = int(piece[0]) if len(rows) else 0
+            return _chosen(self._pieces[index], rows - begins[index])
+        order = np.argsort(piece, kind="stable")
+        parts = [
+            self._pieces[index].take(rows[piece == index] - begins[index]) for index in np.unique(piece).tolist()
+        ]
+        return ObjectStates.concatenate(parts).take(np.argsort(order))
+
+
+def _chosen(states: ObjectStates, rows: IntArray) -> ObjectStates:
+    """Return these rows; without copying anything where they are all, in order."""
+    if len(rows) == len(states) and (rows == np.arange(len(rows))).all():
+        return states
+    return states.take(rows)

@@ -17,9 +17,8 @@ from stream_assoc.core.model.batch_checks import check_batch
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.pipeline.arrival import Arrival
-from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Arrival, Outcome, Processed, Rejected, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tasks.agreement import check_agreement

@@ -31,11 +31,10 @@ from stream_assoc.messaging.kafka.statistics import GroupState
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.kafka.waiting import KAFKA_HINT, told_when_slow
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
-from stream_assoc.pipeline.forced_selection import SelectionConfig
-from stream_assoc.pipeline.matching import Matchmakers
+from stream_assoc.pipeline.matching import AssociationAlgorithms
 from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import ObjectCache
-from stream_assoc.pipeline.ports.photometry import ForcedPhotometer
+from stream_assoc.pipeline.ports.photometry import ForcedPhotometer, SelectionConfig
 from stream_assoc.pipeline.region import CellLimits, SkyPartition
 from stream_assoc.pipeline.services import Services
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
@@ -130,10 +129,10 @@ def partition_of(settings: Settings) -> SkyPartition:
     return SkyPartition(settings.sky.tile_level, settings.sky.cell_level, settings.sky.angle_margin_arcsec)
 
 
-def matchmakers_of(settings: Settings) -> Matchmakers:
+def association_algorithms_of(settings: Settings) -> AssociationAlgorithms:
     """Return the configured association algorithms."""
     association = settings.association
-    return Matchmakers(
+    return AssociationAlgorithms(
         solar_system=SolarSystemAssociator(association.solar_system_radius_arcsec, association.max_candidate_pairs),
         associator=Associator(
             AssociationConfig(
@@ -162,7 +161,7 @@ def services_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Services:
         apdb=apdb,
         cache=cache,
         layout=layout_of(settings),
-        matchmakers=matchmakers_of(settings),
+        algorithms=association_algorithms_of(settings),
         calculator=calculator,
         encoder=AvroOutputEncoder(
             OutputTopics(

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import Batch, BatchId, measured_columns
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.pipeline.outcomes import Outcome
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Outcome, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init

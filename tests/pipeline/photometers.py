@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import Batch, ImageUris
+from stream_assoc.core.model.forced import forced_source_ids
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.photometry.exceptions import ImageMissingError
-from stream_assoc.pipeline.forced_selection import SelectionConfig, forced_source_ids
+from stream_assoc.pipeline.ports.photometry import SelectionConfig
 
 IMAGES = ImageUris("/images/difference.fits", "/images/science.fits")
 

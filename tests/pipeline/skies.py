@@ -12,8 +12,8 @@ import pandas as pd
 from stream_assoc.core.model.batch import Batch, BatchId, SolarSystemObjects
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
-from stream_assoc.pipeline.outcomes import Outcome, Processed
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Outcome, Processed, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.tools.simulation.config import SimulationConfig

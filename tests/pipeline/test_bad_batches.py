@@ -19,11 +19,11 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline import neighbourhood
+from stream_assoc.pipeline.batches import Processed, Rejected, arrive
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.outcomes import Processed, Rejected
 from stream_assoc.pipeline.ports.apdb import ApdbSession
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, LEDGER, Rows, column, contents
 from tests.pipeline.skies import apdb_url, batch, pinned_services, process_from, processed_from, square

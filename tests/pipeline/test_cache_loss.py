@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.pipeline.outcomes import Processed, Redelivered
+from stream_assoc.pipeline.batches import Processed, Redelivered
 from stream_assoc.settings import Settings
 from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 from stream_assoc.stores.cache.packing.authentication import CacheKeys

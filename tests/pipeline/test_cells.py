@@ -9,10 +9,10 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.batches import Outcome, Processed, Rejected, arrive
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
-from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.ports.apdb import ApdbSession
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, contents
 from tests.pipeline.skies import PINNED, apdb_url, batch, pinned_services, position, square

@@ -8,8 +8,8 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch, BatchRevision
 from stream_assoc.core.model.messages import OutputMessage
-from stream_assoc.pipeline.outcomes import Processed, Redelivered
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Processed, Redelivered, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.chaos.outcome import sky_in
 from tests.contents import ALL_TABLES, contents

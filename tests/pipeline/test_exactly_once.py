@@ -8,9 +8,9 @@ import pytest
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.messaging.outbox_format import unpack_outputs
+from stream_assoc.pipeline.batches import Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.exceptions import ConflictingBatchError
-from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, Rows, contents
 from tests.pipeline.skies import apdb_url, batch, night, pinned_services, position, process_from, processed_from

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_assoc.messaging.avro.subscriber import decode_forced_sources
-from stream_assoc.pipeline.outcomes import Processed, Redelivered
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Processed, Redelivered, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache

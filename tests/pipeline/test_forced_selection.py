@@ -3,8 +3,10 @@
 import numpy as np
 
 from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.forced import forced_source_ids
 from stream_assoc.core.model.objects import ObjectPositions
-from stream_assoc.pipeline.forced_selection import SelectionConfig, candidates, forced_source_ids
+from stream_assoc.pipeline.forced import candidates
+from stream_assoc.pipeline.ports.photometry import SelectionConfig
 from tests.photometry.skies import exposure
 
 CONFIG = SelectionConfig()

@@ -11,7 +11,7 @@ import pytest
 from astropy.wcs import WCS
 
 from stream_assoc.core.model.batch import Batch, BatchId
-from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.batches import Processed
 from tests.pipeline.bench import APDB_FILE, batch_of, process, services_in
 
 DATA = Path(__file__).parents[1] / "data" / "pipeline"

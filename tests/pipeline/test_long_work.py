@@ -8,10 +8,10 @@ from pathlib import Path
 from stream_assoc.core.association.exceptions import TooManyCandidatesError
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import process as module
+from stream_assoc.pipeline.batches import Outcome, Processed, Rejected, arrive
 from stream_assoc.pipeline.clock import PinnedClock
-from stream_assoc.pipeline.outcomes import Outcome, Processed, Rejected
 from stream_assoc.pipeline.ports.apdb import ApdbSession
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import contents
 from tests.pipeline.skies import apdb_url, night, pinned_services, process_from

@@ -285,7 +285,7 @@ def test_an_identified_source_without_a_position_is_dropped(services: Services) 
 
 
 def test_what_a_producer_says_may_be_ignored(services: Services, tmp_path: Path) -> None:
-    matchmakers = replace(services.matchmakers, keep_solar_system_ids=False)
-    (outcome,) = processed_from(replace(services, matchmakers=matchmakers), 0, identified(1, [SS, SS + 1]))
+    algorithms = replace(services.algorithms, keep_solar_system_ids=False)
+    (outcome,) = processed_from(replace(services, algorithms=algorithms), 0, identified(1, [SS, SS + 1]))
     assert (outcome.metrics.numAssociatedSsObjects, outcome.metrics.numNewDiaObjects) == (0, 2)
     assert column(apdb_url(tmp_path), "DiaSource", "ssObjectId") == [None, None]

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from stream_assoc.core.model.batch import SolarSystemObjects
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.avro.subscriber import decode_objects
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival, Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.exceptions import ConflictingBatchError, DuplicateSourceError
-from stream_assoc.pipeline.outcomes import Processed, Redelivered, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb

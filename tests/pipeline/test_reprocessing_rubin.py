@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.pipeline.outcomes import Processed, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import Processed, Rejected, arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.tools.transform.batches import batches
 from stream_assoc.tools.transform.mapping import load_mapping
 from tests.contents import columns

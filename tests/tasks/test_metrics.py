@@ -7,7 +7,7 @@ import astropy.units as u
 import pytest
 
 from stream_assoc.core.model.batch import Batch
-from stream_assoc.pipeline.outcomes import Processed
+from stream_assoc.pipeline.batches import Processed
 from stream_assoc.pipeline.services import Services
 from stream_assoc.tasks import metrics as tasks
 from tests.pipeline.bench import process

@@ -35,13 +35,13 @@ def explain(
     settings = settings_of(config, set_)
 
     from stream_assoc.tools.explanation.explain import explain as explain_source
-    from stream_assoc.wiring.assembly import archive_of, matchmakers_of
+    from stream_assoc.wiring.assembly import archive_of, association_algorithms_of
 
     with (
         Progress().doing("Associating the source's batch anew"),
         contextlib.closing(archive_of(settings)) as archive,
     ):
-        explanation = explain_source(dia_source_id, archive, matchmakers_of(settings).associator)
+        explanation = explain_source(dia_source_id, archive, association_algorithms_of(settings).associator)
     if json_:
         typer.echo(json.dumps(asdict(explanation)))
         return

@@ -30,7 +30,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.archive import Archive
 from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.tools.explanation.explain import explain
-from stream_assoc.wiring.assembly import matchmakers_of
+from stream_assoc.wiring.assembly import association_algorithms_of
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -54,7 +54,7 @@ class Api:
 
     def __init__(self, settings: Settings, library: Library) -> None:
         self._library = library
-        self._associator = matchmakers_of(settings).associator
+        self._associator = association_algorithms_of(settings).associator
         self._calculator = StatisticsCalculator(ALL_PLUGINS)
         self._flag_columns = settings.statistics.flag_columns
         self._sky = SkyMap(settings.sky.tile_level)

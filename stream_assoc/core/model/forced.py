@@ -1,11 +1,14 @@
-"""Which objects are worth a forced measurement, and what statistics are made of it."""
+"""Forced sources: which objects are worth a measurement, its identifier, and what statistics are made of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
 
 
@@ -72,3 +75,36 @@ class ForcedPoints:
     def concatenate(cls, parts: Sequence["ForcedPoints"]) -> "ForcedPoints":
         """Return the rows of all parts, in order; at least one part is needed."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+
+def forced_source_ids(batch: BatchId, diaObjectId: IntArray) -> IntArray:
+    """Return the diaForcedSourceId of each object's measurement in a batch.
+
+    The same visit, detector and object give the same identifier, in whatever
+    order and company they are measured.
+
+    Parameters
+    ----------
+    batch : `BatchId`
+    diaObjectId : `numpy.ndarray` [int64], shape (n,)
+
+    Returns
+    -------
+    diaForcedSourceId : `numpy.ndarray` [int64], shape (n,)
+        Not negative. Two objects of one batch, named by their sources, never
+        share one: every step can be undone. Those of different batches are 63 bits that have
+        nothing to do with each other.
+    """
+    key = _scrambled(np.array([batch.visit], np.uint64)) ^ np.array([batch.detector], np.uint64)
+    return _scrambled(diaObjectId.astype(np.uint64) ^ _scrambled(key)).astype(np.int64)
+
+
+_LOW_63_BITS: Final = np.uint64(2**63 - 1)
+
+
+def _scrambled(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a permutation of the integers of 63 bits that looks random: the steps of splitmix64, one bit short."""
+    values = (values + np.uint64(0x1E3779B97F4A7C15)) & _LOW_63_BITS
+    values = ((values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)) & _LOW_63_BITS
+    values = ((values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)) & _LOW_63_BITS
+    return values ^ (values >> np.uint64(31))

@@ -1,15 +1,32 @@
 """What the pipeline asks of forced photometry."""
 
 import functools
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.forced import GoodSources
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BoolArray, FloatArray
-from stream_assoc.pipeline.forced_selection import SelectionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionConfig:
+    """Settings of the selection; the defaults are upstream's.
+
+    Attributes
+    ----------
+    history_threshold : `int`
+        Least number of sources of an object that this visit did not see.
+    good_sources : `GoodSources`
+        What one of them must be like.
+    """
+
+    history_threshold: int = 2
+    good_sources: GoodSources = field(default_factory=GoodSources)
 
 
 class BatchImages(Protocol):

@@ -15,10 +15,9 @@ from stream_assoc.messaging.authority import NOBODY, Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.dead_letters import dead_letter
 from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival, Outcome, Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.clock import Stopwatch
-from stream_assoc.pipeline.outcomes import Outcome, Processed, Redelivered, Rejected
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.service.daemon.write_back import WriteBack
 from stream_assoc.service.metrics.instruments import Instruments

@@ -14,7 +14,7 @@ from stream_assoc.apps.cli.main import app
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.pipeline.outcomes import Redelivered
+from stream_assoc.pipeline.batches import Redelivered
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.tools.replay.capture import CaptureWriter

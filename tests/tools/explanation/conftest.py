@@ -7,7 +7,7 @@ import pytest
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.factory import open_archive
 from stream_assoc.tools.explanation.explain import explain
-from stream_assoc.wiring.assembly import matchmakers_of
+from stream_assoc.wiring.assembly import association_algorithms_of
 from tests.pipeline.skies import apdb_url, pinned_services
 from tests.stores.apdb.reading.nights import postgresql_night, sqlite_night
 from tests.stores.apdb.reading.stored import services_at
@@ -28,5 +28,5 @@ def services(tmp_path: Path):
 def explained(services, tmp_path: Path):
     """Explain a stored source."""
     archive = open_archive(apdb_url(tmp_path))
-    yield lambda identifier: explain(identifier, archive, matchmakers_of(Settings()).associator)
+    yield lambda identifier: explain(identifier, archive, association_algorithms_of(Settings()).associator)
     archive.close()

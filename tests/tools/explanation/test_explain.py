@@ -9,7 +9,8 @@ import pytest
 
 from stream_assoc.core.association.associator import AssociationConfig, Associator
 from stream_assoc.core.model.batch import SolarSystemObjects
-from stream_assoc.pipeline.process import arrive, process_batches
+from stream_assoc.pipeline.batches import arrive
+from stream_assoc.pipeline.process import process_batches
 from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.stores.apdb.reading.factory import open_archive
 from stream_assoc.tools.explanation.explain import explain

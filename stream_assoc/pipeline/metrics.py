@@ -1,16 +1,16 @@
-"""The numbers a batch is judged by: its association metrics."""
+"""The association metrics of a batch."""
 
 import numpy as np
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.metrics import AssociationMetrics, fraction_updated
 from stream_assoc.core.model.types import FloatArray
-from stream_assoc.pipeline.arrival import Arrival
+from stream_assoc.pipeline.batches import Arrival
 from stream_assoc.pipeline.matching import BatchMatches
 from stream_assoc.pipeline.region import SkyPartition, in_footprint
 
 
-def measure(
+def association_metrics(
     arrival: Arrival,
     matches: BatchMatches,
     partition: SkyPartition,
@@ -41,7 +41,7 @@ def measure(
     unassociated = in_footprint(arrival.region, matches.objects, partition)
     unassociated[matched_rows] = False
     n_unassociated = int(np.count_nonzero(unassociated))
-    grown_up = int(np.count_nonzero(matches.objects.positions.nDiaSources[matched_rows] == 1))
+    no_longer_single = int(np.count_nonzero(matches.objects.positions.nDiaSources[matched_rows] == 1))
     margin = matches.association.margin[matches.association.object_row >= 0]
     rivals = margin[np.isfinite(margin)]
     offset_ra, offset_dec = _offsets_arcsec(batch, matches)
@@ -57,7 +57,7 @@ def measure(
         numUpdatedDiaObjects=len(matches.associated),
         numUnassociatedDiaObjects=n_unassociated,
         fracUpdatedDiaObjects=fraction_updated(len(matches.associated), n_unassociated),
-        totalUnassociatedDiaObjects=n_single_source - grown_up + len(matches.new),
+        totalUnassociatedDiaObjects=n_single_source - no_longer_single + len(matches.new),
         numTotalSolarSystemObjects=len(batch.solar_system_objects),
         numDroppedSsObjects=matches.n_dropped_predictions,
         numAssociatedSsObjects=int(np.count_nonzero(matches.ssObjectId)),
