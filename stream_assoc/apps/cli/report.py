@@ -64,7 +64,9 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     try:
         from stream_assoc.tools.report.page import page
     except ImportError as error:
-        raise CommandError(f"a report needs matplotlib: pip install 'stream_assoc[plots]' ({error})") from error
+        raise CommandError(
+            f"a report needs jinja2 and matplotlib: pip install 'stream_assoc[plots]' ({error})"
+        ) from error
 
     settings = settings_of(config, set_)
     settings = settings.model_copy(update={"kafka": without_client_logs(settings.kafka)})
@@ -95,8 +97,7 @@ def last_night(records: "Iterable[AssociationMetrics]") -> "DayObs":
 
 def nothing_known(night: "Night", records: "Iterable[AssociationMetrics]") -> str:
     """Return what to tell of a night of which there is nothing: which nights there are."""
-    from stream_assoc.tools.report.gather import night_of
-    from stream_assoc.tools.report.night import counted_nights
+    from stream_assoc.tools.report.night import counted_nights, night_of
 
     told = [f"nothing is known of the night {night.day_obs} (the date at UTC-12h)"]
     if batches := Counter(night_of(one.midpointMjdTai) for one in records):
@@ -120,8 +121,13 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     """Return all that is known of a night."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.stores.apdb.sql.columns import open_columns
-    from stream_assoc.tools.report.gather import letters_by_night, metrics_of_night, objects_of, sources_of_night
-    from stream_assoc.tools.report.night import Night
+    from stream_assoc.tools.report.night import (
+        Night,
+        letters_by_night,
+        metrics_of_night,
+        objects_of,
+        sources_of_night,
+    )
 
     kafka = settings.kafka
     origins = [metrics.name if metrics else f"the topic {kafka.metrics_topic}"]
@@ -148,7 +154,7 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
 def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[AssociationMetrics]":
     """Return all metrics there are: of a capture, or of the topic."""
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.tools.report.captures import records_of_capture
+    from stream_assoc.tools.report.night import records_of_capture
     from stream_assoc.tools.subscription.decoding import metrics_decoder
     from stream_assoc.tools.subscription.subscribe import METRICS, subscribe
 
@@ -160,7 +166,7 @@ def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[Associ
 def read_letters(settings: "Settings", capture: Path | None) -> "Iterable[DeadLetter]":
     """Return all dead letters there are: of a capture, or of the topic."""
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.tools.report.captures import records_of_capture
+    from stream_assoc.tools.report.night import records_of_capture
     from stream_assoc.tools.subscription.decoding import dead_letter_decoder
     from stream_assoc.tools.subscription.subscribe import DEAD_LETTERS, subscribe
 

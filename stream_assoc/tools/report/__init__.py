@@ -1,1 +1,1 @@
-"""The report of a night: one HTML file that tells what was seen, how fast, and what deserves a look."""
+"""The report of a night: one HTML file with what was seen, how fast it was processed, and what deserves a look."""

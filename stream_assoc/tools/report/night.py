@@ -1,14 +1,29 @@
-"""What is known of a night."""
+"""What is known of a night, and where it is read: the topics or captures of them, and the APDB."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.core.model.times import DayObs
-from stream_assoc.messaging.avro.batch_prefix import BatchPrefix
-from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
+from stream_assoc.core.model.times import DayObs, day_obs, mjd_tai_of_unix, night_bounds
+from stream_assoc.messaging.avro.batch_prefix import BatchPrefix, batch_prefix
+from stream_assoc.messaging.avro.dead_letters import DeadLetter, DeadLetterRecord
+from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.stores.apdb.sql.columns import ColumnReader
+from stream_assoc.tools.replay.capture import read_capture
+from stream_assoc.tools.subscription.decoding import Decoder
+from stream_assoc.tools.subscription.records import BadMessage
+
+Record = TypeVar("Record")
 
 SOURCE_COLUMNS = (
     *("diaSourceId", "visit", "detector", "band", "midpointMjdTai"),
@@ -74,3 +89,94 @@ class Night:
     def is_empty(self) -> bool:
         """Whether nothing at all is known of it."""
         return not self.metrics and not self.letters and not (self.sources is not None and self.sources.num_rows)
+
+
+def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> list[AssociationMetrics]:
+    """Return the metrics of a night in the order observed; of a batch that was re-processed the last."""
+    last: dict[tuple[int, int], AssociationMetrics] = {}
+    for one in records:
+        batch = (one.visit, one.detector)
+        if night_of(one.midpointMjdTai) == night and (batch not in last or one.revision >= last[batch].revision):
+            last[batch] = one
+    return sorted(last.values(), key=lambda one: (one.midpointMjdTai, one.visit, one.detector))
+
+
+def letters_by_night(
+    letters: Iterable[DeadLetter], schemas: WriterSchemas | None = None
+) -> dict[DayObs | None, list[NightLetter]]:
+    """Return dead letters by their night; `None` stands for a time that no calendar reaches.
+
+    The night is that of the batch where its beginning can be read, else that
+    in which the message was set aside.
+    """
+    nights: defaultdict[DayObs | None, list[NightLetter]] = defaultdict(list)
+    for letter in letters:
+        try:
+            batch = batch_prefix(letter.original.value, schemas)
+        except DecodeError:
+            batch = None
+        observed = None if batch is None else night_of(batch.midpointMjdTai)
+        nights[observed or _night_set_aside(letter.record.time)].append(NightLetter(letter.record, batch))
+    return dict(nights)
+
+
+def sources_of_night(reader: ColumnReader, night: DayObs) -> pa.Table:
+    """Return the DIASources of a night that count, `SOURCE_COLUMNS`."""
+    condition = '"midpointMjdTai" >= ? AND "midpointMjdTai" < ? AND "timeWithdrawnMjdTai" IS NULL'
+    return reader.read("DiaSource", SOURCE_COLUMNS, condition, night_bounds(night))
+
+
+def objects_of(reader: ColumnReader, sources: pa.Table) -> pa.Table:
+    """Return the DIAObjects of some sources as they are now, `OBJECT_COLUMNS`."""
+    if not sources.num_rows:
+        return reader.read("DiaObjectLast", OBJECT_COLUMNS, "1 = 0")
+    # Every one of them has been seen since; most others have not.
+    begin = pc.min(sources["midpointMjdTai"]).as_py()
+    objects = reader.read("DiaObjectLast", OBJECT_COLUMNS, '"lastDiaSourceMjdTai" >= ?', (begin,))
+    wanted = np.unique(np.asarray(pc.drop_null(sources["diaObjectId"]).to_numpy(), np.int64))
+    return objects.filter(pa.array(np.isin(np.asarray(objects["diaObjectId"].to_numpy(), np.int64), wanted)))
+
+
+def _night_set_aside(milliseconds: int) -> DayObs | None:
+    try:
+        return day_obs(mjd_tai_of_unix(milliseconds / 1000.0))
+    except ValueError:
+        return None
+
+
+def night_of(mjd_tai: float) -> DayObs | None:
+    """Return the night of a time; `None` for one that no calendar reaches, which a producer may write."""
+    try:
+        return day_obs(mjd_tai)
+    except ValueError:
+        return None
+
+
+def records_of_capture(
+    path: Path, decoder: Decoder[Record | None], on_bad: Callable[[BadMessage], None]
+) -> Iterator[Record]:
+    """Yield the records of a capture file, and pass over messages that cannot be read.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        A capture of an output topic.
+    decoder : `~stream_assoc.tools.subscription.decoding.Decoder`
+        The decoder of that topic.
+    on_bad : callable
+        Called with each message that cannot be read; its offset is its number
+        in the file.
+
+    Raises
+    ------
+    CaptureError
+        If the file is damaged, or no capture.
+    """
+    for number, event in enumerate(read_capture(path)):
+        message = event.message
+        position = InputPosition(message.topic, 0, number)
+        (record,) = decoder.decode([InputMessage(position, -1, message.key, message.value, message.headers)])
+        if isinstance(record, BadMessage):
+            on_bad(record)
+        elif record is not None:
+            yield record

@@ -1,43 +1,68 @@
-"""The page of a night, from its numbers and figures."""
+"""The page of a night, from its numbers and figures; ``report.html`` is its template."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
+from typing import Final, NamedTuple
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stream_assoc import __version__
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.times import night_name, utc_of
-from stream_assoc.tools.report import figures, html
-from stream_assoc.tools.report.html import Column, Tile
+from stream_assoc.tools.report import figures
 from stream_assoc.tools.report.night import Night, NightLetter, counted_nights
 from stream_assoc.tools.report.separations import Separations, separations
-from stream_assoc.tools.report.sky_map import sky_map
 from stream_assoc.tools.report.summary import WORST, attention, counts_of, latency, offset_mas, worst
 
-_LETTERS = 50
+_LETTERS: Final = 50
 
-_BATCH_COLUMNS = (
-    *(Column("visit"), Column("detector"), Column("band"), Column("UTC"), Column("sources"), Column("associated")),
-    *(Column("new"), Column("ambiguous"), Column("offset, mas"), Column("rms, mas"), Column("took, ms")),
-)
+
+class Tile(NamedTuple):
+    """A number that stands for itself: its name, its value and a remark."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+class Drawing(NamedTuple):
+    """A figure: its title, its SVG element, and what it shows."""
+
+    title: str
+    svg: str
+    caption: str
+    is_wide: bool = False
 
 
 def page(night: Night) -> str:
     """Return the report of a night as one HTML document.
 
-    It fetches nothing: figures, style and numbers are all inside.
+    It fetches nothing: figures, style and numbers are all inside. Equal nights
+    give equal bytes. Every text is escaped, whoever wrote it.
     """
     apart = None if night.sources is None or night.objects is None else separations(night.sources, night.objects)
-    title = f"Night {night_name(night.day_obs)}"
-    parts = [
-        f"<header><h1>{title}</h1>{html.paragraph(_lead(night), 'lead')}</header>",
-        *_filled(night, apart),
-        _footer(night),
-    ]
-    style = files("stream_assoc.tools.report").joinpath("style.css").read_text(encoding="utf-8")
-    return html.document(f"{title} - stream_assoc", style, "".join(parts))
+    environment = Environment(
+        loader=PackageLoader("stream_assoc.tools.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html").render(
+        title=night_name(night.day_obs),
+        lead=_lead(night),
+        tiles=list(_tiles(night)),
+        attention=list(attention(night, apart)),
+        drawings=[(heading, group) for heading, group in _drawings(night, apart) if group],
+        worst_batches=list(_worst_batches(night.metrics)),
+        farthest=list(_farthest(night, apart)),
+        letters=None if night.letters is None else list(map(_letter_row, night.letters[:_LETTERS])),
+        n_letters=f"{len(night.letters or ()):,}",
+        reasons=_reasons(night.letters or ()),
+        other_nights=counted_nights(night.other_letters),
+        origins=night.origins,
+        version=__version__,
+    )
 
 
 def _lead(night: Night) -> str:
@@ -48,30 +73,17 @@ def _lead(night: Night) -> str:
     return f"dayObs at UTC-12h. Observed from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC, in {bands}."
 
 
-def _filled(night: Night, apart: Separations | None) -> Iterator[str]:
-    yield html.tiles(_tiles(night))
-    yield html.section(
-        "What deserves a look", html.look(list(attention(night, apart)), "Nothing stands out in this night.")
-    )
-    yield html.section("Sky and time", html.figures(_sky_and_time(night)))
-    if night.metrics:
-        yield html.section("Latency", html.figures(_latency(night.metrics)))
-    association = list(_association(night, apart))
-    if association:
-        yield html.section("Association", html.figures(association))
-    yield html.section("Worst offenders", *_offenders(night, apart))
-    yield html.section("Dead letters", *_letters(night))
-
-
 def _tiles(night: Night) -> Iterator[Tile]:
     counts = counts_of(night)
+    n_letters = "-" if night.letters is None else f"{counts.n_letters:,}"
+    letters = Tile("dead letters", n_letters, "not read" if night.letters is None else "")
     if not night.metrics:
         n_stored = 0 if night.sources is None else night.sources.num_rows
         yield Tile("batches with metrics", "0", "are the metrics older than the topic keeps?")
         yield Tile("stored DIASources", f"{n_stored:,}")
-        yield _letters_tile(night)
+        yield letters
         return
-    seconds = np.array([latency(one) for one in night.metrics])
+    milliseconds = 1000.0 * np.array([latency(one) for one in night.metrics])
 
     def share(part: int, whole: int) -> str:
         return f"{part / whole:.1%}" if whole else ""
@@ -83,116 +95,110 @@ def _tiles(night: Night) -> Iterator[Tile]:
     yield Tile("solar system", f"{counts.n_solar_system:,}", share(counts.n_solar_system, counts.n_sources))
     yield Tile("marginal", f"{counts.n_marginal:,}", share(counts.n_marginal, counts.n_sources))
     yield Tile("dropped", f"{counts.n_dropped:,}", "no usable position")
-    yield Tile("ambiguous", f"{counts.n_ambiguous:,}", f"{share(counts.n_ambiguous, counts.n_associated)} of matches")
+    ambiguous = share(counts.n_ambiguous, counts.n_associated)
+    yield Tile("ambiguous", f"{counts.n_ambiguous:,}", f"{ambiguous} of matches" if ambiguous else "")
     if counts.n_forced:
         yield Tile("forced sources", f"{counts.n_forced:,}", f"{counts.n_forced / counts.n_batches:,.0f} a batch")
-    yield Tile("latency p50", f"{1000 * np.percentile(seconds, 50):,.0f} ms", "all stages of a batch")
-    yield Tile("latency p99", f"{1000 * np.percentile(seconds, 99):,.0f} ms", f"greatest {seconds.max():.2f} s")
-    yield _letters_tile(night)
+    yield Tile("latency p50", f"{np.percentile(milliseconds, 50):,.0f} ms", "all stages of a batch")
+    longest = f"longest {milliseconds.max() / 1000.0:.2f} s"
+    yield Tile("latency p99", f"{np.percentile(milliseconds, 99):,.0f} ms", longest)
+    yield letters
     yield Tile("re-processed", f"{counts.n_reprocessed:,}", "batches")
 
 
-def _letters_tile(night: Night) -> Tile:
-    return (
-        Tile("dead letters", "-", "not read")
-        if night.letters is None
-        else Tile("dead letters", f"{len(night.letters):,}")
-    )
+def _drawings(night: Night, apart: Separations | None) -> Iterator[tuple[str, list[Drawing]]]:
+    """Yield the figures under their headings."""
+    yield "Sky and time", list(_sky_and_time(night))
+    yield "Latency", list(_latency(night.metrics))
+    yield "Association", list(_association(night.metrics, apart))
 
 
-def _sky_and_time(night: Night) -> Iterator[str]:
+def _sky_and_time(night: Night) -> Iterator[Drawing]:
     if night.metrics:
-        yield html.figure(
+        yield Drawing(
             "Sources of each visit",
             figures.visits_over_time(night.metrics),
             "Every source of a visit is in one part; the parts add up to all of them.",
             is_wide=True,
         )
     if night.sources is not None and night.sources.num_rows:
-        yield html.figure(
+        yield Drawing(
             "Where",
-            sky_map(night.sources),
-            "Stored sources: those that joined an object, founded one, or are known solar-system objects. "
+            figures.sky_map(night.sources),
+            "Stored sources: those that joined an object, created one, or are known solar-system objects. "
             "North is up, east to the left.",
             is_wide=True,
         )
 
 
-def _latency(metrics: Sequence[AssociationMetrics]) -> Iterator[str]:
-    yield html.figure(
+def _latency(metrics: Sequence[AssociationMetrics]) -> Iterator[Drawing]:
+    if not metrics:
+        return
+    yield Drawing(
         "Where the time goes",
         figures.latency_waterfall(metrics),
-        "The stages of a batch, one after the other. What batches share that are processed together (waiting for "
-        "their cells, reading the cache, storing, publishing) is in no batch's metrics; Prometheus has it.",
+        "The stages of a batch, one after the other. Batches of a micro-batch share some work: waiting for their "
+        "cells, reading the cache, storing, publishing. No batch's metrics include it; Prometheus has it.",
     )
-    yield html.figure(
+    yield Drawing(
         "Time of each batch",
         figures.latency_over_time(metrics),
-        "All stages together. The very first batch after a start may compile.",
+        "All stages together. The first batch after a start may include compilation.",
     )
 
 
-def _association(night: Night, apart: Separations | None) -> Iterator[str]:
+def _association(metrics: Sequence[AssociationMetrics], apart: Separations | None) -> Iterator[Drawing]:
     if apart is not None and len(apart):
-        yield html.figure(
+        yield Drawing(
             "Separations in units of their errors",
             figures.separation_histogram(apart),
-            "Sources of objects with two sources or more. Where the errors are right they follow the Rayleigh curve; "
-            "a histogram to its right means errors that are too small, a long tail wrong associations. "
-            "The last bin holds all beyond.",
+            "Sources of objects with two sources or more. If the errors are right, they follow the Rayleigh curve. "
+            "A histogram to its right means that the errors are too small; a long tail means wrong associations. "
+            "The last bin holds everything beyond.",
         )
-    if any(one.medianRaOffset is not None for one in night.metrics):
-        yield html.figure(
+    if any(one.medianRaOffset is not None for one in metrics):
+        yield Drawing(
             "Astrometric offset",
-            figures.offsets(night.metrics),
+            figures.offsets(metrics),
             "Median over the matched sources of a batch. A batch away from zero has another astrometric solution.",
         )
-    if any(one.numAssociatedDiaSources for one in night.metrics):
-        yield html.figure(
+    if any(one.numAssociatedDiaSources for one in metrics):
+        yield Drawing(
             "Ambiguous associations",
-            figures.ambiguity(night.metrics),
-            "Matched sources that had a choice. The margin is the runner-up's score minus the match's: "
-            "near zero it was a toss-up.",
+            figures.ambiguity(metrics),
+            "Matched sources with more than one candidate. The margin is the runner-up's score minus the match's: "
+            "near zero, either could have won.",
         )
-    if any(one.rmsSeparation is not None for one in night.metrics):
-        yield html.figure(
+    if any(one.rmsSeparation is not None for one in metrics):
+        yield Drawing(
             "Scatter of the matches",
-            figures.scatter(night.metrics),
+            figures.scatter(metrics),
             "Root mean square separation of the matched sources of a batch from their objects.",
         )
-    if night.metrics:
-        yield html.figure(
+    if metrics:
+        yield Drawing(
             "Known objects seen again",
-            figures.known_over_time(night.metrics),
-            "Of the objects that were known inside a detector's outline, the fraction that gained a source.",
+            figures.known_over_time(metrics),
+            "The fraction of the known objects inside a detector's outline that gained a source.",
         )
-        yield html.figure(
+        yield Drawing(
             "Objects seen once",
-            figures.single_over_time(night.metrics),
+            figures.single_over_time(metrics),
             "DIAObjects of the whole database with a single source, as the night was processed.",
         )
 
 
-def _offenders(night: Night, apart: Separations | None) -> Iterator[str]:
+def _worst_batches(metrics: Sequence[AssociationMetrics]) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield a heading and the rows under it for each way in which a batch can stand out."""
     kinds = (
         ("Slowest batches", latency),
         ("Batches with the most ambiguous associations", lambda one: float(one.numAmbiguousDiaSources)),
         ("Batches farthest from their objects", offset_mas),
         ("Batches with the most dropped sources", lambda one: float(one.numDroppedDiaSources)),
     )
-    n_tables = 0
-    for title, badness in kinds:
-        batches = worst(night.metrics, badness)
-        if batches:
-            n_tables += 1
-            yield html.subtitle(title)
-            yield html.table(title, _BATCH_COLUMNS, map(_batch_row, batches))
-    if apart is not None and night.sources is not None and len(apart):
-        n_tables += 1
-        yield html.subtitle("Sources farthest from their objects, in units of their errors")
-        yield html.table("Sources farthest from their objects", _SOURCE_COLUMNS, _source_rows(night, apart))
-    if not n_tables:
-        yield html.paragraph("There is none.", "note")
+    for heading, badness in kinds:
+        if batches := worst(metrics, badness):
+            yield heading, list(map(_batch_row, batches))
 
 
 def _batch_row(one: AssociationMetrics) -> list[str]:
@@ -211,71 +217,27 @@ def _batch_row(one: AssociationMetrics) -> list[str]:
     ]
 
 
-_SOURCE_COLUMNS = (
-    *(Column("diaSourceId"), Column("diaObjectId"), Column("visit"), Column("detector"), Column("band")),
-    *(Column("SNR"), Column("separation, mas"), Column("in errors")),
-)
-
-
-def _source_rows(night: Night, apart: Separations) -> Iterator[list[str]]:
-    assert night.sources is not None  # noqa: S101 - who has separations has sources
+def _farthest(night: Night, apart: Separations | None) -> Iterator[list[str]]:
+    """Yield the rows of the sources farthest from their objects."""
+    if apart is None or night.sources is None:
+        return
     for index in np.argsort(-apart.normalised)[:WORST].tolist():
         (source,) = night.sources.slice(int(apart.row[index]), 1).to_pylist()
         snr = source["snr"]
         yield [
-            str(source["diaSourceId"]),
-            str(source["diaObjectId"]),
-            str(source["visit"]),
-            str(source["detector"]),
-            str(source["band"]),
+            *(str(source[name]) for name in ("diaSourceId", "diaObjectId", "visit", "detector", "band")),
             "-" if snr is None else f"{snr:.1f}",
             f"{1000 * apart.arcsec[index]:.0f}",
             f"{apart.normalised[index]:.2f}",
         ]
 
 
-def _letters(night: Night) -> Iterator[str]:
-    letters = night.letters
-    if letters is None:
-        yield html.paragraph("They were not read.", "note")
-        return
-    if night.other_letters:
-        yield html.paragraph(f"Under other nights: {counted_nights(night.other_letters)}.", "note")
-    if not letters:
-        yield html.paragraph("There is none of this night.", "note")
-        return
-    reasons = Counter(letter.record.reason for letter in letters)
-    yield html.table(
-        "Dead letters by reason",
-        (Column("reason", is_text=True), Column("messages")),
-        ([reason, f"{count:,}"] for reason, count in reasons.most_common()),
-    )
-    yield html.paragraph(
-        f"The first {min(_LETTERS, len(letters))} of {len(letters):,}. `stream-assoc dlq show` tells all of one, "
-        "and `dlq replay` sends it back."
-    )
-    yield html.table(
-        "The first dead letters",
-        (Column("original"), Column("visit.detector"), Column("reason", is_text=True), Column("why", is_text=True)),
-        map(_letter_row, letters[:_LETTERS]),
-    )
+def _reasons(letters: Sequence[NightLetter]) -> list[tuple[str, str]]:
+    counts = Counter(letter.record.reason for letter in letters)
+    return [(reason, f"{count:,}") for reason, count in counts.most_common()]
 
 
 def _letter_row(letter: NightLetter) -> list[str]:
     record, batch = letter.record, letter.batch
     name = "unreadable" if batch is None else f"{batch.id.visit}.{batch.id.detector}"
     return [f"{record.topic}[{record.partition}]@{record.offset}", name, record.reason, record.message]
-
-
-def _footer(night: Night) -> str:
-    origins = html.paragraph(f"Read from {'; '.join(night.origins)}.") if night.origins else ""
-    return (
-        f"<footer>{origins}"
-        + html.paragraph(
-            "A night is a date at UTC-12h, of the middle of the exposure (midpointMjdTai). Of a batch that was "
-            "re-processed the last revision counts. Dead letters belong to the night of their batch, or, where that "
-            "cannot be read, to the night in which they were set aside."
-        )
-        + html.paragraph(f"stream_assoc {__version__}")
-        + "</footer>"
-    )

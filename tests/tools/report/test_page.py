@@ -148,8 +148,8 @@ def test_tables_and_figures_are_reached_by_keyboard(text) -> None:
 def test_letters_of_other_nights_are_told() -> None:
     others = {parse_night("2025-12-30"): 1200, None: 2}
     text = page(Night(NIGHT, [batch(1)], [], other_letters=others))
-    assert "Under other nights: 20251230 (1,200), no night (2)." in text
-    assert "There is none of this night." in text
+    assert "Of other nights: 20251230 (1,200), no night (2)." in text
+    assert "There are none for this night." in text
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_whatever_is_missing_the_rest_is_told(night) -> None:
 def test_letters_that_were_not_read_are_not_said_to_be_none() -> None:
     text = page(Night(NIGHT, [batch(1)], None))
     assert "They were not read" in text
-    assert "There is none" not in text.split("Dead letters</h2>")[1]
+    assert "There are none" not in text.split("Dead letters</h2>")[1]
 
 
 def test_a_large_night_stays_small() -> None:

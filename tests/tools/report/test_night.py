@@ -11,9 +11,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.dead_letters import dead_letter, read_dead_letter
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage
-from stream_assoc.tools.report.captures import records_of_capture
-from stream_assoc.tools.report.gather import letters_by_night, metrics_of_night
-from stream_assoc.tools.report.night import NightLetter
+from stream_assoc.tools.report.night import NightLetter, letters_by_night, metrics_of_night, records_of_capture
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
 from stream_assoc.tools.subscription.decoding import metrics_decoder
