@@ -1,4 +1,4 @@
-"""What was decided, made durable: one APDB transaction, and then the cache, at once or when there is time."""
+"""Make decisions durable: one APDB transaction, then the cache."""
 
 from collections.abc import Sequence
 
@@ -24,32 +24,32 @@ def commit(
     unpublished: tuple[BatchRevision, ...],
     services: Services,
 ) -> list[Processed]:
-    """Store some decisions in one transaction, and have the cache written (`Services.write_cache`).
+    """Store some decisions in one transaction, and hand the cache write to `Services.write_cache`.
 
     Parameters
     ----------
     decisions : `list` [`Decision`]
         At least one.
     session : `ApdbSession`
-        Where they are stored.
+        Holds the cells of the batches.
     neighbourhood : `Neighbourhood`
-        What of it the cache is given.
+        The objects as the batches left them, for the cache.
     unpublished : `tuple` [`BatchRevision`, ...]
-        Earlier batches of the same sky that subscribers must have first.
+        Earlier batches of the same sky whose outputs must be published first.
     services : `Services`
         Algorithms and the encoder.
 
     Returns
     -------
     processed : `list` [`Processed`]
-        The outcome of each; it is durable.
+        The outcome of each decision. All are durable.
 
     Raises
     ------
     PoisonError
         If the APDB refuses a row. Nothing was stored.
     RetriableError
-        If a store went away. Either nothing was stored, or all of it was.
+        If a store is away. Either nothing was stored, or everything was.
     """
     watch = Stopwatch(services.clock)
     with watch.stage("encode"):
@@ -75,27 +75,27 @@ def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArr
 def write_down(
     decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], services: Services
 ) -> tuple[list[Processed], list[BatchChanges]]:
-    """Make rows and messages of some decisions.
+    """Turn decisions into rows and messages.
 
     The objects of all batches go through Arrow and Avro together: a hundred
     columns cost as much for one row as for hundreds. Each batch is to be
-    published after the one before it, for they may have changed the same sky.
+    published after the one before it: both may have changed the same sky.
 
     Parameters
     ----------
     decisions : `list` [`Decision`]
         At least one.
     unpublished : `tuple` [`BatchRevision`, ...]
-        What the first is to be published after.
+        Batches that the first is published after.
     services : `Services`
         Algorithms and the encoder.
 
     Returns
     -------
     processed : `list` [`Processed`]
-        The outcome of each, true once its changes are stored.
+        The outcome of each; valid once its changes are stored.
     changes : `list` [`BatchChanges`]
-        What to store for each.
+        The rows to store for each.
     """
     states = ObjectStates.concatenate([one.states for one in decisions])
     dia_objects = services.calculator.object_rows(states)

@@ -51,7 +51,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What was decided over a batch, before anything is changed.
+    """What was decided about a batch, before anything is changed.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def decide(
     Returns
     -------
     proposal : `Proposal`
-        What `apply` is to change.
+        What `apply` changes.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _photometer(
 
 
 def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
-    """Change the sky as decided: the versions that are superseded end, and the objects are where they are now.
+    """Change the sky as decided: end superseded versions, and put objects where they are now.
 
     Whatever this raises must undo the whole session.
 
@@ -231,7 +231,7 @@ def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
     Returns
     -------
     decision : `Decision`
-        What is to be written down.
+        Complete, for `~stream_assoc.pipeline.commit.commit`.
     """
     decision, watch = proposal.decision, proposal.watch
     neighbourhood.end_versions(proposal.matched, decision.entry.timeProcessedMjdTai)

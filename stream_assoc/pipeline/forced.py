@@ -1,14 +1,14 @@
-"""Forced photometry on the way of a batch: its images, whom to measure on them, and what that adds to objects.
+"""Forced photometry of a batch: its images, the objects to measure, and what the fluxes add to these objects.
 
 A batch that names images has a session of its own, as a re-processing has.
-Reading the images takes longer than all the rest, and is done before any cell
-of the sky is held; and so whatever was measured before stands in the APDB.
+Reading the images takes longer than everything else, so it is done before any
+cell of the sky is held. All earlier measurements are then in the APDB.
 
 An object's version counts the forced sources up to its own time
 (``timeProcessedMjdTai`` not above ``validityStartMjdTai``). An object that a
-visit measures and does not update gets no new version: what was measured waits
-in the APDB until its next one. Therefore a batch takes a time after the
-versions of whatever it measures, and a version one after whatever it counts.
+visit measures but does not update gets no new version: its next version counts
+the measurement. Therefore the processing time of a batch comes after the
+versions of all objects it measures, and a version comes after all it counts.
 """
 
 from dataclasses import dataclass, replace
@@ -60,18 +60,18 @@ def measure_forced(
     selection: SelectionConfig,
     timeProcessedMjdTai: float,
 ) -> pa.Table:
-    """Measure on the images of a batch what is worth it.
+    """Measure the updated objects, and others that are worth it, on the images of a batch.
 
     Parameters
     ----------
     measurable : `Measurable`
-        The batch and what is around it.
+        The batch, its images and the objects around it.
     updated : `ObjectPositions`
         The objects that it updates, as it leaves them.
     session : `ApdbReader`
-        Knows which objects have a good source.
+        Tells which objects have a good source.
     selection : `SelectionConfig`
-        What is worth it.
+        Which other objects are worth it.
     timeProcessedMjdTai : `float`
         Processing time of the batch, MJD TAI.
 

@@ -25,7 +25,7 @@ def association_metrics(
     arrival : `Arrival`
         The batch, its footprint, and where it came from.
     matches : `BatchMatches`
-        What became of its sources, and the objects as they were before.
+        The owner of each source, and the objects as they were before.
     partition : `SkyPartition`
         Its margin is how far outside of the footprint an object still counts
         as unassociated.

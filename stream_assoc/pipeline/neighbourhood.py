@@ -24,11 +24,11 @@ from stream_assoc.pipeline.tiles import without_and_with
 
 
 class Surroundings(Protocol):
-    """The objects around a batch as far as they can be read: all that deciding over it may do with them."""
+    """The objects around a batch, to be read only: `decide` may not change them."""
 
     @property
     def session(self) -> ApdbReader:
-        """Where more is read of them."""
+        """The session that reads more about them."""
 
     def objects(self, tiles: IntArray) -> TiledObjects:
         """Return every object of these tiles, which ascend."""
@@ -45,7 +45,7 @@ class Neighbourhood:
     session : `ApdbSession`
         Holds the cells of these tiles.
     staged : `StagedCache`
-        Asked first; what it lacks is rebuilt from the session. It keeps what
+        Asked first; what it lacks is rebuilt from the session. It keeps
         changes until `flush`.
     calculator : `StatisticsCalculator`
         Rebuilds states.

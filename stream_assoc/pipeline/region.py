@@ -1,4 +1,4 @@
-"""Which part of the sky a batch needs, in tiles to load and cells to hold."""
+"""The part of the sky a batch needs: tiles to load and cells to hold."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,11 +20,11 @@ radius, and its new mean position between it and the source, so two leave room
 for rounding."""
 
 _MAX_FOOTPRINT_DEG: Final = 20.0
-"""Widest footprint that is believed: a detector is narrower, and a wrong one of
-the size of a hemisphere would load millions of tiles."""
+"""Widest footprint that is accepted. A detector is narrower, and a wrong
+footprint the size of a hemisphere would load millions of tiles."""
 
 _BORDER: Final = 2
-"""Cells counted before they are listed are a few too many, along the border, but not so many times."""
+"""The count of cells before they are listed is too high along the border, by less than this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class SkyPartition:
 
 @dataclass(frozen=True, slots=True)
 class CellLimits:
-    """How many cells may be held at once; each is a lock, and a database has only so many.
+    """How many cells may be held at once. Each is a lock, and a database has a limited number.
 
     Attributes
     ----------
     batch : `int`
-        Most of one batch; one that needs more is refused before any is held.
+        Most for one batch. A batch that needs more is rejected before any is held.
     session : `int`
-        Most of some batches that are processed together; not below ``batch``.
+        Most for batches that are processed together; not below ``batch``.
     """
 
     batch: int = 1000
@@ -163,13 +163,13 @@ def _too_many_cells(batch: Batch, n_cells: int, limits: CellLimits) -> TooManyCe
 
 
 def refused_alone(error: LocksExhaustedError) -> TooManyCellsError:
-    """Return why a batch can never be processed that finds no room for its locks although it is alone in its session.
+    """Return why a batch can never be processed: alone in its session, it needs more locks than the server has.
 
     Raises
     ------
     LocksExhaustedError
-        The given one, if the batch asks for no more than any session's share:
-        then it is the others that leave no room, and that passes.
+        The given one, if the batch asks for no more than a session's fair share.
+        Then other sessions fill the lock table, and that passes.
     """
     if error.n_cells <= error.fair_share:
         raise error
