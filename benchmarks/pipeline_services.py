@@ -27,8 +27,9 @@ from stream_assoc.pipeline.batches import arrive
 from stream_assoc.pipeline.commit import write_down
 from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import region_of
 from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.source_rows import source_points
@@ -48,9 +49,6 @@ class EmptySky:
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         return TiledObjects(tiles, np.zeros(len(tiles) + 1, np.int64), ObjectPositions.empty())
-
-    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
-        """There is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def apdb_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     init(url)
     apdb = open_apdb(url)
     with apdb.exclusive(CELLS) as session:
-        session.store([changes(BatchId(1, 1), [source(BIG)], [dia_object(BIG, STORED)], time=STORED, delta=1)])
+        session.commit([changes(BatchId(1, 1), [source(BIG)], [dia_object(BIG, STORED)], time=STORED, delta=1)])
     apdb.close()
     return url
 

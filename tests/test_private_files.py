@@ -32,7 +32,7 @@ def test_an_sqlite_apdb_and_its_log_are_private(tmp_path: Path) -> None:
     init(f"sqlite:///{tmp_path}/apdb.db")
     assert modes(tmp_path)["apdb.db"] == 0o600
     with closing(SqliteApdb(tmp_path / "apdb.db")) as apdb, apdb.exclusive(CELLS) as session:
-        session.store([new_objects(FIRST, [1])])
+        session.commit([new_objects(FIRST, [1])])
         found = modes(tmp_path)
     assert {"apdb.db", "apdb.db-wal", "apdb.db-shm"} <= set(found)
     assert set(found.values()) == {0o600}

@@ -13,7 +13,7 @@ from stream_assoc.pipeline.batches import Processed
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.services import Services
 
 
@@ -53,10 +53,14 @@ def commit(
     """
     watch = Stopwatch(services.clock)
     with watch.stage("encode"):
+        ids = np.concatenate([one.states.diaObjectId for one in decisions])
+        starts = np.concatenate([one.states.validityStartMjdTai for one in decisions])
+        superseded, first = np.unique(ids, return_index=True)
+        session.prepare(superseded, starts[first])
         processed, changes = write_down(decisions, unpublished, services)
     failpoint("before-store")
     with watch.stage("store"):
-        versions = session.store(changes)
+        versions = session.commit(changes)
     failpoint("after-store")
     services.observe_micro_batch(watch.seconds)
     tiles = np.unique(np.concatenate([change.tiles for change in changes]))

@@ -217,7 +217,7 @@ def _photometer(
 
 
 def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
-    """Change the sky as decided: end superseded versions, and put objects where they are now.
+    """Change the sky as decided: put objects where they are now.
 
     Whatever this raises must undo the whole session.
 
@@ -234,7 +234,6 @@ def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
         Complete, for `~stream_assoc.pipeline.commit.commit`.
     """
     decision, watch = proposal.decision, proposal.watch
-    neighbourhood.end_versions(proposal.matched, decision.entry.timeProcessedMjdTai)
     with watch.stage("replace"):
         tiles = neighbourhood.replace(proposal.objects, proposal.matched, decision.states)
     return replace(decision, tiles=tiles, metrics=replace(decision.metrics, stageSeconds=dict(watch.seconds)))

@@ -49,25 +49,29 @@ class ApdbUnavailableError(ApdbError, RetriableError):
     """The database cannot be reached, is shutting down, is locked or is full."""
 
 
+class FencedError(ApdbUnavailableError):
+    """A session had lost its cells before it committed: nothing of it is stored, and nothing ever will be.
+
+    Its connection died with its locks, or another session took its cells over.
+    Tried again, the batches get a session of their own.
+    """
+
+
 class LocksExhaustedError(ApdbUnavailableError):
-    """The server has no room for the locks on so many cells: the same cells asked for again would fail again.
+    """The backend cannot hold so many cells at once: the same cells asked for again would fail again.
 
     Parameters
     ----------
+    message : `str`
+        Cause and remedy, in the backend's own terms.
     n_cells : `int`
         How many were asked for.
     fair_share : `int`
-        How many locks the server has room for in each of its sessions, if all take as many.
-    table_size : `int`
-        How many it has room for in all.
+        How many each session can hold, if all hold as many.
     """
 
-    def __init__(self, n_cells: int, fair_share: int, table_size: int) -> None:
-        super().__init__(
-            f"PostgreSQL has no room for locks on {n_cells} cells of the sky: its lock table holds about "
-            f"{table_size} of all its sessions together. Raise max_locks_per_transaction there, or lower "
-            "daemon.micro_batch_cells and batch.max_cells"
-        )
+    def __init__(self, message: str, n_cells: int, fair_share: int) -> None:
+        super().__init__(message)
         self.n_cells = n_cells
         self.fair_share = fair_share
 

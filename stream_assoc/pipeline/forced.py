@@ -24,8 +24,8 @@ from stream_assoc.core.model.types import BoolArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.batches import Arrival
 from stream_assoc.pipeline.exceptions import ImageError
-from stream_assoc.pipeline.ports.apdb import ApdbReader
 from stream_assoc.pipeline.ports.photometry import BatchImages, ForcedPhotometer, SelectionConfig
+from stream_assoc.pipeline.ports.reader import SessionReader
 
 
 def with_images(arrival: Arrival, photometer: ForcedPhotometer) -> Arrival:
@@ -56,7 +56,7 @@ class Measurable:
 def measure_forced(
     measurable: Measurable,
     updated: ObjectPositions,
-    session: ApdbReader,
+    session: SessionReader,
     selection: SelectionConfig,
     timeProcessedMjdTai: float,
 ) -> pa.Table:
@@ -68,7 +68,7 @@ def measure_forced(
         The batch, its images and the objects around it.
     updated : `ObjectPositions`
         The objects that it updates, as it leaves them.
-    session : `ApdbReader`
+    session : `SessionReader`
         Tells which objects have a good source.
     selection : `SelectionConfig`
         Which other objects are worth it.
@@ -86,7 +86,7 @@ def measure_forced(
     inside[inside] = images.contains(others.ra[inside], others.dec[inside])
     known = others.take(candidates(others, updated.diaObjectId, inside, selection))
     has_good_source = session.has_good_source(known.diaObjectId, selection.good_sources, without=arrival.batch.id)
-    known = known.take(np.isin(known.diaObjectId, has_good_source))
+    known = known.take(np.flatnonzero(has_good_source))
     return images.measure(arrival.batch, ObjectPositions.concatenate([updated, known]), timeProcessedMjdTai)
 
 
@@ -114,7 +114,7 @@ def candidates(objects: ObjectPositions, updated: IntArray, inside: BoolArray, c
 
 
 def uncounted_points(
-    session: ApdbReader, calculator: StatisticsCalculator, states: ObjectStates, batch: BatchId
+    session: SessionReader, calculator: StatisticsCalculator, states: ObjectStates, batch: BatchId
 ) -> ForcedPoints:
     """Return the forced sources that these objects' versions do not count yet; none where nobody counts them.
 
@@ -128,7 +128,7 @@ def uncounted_points(
 
 
 def rebuilt_states(
-    session: ApdbReader, calculator: StatisticsCalculator, diaObjectId: IntArray, without: BatchId | None = None
+    session: SessionReader, calculator: StatisticsCalculator, diaObjectId: IntArray, without: BatchId | None = None
 ) -> ObjectStates:
     """Return the states of these objects, in their order, folded from what the APDB holds of them.
 

@@ -15,8 +15,9 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.ports.apdb import ApdbReader, ApdbSession, SessionSnapshot
 from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.ports.reader import SessionReader, SessionSnapshot
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.staging import StagedCache
@@ -27,7 +28,7 @@ class Surroundings(Protocol):
     """The objects around a batch, to be read only: `decide` may not change them."""
 
     @property
-    def session(self) -> ApdbReader:
+    def session(self) -> SessionReader:
         """The session that reads more about them."""
 
     def objects(self, tiles: IntArray) -> TiledObjects:
@@ -97,10 +98,6 @@ class Neighbourhood:
         rebuilt = rebuilt_states(self.session, self._calculator, objects.diaObjectId[missing])
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
-
-    def end_versions(self, matched: ObjectPositions, validityEndMjdTai: float) -> None:
-        """Tell the APDB that these versions are superseded, so that it can work while the rest is computed."""
-        self.session.end_versions(matched.diaObjectId, validityEndMjdTai)
 
     def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.

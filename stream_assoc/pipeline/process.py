@@ -29,7 +29,7 @@ from stream_assoc.pipeline.decide import Decision, apply, decide
 from stream_assoc.pipeline.exceptions import ConflictingBatchError, LocksExhaustedError
 from stream_assoc.pipeline.forced import with_images
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of
-from stream_assoc.pipeline.ports.apdb import SessionSnapshot
+from stream_assoc.pipeline.ports.reader import SessionSnapshot
 from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.reprocess import reprocess
 from stream_assoc.pipeline.services import Services

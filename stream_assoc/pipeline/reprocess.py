@@ -32,7 +32,8 @@ from stream_assoc.pipeline.decide import Constraints, Decision, apply, decide
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of, tiles_of
-from stream_assoc.pipeline.ports.apdb import ApdbSession, SessionSnapshot
+from stream_assoc.pipeline.ports.reader import SessionSnapshot
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import refused_alone
 from stream_assoc.pipeline.services import Services
 

@@ -21,15 +21,10 @@ from stream_assoc.core.model.states import ObjectHistories
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
-from stream_assoc.pipeline.ports.apdb import (
-    Apdb,
-    ApdbSession,
-    CountedSources,
-    ObjectVersions,
-    OutboxEntry,
-    SessionSnapshot,
-    WaitingEntry,
-)
+from stream_assoc.pipeline.ports.apdb import Apdb
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +196,7 @@ class VisitSession:
 
     def has_good_source(
         self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
-    ) -> IntArray:
+    ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
         return self._session.has_good_source(diaObjectId, criteria, without)
 
@@ -213,14 +208,14 @@ class VisitSession:
         """See `ApdbSession.latest_versions`."""
         return self._session.latest_versions(diaObjectId)
 
-    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
-        """See `ApdbSession.end_versions`; left to `store`, which knows what lies too near to the edge."""
+    def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
+        """See `ApdbSession.prepare`; ignored, for not all of these objects are stored."""
 
-    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
-        """See `ApdbSession.store`; without the objects that lie too near to the edge."""
+    def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.commit`; without the objects that lie too near to the edge."""
         (change,) = changes
         limited = self._limited(change)
-        versions = self._session.store([limited])
+        versions = self._session.commit([limited])
         self.stored = Stored(limited, limited.single_source_delta - change.single_source_delta)
         return versions
 

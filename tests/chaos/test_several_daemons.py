@@ -100,17 +100,17 @@ def test_without_locks_the_judge_sees_twins(
     kafka = deployment.settings.kafka.model_copy(update={"transactional_id": f"{tmp_path.name}.other"})
     other = deployment.settings.model_copy(update={"kafka": kafka})
     both_have_loaded = threading.Barrier(2, timeout=60.0)
-    exclusive, store = PostgresqlApdb.exclusive, PostgresqlSession.store
+    exclusive, commit = PostgresqlApdb.exclusive, PostgresqlSession.commit
 
-    def store_when_both_have_loaded(session: PostgresqlSession, changes: Sequence[BatchChanges]) -> IntArray:
+    def commit_when_both_have_loaded(session: PostgresqlSession, changes: Sequence[BatchChanges]) -> IntArray:
         both_have_loaded.wait()
-        return store(session, changes)
+        return commit(session, changes)
 
     (visit,) = visits(CAMERA, 1)
     side_by_side = visit[1:3]
     with monkeypatch.context() as naive, deployment.daemon(), deployment.daemon(other):
         naive.setattr(PostgresqlApdb, "exclusive", lambda apdb, _: exclusive(apdb, NO_CELLS))
-        naive.setattr(PostgresqlSession, "store", store_when_both_have_loaded)
+        naive.setattr(PostgresqlSession, "commit", commit_when_both_have_loaded)
         deployment.wait_until(lambda: deployment.n_working_members() == 2)
         deployment.send_into(list(enumerate(side_by_side)))
         deployment.wait_until(lambda: deployment.n_committed() == 2)

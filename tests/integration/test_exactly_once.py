@@ -156,8 +156,8 @@ def run_into(deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("owner", "method", "after"),
     [
-        pytest.param(PostgresqlSession, "store", False, id="before the APDB commit"),
-        pytest.param(PostgresqlSession, "store", True, id="after the APDB commit"),
+        pytest.param(PostgresqlSession, "commit", False, id="before the APDB commit"),
+        pytest.param(PostgresqlSession, "commit", True, id="after the APDB commit"),
         pytest.param(RedisCache, "write", True, id="after the cache write"),
         pytest.param(KafkaPublisher, "publish", False, id="before the Kafka commit"),
         pytest.param(KafkaPublisher, "publish", True, id="after the Kafka commit"),

@@ -132,7 +132,7 @@ def test_a_batch_without_usable_images_is_associated_all_the_same(reference, bat
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param((PostgresqlSession, "store", True), id="after the APDB commit"),
+        pytest.param((PostgresqlSession, "commit", True), id="after the APDB commit"),
         pytest.param((KafkaPublisher, "publish", False), id="before the Kafka commit"),
     ],
 )

@@ -22,7 +22,7 @@ from stream_assoc.pipeline import neighbourhood
 from stream_assoc.pipeline.batches import Processed, Rejected, arrive
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
-from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, LEDGER, Rows, column, contents
@@ -98,10 +98,10 @@ def test_rows_that_the_database_refuses_reject_their_batch_only(
         def __getattr__(self, name: str) -> Any:
             return getattr(self._real, name)
 
-        def store(self, changes: Sequence[BatchChanges]) -> Any:
+        def commit(self, changes: Sequence[BatchChanges]) -> Any:
             if any(change.entry.id == refused.id for change in changes):
                 raise RowsRefusedError("a value is too long")
-            return self._real.store(changes)
+            return self._real.commit(changes)
 
     class Exclusive:
         def __init__(self, cells: IntArray) -> None:
@@ -182,7 +182,7 @@ def test_bad_fluxes_and_errors_of_a_source_do_not_spoil_its_neighbours(services:
     assert np.isfinite(column(apdb_url(tmp_path / "tested"), "DiaObjectLast", "ra")).all()
 
 
-def test_a_refusal_after_versions_were_ended_undoes_their_session(
+def test_a_refusal_while_the_sky_is_changed_undoes_the_session(
     services: Services, tmp_path: Path, expected: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process_from(services, 0, GOOD[0])
@@ -190,13 +190,10 @@ def test_a_refusal_after_versions_were_ended_undoes_their_session(
     events: list[str] = []
 
     class Spoilt(Neighbourhood):
-        """Refuses to put the objects of one batch in their places, once their versions were ended."""
-
-        def end_versions(self, matched: ObjectPositions, validityEndMjdTai: float) -> None:
-            events.append("end")
-            super().end_versions(matched, validityEndMjdTai)
+        """Refuses to put the objects of one batch in their places."""
 
         def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+            events.append("change")
             if len(matched) == 1 and len(states) == 1:
                 events.append("refuse")
                 raise RowsRefusedError("a position that is none")
@@ -212,5 +209,5 @@ def test_a_refusal_after_versions_were_ended_undoes_their_session(
     monkeypatch.setattr(services.apdb, "exclusive", noted)
     outcomes = process_from(services, 1, spoiling, GOOD[1])
     assert [type(outcome) for outcome in outcomes] == [Rejected, Processed]
-    assert events == ["session", "end", "refuse", "session", "end", "refuse", "session", "end"]
+    assert events == ["session", "change", "refuse", "session", "change", "refuse", "session", "change"]
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == expected

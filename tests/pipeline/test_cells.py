@@ -11,7 +11,7 @@ from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.batches import Outcome, Processed, Rejected, arrive
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
-from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import ALL_TABLES, contents
@@ -50,7 +50,7 @@ class Watched:
         def watched(cells: IntArray) -> Iterator[ApdbSession]:
             self.sessions.append(len(cells))
             if len(cells) > room:
-                raise LocksExhaustedError(len(cells), fair_share, room)
+                raise LocksExhaustedError(f"room for {room}: raise max_locks_per_transaction", len(cells), fair_share)
             with exclusive(cells) as session:
                 yield session
 

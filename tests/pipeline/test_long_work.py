@@ -10,7 +10,7 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import process as module
 from stream_assoc.pipeline.batches import Outcome, Processed, Rejected, arrive
 from stream_assoc.pipeline.clock import PinnedClock
-from stream_assoc.pipeline.ports.apdb import ApdbSession
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from tests.contents import contents

@@ -19,7 +19,7 @@ from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.errors import PartitionLostError
 from stream_assoc.messaging.marks import MOST_NAMED, KeptOffset, Mark, Partition, Standing, marks_of
 from stream_assoc.messaging.outbox_format import unpack_outputs
-from stream_assoc.pipeline.ports.apdb import Apdb, WaitingEntry
+from stream_assoc.pipeline.ports.outbox import ApdbOutbox, WaitingEntry
 from stream_assoc.service.daemon.order import in_order
 from stream_assoc.service.ports import StreamEnds
 
@@ -81,7 +81,7 @@ class Outbox:
     ----------
     ends : `StreamEnds`
         Whose input partitions are owned, and where outputs go.
-    apdb : `Apdb`
+    apdb : `ApdbOutbox`
         Keeps the outbox.
     outputs : `Outputs`
         Asked where no mark tells what was published.
@@ -97,7 +97,7 @@ class Outbox:
     def __init__(
         self,
         ends: StreamEnds,
-        apdb: Apdb,
+        apdb: ApdbOutbox,
         outputs: Outputs,
         names: Names,
         on_recovered: Callable[[str, int], None] = lambda how, count: None,

@@ -29,7 +29,7 @@ import structlog
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
-from stream_assoc.pipeline.ports.apdb import InHand
+from stream_assoc.pipeline.ports.in_hand import InHand, InHandNotes
 from stream_assoc.service.daemon.exceptions import EndsProcessError
 from stream_assoc.service.daemon.handler import Answer
 
@@ -52,16 +52,6 @@ class Handler(Protocol):
 
     def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
         """Show what each of these steps took for some messages together, seconds."""
-
-
-class Notes(Protocol):
-    """What is noted of messages in hand; see `~stream_assoc.pipeline.ports.apdb.Apdb`."""
-
-    def in_hand(self, partitions: Sequence[Partition]) -> list[InHand]:
-        """Return what was last noted of these partitions."""
-
-    def note_in_hand(self, notes: Sequence[InHand]) -> None:
-        """Note what is taken up now."""
 
 
 class Trial(Protocol):
@@ -100,13 +90,13 @@ class WatchedHandler:
     ----------
     handler : `Handler`
         Does the work.
-    notes : `Notes`
+    notes : `InHandNotes`
         Where notes are kept.
     trial : `Trial`
         Tries out a message that may end the process.
     """
 
-    def __init__(self, handler: Handler, notes: Notes, trial: Trial) -> None:
+    def __init__(self, handler: Handler, notes: InHandNotes, trial: Trial) -> None:
         self._handler = handler
         self._notes = notes
         self._trial = trial

@@ -13,8 +13,9 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.ports.apdb import Apdb, ApdbSession
+from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.tools.maintenance.exceptions import UnknownTileError
 

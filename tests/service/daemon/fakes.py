@@ -10,7 +10,7 @@ from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, Standing
 from stream_assoc.messaging.outbox_format import pack_outputs
-from stream_assoc.pipeline.ports.apdb import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 
 
 def message(offset: int, value: bytes | None = b"payload", partition: int = 0) -> InputMessage:
@@ -140,6 +140,11 @@ class FakeApdb:
 
     def waiting(self) -> list[WaitingEntry]:
         return [one for one, _ in self.entries.values()]
+
+    def unpublished(self) -> list[OutboxEntry]:
+        return [
+            OutboxEntry(one.entry, pack_outputs(outputs), one.predecessors) for one, outputs in self.entries.values()
+        ]
 
     def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
         return frozenset(keys) & self.entries.keys()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Never, cast
+from typing import Never
 
 import pytest
 
@@ -12,7 +12,7 @@ from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import FatalError, PoisonError
 from stream_assoc.messaging.marks import Mark
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
-from stream_assoc.pipeline.ports.apdb import Apdb, WaitingEntry
+from stream_assoc.pipeline.ports.outbox import WaitingEntry
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits, micro_batches
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.health import Health
@@ -86,7 +86,7 @@ class Bench:
         self.daemon = Daemon(
             ends,
             handler,
-            Outbox(ends, cast("Apdb", self.outbox), FakeOutputs(self.log), Names("apdb", "group")),
+            Outbox(ends, self.outbox, FakeOutputs(self.log), Names("apdb", "group")),
             retry_loop,
             limits or MicroBatchLimits(),
         )

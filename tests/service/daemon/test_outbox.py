@@ -10,7 +10,7 @@ from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, PartitionLostError
 from stream_assoc.messaging.marks import Mark, Marks
-from stream_assoc.pipeline.ports.apdb import WaitingEntry
+from stream_assoc.pipeline.ports.outbox import WaitingEntry
 from stream_assoc.service.daemon.outbox import ADOPT_SECONDS, LOOK_SECONDS, Names, Outbox
 from stream_assoc.service.ports import StreamEnds
 from tests.service.daemon.fakes import FakeApdb, FakeLog, FakeOutputs, FakePublisher, FakeSource
@@ -53,7 +53,7 @@ class Bench:
         self.now = 1000.0
         self.outbox = Outbox(
             StreamEnds(self.source, self.publisher),
-            self.apdb,  # type: ignore[arg-type]
+            self.apdb,
             self.outputs,
             Names("apdb", "group"),
             lambda how, count: self.counts.append((how, count)),

@@ -1,6 +1,6 @@
 """A message that ends daemons becomes a dead letter by itself; one that is well never does, whoever is killed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.pipeline.ports.apdb import InHand
+from stream_assoc.pipeline.ports.in_hand import InHand
 from stream_assoc.service.daemon.exceptions import TrialUndecidedError
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.watched_handler import Partition, Tried, WatchedHandler
@@ -28,7 +28,7 @@ class Notebook:
         self.notes: dict[Partition, InHand] = {}
         self.n_written = 0
 
-    def in_hand(self, partitions: Sequence[Partition]) -> list[InHand]:
+    def in_hand(self, partitions: Collection[Partition]) -> list[InHand]:
         return [self.notes[one] for one in partitions if one in self.notes]
 
     def note_in_hand(self, notes: Sequence[InHand]) -> None:

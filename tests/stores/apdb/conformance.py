@@ -25,7 +25,8 @@ from stream_assoc.pipeline.exceptions import (
     LedgerConflictError,
     RowsRefusedError,
 )
-from stream_assoc.pipeline.ports.apdb import InHand, WaitingEntry
+from stream_assoc.pipeline.ports.in_hand import InHand
+from stream_assoc.pipeline.ports.outbox import WaitingEntry
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb, parse_url
 from tests.contents import columns
@@ -38,7 +39,7 @@ FIRST, SECOND = BatchId(2**40 + 1, 3), BatchId(2**40 + 1, 188)
 
 def store(apdb: SqlApdb, *batches: BatchChanges) -> list[int]:
     with apdb.exclusive(CELLS) as session:
-        stored: list[int] = session.store(batches).tolist()
+        stored: list[int] = session.commit(batches).tolist()
     return stored
 
 
@@ -258,15 +259,21 @@ class ApdbConformance(ABC):
         rows += [source(BIG + 40 + k, **good | flaw, diaObjectId=BIG + 40) for k, flaw in enumerate([flaws[0], {}])]
         store(apdb, changes(FIRST, rows), changes(SECOND, [source(BIG + 60, **good)]))
         asked, criteria = np.array([BIG + 99, BIG + 60, BIG + 40, *(BIG + k for k in range(11))]), GoodSources()
+
+        def good_ones(criteria: GoodSources, without: BatchId | None = None) -> list[int]:
+            with apdb.exclusive(CELLS) as session:
+                has_good_source = session.has_good_source(asked, criteria, without=without)
+            assert has_good_source.shape == asked.shape
+            return sorted(asked[has_good_source].tolist())
+
+        assert good_ones(criteria) == [BIG, BIG + 40, BIG + 60]
+        assert good_ones(criteria, without=FIRST) == [BIG + 60]
+        lax = GoodSources(min_reliability=0.4, max_trail_length=2.0)
+        assert good_ones(lax) == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
         with apdb.exclusive(CELLS) as session:
-            assert session.has_good_source(asked, criteria).tolist() == [BIG, BIG + 40, BIG + 60]
-            assert session.has_good_source(asked, criteria, without=FIRST).tolist() == [BIG + 60]
-            lax = GoodSources(min_reliability=0.4, max_trail_length=2.0)
-            assert session.has_good_source(asked, lax).tolist() == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
             assert session.has_good_source(np.empty(0, np.int64), criteria).tolist() == []
         store(apdb, changes(FIRST, time=60002.0, revision=1))
-        with apdb.exclusive(CELLS) as session:
-            assert session.has_good_source(asked, criteria).tolist() == [BIG + 60], "withdrawn sources do not"
+        assert good_ones(criteria) == [BIG + 60], "withdrawn sources do not count"
 
     def test_rows_are_counted(self, apdb: SqlApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2]))
@@ -416,14 +423,11 @@ class ApdbConformance(ABC):
             store(apdb, batch)
         assert not apdb.contains(FIRST)
 
-    def test_versions_told_beforehand_end_as_they_would(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_each_version_of_one_commit_ends_where_the_next_begins(self, apdb: SqlApdb, client: ApdbSql) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
         one = changes(BatchId(2, 1), objects=[dia_object(BIG, 60001.0)], time=60001.0)
         two = changes(BatchId(3, 1), objects=[dia_object(BIG, 60001.5), dia_object(BIG + 2, 60001.5)], time=60001.5)
-        with apdb.exclusive(CELLS) as session:
-            session.end_versions(np.array([BIG]), 60001.0)
-            session.end_versions(np.array([BIG, BIG + 2]), 60001.5)
-            session.store([one, two])
+        store(apdb, one, two)
         assert self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai") == [
             (BIG, 60000.25, 60001.0),
             (BIG, 60001.0, 60001.5),
@@ -436,14 +440,42 @@ class ApdbConformance(ABC):
             (BIG + 2, 60001.5),
         ]
 
-    def test_versions_told_beforehand_stay_without_a_store(self, apdb: SqlApdb, client: ApdbSql) -> None:
-        store(apdb, new_objects(FIRST, [BIG], time=60000.25))
+    def test_prepared_versions_end_as_they_would(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        ids = [BIG + k for k in range(1500)]
+        store(apdb, new_objects(FIRST, ids, time=60000.25))
+        one = changes(SECOND, objects=[dia_object(k, 60001.0) for k in ids[:1400]], time=60001.0)
+        two = changes(BatchId(3, 1), objects=[dia_object(k, 60001.5) for k in ids[1300:]], time=60001.5)
         with apdb.exclusive(CELLS) as session:
-            session.end_versions(np.array([BIG]), 60001.0)
-        refused = changes(SECOND, [source(BIG)], [dia_object(BIG, 60001.0)], time=60001.0)
+            session.prepare(np.array([*ids, 7]), np.array([60001.0] * 1400 + [60001.5] * 101))
+            session.commit([one, two])
+        ends = self.select(client, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai")
+        assert ends == sorted(
+            [
+                *((k, 60000.25, 60001.0 if place < 1400 else 60001.5) for place, k in enumerate(ids)),
+                *((k, 60001.0, None if place < 1300 else 60001.5) for place, k in enumerate(ids[:1400])),
+                *((k, 60001.5, None) for k in ids[1300:]),
+            ],
+            key=lambda row: row[:2],
+        )
+
+    def test_prepared_versions_stay_without_a_commit(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        ids = [BIG + k for k in range(1500)]
+        store(apdb, new_objects(FIRST, ids, time=60000.25))
+        prepared = (np.array(ids), np.full(1500, 60001.0))
+        with apdb.exclusive(CELLS) as session:
+            session.prepare(*prepared)
+        refused = changes(SECOND, [source(BIG)], [dia_object(k, 60001.0) for k in ids], time=60001.0)
         with contextlib.suppress(DuplicateSourceError), apdb.exclusive(CELLS) as session:
-            session.end_versions(np.array([BIG]), 60001.0)
-            session.store([refused])
+            session.prepare(*prepared)
+            session.commit([refused])
+        assert not apdb.contains(SECOND)
+        assert self.select(client, "DiaObject", "diaObjectId", "validityEndMjdTai") == [(k, None) for k in ids]
+        assert self.select(client, "DiaObjectLast", "diaObjectId") == [(k,) for k in ids]
+
+    def test_versions_stay_open_where_a_commit_is_refused(self, apdb: SqlApdb, client: ApdbSql) -> None:
+        store(apdb, new_objects(FIRST, [BIG], time=60000.25))
+        with pytest.raises(DuplicateSourceError):
+            store(apdb, changes(SECOND, [source(BIG)], [dia_object(BIG, 60001.0)], time=60001.0))
         assert not apdb.contains(SECOND)
         assert self.select(client, "DiaObject", "diaObjectId", "validityEndMjdTai") == [(BIG, None)]
         assert self.select(client, "DiaObjectLast", "diaObjectId") == [(BIG,)]
@@ -596,7 +628,7 @@ class ApdbConformance(ABC):
 
     def test_reading_while_others_are_inside(self, apdb: SqlApdb) -> None:
         with apdb.exclusive(CELLS) as session:
-            session.store([changes(FIRST)])
+            session.commit([changes(FIRST)])
             assert apdb.contains(FIRST)
             apdb.mark_published([BatchRevision(*FIRST, 0)])
         assert apdb.unpublished() == []

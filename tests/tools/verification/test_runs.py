@@ -86,7 +86,7 @@ def stored(path: Path, **statistics: float | None) -> str:
         further = pa.table(key | {name: pa.array([value], pa.float64()) for name, value in values.items()})
         one = changes(batch, [], [dia_object(BIG, start)], time=start)
         with apdb.exclusive(CELLS) as session:
-            session.store([replace(one, further_statistics=further)])
+            session.commit([replace(one, further_statistics=further)])
     apdb.close()
     return url
 

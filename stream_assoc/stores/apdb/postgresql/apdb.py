@@ -10,7 +10,9 @@ import psycopg
 
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.in_hand import InHand
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue

@@ -88,4 +88,9 @@ def room_for(cells: IntArray, connection: Connection, table: LockTable) -> Itera
     except errors.OutOfMemory as error:
         # Those it did get stay: without room for one lock more, nobody can open a session until they are given back.
         connection.execute("SELECT pg_advisory_unlock_all()")
-        raise LocksExhaustedError(len(cells), table.fair_share, table.size) from error
+        message = (
+            f"PostgreSQL has no room for locks on {len(cells)} cells of the sky: its lock table holds about "
+            f"{table.size} of all its sessions together. Raise max_locks_per_transaction there, or lower "
+            "daemon.micro_batch_cells and batch.max_cells"
+        )
+        raise LocksExhaustedError(message, len(cells), table.fair_share) from error

@@ -1,8 +1,8 @@
 """One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
 
-import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +14,10 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
-from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
-from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
-from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.pipeline.exceptions import DuplicateSourceError, FencedError, LedgerConflictError, RowsRefusedError
+from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.postgresql.column_query import column_query, columns_of
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
@@ -117,11 +117,10 @@ _COUNTED_FORCED: Final = (
     f'{_FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
 )
 # One good source is enough, so the sources of an object are looked at until one is found.
-_VOUCHED_FOR: Final = f"""
+_HAVE_GOOD_SOURCE: Final = f"""
     SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
         SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
         AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
-    ORDER BY id
 """
 _BUMP_TILES: Final = (
     f"INSERT INTO {{{TILE}}} AS t (tile, version, visit, detector, revision) "
@@ -133,6 +132,9 @@ _COUNT: Final = (
     f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
     "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
 )
+
+_MANY: Final = 1000
+"""Objects whose versions are ended before the commit. For few, telling the server twice costs more than it saves."""
 
 _POSITION_TYPES: Final = ("int8", "int8", "float8", "float8", "float4", "float4", "float8", "int4")
 _VERSION_TYPES: Final = ("int8", "float8", "float4", "float4", "float4")
@@ -178,9 +180,9 @@ class PostgresqlSession:
         self._tile_level = tile_level
         self._points = points
         self._chunk_seconds = chunk_seconds
-        self._begun: contextlib.ExitStack | None = None
-        self._pipeline = contextlib.ExitStack()
-        self._ended = np.empty(0, np.int64)
+        self._transaction = ExitStack()
+        self._pipeline = ExitStack()
+        self._prepared = np.empty(0, np.int64)
 
     def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
         """See `ApdbSession.read_snapshot`."""
@@ -226,11 +228,11 @@ class PostgresqlSession:
 
     def has_good_source(
         self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
-    ) -> IntArray:
+    ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
         parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
-        (ids,) = self._read(_VOUCHED_FOR, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
-        return ids
+        (ids,) = self._read(_HAVE_GOOD_SOURCE, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
+        return np.isin(diaObjectId, ids)
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""
@@ -242,40 +244,46 @@ class PostgresqlSession:
         *columns, is_open = self._read(_LATEST_VERSIONS, types, array_literal(np.unique(diaObjectId)))
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
-    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
-        """See `ApdbSession.end_versions`: the server is sent the statement, and works on it until `store`."""
-        current = np.setdiff1d(diaObjectId, self._ended)
-        if not len(current):
-            return
-        if self._begun is None:
-            self._begun = self._begin()
-            self._begun.enter_context(self._pipeline)
+    def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
+        """See `ApdbSession.prepare`: the server is sent the statement, and works on it until `commit`."""
+        if len(diaObjectId) >= _MANY:
+            self._begin()
             self._pipeline.enter_context(self._connection.pipeline())
-        self._execute(_SUPERSEDE, array_literal(current), array_literal(np.full(len(current), validityEndMjdTai)))
-        self._ended = np.union1d(self._ended, current)
+            self._execute(_SUPERSEDE, array_literal(diaObjectId), array_literal(validityEndMjdTai))
+            self._prepared = diaObjectId
 
     def abandon(self) -> None:
-        """Undo what `end_versions` has begun and no `store` has completed."""
-        if self._begun is not None:
-            with self._begun:
-                raise psycopg.Rollback
+        """Undo what `prepare` has begun and no `commit` has completed."""
+        with suppress(psycopg.Rollback), self._transaction:
+            raise psycopg.Rollback
 
-    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
-        """See `ApdbSession.store`."""
+    def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.commit`."""
         rows = store_rows(changes, self._chunk_seconds)
-        begun, self._begun = self._begun or self._begin(), None
         try:
-            with begun:
-                return self._write(changes, rows)
+            with self._transaction:
+                return self._write_or_be_fenced(changes, rows)
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
         except pa.ArrowInvalid as error:
             raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
 
-    def _begin(self) -> contextlib.ExitStack:
-        stack = contextlib.ExitStack()
-        stack.enter_context(self._connection.transaction())
-        return stack
+    def _begin(self) -> None:
+        self._transaction.enter_context(self._connection.transaction())
+        self._transaction.enter_context(self._pipeline)
+
+    def _write_or_be_fenced(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
+        """Write everything but COMMIT. A connection that dies before has lost its locks, and nothing is stored."""
+        try:
+            if not len(self._prepared):
+                self._begin()
+            return self._write(changes, rows)
+        except psycopg.OperationalError as error:
+            if self._connection.closed:
+                raise FencedError(
+                    f"the connection to PostgreSQL was lost, and the locks on the sky with it: {reason_of(error)}"
+                ) from error
+            raise
 
     def _write(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
         """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
@@ -284,14 +292,14 @@ class PostgresqlSession:
             self._write_ledger(changes)
             for chunk in rows.chunks:
                 self._write_chunk(chunk, "NOTHING")
-            left = ~np.isin(rows.superseded, self._ended)
+            left = ~np.isin(rows.superseded, self._prepared)
             if left.any():
                 self._execute(_SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
             # Each batch of a transaction is published after the one before it: the last one stands for all.
             versions = self._execute(_BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]
-        # COPY is not to be had in a pipeline.
+        # A pipeline cannot hold a COPY.
         self._pipeline.close()
         for change in changes:
             if change.entry.revision:

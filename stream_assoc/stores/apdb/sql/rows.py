@@ -1,6 +1,6 @@
 """From batches to the rows that a transaction writes, and back from rows to arrays.
 
-Pure functions, the part of `ApdbSession.store` and of the readers that does
+Pure functions, the part of `ApdbSession.commit` and of the readers that does
 not depend on the database.
 """
 
@@ -20,7 +20,8 @@ from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
-from stream_assoc.pipeline.ports.apdb import OutboxEntry, SessionSnapshot, WaitingEntry
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.reader import SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
 

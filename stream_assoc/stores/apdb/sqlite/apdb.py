@@ -16,7 +16,9 @@ from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
-from stream_assoc.pipeline.ports.apdb import ApdbSession, InHand, OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.in_hand import InHand
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.private_files import create_like
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
@@ -60,7 +62,7 @@ class SqliteApdb:
     SQLite has one writer, so `exclusive` covers the whole database whatever
     the cells. Its lock is that of a second, empty database beside the first,
     because a lock on the APDB itself would end with the transaction of
-    `ApdbSession.store`, before the caller has written its cache. Like every
+    `ApdbSession.commit`, before the caller has written its cache. Like every
     lock of SQLite it dies with its process. The file must be on a local disk.
 
     Parameters

@@ -16,10 +16,10 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
-from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
-from stream_assoc.pipeline.ports.apdb import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
     chunk_id,
@@ -172,18 +172,17 @@ class SqliteSession:
 
     def has_good_source(
         self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
-    ) -> IntArray:
+    ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
         rows = self._fetch(
             'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
-            f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?)) '
-            "ORDER BY r.value",
+            f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?))',
             _json(np.unique(diaObjectId)),
             criteria.min_reliability,
             criteria.max_trail_length,
             *(without or (None, None)),
         )
-        return _columns(rows, "i")[0]
+        return np.isin(diaObjectId, _columns(rows, "i")[0])
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""
@@ -206,11 +205,11 @@ class SqliteSession:
         *columns, is_open = _columns(rows, "iddffdnb")
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
-    def end_versions(self, diaObjectId: IntArray, validityEndMjdTai: float) -> None:
-        """See `ApdbSession.end_versions`; left to `store`, for this database works in the caller's own thread."""
+    def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
+        """See `ApdbSession.prepare`; ignored, for SQLite works in the caller's own thread."""
 
-    def store(self, changes: Sequence[BatchChanges]) -> IntArray:
-        """See `ApdbSession.store`."""
+    def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.commit`."""
         rows = store_rows(changes, self._chunk_seconds)
         try:
             with transaction(self._connection):

@@ -4,7 +4,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream_assoc.pipeline.exceptions import ApdbUnavailableError, RowsRefusedError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, RowsRefusedError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
@@ -51,7 +51,7 @@ class TestPostgresql(ApdbConformance):
 
     def test_lost_connection_loses_lock_and_transaction(self, apdb: SqlApdb, url: str) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
-        with pytest.raises(ApdbUnavailableError):
+        with pytest.raises(FencedError, match="locks on the sky"):
             self._die_before_storing(apdb, url)
         inside = threading.Event()
         self._enter(apdb, CELLS, inside)
@@ -62,7 +62,7 @@ class TestPostgresql(ApdbConformance):
     def _die_before_storing(self, apdb: SqlApdb, url: str) -> None:
         with apdb.exclusive(CELLS) as session:
             terminate(url)
-            session.store([changes(SECOND)])
+            session.commit([changes(SECOND)])
 
     def test_idle_connections_that_died_are_replaced(self, apdb: SqlApdb, url: str) -> None:
         with apdb.exclusive(CELLS):

@@ -78,7 +78,7 @@ def test_after_a_commit_in_doubt_the_ledger_knows(
         if delivered or dead:
             assert bool(known) is delivered
         if not known:
-            session.store([batch])
+            session.commit([batch])
     assert apdb.count_rows()["StreamAssocLedger"] == 1
     assert apdb.count_rows()["DiaObject"] == 1
 
@@ -86,7 +86,7 @@ def test_after_a_commit_in_doubt_the_ledger_knows(
 def be_cut_off_at_commit(apdb: PostgresqlApdb, network: Network, delivered: bool) -> None:
     with apdb.exclusive(CELLS) as session:
         network.proxy.cut_at(b"COMMIT", delivered=delivered)
-        session.store([new_objects(FIRST, [BIG])])
+        session.commit([new_objects(FIRST, [BIG])])
 
 
 def test_only_lost_sessions_are_ended(postgresql_apdb_url: str) -> None:

@@ -158,4 +158,4 @@ def store_elsewhere(apdb: PostgresqlApdb) -> None:
         was = session._connection.session
         assert was is not None
         session._connection.session = ServerSession(was.pid + 1, was.started)
-        session.store([new_objects(FIRST, [BIG])])
+        session.commit([new_objects(FIRST, [BIG])])

@@ -50,6 +50,6 @@ def store_night(url: str) -> int:
         )
         chosen = int(objects.diaObjectId[objects.nDiaSources.argmax()])
         rows = [forced(5, chosen, *FORCED_BATCH, band="g", psfFluxErr=2.5, scienceFlux=3.5, scienceFluxErr=4.5)]
-        session.store([changes(FORCED_BATCH, forced_sources=rows, time=BEGIN + 1.0)])
+        session.commit([changes(FORCED_BATCH, forced_sources=rows, time=BEGIN + 1.0)])
     services.apdb.close()
     return chosen

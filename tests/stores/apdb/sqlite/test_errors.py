@@ -107,13 +107,13 @@ def test_a_full_database_refuses_a_batch_whole_and_takes_it_later(sqlite_apdb_ur
     path = Path(sqlite_apdb_url.removeprefix("sqlite:///"))
     with closing(SqliteApdb(path)) as apdb:
         with apdb.exclusive(CELLS) as session:
-            session.store([new_objects(FIRST, [BIG])])
+            session.commit([new_objects(FIRST, [BIG])])
         before = apdb.count_rows()
         with pytest.raises(ApdbUnavailableError, match="free space"):
             store_without_space(apdb)
         assert apdb.count_rows() == before
         with apdb.exclusive(CELLS) as session:
-            session.store([many(SECOND)])
+            session.commit([many(SECOND)])
         assert apdb.contains(SECOND)
 
 
@@ -123,7 +123,7 @@ def store_without_space(apdb: SqliteApdb) -> None:
         # The connection's own limit, which SQLite reports as it does a full disk.
         (pages,) = session._connection.execute("PRAGMA page_count").fetchone()
         session._connection.execute(f"PRAGMA max_page_count = {pages}")
-        session.store([many(SECOND)])
+        session.commit([many(SECOND)])
 
 
 def many(batch):
