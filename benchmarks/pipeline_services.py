@@ -35,7 +35,7 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.source_rows import source_points
 from stream_assoc.pipeline.staging import StagedCache
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, services_of
+from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.configured import configured
 
 SETTINGS = {

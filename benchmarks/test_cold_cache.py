@@ -16,7 +16,7 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, services_of
+from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.configured import configured
 
 N_OBJECTS = 100_000

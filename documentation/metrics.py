@@ -7,7 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from documentation.markdown import head, table
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 
 INTRODUCTION = """\
 ## Prometheus
@@ -28,7 +28,7 @@ metrics of `lsst.ap.association`.
 
 def page() -> str:
     """Return the page."""
-    lines = [*head("Metrics", "stream_assoc/service/metrics"), INTRODUCTION]
+    lines = [*head("Metrics", "stream_assoc/service/instruments.py"), INTRODUCTION]
     lines += table(["metric", "kind", "labels", "meaning"], instruments())
     lines += [RECORD]
     lines += table(

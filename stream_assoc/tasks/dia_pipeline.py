@@ -28,7 +28,7 @@ from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, dia_source_batch, floats, identifier_column
 from stream_assoc.tasks.visit_apdb import Stored, UpstreamLimits, VisitApdb
 from stream_assoc.tools.transform.batches import content_digest
-from stream_assoc.wiring.assembly import calculator_of, layout_of, services_of
+from stream_assoc.wiring.pipeline import calculator_of, layout_of, services_of
 
 
 @dataclass(frozen=True, slots=True)

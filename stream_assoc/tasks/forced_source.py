@@ -15,7 +15,7 @@ from stream_assoc.pipeline.ports.photometry import ForcedPhotometer, no_forced_s
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.tables import data_frame
-from stream_assoc.wiring.assembly import photometer_of
+from stream_assoc.wiring.pipeline import photometer_of
 
 
 @dataclass(slots=True)

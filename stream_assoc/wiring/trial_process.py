@@ -24,8 +24,9 @@ def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
         If a service cannot be used as configured.
     """
     from stream_assoc.logs import configure_logging
-    from stream_assoc.service.metrics.instruments import Instruments
-    from stream_assoc.wiring.assembly import handler_of, open_services
+    from stream_assoc.service.instruments import Instruments
+    from stream_assoc.wiring.daemon import handler_of
+    from stream_assoc.wiring.stores import open_services
 
     configure_logging(settings.logging.format, settings.logging.level)
     with open_services(settings) as services:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from stream_assoc.core.sky.vectors import unit_vectors
 from stream_assoc.logs import configure_logging
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import Settings
-from stream_assoc.wiring.supervision import supervise
+from stream_assoc.wiring.daemon import run_daemon
 
 # The first use of any compiled function loads the compiler, which takes longer than all imports.
 unit_vectors([0.0], [0.0])
@@ -19,4 +19,4 @@ def serve(settings: Settings, log: Path) -> None:
         configure_logging("json", "info", stream)
         stop = StopRequest(settings.daemon.drain_deadline_seconds)
         stop.on_signals()
-        supervise(settings, Instruments(), stop)
+        run_daemon(settings, Instruments(), stop)

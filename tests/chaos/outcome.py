@@ -15,7 +15,7 @@ from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.state_packing import pack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
 from stream_assoc.stores.cache.redis.connection import Client, connect
-from stream_assoc.wiring.assembly import open_services
+from stream_assoc.wiring.stores import open_services
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order

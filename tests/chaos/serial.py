@@ -25,7 +25,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, services_of
+from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.chaos.outcome import disordered, sky_in, sky_of
 from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, columns, contents
 from tests.integration.deployment import Deployment

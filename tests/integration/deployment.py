@@ -22,11 +22,11 @@ from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.subscriber import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.topics import ensure_topics
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.wiring.assembly import open_daemon
+from stream_assoc.wiring.daemon import open_daemon
 from tests.configured import configured
 
 DEADLINE_SECONDS = 600.0

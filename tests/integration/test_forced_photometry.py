@@ -9,10 +9,10 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
-from stream_assoc.wiring.assembly import open_daemon
+from stream_assoc.wiring.daemon import open_daemon
 from tests.contents import columns, n_rows
 from tests.integration.deployment import Deployment, deploy
 from tests.integration.test_exactly_once import (

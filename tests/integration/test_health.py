@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from stream_assoc.service.daemon.health import Health
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.wiring.supervision import supervise
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.instruments import Instruments
+from stream_assoc.wiring.daemon import run_daemon
 from tests.integration.deployment import DEADLINE_SECONDS, Deployment
 from tests.pipeline.skies import night
 
@@ -39,7 +39,7 @@ def test_a_loop_that_is_stuck_in_a_query_is_told_from_an_idle_one(deployed: Call
     deployment = deployed(kafka={"partitions": 1})
     clock, stop = Clock(), StopRequest(30.0)
     health = Health(Instruments(), wedged_after_seconds=300.0, silent_after_seconds=1e9, monotonic=clock)
-    daemon = threading.Thread(target=supervise, args=(deployment.settings, health.instruments, stop, health))
+    daemon = threading.Thread(target=run_daemon, args=(deployment.settings, health.instruments, stop, health))
     daemon.start()
     try:
         deployment.wait_until(lambda: health.ready().good)

@@ -17,7 +17,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, services_of
+from stream_assoc.wiring.pipeline import layout_of, services_of
 
 APDB_FILE = "apdb.sqlite3"
 

@@ -14,7 +14,7 @@ from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.state_packing import pack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
-from stream_assoc.wiring.assembly import layout_of
+from stream_assoc.wiring.pipeline import layout_of
 from tests.contents import ALL_TABLES, Rows, contents
 from tests.pipeline.skies import apdb_url, night, pinned_services, process_from, processed_from
 

@@ -20,10 +20,10 @@ from stream_assoc.logs import configure_logging
 from stream_assoc.messaging.avro.dead_letters import dead_letter
 from stream_assoc.messaging.avro.registry import SchemaRegistry
 from stream_assoc.messaging.exceptions import DecodeError, RegistryUnavailableError
-from stream_assoc.service.daemon.exceptions import RestartBudgetError
 from stream_assoc.service.daemon.health import Health
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.exceptions import RestartBudgetError
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import ConfigurationError, load_settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
@@ -32,7 +32,7 @@ from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheU
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.tools.embedded.kafka import free_ports
-from stream_assoc.wiring.supervision import supervise
+from stream_assoc.wiring.daemon import run_daemon
 from tests.stores.cache.builders import LAYOUT
 
 PROGRAM = Path(sys.executable).with_name("stream-assoc")
@@ -93,7 +93,7 @@ def test_what_a_daemon_logs_when_the_cache_is_away(
     configure_logging(style, "debug", logs)
     health = Health(Instruments())
     with pytest.raises(RestartBudgetError) as caught:
-        supervise(settings, health.instruments, StopRequest(1.0), health)
+        run_daemon(settings, health.instruments, StopRequest(1.0), health)
     assert "Redis at 127.0.0.1:1" in str(health.ready().body)
     assert SECRET not in str(health.ready().body)
     structlog.get_logger("test").error("ended", exc_info=caught.value)

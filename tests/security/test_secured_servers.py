@@ -10,12 +10,12 @@ from prometheus_client import generate_latest
 from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.kafka import topics as kafka_topics
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError
-from stream_assoc.wiring.assembly import open_daemon
+from stream_assoc.wiring.daemon import open_daemon
 from tests.contents import LEDGER, columns
 from tests.pipeline.skies import night
 from tests.security.certificates import Authority

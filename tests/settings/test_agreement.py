@@ -115,7 +115,7 @@ def test_what_goes_together_is_taken(settings: dict[str, object]) -> None:
 
 
 def test_an_empty_list_of_plugins_is_not_the_production_set() -> None:
-    from stream_assoc.wiring.assembly import calculator_of
+    from stream_assoc.wiring.pipeline import calculator_of
 
     names = calculator_of(load_settings(overrides={"statistics.plugins": []})).band_field_names
     assert names == ()

@@ -48,7 +48,7 @@ def init(
     too. With --dry-run it tells what it would do.
     """
     from stream_assoc.stores.apdb import create
-    from stream_assoc.wiring.assembly import calculator_of
+    from stream_assoc.wiring.pipeline import calculator_of
 
     settings = settings_of(config, set_)
     statistics = calculator_of(settings).plugin_columns
@@ -77,7 +77,7 @@ def init(
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Tell whether the database is there and in the schema that this version writes; nothing is changed."""
     from stream_assoc.stores.apdb.create import check as check_apdb
-    from stream_assoc.wiring.assembly import calculator_of
+    from stream_assoc.wiring.pipeline import calculator_of
 
     settings = settings_of(config, set_)
     report = check_apdb(

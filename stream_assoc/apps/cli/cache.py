@@ -156,7 +156,8 @@ def _fill(work: "Callable[[Stores, IntArray], Iterator[Filled]]", region: Region
 def _stores(settings: Settings) -> "Iterator[Stores]":
     from stream_assoc.logs import log_beside_output
     from stream_assoc.tools.maintenance.stores import Stores
-    from stream_assoc.wiring.assembly import calculator_of, open_stores, partition_of
+    from stream_assoc.wiring.pipeline import calculator_of, partition_of
+    from stream_assoc.wiring.stores import open_stores
 
     log_beside_output()
     with open_stores(settings) as (apdb, cache):

@@ -35,7 +35,8 @@ def explain(
     settings = settings_of(config, set_)
 
     from stream_assoc.tools.explanation.explain import explain as explain_source
-    from stream_assoc.wiring.assembly import archive_of, association_algorithms_of
+    from stream_assoc.wiring.pipeline import association_algorithms_of
+    from stream_assoc.wiring.stores import archive_of
 
     with (
         Progress().doing("Associating the source's batch anew"),

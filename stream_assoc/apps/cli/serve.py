@@ -11,8 +11,8 @@ from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
     from stream_assoc.service.daemon.health import Health
-    from stream_assoc.service.daemon.stopping import StopRequest
-    from stream_assoc.service.metrics.instruments import Instruments
+    from stream_assoc.service.daemon.process import StopRequest
+    from stream_assoc.service.instruments import Instruments
 
 SERVE_HELP = closing(
     "stream-assoc serve",
@@ -42,11 +42,11 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     import structlog
 
     from stream_assoc.logs import configure_logging
-    from stream_assoc.service.daemon.stopping import StopRequest
+    from stream_assoc.service.daemon.process import StopRequest
     from stream_assoc.service.http.limits import raise_descriptor_limit
-    from stream_assoc.service.metrics.instruments import Instruments
+    from stream_assoc.service.instruments import Instruments
+    from stream_assoc.wiring.daemon import run_daemon
     from stream_assoc.wiring.settings_check import check_settings
-    from stream_assoc.wiring.supervision import supervise
 
     check_settings(settings)
     configure_logging(settings.logging.format, settings.logging.level)
@@ -71,7 +71,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
 
             log.info("dashboard", url=stack.enter_context(Dashboard(settings)).url)
         stop.announce()
-        supervise(settings, instruments, stop, health)
+        run_daemon(settings, instruments, stop, health)
     log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))
 
 
@@ -91,7 +91,7 @@ def _told(settings: Settings) -> dict[str, object]:
 
 def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest") -> "Health":
     from stream_assoc.service.daemon.health import Health
-    from stream_assoc.service.daemon.service_manager import ServiceManager
+    from stream_assoc.service.daemon.process import ServiceManager
 
     manager = ServiceManager.of_environment()
     return Health(
@@ -107,7 +107,7 @@ def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest")
 @contextlib.contextmanager
 def _answering(settings: Settings, instruments: "Instruments", health: "Health") -> Iterator[int | None]:
     """Answer over HTTP where that is configured; give the port."""
-    from stream_assoc.service.metrics.server import ALIVE_PATH, READY_PATH, MetricsServer
+    from stream_assoc.service.http.endpoint import ALIVE_PATH, READY_PATH, MetricsServer
 
     if settings.metrics.prometheus_port is None:
         yield None

@@ -30,7 +30,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.archive import Archive
 from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
 from stream_assoc.tools.explanation.explain import explain
-from stream_assoc.wiring.assembly import association_algorithms_of
+from stream_assoc.wiring.pipeline import association_algorithms_of
 
 STATIC: Final = Path(__file__).parent / "static"
 

@@ -9,7 +9,7 @@ from stream_assoc.apps.web.feed import Feed
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.wiring.assembly import archive_of
+from stream_assoc.wiring.stores import archive_of
 
 SERVICE: Final = "apdb"
 _LOOK_SECONDS: Final = 5.0

@@ -30,14 +30,14 @@ from stream_assoc.exceptions import RetriableError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.marks import KeptOffset, Partition, Standing, marks_of
 from stream_assoc.pipeline.clock import Stopwatch, SystemClock
-from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.order import Hand, Step
 from stream_assoc.service.daemon.outbox import Outbox
+from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import RetryLoop
-from stream_assoc.service.daemon.stopping import StopRequest
 from stream_assoc.service.daemon.watched_handler import Handler
+from stream_assoc.service.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.ports import StreamEnds
 
 log = structlog.get_logger(__name__)

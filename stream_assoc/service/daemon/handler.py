@@ -20,7 +20,7 @@ from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.service.daemon.write_back import WriteBack
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 
 log = structlog.get_logger(__name__)
 

@@ -1,17 +1,17 @@
 """Whether the daemon lives, whether it can do its work, and if not, why."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from stream_assoc.exceptions import RetriableError
+from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.exceptions import RegistryUnavailableError, StreamError
 from stream_assoc.messaging.kafka.statistics import GroupState
 from stream_assoc.pipeline.exceptions import ApdbError
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.service.metrics.server import Verdict
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.stores.cache.exceptions import CacheError
 
 APDB: Final = "apdb"
@@ -32,7 +32,26 @@ _SERVICES: Final = {
 WEDGED_AFTER_SECONDS: Final = 300.0
 """The default of daemon.wedged_after_seconds."""
 
+LAST_ANSWER_SECONDS: Final = 2.0
+"""How long the end waits for a question that is under way, so that no connection is opened behind it."""
+
 _NO_BROKER: Final = "no connection to a broker is up; check kafka.bootstrap_servers and the brokers"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a health question.
+
+    Attributes
+    ----------
+    good : `bool`
+        Told as HTTP status 200 or 503.
+    body : `dict`
+        Sent as JSON; says why not.
+    """
+
+    good: bool
+    body: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -227,3 +246,54 @@ class Health:
             "phase": "stopping" if self.is_stopping() else self._phase,
             "seconds_since_last_turn": round(self._seconds_since_turn(), 1),
         }
+
+
+@contextlib.contextmanager
+def probing(health: Health, probes: Mapping[str, Callable[[], None]], every_seconds: float) -> Iterator[None]:
+    """Ask services for signs of life for the length of the block, each from a thread of its own.
+
+    A store that is silent for long holds up nobody: neither the question after
+    the other store nor the end of the block.
+
+    Parameters
+    ----------
+    health : `Health`
+        Told of each answer, and why there is none.
+    probes : `Mapping` [`str`, callable]
+        For each service what returns if it answers, and raises an error of this package if not.
+    every_seconds : `float`
+        Between two questions.
+    """
+    over = threading.Event()
+    threads = [
+        threading.Thread(
+            target=_keep_asking,
+            args=(health, service, probe, every_seconds, over),
+            name=f"probe-{service}",
+            daemon=True,
+        )
+        for service, probe in probes.items()
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(LAST_ANSWER_SECONDS)
+
+
+def _keep_asking(
+    health: Health, service: str, probe: Callable[[], None], every_seconds: float, over: threading.Event
+) -> None:
+    while not over.is_set():
+        try:
+            probe()
+        except StreamAssocError as error:
+            # A store that is closed because the block is over is no news.
+            if not over.is_set():
+                health.silent(service, str(error))
+        else:
+            health.heard(service)
+        over.wait(every_seconds)

@@ -8,7 +8,7 @@ import structlog
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 
 log = structlog.get_logger(__name__)
 

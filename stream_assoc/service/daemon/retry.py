@@ -11,9 +11,9 @@ import structlog
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.daemon.health import Health
-from stream_assoc.service.daemon.stopping import StopRequest
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.ports import MessageSource
 
 Result = TypeVar("Result")

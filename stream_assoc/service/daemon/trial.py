@@ -16,8 +16,8 @@ from typing import Final
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.failpoints import VARIABLE
-from stream_assoc.service.daemon.exceptions import TrialUndecidedError
 from stream_assoc.service.daemon.watched_handler import Tried
+from stream_assoc.service.exceptions import TrialUndecidedError
 from stream_assoc.settings import Settings
 
 BEGUN: Final = b"b"
@@ -40,15 +40,13 @@ class ProcessTrial:
     ----------
     settings : `Settings`
         The daemon's own.
+    module : `str`
+        The module that the child runs.
     on_wait : callable
-        Called while the child works, some times a second. What it raises ends the trial.
-    module : `str`, optional
-        What the child runs.
+        Called while the child works, several times a second. What it raises ends the trial.
     """
 
-    def __init__(
-        self, settings: Settings, on_wait: Callable[[], None], module: str = "stream_assoc.wiring.trial_process"
-    ) -> None:
+    def __init__(self, settings: Settings, module: str, on_wait: Callable[[], None]) -> None:
         self._settings = settings
         self._on_wait = on_wait
         self._module = module

@@ -30,8 +30,8 @@ from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.ports.in_hand import InHand, InHandNotes
-from stream_assoc.service.daemon.exceptions import EndsProcessError
 from stream_assoc.service.daemon.handler import Answer
+from stream_assoc.service.exceptions import EndsProcessError
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,8 @@ from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.tools.maintenance.verify import Verification, verify
-from stream_assoc.wiring.assembly import calculator_of, open_services, open_stores, partition_of
+from stream_assoc.wiring.pipeline import calculator_of, partition_of
+from stream_assoc.wiring.stores import open_services, open_stores
 from tests.apps.cli.invoking import Invoke
 from tests.configured import configured
 from tests.pipeline.skies import PINNED, night, process_from

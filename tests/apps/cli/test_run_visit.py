@@ -19,7 +19,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages
-from stream_assoc.wiring.assembly import services_of
+from stream_assoc.wiring.pipeline import services_of
 from tests.apps.cli.invoking import Invoke
 from tests.contents import column
 from tests.pipeline.bench import APDB_FILE, process

@@ -17,9 +17,9 @@ from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits, micro_b
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.outbox import Names, Outbox
+from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.service.ports import StreamEnds
 from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 from tests.service.daemon.fakes import FakeApdb, FakeLog, FakeOutputs, FakePublisher, FakeSource, message

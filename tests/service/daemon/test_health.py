@@ -7,7 +7,7 @@ from stream_assoc.messaging.exceptions import PublishError, RegistryUnavailableE
 from stream_assoc.messaging.kafka.statistics import GroupState
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.service.daemon.health import Health, Phase
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.stores.cache.exceptions import CacheUnavailableError
 
 

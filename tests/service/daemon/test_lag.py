@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.service.daemon.lag import REPORT_SECONDS, LagReporter
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 from tests.service.daemon.fakes import message
 
 

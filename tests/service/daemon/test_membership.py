@@ -6,12 +6,12 @@ import pytest
 
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
 from stream_assoc.service.daemon import membership
-from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.membership import MembershipKeeper
+from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.exceptions import MicroBatchAbandonedError
+from stream_assoc.service.instruments import Instruments
 from tests.service.daemon.fakes import FakeLog, FakeSource, message
 
 PATIENCE_SECONDS = 60.0

@@ -3,9 +3,8 @@
 import threading
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
-from stream_assoc.service.daemon.health import Health
-from stream_assoc.service.daemon.probes import probing
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.daemon.health import Health, probing
+from stream_assoc.service.instruments import Instruments
 
 PATIENCE_SECONDS = 60.0
 

@@ -14,9 +14,9 @@ from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.outbox import Names, Outbox
+from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 from stream_assoc.service.ports import StreamEnds
 from tests.contents import ALL_TABLES, Rows, contents
 from tests.pipeline.skies import ARCSEC, BIG, apdb_url, batch, pinned_services, position, square

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.service.daemon.exceptions import MicroBatchAbandonedError, TrialUndecidedError
 from stream_assoc.service.daemon.trial import CANNOT_WORK, SERVICE_AWAY, ProcessTrial, ending
 from stream_assoc.service.daemon.watched_handler import Tried
+from stream_assoc.service.exceptions import MicroBatchAbandonedError, TrialUndecidedError
 from stream_assoc.settings import Settings
 from stream_assoc.settings.operation import DaemonSettings
 from tests.service.daemon.fakes import message
@@ -30,7 +30,7 @@ def trial_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
     def make(work: str, trial_seconds: float = 600.0, on_wait: Callable[[], None] = lambda: None) -> ProcessTrial:
         (tmp_path / "child.py").write_text(CHILD.format(work=work))
-        return ProcessTrial(Settings(daemon=DaemonSettings(trial_seconds=trial_seconds)), on_wait, module="child")
+        return ProcessTrial(Settings(daemon=DaemonSettings(trial_seconds=trial_seconds)), "child", on_wait)
 
     return make
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.ports.in_hand import InHand
-from stream_assoc.service.daemon.exceptions import TrialUndecidedError
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.watched_handler import Partition, Tried, WatchedHandler
+from stream_assoc.service.exceptions import TrialUndecidedError
 from tests.service.daemon.fakes import message
 
 MICRO_BATCH = 8

@@ -129,8 +129,8 @@ import resource, sqlite3, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from starlette.applications import Starlette
 from stream_assoc.service.http.server import listen, serving
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.service.metrics.server import MetricsServer
+from stream_assoc.service.instruments import Instruments
+from stream_assoc.service.http.endpoint import MetricsServer
 metrics = MetricsServer(Instruments(), 0)
 listening = listen("127.0.0.1", 0)
 with serving(Starlette(), listening, "page"):

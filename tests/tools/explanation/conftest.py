@@ -7,7 +7,7 @@ import pytest
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.factory import open_archive
 from stream_assoc.tools.explanation.explain import explain
-from stream_assoc.wiring.assembly import association_algorithms_of
+from stream_assoc.wiring.pipeline import association_algorithms_of
 from tests.pipeline.skies import apdb_url, pinned_services
 from tests.stores.apdb.reading.nights import postgresql_night, sqlite_night
 from tests.stores.apdb.reading.stored import services_at

@@ -8,7 +8,7 @@ import pytest
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LocksExhaustedError
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
-from stream_assoc.wiring.assembly import lock_advice
+from stream_assoc.wiring.stores import lock_advice
 from tests.configured import configured
 
 FIRST_CELL = 8 * 4**8

@@ -8,7 +8,7 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.assembly import layout_of, services_of
+from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.pipeline.skies import night, process_from
 from tests.stores.apdb.builders import changes, forced
 

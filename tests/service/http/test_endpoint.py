@@ -9,9 +9,10 @@ import urllib.request
 
 import pytest
 
-from stream_assoc.service.metrics.exceptions import MetricsPortError
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.service.metrics.server import MetricsServer, Verdict
+from stream_assoc.service.daemon.health import Verdict
+from stream_assoc.service.exceptions import MetricsPortError
+from stream_assoc.service.http.endpoint import MetricsServer
+from stream_assoc.service.instruments import Instruments
 
 
 def get(server: MetricsServer, path: str) -> tuple[int, str, bytes]:

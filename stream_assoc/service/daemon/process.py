@@ -1,12 +1,17 @@
-"""How a daemon is told to stop, and how long it may take over it."""
+"""The daemon as a process: how it is asked to stop, and what it tells systemd."""
 
+import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Self
 
 import structlog
+
+from stream_assoc.service.daemon.health import Phase
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +50,7 @@ class StopRequest:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Let this time pass, or less when the daemon is asked to stop meanwhile."""
+        """Wait this long, or until the daemon is asked to stop."""
         self._event.wait(seconds)
 
     def seconds_since(self) -> float:
@@ -80,3 +85,58 @@ class StopRequest:
         if not self.is_set():
             self.asked_by = signal.Signals(number).name
         self.set()
+
+
+class ServiceManager:
+    """systemd, where it started this process: it is told that the daemon is ready, stopping, and alive.
+
+    The protocol is a datagram to the socket that ``NOTIFY_SOCKET`` names; see
+    sd_notify(3). Without that variable nothing is sent.
+
+    Parameters
+    ----------
+    address : `str` or `None`
+        Its socket; `None` if nothing is to be sent.
+    watchdog_seconds : `float`, optional
+        It ends a process that it has not heard from for that long; 0 for never.
+    monotonic : callable, optional
+        A clock in seconds.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        watchdog_seconds: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # An at sign stands for the null byte of an abstract address.
+        self._address = address.replace("@", "\0", 1) if address and address.startswith("@") else address
+        # Twice as often as required, as sd_watchdog_enabled(3) advises.
+        self._every_seconds = watchdog_seconds / 2
+        self._monotonic = monotonic
+        self._next = 0.0
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Return the one that systemd's variables describe; without them, one that sends nothing."""
+        return cls(os.environ.get("NOTIFY_SOCKET"), float(os.environ.get("WATCHDOG_USEC", "0")) / 1e6)
+
+    def enter(self, phase: Phase) -> None:
+        """Send a new phase of the daemon's life."""
+        state = {"running": "READY=1\n", "stopping": "STOPPING=1\n"}.get(phase, "")
+        self._send(f"{state}STATUS={phase}")
+
+    def turn(self) -> None:
+        """Send a sign of life, as often as the watchdog requires."""
+        if self._every_seconds and self._monotonic() >= self._next:
+            self._next = self._monotonic() + self._every_seconds
+            self._send("WATCHDOG=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifying:
+                notifying.sendto(message.encode(), self._address)
+        except OSError as error:
+            log.warning("service manager not told", error=str(error))

@@ -1,11 +1,13 @@
-"""systemd is told what it asks for."""
+"""What systemd is told, and which signals ask a daemon to stop."""
 
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stream_assoc.service.daemon.service_manager import ServiceManager
+from stream_assoc.service.daemon.process import ServiceManager, StopRequest
 
 
 @pytest.fixture
@@ -67,3 +69,39 @@ def test_without_a_service_manager_nothing_is_sent() -> None:
 
 def test_one_that_is_gone_does_not_matter(tmp_path: Path) -> None:
     ServiceManager(str(tmp_path / "gone")).enter("running")
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_they_were() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_of_them_asks_and_is_named(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    stop = StopRequest(1.0)
+    stop.on_signals()
+    signal.raise_signal(number)
+    assert (stop.is_set(), stop.asked_by) == (True, number.name)
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = StopRequest(1.0)
+    stop.on_signals()
+    signal.raise_signal(signal.SIGHUP)
+    assert not stop.is_set()
+
+
+def test_a_program_in_the_background_heeds_what_its_shell_ignores() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop = StopRequest(1.0)
+    stop.on_signals()
+    signal.raise_signal(signal.SIGINT)
+    assert stop.is_set()

@@ -1,25 +1,25 @@
-"""SessionSnapshot a daemon again when a service was away, but not for ever."""
+"""Restarting a daemon when a service was away, but not without end."""
 
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from random import Random
 
 import structlog
 
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.daemon.exceptions import RestartBudgetError
-from stream_assoc.service.daemon.health import Health, Phase
-from stream_assoc.service.daemon.stopping import StopRequest
-from stream_assoc.service.metrics.instruments import Instruments
-from stream_assoc.settings import Settings
-from stream_assoc.wiring.assembly import backoff_of, open_daemon
+from stream_assoc.service.daemon.daemon import Daemon
+from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.process import StopRequest
+from stream_assoc.service.daemon.retry import Backoff
+from stream_assoc.service.exceptions import RestartBudgetError
 
 log = structlog.get_logger(__name__)
 
 
 class RestartBudget:
-    """So many restarts within a window of time, and no more.
+    """At most so many restarts within a window of time.
 
     Parameters
     ----------
@@ -57,23 +57,31 @@ class RestartBudget:
         return len(self._spent)
 
 
-def supervise(settings: Settings, instruments: Instruments, stop: StopRequest, health: Health | None = None) -> None:
-    """Run a daemon until asked to stop; open it anew when a service was away.
+def supervise(
+    open_daemon: Callable[[], AbstractContextManager[Daemon]],
+    budget: RestartBudget,
+    backoff: Backoff,
+    stop: StopRequest,
+    health: Health,
+) -> None:
+    """Run a daemon until asked to stop; restart it when a service was away.
 
-    A daemon waits by itself for a service that goes away while it runs. What
-    comes here is one that is away when the daemon starts, or that went in a
-    way that leaves no connection to go on with.
+    A running daemon waits by itself for a service that goes away. Restarts are
+    for a service that is away when the daemon starts, and for a failure that
+    leaves no connection to continue with.
 
     Parameters
     ----------
-    settings : `Settings`
-        Of the daemon.
-    instruments : `Instruments`
-        What Prometheus sees of it, over all restarts.
+    open_daemon : callable
+        Returns a new daemon as a context manager, which closes it.
+    budget : `RestartBudget`
+        How many restarts are allowed.
+    backoff : `Backoff`
+        How long to wait before each.
     stop : `StopRequest`
-        Ends it.
-    health : `Health`, optional
-        What is asked how it does; one of its own by default.
+        Ends the daemon.
+    health : `Health`
+        Receives the daemon's phases and failures.
 
     Raises
     ------
@@ -82,32 +90,29 @@ def supervise(settings: Settings, instruments: Instruments, stop: StopRequest, h
     RestartBudgetError
         If restarting did not help.
     """
-    health = health or Health(instruments)
-    budget = RestartBudget(settings.daemon.restart_budget, settings.daemon.restart_window_seconds)
-    backoff = backoff_of(settings)
     random = Random()
     while not stop.is_set():
         has_run = False
         try:
-            with open_daemon(settings, instruments, stop, health) as daemon:
+            with open_daemon() as daemon:
                 has_run = True
                 health.enter("running")
                 daemon.run(stop)
                 health.enter("stopping")
         except RetriableError as error:
             health.failed(error)
-            # Who has not come to work yet waits for a service; nothing has crashed.
-            phase: Phase = "restarting" if has_run else "waiting"
-            health.enter(phase)
+            # A daemon that has not run yet only waits for a service; nothing has crashed.
+            health.enter("restarting" if has_run else "waiting")
             try:
                 failures = budget.spend()
             except RestartBudgetError as exhausted:
                 raise RestartBudgetError(f"{exhausted}; the last failure: {error}") from error
             wait_seconds = backoff.wait_seconds(failures, random.random())
-            instruments.count_restart()
-            tried = {"error": str(error), "tries": failures, "wait_seconds": round(wait_seconds, 2)}
-            if has_run:
-                log.warning("restarting", **tried)
-            else:
-                log.warning("waiting", **tried)
+            health.instruments.count_restart()
+            log.warning(
+                "restarting" if has_run else "waiting",
+                error=str(error),
+                tries=failures,
+                wait_seconds=round(wait_seconds, 2),
+            )
             stop.wait(wait_seconds)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Final
 
 from prometheus_client import make_asgi_app
@@ -13,30 +12,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from stream_assoc.service.daemon.health import Verdict
+from stream_assoc.service.exceptions import MetricsPortError
 from stream_assoc.service.http.limits import Limits
 from stream_assoc.service.http.server import listen, serving
-from stream_assoc.service.metrics.exceptions import MetricsPortError
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 
 METRICS_PATH: Final = "/metrics"
 ALIVE_PATH: Final = "/healthz"
 READY_PATH: Final = "/readyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer to a health question.
-
-    Attributes
-    ----------
-    good : `bool`
-        Told as HTTP status 200 or 503.
-    body : `dict`
-        Sent as JSON; says why not.
-    """
-
-    good: bool
-    body: Mapping[str, Any]
 
 
 class MetricsServer:

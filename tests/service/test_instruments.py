@@ -5,7 +5,7 @@ import pytest
 
 from stream_assoc import __version__
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.service.metrics.instruments import Instruments
+from stream_assoc.service.instruments import Instruments
 
 METRICS = AssociationMetrics(
     visit=1,

@@ -1,1 +1,0 @@
-"""What is measured of every batch, and how it is shown to Prometheus."""

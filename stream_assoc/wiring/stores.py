@@ -1,0 +1,100 @@
+"""The configured APDB and cache, for writing and for reading."""
+
+import contextlib
+from collections.abc import Iterator
+
+import structlog
+
+from stream_assoc.pipeline.services import Services
+from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
+from stream_assoc.stores.cache.redis.cache import RedisCache
+from stream_assoc.stores.cache.redis.connection import connect
+from stream_assoc.wiring.pipeline import calculator_of, layout_of, services_of
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
+    """Open the APDB and the cache, and close both at the end.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If the database is no APDB that this version can write.
+    CacheConfigurationError
+        If the cache refuses its user, or what is needed of it.
+    """
+    with contextlib.ExitStack() as stack:
+        apdb = open_apdb(
+            settings.apdb.connection_url(),
+            settings.apdb.namespace,
+            tile_level=settings.sky.tile_level,
+            cell_level=settings.sky.cell_level,
+            flag_columns=settings.statistics.flag_columns,
+            patience=patience_of(settings),
+        )
+        stack.callback(apdb.close)
+        if advice := lock_advice(apdb.report, settings):
+            log.warning("apdb", advice=advice)
+        apdb.expect_statistics(calculator_of(settings).plugin_columns)
+        client = connect(
+            settings.redis.url.get_secret_value(),
+            options=settings.redis.client_options(),
+            cluster=settings.redis.cluster,
+            connect_timeout_seconds=settings.redis.connect_timeout_seconds,
+            timeout_seconds=settings.redis.timeout_seconds,
+        )
+        cache = RedisCache(
+            client,
+            layout_of(settings),
+            tile_level=settings.sky.tile_level,
+            cell_level=settings.sky.cell_level,
+            secret=apdb.report.cache_secret.encode(),
+            prefix=f"{settings.redis.prefix}:{apdb.report.identity}",
+        )
+        stack.callback(cache.close)
+        for advice in cache.check():
+            log.warning("cache", advice=advice)
+        yield apdb, cache
+
+
+def archive_of(settings: Settings) -> Archive:
+    """Open the APDB for reading only; close it when done.
+
+    Raises
+    ------
+    ApdbError
+        As `~stream_assoc.stores.apdb.reading.factory.open_archive`.
+    """
+    return open_archive(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return how long to wait for the APDB."""
+    apdb = settings.apdb
+    return Patience(apdb.connect_timeout_seconds, apdb.timeout_seconds, apdb.lock_timeout_seconds)
+
+
+def lock_advice(report: ApdbReport, settings: Settings) -> str | None:
+    """Return what to do if a few daemons could fill the server's lock table; `None` if they could not."""
+    most, size = settings.daemon.micro_batch_cells, report.lock_table_size
+    if size is None or 2 * most <= size:
+        return None
+    return (
+        f"PostgreSQL's lock table holds about {size} locks of all its sessions together, and each daemon may hold "
+        f"daemon.micro_batch_cells = {most}: raise max_locks_per_transaction there, or lower that setting, so that "
+        "all daemons together fit in"
+    )
+
+
+@contextlib.contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """Open the APDB and the cache as `open_stores`, and give the pipeline's services on them."""
+    with open_stores(settings) as (apdb, cache):
+        yield services_of(settings, apdb, cache)
