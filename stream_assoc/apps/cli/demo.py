@@ -101,8 +101,7 @@ def demo(
 @contextlib.contextmanager
 def _dashboard(settings: "Settings") -> "Iterator[str]":
     """Serve the dashboard, at any free port if its own is taken; give its address."""
-    from stream_assoc.apps.web.exceptions import DashboardPortError
-    from stream_assoc.apps.web.server import Dashboard
+    from stream_assoc.apps.web.server import Dashboard, DashboardPortError
 
     with contextlib.ExitStack() as stack:
         try:

@@ -15,11 +15,16 @@ from starlette.staticfiles import StaticFiles
 
 from stream_assoc.apps.web import objects
 from stream_assoc.apps.web.encoding import plain, to_json
-from stream_assoc.apps.web.exceptions import QueryError
 from stream_assoc.apps.web.feed import Feed
-from stream_assoc.apps.web.identifiers import is_integer, parse_id, parse_number, parse_visit
 from stream_assoc.apps.web.library import Library
-from stream_assoc.apps.web.positions import parse_position
+from stream_assoc.apps.web.queries import (
+    QueryError,
+    is_integer,
+    parse_id,
+    parse_number,
+    parse_position,
+    parse_visit,
+)
 from stream_assoc.apps.web.security import Guard, known_hosts
 from stream_assoc.apps.web.sky import SkyMap
 from stream_assoc.core.model.batch import BatchId
@@ -36,20 +41,20 @@ STATIC: Final = Path(__file__).parent / "static"
 
 _PING_SECONDS: Final = 5.0
 _FRAME_SECONDS: Final = 1.0 / 60.0
-"""What happens within a frame is told together."""
+"""Changes within a frame go out as one event."""
 _MAX_RADIUS_DEG: Final = 20.0
 _SHOWN_CHARACTERS: Final = 200
 
 
 class Api:
-    """The questions that pages ask, each with a JSON answer.
+    """Answers the questions of the pages with JSON.
 
     Parameters
     ----------
     settings : `Settings`
-        Of the deployment that is looked at.
+        Settings of the deployment to look at.
     library : `Library`
-        Where objects and sources are.
+        Holds the objects and sources.
     """
 
     def __init__(self, settings: Settings, library: Library) -> None:
@@ -60,8 +65,8 @@ class Api:
         self._sky = SkyMap(settings.sky.tile_level)
 
     def routes(self) -> list[Route]:
-        """Return the routes, all of them for reading only."""
-        answers: dict[str, Callable[[Request], Any]] = {
+        """Return the routes; all of them only read."""
+        answers: dict[str, Callable[[Request], object]] = {
             "/search": self._search,
             "/objects": lambda _: objects.recent_objects(self._archive),
             "/objects/{id}": lambda request: objects.object_page(self._archive, _id(request)),
@@ -108,11 +113,11 @@ def make_app(settings: Settings, feed: Feed, library: Library) -> Starlette:
     Parameters
     ----------
     settings : `Settings`
-        Of the deployment; none of them is shown.
+        Settings of the deployment; no page shows any of them.
     feed : `Feed`
-        What happens now.
+        The latest batches and the states of the services.
     library : `Library`
-        What is stored.
+        The stored objects and sources.
     """
 
     async def page(_: Request) -> Response:
@@ -141,7 +146,7 @@ def make_app(settings: Settings, feed: Feed, library: Library) -> Starlette:
 
 
 async def _events(feed: Feed) -> AsyncIterator[str]:
-    """Yield server-sent events: everything at first, then what is new, and a sign of life in between."""
+    """Yield server-sent events: first everything, then each change, and a ping after a while without one."""
     with feed.waiter() as changed:
         text, n_batches, states_version = feed.hello()
         yield _event("hello", text)
@@ -165,8 +170,8 @@ def _event(name: str, data: str) -> str:
     return f"event: {name}\ndata: {data}\n\n"
 
 
-def _json_endpoint(answer: Callable[[Request], Any]) -> Callable[[Request], Response]:
-    """Return an endpoint that Starlette runs in a thread, because the archive waits for a database."""
+def _json_endpoint(answer: Callable[[Request], object]) -> Callable[[Request], Response]:
+    """Return an endpoint for Starlette to run in a thread, because the archive waits for a database."""
 
     def endpoint(request: Request) -> Response:
         return Response(to_json(answer(request)), media_type="application/json")

@@ -1,7 +1,7 @@
-"""Values to JSON that a browser reads without loss.
+"""JSON that a browser reads without loss.
 
-JavaScript's numbers are doubles, so every identifier travels as a string: what
-is an int64 in the APDB or the metrics, whether this value happens to fit or not.
+JavaScript's numbers are doubles, so every identifier becomes a string: every
+int64 of the APDB or the metrics, even where the value would fit.
 """
 
 import json
@@ -18,7 +18,7 @@ _WIDE_NAMES = frozenset({"visit", "inputOffset", "offset"})
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Return an APDB table as one mapping a row: int64 as text, NaN as `None`."""
+    """Return the rows of an APDB table as mappings: int64 as text, NaN as `None`."""
     schema = pa.schema(
         [field.with_type(pa.string()) if field.type == pa.int64() else field for field in table.schema]
     )
@@ -32,15 +32,15 @@ def metrics_of(metrics: AssociationMetrics) -> dict[str, Any]:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values in JSON's own types, identifiers as text, what is not finite as `None`.
+    """Return values as JSON types: identifiers as text, NaN and infinities as `None`.
 
-    Identifiers are integers under a name that ends in ``Id`` or is
-    ``visit`` or an offset, also in lists under such a name.
+    An integer is an identifier if its name ends in ``Id``, or is ``visit`` or
+    an offset; so are the integers of a list under such a name.
     """
     return {name: _plain(value, wide=_is_wide(name)) for name, value in values.items()}
 
 
-def _plain(value: Any, *, wide: bool) -> Any:  # noqa: ANN401
+def _plain(value: object, *, wide: bool) -> object:
     if isinstance(value, Mapping):
         return plain(value)
     if isinstance(value, list | tuple):

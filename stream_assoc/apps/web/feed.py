@@ -1,7 +1,7 @@
-"""What happens now: the latest batches, the state of the services, and who waits to hear of it.
+"""The latest batches, the states of the services, and the streams that wait for a change.
 
-Threads write, the web server's event loop reads. Everything is bounded: a page
-that reads slowly misses batches, it does not make them pile up.
+Threads write, and the web server's event loop reads. Everything is bounded: a
+page that reads slowly misses batches instead of making them pile up.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _LETTERS: Final = 50
 
 
 class Feed:
-    """The latest batches and states.
+    """Keeps the latest batches and states, and wakes those who wait for a change.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Feed:
             with self._mutex:
                 self._batches.extend(to_json(metrics_of(batch)) for batch in batches)
                 self._n_batches += len(batches)
-                self._tell()
+                self._wake()
 
     def add_dead_letter(self, letter: Mapping[str, Any]) -> None:
         """Append a dead letter: at least its ``reason``."""
@@ -53,10 +53,10 @@ class Feed:
             self._letters.append(plain(letter))
             self._reasons[letter["reason"]] += 1
             self._states_version += 1
-            self._tell()
+            self._wake()
 
     def set_service(self, name: str, *, is_up: bool, message: str = "") -> None:
-        """Tell whether a service answers, and if not, why and what to do."""
+        """Record whether a service answers and, if not, why and what to do."""
         with self._mutex:
             self._change_state("services", {**self._states["services"], name: {"isUp": is_up, "message": message}})
 
@@ -69,17 +69,17 @@ class Feed:
         """End every stream."""
         self.is_closed = True
         with self._mutex:
-            self._tell()
+            self._wake()
 
     def hello(self) -> tuple[str, int, int]:
-        """Return all there is as JSON, and the numbers to ask `batches_after` and `states_after` with."""
+        """Return everything as JSON, and the numbers to pass to `batches_after` and `states_after`."""
         with self._mutex:
             states, states_version = self._states_json(), self._states_version
             text = f'{{"instance":"{self._instance}","batches":[{",".join(self._batches)}],"states":{states}}}'
             return text, self._n_batches, states_version
 
     def batches_after(self, number: int) -> tuple[str | None, int]:
-        """Return the batches after the first ``number`` ever as a JSON list, `None` for none, and the new number."""
+        """Return the batches after the first ``number`` as a JSON list (`None` for none), and the new number."""
         with self._mutex:
             n_new = min(self._n_batches - number, len(self._batches))
             if n_new <= 0:
@@ -88,7 +88,7 @@ class Feed:
             return f"[{','.join(newest)}]", self._n_batches
 
     def states_after(self, version: int) -> tuple[str | None, int]:
-        """Return the states as JSON if they have changed since that version, and the present one."""
+        """Return the states as JSON if they have changed since a version (else `None`), and the present version."""
         with self._mutex:
             if version == self._states_version:
                 return None, version
@@ -96,7 +96,7 @@ class Feed:
 
     @contextmanager
     def waiter(self) -> Iterator[asyncio.Event]:
-        """Give an event of the running loop that is set whenever something changes."""
+        """Yield an event of the running loop; every change sets it."""
         waiter = (asyncio.get_running_loop(), asyncio.Event())
         with self._mutex:
             self._waiting.add(waiter)
@@ -110,7 +110,7 @@ class Feed:
         if self._states[name] != value:
             self._states[name] = value
             self._states_version += 1
-            self._tell()
+            self._wake()
 
     def _states_json(self) -> str:
         letters = {
@@ -120,6 +120,6 @@ class Feed:
         }
         return to_json({**self._states, "deadLetters": letters})
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         for loop, event in self._waiting:
             loop.call_soon_threadsafe(event.set)

@@ -1,4 +1,4 @@
-"""The archive behind a door: opened when it is first asked for, and watched."""
+"""The dashboard's access to the APDB: opened on first use, and watched."""
 
 import threading
 import time
@@ -17,12 +17,12 @@ _FAILURE_SECONDS: Final = 1.0
 
 
 class Library:
-    """Opens the APDB when it is first needed, so that the dashboard starts without it.
+    """Opens the APDB on first use, so that the dashboard starts without it.
 
     Parameters
     ----------
     settings : `Settings`
-        Where the APDB is.
+        Settings that say where the APDB is.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -38,11 +38,11 @@ class Library:
         Raises
         ------
         ApdbError
-            If it cannot be opened now; asking again a little later tries again.
+            If the APDB cannot be opened now; a later access tries again.
         """
         with self._mutex:
             if self._archive is None:
-                # Those who waited while one tried are not each to wait as long for the same failure.
+                # Requests that waited for an attempt share its failure, instead of waiting as long for their own.
                 if self._failure is not None and time.monotonic() - self._failure[0] < _FAILURE_SECONDS:
                     raise self._failure[1]
                 try:
@@ -60,14 +60,14 @@ class Library:
 
 
 class Watch:
-    """Tells a feed every few seconds whether the APDB answers, and how much it holds.
+    """Records in a feed, every few seconds, whether the APDB answers and how much it holds.
 
     Parameters
     ----------
     library : `Library`
-        What is watched.
+        The access to watch.
     feed : `Feed`
-        Who is told.
+        The feed to write to.
     """
 
     def __init__(self, library: Library, feed: Feed) -> None:
@@ -80,7 +80,7 @@ class Watch:
         self._stop.set()
 
     def run(self) -> None:
-        """Look until stopped."""
+        """Watch until stopped."""
         while not self._stop.is_set():
             try:
                 overview = self._library.archive.overview()

@@ -1,8 +1,8 @@
 """The metrics and the dead letters, read as any subscriber reads them.
 
-Outside of any consumer group: watching never takes a message from anyone, and
-offsets are never committed. How far the daemons are behind is asked under
-their group's name, without joining it.
+The listener is in no consumer group: it takes no message from anyone and
+commits no offset. It asks for the lag under the name of the daemons' group,
+without joining that group.
 """
 
 import contextlib
@@ -44,16 +44,16 @@ _Places: TypeAlias = set[tuple[str | None, int | None]]
 
 
 class Listener:
-    """Fills a feed from Kafka until it is told to stop; waits out a broker that is away.
+    """Fills a feed from Kafka until stopped; waits for a broker that is unavailable.
 
     Parameters
     ----------
     kafka : `KafkaSettings`
-        Brokers and names of topics.
+        Brokers and topic names.
     feed : `Feed`
-        What is filled.
+        The feed to fill.
     history : `int`
-        How many messages of each partition are read from before the start.
+        Number of earlier messages to read from each partition.
     """
 
     def __init__(self, kafka: KafkaSettings, feed: Feed, history: int) -> None:
@@ -98,7 +98,7 @@ class Listener:
             if earlier is None:
                 self._feed.add_batches(batches)
             else:
-                # Partitions come one after the other; what was before belongs in order of time.
+                # Kafka delivers one partition after the other; the history goes out in order of time.
                 earlier += batches
                 if not unfinished:
                     earlier.sort(key=lambda one: one.timeProcessedMjdTai)
@@ -111,7 +111,7 @@ class Listener:
     def _take(
         self, message: Message, unfinished: _Places, schemas: "WriterSchemas | None"
     ) -> AssociationMetrics | None:
-        """Return the metrics that a message holds, if it holds any; note whatever else it tells."""
+        """Return the metrics in a message, if it has any; record whatever else it says."""
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
@@ -154,13 +154,13 @@ class Listener:
         )
 
     def _answer(self, topic: str | None, partition: int | None, offset: int | None) -> None:
-        """Note an answered input message: librdkafka's mock cluster keeps no offsets of transactions."""
+        """Record an answered input message: librdkafka's mock cluster keeps no offsets of transactions."""
         if offset is not None:
             place = (topic, partition)
             self._answered[place] = max(self._answered.get(place, 0), offset + 1)
 
     def _measure_lag(self, group: Consumer) -> None:
-        """Tell how many messages no daemon has answered yet; that the broker answers is told by the way."""
+        """Record how many messages no daemon has answered yet, and whether the broker answers."""
         try:
             partitions = _partitions(group, self._kafka.input_topic)
             committed = group.committed(partitions, timeout=_ANSWER_SECONDS)
@@ -190,7 +190,7 @@ class Listener:
         consumer.assign(places)
 
     def _start(self, consumer: Consumer, partition: TopicPartition) -> int:
-        """Return where to begin: after what was read before an interruption, else with the latest history."""
+        """Return the first offset to read: the next one after an interruption, else the beginning of the history."""
         low, high = consumer.get_watermark_offsets(partition, timeout=_ANSWER_SECONDS)
         return self._next.get((partition.topic, partition.partition), max(low, high - self._history))
 
@@ -207,7 +207,7 @@ class Listener:
 
 
 class _NoTopicError(RetriableError):
-    """A topic is not there yet."""
+    """A topic does not exist yet."""
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:

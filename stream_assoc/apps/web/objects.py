@@ -1,4 +1,4 @@
-"""What the pages of objects, sources and visits show."""
+"""The answers behind the pages of objects and visits, and behind the search."""
 
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ _SHOWN: Final = 60
 _POINTS: Final = 10_000
 """Most sources of one object that are read."""
 _SHOWN_VERSIONS: Final = 500
+_SHOWN_SOURCES: Final = 2000
 _RADII_ARCSEC: Final = (5.0, 30.0, 300.0, 3600.0)
 _SOURCE_COLUMNS: Final = (
     *("diaSourceId", "visit", "detector", "band", "midpointMjdTai", "timeProcessedMjdTai", "timeWithdrawnMjdTai"),
@@ -43,14 +44,14 @@ _BATCH_COLUMNS: Final = (
 
 
 def recent_objects(archive: Archive) -> dict[str, Any]:
-    """Return some objects that have changed lately, those with most sources first."""
+    """Return recently changed objects, those with most sources first."""
     recent = archive.recent_objects(_RECENT)
     chosen = recent.sort_by([("nDiaSources", "descending"), ("validityStartMjdTai", "descending")])
     return {"objects": rows_of(chosen.slice(0, _SHOWN).select(list(_LISTED_COLUMNS)))}
 
 
 def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
-    """Return the objects nearest to a position, looking ever farther until there are some."""
+    """Return the objects nearest to a position; the radius grows until there are some."""
     for radius_arcsec in _RADII_ARCSEC:
         nearby = archive.near(ra, dec, radius_arcsec / 3600.0, _SHOWN)
         if len(nearby.objects):
@@ -70,12 +71,12 @@ def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
 
 
 def search_id(archive: Archive, identifier: int) -> dict[str, Any]:
-    """Return whether an id is an object's, a source's or a visit's.
+    """Return whether an id names an object, a source or a visit.
 
     Raises
     ------
     NotInArchiveError
-        If it is none of these.
+        If it names none of these.
     """
     if archive.first_version(identifier) is not None:
         return plain({"kind": "object", "diaObjectId": identifier})
@@ -90,7 +91,7 @@ def search_id(archive: Archive, identifier: int) -> dict[str, Any]:
 
 
 def search_batch(archive: Archive, batch: BatchId) -> dict[str, Any]:
-    """Return that a visit and detector is one.
+    """Return the answer of the search for a visit and detector.
 
     Raises
     ------
@@ -102,12 +103,12 @@ def search_batch(archive: Archive, batch: BatchId) -> dict[str, Any]:
 
 
 def visit_page(archive: Archive, visit: int) -> dict[str, Any]:
-    """Return the detectors of a visit, each as it was processed last.
+    """Return the detectors of a visit, each with its last processing.
 
     Raises
     ------
     NotInArchiveError
-        If the ledger has no entry of it.
+        If the ledger has no entry for it.
     """
     latest = {entry.id.detector: entry for entry in archive.batches_of_visit(visit)}
     if not latest:
@@ -138,7 +139,7 @@ def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
     Raises
     ------
     NotInArchiveError
-        If there never was such an object.
+        If no such object was ever stored.
     """
     latest = archive.versions(diaObjectId, 1)
     if not latest.num_rows:
@@ -154,7 +155,7 @@ def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
 
 
 def versions(archive: Archive, diaObjectId: int) -> dict[str, Any]:
-    """Return the history of an object, the latest version first, without the columns that are always NULL."""
+    """Return the versions of an object, the latest first, without columns that are always NULL."""
     table = archive.versions(diaObjectId, _SHOWN_VERSIONS + 1)
     shown = table.slice(0, _SHOWN_VERSIONS)
     filled = [name for name in shown.column_names if shown[name].null_count < shown.num_rows]
@@ -176,9 +177,10 @@ def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
 def recomputed_statistics(
     archive: Archive, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return every statistic of an object, computed now from its sources: also those DiaObject has no column for.
+    """Return every statistic of an object, computed now from its sources, with a column in DiaObject or without.
 
-    None of an object with more sources than are read at once: they would be wrong.
+    For an object with more sources than one query reads there are none: they
+    would be wrong.
     """
     sources = archive.sources_of_objects(np.array([diaObjectId]), _POINTS + 1)
     if sources.num_rows > _POINTS:
@@ -192,16 +194,15 @@ def recomputed_statistics(
 
 
 def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
-    """Return the sources that count of a visit and detector, and how often it was processed.
+    """Return the sources of a visit and detector that count, and its processings.
 
     Raises
     ------
     NotInArchiveError
-        If the ledger has no entry of it.
+        If the ledger has no entry for it.
     """
     processings = _processings(archive, batch)
-    limit = 2000
-    sources = archive.sources_of_batch(batch, limit=limit + 1, columns=_BATCH_COLUMNS)
+    sources = archive.sources_of_batch(batch, limit=_SHOWN_SOURCES + 1, columns=_BATCH_COLUMNS)
     return {
         **plain({"visit": batch.visit, "detector": batch.detector}),
         "processings": [
@@ -216,8 +217,8 @@ def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
             )
             for one in processings
         ],
-        "sources": rows_of(sources.slice(0, limit)),
-        "isComplete": sources.num_rows <= limit,
+        "sources": rows_of(sources.slice(0, _SHOWN_SOURCES)),
+        "isComplete": sources.num_rows <= _SHOWN_SOURCES,
     }
 
 

@@ -1,11 +1,12 @@
-"""What keeps other web pages away from this one.
+"""Protection of the dashboard against other web sites.
 
-A page of any site can make a browser send requests to this machine. Reading
-the answers is forbidden to it, but the requests would still cost work:
-browsers say where a request comes from, and what another site asks for is
-refused. Other sites may link to the page itself. A site that makes its own
-name resolve to this machine (DNS rebinding) counts as this one; then the Host
-header tells. What is shown is shown by scripts of this server only.
+A page of any site can make a browser send requests to this machine. The
+browser keeps the answers from that page, but the requests would still cost
+work. Browsers say where a request comes from, so requests from other sites are
+refused; other sites may only link to the page. A site can also make its own
+name resolve to this machine (DNS rebinding), and browsers then take it for
+this one; the Host header gives it away. The page runs no scripts but those of
+this server.
 """
 
 from collections.abc import Collection
@@ -26,13 +27,13 @@ _HEADERS: Final = {
 }
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _OWN_SITES: Final = ("", "same-origin", "none")
-"""Values of Sec-Fetch-Site: not sent at all, sent by this page, or typed by a person."""
+"""Values of Sec-Fetch-Site: absent, a request of this page, and an address that a person typed."""
 _PAGE: Final = "/"
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 def known_hosts(host: str, allowed: Collection[str]) -> frozenset[str]:
-    """Return the names under which the dashboard may be asked for."""
+    """Return the host names under which the dashboard answers."""
     own = () if host in _WILDCARDS else (host,)
     return frozenset(name.lower() for name in (*_LOCAL, *own, *allowed))
 
@@ -43,7 +44,7 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-        What is guarded.
+        The application to guard.
     hosts : `frozenset` [`str`]
         From `known_hosts`.
     """
@@ -72,12 +73,12 @@ class Guard:
     def _refusal(self, path: str, headers: Headers) -> PlainTextResponse | None:
         if host_of(headers.get("host", "")) not in self._hosts:
             return PlainTextResponse(
-                "This dashboard is not known under that name; add it to the setting dashboard.allowed_hosts.\n", 421
+                "The dashboard does not answer under this host name; add the name to dashboard.allowed_hosts.\n", 421
             )
         if path != _PAGE and not (
             headers.get("sec-fetch-site", "") in _OWN_SITES and self._is_own(headers.get("origin"))
         ):
-            return PlainTextResponse("Pages of other sites may link to this dashboard, not ask it.\n", 403)
+            return PlainTextResponse("Other sites may link to the dashboard, but not send requests to it.\n", 403)
         return None
 
     def _is_own(self, origin: str | None) -> bool:

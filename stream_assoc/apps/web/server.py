@@ -1,4 +1,4 @@
-"""The dashboard as a running server, in threads of its own."""
+"""The dashboard as a running server with its own threads."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,28 +9,32 @@ from typing import Final, Self
 from starlette.types import ASGIApp
 
 from stream_assoc.apps.web.app import make_app
-from stream_assoc.apps.web.exceptions import DashboardPortError
 from stream_assoc.apps.web.feed import Feed
 from stream_assoc.apps.web.library import Library, Watch
 from stream_assoc.apps.web.listener import Listener
+from stream_assoc.exceptions import FatalError
 from stream_assoc.service.http.server import listen, serving
 from stream_assoc.settings import Settings
 
 _END_SECONDS: Final = 5.0
 
 
+class DashboardPortError(FatalError):
+    """The dashboard cannot listen at the configured host and port."""
+
+
 class Dashboard:
-    """Serves the dashboard between ``with`` and its end. Neither broker nor APDB need be there.
+    """Serves the dashboard inside a ``with`` block; starts without a broker and without an APDB.
 
     Parameters
     ----------
     settings : `Settings`
-        The deployment to look at, and where to listen.
+        Settings of the deployment to look at, and of the address to listen at.
 
     Attributes
     ----------
     url : `str`
-        Where browsers find it.
+        The address for browsers.
 
     Raises
     ------
@@ -51,7 +55,7 @@ class Dashboard:
             feed = Feed(own.history)
             app = make_app(self._settings, feed, library)
             self.url = stack.enter_context(serving_at(app, own.host, own.port))
-            # Streams end before the server is told to, which would wait for them.
+            # The streams end first: the server waits for them when it stops.
             stack.callback(feed.close)
             for worker in (Listener(self._settings.kafka, feed, own.history), Watch(library, feed)):
                 stack.enter_context(_running(type(worker).__name__, worker.run, worker.stop))
@@ -66,7 +70,7 @@ class Dashboard:
 
 @contextmanager
 def serving_at(app: ASGIApp, host: str, port: int) -> Iterator[str]:
-    """Serve an application from a thread; give the address it is found at.
+    """Serve an application from a thread; yield its address.
 
     Raises
     ------

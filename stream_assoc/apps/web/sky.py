@@ -1,4 +1,4 @@
-"""What the sky map shows."""
+"""The answers behind the sky map: coverage, outlines of visits, and objects."""
 
 import functools
 import threading
@@ -20,14 +20,14 @@ _VISITS: Final = 150
 _SOURCES_OF_AN_OUTLINE: Final = 1000
 _COLUMNS: Final = ("ra", "dec", "band", "midpointMjdTai")
 _DOTS: Final = 8000
-_REMEMBERED: Final = 2000
+_CACHED_OUTLINES: Final = 2000
 
 
 class SkyMap:
-    """Draws the recent visits, what has been covered, and the objects of a part of the sky.
+    """Answers with the recent visits, the covered sky, and the objects of a field.
 
-    A visit's outline is the convex hull of its stored sources, since footprints
-    are not stored. Outlines are remembered: a processing never changes.
+    A visit's outline is the convex hull of its stored sources, because footprints
+    are not stored. Outlines are cached: a processing never changes.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SkyMap:
         self._outlines: dict[tuple[int, int, int], dict[str, Any] | None] = {}
 
     def overview(self, archive: Archive) -> dict[str, Any]:
-        """Return the trixels that any batch has changed and the outlines of the latest visits."""
+        """Return the trixels that batches have changed, and the outlines of the latest visits."""
         entries = archive.recent_batches(_VISITS)
         visits = [outline for entry in entries if (outline := self._outline(archive, entry)) is not None]
         level = min(_COARSE_LEVEL, self._tile_level)
@@ -75,14 +75,14 @@ class SkyMap:
                 return self._outlines[entry.key]
         outline = _outline_of(archive, entry)
         with self._mutex:
-            while len(self._outlines) >= _REMEMBERED:
+            while len(self._outlines) >= _CACHED_OUTLINES:
                 del self._outlines[next(iter(self._outlines))]
             self._outlines[entry.key] = outline
         return outline
 
 
 def _outline_of(archive: Archive, entry: LedgerEntry) -> dict[str, Any] | None:
-    """Return a visit and detector with its outline; `None` if too few sources are stored for one."""
+    """Return a visit and detector with its outline; `None` if it has too few stored sources."""
     sources = archive.sources_of_batch(entry.id, entry.timeProcessedMjdTai, _SOURCES_OF_AN_OUTLINE, _COLUMNS)
     if not sources.num_rows:
         return None

@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from stream_assoc.apps.web.exceptions import DashboardPortError
-from stream_assoc.apps.web.server import Dashboard
+from stream_assoc.apps.web.server import Dashboard, DashboardPortError
 from tests.configured import configured
 
 NOWHERE = "127.0.0.1:1"

@@ -73,7 +73,7 @@ def test_states_of_services_lag_and_dead_letters(site, open_page) -> None:
     expect(letters).to_contain_text("<b>bad</b>")
     site.feed.set_service("kafka", is_up=False, message="no broker answers; check kafka.bootstrap_servers")
     banner = page.locator(".banner")
-    expect(banner).to_contain_text("Kafka is away: no broker answers; check kafka.bootstrap_servers")
+    expect(banner).to_contain_text("Kafka is unavailable: no broker answers; check kafka.bootstrap_servers")
     site.feed.set_service("kafka", is_up=True)
     expect(banner).to_have_count(0)
 
@@ -109,7 +109,7 @@ def test_an_object(site, open_page, stored_object) -> None:
     association = page.locator("section", has=page.get_by_role("heading", name="Association of its sources"))
     rows = association.locator("tbody tr")
     expect(association.locator(".chip.good")).to_have_count(rows.count())
-    expect(rows.last).to_contain_text("founded it")
+    expect(rows.last).to_contain_text("created it")
 
 
 def test_a_point_of_the_light_curve_leads_to_its_reasons(site, open_page, stored_object) -> None:
@@ -145,7 +145,7 @@ def test_a_visit(site, open_page) -> None:
     visit, detector = night()[0].id
     page = open_page(f"{site.url}#/visit/{visit}/{detector}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Visit {visit}, detector {detector}")
-    expect(page.get_by_text("founded", exact=True).first).to_be_visible()
+    expect(page.get_by_text("new object", exact=True).first).to_be_visible()
 
 
 @pytest.mark.parametrize("form", ["degrees", "sexagesimal"])

@@ -176,7 +176,7 @@ def test_the_sky_opens_on_its_data_with_legend_and_scale(site: Site, open_page: 
         for visit in sky["visits"]
         for corner in visit["outline"]
     )
-    expect(page.locator(".legend", has_text="outline of a visit")).to_contain_text("object of a single source")
+    expect(page.locator(".legend", has_text="outline of a visit")).to_contain_text("object with a single source")
     assert re.fullmatch(r"\d+[°′″]", page.locator("canvas.field").get_attribute("data-scale") or "")  # noqa: RUF001
 
 
@@ -290,8 +290,8 @@ def test_the_sky_is_read_by_keyboard(site: Site, open_page: OpenPage, sqlite_nig
         ("visit/", "Nothing is at #/visit/"),
         ("live/17", "Nothing is at #/live/17"),
         ("__proto__", "Nothing is at"),
-        ("sky/here", "here is no position"),
-        ("sky/1,100", "1,100 is no position"),
+        ("sky/here", "here is not a position"),
+        ("sky/1,100", "1,100 is not a position"),
     ],
 )
 def test_unknown_ids_and_addresses_say_so_once(site: Site, open_page: OpenPage, address: str, words: str) -> None:

@@ -1,7 +1,6 @@
 // Stacked bars on a canvas, drawn anew for each frame that has something new.
 
-import { prepared } from "./canvas.js";
-import { colour, leaves, placeIn, say, tip } from "./dom.js";
+import { colour, leaves, placeIn, prepared, say, tip } from "./dom.js";
 import { clock, ticks, tickLabel } from "./format.js";
 
 const LEFT = 52;

@@ -1,4 +1,4 @@
-// Elements without markup: text is always text, whatever it holds.
+// Elements without markup (text is always text, whatever it holds), tips, and sharp canvases.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -99,4 +99,22 @@ export function placeIn(element, x, y) {
 /** Return the value of a CSS variable of the present theme. */
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Return the context of a canvas, cleared and scaled to CSS pixels, with its size; null while it is not shown. */
+export function prepared(canvas) {
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight;
+  if (!width || !height) return null;
+  const ratio = devicePixelRatio || 1;
+  const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== columns || canvas.height !== rows) {
+    canvas.width = columns;
+    canvas.height = rows;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.font = "12px system-ui, sans-serif";
+  return { context, width, height };
 }

@@ -36,7 +36,7 @@ export function symbol(band) {
   return picture;
 }
 
-/** Draws points into an SVG element; a drag chooses a stretch of time, which can be undone step by step. */
+/** Draws points into an SVG element; a drag zooms into a stretch of time, and each zoom can be undone. */
 export class LightCurve {
   /** onSource is called with the id of a source that is clicked, onWindow with the stretch shown, null for all. */
   constructor(svg, onSource, onWindow = () => {}) {
@@ -115,7 +115,7 @@ export class LightCurve {
     if (!shown.length) {
       this.spots = [];
       this.scales = null;
-      const chosen = this.window ? "no point in this stretch of time" : "nothing of what is chosen has this flux";
+      const chosen = this.window ? "no point in this stretch of time" : "no selected point has this flux";
       const text = this.points.length ? chosen : "no source has a flux";
       svg.replaceChildren(s("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, text));
       return;

@@ -1,4 +1,4 @@
-// What happens now: one stream of events, a bounded memory, and who wants to know.
+// The stream of events, a bounded memory of it, and the listeners of its changes.
 
 const KEPT = 2000;
 const SILENCE_MS = 15000;
@@ -20,7 +20,7 @@ let retry = 0;
 let watchdog = 0;
 let waitMs = FIRST_WAIT_MS;
 
-/** Call a function after changes, at most once a frame; return what ends it. */
+/** Call a function after changes, at most once a frame; return a function that unsubscribes. */
 export function subscribe(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -38,7 +38,7 @@ function changed() {
 export function append(batches) {
   const last = live.batches.at(-1);
   live.batches.push(...batches.slice(-KEPT));
-  // Partitions come one after the other, when a page opens above all.
+  // Kafka delivers one partition after the other, above all when a page opens.
   const from = last && batches.length ? [last, ...batches] : batches;
   if (from.some((one, k) => k > 0 && one.timeProcessedMjdTai < from[k - 1].timeProcessedMjdTai)) {
     live.batches.sort((a, b) => a.timeProcessedMjdTai - b.timeProcessedMjdTai);

@@ -1,4 +1,4 @@
-// Addresses to pages, the search, the theme, and what is said when something is away.
+// Routes, search, theme, and the banners of services that are unavailable.
 
 import { h, tip } from "./dom.js";
 import { connect, live, subscribe } from "./live.js";
@@ -26,14 +26,14 @@ function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // A percent sign that hides nothing stands for itself.
+    return text; // Not percent-encoded after all.
   }
 }
 
 function unknownView(element, address) {
   element.replaceChildren(
     h("h1", null, "There is no such page"),
-    h("div", { class: "failure", role: "alert" }, h("p", null, "Nothing is at ", h("code", null, address.slice(0, 200)), ". The pages are above; ids, visits and positions can be searched.")),
+    h("div", { class: "failure", role: "alert" }, h("p", null, "Nothing is at ", h("code", null, address.slice(0, 200)), ". Use the links above, or search for an id, a visit or a position.")),
   );
   return { update() {}, recolour() {}, end() {} };
 }
@@ -63,11 +63,11 @@ function bannersOf() {
   if (state === "lost" || state === "reconnecting") {
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
     const text = state === "lost" ? `Trying again in ${seconds} s.` : "Trying again…";
-    list.push(["bad", `The connection to the dashboard's server is lost; what is shown may be old. ${text}`, true]);
+    list.push(["bad", `The connection to the dashboard's server is lost; this page may be out of date. ${text}`, true]);
   }
   if (state === "live") {
     for (const [name, service] of Object.entries(live.states.services)) {
-      if (!service.isUp) list.push(["", `${NAMES[name] ?? name} is away: ${service.message}`, false]);
+      if (!service.isUp) list.push(["", `${NAMES[name] ?? name} is unavailable: ${service.message}`, false]);
     }
   }
   return list;
@@ -77,8 +77,8 @@ let bannersShown = "";
 
 function showState() {
   const { state } = live.connection;
-  const away = state === "lost" || state === "reconnecting";
-  connection.dataset.state = away ? "lost" : state;
+  const isLost = state === "lost" || state === "reconnecting";
+  connection.dataset.state = isLost ? "lost" : state;
   connection.textContent = { connecting: "connecting", live: "live" }[state] ?? "disconnected";
   const list = bannersOf();
   const key = JSON.stringify(list);
@@ -97,7 +97,7 @@ function stored() {
   try {
     return localStorage.getItem("theme");
   } catch {
-    return null; // A browser that keeps nothing: the screen's own theme it is.
+    return null; // The browser keeps nothing: follow the theme of the screen.
   }
 }
 
@@ -116,7 +116,7 @@ themeButton.addEventListener("click", () => {
   try {
     localStorage.setItem("theme", chosen);
   } catch {
-    // It holds until the page is left.
+    // The choice holds until the page is left.
   }
   showTheme();
 });

@@ -1,8 +1,35 @@
-// What several pages share.
+// Questions to the server, and what several pages show.
 
-import { ApiError, ask } from "../api.js";
 import { h, scroller } from "../dom.js";
 import { BANDS, count } from "../format.js";
+
+/** The error message of the server, with its status; 0 when it did not answer. */
+export class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Return the answer to a question, or throw an ApiError. Ids are strings and stay so. */
+export async function ask(path, signal) {
+  let response;
+  try {
+    response = await fetch(`/api/${path}`, { signal, headers: { Accept: "application/json" } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The dashboard's server does not answer.", 0);
+  }
+  let answer;
+  try {
+    answer = await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(`The dashboard's server answers ${response.status} ${response.statusText}.`, response.status);
+  }
+  if (!response.ok) throw new ApiError(answer.error ?? response.statusText, response.status);
+  return answer;
+}
 
 /** Return a link to an object, or a dash. */
 export function objectLink(id) {
@@ -21,7 +48,7 @@ export function bandMark(band) {
   return h("span", { class: "band" }, dot, band);
 }
 
-/** Return a note in the place of what is not there. */
+/** Return a note for an empty place. */
 export function empty(text, command) {
   return h("div", { class: "empty" }, text, command && [h("br"), h("code", null, command)]);
 }
@@ -44,14 +71,14 @@ export function paged(label, rows, size, tableOf, tall = false) {
   const body = scroller(label, tall ? "tall" : "");
   const showFirst = (n) => {
     const left = rows.length - n;
-    const more = left > 0 && h("button", { type: "button", onclick: () => showFirst(n + 5 * size) }, `Show more of ${count(left)} others`);
+    const more = left > 0 && h("button", { type: "button", onclick: () => showFirst(n + 5 * size) }, `Show more (${count(left)} left)`);
     body.replaceChildren(...[tableOf(rows.slice(0, n)), more].filter(Boolean));
   };
   showFirst(size);
   return body;
 }
 
-/** Fill an element with what a question leads to; while it waits and when it fails, say so. Return whether it was answered. */
+/** Fill an element with the answer to a question; meanwhile show that it loads, and a failure if there is one. Return whether it was answered. */
 export async function fillFrom(element, path, signal, show) {
   element.setAttribute("aria-busy", "true");
   if (!element.childElementCount) element.replaceChildren(h("p", { class: "soft" }, "Loading…"));
@@ -63,7 +90,7 @@ export async function fillFrom(element, path, signal, show) {
     if (signal.aborted) return false;
     if (!(error instanceof ApiError)) throw error;
     element.replaceChildren(failure(error, () => fillFrom(element, path, signal, show)));
-    // One that can be asked again may be answered yet.
+    // Another try may still be answered.
     return ![400, 404].includes(error.status);
   } finally {
     element.removeAttribute("aria-busy");

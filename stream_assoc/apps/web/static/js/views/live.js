@@ -1,4 +1,4 @@
-// The page of what happens now.
+// The page of live visits.
 
 import { StackedBars } from "../charts.js";
 import { card, h, scroller, table } from "../dom.js";
@@ -6,7 +6,7 @@ import { count, number, utc } from "../format.js";
 import { live } from "../live.js";
 import { bandMark, empty } from "./common.js";
 
-const FATES = [
+const OUTCOMES = [
   ["associated", "--associated", (one) => one.numAssociatedDiaSources],
   ["new objects", "--new", (one) => one.numNewDiaObjects],
   ["solar system", "--solar", (one) => one.numAssociatedSsObjects],
@@ -36,7 +36,7 @@ function legend(series) {
 /** Show the page; return what updates it. */
 export function liveView(view) {
   const tiles = h("dl", { class: "tiles" });
-  const fates = h("canvas", { class: "chart", role: "img", "aria-label": "Sources of each batch by what became of them; arrow keys step through the batches, Enter opens one" });
+  const outcomes = h("canvas", { class: "chart", role: "img", "aria-label": "Sources of each batch by outcome; arrow keys step through the batches, Enter opens one" });
   const stages = h("canvas", { class: "chart", role: "img", "aria-label": "Time of each stage of each batch; arrow keys step through the batches, Enter opens one" });
   const visits = scroller("Latest visits", "");
   const open = (batch) => {
@@ -44,19 +44,19 @@ export function liveView(view) {
   };
   const letters = h("div");
   const charts = [
-    new StackedBars(fates, FATES, "sources of a batch", (value) => count(value), open),
-    new StackedBars(stages, STAGE_SERIES, "milliseconds of a batch", (value) => `${number(value, 3)} ms`, open),
+    new StackedBars(outcomes, OUTCOMES, "sources per batch", (value) => count(value), open),
+    new StackedBars(stages, STAGE_SERIES, "milliseconds per batch", (value) => `${number(value, 3)} ms`, open),
   ];
   const cells = tileCells(tiles);
   view.replaceChildren(
     h("h1", null, "Live visits"),
-    h("p", { class: "lead" }, "What the daemons publish on the metrics topic, as it is committed."),
+    h("p", { class: "lead" }, "The metrics that the daemons publish, as batches are committed."),
     tiles,
     h(
       "div",
       { class: "grid" },
-      card("half", "Sources by what became of them", null, fates, legend(FATES)),
-      card("half", "Time of each stage", null, stages, legend(STAGE_SERIES)),
+      card("half", "Sources by outcome", null, outcomes, legend(OUTCOMES)),
+      card("half", "Time by stage", null, stages, legend(STAGE_SERIES)),
       card("", "Latest visits", null, visits),
       card("", "Dead letters", null, letters),
     ),
@@ -138,7 +138,7 @@ function visitsTable() {
   }
   if (!byVisit.size) {
     const away = live.states.services.kafka?.isUp === false;
-    return empty(away ? "Kafka is away; batches appear when it is back." : "No batch has been processed yet. Send some:", away ? null : "stream-assoc replay night/batches.avro");
+    return empty(away ? "Kafka is unavailable; batches appear when it is back." : "No batch has been processed yet. Send some:", away ? null : "stream-assoc replay night/batches.avro");
   }
   const total = (name) => [(rows) => count(sum(rows, (one) => one[name])), true];
   const column = (heading, name) => [heading, ...total(name)];
@@ -180,12 +180,12 @@ function detectors(rows) {
 }
 
 function lettersTable(letters) {
-  if (!letters.count) return empty("None: every message could be processed.");
+  if (!letters.count) return empty("None. Every message was processed.");
   const reasons = Object.entries(letters.reasons).map(([reason, n]) => h("span", { class: "chip bad" }, `${reason}: ${count(n)}`));
   const rows = table(
     [
       ["reason", (one) => one.reason],
-      ["what is wrong", (one) => one.message, "wrap"],
+      ["problem", (one) => one.message, "wrap"],
       ["from", (one) => h("span", { class: "mono" }, `${one.topic} ${one.partition}:${one.offset}`)],
       ["when", (one) => `${new Date(one.time).toISOString().slice(0, 19).replace("T", " ")} UTC`],
     ],

@@ -1,10 +1,9 @@
 // The page of an object: its light curve, statistics, versions, and why its sources belong to it.
 
-import { ApiError, ask } from "../api.js";
 import { card, facts, h, scroller, table } from "../dom.js";
 import { BANDS, count, degrees, mjd, number, sexagesimal, utc } from "../format.js";
 import { LightCurve, symbol } from "../lightcurve.js";
-import { bandMark, empty, fillFrom, paged, sourceLink } from "./common.js";
+import { ApiError, ask, bandMark, empty, fillFrom, paged, sourceLink } from "./common.js";
 
 const EXPLAINED_AT_ONCE = 25;
 const SHOWN = 200;
@@ -28,8 +27,8 @@ export function objectView(view, id, signal) {
       { class: "grid" },
       card("two-thirds", "Light curve", controls, svg, zoomed),
       card("third", "Where and when", null, place),
-      card("", "Association of its sources", h("span", { class: "soft" }, "made again from what is stored"), sources),
-      card("", "Statistics", h("span", { class: "soft" }, "as the APDB has them; in italics, computed now from the sources"), numbers),
+      card("", "Association of its sources", h("span", { class: "soft" }, "recomputed from what is stored"), sources),
+      card("", "Statistics", h("span", { class: "soft" }, "as stored in the APDB; in italics: computed now from the sources"), numbers),
       card("", "Versions", null, history),
     ),
   );
@@ -45,7 +44,7 @@ export function objectView(view, id, signal) {
   filled.then((isFound) => {
     if (signal.aborted) return;
     if (!isFound) {
-      // What is not there has no light curve either: it is said once.
+      // An object that does not exist has no light curve either: one message is enough.
       view.replaceChildren(h("h1", null, "DIAObject ", h("span", { class: "mono" }, id)), head);
       return;
     }
@@ -53,7 +52,7 @@ export function objectView(view, id, signal) {
       curve.take(answer);
       controls.replaceChildren(...curveControls(curve, answer));
       curve.draw();
-      return answer.sources.length ? sourcesTable(answer, signal) : empty("No source of it is stored.");
+      return answer.sources.length ? sourcesTable(answer, signal) : empty("None of its sources is stored.");
     });
     fillFrom(history, `objects/${encodeURIComponent(id)}/versions`, signal, versionsTable);
   });
@@ -142,19 +141,19 @@ function fillStatistics(element, id, object, signal) {
       return computed[key] === undefined || computed[key] === null ? "–" : h("em", null, number(computed[key]));
     };
     const known = [...names].filter((name) => bands.some((band) => value(name, band) !== "–"));
-    const column = (name) => object.columns[`${bands[0]}_${name}`] ?? { unit: "", description: "Computed now, by a plugin of another package." };
+    const column = (name) => object.columns[`${bands[0]}_${name}`] ?? { unit: "", description: "Computed now, by a plugin from another package." };
     const described = (name) => h("span", { title: column(name).description }, name, " ", h("span", { class: "soft" }, column(name).unit));
     return bands.length
       ? table([["statistic", described], ...bands.map((band) => [bandMark(band), (name) => value(name, band), true])], known)
       : empty("No band has a flux.");
   };
-  const waiting = h("p", { class: "soft" }, "More are being computed; the first time on a machine takes a minute.");
+  const waiting = h("p", { class: "soft" }, "Computing more statistics; the first time on a machine takes a minute.");
   element.replaceChildren(show({}), waiting);
   ask(`objects/${encodeURIComponent(id)}/statistics`, signal).then(
     ({ statistics, isComplete }) =>
       element.replaceChildren(
         show(statistics),
-        isComplete ? "" : h("p", { class: "soft" }, "It has too many sources to compute more statistics now."),
+        isComplete ? "" : h("p", { class: "soft" }, "The object has too many sources to compute more statistics now."),
       ),
     (error) => {
       if (error instanceof ApiError) waiting.textContent = error.message;
@@ -221,9 +220,9 @@ async function explainInto([candidates, separation, score, margin, agrees], id, 
   try {
     const explanation = await ask(`sources/${id}`, signal);
     const match = explanation.candidates.find((one) => one.is_match);
-    const founded = explanation.verdict === "founded";
+    const isNew = explanation.verdict === "founded";
     candidates.textContent = String(explanation.candidates.length);
-    separation.textContent = founded ? "founded it" : number(match?.separation_arcsec, 3);
+    separation.textContent = isNew ? "created it" : number(match?.separation_arcsec, 3);
     score.textContent = number(match?.score, 4);
     margin.textContent = match ? (explanation.margin === null ? "no other" : number(explanation.margin, 3)) : "–";
     agrees.replaceChildren(h("span", { class: `chip ${explanation.agrees ? "good" : "bad"}` }, explanation.agrees ? "agrees" : "differs"));

@@ -1,15 +1,15 @@
-// The pages of lists of objects: lately changed, and found.
+// The lists of objects: recently updated ones, and search results.
 
 import { card, h, scroller, table } from "../dom.js";
 import { BANDS, count, degrees, number, sexagesimal, utc } from "../format.js";
 import { bandMark, empty, fillFrom, objectLink } from "./common.js";
 
-/** Show objects that have changed lately. */
+/** Show recently updated objects. */
 export function objectsView(view, _, signal) {
   const list = scroller("Recently updated objects", "");
   view.replaceChildren(
     h("h1", null, "Objects"),
-    h("p", { class: "lead" }, "Of the objects that have changed last, those with most sources. Click one for its light curve."),
+    h("p", { class: "lead" }, "Recently updated objects, those with most sources first. Click one for its light curve."),
     h("div", { class: "grid" }, card("", "Recently updated", null, list)),
   );
   fillFrom(list, "objects", signal, ({ objects }) =>
@@ -32,7 +32,7 @@ function recentTable(objects) {
   );
 }
 
-/** Go to what an id names, or show what is near a position. */
+/** Go to the page of an id, or show the objects near a position. */
 export function searchView(view, text, signal) {
   const list = scroller("What was found", "");
   view.replaceChildren(h("h1", null, "Search"), h("p", { class: "lead" }, text), h("div", { class: "grid" }, card("", "Found", null, list)));

@@ -1,11 +1,11 @@
 // The page of the sky.
 
-import { ApiError, ask } from "../api.js";
 import { card, h, scroller, table } from "../dom.js";
+import { FieldOfSky } from "../field.js";
 import { BANDS, count, degrees, mjd, sexagesimal } from "../format.js";
 import { gnomonic } from "../projection.js";
-import { FieldOfSky, WholeSky } from "../skymap.js";
-import { bandMark, empty, failure } from "./common.js";
+import { WholeSky } from "../skymap.js";
+import { ApiError, ask, bandMark, empty, failure } from "./common.js";
 
 const SETTLE_MS = 180;
 const REFRESH_MS = 15000;
@@ -25,7 +25,7 @@ function middle(outline) {
 
 /** Show the page, at a position when the address has one. */
 export function skyView(view, parameters, signal) {
-  const wholeCanvas = h("canvas", { class: "sky whole", role: "img", "aria-label": "All of the sky with what has been covered; arrow keys move the field" });
+  const wholeCanvas = h("canvas", { class: "sky whole", role: "img", "aria-label": "The whole sky with its coverage; arrow keys move the field" });
   const fieldCanvas = h("canvas", { class: "sky field", role: "img", "aria-label": "Objects and visits of a field; arrow keys move it, + and − zoom, n and p go through its objects, Enter opens one" });
   const where = h("span", { class: "soft" });
   const note = h("p", { class: "soft", role: "status" }, "Loading the sky…");
@@ -69,7 +69,7 @@ export function skyView(view, parameters, signal) {
       const n = field.objects.ra.length;
       note.textContent = field.objects.isComplete
         ? `${count(n)} object${n === 1 ? "" : "s"}. Click one for its light curve.`
-        : `The ${count(n)} objects nearest to the middle; zoom in to see all.`;
+        : `The ${count(n)} objects nearest to the centre; zoom in to see all.`;
       redraw();
     } catch (error) {
       if (error.name !== "AbortError") field.isLoading = false;
@@ -124,9 +124,9 @@ export function skyView(view, parameters, signal) {
   const button = (text, label, act) => h("button", { type: "button", "aria-label": label, onclick: act }, text);
   view.replaceChildren(
     h("h1", null, "The sky"),
-    h("p", { class: "lead" }, "What any batch has changed, the outlines of the latest visits, and the objects of a field."),
+    h("p", { class: "lead" }, "The sky that batches have changed, the outlines of the latest visits, and the objects of a field."),
     parameters !== "" && !isPosition
-      ? h("div", { class: "failure", role: "alert" }, `${parameters.slice(0, 100)} is no position of the sky: write right ascension and declination in degrees, such as #/sky/150.1,2.2. Shown is what has been stored.`)
+      ? h("div", { class: "failure", role: "alert" }, `${parameters.slice(0, 100)} is not a position on the sky: write right ascension and declination in degrees, such as #/sky/150.1,2.2. The map shows what is stored.`)
       : "",
     problem,
     h(
@@ -169,9 +169,9 @@ function legendOfField() {
   return h(
     "p",
     { class: "legend" },
-    entry("dot", "object, the larger, the more sources"),
-    entry("single", "object of a single source"),
-    entry("cover", "changed by a batch, the darker, the more often"),
+    entry("dot", "object: larger with more sources"),
+    entry("single", "object with a single source"),
+    entry("cover", "changed by batches: darker if more often"),
     entry("rim", "outline of a visit, in the colour of its band"),
   );
 }

@@ -1,4 +1,4 @@
-// The page of a source: why it belongs where it does.
+// The page of a source: why it belongs to its object.
 
 import { card, facts, h, s, scroller, table } from "../dom.js";
 import { count, degrees, mjd, number, sexagesimal, signed, utc } from "../format.js";
@@ -13,7 +13,7 @@ export function sourceView(view, id, signal) {
 }
 
 function agreement(agrees) {
-  if (agrees === null) return h("span", { class: "chip" }, "a recomputation cannot tell");
+  if (agrees === null) return h("span", { class: "chip" }, "the recomputation cannot tell");
   return h("span", { class: `chip ${agrees ? "good" : "bad"}` }, agrees ? "the recomputation agrees" : "the recomputation differs");
 }
 

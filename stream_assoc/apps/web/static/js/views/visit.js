@@ -42,16 +42,16 @@ function detectorsTable(visit, detectors) {
 }
 
 function shown({ processings, sources, isComplete }) {
-  const founded = sources.filter((one) => one.diaObjectId === one.diaSourceId).length;
+  const created = sources.filter((one) => one.diaObjectId === one.diaSourceId).length;
   const solar = sources.filter((one) => one.ssObjectId !== null).length;
-  const summary = `${count(sources.length)}${isComplete ? "" : " and more"} count: ${count(founded)} founded objects, ${count(solar)} are known solar-system objects.`;
+  const summary = `${count(sources.length)}${isComplete ? "" : " and more"} sources count: ${count(created)} created objects, ${count(solar)} are known solar-system objects.`;
   return [
     h("p", { class: "lead" }, sources.length > 0 && bandMark(sources[0].band), sources.length > 0 && ` ${utc(sources[0].midpointMjdTai)}. `, summary),
     h(
       "div",
       { class: "grid" },
       card("", "Processings", null, scroller("Processings", "", processingsTable(processings))),
-      card("", "Sources", null, sources.length ? paged("Sources", sources, SHOWN, sourcesTable) : empty("No source of it is stored.")),
+      card("", "Sources", null, sources.length ? paged("Sources", sources, SHOWN, sourcesTable) : empty("None of its sources is stored.")),
     ),
   ];
 }
@@ -79,7 +79,7 @@ function sourcesTable(sources) {
     [
       ["diaSourceId", (one) => sourceLink(one.diaSourceId)],
       ["belongs to", owner],
-      ["", (one) => one.diaObjectId === one.diaSourceId && h("span", { class: "chip" }, "founded")],
+      ["", (one) => one.diaObjectId === one.diaSourceId && h("span", { class: "chip" }, "new object")],
       ["ra dec", (one) => degrees(one.ra, one.dec)],
       ["psfFlux nJy", (one) => `${number(one.psfFlux)} ± ${number(one.psfFluxErr, 3)}`, true],
       ["snr", (one) => number(one.snr, 3), true],

@@ -1,12 +1,11 @@
-"""Positions as people write them.
+"""What people ask for: identifiers, visits, numbers and positions, as an address or the search box holds them.
 
-Two numbers are degrees; six are hours, minutes, seconds and degrees, minutes,
-seconds. Units or colons may stand between them: ``10h02m01.2s -2d13m4s``,
-``10:02:01.2 -2:13:04``. A unit at the first coordinate decides between hours
-and degrees.
-
-A text is cut into numbers and what stands between them, once from left to
-right, so that reading takes time in proportion to its length.
+Of a position, two numbers are degrees; six are hours, minutes, seconds and
+degrees, minutes, seconds. Units or colons may stand between them:
+``10h02m01.2s -2d13m4s``, ``10:02:01.2 -2:13:04``. A unit at the first
+coordinate decides between hours and degrees. A position is cut into numbers
+and the text between them, once from left to right, so that reading takes time
+in proportion to its length.
 """
 
 import re
@@ -14,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_assoc.apps.web.exceptions import QueryError
 from stream_assoc.core.model.positions import is_position, wrapped_ra
+from stream_assoc.exceptions import StreamAssocError
 
 MAX_CHARACTERS: Final = 100
 """Longer than any position one would write."""
@@ -32,6 +31,72 @@ _AFTER_MINUTES: Final = ("m", "'", "\u2032", ":", "")
 _SECOND_UNITS: Final = ("''", "s", '"', "\u2033", "")
 _DEGREES_SIZE: Final = 2
 _SEXAGESIMAL_SIZE: Final = 6
+_MAX_ID: Final = 2**63 - 1
+_ID_CHARACTERS: Final = 20
+"""Of an id of 64 bits, with its sign."""
+_SHOWN: Final = 40
+_WHOLE_CIRCLE_DEG: Final = 360
+
+
+class QueryError(StreamAssocError):
+    """A question that cannot be understood; the message says how to ask it."""
+
+
+def is_integer(text: str) -> bool:
+    """Tell whether a text is an integer in decimal digits, however large."""
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdecimal()
+
+
+def parse_id(text: str, name: str = "id") -> int:
+    """Return an identifier, a signed integer of 64 bits.
+
+    Raises
+    ------
+    QueryError
+        If the text is not an integer, or the integer is larger.
+    """
+    if not is_integer(text):
+        raise QueryError(f"{name} {text[:_SHOWN]!r} is not an integer")
+    if len(text) > _ID_CHARACTERS or abs(int(text)) > _MAX_ID:
+        raise QueryError(f"{name} {text[:_SHOWN]} is not an id: ids have 64 bits")
+    return int(text)
+
+
+def parse_visit(text: str) -> tuple[int, int | None] | None:
+    """Return the visit and the detector that a text names; `None` for any other text, such as a position.
+
+    ``visit 2025112000001``, ``2025112000001 4``, ``2025112000001/4``,
+    ``visit 2025112000001, detector 4``. Two small numbers are a position.
+
+    Raises
+    ------
+    QueryError
+        If an id is larger than 64 bits.
+    """
+    words = text[:MAX_CHARACTERS].lower().replace(",", " ").replace("/", " ").split()
+    is_named = "visit" in words
+    numbers = [word for word in words if word not in {"visit", "detector"}]
+    if len(text) > MAX_CHARACTERS or not 1 <= len(numbers) <= 2 or not all(map(is_integer, numbers)):
+        return None
+    visit, *detector = (parse_id(number, name) for number, name in zip(numbers, ("visit", "detector"), strict=False))
+    if not is_named and (not detector or visit <= _WHOLE_CIRCLE_DEG):
+        return None
+    return visit, detector[0] if detector else None
+
+
+def parse_number(text: str, name: str) -> float:
+    """Return a number; NaN and infinity are accepted.
+
+    Raises
+    ------
+    QueryError
+        If the text is not a number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise QueryError(f"{name} {text[:_SHOWN]!r} is not a number") from None
 
 
 def parse_position(text: str) -> tuple[float, float]:
@@ -40,7 +105,7 @@ def parse_position(text: str) -> tuple[float, float]:
     Parameters
     ----------
     text : `str`
-        See the module's description.
+        As the module's description says.
 
     Returns
     -------
@@ -50,14 +115,14 @@ def parse_position(text: str) -> tuple[float, float]:
     Raises
     ------
     QueryError
-        If it is no position; the message says how to write one.
+        If it is not a position; the message says how to write one.
     """
     pieces = _pieces(text)
     coordinates = None if pieces is None else _coordinates(pieces)
     if coordinates is None:
         raise QueryError(f"{text[:60]!r} is neither an id nor a position; {_HELP}")
     ra, dec = coordinates
-    # Data may come in any turn; who types one that is beyond a full turn has mistyped it.
+    # Stored data may be off by whole turns; a person who types more than one turn has mistyped.
     if not (is_position(ra, dec) and abs(ra) <= 360.0):
         raise QueryError(f"right ascension {ra:g}, declination {dec:g} is not on the sky")
     return float(wrapped_ra(ra)), dec
@@ -65,7 +130,7 @@ def parse_position(text: str) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """The numbers of a text, and what follows each of them."""
+    """The numbers of a text, and the text after each of them."""
 
     numbers: Sequence[str]
     gaps: Sequence[str]
