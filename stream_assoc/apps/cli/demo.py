@@ -73,12 +73,12 @@ def demo(
     )
     console.print(f"Simulating {visits} visits of {detectors} detectors: variables, transients, artifacts, asteroids")
     if images:
-        console.print(f"with a difference and a science image of {IMAGE_PIXELS} pixels a side for each batch")
+        console.print(f"Each batch has a difference image and a science image of {IMAGE_PIXELS} pixels a side")
     written = write_simulation(sky, folder, BatchMessages("dia-sources"))
     console.print(
         f"Replaying {written.n_batches:,} batches of {written.n_sources:,} sources through stream-assoc serve"
     )
-    console.print("(on a machine's first run the daemon compiles its kernels before it answers)")
+    console.print("(on its first run on a machine the daemon compiles kernels before it answers)")
     with contextlib.ExitStack() as stack:
         settings = stack.enter_context(services(folder))
         url = stack.enter_context(_dashboard(settings)) if with_dashboard else None
@@ -91,10 +91,8 @@ def demo(
         if wrong := [total.name for total in account if not total.is_right]:
             raise CommandError(f"the demo's totals are wrong: {', '.join(wrong)}; everything it made is in {folder}")
         if url is not None:
-            console.print(
-                f"Now click an object at {url}#/objects for its light curve. Ctrl-C ends the dashboard.",
-                soft_wrap=True,
-            )
+            console.print(f"Click an object at {url}#/objects to see its light curve.", soft_wrap=True)
+            console.print("Ctrl-C ends the dashboard.")
             wait_for_signal()
 
 
@@ -125,8 +123,8 @@ def _empty_folder(folder: Path | None) -> Path:
 def _print_account(console: "Console", account: "list[Total]", night: "NightReport", folder: Path) -> None:
     from rich.table import Table
 
-    table = Table(title="The night's account", title_justify="left")
-    for heading in ("", "is", "must be", ""):
+    table = Table(title="Totals of the night", title_justify="left")
+    for heading in ("", "value", "expected", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for total in account:
         table.add_row(total.name, total.value, total.expected, "[green]ok" if total.is_right else "[red]WRONG")
@@ -134,8 +132,9 @@ def _print_account(console: "Console", account: "list[Total]", night: "NightRepo
     visits = len({metrics.visit for metrics in night.metrics})
     seconds = max(night.seconds, 1e-9)
     console.print(
-        f"{visits / seconds:.1f} visits a second, {night.n_sent / seconds:.0f} batches a second, "
-        f"{sum(metrics.numDiaSources for metrics in night.metrics) / seconds:,.0f} sources a second"
+        f"A second: {visits / seconds:.1f} visits, {night.n_sent / seconds:.0f} batches, "
+        f"{sum(metrics.numDiaSources for metrics in night.metrics) / seconds:,.0f} sources"
     )
     images = ", images, light.parquet" if night.settings.images.roots else ""
-    console.print(f"Outputs in {folder}: apdb.sqlite3 (the APDB), batches.avro, truth.parquet{images}, daemon.log")
+    console.print(f"Outputs in {folder}:", soft_wrap=True)
+    console.print(f"apdb.sqlite3 (the APDB), batches.avro, truth.parquet{images}, daemon.log")

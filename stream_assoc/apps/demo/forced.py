@@ -1,4 +1,4 @@
-"""The account of the demo's forced sources: whether all are there, and right."""
+"""Forced sources of the demo, compared with the true fluxes."""
 
 import sqlite3
 from contextlib import closing
@@ -17,10 +17,10 @@ from stream_assoc.tools.simulation.files import IMAGES_NAME, read_config, read_l
 from stream_assoc.tools.simulation.light import Light
 
 MODEL_ERROR: Final = 0.0003
-"""Share of the light by which what is expected may be off."""
+"""Relative error of the expected fluxes."""
 
 EDGE_PIXELS: Final = 4.0
-"""Nearer to the edge of an image fluxes are not compared."""
+"""Fluxes nearer than this to the edge of an image are not compared."""
 
 _COLUMNS: Final = ("visit", "detector", "ra", "dec", "psfFlux", "psfFluxErr", "scienceFlux", "scienceFluxErr")
 
@@ -49,7 +49,7 @@ def count_forced_sources(folder: Path) -> int:
 
 
 def pulls(folder: Path) -> Pulls:
-    """Compare the stored forced sources with what shines at their places."""
+    """Compare the stored forced sources with the true fluxes at their positions."""
     from stream_assoc.tools.simulation.images import pixels_to_edge
 
     config, light = read_config(folder), read_light(folder)

@@ -1,4 +1,4 @@
-"""The night itself: send, watch, stop."""
+"""Sending a night to the daemon and reading its answers."""
 
 import time
 from collections import deque
@@ -18,12 +18,12 @@ from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.simulation.files import CAPTURE_NAME
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
-"""What may be sent and not yet answered: the mock cluster keeps 5 MiB a partition
-and then drops the oldest message without a word."""
+"""Most bytes sent and not yet answered: the mock cluster keeps 5 MiB a partition,
+then silently drops the oldest message."""
 
 SILENCE_SECONDS: Final = 120.0
-"""Longest time without an answer. The very first batch on a machine waits for
-numba to compile, which takes about half of that on a slow one."""
+"""Longest time without an answer. The first batch on a machine waits for numba to
+compile, which takes about half of this time on a slow machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class NightReport:
     Attributes
     ----------
     settings : `Settings`
-        Of the daemon that ran.
+        Settings of the daemon.
     n_sent : `int`
         Batches sent.
     seconds : `float`
@@ -61,14 +61,14 @@ def play_night(folder: Path, settings: Settings, progress: Callable[[int], None]
     folder : `pathlib.Path`
         Holds the simulated night, and its images if it has any; the daemon's log is written there.
     settings : `Settings`
-        Of the services, from `~stream_assoc.apps.demo.stage.services` in the same folder.
+        Settings of the services, from `~stream_assoc.apps.demo.stage.services` in the same folder.
     progress : callable
-        Told the number of batches answered.
+        Called with the number of batches answered.
 
     Raises
     ------
     DemoError
-        If the daemon ends, or nothing is heard of it for too long.
+        If the daemon ends, or does not answer for `SILENCE_SECONDS`.
     """
     subscriber = OutputsSubscriber(settings.kafka)
     producer = PlainProducer(settings.kafka.producer_options())

@@ -1,4 +1,4 @@
-"""Where the demo plays: embedded services, a scratch folder, and the daemon as a process of its own."""
+"""The services and the daemon of the demo, with their files in one folder."""
 
 import contextlib
 import json
@@ -30,14 +30,14 @@ _LOG_TAIL_LINES: Final = 15
 def services(folder: Path) -> Iterator[Settings]:
     """Start a mock Kafka, a Valkey and an SQLite APDB; yield settings for a daemon on them.
 
-    The settings are also left in the folder, so that its APDB can be opened later.
+    The settings stay in the folder, so that its APDB can be opened later.
     """
     with MockKafka() as kafka, EmbeddedValkey() as valkey:
         images = folder / IMAGES_NAME
         roots = [str(images.resolve())] if images.is_dir() else []
         text = _settings_text(kafka, valkey.url, folder / APDB_FILE, roots)
         (folder / SETTINGS_FILE).write_text(text, encoding="utf-8")
-        # Not `load_settings`: the variables of this shell are meant for another deployment.
+        # Not `load_settings`: the environment variables of this shell are for another deployment.
         settings = Settings(**tomllib.loads(text))
         topics = settings.kafka
         kafka.make_topics(
@@ -73,7 +73,7 @@ format = "json"
 
 
 class DaemonProcess:
-    """``stream-assoc serve`` as a process, its log in the demo's folder.
+    """``stream-assoc serve`` as a process that logs into the demo's folder.
 
     Parameters
     ----------
@@ -84,16 +84,16 @@ class DaemonProcess:
     def __init__(self, folder: Path) -> None:
         self._log = folder / LOG_FILE
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - what is run is this very package
+            self._process = subprocess.Popen(  # noqa: S603 - the program is this package
                 [sys.executable, "-m", "stream_assoc", "serve", "--config", str(folder / SETTINGS_FILE)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # The same.
+                # As above: these variables are for another deployment.
                 env={name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")},
             )
 
     def check(self) -> None:
-        """Raise `DemoError` with the end of its log if the daemon has ended."""
+        """Raise `DemoError` with the end of the log if the daemon has ended."""
         if self._process.poll() is not None:
             tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
             raise DemoError(
@@ -102,7 +102,7 @@ class DaemonProcess:
             )
 
     def stop(self) -> None:
-        """Ask the daemon to stop, as a service manager would, and see that it does so cleanly."""
+        """Stop the daemon with SIGTERM; raise `DemoError` unless it ends cleanly."""
         self._process.send_signal(signal.SIGTERM)
         try:
             code = self._process.wait(_DRAIN_SECONDS)
@@ -115,7 +115,7 @@ class DaemonProcess:
             raise DemoError(f"the daemon ended with code {code} after SIGTERM; see {self._log}")
 
     def kill(self) -> None:
-        """End the daemon if it still runs."""
+        """Kill the daemon if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What a subscriber of all output topics has seen so far."""
+"""A subscriber of all output topics."""
 
 from typing import Final
 
@@ -21,14 +21,14 @@ class OutputsSubscriber:
     Parameters
     ----------
     kafka : `KafkaSettings`
-        Brokers and names of the topics.
+        Brokers and topic names.
 
     Attributes
     ----------
     metrics : `list` [`AssociationMetrics`]
-        One for each batch that was processed.
+        One for each processed batch.
     dead_letters : `list` [`DeadLetter`]
-        Messages that could not be.
+        One for each message that could not be processed.
     n_objects, n_forced_sources : `int`
         Object versions and forced sources seen.
     """
@@ -46,7 +46,7 @@ class OutputsSubscriber:
         self.n_forced_sources = 0
 
     def read(self, timeout_seconds: float) -> None:
-        """Take in what has arrived, waiting at most that long for the first message."""
+        """Read all messages that have arrived; wait at most this long for the first."""
         first = self._consumer.poll(timeout_seconds)
         if first is None:
             return
@@ -68,9 +68,9 @@ class OutputsSubscriber:
 
     @property
     def n_answers(self) -> int:
-        """Batches that have been answered, one way or the other."""
+        """Batches answered, by metrics or by a dead letter."""
         return len(self.metrics) + len(self.dead_letters)
 
     def close(self) -> None:
-        """Leave."""
+        """Close the consumer."""
         self._consumer.close()

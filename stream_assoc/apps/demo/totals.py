@@ -1,4 +1,4 @@
-"""The demo's totals, each with what it must be."""
+"""The totals of the demo, each with its expected value."""
 
 import sqlite3
 from contextlib import closing
@@ -20,17 +20,17 @@ LEAST_PURITY: Final = 0.99
 LEAST_COMPLETENESS: Final = 0.97
 LEAST_ASTEROIDS: Final = 0.97
 GREATEST_BIAS: Final = 0.05
-"""Of forced fluxes, in units of their errors; beside it four standard errors of so many fluxes."""
+"""Of forced fluxes, in units of their errors; four standard errors of the mean come on top."""
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """One line of the account.
+    """One line of the totals.
 
     Attributes
     ----------
     name, value, expected : `str`
-        What was counted, what it is, and what it must be.
+        What was counted, its value, and the expected value.
     is_right : `bool`
     """
 
@@ -42,12 +42,12 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class StoredNight:
-    """What the APDB holds after the night.
+    """The contents of the APDB after the night.
 
     Attributes
     ----------
     diaSourceId, diaObjectId, ssObjectId : `numpy.ndarray` [int64], shape (n,)
-        Every stored source and its owner; 0 for none.
+        Every stored source and its object; 0 for none.
     n_ledger, n_object_versions, n_outbox : `int`
         Rows of the ledger, of DiaObject and of the outbox.
     """
@@ -61,7 +61,7 @@ class StoredNight:
 
 
 def read_apdb(folder: Path) -> StoredNight:
-    """Read what the daemon stored."""
+    """Read the APDB of the demo."""
     with closing(sqlite3.connect(folder / APDB_FILE)) as connection:
         rows = connection.execute(
             'SELECT "diaSourceId", coalesce("diaObjectId", 0), coalesce("ssObjectId", 0) FROM "DiaSource"'
@@ -75,7 +75,7 @@ def read_apdb(folder: Path) -> StoredNight:
 
 
 def totals(folder: Path, night: NightReport) -> list[Total]:
-    """Return the account of a night: what was sent, stored and published, and how well it was associated."""
+    """Return the totals of a night: what was sent, stored and published, and how good the association is."""
     truth = read_truth(folder)
     stored = read_apdb(folder)
     marginal = sum(metrics.numMarginalDiaSources for metrics in night.metrics)
@@ -111,7 +111,7 @@ def _forced_totals(folder: Path, night: NightReport) -> list[Total]:
         _equal("forced sources stored", count_forced_sources(folder), measured),
         _equal("forced sources published", night.n_forced_sources, measured),
         _equal("batches whose images failed", failed, 0),
-        # Besides every object that a visit updates, those that it could have.
+        # A visit also measures known objects inside its outline that gained no source.
         Total("forced sources of objects not seen", f"{measured - owned:,}", "above 0", measured > owned),
         _within("mean pull of forced fluxes", found.mean, 0.0, GREATEST_BIAS, found.n),
         _within("width of their pulls", found.width, 1.0, GREATEST_BIAS, found.n),
