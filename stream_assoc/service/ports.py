@@ -6,7 +6,7 @@ from typing import Protocol
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
-from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, PartitionsHook, Standing
+from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, Standing
 
 
 class MessageSource(Protocol):
@@ -18,13 +18,10 @@ class MessageSource(Protocol):
     Attributes
     ----------
     max_poll_interval_seconds : `float`
-        Who neither polls nor idles for so long is no member of the group any more.
-    on_revoke : callable
-        Called while polling or idling, before partitions go to another member.
+        A member that neither polls nor idles for so long is expelled from the group.
     """
 
     max_poll_interval_seconds: float
-    on_revoke: PartitionsHook
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[InputMessage]:
         """Return up to ``max_messages`` messages, waiting at most that long for the first."""
@@ -40,7 +37,7 @@ class MessageSource(Protocol):
 
     @property
     def assignments(self) -> dict[Partition, int]:
-        """The partitions assigned here, each with a number that is another one after it went and came back."""
+        """The partitions assigned here, each with a number that changes each time it comes back."""
 
     def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
         """Return what the group has committed of each partition that it has committed anything of; it is final."""
@@ -58,7 +55,7 @@ class MessageSource(Protocol):
         """Keep the group membership alive by polling, but deliver nothing."""
 
     def resume(self) -> None:
-        """Deliver again, if everybody who paused has resumed."""
+        """Deliver again, once every `pause` has had its `resume`."""
 
     def close(self) -> None:
         """Leave the group."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,15 +15,17 @@ from stream_assoc.messaging.kafka.gaps import Gap
 from stream_assoc.messaging.kafka.identities import KafkaTopicIdentities
 from stream_assoc.messaging.kafka.outputs import KafkaOutputs
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.kafka.source import KafkaSource
+from stream_assoc.messaging.kafka.source import KafkaSource, SourceHooks
 from stream_assoc.messaging.kafka.statistics import GroupState
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.kafka.waiting import KAFKA_HINT, told_when_slow
+from stream_assoc.messaging.marks import Partition
 from stream_assoc.pipeline.services import Services
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health, probing
 from stream_assoc.service.daemon.lag import LagReporter
+from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
@@ -45,7 +47,7 @@ TRIAL_PROCESS: Final = "stream_assoc.wiring.trial_process"
 """The module that runs in the child process of a trial."""
 
 MOST_WITH_IMAGES: Final = 8
-"""Messages in hand where images are read: they keep the first of them from its subscribers for some seconds."""
+"""Messages of a micro-batch where images are read: subscribers wait some seconds for the first of them."""
 
 
 def run_daemon(settings: Settings, instruments: Instruments, stop: StopRequest, health: Health | None = None) -> None:
@@ -98,6 +100,7 @@ def open_daemon(
             observe_micro_batch=_observing(instruments),
             on_progress=health.turn,
         )
+        membership, announce = MembershipKeeper(), _announcing(health)
         source = KafkaSource(
             kafka.consumer_options(),
             [kafka.input_topic],
@@ -105,9 +108,12 @@ def open_daemon(
             group_instance_id=kafka.group_instance_id,
             max_message_bytes=kafka.max_message_bytes,
             identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
+            hooks=SourceHooks(
+                on_revoke=membership.hold_back,
+                on_group_state=lambda state: announce(state, source.partitions),
+                on_gap=_reporting(instruments),
+            ),
         )
-        source.on_group_state = _announcing(source, health)
-        source.on_gap = _reporting(instruments)
         stack.callback(source.close)
         with told_when_slow(lambda: log.warning("waiting for Kafka", kafka=kafka.bootstrap_servers, hint=KAFKA_HINT)):
             publisher = KafkaPublisher(
@@ -136,7 +142,7 @@ def open_daemon(
                 Names(apdb.report.identity, kafka.group_id),
                 instruments.count_recovered_outputs,
             ),
-            RetryLoop(source, backoff_of(settings), stop, health),
+            RetryLoop(source, backoff_of(settings), stop, health, membership),
             MicroBatchLimits(
                 messages=micro_batch_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds
             ),
@@ -157,7 +163,7 @@ def handler_of(settings: Settings, services: Services, instruments: Instruments)
 
 
 def micro_batch_messages_of(settings: Settings) -> int:
-    """Return how many messages are taken in hand: few where one may take long, as all are published together."""
+    """Return the most messages of a micro-batch: few where one may take long, as all are published together."""
     messages = settings.daemon.micro_batch_messages
     return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages
 
@@ -168,13 +174,13 @@ def backoff_of(settings: Settings) -> Backoff:
     return Backoff(daemon.retry_initial_seconds, daemon.retry_max_seconds, daemon.retry_jitter)
 
 
-def _announcing(source: KafkaSource, health: Health) -> Callable[[GroupState], None]:
-    """Tell health of the group, and the log of each settled place in it: of that it is ready, and for what."""
+def _announcing(health: Health) -> Callable[[GroupState, Collection[Partition]], None]:
+    """Return what passes the state of the group to health, and logs ``ready`` for each new set of partitions."""
     announced: list[list[int]] = []
 
-    def announce(state: GroupState) -> None:
+    def announce(state: GroupState, partitions: Collection[Partition]) -> None:
         health.group_is(state)
-        numbers = sorted(number for _, number in source.partitions)
+        numbers = sorted(number for _, number in partitions)
         if not state.joined:
             announced.clear()
         elif announced != [numbers]:
@@ -202,7 +208,7 @@ def _reporting(instruments: Instruments) -> Callable[[Gap], None]:
 
 
 def _while_trying(stop: StopRequest, health: Health) -> Callable[[], None]:
-    """Return what a daemon does while a message is tried out: it is alive, and stops when it must."""
+    """Return what a daemon does while a message is tried out: show that it is alive, and stop when it must."""
 
     def wait() -> None:
         health.turn()

@@ -36,7 +36,7 @@ def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
             handler.answer([message])
             # What is not written is rebuilt when it is needed.
             with contextlib.suppress(RetriableError):
-                handler.write_cache()
+                handler.finish({})
 
 
 def main() -> None:

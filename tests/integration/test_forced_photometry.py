@@ -74,7 +74,7 @@ def watched(
     instruments = Instruments()
     with open_daemon(deployment.settings, instruments, StopRequest(30.0)) as daemon:
         while deployment.n_committed() < deployment.sent:
-            daemon._take(daemon._poll())
+            daemon.process_next()
     return deployment, instruments
 
 

@@ -65,7 +65,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
     noted = Record()
     gain, lose, idle = Ownership.gain, Ownership.lose, KafkaSource.idle
     answer, publish = MessageHandler.answer, KafkaPublisher.publish
-    hold_back = MembershipKeeper._hold_back
+    hold_back = MembershipKeeper.hold_back
 
     def gain_noted(self: Ownership, partitions: frozenset[Partition]) -> None:
         gain(self, partitions)
@@ -105,7 +105,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.setattr(KafkaSource, "idle", idle_noted)
     monkeypatch.setattr(MessageHandler, "answer", answer_noted)
     monkeypatch.setattr(KafkaPublisher, "publish", publish_noted)
-    monkeypatch.setattr(MembershipKeeper, "_hold_back", hold_back_noted)
+    monkeypatch.setattr(MembershipKeeper, "hold_back", hold_back_noted)
     return noted
 
 

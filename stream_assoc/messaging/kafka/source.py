@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -38,6 +39,32 @@ LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE
 def _no_hook(partitions: frozenset[Partition]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SourceHooks:
+    """What a source calls, from the thread that polls or idles.
+
+    Attributes
+    ----------
+    on_revoke : callable
+        Called before partitions go to another member; still ours, so that what
+        is in hand may be finished and committed.
+    on_lost : callable
+        Called after partitions went without notice; nothing may be committed.
+    on_group_state : callable
+        Receives, every two seconds, the place in the group and the state of the brokers.
+    on_gap : callable
+        Receives each gap: a partition that does not continue where it was read to.
+    """
+
+    on_revoke: PartitionsHook = _no_hook
+    on_lost: PartitionsHook = _no_hook
+    on_group_state: Callable[[GroupState], None] = lambda state: None
+    on_gap: Callable[[Gap], None] = lambda gap: LOGGER.error("%s", gap)
+
+
+NO_HOOKS: Final = SourceHooks()
+
+
 class KafkaSource:
     """A member of a consumer group; offsets are committed elsewhere, with the outputs.
 
@@ -66,21 +93,16 @@ class KafkaSource:
         Largest message to be read.
     identities : `TopicIdentities`, optional
         Tells that a topic was made anew, which its offsets may not tell.
+    hooks : `SourceHooks`, optional
+        What is called while polling or idling.
 
     Attributes
     ----------
     max_poll_interval_seconds : `float`
         Longest time between two polls of a living member, and the longest that
         ``on_revoke`` may take.
-    on_revoke : callable
-        Called before partitions go to another member; still ours, so that what
-        is in hand may be finished and committed.
-    on_lost : callable
-        Called after partitions went without notice; nothing may be committed.
-    on_group_state : callable
-        Told, every two seconds of polling or idling, of the place in the group and of the brokers.
-    on_gap : callable
-        Told of each partition that does not go on where it was read to.
+    on_revoke, on_lost, on_group_state, on_gap : callable
+        The hooks.
 
     Raises
     ------
@@ -88,7 +110,7 @@ class KafkaSource:
         If an option is unknown or has an impossible value.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are optional
         self,
         options: Options,
         topics: Sequence[str],
@@ -97,13 +119,12 @@ class KafkaSource:
         group_instance_id: str | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         identities: TopicIdentities | None = None,
+        hooks: SourceHooks = NO_HOOKS,
     ) -> None:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
         self._topics = tuple(topics)
-        self.on_revoke: PartitionsHook = _no_hook
-        self.on_lost: PartitionsHook = _no_hook
-        self.on_group_state: Callable[[GroupState], None] = lambda state: None
-        self.on_gap: Callable[[Gap], None] = lambda gap: LOGGER.error("%s", gap)
+        self.on_revoke, self.on_lost = hooks.on_revoke, hooks.on_lost
+        self.on_group_state, self.on_gap = hooks.on_group_state, hooks.on_gap
         self._ownership = Ownership()
         self._n_pauses = 0
         self._counting = threading.Lock()

@@ -8,11 +8,12 @@ What makes a message count exactly once is the order of three commits:
 3. the outbox is cleared; the cache, which nothing depends on, is written after that.
 
 A crash before 1 leaves nothing, and the message is read again. Between 1 and 2
-whoever gets the partition publishes what is in the outbox. Between 2 and 3 the
-names beside the offset tell that it has been published (`outbox`).
+the next owner of the partition publishes what is in the outbox. Between 2 and 3
+the names beside the offset prove that it has been published (`outbox`).
 
-A batch is published after those that changed the same sky before it, whoever
-has them in hand (`order`). However long that takes, the daemon stays a member of its group (`membership`).
+A batch is published after those that changed the same sky before it, whichever
+daemon processes them (`order`). However long that takes, the daemon stays a
+member of its group (`membership`).
 """
 
 import contextlib
@@ -31,8 +32,7 @@ from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.marks import KeptOffset, Partition, Standing, marks_of
 from stream_assoc.pipeline.clock import Stopwatch, SystemClock
 from stream_assoc.service.daemon.handler import Answer
-from stream_assoc.service.daemon.membership import MembershipKeeper
-from stream_assoc.service.daemon.order import Hand, Step
+from stream_assoc.service.daemon.order import PendingAnswers, Step
 from stream_assoc.service.daemon.outbox import Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import RetryLoop
@@ -44,22 +44,22 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_SECONDS: Final = 0.005
 MAX_WAIT_SECONDS: Final = 0.2
-"""Between two looks whether other daemons have published what comes first."""
+"""Between two looks whether other daemons have published the predecessors."""
 
 PATIENT_WAITS: Final = 10
-"""After so many looks, about a second, it may take long, and what is waited for may have become ours."""
+"""After so many looks, about a second, it may take long, and the predecessors may have become ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatchLimits:
-    """How much is taken in hand at once.
+    """How large a micro-batch may be.
 
     Attributes
     ----------
     messages : `int`
         Messages that share one APDB and one Kafka transaction.
     bytes : `int`
-        Their payload together; a message larger than that comes alone.
+        Their payload together; a larger message is alone in its micro-batch.
     poll_seconds : `float`
         How long to wait for the first.
     """
@@ -70,20 +70,20 @@ class MicroBatchLimits:
 
 
 class Daemon:
-    """Reads batches until told to stop; every one of them counts exactly once.
+    """Reads batches until asked to stop; each counts exactly once.
 
     Parameters
     ----------
     ends : `StreamEnds`
         Where batches come from, and where outputs go.
     handler : `Handler`
-        What is done with them.
+        Processes them.
     outbox : `Outbox`
         Keeps the outputs until they are published.
     retry_loop : `RetryLoop`
-        How services that are away are waited for.
+        Retries while a service is away, and keeps the membership of the group.
     limits : `MicroBatchLimits`
-        How much is taken in hand at once.
+        How large a micro-batch may be.
     on_poll : callable, optional
         Called after every poll, from this thread, with the messages it brought.
     """
@@ -104,35 +104,34 @@ class Daemon:
         self._retry_loop = retry_loop
         self._limits = limits
         self._on_poll = on_poll
-        self._keeper = MembershipKeeper(ends.source)
-        retry_loop.on_failure = self._keeper.let_go
+        self._membership = retry_loop.membership
 
     def run(self, stop: StopRequest) -> None:
-        """Process messages until asked to stop; then finish what is in hand.
+        """Process messages until asked to stop; then finish the micro-batch.
 
         Raises
         ------
         FatalError
             If nothing can be processed until someone intervenes.
         """
-        # What is abandoned with nothing in hand is abandoned because the daemon stops.
+        # Without a micro-batch, work is abandoned only because the daemon stops.
         with contextlib.suppress(MicroBatchAbandonedError):
             while not stop.is_set():
-                messages = self._retry_loop.until_done(self._poll, [])
-                self._on_poll(messages)
-                self._take(messages)
+                self.process_next()
 
-    def _poll(self) -> list[InputMessage]:
-        return self._source.poll(self._limits.messages, self._limits.poll_seconds)
-
-    def _take(self, messages: Sequence[InputMessage]) -> None:
+    def process_next(self) -> None:
+        """Poll once and process what it brings in micro-batches; if one is abandoned, read again from there on."""
+        messages = self._retry_loop.until_done(
+            lambda: self._source.poll(self._limits.messages, self._limits.poll_seconds), []
+        )
+        self._on_poll(messages)
         self._settle_if_due()
         done = 0
         for micro_batch in micro_batches(messages, self._limits.bytes):
-            with self._keeper.at_work():
-                left = self._finish(micro_batch)
+            with self._membership.at_work(self._source):
+                left = self._process_micro_batch(micro_batch)
             if left is not None:
-                # A commit may have gone through unheard. What is published must be known before it is read again.
+                # A commit may have gone through without an answer: find out what is published before reading again.
                 self._outbox.forget()
                 self._settle_if_due()
                 self._read_again([*left, *(message.position for message in messages[done + len(micro_batch) :])])
@@ -141,56 +140,46 @@ class Daemon:
 
     def _settle_if_due(self) -> None:
         if self._outbox.is_due:
-            with self._keeper.at_work():
+            with self._membership.at_work(self._source):
                 self._retry_loop.until_done(self._outbox.settle, [])
 
-    def _finish(self, micro_batch: Sequence[InputMessage]) -> list[InputPosition] | None:
-        """Take these messages all the way; if they are abandoned on it, return those that are not done with."""
-        first = micro_batch[0].position
-        # So that every line about this micro-batch, of whatever room, can be found together.
+    def _process_micro_batch(self, micro_batch: Sequence[InputMessage]) -> list[InputPosition] | None:
+        """Process and publish these messages; if they are abandoned, return those that are not done."""
+        first, positions = micro_batch[0].position, [message.position for message in micro_batch]
+        pending: PendingAnswers | None = None
+        watch = Stopwatch(SystemClock())
+        # Every line about this micro-batch, from whatever module, carries its name.
         with structlog.contextvars.bound_contextvars(
             micro_batch=f"{first.topic}[{first.partition}]@{first.offset}", messages=len(micro_batch)
         ):
-            return self._finish_named(micro_batch)
+            try:
+                failpoint("after-poll")
+                answers = self._retry_loop.until_done(lambda: self._handler.answer(micro_batch), positions)
+                failpoint("before-publish")
+                pending = PendingAnswers(answers)
+                self._publish(pending, watch)
+            except MicroBatchAbandonedError as error:
+                log.warning("micro-batch abandoned", error=str(error))
+                return positions if pending is None else pending.positions
+            # Subscribers have the outputs: what is not cached is rebuilt when it is needed.
+            try:
+                self._handler.finish(watch.seconds)
+            except RetriableError as error:
+                self._retry_loop.go_on_without(error)
+            return None
 
-    def _finish_named(self, micro_batch: Sequence[InputMessage]) -> list[InputPosition] | None:
-        failpoint("after-poll")
-        positions = [message.position for message in micro_batch]
-        watch = Stopwatch(SystemClock())
-        try:
-            answers = self._retry_loop.until_done(lambda: self._handler.answer(micro_batch), positions)
-        except MicroBatchAbandonedError as error:
-            log.warning("micro-batch abandoned", error=str(error))
-            return positions
-        failpoint("before-publish")
-        answered = Hand(answers)
-        try:
-            self._publish(answered, watch)
-        except MicroBatchAbandonedError as error:
-            log.warning("micro-batch abandoned", error=str(error))
-            return answered.positions
-        # Subscribers have the outputs: what is not cached is rebuilt when it is needed.
-        try:
-            self._handler.write_cache()
-        except RetriableError as error:
-            self._retry_loop.go_on_without(error)
-        self._handler.observe_micro_batch(watch.seconds)
-        return None
-
-    def _publish(self, micro_batch: Hand, watch: Stopwatch) -> None:
+    def _publish(self, pending: PendingAnswers, watch: Stopwatch) -> None:
         """Publish the answers in as many transactions as it takes for each to come after its predecessors."""
         assignments = self._source.assignments
         waits = 0
-        while micro_batch:
-            unpublished = self._unpublished(micro_batch)
-            step = micro_batch.next_step(unpublished)
+        while pending:
+            unpublished = self._unpublished(pending)
+            step = pending.next_step(unpublished)
             if step:
                 with watch.stage("publish"):
-                    self._retry_loop.until_done(
-                        self._publication(micro_batch, step, assignments), micro_batch.positions
-                    )
+                    self._retry_loop.until_done(self._publication(pending, step, assignments), pending.positions)
                 failpoint("after-publish")
-                micro_batch.done(step)
+                pending.done(step)
                 # Before any other transaction of their partitions, whose marks would no longer name them.
                 with watch.stage("clear_outbox"):
                     self._retry_loop.until_done(functools.partial(self._outbox.clear, step.keys), [])
@@ -198,42 +187,44 @@ class Daemon:
                 waits = 0
             else:
                 with watch.stage("wait_for_others"):
-                    self._wait_for_others(micro_batch, unpublished, waits)
+                    self._wait_for_others(pending, unpublished, waits)
                 waits += 1
 
-    def _unpublished(self, micro_batch: Hand) -> frozenset[BatchRevision]:
-        awaited = micro_batch.awaited
+    def _unpublished(self, pending: PendingAnswers) -> frozenset[BatchRevision]:
+        awaited = pending.awaited
         if not awaited:
             return frozenset()
-        return self._retry_loop.until_done(lambda: self._outbox.still_waiting(awaited), micro_batch.positions)
+        return self._retry_loop.until_done(lambda: self._outbox.still_waiting(awaited), pending.positions)
 
-    def _publication(self, micro_batch: Hand, step: Step, assignments: Mapping[Partition, int]) -> Callable[[], None]:
+    def _publication(
+        self, pending: PendingAnswers, step: Step, assignments: Mapping[Partition, int]
+    ) -> Callable[[], None]:
         """Return what publishes this step: the same transaction, however often it is tried."""
         messages = [output for answer in (*step.batches, *step.others) for output in answer.outputs]
         published = [(_partition_of(answer), answer.batch) for answer in step.batches if answer.batch is not None]
         touched = {partition for partition, _ in published} | {(one.topic, one.partition) for one in step.consumed}
         kept = {
             (one.topic, one.partition): KeptOffset(one.offset, assignments.get((one.topic, one.partition), 0))
-            for one in reversed(micro_batch.positions)
+            for one in reversed(pending.positions)
             if (one.topic, one.partition) in touched
         }
         marks = marks_of(self._outbox.names.identity, published, kept)
         return lambda: self._publisher.publish(messages, step.consumed, marks)
 
-    def _wait_for_others(self, micro_batch: Hand, unpublished: Collection[BatchRevision], waits: int) -> None:
-        """Let others publish what comes first, or do it if it has become ours."""
+    def _wait_for_others(self, pending: PendingAnswers, unpublished: Collection[BatchRevision], waits: int) -> None:
+        """Wait until others have published the predecessors; publish them here if they have become ours."""
         if waits == PATIENT_WAITS:
             log.info("waiting for other daemons to publish", batches=[tuple(one) for one in sorted(unpublished)[:5]])
         if waits and waits % PATIENT_WAITS == 0:
             # Theirs may be the partitions that a rebalance brings; it must not wait for this micro-batch.
-            self._keeper.let_go()
-            in_hand = micro_batch.keys
-            self._retry_loop.until_done(lambda: self._outbox.settle(in_hand), micro_batch.positions)
+            self._membership.let_go()
+            keys = pending.keys
+            self._retry_loop.until_done(lambda: self._outbox.settle(keys), pending.positions)
         seconds = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(waits, 10))
-        self._retry_loop.wait_for_others(seconds, micro_batch.positions)
+        self._retry_loop.wait_for_others(seconds, pending.positions)
 
     def _read_again(self, positions: Sequence[InputPosition]) -> None:
-        """Go back to what is not done with; a commit that was not answered may have counted."""
+        """Go back to the messages that are not done; a commit that was not answered may have counted."""
         ours = [position for position in positions if self._source.owns(position)]
         standings = self._retry_loop.until_done(
             lambda: self._source.standings({(one.topic, one.partition) for one in ours}), []

@@ -1,6 +1,7 @@
 """From messages to what must be published for them."""
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -18,8 +19,7 @@ from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES
 from stream_assoc.pipeline.batches import Arrival, Outcome, Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.process import process_batches
-from stream_assoc.pipeline.services import Services
-from stream_assoc.service.daemon.write_back import WriteBack
+from stream_assoc.pipeline.services import CacheWrite, Services
 from stream_assoc.service.instruments import Instruments
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a message led to.
+    """The result of processing a message.
 
     Attributes
     ----------
@@ -48,21 +48,21 @@ class Answer:
 
 
 class MessageHandler:
-    """Decodes messages, has them processed, and makes dead letters of the impossible.
+    """Decodes messages, has them processed, and makes dead letters of those that cannot be.
 
     Parameters
     ----------
     decoder : `BatchDecoder`
         Bytes to batches.
     services : `Services`
-        What batches meet.
+        What batches are processed with.
     dead_letter_topic : `str`
         Where dead letters go.
     instruments : `Instruments`
         What Prometheus sees.
     authority : `Authority`, optional
         Which messages may take the place of others or pass the quarantine; none by default.
-    max_letter_bytes : `int`, optional
+    max_dead_letter_bytes : `int`, optional
         Largest message that is kept whole in its dead letter.
     """
 
@@ -73,13 +73,16 @@ class MessageHandler:
         dead_letter_topic: str,
         instruments: Instruments,
         authority: Authority = NOBODY,
-        max_letter_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_dead_letter_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        self._max_letter_bytes = max_letter_bytes
+        self._max_dead_letter_bytes = max_dead_letter_bytes
         self._authority = authority
         self._decoder = decoder
-        self._write_back = WriteBack()
-        self._services = replace(services, write_cache=self._write_back.put_off, catch_up=self._write_back.catch_up)
+        # The cache is written after subscribers have the outputs. A write that is never done loses nothing: the APDB
+        # has raised the version of every tile it concerns, so the cache is not believed. For the same reason cells
+        # need not be locked until then: another daemon that asks for such a tile rebuilds it.
+        self._postponed: deque[CacheWrite] = deque()
+        self._services = replace(services, write_cache=self._postponed.append, catch_up=self._write_cache)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
 
@@ -106,19 +109,20 @@ class MessageHandler:
             for message, arrival in zip(messages, read, strict=True)
         ]
 
-    def write_cache(self) -> None:
-        """Write to the cache what answers have changed so far.
+    def finish(self, seconds: Mapping[str, float]) -> None:
+        """Observe the steps of a micro-batch that is published, seconds, and write its changes to the cache.
 
         Raises
         ------
         RetriableError
             If the cache is away. What was not written is rebuilt when it is needed.
         """
-        self._write_back.catch_up()
-
-    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
-        """Show what each of these steps took for some messages together, seconds, as those before them."""
         self._services.observe_micro_batch(seconds)
+        self._write_cache()
+
+    def _write_cache(self) -> None:
+        while self._postponed:
+            self._postponed.popleft()()
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._services.clock)
@@ -208,14 +212,14 @@ class MessageHandler:
         """Return the dead letter that answers a message."""
         self._instruments.count_dead_letter(error.reason)
         log.error("dead letter", reason=error.reason, error=str(error), **asdict(message.position))
-        letter = dead_letter(
+        output = dead_letter(
             message,
             error,
             self._dead_letter_topic,
             time_ms=time.time_ns() // 1_000_000,
-            max_bytes=self._max_letter_bytes,
+            max_bytes=self._max_dead_letter_bytes,
         )
-        return Answer(message, [letter])
+        return Answer(message, [output])
 
 
 def milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:

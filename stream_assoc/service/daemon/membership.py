@@ -4,15 +4,15 @@ Kafka takes a member that does not poll within ``max.poll.interval.ms`` for
 dead and gives its partitions away. The thread of the daemon polls only between
 two micro-batches, so while it works another thread looks on. If the work takes longer
 than a fraction of that interval, the other thread pauses the partitions and
-polls in its stead, until the work is done.
+polls in its stead until the work is done.
 
 Polling is also how a member learns that it has to give partitions up. Then the
 other thread holds the revocation back until the micro-batch is done, and committed,
 so that nobody has to do it again. It waits half the interval at most: a member
-that takes longer is thrown out. And it waits no longer than the work goes well:
-whoever waits for a service to come back pauses and polls for it, and until the
-revocation is over the client library lets nobody in. What is in hand then
-belongs to somebody else, and this daemon neither publishes nor commits it.
+that takes longer is expelled. It stops waiting as soon as the work fails: a
+thread that waits for a service to come back pauses and polls too, and until the
+revocation is over the client library admits no other thread. The micro-batch
+then belongs to another member; this daemon neither publishes nor commits it.
 """
 
 import contextlib
@@ -41,27 +41,20 @@ KEEP_SECONDS: Final = 0.2
 
 
 class MembershipKeeper:
-    """Polls in the stead of a thread that works.
+    """Polls a source in the stead of a thread that works.
 
-    Parameters
-    ----------
-    source : `MessageSource`
-        What is polled. Its ``on_revoke`` is taken.
+    The source calls `hold_back` before it gives partitions up.
     """
 
-    def __init__(self, source: MessageSource) -> None:
-        self._source = source
-        self._busy_seconds = min(MAX_BUSY_SECONDS, BUSY_FRACTION * source.max_poll_interval_seconds)
-        self._hold_seconds = HOLD_FRACTION * source.max_poll_interval_seconds
+    def __init__(self) -> None:
         self._keeping = threading.local()
         self._over = threading.Event()
-        source.on_revoke = self._hold_back
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Keep the membership for the length of the block."""
+    def at_work(self, source: MessageSource) -> Iterator[None]:
+        """Keep the source's membership for the length of the block."""
         done, self._over = threading.Event(), threading.Event()
-        thread = threading.Thread(target=self._keep, args=(done, self._over), name="membership", daemon=True)
+        thread = threading.Thread(target=self._keep, args=(source, done, self._over), name="membership", daemon=True)
         thread.start()
         try:
             yield
@@ -71,27 +64,28 @@ class MembershipKeeper:
             thread.join()
 
     def let_go(self) -> None:
-        """Hold no revocation back for the rest of the block: what is in hand is not about to be finished."""
+        """Hold no revocation back for the rest of the block: the work will not be finished soon."""
         self._over.set()
 
-    def _keep(self, done: threading.Event, over: threading.Event) -> None:
-        if done.wait(self._busy_seconds):
+    def _keep(self, source: MessageSource, done: threading.Event, over: threading.Event) -> None:
+        if done.wait(min(MAX_BUSY_SECONDS, BUSY_FRACTION * source.max_poll_interval_seconds)):
             return
         self._keeping.until = over
+        self._keeping.seconds = HOLD_FRACTION * source.max_poll_interval_seconds
         try:
-            self._source.pause()
+            source.pause()
             try:
                 while not done.wait(KEEP_SECONDS):
                     # One poll that does not wait: while it waited, nobody else could use the client library.
-                    self._source.idle(0.0)
+                    source.idle(0.0)
             finally:
-                self._source.resume()
+                source.resume()
         except StreamError as error:
             # The thread at work meets the same when it polls.
             log.warning("membership not kept", error=str(error))
 
-    def _hold_back(self, partitions: frozenset[tuple[str, int]]) -> None:
-        """Let the micro-batch be finished, unless it is its own thread that polls."""
+    def hold_back(self, partitions: frozenset[tuple[str, int]]) -> None:
+        """Wait until the work is finished, unless the thread that works polls itself."""
         over: threading.Event | None = getattr(self._keeping, "until", None)
-        if over is not None and not over.wait(self._hold_seconds):
+        if over is not None and not over.wait(self._keeping.seconds):
             log.warning("micro-batch not finished before its partitions are given up", partitions=len(partitions))

@@ -1,4 +1,4 @@
-"""Which of the answers in hand may be published now, and how far the offsets may follow."""
+"""Which answers of a micro-batch may be published now, and how far the offsets may follow."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Step:
         Answers that nothing waits for, such as dead letters: each is published
         with the offset of its message.
     consumed : `list` [`InputPosition`]
-        Messages that are done with.
+        Messages that are done.
     """
 
     batches: list[Answer] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Step:
         return [answer.batch for answer in self.batches if answer.batch is not None]
 
 
-class Hand:
+class PendingAnswers:
     """The answers to some messages, until all of them are published.
 
     A batch is published when its predecessors have been, whatever its place in
@@ -92,23 +92,23 @@ class Hand:
 
     @property
     def positions(self) -> list[InputPosition]:
-        """The messages that are not done with."""
+        """The messages that are not done."""
         return [answer.message.position for answer in self._left]
 
     @property
     def keys(self) -> frozenset[BatchRevision]:
-        """The batches in hand that are not published."""
+        """The batches that are not published."""
         return frozenset(answer.batch for answer in self._left if answer.batch is not None) - self._published
 
     @property
     def awaited(self) -> frozenset[BatchRevision]:
-        """What others have to publish before all of this can be."""
+        """The batches that others have to publish before all of these can be."""
         keys = self.keys
         waiting = [answer for answer in self._left if answer.batch in keys]
         return frozenset(key for answer in waiting for key in answer.predecessors) - keys - self._published
 
     def next_step(self, unpublished: Collection[BatchRevision]) -> Step:
-        """Return what may be published while these batches of others are not; nothing if that is nothing."""
+        """Return what may be published while these batches of others are not; an empty step if nothing may be."""
         keys = self.keys
         waiting = {
             answer.batch: answer.predecessors

@@ -1,4 +1,4 @@
-"""Waiting for a service that is away, without losing the place in the group."""
+"""Retrying while a service is away, without losing the membership of the group."""
 
 import contextlib
 import random
@@ -12,6 +12,7 @@ import structlog
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.ports import MessageSource
@@ -57,15 +58,17 @@ class RetryLoop:
     backoff : `Backoff`
         How long to wait.
     stop : `StopRequest`
-        Nothing in hand is given up at once when it is set, what is in hand
-        when its deadline has passed.
+        Once it is set, an action without a micro-batch is given up; one with a
+        micro-batch is given up when the deadline has passed.
     health : `Health`
-        Told of every try, every failure, and of work that is done.
+        Receives every try, every failure and every success.
+    membership : `MembershipKeeper`
+        Told to hold no revocation back at each failure, before the source is asked for anything.
 
     Attributes
     ----------
-    on_failure : callable
-        Called at each failure, before anything is asked of the source.
+    membership : `MembershipKeeper`
+        The same.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class RetryLoop:
         backoff: Backoff,
         stop: StopRequest,
         health: Health,
+        membership: MembershipKeeper,
     ) -> None:
         self._source = source
         self._backoff = backoff
@@ -81,7 +85,7 @@ class RetryLoop:
         self._health = health
         self._random = random.Random()
         self._pause = threading.Event()
-        self.on_failure: Callable[[], None] = lambda: None
+        self.membership = membership
 
     def until_done(self, action: Callable[[], Result], micro_batch: Sequence[InputPosition]) -> Result:
         """Return what ``action`` returns once it does.
@@ -89,7 +93,7 @@ class RetryLoop:
         Raises
         ------
         MicroBatchAbandonedError
-            If a position in ``micro-batch`` was taken from this daemon, or the
+            If a position in ``micro_batch`` was taken from this daemon, or the
             daemon has to stop, before the action succeeded.
         """
         failures = 0
@@ -102,7 +106,7 @@ class RetryLoop:
                 except RetriableError as error:
                     failures += 1
                     self._health.failed(error)
-                    self.on_failure()
+                    self.membership.let_go()
                     if failures == 1:
                         self._source.pause()
                         pause.callback(self._source.resume)
@@ -117,12 +121,12 @@ class RetryLoop:
                     return result
 
     def wait_for_others(self, seconds: float, micro_batch: Sequence[InputPosition]) -> None:
-        """Let this time pass in which nothing can be done but by another daemon.
+        """Wait while only another daemon can make progress.
 
         Raises
         ------
         MicroBatchAbandonedError
-            If a position in ``micro-batch`` was taken from this daemon, or the time to stop has passed.
+            If a position in ``micro_batch`` was taken from this daemon, or the time to stop has passed.
         """
         self._must_own(micro_batch)
         self._health.turn()
@@ -138,7 +142,7 @@ class RetryLoop:
     def _must_own(self, micro_batch: Sequence[InputPosition]) -> None:
         if lost := [position for position in micro_batch if not self._source.owns(position)]:
             raise MicroBatchAbandonedError(
-                f"{len(lost)} message(s) in hand belong to another daemon now, "
+                f"{len(lost)} message(s) of the micro-batch belong to another daemon now, "
                 f"the first of them from {lost[0].topic}[{lost[0].partition}]"
             )
 

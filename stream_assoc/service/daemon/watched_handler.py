@@ -1,22 +1,21 @@
-"""Finding the message that ends daemons, so that it ends no more of them.
+"""Finding the message that kills daemons, so that it kills no more of them.
 
-Whatever kills a process while a message is in hand, a segmentation fault, the
-kernel for want of memory, or an error that nobody foresaw, leaves no time to
-say which message it was. So a daemon notes in the APDB what it takes up. A note
-is never taken away: it speaks of what is done once the group's offset is beyond
-it. Messages that a daemon finds noted when it first meets their partition were
-in hand when another died, or gave up:
+When a process is killed while it processes a message, by a segmentation fault,
+by the kernel for want of memory or by an unforeseen error, it has no time to
+report which message it was. So a daemon notes in the APDB the messages that it
+begins. A note is never removed: it has no meaning once the group's offset is
+beyond it. Messages that a daemon finds noted when it first reads their
+partition were being processed when another daemon died or gave up:
 
-* after one death, each of them is taken alone, so that the next death, if it is
-  the fault of one of them, tells which;
-* one that was alone in hand at a second death is tried out in a process of its
-  own (`Trial`). If it ends that too, it becomes a dead letter, and what comes
-  after it in the micro-batch is tried out as well: a death of this process would make
-  it forget what it has found, which nobody knows before it is published.
+* after one death, each of them is processed alone, so that a further death
+  identifies the message that caused it;
+* a message that was alone at a second death is tried in a process of its own
+  (`Trial`). If it ends that too, it becomes a dead letter, and the messages
+  behind it in the micro-batch are tried as well: if this process died, it would
+  lose its verdict, which nobody else knows before it is published.
 
-Nothing but the last step condemns a message. Operators, a machine that fails
-and tests may kill daemons as often as they like: a message that is well passes
-its trial, whoever was killed around it.
+Only the last step condemns a message. Operators, a failing machine and tests
+may kill daemons as often as they like: a harmless message passes its trial.
 """
 
 import itertools
@@ -39,19 +38,20 @@ Partition = tuple[str, int]
 
 
 class Handler(Protocol):
-    """What answers messages; see `~stream_assoc.service.daemon.handler.MessageHandler`."""
+    """Answers messages; see `~stream_assoc.service.daemon.handler.MessageHandler`."""
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
         """Process these messages together and return the answer to each, in order."""
 
+    def finish(self, seconds: Mapping[str, float]) -> None:
+        """Observe the steps of a micro-batch that is published, seconds, and write its changes to the cache."""
+
+
+class RejectingHandler(Handler, Protocol):
+    """A handler that can also reject a message."""
+
     def reject(self, message: InputMessage, error: PoisonError) -> Answer:
         """Return the dead letter that answers a message."""
-
-    def write_cache(self) -> None:
-        """Write to the cache what answers have changed so far."""
-
-    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
-        """Show what each of these steps took for some messages together, seconds."""
 
 
 class Trial(Protocol):
@@ -69,14 +69,14 @@ class Trial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What trying messages out has come to.
+    """The result of trying messages out.
 
     Attributes
     ----------
     n_done : `int`
-        So many of them, the first ones, are in the ledger.
+        How many of them, from the first, are in the ledger.
     end : `str` or `None`
-        How the process ended with the next one in hand. `None` if all are done, or if the process could not work.
+        How the process ended while it processed the next one. `None` if all are done, or the process could not work.
     """
 
     n_done: int
@@ -84,11 +84,11 @@ class Tried:
 
 
 class WatchedHandler:
-    """A handler that notes what it has in hand, and takes up with care what was in hand at a death.
+    """A handler that notes which messages it processes, and isolates those that were being processed at a death.
 
     Parameters
     ----------
-    handler : `Handler`
+    handler : `RejectingHandler`
         Does the work.
     notes : `InHandNotes`
         Where notes are kept.
@@ -96,7 +96,7 @@ class WatchedHandler:
         Tries out a message that may end the process.
     """
 
-    def __init__(self, handler: Handler, notes: InHandNotes, trial: Trial) -> None:
+    def __init__(self, handler: RejectingHandler, notes: InHandNotes, trial: Trial) -> None:
         self._handler = handler
         self._notes = notes
         self._trial = trial
@@ -117,17 +117,9 @@ class WatchedHandler:
             answers += self._answer(run)
         return answers
 
-    def reject(self, message: InputMessage, error: PoisonError) -> Answer:
-        """Return the dead letter that answers a message."""
-        return self._handler.reject(message, error)
-
-    def write_cache(self) -> None:
-        """Write to the cache what answers have changed so far; see `MessageHandler.write_cache`."""
-        self._handler.write_cache()
-
-    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
-        """Show what each of these steps took; see `MessageHandler.observe_micro_batch`."""
-        self._handler.observe_micro_batch(seconds)
+    def finish(self, seconds: Mapping[str, float]) -> None:
+        """Finish a micro-batch that is published; see `MessageHandler.finish`."""
+        self._handler.finish(seconds)
 
     def _look_up(self, messages: Sequence[InputMessage]) -> None:
         """Read what was noted of partitions that are met for the first time."""

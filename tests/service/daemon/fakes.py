@@ -8,7 +8,7 @@ from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, Standing
+from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition, PartitionsHook, Standing
 from stream_assoc.messaging.outbox_format import pack_outputs
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 
@@ -38,7 +38,7 @@ class FakeSource:
         self.idled: list[float] = []
         self.on_empty = lambda: None
         self.max_poll_interval_seconds = 300.0
-        self.on_revoke = lambda partitions: None
+        self.on_revoke: PartitionsHook = lambda partitions: None
         self._next = {
             p: log.committed.get(("dia-sources", p), 0) for p in {m.position.partition for m in log.messages}
         }

@@ -9,13 +9,14 @@ import pytest
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
-from stream_assoc.exceptions import FatalError, PoisonError
+from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.marks import Mark
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.pipeline.ports.outbox import WaitingEntry
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits, micro_batches
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
@@ -32,17 +33,10 @@ class EchoHandler:
         self.failures = failures
         self.error = error or ApdbUnavailableError("the database is away")
         self.micro_batches: list[list[int]] = []
-        self.observed: list[set[str]] = []
-        self.on_write_cache: Callable[[], None] = lambda: None
+        self.on_finish: Callable[[], None] = lambda: None
 
-    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
-        self.observed.append(set(seconds))
-
-    def reject(self, message: InputMessage, error: PoisonError) -> Answer:
-        raise AssertionError("nothing here is to be rejected")
-
-    def write_cache(self) -> None:
-        self.on_write_cache()
+    def finish(self, seconds: Mapping[str, float]) -> None:
+        self.on_finish()
 
     def answer(self, messages: Sequence[InputMessage]) -> list[Answer]:
         self.micro_batches.append([m.position.offset for m in messages])
@@ -80,7 +74,7 @@ class Bench:
         self.source.on_empty = self.stop.set
         self.outbox = FakeApdb(outbox)
         self.instruments = Instruments()
-        retry_loop = RetryLoop(self.source, Backoff(), self.stop, Health(self.instruments))
+        retry_loop = RetryLoop(self.source, Backoff(), self.stop, Health(self.instruments), MembershipKeeper())
         self.retry_loop = retry_loop
         ends = StreamEnds(self.source, FakePublisher(self.log, failures))
         self.daemon = Daemon(
@@ -128,14 +122,14 @@ def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
     handler = EchoHandler()
     bench = Bench([message(0), message(1)], handler)
     seen: list[tuple[int, int]] = []
-    handler.on_write_cache = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
+    handler.on_finish = lambda: seen.append((len(bench.log.published), len(bench.outbox.entries)))
     bench.run()
     assert seen == [(2, 0)]
 
 
 def test_a_cache_that_cannot_be_written_holds_nothing_up() -> None:
     handler = EchoHandler()
-    handler.on_write_cache = failing(CacheUnavailableError("the cache is away"))
+    handler.on_finish = failing(CacheUnavailableError("the cache is away"))
     bench = Bench([message(0), message(1)], handler, limits=MicroBatchLimits(bytes=1))
     log = bench.run()
     assert log.committed == {("dia-sources", 0): 2}

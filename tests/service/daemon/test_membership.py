@@ -32,6 +32,13 @@ class WatchedSource(FakeSource):
             raise self.error
 
 
+def keeper_of(source: FakeSource) -> MembershipKeeper:
+    """Return a keeper that the source asks before it gives partitions up."""
+    keeper = MembershipKeeper()
+    source.on_revoke = keeper.hold_back
+    return keeper
+
+
 @pytest.fixture
 def _always_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership, "MAX_BUSY_SECONDS", 0.0)
@@ -40,7 +47,7 @@ def _always_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_short_work_is_left_alone() -> None:
     source = WatchedSource()
-    with MembershipKeeper(source).at_work():
+    with keeper_of(source).at_work(source):
         pass
     assert source.idled == []
 
@@ -48,7 +55,7 @@ def test_short_work_is_left_alone() -> None:
 @pytest.mark.usefixtures("_always_long")
 def test_while_work_takes_long_paused_partitions_are_polled() -> None:
     source = WatchedSource()
-    with MembershipKeeper(source).at_work():
+    with keeper_of(source).at_work(source):
         assert source.polled.wait(PATIENCE_SECONDS)
         assert source.paused
     assert not source.paused
@@ -58,7 +65,7 @@ def test_while_work_takes_long_paused_partitions_are_polled() -> None:
 def test_work_goes_on_when_polling_fails() -> None:
     source = WatchedSource()
     source.error = KafkaUnavailableError("the broker is away")
-    with MembershipKeeper(source).at_work():
+    with keeper_of(source).at_work(source):
         assert source.polled.wait(PATIENCE_SECONDS)
     assert not source.paused
 
@@ -74,7 +81,7 @@ def test_a_revocation_is_held_back_until_the_work_is_done(monkeypatch: pytest.Mo
         answered.set()
 
     monkeypatch.setattr(source, "idle", revoke)
-    with MembershipKeeper(source).at_work():
+    with keeper_of(source).at_work(source):
         assert asked.wait(PATIENCE_SECONDS)
         assert not answered.is_set()
     assert answered.is_set()
@@ -91,7 +98,7 @@ def test_a_revocation_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch)
         answered.set()
 
     monkeypatch.setattr(source, "idle", revoke)
-    with MembershipKeeper(source).at_work():
+    with keeper_of(source).at_work(source):
         assert answered.wait(PATIENCE_SECONDS)
 
 
@@ -106,8 +113,8 @@ def test_a_revocation_is_not_held_back_for_work_that_met_a_failure(monkeypatch: 
         answered.set()
 
     monkeypatch.setattr(source, "idle", revoke)
-    keeper = MembershipKeeper(source)
-    with keeper.at_work():
+    keeper = keeper_of(source)
+    with keeper.at_work(source):
         assert asked.wait(PATIENCE_SECONDS)
         assert not answered.is_set()
         keeper.let_go()
@@ -135,21 +142,20 @@ class OneAtATime(WatchedSource):
 
 
 @pytest.mark.usefixtures("_always_long")
-def test_a_hand_that_fails_does_not_wait_for_the_revocation_that_waits_for_it() -> None:
+def test_a_micro_batch_that_fails_does_not_wait_for_the_revocation_that_waits_for_it() -> None:
     source = OneAtATime()
-    retry_loop = RetryLoop(source, Backoff(), StopRequest(0.0), Health(Instruments()))
-    keeper = MembershipKeeper(source)
-    retry_loop.on_failure = keeper.let_go
+    keeper = keeper_of(source)
+    retry_loop = RetryLoop(source, Backoff(), StopRequest(0.0), Health(Instruments()), keeper)
 
     def fail() -> None:
         assert source.revoking.wait(PATIENCE_SECONDS)
         raise KafkaUnavailableError("the group has gone on without this member")
 
-    with keeper.at_work(), pytest.raises(MicroBatchAbandonedError):
+    with keeper.at_work(source), pytest.raises(MicroBatchAbandonedError):
         retry_loop.until_done(fail, [message(0).position])
 
 
-def test_who_polls_between_two_hands_is_not_held_back() -> None:
+def test_a_poll_between_two_micro_batches_is_not_held_back() -> None:
     source = WatchedSource()
-    MembershipKeeper(source)
+    keeper_of(source)
     source.on_revoke(frozenset({("dia-sources", 0)}))

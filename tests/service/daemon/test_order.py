@@ -8,7 +8,7 @@ from hypothesis import given
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.messaging.marks import MOST_NAMED
 from stream_assoc.service.daemon.handler import Answer
-from stream_assoc.service.daemon.order import Hand, in_order
+from stream_assoc.service.daemon.order import PendingAnswers, in_order
 from tests.service.daemon.fakes import message
 
 
@@ -21,12 +21,12 @@ def answer(offset: int, visit: int | None, *, after: Collection[int] = (), parti
     return Answer(message(offset, partition=partition), [], name, tuple(map(key, after)))
 
 
-def places(micro_batch: Hand) -> list[tuple[int, int]]:
+def places(micro_batch: PendingAnswers) -> list[tuple[int, int]]:
     return [(one.partition, one.offset) for one in micro_batch.positions]
 
 
 def test_what_waits_for_nothing_is_published_and_its_offset_moves_up_to_what_waits() -> None:
-    micro_batch = Hand([answer(0, 1), answer(1, 2, after=[9]), answer(2, 3), answer(0, 4, partition=1)])
+    micro_batch = PendingAnswers([answer(0, 1), answer(1, 2, after=[9]), answer(2, 3), answer(0, 4, partition=1)])
     assert micro_batch.awaited == {key(9)}
     step = micro_batch.next_step({key(9)})
     assert step.keys == [key(1), key(3), key(4)]
@@ -41,7 +41,7 @@ def test_what_waits_for_nothing_is_published_and_its_offset_moves_up_to_what_wai
 
 
 def test_a_dead_letter_goes_with_its_offset() -> None:
-    micro_batch = Hand([answer(0, 1, after=[9]), answer(1, None), answer(0, None, partition=1)])
+    micro_batch = PendingAnswers([answer(0, 1, after=[9]), answer(1, None), answer(0, None, partition=1)])
     step = micro_batch.next_step({key(9)})
     assert [one.message.position.partition for one in step.others] == [1]
     micro_batch.done(step)
@@ -49,13 +49,13 @@ def test_a_dead_letter_goes_with_its_offset() -> None:
 
 
 def test_predecessors_in_the_same_hand_come_first_whatever_their_places() -> None:
-    micro_batch = Hand([answer(0, 2, after=[1]), answer(0, 1, partition=1)])
+    micro_batch = PendingAnswers([answer(0, 2, after=[1]), answer(0, 1, partition=1)])
     assert micro_batch.awaited == frozenset()
     assert micro_batch.next_step(()).keys == [key(1), key(2)]
 
 
 def test_a_transaction_names_no_more_than_fit_beside_an_offset() -> None:
-    micro_batch = Hand([answer(i, i) for i in range(MOST_NAMED + 1)])
+    micro_batch = PendingAnswers([answer(i, i) for i in range(MOST_NAMED + 1)])
     step = micro_batch.next_step(())
     assert len(step.keys) == len(step.consumed) == MOST_NAMED
     micro_batch.done(step)
@@ -85,7 +85,7 @@ def test_daemons_that_wait_for_each_other_publish_everything_in_order(
         ]
         # Redelivered batches stand anywhere in a micro-batch.
         random.shuffle(answers)  # type: ignore[attr-defined]
-        micro_batches.append(Hand(answers))
+        micro_batches.append(PendingAnswers(answers))
     published: list[BatchRevision] = []
     while any(micro_batches):
         outbox = {key(batch) for batch in range(len(stored))} - set(published)

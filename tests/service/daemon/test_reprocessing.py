@@ -13,6 +13,7 @@ from stream_assoc.messaging.headers import with_reprocessing
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler
 from stream_assoc.service.daemon.health import Health
+from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff, RetryLoop
@@ -79,7 +80,7 @@ def live(folder: Path, log: FakeLog, *, n_messages: int) -> None:
         ends,
         handler,
         Outbox(ends, services.apdb, FakeOutputs(log), Names("apdb", "group")),
-        RetryLoop(source, Backoff(), stop, Health(instruments)),
+        RetryLoop(source, Backoff(), stop, Health(instruments), MembershipKeeper()),
         MicroBatchLimits(messages=n_messages),
     )
     try:

@@ -63,9 +63,7 @@ class Worker:
     def reject(self, message: InputMessage, error: PoisonError) -> Answer:
         return Answer(message, [OutputMessage("dead", None, error.reason.encode())])
 
-    def write_cache(self) -> None: ...
-
-    def observe_micro_batch(self, seconds: Mapping[str, float]) -> None: ...
+    def finish(self, seconds: Mapping[str, float]) -> None: ...
 
 
 class Stream:
