@@ -9,8 +9,8 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
@@ -64,15 +64,15 @@ def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
         yield apdb, cache
 
 
-def archive_of(settings: Settings) -> Archive:
+def reader_of(settings: Settings) -> ApdbReader:
     """Open the APDB for reading only; close it when done.
 
     Raises
     ------
     ApdbError
-        As `~stream_assoc.stores.apdb.reading.factory.open_archive`.
+        As `~stream_assoc.stores.apdb.reading.open.open_reader`.
     """
-    return open_archive(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
+    return open_reader(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
 
 
 def patience_of(settings: Settings) -> Patience:

@@ -36,13 +36,13 @@ def explain(
 
     from stream_assoc.tools.explanation.explain import explain as explain_source
     from stream_assoc.wiring.pipeline import association_algorithms_of
-    from stream_assoc.wiring.stores import archive_of
+    from stream_assoc.wiring.stores import reader_of
 
     with (
         Progress().doing("Associating the source's batch anew"),
-        contextlib.closing(archive_of(settings)) as archive,
+        contextlib.closing(reader_of(settings)) as reader,
     ):
-        explanation = explain_source(dia_source_id, archive, association_algorithms_of(settings).associator)
+        explanation = explain_source(dia_source_id, reader, association_algorithms_of(settings).associator)
     if json_:
         typer.echo(json.dumps(asdict(explanation)))
         return

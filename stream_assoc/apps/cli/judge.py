@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,13 +142,13 @@ def stored_lines(
     settings: "Settings", expected: "Expectation", arrivals: "Arrivals", truth: "Truth | None", bars: "Bars"
 ) -> "list[Line]":
     """Return the account of what the APDB holds."""
-    from stream_assoc.stores.apdb.sql.columns import open_columns
+    from stream_assoc.stores.apdb.reading.open import open_reader
     from stream_assoc.tools.verification.account import Answered, source_lines
     from stream_assoc.tools.verification.truth import read_stored, score_stored
 
     answered = Answered(expected, arrivals)
     wanted = expected.diaSourceIds(answered.answers)
-    with open_columns(settings.apdb.connection_url(), settings.apdb.namespace) as reader:
+    with closing(open_reader(settings.apdb.connection_url(), settings.apdb.namespace, any_version=True)) as reader:
         stored = read_stored(reader, wanted)
     score: AssociationScore | None = None if truth is None else score_stored(stored, truth.of(wanted))
     return source_lines(expected, answered, len(stored.diaSourceId), stored.n_repeated, score, bars)

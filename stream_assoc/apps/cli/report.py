@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,7 +121,7 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
 ) -> "Night":
     """Return all that is known of a night."""
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.stores.apdb.sql.columns import open_columns
+    from stream_assoc.stores.apdb.reading.open import open_reader
     from stream_assoc.tools.report.night import (
         Night,
         letters_by_night,
@@ -143,7 +144,7 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     if with_apdb:
         with (
             progress.doing("Reading the APDB"),
-            open_columns(settings.apdb.connection_url(), settings.apdb.namespace) as reader,
+            closing(open_reader(settings.apdb.connection_url(), settings.apdb.namespace, any_version=True)) as reader,
         ):
             sources = sources_of_night(reader, day)
             objects = objects_of(reader, sources)

@@ -1,1 +1,1 @@
-"""The dashboard: a local web page over the metrics topic and the archive. It only reads."""
+"""The dashboard: a local web page over the metrics topic and the APDB. It only reads."""

@@ -32,8 +32,7 @@ from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.core.statistics.registry import ALL_PLUGINS
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import Settings
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
+from stream_assoc.stores.apdb.reading.port import AnswerTooLargeError, ApdbReader, NotStoredError
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.wiring.pipeline import association_algorithms_of
 
@@ -68,43 +67,43 @@ class Api:
         """Return the routes; all of them only read."""
         answers: dict[str, Callable[[Request], object]] = {
             "/search": self._search,
-            "/objects": lambda _: objects.recent_objects(self._archive),
-            "/objects/{id}": lambda request: objects.object_page(self._archive, _id(request)),
-            "/objects/{id}/light_curve": lambda request: objects.light_curve(self._archive, _id(request)),
-            "/objects/{id}/versions": lambda request: objects.versions(self._archive, _id(request)),
+            "/objects": lambda _: objects.recent_objects(self._reader),
+            "/objects/{id}": lambda request: objects.object_page(self._reader, _id(request)),
+            "/objects/{id}/light_curve": lambda request: objects.light_curve(self._reader, _id(request)),
+            "/objects/{id}/versions": lambda request: objects.versions(self._reader, _id(request)),
             "/objects/{id}/statistics": lambda request: objects.recomputed_statistics(
-                self._archive, _id(request), self._calculator, self._flag_columns
+                self._reader, _id(request), self._calculator, self._flag_columns
             ),
-            "/sources/{id}": lambda request: plain(asdict(explain(_id(request), self._archive, self._associator))),
-            "/visits/{visit}": lambda request: objects.visit_page(self._archive, _id(request, "visit")),
+            "/sources/{id}": lambda request: plain(asdict(explain(_id(request), self._reader, self._associator))),
+            "/visits/{visit}": lambda request: objects.visit_page(self._reader, _id(request, "visit")),
             "/visits/{visit}/{detector}": lambda request: objects.batch_page(
-                self._archive, BatchId(_id(request, "visit"), _id(request, "detector"))
+                self._reader, BatchId(_id(request, "visit"), _id(request, "detector"))
             ),
-            "/sky": lambda _: self._sky.overview(self._archive),
+            "/sky": lambda _: self._sky.overview(self._reader),
             "/sky/objects": self._objects_around,
         }
         return [Route(f"/api{path}", _json_endpoint(answer), methods=["GET"]) for path, answer in answers.items()]
 
     @property
-    def _archive(self) -> Archive:
-        return self._library.archive
+    def _reader(self) -> ApdbReader:
+        return self._library.reader
 
     def _search(self, request: Request) -> dict[str, Any]:
         text = request.query_params.get("q", "").strip()
         if is_integer(text):
-            return objects.search_id(self._archive, parse_id(text))
+            return objects.search_id(self._reader, parse_id(text))
         if (named := parse_visit(text)) is not None:
             visit, detector = named
             if detector is None:
-                return objects.search_id(self._archive, visit)
-            return objects.search_batch(self._archive, BatchId(visit, detector))
-        return objects.search_position(self._archive, *parse_position(text))
+                return objects.search_id(self._reader, visit)
+            return objects.search_batch(self._reader, BatchId(visit, detector))
+        return objects.search_position(self._reader, *parse_position(text))
 
     def _objects_around(self, request: Request) -> dict[str, Any]:
         ra, dec, radius = (_number(request, name) for name in ("ra", "dec", "radius"))
         if not (0.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0 and 0.0 < radius <= _MAX_RADIUS_DEG):
             raise QueryError(f"ra, dec and radius must be degrees on the sky, the radius at most {_MAX_RADIUS_DEG:g}")
-        return self._sky.objects(self._archive, ra, dec, radius)
+        return self._sky.objects(self._reader, ra, dec, radius)
 
 
 def make_app(settings: Settings, feed: Feed, library: Library) -> Starlette:
@@ -137,7 +136,7 @@ def make_app(settings: Settings, feed: Feed, library: Library) -> Starlette:
         middleware=[Middleware(Guard, hosts=hosts)],
         exception_handlers={
             QueryError: _failure(400),
-            NotInArchiveError: _failure(404),
+            NotStoredError: _failure(404),
             AnswerTooLargeError: _failure(422),
             ApdbError: _failure(503),
             404: _no_such_page,
@@ -171,7 +170,7 @@ def _event(name: str, data: str) -> str:
 
 
 def _json_endpoint(answer: Callable[[Request], object]) -> Callable[[Request], Response]:
-    """Return an endpoint for Starlette to run in a thread, because the archive waits for a database."""
+    """Return an endpoint for Starlette to run in a thread, because the APDB waits for a database."""
 
     def endpoint(request: Request) -> Response:
         return Response(to_json(answer(request)), media_type="application/json")

@@ -8,8 +8,8 @@ from typing import Final
 from stream_assoc.apps.web.feed import Feed
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import Settings
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.wiring.stores import archive_of
+from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.wiring.stores import reader_of
 
 SERVICE: Final = "apdb"
 _LOOK_SECONDS: Final = 5.0
@@ -28,12 +28,12 @@ class Library:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._mutex = threading.Lock()
-        self._archive: Archive | None = None
+        self._reader: ApdbReader | None = None
         self._failure: tuple[float, ApdbError] | None = None
 
     @property
-    def archive(self) -> Archive:
-        """The archive.
+    def reader(self) -> ApdbReader:
+        """The APDB.
 
         Raises
         ------
@@ -41,22 +41,22 @@ class Library:
             If the APDB cannot be opened now; a later access tries again.
         """
         with self._mutex:
-            if self._archive is None:
+            if self._reader is None:
                 # Requests that waited for an attempt share its failure, instead of waiting as long for their own.
                 if self._failure is not None and time.monotonic() - self._failure[0] < _FAILURE_SECONDS:
                     raise self._failure[1]
                 try:
-                    self._archive = archive_of(self._settings)
+                    self._reader = reader_of(self._settings)
                 except ApdbError as error:
                     self._failure = (time.monotonic(), error)
                     raise
-            return self._archive
+            return self._reader
 
     def close(self) -> None:
         """Release every connection."""
         with self._mutex:
-            if self._archive is not None:
-                self._archive.close()
+            if self._reader is not None:
+                self._reader.close()
 
 
 class Watch:
@@ -83,7 +83,7 @@ class Watch:
         """Watch until stopped."""
         while not self._stop.is_set():
             try:
-                overview = self._library.archive.overview()
+                overview = self._library.reader.overview()
             except ApdbError as error:
                 self._feed.set_service(SERVICE, is_up=False, message=str(error))
             else:

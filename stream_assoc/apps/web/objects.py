@@ -15,8 +15,7 @@ from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BANDS, FloatArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
+from stream_assoc.stores.apdb.reading.port import ApdbReader, NotStoredError
 
 _RECENT: Final = 2000
 _SHOWN: Final = 60
@@ -43,17 +42,17 @@ _BATCH_COLUMNS: Final = (
 )
 
 
-def recent_objects(archive: Archive) -> dict[str, Any]:
+def recent_objects(reader: ApdbReader) -> dict[str, Any]:
     """Return recently changed objects, those with most sources first."""
-    recent = archive.recent_objects(_RECENT)
+    recent = reader.recent_objects(_RECENT)
     chosen = recent.sort_by([("nDiaSources", "descending"), ("validityStartMjdTai", "descending")])
     return {"objects": rows_of(chosen.slice(0, _SHOWN).select(list(_LISTED_COLUMNS)))}
 
 
-def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
+def search_position(reader: ApdbReader, ra: float, dec: float) -> dict[str, Any]:
     """Return the objects nearest to a position; the radius grows until there are some."""
     for radius_arcsec in _RADII_ARCSEC:
-        nearby = archive.near(ra, dec, radius_arcsec / 3600.0, _SHOWN)
+        nearby = reader.near(ra, dec, radius_arcsec / 3600.0, _SHOWN)
         if len(nearby.objects):
             break
     columns = {**_columns(nearby.objects), "separation_arcsec": nearby.separation_arcsec.tolist()}
@@ -70,50 +69,50 @@ def search_position(archive: Archive, ra: float, dec: float) -> dict[str, Any]:
     )
 
 
-def search_id(archive: Archive, identifier: int) -> dict[str, Any]:
+def search_id(reader: ApdbReader, identifier: int) -> dict[str, Any]:
     """Return whether an id names an object, a source or a visit.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If it names none of these.
     """
-    if archive.first_version(identifier) is not None:
+    if reader.first_version(identifier) is not None:
         return plain({"kind": "object", "diaObjectId": identifier})
-    if archive.source(identifier).num_rows:
+    if reader.source(identifier).num_rows:
         return plain({"kind": "source", "diaSourceId": identifier})
-    if archive.batches_of_visit(identifier, 1):
+    if reader.batches_of_visit(identifier, 1):
         return plain({"kind": "visit", "visit": identifier})
-    raise NotInArchiveError(
+    raise NotStoredError(
         f"the APDB holds neither an object nor a source nor a visit {identifier}. "
         "Marginal and dropped sources are not stored"
     )
 
 
-def search_batch(archive: Archive, batch: BatchId) -> dict[str, Any]:
+def search_batch(reader: ApdbReader, batch: BatchId) -> dict[str, Any]:
     """Return the answer of the search for a visit and detector.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If it has not been processed.
     """
-    _processings(archive, batch)
+    _processings(reader, batch)
     return plain({"kind": "batch", "visit": batch.visit, "detector": batch.detector})
 
 
-def visit_page(archive: Archive, visit: int) -> dict[str, Any]:
+def visit_page(reader: ApdbReader, visit: int) -> dict[str, Any]:
     """Return the detectors of a visit, each with its last processing.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If the ledger has no entry for it.
     """
-    latest = {entry.id.detector: entry for entry in archive.batches_of_visit(visit)}
+    latest = {entry.id.detector: entry for entry in reader.batches_of_visit(visit)}
     if not latest:
-        raise NotInArchiveError(f"visit {visit} has not been processed")
-    first = archive.sources_of_batch(next(iter(latest.values())).id, limit=1, columns=_BATCH_COLUMNS)
+        raise NotStoredError(f"visit {visit} has not been processed")
+    first = reader.sources_of_batch(next(iter(latest.values())).id, limit=1, columns=_BATCH_COLUMNS)
     return plain(
         {
             "visit": visit,
@@ -133,17 +132,17 @@ def visit_page(archive: Archive, visit: int) -> dict[str, Any]:
     )
 
 
-def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+def object_page(reader: ApdbReader, diaObjectId: int) -> dict[str, Any]:
     """Return the latest version of an object, and what its columns mean.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If no such object was ever stored.
     """
-    latest = archive.versions(diaObjectId, 1)
+    latest = reader.versions(diaObjectId, 1)
     if not latest.num_rows:
-        raise NotInArchiveError(f"there is no object {diaObjectId} in the APDB")
+        raise NotStoredError(f"there is no object {diaObjectId} in the APDB")
     (row,) = rows_of(latest)
     columns = {column.name: column for column in (*apdb_table("DiaObject").columns, *further_statistics())}
     return {
@@ -154,19 +153,19 @@ def object_page(archive: Archive, diaObjectId: int) -> dict[str, Any]:
     }
 
 
-def versions(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+def versions(reader: ApdbReader, diaObjectId: int) -> dict[str, Any]:
     """Return the versions of an object, the latest first, without columns that are always NULL."""
-    table = archive.versions(diaObjectId, _SHOWN_VERSIONS + 1)
+    table = reader.versions(diaObjectId, _SHOWN_VERSIONS + 1)
     shown = table.slice(0, _SHOWN_VERSIONS)
     filled = [name for name in shown.column_names if shown[name].null_count < shown.num_rows]
     kept = list(dict.fromkeys([*filled, "validityEndMjdTai"]))
     return {"versions": rows_of(shown.select(kept)), "isComplete": table.num_rows <= _SHOWN_VERSIONS}
 
 
-def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
+def light_curve(reader: ApdbReader, diaObjectId: int) -> dict[str, Any]:
     """Return the sources and forced sources of an object."""
-    sources = archive.sources_of_objects(np.array([diaObjectId]), _POINTS + 1, _SOURCE_COLUMNS)
-    forced = archive.forced_sources(diaObjectId, _POINTS + 1, _FORCED_COLUMNS)
+    sources = reader.sources_of_objects(np.array([diaObjectId]), _POINTS + 1, _SOURCE_COLUMNS)
+    forced = reader.forced_sources(diaObjectId, _POINTS + 1, _FORCED_COLUMNS)
     return {
         "sources": rows_of(sources.slice(0, _POINTS)),
         "forced": rows_of(forced.slice(0, _POINTS)),
@@ -175,14 +174,14 @@ def light_curve(archive: Archive, diaObjectId: int) -> dict[str, Any]:
 
 
 def recomputed_statistics(
-    archive: Archive, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
+    reader: ApdbReader, diaObjectId: int, calculator: StatisticsCalculator, flag_columns: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return every statistic of an object, computed now from its sources, with a column in DiaObject or without.
 
     For an object with more sources than one query reads there are none: they
     would be wrong.
     """
-    sources = archive.sources_of_objects(np.array([diaObjectId]), _POINTS + 1)
+    sources = reader.sources_of_objects(np.array([diaObjectId]), _POINTS + 1)
     if sources.num_rows > _POINTS:
         return {"nDiaSources": None, "statistics": {}, "isComplete": False}
     counted = sources.filter(pc.is_null(sources["timeWithdrawnMjdTai"]))
@@ -193,16 +192,16 @@ def recomputed_statistics(
     return plain({"nDiaSources": counted.num_rows, "statistics": values, "isComplete": True})
 
 
-def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
+def batch_page(reader: ApdbReader, batch: BatchId) -> dict[str, Any]:
     """Return the sources of a visit and detector that count, and its processings.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If the ledger has no entry for it.
     """
-    processings = _processings(archive, batch)
-    sources = archive.sources_of_batch(batch, limit=_SHOWN_SOURCES + 1, columns=_BATCH_COLUMNS)
+    processings = _processings(reader, batch)
+    sources = reader.sources_of_batch(batch, limit=_SHOWN_SOURCES + 1, columns=_BATCH_COLUMNS)
     return {
         **plain({"visit": batch.visit, "detector": batch.detector}),
         "processings": [
@@ -222,10 +221,10 @@ def batch_page(archive: Archive, batch: BatchId) -> dict[str, Any]:
     }
 
 
-def _processings(archive: Archive, batch: BatchId) -> tuple[LedgerEntry, ...]:
-    processings = archive.processings(batch)
+def _processings(reader: ApdbReader, batch: BatchId) -> tuple[LedgerEntry, ...]:
+    processings = reader.processings(batch)
     if not processings:
-        raise NotInArchiveError(f"visit {batch.visit} detector {batch.detector} has not been processed")
+        raise NotStoredError(f"visit {batch.visit} detector {batch.detector} has not been processed")
     return processings
 
 

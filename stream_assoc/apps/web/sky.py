@@ -11,7 +11,7 @@ from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import to_radec
-from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.port import ApdbReader
 
 _COARSE_LEVEL: Final = 6
 """About a degree: the whole sky has 32,768 such trixels."""
@@ -40,24 +40,24 @@ class SkyMap:
         self._mutex = threading.Lock()
         self._outlines: dict[tuple[int, int, int], dict[str, Any] | None] = {}
 
-    def overview(self, archive: Archive) -> dict[str, Any]:
+    def overview(self, reader: ApdbReader) -> dict[str, Any]:
         """Return the trixels that batches have changed, and the outlines of the latest visits."""
-        entries = archive.recent_batches(_VISITS)
-        visits = [outline for entry in entries if (outline := self._outline(archive, entry)) is not None]
+        entries = reader.recent_batches(_VISITS)
+        visits = [outline for entry in entries if (outline := self._outline(reader, entry)) is not None]
         level = min(_COARSE_LEVEL, self._tile_level)
-        trixels, changes = archive.coverage(self._tile_level, level)
+        trixels, changes = reader.coverage(self._tile_level, level)
         if len(trixels) <= _FEW_TRIXELS and level < self._tile_level:
             level = min(self._tile_level, level + 3)
-            trixels, changes = archive.coverage(self._tile_level, level)
+            trixels, changes = reader.coverage(self._tile_level, level)
         coverage = [
             {"outline": _trixel(trixel, level), "changes": change}
             for trixel, change in zip(trixels.tolist(), changes.tolist(), strict=True)
         ]
         return {"coverage": coverage, "visits": visits}
 
-    def objects(self, archive: Archive, ra: float, dec: float, radius_deg: float) -> dict[str, Any]:
+    def objects(self, reader: ApdbReader, ra: float, dec: float, radius_deg: float) -> dict[str, Any]:
         """Return the objects around a position, as columns."""
-        nearby = archive.near(ra, dec, radius_deg, _DOTS)
+        nearby = reader.near(ra, dec, radius_deg, _DOTS)
         objects = nearby.objects
         return plain(
             {
@@ -69,11 +69,11 @@ class SkyMap:
             }
         )
 
-    def _outline(self, archive: Archive, entry: LedgerEntry) -> dict[str, Any] | None:
+    def _outline(self, reader: ApdbReader, entry: LedgerEntry) -> dict[str, Any] | None:
         with self._mutex:
             if entry.key in self._outlines:
                 return self._outlines[entry.key]
-        outline = _outline_of(archive, entry)
+        outline = _outline_of(reader, entry)
         with self._mutex:
             while len(self._outlines) >= _CACHED_OUTLINES:
                 del self._outlines[next(iter(self._outlines))]
@@ -81,9 +81,9 @@ class SkyMap:
         return outline
 
 
-def _outline_of(archive: Archive, entry: LedgerEntry) -> dict[str, Any] | None:
+def _outline_of(reader: ApdbReader, entry: LedgerEntry) -> dict[str, Any] | None:
     """Return a visit and detector with its outline; `None` if it has too few stored sources."""
-    sources = archive.sources_of_batch(entry.id, entry.timeProcessedMjdTai, _SOURCES_OF_AN_OUTLINE, _COLUMNS)
+    sources = reader.sources_of_batch(entry.id, entry.timeProcessedMjdTai, _SOURCES_OF_AN_OUTLINE, _COLUMNS)
     if not sources.num_rows:
         return None
     positions = list(zip(sources["ra"].to_pylist(), sources["dec"].to_pylist(), strict=True))

@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from stream_assoc.core.association.associator import Association, Associator
 from stream_assoc.core.association.scores import ARCSEC_PER_DEGREE
-from stream_assoc.stores.apdb.reading.archive import Archive
-from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
+from stream_assoc.stores.apdb.reading.port import ApdbReader, NotStoredError
 from stream_assoc.tools.explanation.past import Past, past_of
 from stream_assoc.tools.explanation.record import (
     ExplainedBatch,
@@ -21,7 +20,7 @@ from stream_assoc.tools.explanation.record import (
 from stream_assoc.tools.explanation.words import limits_of, summary_of
 
 
-def explain(diaSourceId: int, archive: Archive, associator: Associator) -> Explanation:
+def explain(diaSourceId: int, reader: ApdbReader, associator: Associator) -> Explanation:
     """Tell why a source belongs to its object, became one, or was claimed by a solar-system object.
 
     The sky is put back to what it was when the source's batch was processed,
@@ -31,27 +30,27 @@ def explain(diaSourceId: int, archive: Archive, associator: Associator) -> Expla
     ----------
     diaSourceId : `int`
         A stored source; it may be withdrawn.
-    archive : `Archive`
+    reader : `ApdbReader`
         Where it is stored.
     associator : `Associator`
         With the settings of the daemon that processed it.
 
     Raises
     ------
-    NotInArchiveError
+    NotStoredError
         If no such source is stored.
     """
-    rows = archive.source(diaSourceId)
+    rows = reader.source(diaSourceId)
     if not rows.num_rows:
-        raise NotInArchiveError(
+        raise NotStoredError(
             f"there is no source {diaSourceId} in the APDB. Sources that matched no object and were not good enough "
             "to found one, and sources without a position, are counted in the metrics of their batch and not stored"
         )
     source = _source(rows)
-    past = past_of(source, archive, associator.config.max_distance_arcsec)
+    past = past_of(source, reader, associator.config.max_distance_arcsec)
     association = associator.associate(past.sources, past.objects)
     candidates = _candidates(source, past, association, associator)
-    verdict = _verdict(source, archive)
+    verdict = _verdict(source, reader)
     explanation = Explanation(
         source=source,
         batch=_batch(past),
@@ -61,7 +60,7 @@ def explain(diaSourceId: int, archive: Archive, associator: Associator) -> Expla
         unmatched_cost=_finite(association.unmatched_cost),
         margin=_margin(candidates),
         agrees=_agrees(source, verdict, candidates),
-        object_is_open=_is_open(source, archive),
+        object_is_open=_is_open(source, reader),
         summary="",
         limits=(),
     )
@@ -81,10 +80,10 @@ def _batch(past: Past) -> ExplainedBatch:
     return ExplainedBatch(entry.revision, latest, entry.n_sources, entry.n_stored, past.n_found)
 
 
-def _verdict(source: ExplainedSource, archive: Archive) -> Verdict:
+def _verdict(source: ExplainedSource, reader: ApdbReader) -> Verdict:
     if source.diaObjectId is None:
         return "solar_system"
-    first = archive.first_version(source.diaObjectId)
+    first = reader.first_version(source.diaObjectId)
     return "founded" if first is not None and first >= source.timeProcessedMjdTai else "joined"
 
 
@@ -132,10 +131,10 @@ def _agrees(source: ExplainedSource, verdict: Verdict, candidates: tuple[Explain
     return match == (source.diaObjectId if verdict == "joined" else None)
 
 
-def _is_open(source: ExplainedSource, archive: Archive) -> bool | None:
+def _is_open(source: ExplainedSource, reader: ApdbReader) -> bool | None:
     if source.diaObjectId is None:
         return None
-    latest = archive.versions(source.diaObjectId, 1)
+    latest = reader.versions(source.diaObjectId, 1)
     return bool(latest.num_rows) and latest["validityEndMjdTai"][0].as_py() is None
 
 

@@ -13,8 +13,7 @@ from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
-from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError
+from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, ApdbReader
 from stream_assoc.tools.explanation.record import ExplainedSource
 
 _POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
@@ -56,7 +55,7 @@ class Past:
     objects: ObjectPositions
 
 
-def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> Past:
+def past_of(source: ExplainedSource, reader: ApdbReader, radius_arcsec: float) -> Past:
     """Return what the association was given when a source was processed.
 
     A batch that took the place of an earlier one met the sky without the
@@ -69,9 +68,9 @@ def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> 
         If that would take more rows than are read at once.
     """
     batch, time = BatchId(source.visit, source.detector), source.timeProcessedMjdTai
-    processings = archive.processings(batch)
+    processings = reader.processings(batch)
     entry = next((one for one in processings if one.timeProcessedMjdTai == time), None)
-    rows = archive.sources_of_batch(batch, time, _MOST_SOURCES + 1, _COLUMNS)
+    rows = reader.sources_of_batch(batch, time, _MOST_SOURCES + 1, _COLUMNS)
     if rows.num_rows > _MOST_SOURCES:
         raise AnswerTooLargeError(
             f"visit {batch.visit} detector {batch.detector} has more than {_MOST_SOURCES:,} stored sources, "
@@ -79,16 +78,16 @@ def past_of(source: ExplainedSource, archive: Archive, radius_arcsec: float) -> 
         )
     offered = rows.filter(pc.is_null(rows["ssObjectId"]))
     positions = SourcePositions(*(_floats(offered, name) for name in _POSITION_COLUMNS))
-    objects = archive.sky_before(positions.ra, positions.dec, _REACH * radius_arcsec, time)
+    objects = reader.sky_before(positions.ra, positions.dec, _REACH * radius_arcsec, time)
     if entry is not None and entry.revision > 0:
-        objects = _without_batch(objects, batch, time, archive)
+        objects = _without_batch(objects, batch, time, reader)
     ids = np.asarray(offered["diaSourceId"].to_numpy(), np.int64)
     return Past(processings, entry, rows.num_rows, ids, positions, objects)
 
 
-def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, archive: Archive) -> ObjectPositions:
+def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, reader: ApdbReader) -> ObjectPositions:
     """Return the objects as if the earlier sources of a batch had not been."""
-    rows = archive.sources_of_objects(objects.diaObjectId, MAX_ROWS, _HISTORY_COLUMNS)
+    rows = reader.sources_of_objects(objects.diaObjectId, MAX_ROWS, _HISTORY_COLUMNS)
     if rows.num_rows == MAX_ROWS:
         raise AnswerTooLargeError(
             f"the objects around visit {batch.visit} detector {batch.detector} have {MAX_ROWS:,} sources or more, "

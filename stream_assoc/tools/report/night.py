@@ -1,5 +1,6 @@
 """What is known of a night, and where it is read: the topics or captures of them, and the APDB."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from stream_assoc.messaging.avro.batch_prefix import BatchPrefix, batch_prefix
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, DeadLetterRecord
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.stores.apdb.sql.columns import ColumnReader
+from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.subscription.decoding import Decoder
 from stream_assoc.tools.subscription.records import BadMessage
@@ -120,19 +121,16 @@ def letters_by_night(
     return dict(nights)
 
 
-def sources_of_night(reader: ColumnReader, night: DayObs) -> pa.Table:
+def sources_of_night(reader: ApdbReader, night: DayObs) -> pa.Table:
     """Return the DIASources of a night that count, `SOURCE_COLUMNS`."""
-    condition = '"midpointMjdTai" >= ? AND "midpointMjdTai" < ? AND "timeWithdrawnMjdTai" IS NULL'
-    return reader.read("DiaSource", SOURCE_COLUMNS, condition, night_bounds(night))
+    return reader.all_sources(SOURCE_COLUMNS, only_counted=True, observed=night_bounds(night))
 
 
-def objects_of(reader: ColumnReader, sources: pa.Table) -> pa.Table:
+def objects_of(reader: ApdbReader, sources: pa.Table) -> pa.Table:
     """Return the DIAObjects of some sources as they are now, `OBJECT_COLUMNS`."""
-    if not sources.num_rows:
-        return reader.read("DiaObjectLast", OBJECT_COLUMNS, "1 = 0")
-    # Every one of them has been seen since; most others have not.
-    begin = pc.min(sources["midpointMjdTai"]).as_py()
-    objects = reader.read("DiaObjectLast", OBJECT_COLUMNS, '"lastDiaSourceMjdTai" >= ?', (begin,))
+    # Every one of them has been observed since the first source; most others have not.
+    begin = pc.min(sources["midpointMjdTai"]).as_py() if sources.num_rows else math.inf
+    objects = reader.objects_observed_since(begin, OBJECT_COLUMNS)
     wanted = np.unique(np.asarray(pc.drop_null(sources["diaObjectId"]).to_numpy(), np.int64))
     return objects.filter(pa.array(np.isin(np.asarray(objects["diaObjectId"].to_numpy(), np.int64), wanted)))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
@@ -12,11 +13,11 @@ import pyarrow.compute as pc
 
 from stream_assoc.core.model.further_statistics import TABLE as FURTHER
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.stores.apdb.sql.columns import ColumnReader, open_columns
+from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.verification.differences import TableDifference, Tolerance, compare
 from stream_assoc.tools.verification.exceptions import VerificationError
@@ -68,7 +69,7 @@ def read_run(place: str, schemas: WriterSchemas | None = None) -> Run:
         If it is neither.
     """
     if "://" in place:
-        with open_columns(place) as reader:
+        with closing(open_reader(place, any_version=True)) as reader:
             return _apdb(reader)
     return _capture(Path(place), schemas)
 
@@ -114,28 +115,25 @@ def _with_columns_of(rows: pa.Table, other: pa.Table) -> pa.Table:
     return rows
 
 
-def _apdb(reader: ColumnReader) -> Run:
-    versions = reader.read("DiaObject", ["diaObjectId"])["diaObjectId"]
-    current = reader.read("DiaObject", apdb_table("DiaObject").names, '"validityEndMjdTai" IS NULL')
+def _apdb(reader: ApdbReader) -> Run:
+    versions = reader.all_versions(["diaObjectId"])["diaObjectId"]
+    current = reader.all_versions(only_current=True)
     ids, counts = np.unique(np.asarray(versions.to_numpy(), np.int64), return_counts=True)
     place = np.searchsorted(ids, np.asarray(current["diaObjectId"].to_numpy(), np.int64))
     current = current.append_column("number of versions", pa.array(counts[place]))
-    sources = reader.read("DiaSource", apdb_table("DiaSource").names)
-    forced = reader.read("DiaForcedSource", apdb_table("DiaForcedSource").names)
+    sources = reader.all_sources()
+    forced = reader.all_forced_sources()
     return {
         "batches": RunTable(_batches(sources), ("visit", "detector")),
         "DiaSource": RunTable(sources, ("diaSourceId",)),
         "DiaObject": RunTable(current, ("diaObjectId",)),
         "DiaForcedSource": RunTable(forced, ("diaObjectId", "visit", "detector")),
-        FURTHER: RunTable(_further(reader, current), ("diaObjectId",)),
+        FURTHER: RunTable(_further(reader.all_further_statistics(), current), ("diaObjectId",)),
     }
 
 
-def _further(reader: ColumnReader, current: pa.Table) -> pa.Table:
-    """Return the further statistics of the current objects; an APDB of another pipeline has none."""
-    names = reader.column_names(FURTHER) or list(_VERSION)
-    # Every version has a row; those that have ended cost more than they tell.
-    rows = reader.read(FURTHER, names) if len(names) > len(_VERSION) else current.select(_VERSION).slice(0, 0)
+def _further(rows: pa.Table, current: pa.Table) -> pa.Table:
+    """Return the further statistics of the current objects."""
     versions = current.select(_VERSION).append_column("is current", pa.repeat(True, current.num_rows))
     joined = rows.join(versions, list(_VERSION), join_type="inner")
     return joined.drop_columns(["validityStartMjdTai", "is current"])

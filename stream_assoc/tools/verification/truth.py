@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.exceptions import reason_of
-from stream_assoc.stores.apdb.sql.columns import ColumnReader
+from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.tools.simulation.files import TRUTH_NAME
 from stream_assoc.tools.simulation.score import UNASSOCIATED, AssociationScore, score
 from stream_assoc.tools.simulation.truth import STATIC_KINDS
@@ -112,9 +112,9 @@ def read_truth(path: Path, column: str | None = None, kinds: Sequence[str] = STA
     return Truth(ids, np.asarray(known[name].to_numpy()))
 
 
-def read_stored(reader: ColumnReader, diaSourceId: IntArray) -> Stored:
+def read_stored(reader: ApdbReader, diaSourceId: IntArray) -> Stored:
     """Read which of these sources count in an APDB, and their objects."""
-    columns = reader.read("DiaSource", ["diaSourceId", "diaObjectId"], '"timeWithdrawnMjdTai" IS NULL')
+    columns = reader.all_sources(["diaSourceId", "diaObjectId"], only_counted=True)
     ids = np.asarray(columns["diaSourceId"].to_numpy(), np.int64)
     objects = np.asarray(pc.fill_null(columns["diaObjectId"], UNASSOCIATED).to_numpy(), np.int64)
     wanted = np.isin(ids, diaSourceId)

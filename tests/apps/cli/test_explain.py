@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from stream_assoc.stores.apdb.reading.exceptions import NotInArchiveError
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.port import NotStoredError
 from tests.apps.cli.invoking import Invoke
 from tests.pipeline.skies import night
 from tests.stores.apdb.reading.nights import sqlite_night
@@ -15,9 +15,9 @@ __all__ = ["sqlite_night"]
 
 @pytest.fixture
 def sources(sqlite_night):
-    archive = open_archive(sqlite_night.url)
-    rows = archive.sources_of_batch(night()[-1].id).to_pylist()
-    archive.close()
+    reader = open_reader(sqlite_night.url)
+    rows = reader.sources_of_batch(night()[-1].id).to_pylist()
+    reader.close()
     return rows
 
 
@@ -60,7 +60,7 @@ def test_a_source_of_the_solar_system(explain, sources) -> None:
 
 
 def test_an_unknown_source_is_an_error_that_says_what_is_not_stored(explain) -> None:
-    with pytest.raises(NotInArchiveError, match="counted in the metrics"):
+    with pytest.raises(NotStoredError, match="counted in the metrics"):
         explain(17)
 
 

@@ -246,7 +246,7 @@ def test_those_who_wait_for_the_same_database_are_told_at_once(
         tried.append(settings)
         raise ApdbUnavailableError("nobody answers")
 
-    monkeypatch.setattr("stream_assoc.apps.web.library.archive_of", fail)
+    monkeypatch.setattr("stream_assoc.apps.web.library.reader_of", fail)
     monkeypatch.setattr("stream_assoc.apps.web.library._FAILURE_SECONDS", 3600.0)
     _, client = client_of(f"sqlite:///{tmp_path / 'none.db'}")
     assert [client.get("/api/sky").json()["error"] for _ in range(3)] == ["nobody answers"] * 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stream_assoc.settings import Settings
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.wiring.pipeline import association_algorithms_of
 from tests.pipeline.skies import apdb_url, pinned_services
@@ -27,6 +27,6 @@ def services(tmp_path: Path):
 @pytest.fixture
 def explained(services, tmp_path: Path):
     """Explain a stored source."""
-    archive = open_archive(apdb_url(tmp_path))
-    yield lambda identifier: explain(identifier, archive, association_algorithms_of(Settings()).associator)
-    archive.close()
+    reader = open_reader(apdb_url(tmp_path))
+    yield lambda identifier: explain(identifier, reader, association_algorithms_of(Settings()).associator)
+    reader.close()

@@ -11,8 +11,8 @@ from stream_assoc.core.association.associator import AssociationConfig, Associat
 from stream_assoc.core.model.batch import SolarSystemObjects
 from stream_assoc.pipeline.batches import arrive
 from stream_assoc.pipeline.process import process_batches
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.port import AnswerTooLargeError, NotStoredError
 from stream_assoc.tools.explanation.explain import explain
 from tests.pipeline.skies import ARCSEC, BIG, batch, night, position, process_from, square
 from tests.stores.apdb.reading.stored import services_at
@@ -100,7 +100,7 @@ def test_sources_that_were_not_stored_are_owned_up_to(services, explained) -> No
     told = explained(BIG + 1)
     assert (told.batch.n_sources, told.batch.n_stored, told.batch.n_found) == (3, 2, 2)
     assert "1 of the 3 sources of the batch were marginal" in told.limits[0]
-    with pytest.raises(NotInArchiveError, match="not good enough"):
+    with pytest.raises(NotStoredError, match="not good enough"):
         explained(BIG + 2)
 
 
@@ -153,10 +153,10 @@ def test_rows_that_a_reprocessing_replaced_are_missed(services, explained) -> No
 
 def test_other_settings_than_then_are_noticed(services, tmp_path: Path) -> None:
     process_from(services, 0, stars(1, [0.0], [1]), stars(2, [0.7], [2]))
-    archive = open_archive(f"sqlite:///{tmp_path / 'apdb.sqlite3'}")
+    reader = open_reader(f"sqlite:///{tmp_path / 'apdb.sqlite3'}")
     strict = Associator(AssociationConfig(max_distance_arcsec=0.5))
-    told = explain(BIG + 2, archive, strict)
-    archive.close()
+    told = explain(BIG + 2, reader, strict)
+    reader.close()
     assert (told.verdict, told.agrees, told.candidates) == ("joined", False, ())
     assert "the recomputation finds no object for it" in told.summary
     assert any("[association]" in limit for limit in told.limits)
@@ -174,7 +174,7 @@ def test_a_source_without_a_ledger_entry_is_explained_with_a_warning(services, e
 
 
 def test_an_unknown_source_is_told(explained) -> None:
-    with pytest.raises(NotInArchiveError, match=f"no source {BIG + 5}"):
+    with pytest.raises(NotStoredError, match=f"no source {BIG + 5}"):
         explained(BIG + 5)
 
 
@@ -206,15 +206,15 @@ def test_every_third_source_of_a_night_comes_out_as_it_is_stored(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     stored = request.getfixturevalue(f"{kind}_night")
-    archive, associator = open_archive(stored.url), Associator()
+    reader, associator = open_reader(stored.url), Associator()
     verdicts: Counter[str] = Counter()
     for one in night():
-        ids = archive.sources_of_batch(one.id)["diaSourceId"].to_pylist()
+        ids = reader.sources_of_batch(one.id)["diaSourceId"].to_pylist()
         for identifier in ids[:: 3 if kind == "sqlite" else 30]:
-            told = explain(identifier, archive, associator)
+            told = explain(identifier, reader, associator)
             assert told.agrees is not False, dataclasses.asdict(told)
             verdicts[told.verdict] += 1
-    archive.close()
+    reader.close()
     assert set(verdicts) == {"joined", "founded", "solar_system"}
 
 
@@ -229,9 +229,9 @@ def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path: Path) -> Non
         services, 0, stars(1, [0.0], [1]), stars(1, [0.3], [2], detector=1), stars(1, [0.4], [3], detector=2)
     )
     services.apdb.close()
-    archive = open_archive(url)
-    told = [explain(BIG + n, archive, Associator()) for n in (1, 2, 3)]
-    archive.close()
+    reader = open_reader(url)
+    told = [explain(BIG + n, reader, Associator()) for n in (1, 2, 3)]
+    reader.close()
     assert [one.verdict for one in told] == ["founded", "joined", "joined"]
     assert all(one.agrees for one in told)
     assert told[2].candidates[0].separation_arcsec == pytest.approx(0.25, abs=1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from stream_assoc.core.association.associator import Associator
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.tools.transform.batches import batches
 from stream_assoc.tools.transform.mapping import load_mapping
@@ -26,11 +26,11 @@ def explanations(url, made, every=1, **sections):
     for offset in range(0, len(made), 50):
         process_from(services, offset, *made[offset : offset + 50])
     services.apdb.close()
-    archive, associator = open_archive(url), Associator()
+    reader, associator = open_reader(url), Associator()
     for batch in made:
-        for identifier in archive.sources_of_batch(batch.id)["diaSourceId"].to_pylist()[::every]:
-            yield explain(identifier, archive, associator)
-    archive.close()
+        for identifier in reader.sources_of_batch(batch.id)["diaSourceId"].to_pylist()[::every]:
+            yield explain(identifier, reader, associator)
+    reader.close()
 
 
 def test_ten_visits_over_420_days(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
 """Reading an APDB in PostgreSQL."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
-from stream_assoc.stores.apdb.postgresql.connection import Connector, translated
-from stream_assoc.stores.apdb.reading.port import Row
+from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
+from stream_assoc.stores.apdb.sql.reading import Row
 
 _ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
+_ROWS_A_CHUNK: Final = 50_000
 
-_ROWS: Final = """
+_ESTIMATES: Final = """
     SELECT asked.name, greatest(class.reltuples::bigint, live.n_live_tup, 0)
     FROM jsonb_each_text(?::jsonb) AS asked(name, full_name)
     JOIN pg_class class ON class.oid = to_regclass(asked.full_name)
@@ -21,9 +23,12 @@ _ROWS: Final = """
 """
 """``reltuples`` is what ANALYZE found last, ``n_live_tup`` what has been written since; either may be unknown."""
 
+_SCAN_SETTINGS: Final = "SELECT set_config('enable_seqscan', 'on', true), set_config('statement_timeout', '0', true)"
+"""For a transaction that reads a whole table. A server that is silent is still given up."""
+
 
 class PostgresqlDatabase:
-    """`ReadOnlyDatabase` on a PostgreSQL server, whose sessions may not write.
+    """`SqlDatabase` on a PostgreSQL server, whose sessions may not write.
 
     Parameters
     ----------
@@ -32,15 +37,17 @@ class PostgresqlDatabase:
     namespace : `str`, optional
         PostgreSQL schema that holds the tables.
     patience : `Patience`
-        How long to wait for the server; it ends a statement by itself after
+        How long to wait for the server; the server itself ends a lookup after
         `Patience.answer_seconds`.
+    any_version : `bool`
+        Accept an APDB that is not prepared for this version of the package.
 
     Raises
     ------
     ApdbSchemaError
         If the database is no APDB prepared for this package.
     ApdbUnavailableError
-        If the server cannot be reached now.
+        If the server cannot be reached.
     """
 
     numbers = "SELECT value::bigint FROM jsonb_array_elements_text(?::jsonb) AS numbers(value)"
@@ -48,11 +55,18 @@ class PostgresqlDatabase:
         "SELECT (pair->>0)::bigint AS low, (pair->>1)::bigint AS high FROM jsonb_array_elements(?::jsonb) AS r(pair)"
     )
 
-    def __init__(self, conninfo: str, namespace: str | None = None, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        namespace: str | None = None,
+        patience: Patience = DEFAULT_PATIENCE,
+        *,
+        any_version: bool = False,
+    ) -> None:
         settings = {
             "default_transaction_read_only": "on",
             "statement_timeout": str(max(1, round(1000 * patience.answer_seconds))),
-            # Every statement is a lookup by key; see the adapter that writes.
+            # A lookup goes by key; see the adapter that writes.
             "enable_seqscan": "off",
             "jit": "off",
         }
@@ -60,25 +74,46 @@ class PostgresqlDatabase:
         self._pool = ConnectionPool(self._connector.connect)
         with self._pool.connection() as connection, translated():
             catalogue = read_catalogue(connection, namespace)
-        self._names, tables = catalogue.names, set(catalogue.columns)
-        rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []
-        self.report = check_compatible(dict(rows), tables)
+        self._names, self._columns = catalogue.names, catalogue.columns
+        if not any_version:
+            tables = set(self._columns)
+            rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []
+            check_compatible(dict(rows), tables)
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Return the rows of a SELECT. See `ReadOnlyDatabase.fetch`."""
-        text = statement.format(**self._names).replace("?", "%s")
-        with self._pool.connection() as connection:
-            try:
-                with translated():
-                    return connection.execute(text.encode(), parameters or None, binary=True).fetchall()
-            except BaseException:
-                self._connector.lose(connection)
-                raise
+        """See `SqlDatabase.fetch`."""
+        with self._connection() as connection:
+            return connection.execute(self._text(statement), parameters or None, binary=True).fetchall()
+
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
+        """See `SqlDatabase.stream`."""
+        with self._connection() as connection, connection.transaction():
+            connection.execute(_SCAN_SETTINGS)
+            with connection.cursor("rows", binary=True) as cursor:
+                cursor.execute(self._text(statement), parameters or None)
+                yield from iter(lambda: cursor.fetchmany(_ROWS_A_CHUNK), [])
+
+    def column_names(self, table: str) -> list[str]:
+        """See `SqlDatabase.column_names`."""
+        return [column.name for column in self._columns.get(table, ())]
 
     def estimated_rows(self) -> Mapping[str, int]:
-        """Return about how many rows the tables have. See `ReadOnlyDatabase.estimated_rows`."""
-        return dict(self.fetch(_ROWS, (json.dumps({name: self._names[name] for name in _ESTIMATED}),)))
+        """See `SqlDatabase.estimated_rows`."""
+        return dict(self.fetch(_ESTIMATES, (json.dumps({name: self._names[name] for name in _ESTIMATED}),)))
 
     def close(self) -> None:
         """Release every connection."""
         self._pool.close()
+
+    def _text(self, statement: str) -> bytes:
+        return statement.format(**self._names).replace("?", "%s").encode()
+
+    @contextmanager
+    def _connection(self) -> Iterator[BoundedConnection]:
+        with self._pool.connection() as connection:
+            try:
+                with translated():
+                    yield connection
+            except BaseException:
+                self._connector.lose(connection)
+                raise

@@ -1,1 +1,1 @@
-"""A reading room over the APDB: look at what is stored, change nothing, hold nobody up."""
+"""Reading an APDB outside of a session: nothing is changed, and no daemon waits."""

@@ -9,16 +9,17 @@ from typing import Final
 
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
-from stream_assoc.stores.apdb.reading.port import Row
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
+from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 from stream_assoc.stores.apdb.sqlite.apdb import one_name, translated
 
 _COUNT_UP_TO: Final = 1_000_000
+_ROWS_A_CHUNK: Final = 50_000
 
 
 class SqliteDatabase:
-    """`ReadOnlyDatabase` on an SQLite file, opened read-only.
+    """`SqlDatabase` in an SQLite file, opened read-only.
 
     Parameters
     ----------
@@ -26,6 +27,8 @@ class SqliteDatabase:
         The file.
     patience : `Patience`
         How long to wait for its one writer.
+    any_version : `bool`
+        Accept an APDB that is not prepared for this version of the package.
 
     Raises
     ------
@@ -36,25 +39,36 @@ class SqliteDatabase:
     numbers = "SELECT value FROM json_each(?)"
     ranges = "SELECT json_extract(value, '$[0]') AS low, json_extract(value, '$[1]') AS high FROM json_each(?)"
 
-    def __init__(self, path: Path, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(self, path: Path, patience: Patience = DEFAULT_PATIENCE, *, any_version: bool = False) -> None:
         self._uri = f"file:{urllib.parse.quote(str(one_name(path)))}?mode=ro"
         self._patience = patience
         self._names = {name: f'"{name}"' for name in ("metadata", *DAX_TABLES, *OUR_TABLES)}
         self._pool = ConnectionPool(self._connect)
-        tables = {name for (name,) in self.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []
-        self.report = check_compatible(dict(rows), tables)
+        if not any_version:
+            tables = {name for (name,) in self.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            rows = self.fetch("SELECT name, value FROM {metadata}") if "metadata" in tables else []
+            check_compatible(dict(rows), tables)
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Return the rows of a SELECT. See `ReadOnlyDatabase.fetch`."""
+        """See `SqlDatabase.fetch`."""
         with self._connection() as connection:
             return connection.execute(statement.format(**self._names), tuple(parameters)).fetchall()
 
-    def estimated_rows(self) -> Mapping[str, int]:
-        """Return about how many rows the tables have. See `ReadOnlyDatabase.estimated_rows`.
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
+        """See `SqlDatabase.stream`."""
+        with self._connection() as connection:
+            cursor = connection.execute(statement.format(**self._names), tuple(parameters))
+            yield from iter(lambda: cursor.fetchmany(_ROWS_A_CHUNK), [])
 
-        Tables that only grow are told by their last rowid. DiaObjectLast, whose
-        rows come and go, is counted up to a million.
+    def column_names(self, table: str) -> list[str]:
+        """See `SqlDatabase.column_names`."""
+        return [name for (name,) in self.fetch("SELECT name FROM pragma_table_info(?)", (table,))]
+
+    def estimated_rows(self) -> Mapping[str, int]:
+        """See `SqlDatabase.estimated_rows`.
+
+        For tables that only grow this is the last rowid. The rows of
+        DiaObjectLast come and go, so they are counted, up to a million.
         """
         rows = {
             name: self.fetch(f"SELECT coalesce(max(rowid), 0) FROM {{{name}}}")[0][0]

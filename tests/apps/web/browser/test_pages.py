@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
 from tests.apps.web.browser.conftest import Site
 from tests.apps.web.builders import BIG, metrics
 from tests.configured import configured
@@ -128,9 +128,9 @@ def test_a_point_of_the_light_curve_leads_to_its_reasons(site, open_page, stored
 
 
 def test_the_reasons_of_a_source_that_joined(site, open_page, sqlite_night) -> None:
-    archive = open_archive(sqlite_night.url)
-    sources = archive.sources_of_batch(night()[-1].id).to_pylist()
-    archive.close()
+    reader = open_reader(sqlite_night.url)
+    sources = reader.sources_of_batch(night()[-1].id).to_pylist()
+    reader.close()
     joined = next(one for one in sources if one["diaObjectId"] not in {None, one["diaSourceId"]})
     page = open_page(f"{site.url}#/source/{joined['diaSourceId']}")
     row = page.locator("tr.match")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -12,8 +13,7 @@ from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.reading.factory import open_archive
-from stream_assoc.stores.apdb.sql.columns import open_columns
+from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
 from tests.contents import n_rows
 from tests.stores.apdb.builders import BIG
@@ -89,15 +89,15 @@ def test_tables_that_come_into_the_search_path_later_are_not_taken_for_ours(
     database: str, opened: list[SqlApdb]
 ) -> None:
     apdb = open_apdb(with_search_path(database, "empty, public"))
-    archive = open_archive(with_search_path(database, "empty, public"))
+    reader = open_reader(with_search_path(database, "empty, public"))
     opened.append(apdb)
     init(database, "empty")
     store(apdb, new_objects(FIRST, [BIG]))
-    with open_columns(database, "empty") as empty, open_columns(database, "public") as public:
-        assert empty.read("DiaObject", ["diaObjectId"]).num_rows == 0
-        assert public.read("DiaObject", ["diaObjectId"])["diaObjectId"].to_pylist() == [BIG]
-    assert archive.first_version(BIG) == pytest.approx(60000.6)
-    archive.close()
+    with closing(open_reader(database, "empty")) as empty, closing(open_reader(database, "public")) as public:
+        assert empty.all_versions(["diaObjectId"]).num_rows == 0
+        assert public.all_versions(["diaObjectId"])["diaObjectId"].to_pylist() == [BIG]
+    assert reader.first_version(BIG) == pytest.approx(60000.6)
+    reader.close()
 
 
 def test_our_tables_are_made_beside_those_of_the_apdb(database: str) -> None:

@@ -14,8 +14,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.connection import Connector, ServerSession
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
-from stream_assoc.stores.apdb.reading.factory import open_archive
-from stream_assoc.stores.apdb.sql.columns import open_columns
+from stream_assoc.stores.apdb.reading.open import open_reader
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
 from tests.stores.apdb.postgresql.pgbouncer import pgbouncer
@@ -37,12 +36,7 @@ def warmed(url: str, n_sessions: int) -> Iterator[None]:
         yield
 
 
-def read_columns(url: str) -> None:
-    with open_columns(url):
-        pass
-
-
-@pytest.mark.parametrize("open_it", [open_apdb, open_archive, read_columns])
+@pytest.mark.parametrize("open_it", [open_apdb, open_reader])
 @pytest.mark.parametrize("pool_mode", ["transaction", "statement"])
 def test_a_pooler_that_shares_sessions_is_refused(
     postgresql_apdb_url: str, pool_mode: str, open_it: Callable[[str], object]
@@ -70,7 +64,7 @@ def test_it_is_seen_whichever_session_it_chooses(
 def test_nothing_of_ours_is_left_in_a_session_of_others(postgresql_apdb_url: str) -> None:
     with pgbouncer(postgresql_apdb_url, "transaction", 1) as url:
         with pytest.raises(ApdbConfigurationError, match="pooler"):
-            open_archive(url)
+            open_reader(url)
         with psycopg.connect(url, autocommit=True) as other:
             names = ("enable_seqscan", "default_transaction_read_only", "lock_timeout", "statement_timeout")
             left = [other.execute(f"SHOW {name}".encode()).fetchone() for name in names]

@@ -1,4 +1,4 @@
-"""What every archive must answer, whatever database it reads."""
+"""What every reader must answer, whatever database it reads."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -12,9 +12,8 @@ from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.vectors import separation_arcsec
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.reading.archive import MAX_ROWS, Archive
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, ApdbReader, NotStoredError
 from tests.pipeline.skies import night
 from tests.stores.apdb.reading.nights import StoredNight
 from tests.stores.apdb.reading.stored import BEGIN, FORCED_BATCH, SECOND
@@ -26,7 +25,7 @@ def ids(table, name="diaSourceId"):
     return table[name].to_pylist()
 
 
-class ArchiveConformance(ABC):
+class ReaderConformance(ABC):
     """Tests of one adapter; a subclass says where the night is stored, and what is missing elsewhere."""
 
     @pytest.fixture
@@ -38,71 +37,71 @@ class ArchiveConformance(ABC):
     def empty_url(self) -> str: ...
 
     @pytest.fixture
-    def archive(self, stored: StoredNight):
-        archive = open_archive(stored.url)
-        yield archive
-        archive.close()
+    def reader(self, stored: StoredNight):
+        reader = open_reader(stored.url)
+        yield reader
+        reader.close()
 
     @pytest.fixture
-    def every_object(self, archive):
+    def every_object(self, reader):
         """Latest versions of all objects of the night, which is small enough."""
-        return archive.recent_objects(100_000)
+        return reader.recent_objects(100_000)
 
     @pytest.fixture
     def empty(self, empty_url: str):
-        archive = open_archive(empty_url)
-        yield archive
-        archive.close()
+        reader = open_reader(empty_url)
+        yield reader
+        reader.close()
 
     @pytest.mark.parametrize("identifier", [2**63, 10**400, -(2**63) - 1])
-    def test_an_id_beyond_64_bits_is_not_there(self, archive: Archive, identifier: int) -> None:
-        for ask in (archive.source, archive.versions, archive.first_version, archive.forced_sources):
-            with pytest.raises(NotInArchiveError, match="64 bits"):
+    def test_an_id_beyond_64_bits_is_not_there(self, reader: ApdbReader, identifier: int) -> None:
+        for ask in (reader.source, reader.versions, reader.first_version, reader.forced_sources):
+            with pytest.raises(NotStoredError, match="64 bits"):
                 ask(identifier)
         for batch in (BatchId(identifier, 0), BatchId(0, identifier)):
-            with pytest.raises(NotInArchiveError, match="64 bits"):
-                archive.processings(batch)
-            with pytest.raises(NotInArchiveError, match="64 bits"):
-                archive.sources_of_batch(batch)
+            with pytest.raises(NotStoredError, match="64 bits"):
+                reader.processings(batch)
+            with pytest.raises(NotStoredError, match="64 bits"):
+                reader.sources_of_batch(batch)
 
     @pytest.mark.parametrize("limit", [MAX_ROWS + 1, 10_000_000, -1])
-    def test_no_answer_is_unbounded(self, archive: Archive, limit: int) -> None:
+    def test_no_answer_is_unbounded(self, reader: ApdbReader, limit: int) -> None:
         one, position = np.array([1]), np.array([10.0])
         for ask in (
-            lambda: archive.versions(1, limit),
-            lambda: archive.recent_objects(limit),
-            lambda: archive.near(10.0, 20.0, 1.0, limit),
-            lambda: archive.sky_before(position, position, 2.0, 63_000.0, limit),
-            lambda: archive.sources_of_objects(one, limit),
-            lambda: archive.forced_sources(1, limit),
-            lambda: archive.sources_of_batch(BatchId(1, 1), limit=limit),
-            lambda: archive.recent_batches(limit),
-            lambda: archive.coverage(10, 6, limit),
+            lambda: reader.versions(1, limit),
+            lambda: reader.recent_objects(limit),
+            lambda: reader.near(10.0, 20.0, 1.0, limit),
+            lambda: reader.sky_before(position, position, 2.0, 63_000.0, limit),
+            lambda: reader.sources_of_objects(one, limit),
+            lambda: reader.forced_sources(1, limit),
+            lambda: reader.sources_of_batch(BatchId(1, 1), limit=limit),
+            lambda: reader.recent_batches(limit),
+            lambda: reader.coverage(10, 6, limit),
         ):
             with pytest.raises(ValueError, match="read at once"):
                 ask()
 
-    def test_a_sky_with_too_many_objects_is_refused(self, archive: Archive) -> None:
+    def test_a_sky_with_too_many_objects_is_refused(self, reader: ApdbReader) -> None:
         batch = night()[-1]
-        (entry,) = archive.processings(batch.id)
-        stored = archive.sources_of_batch(batch.id)
+        (entry,) = reader.processings(batch.id)
+        stored = reader.sources_of_batch(batch.id)
         ra, dec, time = stored["ra"].to_numpy(), stored["dec"].to_numpy(), entry.timeProcessedMjdTai
-        n = len(archive.sky_before(ra, dec, 2.0, time))
-        assert len(archive.sky_before(ra, dec, 2.0, time, n)) == n
+        n = len(reader.sky_before(ra, dec, 2.0, time))
+        assert len(reader.sky_before(ra, dec, 2.0, time, n)) == n
         with pytest.raises(AnswerTooLargeError, match=f"more than {n - 1}"):
-            archive.sky_before(ra, dec, 2.0, time, n - 1)
+            reader.sky_before(ra, dec, 2.0, time, n - 1)
 
-    def test_it_cannot_write(self, archive: Archive) -> None:
+    def test_it_cannot_write(self, reader) -> None:
         with pytest.raises(Exception, match=r"read-only|readonly"):
-            archive._database.fetch("DELETE FROM {DiaSource}")
+            reader._database.fetch("DELETE FROM {DiaSource}")
 
-    def test_the_overview_counts(self, archive, every_object) -> None:
-        overview = archive.overview()
+    def test_the_overview_counts(self, reader, every_object) -> None:
+        overview = reader.overview()
         single = pc.sum(pc.equal(every_object["nDiaSources"], 1)).as_py()
         assert overview.n_single_source == single
         assert overview.n_objects == every_object.num_rows
         assert overview.n_object_versions >= overview.n_objects
-        assert overview.n_sources == sum(entry.n_stored for entry in archive.recent_batches(100))
+        assert overview.n_sources == sum(entry.n_stored for entry in reader.recent_batches(100))
         assert overview.n_forced_sources == 1
         assert overview.last_processed == pytest.approx(BEGIN + len(night()) * SECOND, abs=SECOND / 2)
 
@@ -119,110 +118,140 @@ class ArchiveConformance(ABC):
         assert len(empty.sky_before(np.array([10.0]), np.array([20.0]), 2.0, 63_000.0)) == 0
         assert [len(column) for column in empty.coverage(10, 6)] == [0, 0]
 
-    def test_versions_follow_each_other(self, archive, every_object) -> None:
+    def test_versions_follow_each_other(self, reader, every_object) -> None:
         chosen = every_object.sort_by([("nDiaSources", "descending")])["diaObjectId"][0].as_py()
-        versions = archive.versions(chosen)
+        versions = reader.versions(chosen)
         starts = versions["validityStartMjdTai"].to_pylist()
         assert starts == sorted(starts, reverse=True)
         assert versions["validityEndMjdTai"].to_pylist() == [None, *starts[:-1]]
-        assert archive.first_version(chosen) == starts[-1]
+        assert reader.first_version(chosen) == starts[-1]
         assert versions.column_names == list(apdb_table("DiaObject").names)
-        assert archive.versions(chosen, 1).num_rows == 1
+        assert reader.versions(chosen, 1).num_rows == 1
 
-    def test_a_source_is_found_by_its_id_with_every_column(self, archive) -> None:
-        stored = archive.sources_of_batch(night()[0].id)
-        one = archive.source(ids(stored)[3])
+    def test_a_source_is_found_by_its_id_with_every_column(self, reader) -> None:
+        stored = reader.sources_of_batch(night()[0].id)
+        one = reader.source(ids(stored)[3])
         assert one.to_pylist() == stored.slice(3, 1).to_pylist()
         assert one.schema.field("diaSourceId").type == apdb_table("DiaSource").column("diaSourceId").arrow_type
         assert isinstance(one["centroid_flag"][0].as_py(), bool | None)
 
-    def test_sources_of_a_batch_are_those_it_brought(self, archive) -> None:
+    def test_sources_of_a_batch_are_those_it_brought(self, reader) -> None:
         batch = night()[2]
-        stored = archive.sources_of_batch(batch.id)
-        (entry,) = archive.processings(batch.id)
+        stored = reader.sources_of_batch(batch.id)
+        (entry,) = reader.processings(batch.id)
         assert stored.num_rows == entry.n_stored
         assert set(ids(stored)) <= set(batch.diaSourceId.tolist())
         assert ids(stored) == sorted(ids(stored))
-        assert ids(archive.sources_of_batch(batch.id, entry.timeProcessedMjdTai)) == ids(stored)
-        assert archive.sources_of_batch(batch.id, entry.timeProcessedMjdTai + SECOND).num_rows == 0
-        assert archive.sources_of_batch(batch.id, limit=3, columns=["ra"]).shape == (3, 1)
+        assert ids(reader.sources_of_batch(batch.id, entry.timeProcessedMjdTai)) == ids(stored)
+        assert reader.sources_of_batch(batch.id, entry.timeProcessedMjdTai + SECOND).num_rows == 0
+        assert reader.sources_of_batch(batch.id, limit=3, columns=["ra"]).shape == (3, 1)
 
-    def test_a_light_curve_has_as_many_points_as_the_object_says(self, archive, every_object) -> None:
+    def test_a_light_curve_has_as_many_points_as_the_object_says(self, reader, every_object) -> None:
         counts = dict(zip(ids(every_object, "diaObjectId"), every_object["nDiaSources"].to_pylist(), strict=True))
         some = np.array(list(counts)[:50])
-        sources = archive.sources_of_objects(some)
+        sources = reader.sources_of_objects(some)
         found = {value["values"]: value["counts"] for value in sources["diaObjectId"].value_counts().to_pylist()}
         assert found == {identifier: counts[identifier] for identifier in some.tolist()}
 
-    def test_forced_photometry_is_read(self, archive, stored: StoredNight) -> None:
-        (row,) = archive.forced_sources(stored.forced_object).to_pylist()
+    def test_forced_photometry_is_read(self, reader, stored: StoredNight) -> None:
+        (row,) = reader.forced_sources(stored.forced_object).to_pylist()
         assert (row["visit"], row["detector"], row["band"]) == (*FORCED_BATCH, "g")
         assert (row["psfFlux"], row["psfFluxErr"], row["scienceFlux"]) == (1.5, 2.5, 3.5)
 
     @pytest.mark.parametrize("radius_deg", [0.001, 0.02, 0.3, 5.0])
-    def test_a_cone_holds_all_that_is_near_and_nothing_else(self, archive, every_object, radius_deg: float) -> None:
+    def test_a_cone_holds_all_that_is_near_and_nothing_else(self, reader, every_object, radius_deg: float) -> None:
         ra, dec = every_object["ra"][0].as_py() + 0.0001, every_object["dec"][0].as_py()
         separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
         inside = separation <= 3600.0 * radius_deg
-        nearby = archive.near(ra, dec, radius_deg, limit=100_000)
+        nearby = reader.near(ra, dec, radius_deg, limit=100_000)
         expected = every_object["diaObjectId"].to_numpy()[inside]
         assert nearby.is_complete
         assert set(nearby.objects.diaObjectId.tolist()) == set(expected.tolist())
         assert np.all(np.diff(nearby.separation_arcsec) >= 0)
 
-    def test_a_cone_that_is_cut_says_so_and_keeps_the_nearest(self, archive, every_object) -> None:
+    def test_a_cone_that_is_cut_says_so_and_keeps_the_nearest(self, reader, every_object) -> None:
         ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
-        whole = archive.near(ra, dec, 5.0, limit=100_000)
-        cut = archive.near(ra, dec, 5.0, limit=7)
+        whole = reader.near(ra, dec, 5.0, limit=100_000)
+        cut = reader.near(ra, dec, 5.0, limit=7)
         assert not cut.is_complete
         assert cut.objects.diaObjectId.tolist() == whole.objects.diaObjectId[:7].tolist()
 
     def test_a_cone_that_holds_too_much_is_narrowed_to_the_nearest(
-        self, archive, every_object, monkeypatch: pytest.MonkeyPatch
+        self, reader, every_object, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("stream_assoc.stores.apdb.reading.archive._SEARCH_ROWS", 40)
+        monkeypatch.setattr("stream_assoc.stores.apdb.sql.reading._SEARCH_ROWS", 40)
         ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
-        cut = archive.near(ra, dec, 5.0)
+        cut = reader.near(ra, dec, 5.0)
         separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
         nearest = every_object["diaObjectId"].to_numpy()[np.argsort(separation, kind="stable")]
         assert 0 < len(cut.objects) < 40
         assert not cut.is_complete
         assert cut.objects.diaObjectId.tolist() == nearest[: len(cut.objects)].tolist()
 
-    def test_the_sky_before_a_batch_is_that_of_the_batches_before(self, archive) -> None:
+    def test_the_sky_before_a_batch_is_that_of_the_batches_before(self, reader) -> None:
         batch = night()[4]
-        (entry,) = archive.processings(batch.id)
-        stored = archive.sources_of_batch(batch.id)
-        sky = archive.sky_before(stored["ra"].to_numpy(), stored["dec"].to_numpy(), 2.0, entry.timeProcessedMjdTai)
+        (entry,) = reader.processings(batch.id)
+        stored = reader.sources_of_batch(batch.id)
+        sky = reader.sky_before(stored["ra"].to_numpy(), stored["dec"].to_numpy(), 2.0, entry.timeProcessedMjdTai)
         earlier = {earlier_batch.id for earlier_batch in night()[:4]}
         assert len(sky)
         assert sky.diaObjectId.tolist() == sorted(set(sky.diaObjectId.tolist()))
         assert np.all(sky.validityStartMjdTai < entry.timeProcessedMjdTai)
-        sources = archive.sources_of_objects(sky.diaObjectId)
+        sources = reader.sources_of_objects(sky.diaObjectId)
         before = sources.filter(pc.less(sources["timeProcessedMjdTai"], entry.timeProcessedMjdTai))
         assert before.num_rows == sky.nDiaSources.sum()
         assert {
             (visit, detector) for visit, detector in zip(ids(before, "visit"), ids(before, "detector"), strict=True)
         } <= earlier
 
-    def test_the_highest_visits_come_first(self, archive) -> None:
-        keys = [entry.key for entry in archive.recent_batches(3)]
+    def test_the_highest_visits_come_first(self, reader) -> None:
+        keys = [entry.key for entry in reader.recent_batches(3)]
         assert keys == sorted(keys, reverse=True)
         assert keys[0].visit == FORCED_BATCH.visit or keys[0].visit == max(batch.id.visit for batch in night())
 
-    def test_coverage_is_where_the_objects_are(self, archive, every_object) -> None:
-        trixels, changes = archive.coverage(10, 6)
+    def test_coverage_is_where_the_objects_are(self, reader, every_object) -> None:
+        trixels, changes = reader.coverage(10, 6)
         of_objects = htm_index(every_object["ra"].to_numpy(), every_object["dec"].to_numpy(), 6)
         assert set(of_objects.tolist()) <= set(trixels.tolist())
         assert np.all(changes > 0)
-        assert len(archive.coverage(10, 10, limit=2)[0]) == 2
+        assert len(reader.coverage(10, 10, limit=2)[0]) == 2
 
-    def test_threads_share_it(self, archive, every_object) -> None:
+    def test_whole_columns_are_those_of_the_lookups(self, reader, every_object) -> None:
+        versions = reader.all_versions(["diaObjectId", "validityStartMjdTai", "validityEndMjdTai"])
+        current = reader.all_versions(only_current=True)
+        assert versions.num_rows == reader.overview().n_object_versions
+        assert pc.sum(pc.is_null(versions["validityEndMjdTai"])).as_py() == current.num_rows
+        assert current.sort_by("diaObjectId").to_pylist() == every_object.sort_by("diaObjectId").to_pylist()
+        last = reader.objects_observed_since(0.0, ["diaObjectId"])
+        assert sorted(ids(last, "diaObjectId")) == sorted(ids(every_object, "diaObjectId"))
+        further = reader.all_further_statistics()
+        assert further.column_names[:2] == ["diaObjectId", "validityStartMjdTai"]
+        (forced,) = reader.all_forced_sources(["visit", "detector", "band"]).to_pylist()
+        assert forced == {"visit": FORCED_BATCH.visit, "detector": FORCED_BATCH.detector, "band": "g"}
+
+    def test_whole_sources_are_chosen_by_time_and_by_whether_they_count(self, reader) -> None:
+        sources = reader.all_sources()
+        assert sources.column_names == list(apdb_table("DiaSource").names)
+        assert sources.num_rows == reader.overview().n_sources
+        midpoint = sources["midpointMjdTai"].to_numpy()
+        begin, end = np.unique(midpoint)[[1, 3]]
+        chosen = reader.all_sources(["diaSourceId"], only_counted=True, observed=(begin, end))
+        is_chosen = (midpoint >= begin) & (midpoint < end) & pc.is_null(sources["timeWithdrawnMjdTai"]).to_numpy()
+        assert sorted(ids(chosen)) == sorted(sources["diaSourceId"].to_numpy()[is_chosen].tolist())
+        assert chosen.num_rows
+
+    def test_a_scan_that_is_given_up_leaves_the_reader_usable(self, reader) -> None:
+        rows = reader._database.stream('SELECT "diaSourceId" FROM {DiaSource}')
+        assert next(rows)
+        rows.close()
+        assert reader.all_sources(["diaSourceId"]).num_rows
+
+    def test_threads_share_it(self, reader, every_object) -> None:
         found: list[int] = []
 
         def look() -> None:
             found.extend(
-                archive.versions(identifier, 1).num_rows for identifier in ids(every_object, "diaObjectId")[:20]
+                reader.versions(identifier, 1).num_rows for identifier in ids(every_object, "diaObjectId")[:20]
             )
 
         threads = [threading.Thread(target=look) for _ in range(4)]
@@ -234,4 +263,4 @@ class ArchiveConformance(ABC):
 
     def test_a_database_that_is_no_apdb_is_refused_with_the_remedy(self, missing_url) -> None:
         with pytest.raises(ApdbSchemaError, match="stream-assoc apdb init"):
-            open_archive(missing_url)
+            open_reader(missing_url)

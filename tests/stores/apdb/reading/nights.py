@@ -19,7 +19,7 @@ class StoredNight:
 
 @pytest.fixture(scope="session")
 def sqlite_night(tmp_path_factory: pytest.TempPathFactory):
-    url = f"sqlite:///{tmp_path_factory.mktemp('archive') / 'a night.db'}"
+    url = f"sqlite:///{tmp_path_factory.mktemp('reader') / 'a night.db'}"
     init(url)
     return StoredNight(url, store_night(url))
 

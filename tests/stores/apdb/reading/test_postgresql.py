@@ -3,10 +3,12 @@ import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import PostgresqlUrl, parse_url
 from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
+from stream_assoc.stores.apdb.reading.open import open_reader
 from tests import services
-from tests.stores.apdb.reading.conformance import ArchiveConformance
+from tests.stores.apdb.reading.conformance import ReaderConformance
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +20,7 @@ def empty_database(postgresql_url: str):
         yield url
 
 
-class TestPostgresql(ArchiveConformance):
+class TestPostgresql(ReaderConformance):
     @pytest.fixture(autouse=True)
     def analysed(self, stored) -> None:
         """Statistics of a table reach the server's view with a delay, unless ANALYZE writes them."""
@@ -38,12 +40,14 @@ class TestPostgresql(ArchiveConformance):
         return postgresql_database
 
     def test_a_statement_that_takes_too_long_is_ended(self, stored) -> None:
-        archive = open_archive(stored.url, patience=Patience(answer_seconds=0.2))
+        parsed = parse_url(stored.url)
+        assert isinstance(parsed, PostgresqlUrl)
+        database = PostgresqlDatabase(parsed.conninfo, patience=Patience(answer_seconds=0.2))
         with pytest.raises(ApdbUnavailableError, match="statement timeout"):
-            archive._database.fetch("SELECT pg_sleep(60)")
-        assert archive.overview().n_objects > 0
-        archive.close()
+            database.fetch("SELECT pg_sleep(60)")
+        assert database.estimated_rows()["DiaObject"] > 0
+        database.close()
 
     def test_a_server_that_is_away_is_told(self) -> None:
         with pytest.raises(ApdbUnavailableError, match=r"apdb\.url"):
-            open_archive("postgresql://nobody@127.0.0.1:1/nowhere", patience=Patience(connect_seconds=2.0))
+            open_reader("postgresql://nobody@127.0.0.1:1/nowhere", patience=Patience(connect_seconds=2.0))

@@ -5,8 +5,8 @@ import pytest
 
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
-from stream_assoc.stores.apdb.reading.factory import open_archive
-from tests.stores.apdb.reading.conformance import ArchiveConformance
+from stream_assoc.stores.apdb.reading.open import open_reader
+from tests.stores.apdb.reading.conformance import ReaderConformance
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory):
     return path
 
 
-class TestSqlite(ArchiveConformance):
+class TestSqlite(ReaderConformance):
     @pytest.fixture
     def stored(self, sqlite_night):
         return sqlite_night
@@ -33,10 +33,10 @@ class TestSqlite(ArchiveConformance):
         copy = tmp_path / "copy.db"
         shutil.copy(empty_file, copy)
         copy.chmod(0o444)
-        archive = open_archive(f"sqlite:///{copy}")
-        assert archive.overview().n_objects == 0
-        archive.close()
+        reader = open_reader(f"sqlite:///{copy}")
+        assert reader.overview().n_objects == 0
+        reader.close()
 
     def test_it_has_no_namespaces(self, empty_url: str) -> None:
         with pytest.raises(ApdbConfigurationError, match=r"apdb\.namespace"):
-            open_archive(empty_url, "other")
+            open_reader(empty_url, "other")

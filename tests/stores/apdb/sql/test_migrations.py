@@ -18,7 +18,7 @@ from stream_assoc.stores.apdb.create import add_columns, check, init, plan, repa
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
-from stream_assoc.stores.apdb.reading.factory import open_archive
+from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql import migrations
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
 from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
@@ -108,7 +108,7 @@ def test_every_earlier_version_becomes_this_one(url: str, version: str | None) -
 def test_an_older_version_is_refused_to_writers_and_readers(url: str, version: str) -> None:
     undo(url)
     migrate_to(url, version)
-    for open_it in (open_apdb, open_archive):
+    for open_it in (open_apdb, open_reader):
         with pytest.raises(ApdbSchemaError, match=f"version {version} of the stream_assoc tables.*apdb init"):
             open_it(url)
 
@@ -117,7 +117,7 @@ def test_a_later_version_is_refused_and_left_alone(url: str) -> None:
     execute(url, f"UPDATE metadata SET value = '2.9.0' WHERE name = '{OUR_VERSION_KEY}'")
     execute(url, f'ALTER TABLE "{FURTHER}" DROP COLUMN flags')
     before = shape(url)
-    asks: tuple[Callable[[str], object], ...] = (open_apdb, open_archive, init, plan, check)
+    asks: tuple[Callable[[str], object], ...] = (open_apdb, open_reader, init, plan, check)
     for ask in asks:
         with pytest.raises(ApdbSchemaError, match=rf"version 2\.9\.0 .* writes {OUR_VERSION}"):
             ask(url)

@@ -1,10 +1,14 @@
-"""The questions one can ask an APDB."""
+"""`ApdbReader` for databases that speak SQL; a backend adds what its dialect says differently.
+
+A statement names a table as ``{DiaObject}`` and a parameter as ``?``. A list of
+numbers is bound as JSON text and read back by `SqlDatabase.numbers` or
+`SqlDatabase.ranges`.
+"""
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,82 +21,83 @@ from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.core.sky.vectors import separation_arcsec
-from stream_assoc.stores.apdb.reading.exceptions import AnswerTooLargeError, NotInArchiveError
-from stream_assoc.stores.apdb.reading.port import ReadOnlyDatabase, Row
-from stream_assoc.stores.apdb.reading.tables import table_of
-from stream_assoc.stores.apdb.sql.rows import entries_by_batch, ledger_entry, pixel_ranges
-from stream_assoc.stores.apdb.sql.statements import COUNTER, LEDGER, LEDGER_COLUMNS, POSITION_COLUMNS, TILE, quoted
+from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, Nearby, NotStoredError, Overview
+from stream_assoc.stores.apdb.sql.rows import KEYS, entries_by_batch, ledger_entry, pixel_ranges
+from stream_assoc.stores.apdb.sql.statements import (
+    COUNTER,
+    FURTHER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    POSITION_COLUMNS,
+    TILE,
+    quoted,
+)
+
+Row: TypeAlias = tuple[Any, ...]
 
 _POSITIONS: Final = POSITION_COLUMNS[1:]
 _DTYPES: Final = (np.int64, np.float64, np.float64, np.float32, np.float32, np.float64, np.int32)
 _SEARCH_ROWS: Final = 20_000
-"""Most objects looked at in one cone; one that holds more is narrowed."""
+"""The most objects read for one cone; a cone that holds more is narrowed."""
 _NARROWER: Final = 3.0
 _LEAST_RADIUS_ARCSEC: Final = 0.1
+_DEEPEST_CONE_LEVEL: Final = 16
 _RANGES_A_QUERY: Final = 500
 _MAX_ID: Final = 2**63 - 1
 _REVISIONS: Final = 1000
 
-MAX_ROWS: Final = 500_000
-"""Most rows of any answer."""
-_DEEPEST_CONE_LEVEL: Final = 16
 
+class SqlDatabase(Protocol):
+    """A connection to an SQL database that may only read. Threads may share it.
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """How much there is.
+    Every method raises `ApdbUnavailableError` if the database is away or takes
+    too long, and `ApdbSchemaError` if it lacks what the statement names.
 
     Attributes
     ----------
-    n_objects, n_object_versions, n_sources, n_forced_sources : `int`
-        About; see `ReadOnlyDatabase.estimated_rows`.
-    n_single_source : `int`
-        Objects with exactly one source; exact.
-    last_processed : `float` or `None`
-        Time of the latest version of any object, MJD TAI.
+    numbers : `str`
+        SELECT of one column of integers; its parameter is a JSON list of them.
+    ranges : `str`
+        SELECT of the columns ``low`` and ``high``; its parameter is a JSON list
+        of pairs of integers.
     """
 
-    n_objects: int
-    n_object_versions: int
-    n_sources: int
-    n_forced_sources: int
-    n_single_source: int
-    last_processed: float | None
+    numbers: str
+    ranges: str
+
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a SELECT."""
+
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
+        """Yield the rows of a SELECT that reads a whole table, some ten thousand at a time; never an empty list."""
+
+    def column_names(self, table: str) -> Sequence[str]:
+        """Return the columns of a table in their order; none if there is no such table."""
+
+    def estimated_rows(self) -> Mapping[str, int]:
+        """Return about how many rows DiaObject, DiaObjectLast, DiaSource and DiaForcedSource have.
+
+        The numbers come from statistics and keys, not from counting, so this
+        takes milliseconds whatever the size of the tables.
+        """
+
+    def close(self) -> None:
+        """Release every connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nearby:
-    """The current objects around a position, the nearest first.
-
-    Attributes
-    ----------
-    objects : `ObjectPositions`
-    separation_arcsec : `numpy.ndarray` [float64], shape (n,)
-    is_complete : `bool`
-        Whether these are all; else there are more than were asked for.
-    """
-
-    objects: ObjectPositions
-    separation_arcsec: FloatArray
-    is_complete: bool
-
-
-class Archive:
-    """Reads an APDB. Every answer is bounded, so that none takes long however much is stored.
-
-    A ``limit`` may be `MAX_ROWS` at most. What an id beyond 64 bits asks for raises `NotInArchiveError`.
+class SqlReader:
+    """`ApdbReader` on an SQL database.
 
     Parameters
     ----------
-    database : `ReadOnlyDatabase`
-        Where the rows are. Its errors come through.
+    database : `SqlDatabase`
     """
 
-    def __init__(self, database: ReadOnlyDatabase) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def overview(self) -> Overview:
-        """Return how much there is, within milliseconds."""
+        """See `ApdbReader.overview`."""
         rows = self._database.estimated_rows()
         ((single,),) = self._database.fetch(f"SELECT coalesce(sum(n_single_source), 0) FROM {{{COUNTER}}}")
         ((last,),) = self._database.fetch('SELECT max("validityStartMjdTai") FROM {DiaObject}')
@@ -106,7 +111,7 @@ class Archive:
         )
 
     def versions(self, diaObjectId: int, limit: int = 1000) -> pa.Table:
-        """Return the versions of an object, every column of DiaObject, the latest first."""
+        """See `ApdbReader.versions`."""
         return self._select(
             "DiaObject",
             'WHERE "diaObjectId" = ? ORDER BY "validityStartMjdTai" DESC LIMIT ?',
@@ -114,14 +119,14 @@ class Archive:
         )
 
     def first_version(self, diaObjectId: int) -> float | None:
-        """Return when an object came into being, MJD TAI; `None` if it never did."""
+        """See `ApdbReader.first_version`."""
         ((first,),) = self._fetch(
             'SELECT min("validityStartMjdTai") FROM {DiaObject} WHERE "diaObjectId" = ?', (diaObjectId,)
         )
         return None if first is None else float(first)
 
     def recent_objects(self, limit: int = 500) -> pa.Table:
-        """Return the current versions that were made last, every column of DiaObject, the latest first."""
+        """See `ApdbReader.recent_objects`."""
         return self._select(
             "DiaObject",
             'WHERE "validityEndMjdTai" IS NULL ORDER BY "validityStartMjdTai" DESC LIMIT ?',
@@ -129,17 +134,7 @@ class Archive:
         )
 
     def near(self, ra: float, dec: float, radius_deg: float, limit: int = 1000) -> Nearby:
-        """Return the current objects within a circle.
-
-        Parameters
-        ----------
-        ra, dec : `float`
-            Centre, degrees.
-        radius_deg : `float`
-            Radius, degrees, below 90.
-        limit : `int`, optional
-            Most objects returned, the nearest ones.
-        """
+        """See `ApdbReader.near`."""
         radius_arcsec = 3600.0 * radius_deg
         _checked(limit)
         is_narrowed = False
@@ -151,7 +146,7 @@ class Archive:
             )
             if len(rows) < _SEARCH_ROWS or radius_arcsec < _LEAST_RADIUS_ARCSEC:
                 break
-            # Those read are any of the many, and the nearest may not be among them.
+            # The rows read are any of the objects; the nearest may not be among them.
             radius_arcsec /= _NARROWER
             is_narrowed = True
         found = _positions(rows)
@@ -164,63 +159,33 @@ class Archive:
     def sky_before(
         self, ra: FloatArray, dec: FloatArray, radius_arcsec: float, time: float, limit: int = MAX_ROWS
     ) -> ObjectPositions:
-        """Return the objects around some positions as they were just before a time.
-
-        Parameters
-        ----------
-        ra, dec : `numpy.ndarray` [float64], shape (n,)
-            Finite degrees.
-        radius_arcsec : `float`
-            How far around; a few more objects outside of it may be among them.
-        time : `float`
-            MJD TAI. A version made at this very time does not count, one that
-            it ended does.
-        limit : `int`, optional
-            Most objects.
-
-        Returns
-        -------
-        objects : `ObjectPositions`
-            Ascending by diaObjectId.
-
-        Raises
-        ------
-        AnswerTooLargeError
-            If there are more.
-        """
+        """See `ApdbReader.sky_before`."""
         if not len(ra):
             return ObjectPositions.empty()
         rows: list[Row] = []
-        for ranges in _chunks(_cone(ra, dec, radius_arcsec)):
+        ranges = _cone(ra, dec, radius_arcsec)
+        for some in np.array_split(ranges, range(_RANGES_A_QUERY, len(ranges), _RANGES_A_QUERY)):
             rows += self._fetch(
                 f"SELECT {quoted(_POSITIONS, 'o.')} FROM ({self._database.ranges}) r CROSS JOIN {{DiaObject}} o "
                 'WHERE o."pixelId" BETWEEN r.low AND r.high AND o."validityStartMjdTai" < ? '
                 'AND (o."validityEndMjdTai" IS NULL OR o."validityEndMjdTai" >= ?) LIMIT ?',
-                (_json(ranges), time, time, _checked(limit) + 1 - len(rows)),
+                (_json(some), time, time, _checked(limit) + 1 - len(rows)),
             )
             if len(rows) > limit:
-                raise AnswerTooLargeError(f"more than {limit:,} objects lie around the positions asked for")
+                raise AnswerTooLargeError(
+                    f"more than {limit:,} objects lie around these positions, too many to read at once"
+                )
         found = _positions(rows)
         return found.take(np.argsort(found.diaObjectId, kind="stable"))
 
     def source(self, diaSourceId: int) -> pa.Table:
-        """Return a source, every column of DiaSource; no row if there is none."""
+        """See `ApdbReader.source`."""
         return self._select("DiaSource", 'WHERE "diaSourceId" = ?', (diaSourceId,))
 
     def sources_of_objects(
         self, diaObjectId: IntArray, limit: int = 10_000, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Return the sources of some objects, withdrawn ones too, in the order of their objects and of processing.
-
-        Parameters
-        ----------
-        diaObjectId : `numpy.ndarray` [int64], shape (n,)
-            The objects.
-        limit : `int`, optional
-            Most sources returned.
-        columns : sequence of `str`, optional
-            Columns of DiaSource; every one by default.
-        """
+        """See `ApdbReader.sources_of_objects`."""
         return self._select(
             "DiaSource",
             f'WHERE "diaObjectId" IN ({self._database.numbers}) '
@@ -230,7 +195,7 @@ class Archive:
         )
 
     def forced_sources(self, diaObjectId: int, limit: int = 10_000, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the forced sources of an object, withdrawn ones too, by visit and detector."""
+        """See `ApdbReader.forced_sources`."""
         return self._select(
             "DiaForcedSource",
             'WHERE "diaObjectId" = ? ORDER BY "diaObjectId", visit, detector LIMIT ?',
@@ -239,25 +204,9 @@ class Archive:
         )
 
     def sources_of_batch(
-        self,
-        batch: BatchId,
-        time: float | None = None,
-        limit: int = 100_000,
-        columns: Sequence[str] | None = None,
+        self, batch: BatchId, time: float | None = None, limit: int = 100_000, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Return the stored sources of a visit and detector, ascending by id.
-
-        Parameters
-        ----------
-        batch : `BatchId`
-            Visit and detector.
-        time : `float`, optional
-            Only those processed at this time, withdrawn or not; else those that count now.
-        limit : `int`, optional
-            Most sources returned.
-        columns : sequence of `str`, optional
-            Columns of DiaSource; every one by default.
-        """
+        """See `ApdbReader.sources_of_batch`."""
         chosen = '"timeWithdrawnMjdTai" IS NULL' if time is None else '"timeProcessedMjdTai" = ?'
         parameters = (*batch, _checked(limit)) if time is None else (*batch, time, _checked(limit))
         return self._select(
@@ -268,48 +217,22 @@ class Archive:
         )
 
     def processings(self, batch: BatchId) -> tuple[LedgerEntry, ...]:
-        """Return the ledger entries of a visit and detector by ascending revision, of very many the last."""
-        rows = self._fetch(
-            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} WHERE visit = ? AND detector = ? "
-            "ORDER BY revision DESC LIMIT ?",
-            (*batch, _REVISIONS),
-        )
+        """See `ApdbReader.processings`."""
+        rows = self._ledger("WHERE visit = ? AND detector = ? ORDER BY revision DESC LIMIT ?", (*batch, _REVISIONS))
         return entries_by_batch(rows).get(batch, ())
 
     def batches_of_visit(self, visit: int, limit: int = 1000) -> list[LedgerEntry]:
-        """Return the ledger entries of a visit by ascending detector and revision."""
-        rows = self._fetch(
-            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} WHERE visit = ? ORDER BY detector, revision LIMIT ?",
-            (visit, _checked(limit)),
-        )
+        """See `ApdbReader.batches_of_visit`."""
+        rows = self._ledger("WHERE visit = ? ORDER BY detector, revision LIMIT ?", (visit, _checked(limit)))
         return [ledger_entry(row) for row in rows]
 
     def recent_batches(self, limit: int = 100) -> list[LedgerEntry]:
-        """Return the ledger entries of the highest visits, highest first: the key orders by visit, not by time."""
-        rows = self._fetch(
-            f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} "
-            "ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?",
-            (_checked(limit),),
-        )
+        """See `ApdbReader.recent_batches`."""
+        rows = self._ledger("ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?", (_checked(limit),))
         return [ledger_entry(row) for row in rows]
 
     def coverage(self, tile_level: int, level: int, limit: int = 40_000) -> tuple[IntArray, IntArray]:
-        """Return which trixels of a coarse level any batch has changed, and how often their tiles were.
-
-        Parameters
-        ----------
-        tile_level : `int`
-            Level of the APDB's tiles.
-        level : `int`
-            Level of the answer, at most ``tile_level``.
-        limit : `int`, optional
-            Most trixels returned.
-
-        Returns
-        -------
-        trixels, changes : `numpy.ndarray` [int64], shape (n,)
-            Ascending by trixel.
-        """
+        """See `ApdbReader.coverage`."""
         rows = self._database.fetch(
             f"SELECT tile >> {2 * (tile_level - level)} AS trixel, CAST(sum(version) AS BIGINT) FROM {{{TILE}}} "
             "GROUP BY trixel ORDER BY trixel LIMIT ?",
@@ -317,6 +240,39 @@ class Archive:
         )
         columns = np.array(rows, np.int64).reshape(-1, 2).T
         return columns[0], columns[1]
+
+    def all_versions(self, columns: Sequence[str] | None = None, *, only_current: bool = False) -> pa.Table:
+        """See `ApdbReader.all_versions`."""
+        return self._scan("DiaObject", columns, ['"validityEndMjdTai" IS NULL'] if only_current else [])
+
+    def all_further_statistics(self) -> pa.Table:
+        """See `ApdbReader.all_further_statistics`."""
+        keys = KEYS["DiaObject"]
+        names = [*keys, *(name for name in self._database.column_names(FURTHER) if name not in keys)]
+        # Every version has a row, which says nothing without a statistic.
+        chunks = self._database.stream(f"SELECT {quoted(names)} FROM {{{FURTHER}}}") if len(names) > len(keys) else ()
+        return _table(pa.schema([(name, pa.int64() if name == keys[0] else pa.float64()) for name in names]), chunks)
+
+    def all_sources(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        only_counted: bool = False,
+        observed: tuple[float, float] | None = None,
+    ) -> pa.Table:
+        """See `ApdbReader.all_sources`."""
+        conditions = ['"timeWithdrawnMjdTai" IS NULL'] if only_counted else []
+        if observed is not None:
+            conditions.append('"midpointMjdTai" >= ? AND "midpointMjdTai" < ?')
+        return self._scan("DiaSource", columns, conditions, observed or ())
+
+    def all_forced_sources(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """See `ApdbReader.all_forced_sources`."""
+        return self._scan("DiaForcedSource", columns)
+
+    def objects_observed_since(self, midpointMjdTai: float, columns: Sequence[str] | None = None) -> pa.Table:
+        """See `ApdbReader.objects_observed_since`."""
+        return self._scan("DiaObjectLast", columns, ['"lastDiaSourceMjdTai" >= ?'], (midpointMjdTai,))
 
     def close(self) -> None:
         """Release every connection."""
@@ -327,12 +283,23 @@ class Archive:
     ) -> pa.Table:
         columns = columns or apdb_table(table).names
         rows = self._fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
-        return table_of(table, columns, rows)
+        return _table(_schema(table, columns), [rows] if rows else [])
+
+    def _scan(
+        self, table: str, columns: Sequence[str] | None, conditions: Sequence[str] = (), values: Sequence[float] = ()
+    ) -> pa.Table:
+        columns = columns or apdb_table(table).names
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        chunks = self._database.stream(f"SELECT {quoted(columns)} FROM {{{table}}}{where}", values)
+        return _table(_schema(table, columns), chunks)
+
+    def _ledger(self, rest: str, parameters: Sequence[object]) -> list[Row]:
+        return self._fetch(f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} {rest}", parameters)
 
     def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Row]:
         for value in parameters:
             if isinstance(value, int) and abs(value) > _MAX_ID:
-                raise NotInArchiveError("the APDB holds nothing under an id so large: ids have 64 bits")
+                raise NotStoredError("the APDB holds nothing under so large an id: ids have 64 bits")
         return self._database.fetch(statement, parameters)
 
 
@@ -348,16 +315,35 @@ def _positions(rows: Sequence[Row]) -> ObjectPositions:
 
 
 def _cone(ra: Sequence[float] | FloatArray, dec: Sequence[float] | FloatArray, radius_arcsec: float) -> IntArray:
-    """Return the ``pixelId`` ranges that circles touch, by trixels about as large as a circle."""
+    """Return the ``pixelId`` ranges that circles touch, from trixels about as large as a circle."""
     octant_arcsec = 90.0 * 3600.0
     level = int(math.log2(octant_arcsec / max(radius_arcsec, 1e-3)))
     level = min(max(level, 0), _DEEPEST_CONE_LEVEL, PIXEL_ID_LEVEL)
     return pixel_ranges(trixels_near(ra, dec, radius_arcsec, level), level)
 
 
-def _chunks(ranges: IntArray) -> list[IntArray]:
-    return np.array_split(ranges, range(_RANGES_A_QUERY, len(ranges), _RANGES_A_QUERY))
-
-
 def _json(values: IntArray) -> str:
     return json.dumps(values.tolist())
+
+
+def _schema(table: str, columns: Sequence[str]) -> pa.Schema:
+    # A column that is never null is the database's promise, and not checked here.
+    return pa.schema([apdb_table(table).column(name).arrow_field().with_nullable(True) for name in columns])
+
+
+def _table(schema: pa.Schema, chunks: Iterable[list[Row]]) -> pa.Table:
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [_array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)],
+            schema=schema,
+        )
+        for rows in chunks
+    ]
+    return pa.Table.from_batches(batches, schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    # SQLite keeps booleans as 0 and 1.
+    if pa.types.is_boolean(kind):
+        return pa.array([None if value is None else bool(value) for value in values], kind)
+    return pa.array(values, kind)

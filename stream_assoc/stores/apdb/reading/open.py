@@ -1,15 +1,18 @@
-"""From a URL to an archive."""
+"""From a URL to a reader."""
 
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import PostgresqlUrl, parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
-from stream_assoc.stores.apdb.reading.archive import Archive
+from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
 
 
-def open_archive(url: str, namespace: str | None = None, patience: Patience = DEFAULT_PATIENCE) -> Archive:
-    """Return the archive of a database, its schema checked.
+def open_reader(
+    url: str, namespace: str | None = None, patience: Patience = DEFAULT_PATIENCE, *, any_version: bool = False
+) -> ApdbReader:
+    """Return a reader of a database; close it after use.
 
     Parameters
     ----------
@@ -19,6 +22,10 @@ def open_archive(url: str, namespace: str | None = None, patience: Patience = DE
         PostgreSQL schema that holds the tables.
     patience : `Patience`
         How long to wait for the database.
+    any_version : `bool`
+        Accept an APDB of another version of this package, or of another
+        pipeline. Only the questions about dax_apdb's tables, and
+        `ApdbReader.all_further_statistics`, can be asked then.
 
     Raises
     ------
@@ -27,11 +34,11 @@ def open_archive(url: str, namespace: str | None = None, patience: Patience = DE
     ApdbSchemaError
         If the database is no APDB prepared for this version.
     ApdbUnavailableError
-        If it cannot be reached.
+        If the database cannot be reached.
     """
     parsed = parse_url(url)
     if isinstance(parsed, PostgresqlUrl):
-        return Archive(PostgresqlDatabase(parsed.conninfo, namespace, patience))
+        return SqlReader(PostgresqlDatabase(parsed.conninfo, namespace, patience, any_version=any_version))
     if namespace is not None:
         raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
-    return Archive(SqliteDatabase(parsed.path, patience))
+    return SqlReader(SqliteDatabase(parsed.path, patience, any_version=any_version))
