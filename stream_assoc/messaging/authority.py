@@ -14,7 +14,7 @@ from typing import Final
 from stream_assoc.core.model.messages import Headers
 from stream_assoc.messaging.exceptions import UnauthorisedError
 from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK
-from stream_assoc.settings.operators import OperatorSettings
+from stream_assoc.settings.operation import OperatorSettings
 
 SIGNATURE_SUFFIX: Final = ".signature"
 """Follows the name of a mark in the name of the header that signs it."""

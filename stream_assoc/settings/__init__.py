@@ -1,6 +1,6 @@
 """What can be configured, where it comes from, and what is refused."""
 
-from stream_assoc.settings.exceptions import ConfigurationError
+from stream_assoc.settings.section import ConfigurationError
 from stream_assoc.settings.settings import Settings
 from stream_assoc.settings.sources import load_settings
 

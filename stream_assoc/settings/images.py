@@ -20,26 +20,31 @@ MaskPlane = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
 
 class ImageSettings(Section):
-    """Which images may be read, of those that batches name. Where there are roots, forced photometry is on."""
+    """Which of the images that batches name may be read. With roots set, forced photometry is on."""
 
     roots: tuple[str, ...] = Field(
         default=(),
-        description="Where images may be: absolute folders, s3://bucket/prefix, https://host/path. A batch whose "
-        "images are elsewhere is processed without them. None: no image is read, and no forced photometry done.",
+        description="Where images may be: absolute folders, s3://bucket/prefix, https://host/path. A batch with "
+        "images elsewhere is processed without them. None: no image is read, and forced photometry is "
+        "off.",
     )
     max_bytes: int = Field(
         default=512 * 2**20,
         ge=1024,
-        description="Largest image read, bytes: its file, what that decompresses to, and the pixels in it.",
+        description="Largest image read, bytes. The limit applies to the file, to its decompressed content and to "
+        "its pixels.",
     )
     timeout_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="Longest time for one image, all attempts together, seconds. Then its batch is processed without "
-        "images.",
+        description="Longest time for one image, all attempts together, seconds. After that its batch is processed "
+        "without images.",
     )
     attempts: int = Field(
-        default=3, ge=1, le=10, description="How often an object store or web server is asked that does not answer."
+        default=3,
+        ge=1,
+        le=10,
+        description="Attempts to read from an object store or web server that does not answer.",
     )
     s3_endpoint_url: str | None = Field(
         default=None,
@@ -76,18 +81,22 @@ class ForcedPhotometrySettings(Section):
     """Which DIAObjects are measured on the images of a batch, and how."""
 
     history_threshold: int = Field(
-        default=2, ge=1, description="Least number of sources of an object that the visit did not update."
+        default=2,
+        ge=1,
+        description="An object that the visit did not update is measured if it has at least so many sources.",
     )
     min_reliability: float = Field(
-        default=0.5, ge=0, le=1, description="Least reliability of the good source that such an object must have."
+        default=0.5, ge=0, le=1, description="Lowest reliability of the good source that such an object must have."
     )
     max_trail_arcsec: float = Field(
-        default=1.4, ge=0, description="Longest trail of that source, arcsec; it is neither glint nor dipole either."
+        default=1.4,
+        ge=0,
+        description="Longest trail of that source, arcsec. A glint or a dipole is no good source either.",
     )
     weighting: Literal["uniform", "inverse_variance"] = Field(
         default="uniform",
-        description="Weight of each pixel: `uniform` as Rubin, or `inverse_variance`, best where the variance does "
-        "not know of the source.",
+        description="Weight of each pixel: `uniform`, as Rubin does, or `inverse_variance`, best where the variance "
+        "plane does not include the source itself.",
     )
     bad_planes: tuple[MaskPlane, ...] = Field(
         default=("BAD", "NO_DATA", "SAT"), description="Mask planes whose pixels are left out."

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, FilePath, SecretStr, field_validator, model_validator
 
 from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
-from stream_assoc.settings.pairs import require_pair
 from stream_assoc.settings.secrets import SecretUrl, redacted
+from stream_assoc.settings.section import require_pair
 
 
 def _can_be_ours(topic: str) -> str:
@@ -24,17 +24,17 @@ class KafkaSettings(KafkaConnectionSettings):
     """Brokers, encryption, consumer group, topics, Schema Registry, and any further librdkafka option."""
 
     group_id: str = Field(
-        default="stream-assoc", min_length=1, description="Consumer group of the daemons that share the work."
+        default="stream-assoc", min_length=1, description="Consumer group of the daemons that share the input."
     )
     group_instance_id: str | None = Field(
         default=None,
-        description="Static membership: a name of its own for each daemon, kept over restarts, so that a restart "
+        description="Static membership: a name for each daemon that stays the same over restarts, so that a restart "
         "does not rebalance the group. Unset: dynamic membership.",
     )
     transactional_id: str | None = Field(
         default=None,
-        description="Name of the producer's transactions, one of its own for each running daemon. Unset: group_id "
-        "with group_instance_id, or with the host name; two daemons on one host must set one or the other.",
+        description="Name of the producer's transactions, different for each running daemon. Unset: group_id with "
+        "group_instance_id, or with the host name. Two daemons on one host must set one or the other.",
     )
     input_topic: Topic = Field(default="dia-sources", description="Topic of the DIASource batches.")
     objects_topic: Topic = Field(
@@ -42,7 +42,7 @@ class KafkaSettings(KafkaConnectionSettings):
     )
     forced_sources_topic: Topic = Field(
         default="dia-forced-sources",
-        description="Topic of forced sources, keyed by diaObjectId. Written where `images.roots` names places.",
+        description="Topic of forced sources, keyed by diaObjectId. Written where `images.roots` is set.",
     )
     metrics_topic: Topic = Field(default="association-metrics", description="Topic of the metrics of each batch.")
     dead_letter_topic: Topic = Field(
@@ -59,8 +59,8 @@ class KafkaSettings(KafkaConnectionSettings):
         ge=1024,
         # librdkafka writes no message above 1,000,000,000 bytes, and a dead letter is larger than its message.
         le=900 * 1024**2,
-        description="Largest message processed or written, bytes; also set on topics that are created. A "
-        "larger one is dead-lettered.",
+        description="Largest message processed or written, bytes; also set on topics that are created. A larger "
+        "one becomes a dead letter.",
     )
     schema_registry_url: SecretUrl | None = Field(
         default=None,

@@ -6,9 +6,8 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
-from stream_assoc.settings.pairs import require_pair
 from stream_assoc.settings.secrets import ClientOptions, redacted, reveal
-from stream_assoc.settings.section import Section
+from stream_assoc.settings.section import Section, require_pair
 
 RESERVED_OPTIONS: Final = {
     "bootstrap.servers": "set kafka.bootstrap_servers instead",
@@ -25,7 +24,7 @@ RESERVED_OPTIONS: Final = {
     "statistics.interval.ms": "readiness is read from the statistics, every two seconds",
     "delivery.report.only.error": "only failed deliveries are reported",
 }
-"""librdkafka keys that cannot be passed through: they have a setting, or what is promised stands on their value."""
+"""librdkafka keys that cannot be passed through: they have a setting, or a guarantee depends on their value."""
 
 SECURITY_OPTIONS: Final = {
     "security_protocol": "security.protocol",
@@ -51,13 +50,13 @@ class KafkaConnectionSettings(Section):
     """Brokers, encryption and identity."""
 
     bootstrap_servers: str = Field(
-        default="localhost:9092", min_length=1, description="Brokers to begin with, comma-separated host:port."
+        default="localhost:9092", min_length=1, description="Initial brokers, comma-separated host:port."
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
-        default=None, description="How brokers are spoken to; SSL is TLS. Unset: PLAINTEXT."
+        default=None, description="Protocol of the connection to brokers; SSL is TLS. Unset: PLAINTEXT."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        default=None, description="How the user is proved. Kerberos and OAuth: through `librdkafka` below."
+        default=None, description="How the user is authenticated. For Kerberos and OAuth use `librdkafka` below."
     )
     sasl_username: str | None = Field(default=None, min_length=1, description="User of SASL.")
     sasl_password: SecretStr | None = Field(default=None, min_length=1, description="The user's password.")
@@ -74,8 +73,8 @@ class KafkaConnectionSettings(Section):
     )
     librdkafka: ClientOptions = Field(
         default_factory=dict,
-        description='Any librdkafka option for every client, by its own name, such as `"fetch.min.bytes"`. In the '
-        "environment underscores stand for the dots: `STREAM_ASSOC_KAFKA__LIBRDKAFKA__FETCH_MIN_BYTES`.",
+        description='librdkafka options for every client, by their own names, such as `"fetch.min.bytes"`. In the '
+        "environment, underscores replace the dots: `STREAM_ASSOC_KAFKA__LIBRDKAFKA__FETCH_MIN_BYTES`.",
     )
     librdkafka_consumer: ClientOptions = Field(
         default_factory=dict, description="librdkafka options for consumers only."

@@ -12,8 +12,7 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 
-from stream_assoc.settings.forms import form_of
-from stream_assoc.settings.names import environment_name, fields
+from stream_assoc.settings.fields import environment_name, fields, form_of
 from stream_assoc.settings.secrets import SecretUrl
 from stream_assoc.settings.settings import Settings
 
@@ -25,8 +24,8 @@ INTRODUCTION: Final = """\
 
 <!-- Generated from stream_assoc/settings by `make docs`; a test fails when it drifts. -->
 
-Every setting has a default; a file needs only what differs. Where one is given more than once, the first of these
-wins:
+Every setting has a default; a file needs only what differs. Where a setting is given more than once, the first of
+these wins:
 
 1. `--set SECTION.NAME=VALUE` on the command line;
 2. an environment variable, `STREAM_ASSOC_SECTION__NAME`. A list is comma-separated or JSON; an empty variable
@@ -36,10 +35,10 @@ wins:
    [`stream-assoc.example.toml`](../stream-assoc.example.toml) lists every setting with its default;
 4. the default below.
 
-A name that is no setting is refused, in the file and among the `STREAM_ASSOC_` variables, and the nearest valid name
-is suggested. `stream-assoc config check` checks everything, librdkafka's options included, and contacts no server;
-`stream-assoc config show` prints what is in force. Passwords, also those in URLs and in librdkafka options, are
-never shown or logged. What to set for TLS, users and their least permissions is in [security.md](security.md).
+An unknown name is rejected, in the file and among the `STREAM_ASSOC_` variables, and the nearest valid name is
+suggested. `stream-assoc config check` checks everything, librdkafka's options included, without contacting a server;
+`stream-assoc config show` prints the settings in force. Passwords, also those in URLs and in librdkafka options, are
+never shown or logged. [security.md](security.md) says what to set for TLS and users, and which permissions they need.
 """
 
 

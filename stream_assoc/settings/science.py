@@ -29,14 +29,14 @@ FlagColumns: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_are_flags)]
 
 
 class AssociationSettings(Section):
-    """How sources find their objects."""
+    """How sources are matched with objects."""
 
     max_distance_arcsec: float = Field(default=1.0, gt=0, le=60, description="Largest separation of a match, arcsec.")
     sigma_floor_arcsec: float = Field(
-        default=0.05, gt=0, le=60, description="Least combined position error of a pair in the score, arcsec."
+        default=0.05, gt=0, le=60, description="Smallest combined position error of a pair in the score, arcsec."
     )
     fallback_sigma_arcsec: float = Field(
-        default=0.2, gt=0, le=60, description="Position error taken where a catalogue gives none, arcsec."
+        default=0.2, gt=0, le=60, description="Position error assumed where a catalogue gives none, arcsec."
     )
     solar_system_radius_arcsec: float = Field(
         default=1.0, gt=0, le=60, description="Largest separation from a predicted solar-system object, arcsec."
@@ -45,35 +45,38 @@ class AssociationSettings(Section):
         default=2_000_000,
         ge=1,
         le=100_000_000,
-        description="A batch with more pairs of a source and an object within these separations is dead-lettered. "
-        "A million pairs take a second and 200 MB.",
+        description="Most pairs of a source and an object within these separations; a batch with more becomes a dead"
+        " letter. A million pairs take a second and 200 MB.",
     )
     keep_solar_system_ids: bool = Field(
         default=True,
-        description="Whether a source that comes with an ssObjectId belongs to that object: it joins and "
-        "founds no DIAObject. Off: what a producer says is ignored.",
+        description="Whether a source that carries an ssObjectId belongs to that object, so that it neither joins "
+        "nor creates a DIAObject. Off: the producer's ssObjectId is ignored.",
     )
 
 
 class NewObjectSettings(Section):
-    """Which unmatched sources become objects."""
+    """Which unmatched sources create objects."""
 
     bad_flags: FlagColumns = Field(
-        default=BAD_FLAGS, description="DiaSource flag columns; a source that carries one of them makes no object."
+        default=BAD_FLAGS, description="DiaSource flag columns; a source with one of them set creates no object."
     )
     min_reliability: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Least reliability of a new object's source, 0 to 1. 0: no cut.",
+        description="Lowest reliability of a source that creates an object, 0 to 1. 0: no cut.",
     )
     min_snr: float | None = Field(
-        default=None, ge=0, description="Least signal-to-noise ratio of a new object's source. Unset: no cut."
+        default=None,
+        ge=0,
+        description="Lowest signal-to-noise ratio of a source that creates an object. Unset: no cut.",
     )
     max_new_dia_objects: int | None = Field(
         default=None,
         ge=1,
-        description="A batch that would make more new objects is dead-lettered whole. Unset: no limit.",
+        description="Most objects that one batch may create; a batch that would create more becomes a dead letter. "
+        "Unset: no limit.",
     )
 
 
@@ -82,12 +85,12 @@ class StatisticsSettings(Section):
 
     plugins: tuple[str, ...] | None = Field(
         default=None,
-        description="Names of the statistics plugins to run, in any order; an empty list for none but those that "
-        "are always run. Unset: the production set.",
+        description="Names of the statistics plugins to run, in any order. An empty list: only those that always "
+        "run. Unset: the production set.",
     )
     flag_columns: FlagColumns = Field(
         default=(),
-        description="DiaSource flag columns that raise an object's flag when any of its sources carries them.",
+        description="DiaSource flag columns; an object is flagged when one of them is set in any of its sources.",
     )
 
 

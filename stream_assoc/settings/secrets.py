@@ -47,7 +47,7 @@ def mask_url(url: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """Return text that somebody wrote in the wrong place, without whatever in it may be a secret.
+    """Return text from a setting without the parts that may be secret.
 
     Of a URL neither user nor query is left: a token may be in either.
 

@@ -5,11 +5,16 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from stream_assoc.settings.dashboard import DashboardSettings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.settings.operation import BatchSettings, DaemonSettings, LoggingSettings, MetricsSettings
-from stream_assoc.settings.operators import OperatorSettings
+from stream_assoc.settings.operation import (
+    BatchSettings,
+    DaemonSettings,
+    DashboardSettings,
+    LoggingSettings,
+    MetricsSettings,
+    OperatorSettings,
+)
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.settings.stores import ApdbSettings, RedisSettings
 
@@ -75,7 +80,7 @@ class Settings(BaseSettings):
         ]
 
     def _waits_too_long(self) -> list[str]:
-        """Return what may keep the loop from going round for so long that `daemon.wedged_after_seconds` ends it."""
+        """Return a line for each wait that may keep the loop as long as `daemon.wedged_after_seconds`."""
         apdb, redis, daemon = self.apdb, self.redis, self.daemon
         waits = {
             "daemon.poll_timeout_seconds": daemon.poll_timeout_seconds,

@@ -13,18 +13,19 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from stream_assoc.exceptions import reason_of
-from stream_assoc.settings.exceptions import ConfigurationError
-from stream_assoc.settings.forms import choices, form_of
-from stream_assoc.settings.names import (
+from stream_assoc.settings.fields import (
     ENVIRONMENT_PREFIX,
+    choices,
     environment_name,
     fields,
+    form_of,
     is_mapping,
     is_secret,
     nearest,
     unknown_names,
 )
 from stream_assoc.settings.secrets import redacted
+from stream_assoc.settings.section import ConfigurationError
 from stream_assoc.settings.settings import Settings
 
 FILE_VARIABLE: Final = "STREAM_ASSOC_CONFIG"

@@ -6,9 +6,8 @@ from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
-from stream_assoc.settings.pairs import require_pair
 from stream_assoc.settings.secrets import SecretUrl, redacted
-from stream_assoc.settings.section import Section
+from stream_assoc.settings.section import Section, require_pair
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 APDB_SCHEMES = ("sqlite:///", "postgresql://")
@@ -60,7 +59,7 @@ class RedisSettings(Section):
                 raise ValueError("the URL names no socket; write unix:///path")
         elif not parts.hostname or not _has_port(parts):
             raise ValueError(
-                f"{redacted(text)} names no host, or a port that is none; write {parts.scheme}://host:port/db"
+                f"{redacted(text)} names no host, or an invalid port; write {parts.scheme}://host:port/db"
             )
         if not re.fullmatch(r"\d*", _redis_database(text), re.ASCII):
             raise ValueError(f"{redacted(text)} names no database; the database of Redis is a number, such as 0")
@@ -94,7 +93,7 @@ class RedisSettings(Section):
 
 
 class ApdbSettings(Section):
-    """Where everything is kept."""
+    """The database that holds sources, objects and what has been processed."""
 
     url: SecretUrl = Field(
         default=SecretUrl("sqlite:///stream-assoc.sqlite3"),
@@ -106,8 +105,8 @@ class ApdbSettings(Section):
     )
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
         default=None,
-        description="Encryption of the connection to PostgreSQL; only `verify-full` proves the server's identity. "
-        "Unset: `prefer`, which takes what it gets.",
+        description="Encryption of the connection to PostgreSQL; only `verify-full` verifies the server's identity. "
+        "Unset: `prefer`, which accepts an unencrypted connection.",
     )
     ssl_ca_file: FilePath | None = Field(
         default=None, description="PEM file of the authorities that may sign PostgreSQL's certificate."
@@ -129,13 +128,13 @@ class ApdbSettings(Section):
     timeout_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest silence of PostgreSQL while it works for the daemon, seconds, beyond the wait for a "
-        "lock. Then the connection counts as lost.",
+        description="Longest time without an answer from PostgreSQL, seconds, beyond the wait for a lock. After that"
+        " the connection counts as lost.",
     )
     lock_timeout_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest wait for what another session holds, seconds: cells of the sky, or SQLite's one writer.",
+        description="Longest wait for a lock of another session, seconds: on cells of the sky, or on an SQLite file.",
     )
 
     @field_validator("url")
@@ -161,7 +160,7 @@ class ApdbSettings(Section):
         mode = self.ssl_mode or in_url.get("sslmode", ["prefer"])[0]
         if self.ssl_ca_file is not None and not mode.startswith("verify-"):
             raise ValueError(
-                f"apdb.ssl_ca_file is not looked at with apdb.ssl_mode {mode}; set that to verify-full (or verify-ca)"
+                f"apdb.ssl_ca_file has no effect with apdb.ssl_mode {mode}; set that to verify-full (or verify-ca)"
             )
         if self.ssl_mode in {"verify-ca", "verify-full"} and self.ssl_ca_file is None and "sslrootcert" not in in_url:
             raise ValueError(f"apdb.ssl_mode {self.ssl_mode} needs apdb.ssl_ca_file")

@@ -9,7 +9,7 @@ import typer.main
 import yaml
 
 from stream_assoc.apps.cli.main import app
-from stream_assoc.settings.names import environment_name, fields
+from stream_assoc.settings.fields import environment_name, fields
 from tests.documentation.console import NEEDS_A_MACHINE, REPOSITORY, Command, commands, pages, program_of
 
 COMMANDS = [command for page in pages() for command in commands(page)]

@@ -12,7 +12,7 @@ from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER
 from stream_assoc.messaging.authority import Authority, Grant, authority_of, without_marks
 from stream_assoc.messaging.exceptions import UnauthorisedError
 from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK, with_release, with_reprocessing
-from stream_assoc.settings.operators import OperatorSettings
+from stream_assoc.settings.operation import OperatorSettings
 
 SECRET = b"sixteen letters!"
 OTHERS: Headers = (("producer", b"simulator"), (RELEASE_HEADER, b"something else"), (REPROCESSING_HEADER, b"false"))

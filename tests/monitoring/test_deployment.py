@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stream_assoc.settings import Settings, load_settings
-from stream_assoc.settings.names import environment_name, fields
+from stream_assoc.settings.fields import environment_name, fields
 from tests.monitoring.monitored import DOCKER, REPOSITORY
 
 COMPOSE = REPOSITORY / "docker-compose.yml"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.settings import ConfigurationError, Settings, load_settings
-from stream_assoc.settings.names import fields
+from stream_assoc.settings.fields import fields
 
 TOPICS = [name for name in fields() if name.startswith("kafka.") and name.endswith("_topic")]
 FLAGS = [column.name for column in apdb_table("DiaSource").columns if column.datatype == "boolean"]

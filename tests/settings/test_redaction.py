@@ -8,7 +8,7 @@ from stream_assoc.apps.cli.options import settings_of
 from stream_assoc.photometry.exceptions import ImageRefusedError, ImageRootError
 from stream_assoc.photometry.image_roots import ImageRoots
 from stream_assoc.settings import ConfigurationError, load_settings
-from stream_assoc.settings.names import fields
+from stream_assoc.settings.fields import fields
 from stream_assoc.settings.secrets import redacted
 
 SECRET = "hunter2"

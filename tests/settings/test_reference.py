@@ -4,8 +4,7 @@ import tomllib
 from pathlib import Path
 
 from stream_assoc.settings import Settings, load_settings
-from stream_assoc.settings.forms import form_of
-from stream_assoc.settings.names import fields
+from stream_assoc.settings.fields import fields, form_of
 from stream_assoc.settings.reference import EXAMPLE_FILE, drifted, example, reference
 
 REPOSITORY = Path(__file__).parents[2]

@@ -118,7 +118,7 @@ def test_without_any_of_it_the_url_is_as_it_was() -> None:
         ({"redis.url": f"redis://:{SECRET}@cache", "redis.password": SECRET}, "keep one of them"),
         ({"apdb.password": SECRET}, "apdb.password is for PostgreSQL"),
         ({"apdb.url": f"postgresql://u:{SECRET}@db/apdb", "apdb.password": SECRET}, "keep one of them"),
-        (POSTGRESQL | {"apdb.ssl_ca_file": "PEM"}, "is not looked at with apdb.ssl_mode prefer"),
+        (POSTGRESQL | {"apdb.ssl_ca_file": "PEM"}, "has no effect with apdb.ssl_mode prefer"),
         (POSTGRESQL | {"apdb.ssl_mode": "verify-full"}, "apdb.ssl_mode verify-full needs apdb.ssl_ca_file"),
         (POSTGRESQL | {"apdb.ssl_key_file": "PEM"}, "apdb.ssl_key_file needs apdb.ssl_certificate_file"),
         (

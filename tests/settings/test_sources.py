@@ -8,7 +8,7 @@ import pytest
 
 from stream_assoc.exceptions import FatalError
 from stream_assoc.settings import ConfigurationError, Settings, load_settings
-from stream_assoc.settings.names import environment_name, fields
+from stream_assoc.settings.fields import environment_name, fields
 
 
 def written(text: str, name: str = "night.toml") -> Path:
@@ -158,7 +158,7 @@ def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("STREAM_ASSOC_LOGGING__LEVEL", "loud")
     assert refusal() == (
         "logging.level (from the environment variable STREAM_ASSOC_LOGGING__LEVEL): 'loud': no such choice. "
-        "Valid: debug or info or warning or error. Least level that is written."
+        "Valid: debug or info or warning or error. Lowest level that is written."
     )
 
 
@@ -176,9 +176,9 @@ def test_a_choice_in_other_letters_is_guessed() -> None:
         ("redis://host?db=one", "database of Redis is a number"),
         ("unix:///path?db=x", "database of Redis is a number"),
         ("redis:///0", "names no host"),
-        ("redis://host:port", "names no host, or a port that is none"),
-        ("redis://host:0", "names no host, or a port that is none"),
-        ("redis://host:70000", "names no host, or a port that is none"),
+        ("redis://host:port", "names no host, or an invalid port"),
+        ("redis://host:0", "names no host, or an invalid port"),
+        ("redis://host:70000", "names no host, or an invalid port"),
         ("unix://", "names no socket"),
     ],
 )

@@ -109,10 +109,9 @@ def supervise(
                 raise RestartBudgetError(f"{exhausted}; the last failure: {error}") from error
             wait_seconds = backoff.wait_seconds(failures, random.random())
             health.instruments.count_restart()
-            log.warning(
-                "restarting" if has_run else "waiting",
-                error=str(error),
-                tries=failures,
-                wait_seconds=round(wait_seconds, 2),
-            )
+            tried = {"error": str(error), "tries": failures, "wait_seconds": round(wait_seconds, 2)}
+            if has_run:
+                log.warning("restarting", **tried)
+            else:
+                log.warning("waiting", **tried)
             stop.wait(wait_seconds)
