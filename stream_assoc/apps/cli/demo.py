@@ -132,7 +132,7 @@ def _print_account(console: "Console", account: "list[Total]", night: "NightRepo
     visits = len({metrics.visit for metrics in night.metrics})
     seconds = max(night.seconds, 1e-9)
     console.print(
-        f"A second: {visits / seconds:.1f} visits, {night.n_sent / seconds:.0f} batches, "
+        f"Per second: {visits / seconds:.1f} visits, {night.n_sent / seconds:.0f} batches, "
         f"{sum(metrics.numDiaSources for metrics in night.metrics) / seconds:,.0f} sources"
     )
     images = ", images, light.parquet" if night.settings.images.roots else ""

@@ -42,7 +42,7 @@ HALF: Final = (5.6, 3.8)
 SKY: Final = (10.0, 4.2)
 
 _LEAST_SHOWN_SECONDS: Final = 5e-5
-"""Stages that never take longer are none that anybody waits for."""
+"""Stages whose p99 is shorter are left out."""
 
 PARTS: Final = (
     ("numAssociatedDiaSources", "associated", ASSOCIATED),
@@ -54,16 +54,16 @@ PARTS: Final = (
 
 
 _MOST_POINTS: Final = 40_000
-"""More points are thinned out: the eye sees no difference, and the file stays small."""
+"""A random choice of so many points is drawn at most: it looks the same, and the file stays small."""
 
 _KINDS: Final = (("associated", ASSOCIATED), ("new objects", NEW), ("solar system", SOLAR))
 
 _WIDEST_FIELD_DEG: Final = 60.0
-"""A wider one is drawn on the whole sky."""
+"""Wider fields are drawn on the whole sky."""
 
 
 def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return what became of the sources of each visit, over the night."""
+    """Draw the sources of each visit by outcome, over the night."""
     with styled():
         figure = Figure(figsize=WIDE)
         axes = figure.subplots()
@@ -84,7 +84,7 @@ def visits_over_time(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return which share of the known objects was seen again, over the night."""
+    """Draw the fraction of the known objects seen again, over the night."""
     known = [one for one in metrics if one.fracUpdatedDiaObjects is not None]
     with styled():
         figure = Figure(figsize=HALF)
@@ -96,7 +96,7 @@ def known_over_time(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return how many objects have a single source, as the night was processed."""
+    """Draw the number of objects with a single source, as the night was processed."""
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
@@ -109,7 +109,7 @@ def single_over_time(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return the stages of a batch one after the other: their medians, and how long each took in the slowest."""
+    """Draw the stages of a batch one after the other: their medians, and the 99th percentile of each."""
     with styled():
         stages = [stage for stage in stage_times(metrics) if stage.p99 >= _LEAST_SHOWN_SECONDS]
         figure = Figure(figsize=HALF)
@@ -140,7 +140,7 @@ def latency_waterfall(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return how long each batch took, with median and 99th percentile."""
+    """Draw the time of each batch, with median and 99th percentile."""
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
@@ -160,7 +160,7 @@ def latency_over_time(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def separation_histogram(apart: Separations) -> str:
-    """Return the histogram of normalised separations against what right errors would give."""
+    """Draw the histogram of normalised separations, and the curve they follow if the errors are right."""
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
@@ -186,7 +186,7 @@ def separation_histogram(apart: Separations) -> str:
 
 
 def offsets(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return the median offset of each batch from the objects it matched, over the night."""
+    """Draw the median offset of each batch from its matched objects, over the night."""
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
@@ -201,7 +201,7 @@ def offsets(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def scatter(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return how far the matched sources of each batch are from their objects, by band."""
+    """Draw the rms separation of the matched sources of each batch, by band."""
     matched = [one for one in metrics if one.rmsSeparation is not None]
     with styled():
         figure = Figure(figsize=HALF)
@@ -213,7 +213,7 @@ def scatter(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
-    """Return which share of the matched sources had a choice, and how clear it was."""
+    """Draw the fraction of matched sources with several candidates, and the margin of the match."""
     with styled():
         figure = Figure(figsize=HALF)
         axes = figure.subplots()
@@ -232,7 +232,7 @@ def ambiguity(metrics: Sequence[AssociationMetrics]) -> str:
 
 
 def sky_map(sources: pa.Table) -> str:
-    """Return where sources are: associated ones, new ones and solar-system ones."""
+    """Draw the positions of sources: associated, new and solar-system ones."""
     with styled():
         figure = Figure(figsize=SKY)
         ra, dec = (np.asarray(sources[name].to_numpy(), np.float64) for name in ("ra", "dec"))
@@ -242,7 +242,7 @@ def sky_map(sources: pa.Table) -> str:
         for number, (name, colour) in enumerate(_KINDS):
             mine = chosen[kind[chosen] == number]
             label = f"{name} ({int((kind == number).sum()):,})"
-            # Points as a picture: as shapes they would be most of the file.
+            # Rasterised: as shapes they would be most of the file.
             axes.scatter(
                 x[mine], y[mine], s=3.0, color=PICTURE_COLOURS[colour], linewidths=0, label=label, rasterized=True
             )
@@ -283,7 +283,7 @@ def _projected(figure: Figure, ra: np.ndarray, dec: np.ndarray) -> tuple[Axes, n
     y = np.degrees((np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(lon)) / depth)
     axes = figure.add_subplot()
     axes.set_aspect("equal")
-    # At the left, where a screen that shows a part of the figure begins.
+    # At the left: a narrow screen shows the left part of the figure first.
     axes.set_anchor("W")
     axes.invert_xaxis()
     axes.set_xlabel(f"degrees east of RA {ra0:.3f}")

@@ -1,4 +1,4 @@
-"""What is known of a night, and where it is read: the topics or captures of them, and the APDB."""
+"""The data of a night, and how they are read: from the topics or captures of them, and from the APDB."""
 
 import math
 from collections import defaultdict
@@ -34,7 +34,7 @@ OBJECT_COLUMNS = ("diaObjectId", "ra", "dec", "nDiaSources")
 
 
 def counted_nights(counts: Mapping[DayObs | None, int]) -> str:
-    """Return nights and how much there is of each as text, in the order of time."""
+    """Return nights with their counts as text, in order of time."""
     known = sorted((night, count) for night, count in counts.items() if night is not None)
     texts = [f"{night} ({count:,})" for night, count in known]
     return ", ".join([*texts, *(f"no night ({count:,})" for night, count in counts.items() if night is None)])
@@ -42,14 +42,14 @@ def counted_nights(counts: Mapping[DayObs | None, int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NightLetter:
-    """A message of the night that could not be processed.
+    """A dead letter of the night.
 
     Attributes
     ----------
     record : `DeadLetterRecord`
-        Why.
+        The reason, and where the message came from.
     batch : `BatchPrefix` or `None`
-        Which batch it is, if that can be read.
+        The batch, if the message can be read so far.
     """
 
     record: DeadLetterRecord
@@ -58,13 +58,13 @@ class NightLetter:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What is known of a night.
+    """The data of a night.
 
     Attributes
     ----------
     day_obs : `DayObs`
     metrics : `~collections.abc.Sequence` [`AssociationMetrics`]
-        Of each batch, the last revision only, in the order observed.
+        The last revision of each batch, in order of observation.
     letters : `~collections.abc.Sequence` [`NightLetter`] or `None`
         `None` when they were not read.
     sources : `pyarrow.Table` or `None`
@@ -72,9 +72,9 @@ class Night:
     objects : `pyarrow.Table` or `None`
         `OBJECT_COLUMNS` of the DIAObjects that they belong to, as they are now.
     origins : `~collections.abc.Sequence` [`str`]
-        Where all this was read, for people.
+        Where the data were read, for people.
     other_letters : `~collections.abc.Mapping` [`DayObs` or `None`, `int`]
-        How many dead letters lie under each other night; `None` stands for a
+        Number of dead letters of each other night; `None` stands for a
         time that no calendar reaches.
     """
 
@@ -88,12 +88,12 @@ class Night:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all is known of it."""
+        """Whether there are no data of the night."""
         return not self.metrics and not self.letters and not (self.sources is not None and self.sources.num_rows)
 
 
 def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> list[AssociationMetrics]:
-    """Return the metrics of a night in the order observed; of a batch that was re-processed the last."""
+    """Return the metrics of a night in order of observation; of a re-processed batch the last revision."""
     last: dict[tuple[int, int], AssociationMetrics] = {}
     for one in records:
         batch = (one.visit, one.detector)
@@ -107,8 +107,8 @@ def letters_by_night(
 ) -> dict[DayObs | None, list[NightLetter]]:
     """Return dead letters by their night; `None` stands for a time that no calendar reaches.
 
-    The night is that of the batch where its beginning can be read, else that
-    in which the message was set aside.
+    It is the night of the batch or, where the beginning of the batch cannot be
+    read, the night in which the message was set aside.
     """
     nights: defaultdict[DayObs | None, list[NightLetter]] = defaultdict(list)
     for letter in letters:

@@ -26,7 +26,7 @@ FAR: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Separations:
-    """Sources and how far they are from their objects, for objects of two sources or more.
+    """Distances of sources from their objects, for objects with two sources or more.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Separations:
 
     @property
     def error_scale(self) -> float:
-        """By what the errors would have to be multiplied to be right; NaN without separations.
+        """The factor by which the errors must be multiplied to be right; NaN without separations.
 
-        From the median, which few wrong associations do not move.
+        It comes from the median, which a few wrong associations do not move.
         """
         return float(np.median(self.normalised) / np.sqrt(2.0 * np.log(2.0))) if len(self) else float("nan")
 

@@ -1,4 +1,4 @@
-"""The numbers of a night, and what of it deserves a look."""
+"""The numbers of a night, and what in it deserves a look."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ from stream_assoc.tools.report.separations import FAR, Separations
 
 WORST: Final = 8
 SLOW_FACTOR: Final = 5.0
-"""A p99 of so many times the median is told."""
+"""The report mentions a p99 above this multiple of the median."""
 ERROR_SCALES: Final = (0.8, 1.25)
-"""Errors that would have to be scaled by a factor outside of this are told."""
+"""The report mentions position errors whose scale lies outside this range."""
 OFFSET_ARCSEC: Final = 0.1
-"""A visit whose median offset is greater is told."""
+"""The report mentions batches whose median offset is greater."""
 FAR_FRACTION: Final = 0.001
 FEW_SEPARATIONS: Final = 100
 
@@ -31,9 +31,9 @@ class Counts:
     ----------
     n_visits, n_batches : `int`
     n_sources, n_associated, n_new, n_solar_system, n_marginal, n_dropped, n_ambiguous : `int`
-        DIASources, and what became of them.
+        DIASources, in total and by outcome.
     n_forced, n_letters, n_reprocessed : `int`
-        Forced sources, dead letters, and batches that took the place of an earlier processing.
+        Forced sources, dead letters, and batches that replaced an earlier processing.
     """
 
     n_visits: int
@@ -73,12 +73,12 @@ def counts_of(night: Night) -> Counts:
 
 
 def latency(one: AssociationMetrics) -> float:
-    """Return how long a batch took, seconds, all stages together."""
+    """Return the time of a batch, all stages together, in seconds."""
     return sum(one.stageSeconds.values())
 
 
 class StageTime(NamedTuple):
-    """A stage of the work on a batch, its median and its 99th percentile, seconds."""
+    """A stage of processing: its name, and the median and 99th percentile of its time in seconds."""
 
     name: str
     median: float
@@ -86,7 +86,7 @@ class StageTime(NamedTuple):
 
 
 def stage_times(metrics: Sequence[AssociationMetrics]) -> list[StageTime]:
-    """Return the stages in the order of the work."""
+    """Return the stages in the order of processing."""
     names = dict.fromkeys(name for one in metrics for name in one.stageSeconds)
     times = []
     for name in names:
@@ -97,33 +97,33 @@ def stage_times(metrics: Sequence[AssociationMetrics]) -> list[StageTime]:
 
 
 def offset_mas(one: AssociationMetrics) -> float:
-    """Return the length of a batch's median offset, milliarcseconds; 0 where nothing was matched."""
+    """Return the length of a batch's median offset in milliarcseconds; 0 if it has no match."""
     return 1000.0 * float(np.hypot(one.medianRaOffset or 0.0, one.medianDecOffset or 0.0))
 
 
 def worst(
     metrics: Sequence[AssociationMetrics], badness: Callable[[AssociationMetrics], float], n_worst: int = WORST
 ) -> list[AssociationMetrics]:
-    """Return the batches with the greatest badness above 0, the worst first."""
+    """Return the batches with the greatest badness, the worst first; none whose badness is 0."""
     return [one for one in sorted(metrics, key=badness, reverse=True)[:n_worst] if badness(one) > 0.0]
 
 
 def attention(night: Night, apart: Separations | None) -> Iterator[str]:
-    """Yield, a sentence each, what deserves a look."""
+    """Yield a sentence for each thing that deserves a look."""
     counts = counts_of(night)
     parts = counts.n_associated + counts.n_solar_system + counts.n_new + counts.n_marginal + counts.n_dropped
     if parts != counts.n_sources:
         yield f"The parts of the sources add up to {parts:,}, not to {counts.n_sources:,}."
     if night.letters:
         reasons = Counter(letter.record.reason for letter in night.letters)
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        yield f"{counts.n_letters:,} messages could not be processed: {told}."
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        yield f"{counts.n_letters:,} messages could not be processed: {listed}."
     if counts.n_dropped:
         yield f"{counts.n_dropped:,} sources had no usable position."
     unmeasured = Counter(one.forcedPhotometryError for one in night.metrics if one.forcedPhotometryError)
     if unmeasured:
-        told = ", ".join(f"{count} {reason}" for reason, count in unmeasured.most_common())
-        yield f"{unmeasured.total():,} batches name images on which nothing was measured: {told}."
+        listed = ", ".join(f"{count} {reason}" for reason, count in unmeasured.most_common())
+        yield f"{unmeasured.total():,} batches have images on which nothing was measured: {listed}."
     yield from _slow(np.array([latency(one) for one in night.metrics]))
     shifted = [one for one in night.metrics if offset_mas(one) > 1000.0 * OFFSET_ARCSEC]
     if shifted:
@@ -137,10 +137,10 @@ def attention(night: Night, apart: Separations | None) -> Iterator[str]:
         share = apart.n_far / len(apart)
         yield (
             f"{apart.n_far:,} sources ({share:.2%}) lie more than {FAR:.0f} expected errors from their object: "
-            "moving sources that nobody predicted, or wrong associations."
+            "unpredicted moving sources, or wrong associations."
         )
     if counts.n_reprocessed:
-        yield f"{counts.n_reprocessed:,} batches took the place of an earlier processing."
+        yield f"{counts.n_reprocessed:,} batches replaced an earlier processing."
 
 
 def _slow(seconds: FloatArray) -> Iterator[str]:

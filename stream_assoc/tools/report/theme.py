@@ -1,8 +1,8 @@
-"""How figures look: drawn once, legible in light and in dark.
+"""The look of the figures: colours that follow the page, axes, points and legends.
 
-matplotlib wants colours, a page that may be dark wants names. Figures are
-drawn in colours that occur nowhere else, and each is then replaced by the
-page's variable of that name.
+matplotlib needs colours, but a page that may be light or dark needs names. The
+figures are drawn in colours that occur nowhere else, and `svg_of` replaces each
+of them by a variable of the page.
 """
 
 import io
@@ -27,9 +27,9 @@ INK: Final = "#010203"
 MUTED: Final = "#040506"
 GRID: Final = "#070809"
 MEASURED: Final = "#0a0b0c"
-"""What a figure is about, if it is of one kind."""
+"""The main quantity of a figure."""
 SECOND: Final = "#0d0e0f"
-"""Another quantity in the same figure."""
+"""A second quantity in the same figure."""
 
 ASSOCIATED: Final = "#101112"
 NEW: Final = "#131415"
@@ -59,7 +59,7 @@ VARIABLES: Final = {
     DROPPED: "--dropped",
     **{colour: f"--{band}" for band, colour in BAND_COLOURS.items()},
 }
-"""The names in style.css. What the dashboard shows too has its names and its values there."""
+"""The variables of style.css. Those that the dashboard has too have the same names and values there."""
 
 PICTURE_COLOURS: Final = {
     MEASURED: "#1c8f96",
@@ -73,21 +73,21 @@ PICTURE_COLOURS: Final = {
         zip(BAND_COLOURS.values(), ("#2f8fff", "#3db974", "#e2401a", "#e0ac00", "#f341a2", "#a8701f"), strict=True)
     ),
 }
-"""For what is drawn as a picture, which cannot take the page's colours: legible on light and on dark."""
+"""Colours for rasterised parts, which cannot use the page's variables: legible on light and on dark."""
 
 _PICTURE_DPI: Final = 160
-"""Of the parts that are drawn as pictures."""
+"""Resolution of the rasterised parts."""
 
 _MOST_SHAPES: Final = 1_500
-"""More points than that are drawn as a picture, which does not grow with their number."""
+"""More points than this are rasterised; the size of a picture does not grow with their number."""
 
 _SHORT_MINUTES: Final = 15.0
-"""A shorter time is told in seconds."""
+"""The axis of a shorter time shows seconds."""
 
-# matplotlib names each of its settings in a type of its own.
+# matplotlib has a literal type of all setting names.
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
-    # Equal reports are equal to the byte.
+    # Equal nights give equal bytes.
     "svg.hashsalt": "stream_assoc",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -114,12 +114,12 @@ _STYLE: Final[Any] = {
 
 
 def styled() -> AbstractContextManager[None]:
-    """Return a context in which figures are drawn for the page."""
+    """Return a context that gives figures the style of the page."""
     return mpl.rc_context(_STYLE)
 
 
 def svg_of(figure: Figure) -> str:
-    """Return a figure as an SVG element to stand within HTML, its colours those of the page."""
+    """Return a figure as an SVG element for the page, in the colours of the page."""
     target = io.StringIO()
     figure.savefig(target, format="svg", transparent=True, dpi=_PICTURE_DPI, metadata={"Date": None, "Creator": None})
     text = target.getvalue()
@@ -134,19 +134,19 @@ def svg_of(figure: Figure) -> str:
 
 
 def observed(metrics: Sequence[AssociationMetrics]) -> list[datetime]:
-    """Return when batches were observed."""
+    """Return the times of observation of batches, UTC."""
     return [utc_of(one.midpointMjdTai) for one in metrics]
 
 
 def dates(times: Sequence[datetime]) -> npt.NDArray[np.float64]:
-    """Return times as matplotlib counts them."""
+    """Return times as matplotlib's day numbers."""
     return np.asarray(mdates.date2num(list(times)), np.float64)  # type: ignore[no-untyped-call]
 
 
 def points(
     axes: Axes, times: Sequence[datetime], values: npt.ArrayLike, colour: str, label: str | None = None
 ) -> None:
-    """Draw a point for each batch: as shapes in the page's colours, or, if they are many, as a picture."""
+    """Draw a point for each batch; rasterise them if they are many."""
     are_many = len(times) > _MOST_SHAPES
     shown = PICTURE_COLOURS[colour] if are_many else colour
     axes.plot(dates(times), values, ".", ms=3, color=shown, label=label, rasterized=are_many)
@@ -164,7 +164,7 @@ def by_band(axes: Axes, metrics: Sequence[AssociationMetrics], value: Callable[[
 
 
 def by_visit(metrics: Sequence[AssociationMetrics]) -> list[list[AssociationMetrics]]:
-    """Return the batches of each visit, in the order observed."""
+    """Return the batches of each visit, in order of observation."""
     visits: dict[int, list[AssociationMetrics]] = {}
     for one in metrics:
         visits.setdefault(one.visit, []).append(one)
@@ -172,14 +172,14 @@ def by_visit(metrics: Sequence[AssociationMetrics]) -> list[list[AssociationMetr
 
 
 def bar_days(times: Sequence[datetime]) -> float:
-    """Return the width of bars that just touch where visits follow each other at once."""
+    """Return the width of bars in days: 0.9 times the median gap between visits."""
     gaps = np.diff(np.sort(dates(times)))
     gaps = gaps[gaps > 0.0]
     return float(np.median(gaps)) * 0.9 if len(gaps) else 30.0 / 86_400.0
 
 
 def time_axis(axes: Axes, label: str = "UTC") -> None:
-    """Write the times of an axis."""
+    """Format the x axis as times."""
     axes.xaxis_date()
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
     begin, end = axes.get_xlim()
@@ -189,7 +189,7 @@ def time_axis(axes: Axes, label: str = "UTC") -> None:
 
 
 def legend_above(axes: Axes, n_columns: int) -> None:
-    """Put the legend over the axes, where it hides nothing."""
+    """Put the legend above the axes, where it covers nothing."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),

@@ -78,7 +78,7 @@ def test_serve_has_one_when_asked(assignments, kafka_bootstrap: str, valkey_url:
 def test_the_demo_shows_its_night_and_waits(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with process("demo", "--dashboard", "--visits", 2, "--detectors", 1, "--folder", folder) as running:
-        address = address_of(running, r"click an object at (http://127\.0\.0\.1:\d+/)#/objects")
+        address = address_of(running, r"Click an object at (http://127\.0\.0\.1:\d+/)#/objects")
         listed = answer(f"{address}api/objects").json()["objects"]
         assert listed
         curve = answer(f"{address}api/objects/{listed[0]['diaObjectId']}/light_curve").json()

@@ -219,9 +219,9 @@ def test_a_quiet_night_has_nothing_to_look_at() -> None:
         ([batch(1, medianRaOffset=0.2)], "1 batches lie more than 100 mas"),
         (
             [batch(1, forcedPhotometryError="missing")],
-            "1 batches name images on which nothing was measured: 1 missing",
+            "1 batches have images on which nothing was measured: 1 missing",
         ),
-        ([batch(1, revision=1)], "1 batches took the place"),
+        ([batch(1, revision=1)], "1 batches replaced an earlier"),
         (
             [*map(batch, range(98)), batch(98, stageSeconds={"load": 3.0}), batch(99, stageSeconds={"load": 3.0})],
             "p99",

@@ -124,7 +124,7 @@ export function skyView(view, parameters, signal) {
   const button = (text, label, act) => h("button", { type: "button", "aria-label": label, onclick: act }, text);
   view.replaceChildren(
     h("h1", null, "The sky"),
-    h("p", { class: "lead" }, "The sky that batches have changed, the outlines of the latest visits, and the objects of a field."),
+    h("p", { class: "lead" }, "The parts of the sky that batches have changed, the outlines of the latest visits, and the objects of a field."),
     parameters !== "" && !isPosition
       ? h("div", { class: "failure", role: "alert" }, `${parameters.slice(0, 100)} is not a position on the sky: write right ascension and declination in degrees, such as #/sky/150.1,2.2. The map shows what is stored.`)
       : "",
