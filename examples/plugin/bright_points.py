@@ -8,8 +8,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_assoc.core.model.states import LightCurves
-from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.plugins import FloatArray, IntArray, LightCurves
 
 
 class BrightPoints:

@@ -5,14 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-import erfa
 import numpy as np
 
+from stream_assoc.core.model.times import mjd_tai_of_unix
 from stream_assoc.core.model.types import FloatArray
-
-_MJD_OF_UNIX_EPOCH = 40587.0
-_JD_OF_MJD_ZERO = 2400000.5
-_SECONDS_PER_DAY = 86400.0
 
 
 class Clock(Protocol):
@@ -30,9 +26,7 @@ class SystemClock:
 
     def processing_time(self) -> float:
         """Return now, MJD TAI."""
-        utc = _MJD_OF_UNIX_EPOCH + time.time() / _SECONDS_PER_DAY
-        _, tai = erfa.utctai(_JD_OF_MJD_ZERO, utc)
-        return float(tai)
+        return mjd_tai_of_unix(time.time())
 
     def stopwatch_time(self) -> float:
         """Return the system's monotonic time, seconds."""

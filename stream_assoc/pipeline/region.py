@@ -14,7 +14,7 @@ from stream_assoc.core.sky.htm import parent_index
 from stream_assoc.core.sky.region import ConvexFootprint, trixels_near
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 
-_REACH: Final = 2.0
+LOADED_MATCH_RADII: Final = 2.0
 """Match radii around a source that are loaded: a matched object lies within one
 radius, and its new mean position between it and the source, so two leave room
 for rounding."""
@@ -110,7 +110,7 @@ def region_of(
     _refuse_too_wide(footprint)
     ra, dec = batch.column("ra"), batch.column("dec")
     usable = has_position(ra, dec) & np.isfinite(batch.column("x")) & np.isfinite(batch.column("y"))
-    margin, reach = partition.angle_margin_arcsec, _REACH * match_radius_arcsec
+    margin, reach = partition.angle_margin_arcsec, LOADED_MATCH_RADII * match_radius_arcsec
     # Counted before they are listed: there may be any number of tiles in a cell.
     n_cells = footprint.n_trixels(partition.cell_level, margin)
     if n_cells > _BORDER * limits.batch:

@@ -330,26 +330,5 @@ LinearFitDiaPsfFlux = LinearFitDiaPsFlux
 StetsonJDiaPsfFlux = StetsonJDiaPsFlux
 
 DiaObjectCalculationPlugin.registry["ap_HTMIndex"] = HTMIndexDiaPosition
-DiaObjectCalculationPlugin.registry |= {
-    plugin.statistic: plugin
-    for plugin in (
-        MeanDiaPosition,
-        NumDiaSourcesDiaPlugin,
-        SimpleSourceFlagDiaPlugin,
-        WeightedMeanDiaPsFlux,
-        PercentileDiaPsFlux,
-        SigmaDiaPsFlux,
-        Chi2DiaPsFlux,
-        MadDiaPsFlux,
-        SkewDiaPsFlux,
-        MinMaxDiaPsFlux,
-        MaxSlopeDiaPsFlux,
-        ErrMeanDiaPsFlux,
-        LinearFitDiaPsFlux,
-        StetsonJDiaPsFlux,
-        WeightedMeanDiaTotFlux,
-        SigmaDiaTotFlux,
-        LombScarglePeriodogram,
-        LombScarglePeriodogramMulti,
-    )
-}
+# The classes above; those that another package derives come later, and register themselves.
+DiaObjectCalculationPlugin.registry |= {plugin.statistic: plugin for plugin in StatisticsPlugin.__subclasses__()}

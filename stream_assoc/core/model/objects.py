@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from stream_assoc.core.model.arrays import offsets_of, rows_of
 from stream_assoc.core.model.types import BoolArray, Float32Array, FloatArray, IntArray
 
 
@@ -118,7 +118,7 @@ class TiledObjects:
             return cls.empty()
         tiles = np.concatenate([part.tiles for part in parts])
         sizes = np.concatenate([np.diff(part.offsets) for part in parts])
-        together = cls(tiles, _offsets(sizes), ObjectPositions.concatenate([part.positions for part in parts]))
+        together = cls(tiles, offsets_of(sizes), ObjectPositions.concatenate([part.positions for part in parts]))
         return together.take_tiles(np.argsort(tiles))
 
     def __len__(self) -> int:
@@ -129,15 +129,10 @@ class TiledObjects:
         if len(slots) == len(self.tiles) and (slots == np.arange(len(slots))).all():
             return self
         sizes = self.offsets[slots + 1] - self.offsets[slots]
-        offsets = _offsets(sizes)
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[slots] - offsets[:-1], sizes)
+        rows, offsets = rows_of(self.offsets[slots], sizes)
         return TiledObjects(self.tiles[slots], offsets, self.positions.take(rows))
 
     def split(self) -> dict[int, ObjectPositions]:
         """Return the objects of each tile, as views."""
         bounds = zip(self.tiles.tolist(), self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
         return {tile: self.positions.rows(begin, end) for tile, begin, end in bounds}
-
-
-def _offsets(sizes: npt.ArrayLike) -> IntArray:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])

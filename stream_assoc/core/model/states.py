@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from stream_assoc.core.model.arrays import offsets_of, rows_of
 from stream_assoc.core.model.types import BANDS, BoolArray, Float32Array, FloatArray, IntArray
 
 N_BANDS: Final = len(BANDS)
@@ -90,15 +91,14 @@ class LightCurves:
     def take(self, slots: IntArray) -> "LightCurves":
         """Return the chosen light curves, in the order chosen."""
         lengths = np.diff(self.offsets)[slots]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        points = np.repeat(self.offsets[slots] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        points, offsets = rows_of(self.offsets[slots], lengths)
         return LightCurves(offsets, *(getattr(self, name)[points] for name in self.COLUMNS))
 
     @classmethod
     def concatenate(cls, parts: Sequence["LightCurves"]) -> "LightCurves":
         """Return the slots of all parts, in order."""
         lengths = [np.diff(part.offsets) for part in parts]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
+        offsets = offsets_of(np.concatenate(lengths))
         return cls(offsets, *(np.concatenate([getattr(part, name) for part in parts]) for name in cls.COLUMNS))
 
 

@@ -10,7 +10,7 @@ import erfa
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.core.model.types import BoolArray
+from stream_assoc.core.model.types import BoolArray, FloatArray
 
 DayObs = NewType("DayObs", int)
 """An observing night as Rubin writes it: YYYYMMDD of the date that begins at noon UTC."""
@@ -26,6 +26,8 @@ LATEST_MJD: Final = 88_069.0
 LONGEST_EXPOSURE_SECONDS: Final = 86_400.0
 """A day; no visit is longer."""
 
+_FARTHEST_MJD: Final = 1e8
+"""What is outside of 0 to this is no date of a survey, and ERFA rejects some of it."""
 _MJD_OF_2000: Final = 51_544.0
 _NIGHT: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _EPOCH: Final = date(1970, 1, 1)
@@ -114,7 +116,28 @@ def mjd_tai_of_unix(seconds: float) -> float:
     ValueError
         If no calendar date is that far away.
     """
-    return _converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY)
+    return float(_converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY))
+
+
+def utc_to_tai(mjd: FloatArray) -> FloatArray:
+    """Return UTC dates as TAI.
+
+    The leap seconds are those compiled into ERFA (IAU SOFA ``utctai``), so one
+    installation always gives the same answer. TAI - UTC has been 37 s since
+    2017-01-01.
+
+    Parameters
+    ----------
+    mjd : `numpy.ndarray` [float64]
+        MJD UTC. NaN, and what is no date of any calendar, is returned as it is.
+
+    Returns
+    -------
+    mjd : `numpy.ndarray` [float64]
+        MJD TAI.
+    """
+    known = (mjd > 0.0) & (mjd < _FARTHEST_MJD)
+    return np.where(known, _converted(erfa.utctai, np.where(known, mjd, 0.0)), mjd)
 
 
 def utc_of(mjd_tai: float) -> datetime:
@@ -128,7 +151,7 @@ def utc_of(mjd_tai: float) -> datetime:
     if not math.isfinite(mjd_tai):
         raise ValueError(f"MJD {mjd_tai} is no date")
     try:
-        utc = _converted(erfa.taiutc, mjd_tai)
+        utc = float(_converted(erfa.taiutc, mjd_tai))
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=utc - MJD_OF_UNIX_EPOCH)
     except OverflowError:
         raise ValueError(f"MJD {mjd_tai} is no date of this calendar") from None
@@ -154,7 +177,7 @@ def day_obs(mjd_tai: float) -> DayObs:
 def night_bounds(night: DayObs) -> tuple[float, float]:
     """Return when a night begins, and when the next one does, MJD TAI."""
     noon = _date_of(night).toordinal() - _EPOCH.toordinal() + MJD_OF_UNIX_EPOCH + 0.5
-    return _converted(erfa.utctai, noon), _converted(erfa.utctai, noon + 1.0)
+    return float(_converted(erfa.utctai, noon)), float(_converted(erfa.utctai, noon + 1.0))
 
 
 def parse_night(text: str) -> DayObs:
@@ -185,12 +208,12 @@ def _date_of(night: DayObs) -> date:
     return date(night // 10_000, night // 100 % 100, night % 100)
 
 
-def _converted(conversion: "erfa.ufunc", mjd: float) -> float:
+def _converted(conversion: "erfa.ufunc", mjd: npt.ArrayLike) -> FloatArray:
     with warnings.catch_warnings():
         # ERFA calls a date beyond its table dubious; no leap second has been announced since 2016.
         warnings.simplefilter("ignore", erfa.ErfaWarning)
         try:
             whole, fraction = conversion(MJD_ZERO_JD, mjd)
         except erfa.ErfaError:
-            raise ValueError(f"MJD {mjd} is no date of this calendar") from None
-    return float((whole - MJD_ZERO_JD) + fraction)
+            raise ValueError(f"MJD {mjd!r} is no date of this calendar") from None
+    return np.asarray((whole - MJD_ZERO_JD) + fraction)

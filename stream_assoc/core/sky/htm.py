@@ -22,7 +22,7 @@ MAX_LEVEL: Final = 24
 """The deepest level of ``lsst.sphgeom.HtmPixelization``."""
 
 PIXEL_ID_LEVEL: Final = 20
-"""Level of the APDB's ``pixelId`` columns."""
+"""Level of the APDB's ``pixelId`` columns: dax_apdb's default and part of its frozen configuration."""
 
 # Corners of the root trixels 8 to 15, counter-clockwise seen from outside.
 _X, _Y, _Z = np.eye(3)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stream_assoc.core.model.arrays import offsets_of
 from stream_assoc.core.model.states import N_BANDS, LightCurves, SourcePoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import read_only
@@ -27,7 +28,7 @@ def curves_of(points: SourcePoints, owners: IntArray, n_objects: int) -> LightCu
     slots = owners * N_BANDS + points.band
     order = np.argsort(slots, kind="stable")
     return LightCurves(
-        _offsets(np.bincount(slots, minlength=n_objects * N_BANDS)),
+        offsets_of(np.bincount(slots, minlength=n_objects * N_BANDS)),
         *(getattr(points, name)[order] for name in LightCurves.COLUMNS),
     )
 
@@ -43,7 +44,7 @@ def append_one_each(curves: LightCurves, points: SourcePoints) -> LightCurves:
     slots = np.arange(len(points), dtype=np.int64) * N_BANDS + points.band
     counts = np.diff(curves.offsets)
     counts[slots] += 1
-    offsets = _offsets(counts)
+    offsets = offsets_of(counts)
     columns = (
         _appended(read_only(getattr(curves, name)), curves.offsets, slots, read_only(getattr(points, name)))
         for name in LightCurves.COLUMNS
@@ -63,9 +64,3 @@ def _appended(column: FloatArray, offsets: IntArray, slots: IntArray, new: Float
         begin = end
     grown[begin + len(new) :] = column[begin:]
     return grown
-
-
-def _offsets(counts: IntArray) -> IntArray:
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets

@@ -1,12 +1,14 @@
 """Which statistics there are, by name.
 
-Besides the built-in plugins there are those of other packages: either
-registered in the process with `register`, or announced by an entry point of
+A built-in statistic is a class in this package and an entry in one of the
+tuples below. Other packages add theirs in one of two ways: they call
+`register` in the process, or they announce the plugin with an entry point of
 the group ``stream_assoc.statistics`` whose name is the plugin's name and whose
 object is the plugin. An entry point is imported only when it is asked for.
 """
 
 import difflib
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -28,42 +30,54 @@ from stream_assoc.core.statistics.whole_object import (
 
 ENTRY_POINT_GROUP: Final = "stream_assoc.statistics"
 
+_PRODUCTION: Final[tuple[AnyPlugin, ...]] = (
+    MeanPosition(),
+    DiaSourceCount(),
+    MeanFlux(),
+    SigmaFlux("ap_sigmaFlux", "psfFlux"),
+    MinMaxFlux(),
+    MaxSlopeFlux(),
+    MeanErrFlux(),
+    MeanTotFlux(),
+)
+_ON_REQUEST: Final[tuple[AnyPlugin, ...]] = (
+    HtmIndex(),
+    DiaObjectFlag(),
+    PercentileFlux(),
+    Chi2Flux(),
+    MadFlux(),
+    SkewFlux(),
+    LinearFit(),
+    StetsonJ(),
+    SigmaFlux("ap_sigmaTotFlux", "scienceFlux"),
+)
+"""A new built-in statistic is added here, and nowhere else in this file."""
+_EXPENSIVE: Final[tuple[AnyPlugin, ...]] = (Periodogram(), MultibandPeriodogram())
+_BY_PIPELINE: Final[tuple[AnyPlugin, ...]] = (DiaSourceTimes(), MeanForcedFlux())
+
+
+def _names(plugins: Iterable[AnyPlugin]) -> tuple[str, ...]:
+    return tuple(plugin.name for plugin in plugins)
+
+
 CORE_PLUGINS: Final = ("ap_meanPosition", "ap_nDiaSources", "firstLastDiaSource")
 """What the APDB cannot do without; always computed."""
 
-PRODUCTION_PLUGINS: Final = (
-    "ap_meanPosition",
-    "ap_nDiaSources",
-    "ap_meanFlux",
-    "ap_sigmaFlux",
-    "ap_minMaxFlux",
-    "ap_maxSlopeFlux",
-    "ap_meanErrFlux",
-    "ap_meanTotFlux",
-)
+PRODUCTION_PLUGINS: Final = _names(_PRODUCTION)
 """What ``lsst.ap.association`` computes by default."""
 
-ALL_PLUGINS: Final = (
-    *PRODUCTION_PLUGINS,
-    "ap_HTMIndex",
-    "ap_diaObjectFlag",
-    "ap_percentileFlux",
-    "ap_chi2Flux",
-    "ap_madFlux",
-    "ap_skewFlux",
-    "ap_linearFit",
-    "ap_stetsonJ",
-    "ap_sigmaTotFlux",
-)
+ALL_PLUGINS: Final = _names((*_PRODUCTION, *_ON_REQUEST))
 """Every plugin of ``lsst.meas.base.diaCalculationPlugins`` but the two periodograms."""
 
-OPTIONAL_PLUGINS: Final = ("ap_lombScarglePeriodogram", "ap_lombScarglePeriodogramMulti")
-"""The two periodograms: thousands of times dearer than the others."""
+OPTIONAL_PLUGINS: Final = _names(_EXPENSIVE)
+"""The two periodograms: thousands of times as expensive as the others."""
 
 FORCED_PLUGIN: Final = "forcedMeanFlux"
-"""Computed besides where forced photometry is on."""
+"""Computed in addition where forced photometry is on."""
 
-_registered: Final[dict[str, AnyPlugin]] = {}
+_registered: Final[dict[str, AnyPlugin]] = {
+    plugin.name: plugin for plugin in (*_PRODUCTION, *_ON_REQUEST, *_EXPENSIVE, *_BY_PIPELINE)
+}
 
 
 def register(plugin: AnyPlugin) -> None:
@@ -115,29 +129,3 @@ def find_plugin(name: str) -> AnyPlugin:
 
 def _announced() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-
-
-for _plugin in (
-    MeanPosition(),
-    DiaSourceCount(),
-    DiaSourceTimes(),
-    DiaObjectFlag(),
-    HtmIndex(),
-    MeanFlux(),
-    MeanTotFlux(),
-    Chi2Flux(),
-    MeanErrFlux(),
-    MeanForcedFlux(),
-    SigmaFlux("ap_sigmaFlux", "psfFlux"),
-    SigmaFlux("ap_sigmaTotFlux", "scienceFlux"),
-    SkewFlux(),
-    MinMaxFlux(),
-    PercentileFlux(),
-    MadFlux(),
-    MaxSlopeFlux(),
-    LinearFit(),
-    StetsonJ(),
-    Periodogram(),
-    MultibandPeriodogram(),
-):
-    _registered[_plugin.name] = _plugin

@@ -13,13 +13,12 @@ from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
+from stream_assoc.pipeline.region import LOADED_MATCH_RADII
 from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, ApdbReader
 from stream_assoc.tools.explanation.record import ExplainedSource
 
 _POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
 _COLUMNS: Final = ("diaSourceId", "ssObjectId", *_POSITION_COLUMNS)
-_REACH: Final = 2.0
-"""Match radii around the sources that are loaded: two leave room for rounding."""
 _MOST_SOURCES: Final = 100_000
 """Of a batch that is associated again."""
 _HISTORY_COLUMNS: Final = (
@@ -78,7 +77,7 @@ def past_of(source: ExplainedSource, reader: ApdbReader, radius_arcsec: float) -
         )
     offered = rows.filter(pc.is_null(rows["ssObjectId"]))
     positions = SourcePositions(*(_floats(offered, name) for name in _POSITION_COLUMNS))
-    objects = reader.sky_before(positions.ra, positions.dec, _REACH * radius_arcsec, time)
+    objects = reader.sky_before(positions.ra, positions.dec, LOADED_MATCH_RADII * radius_arcsec, time)
     if entry is not None and entry.revision > 0:
         objects = _without_batch(objects, batch, time, reader)
     ids = np.asarray(offered["diaSourceId"].to_numpy(), np.int64)

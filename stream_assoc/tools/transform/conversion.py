@@ -14,11 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from stream_assoc.core.model.floats import finite
+from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH
 from stream_assoc.core.model.types import BoolArray, FloatArray
 
 _EXACT: Final = {pa.float16(): 2**11, pa.float32(): 2**24, pa.float64(): 2**53}
 """Every integer up to this one is a float of the type; of those above only some are."""
 
+_DAY_MICROSECONDS: Final = 86_400_000_000
 _PADDING: Final = " \t\r\n\0"
 
 
@@ -130,3 +132,11 @@ def _whole_numbers(numbers: FloatArray, target: pa.DataType, exact: int) -> Conv
     fits = (numbers >= least) & (numbers <= greatest) & (numbers == np.rint(numbers))
     whole = np.where(fits, numbers, 0.0).astype(target.to_pandas_dtype())
     return Converted(pa.array(whole, target, mask=~fits), known & ~fits)
+
+
+def mjd_utc(timestamps: pa.Array) -> pa.Array:
+    """Return timestamps of Arrow, which count UTC days of 86,400 s from 1970, as MJD UTC."""
+    microseconds = timestamps.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    counted = np.asarray(microseconds.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
+    days, rest = np.divmod(counted, _DAY_MICROSECONDS)
+    return pa.array(MJD_OF_UNIX_EPOCH + days + rest / _DAY_MICROSECONDS)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from stream_assoc.core.model.times import SECONDS_PER_DAY, utc_to_tai
 from stream_assoc.core.model.types import BoolArray
-from stream_assoc.tools.transform.conversion import mask_of, plain
-from stream_assoc.tools.transform.times import SECONDS_PER_DAY, mjd_utc, utc_to_tai
+from stream_assoc.tools.transform.conversion import mask_of, mjd_utc, plain
 
 Scalar = bool | int | float | str
 

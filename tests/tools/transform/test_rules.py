@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stream_assoc.core.model.times import utc_to_tai
 from stream_assoc.tools.transform.rules import ColumnRule, RowFilter
-from stream_assoc.tools.transform.times import utc_to_tai
 
 TABLE = pa.table(
     {

@@ -11,9 +11,9 @@ from typing import Any, Final, Self
 
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.schema import apdb_table, schema_version
+from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION, numbers
-from stream_assoc.stores.apdb.sql.rows import PIXEL_LEVEL
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
     FURTHER,
@@ -139,8 +139,10 @@ def check_dax(metadata: Mapping[str, str]) -> Mapping[str, Any]:
             f"the APDB was created with dia_object_index={configuration.get('dia_object_index')!r}; "
             f"stream_assoc needs 'last_object_table': {INIT_REMEDY} on another database or namespace"
         )
-    if configuration.get("htm_level", PIXEL_LEVEL) != PIXEL_LEVEL:
-        raise ApdbSchemaError(f"the APDB was created with htm_level={configuration['htm_level']}, not {PIXEL_LEVEL}")
+    if configuration.get("htm_level", PIXEL_ID_LEVEL) != PIXEL_ID_LEVEL:
+        raise ApdbSchemaError(
+            f"the APDB was created with htm_level={configuration['htm_level']}, not {PIXEL_ID_LEVEL}"
+        )
     return configuration
 
 

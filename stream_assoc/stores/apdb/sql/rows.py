@@ -13,21 +13,20 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.core.model.arrays import rows_of
 from stream_assoc.core.model.batch import BatchId, BatchRevision, unpack_revisions
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 from stream_assoc.pipeline.ports.reader import SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
-
-MJD_OF_UNIX_EPOCH: Final = 40587
-PIXEL_LEVEL: Final = 20
-"""HTM level of ``pixelId``, dax_apdb's default and part of its frozen configuration."""
 
 KEYS: Final = {
     "DiaObject": ("diaObjectId", "validityStartMjdTai"),
@@ -82,7 +81,7 @@ class StoreRows:
 
 def unix_tai(mjd_tai: float) -> float:
     """Return seconds since 1970-01-01 00:00:00 TAI, astropy's ``unix_tai``."""
-    return (mjd_tai - MJD_OF_UNIX_EPOCH) * 86400.0
+    return (mjd_tai - MJD_OF_UNIX_EPOCH) * SECONDS_PER_DAY
 
 
 def chunk_id(mjd_tai: float, chunk_seconds: int) -> int:
@@ -278,7 +277,7 @@ def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:
         First and last (inclusive) level-20 index of each interval, ascending.
     """
     tiles = np.unique(tiles)
-    shift = 2 * (PIXEL_LEVEL - tile_level)
+    shift = 2 * (PIXEL_ID_LEVEL - tile_level)
     starts_run = np.ones(len(tiles), np.bool_)
     starts_run[1:] = np.diff(tiles) > 1
     ends_run = np.ones(len(tiles), np.bool_)
@@ -289,7 +288,7 @@ def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:
 def tiled(tiles: IntArray, tile_level: int, pixelId: IntArray, positions: ObjectPositions) -> TiledObjects:
     """Return the objects of these tiles; those of others are left out."""
     wanted = np.unique(tiles)
-    of_object = pixelId >> (2 * (PIXEL_LEVEL - tile_level))
+    of_object = pixelId >> (2 * (PIXEL_ID_LEVEL - tile_level))
     order = np.lexsort((positions.diaObjectId, of_object))
     order = order[np.isin(of_object[order], wanted)]
     offsets = np.searchsorted(of_object[order], np.append(wanted, np.iinfo(np.int64).max))
@@ -325,8 +324,7 @@ def histories(
     place, wanted = place[exists], asked[exists]
     low = np.searchsorted(source_object, wanted, side="left")
     counts = np.searchsorted(source_object, wanted, side="right") - low
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    rows = np.repeat(low - offsets[:-1], counts) + np.arange(offsets[-1])
+    rows, offsets = rows_of(low, counts)
     return ObjectHistories(
         diaObjectId=wanted,
         validityStartMjdTai=starts[place],

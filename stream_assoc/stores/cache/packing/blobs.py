@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from stream_assoc.core.model.arrays import offsets_of
 from stream_assoc.core.model.types import Float32Array, FloatArray, IntArray
 
 LAYOUT_VERSION: Final = 3
@@ -47,10 +48,3 @@ def slices(buffer: npt.NDArray[np.uint8], starts: IntArray) -> list[memoryview]:
     """Return the blobs that begin at these words of a buffer; the last start is its end."""
     view, bounds = memoryview(buffer), (8 * starts).tolist()  # type: ignore[arg-type]
     return [view[begin:end] for begin, end in itertools.pairwise(bounds)]
-
-
-def offsets_of(lengths: IntArray) -> IntArray:
-    """Return where pieces of these lengths begin, and the end of the last."""
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets

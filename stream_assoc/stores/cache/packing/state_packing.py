@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.core.model.arrays import as_is, read_only
+from stream_assoc.core.model.arrays import as_is, offsets_of, read_only
 from stream_assoc.core.model.state_layout import StateLayout, new_states
 from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates
 from stream_assoc.stores.cache.packing import state_words
 from stream_assoc.stores.cache.packing.authentication import BlobKey
-from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, offsets_of, slices, words_of
+from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, slices, words_of
 
 
 def pack_states(states: ObjectStates, layout: StateLayout, key: BlobKey) -> list[memoryview]:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.core.model.arrays import as_is, read_only
+from stream_assoc.core.model.arrays import as_is, offsets_of, read_only
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.stores.cache.packing import tile_words
 from stream_assoc.stores.cache.packing.authentication import BlobKey
-from stream_assoc.stores.cache.packing.blobs import Blob, joined, offsets_of, slices, words_of
+from stream_assoc.stores.cache.packing.blobs import Blob, joined, slices, words_of
 
 
 def pack_tiles(tiles: CachedTiles, key: BlobKey) -> list[memoryview]:
