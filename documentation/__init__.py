@@ -1,5 +1,5 @@
-"""What makes the documentation: reference pages written from the code, and what the site's builder is told.
+"""Builds the documentation: reference pages written from the code, and hooks for the site's builder.
 
-``python -m documentation`` writes the pages anew (`make docs`); with
-``--check`` it only tells whether they have drifted (`make check`).
+``python -m documentation`` writes the pages (`make docs`); with ``--check``
+it only reports whether they have drifted (`make check`).
 """

@@ -1,4 +1,4 @@
-"""Write the generated pages, or tell which of them have drifted."""
+"""Write the generated pages, or report which of them have drifted."""
 
 import sys
 from pathlib import Path

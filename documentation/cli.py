@@ -1,4 +1,4 @@
-"""The reference of the commands, from what they tell of themselves."""
+"""The reference of the commands, from their help texts and parameters."""
 
 import inspect
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ NAME = "stream-assoc"
 
 INTRODUCTION = """\
 `stream-assoc COMMAND --help` prints the same. Options go after the command; only `--debug` and `--version` go before
-it. An error is one red line on standard error that names what to change.
+it. An error is one red line on standard error that says what to change.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | it failed, or what was checked is not as it should be; trying again may help |
-| 2 | wrong usage, a wrong setting, a server that refuses this client: somebody has to change something |
+| 1 | it failed, or a check found a fault; trying again may help |
+| 2 | wrong usage, a wrong setting, or a server that refuses this client: change something before you try again |
 | 130 | interrupted |
 """
 

@@ -1,4 +1,4 @@
-"""The reference of what is measured, from the record that is published and the instruments that are served."""
+"""The reference of the metrics, from the published record and the Prometheus instruments."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ INTRODUCTION = """\
 
 `http://HOST:PORT/metrics` on `metrics.prometheus_port`; `/healthz` and `/readyz` answer there too
 ([how to monitor](../how-to/monitor.md)). Counters end in `_total`; a histogram `x` has the series `x_bucket`, `x_sum`
-and `x_count`. Besides these there are the `process_*` metrics of every Prometheus client: processor time, memory,
-open files. Each daemon has its own numbers; the alert rules and the Grafana dashboard put them together.
+and `x_count`. The daemon also serves the `process_*` metrics of every Prometheus client: processor time, memory,
+open files. Each daemon has its own numbers; the alert rules and the Grafana dashboard combine them.
 """
 
 RECORD = """\

@@ -7,9 +7,9 @@ from documentation.markdown import head, table
 from stream_assoc.messaging.avro.schemas import NAMES, load_schema
 
 INTRODUCTION = """\
-The columns of DIASources and DIAObjects, their units and descriptions are those of `lsst-sdm-schemas`. What a message
-was written with is resolved against them, so a producer may lack columns that have a default and may have others
-besides. Integers of 64 bits are ids: never read them into floating point.
+The columns of DIASources and DIAObjects, their units and descriptions are those of `lsst-sdm-schemas`. The
+schema of a message is resolved against them, so a producer may omit columns that have a default and may add others.
+Integers of 64 bits are ids: never read them as floating-point numbers.
 """
 
 
@@ -43,7 +43,7 @@ def _rows(schema: Mapping[str, Any], inner: list[Mapping[str, Any]]) -> Iterator
 
 
 def type_name(avro: Any, inner: list[Mapping[str, Any]]) -> str:  # noqa: ANN401 - Avro in JSON is anything
-    """Return a type in words; records met on the way are appended to ``inner``."""
+    """Return a type in words; records inside it are appended to ``inner``."""
     match avro:
         case list():
             words = [type_name(one, inner) for one in avro if one != "null"]

@@ -1,9 +1,9 @@
-"""What the builder of the site is told besides mkdocs.yml: links into the repository, and diagrams.
+"""MkDocs hooks for links into the repository and for diagrams.
 
-The pages are written to be read in the repository too. There a link may lead to
-a test or a schema, and a diagram is drawn by whoever shows the page. On the
-site, which may be opened without any network, the file that is linked to is part of
-the site, and the diagram is a picture made beforehand (`python -m documentation.diagrams`).
+The pages can be read in the repository too. There a link may lead to a test or a
+schema, and the repository's host draws the diagrams. The site must work without
+a network, so the hooks copy each linked file into it and show a diagram as a
+picture made beforehand (`python -m documentation.diagrams`).
 """
 
 import os

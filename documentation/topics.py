@@ -20,21 +20,21 @@ from stream_assoc.messaging.kafka.topics import topic_specs
 from stream_assoc.settings import Settings
 
 INTRODUCTION = """\
-`stream-assoc topics init` makes these topics, with the settings that the table tells and the broker's defaults for
-the rest; topics that exist are left as they are, and what is wrong with them is told. Names, partitions and replicas
-are settings of [`[kafka]`](../configuration.md#kafka). Messages of one key keep their order:
-the versions of an object are published one after the other, also by several daemons, so compaction keeps the latest.
+`stream-assoc topics init` creates these topics, with the settings in the table and the broker's defaults for the
+rest. It does not change topics that exist, and reports what is wrong with them. Names, partitions and replicas are
+settings of [`[kafka]`](../configuration.md#kafka). Messages with one key keep their order: even several daemons
+publish the versions of an object one after the other, so compaction keeps the latest.
 
-`message.timestamp.type=LogAppendTime` lets a message age from when it is written. With Kafka's default, `CreateTime`,
-it ages from the time that its producer gave it: a night of last year, copied with its times, is deleted at the
-broker's next check, five minutes later at most. `topics init`, `config check --topics` and the start of `serve` warn
-of topics that would lose messages so, or before they are read. For a topic that exists:
+With `message.timestamp.type=LogAppendTime` the age of a message counts from when it is written. With Kafka's default,
+`CreateTime`, it counts from the time that the producer gave: the broker deletes a night of last year, copied with its
+times, within five minutes. `topics init`, `config check --topics` and the start of `serve` warn of topics that would
+lose messages in this way, or before they are read. To change a topic that exists:
 
 ```console
 $ kafka-configs.sh --bootstrap-server localhost:9092 --topic dia-sources --alter --add-config message.timestamp.type=LogAppendTime
 ```
 
-What `subscribe` and `tail` take as `--since` is compared with that time: when a message was published.
+`subscribe` and `tail` compare `--since` with that time: when a message was published.
 """  # noqa: E501 - a command is one line
 
 WIRE = """\
@@ -46,8 +46,8 @@ registry, ids are made by Rubin's convention, 100 times the major version plus t
 """
 
 READING = """\
-Read the outputs with `isolation.level=read_committed`: then each is seen exactly once, and what a daemon had sent
-before it was killed is not seen at all.
+Read the outputs with `isolation.level=read_committed`: then you see each exactly once, and nothing that a daemon sent
+just before it was killed.
 
 ## Headers
 """
@@ -56,7 +56,7 @@ before it was killed is not seen at all.
 def page() -> str:
     """Return the page."""
     lines = [*head("Topics", "stream_assoc/messaging and the settings"), INTRODUCTION]
-    lines += table(["topic", "setting", "one message", "key", "made with"], _topics())
+    lines += table(["topic", "setting", "one message", "key", "settings"], _topics())
     lines += [WIRE]
     lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", schema_id(name)) for name in NAMES])
     lines += [READING]
@@ -73,7 +73,7 @@ def page() -> str:
             (
                 f"`{LEFT_OUT_HEADER}`",
                 "dead letters",
-                "which of `value`, `headers` and `key` the letter has no room for; the message is still at its place",
+                "which of `value`, `headers` and `key` do not fit; the input topic still holds the message",
             ),
             (
                 f"`{RECORD_HEADER}`",
@@ -90,7 +90,7 @@ def _topics() -> Iterator[tuple[str, str, str, str, str]]:
     specs = {spec.name: spec for spec in topic_specs(kafka)}
     for setting, schema, key in (
         ("input_topic", BATCH, "the producer's; `replay` and `simulate` take the sky cell of the footprint"),
-        ("objects_topic", OBJECT, "diaObjectId in decimal; no value when the object has ended"),
+        ("objects_topic", OBJECT, "diaObjectId in decimal; no value when the object is closed"),
         ("forced_sources_topic", FORCED_SOURCE, "diaObjectId in decimal"),
         ("metrics_topic", METRICS, "visit.detector"),
         ("dead_letter_topic", DEAD_LETTER, "the original key; the value is the original's, unchanged"),

@@ -63,15 +63,20 @@ def test_every_command_has_examples_and_exit_codes(command) -> None:
 
 
 def logged() -> set[tuple[str, str]]:
-    """Return event and level of each line that the daemon may log."""
+    """Return event and level of each line that the daemon may log, both where one of two events is chosen."""
     found: set[tuple[str, str]] = set()
     for file in (REPOSITORY / "stream_assoc").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
-                case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=str(event))]
-                ) if level in LEVELS:
-                    found.add((event, level))
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[event]) if (
+                    level in LEVELS
+                ):
+                    chosen = [event.body, event.orelse] if isinstance(event, ast.IfExp) else [event]
+                    found |= {
+                        (one.value, level)
+                        for one in chosen
+                        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                    }
     return found
 
 
