@@ -5,16 +5,15 @@ It keeps what the visit stored, for the task's result, and where a task is asked
 to give upstream's numbers, it leaves out what upstream leaves out.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectHistories
@@ -22,8 +21,6 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 from stream_assoc.pipeline.ports.apdb import Apdb
-from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
-from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 
 
@@ -102,6 +99,18 @@ class VisitApdb:
         self._apdb = apdb
         self._limits = limits
         self.stored: Stored | None = None
+        # Only sessions differ; the rest is the database's own.
+        self.contains = apdb.contains
+        self.outbox_entry = apdb.outbox_entry
+        self.unpublished = apdb.unpublished
+        self.waiting = apdb.waiting
+        self.still_waiting = apdb.still_waiting
+        self.sole_adopter = apdb.sole_adopter
+        self.mark_published = apdb.mark_published
+        self.known_tiles = apdb.known_tiles
+        self.count_rows = apdb.count_rows
+        self.ping = apdb.ping
+        self.close = apdb.close
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
@@ -110,50 +119,6 @@ class VisitApdb:
             visit_session = VisitSession(session, self._limits)
             yield visit_session
         self.stored = visit_session.stored
-
-    def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
-        """See `Apdb.outbox_entry`."""
-        return self._apdb.outbox_entry(key)
-
-    def unpublished(self) -> list[OutboxEntry]:
-        """See `Apdb.unpublished`."""
-        return self._apdb.unpublished()
-
-    def waiting(self) -> list[WaitingEntry]:
-        """See `Apdb.waiting`."""
-        return self._apdb.waiting()
-
-    def still_waiting(self, keys: Collection[BatchRevision]) -> frozenset[BatchRevision]:
-        """See `Apdb.still_waiting`."""
-        return self._apdb.still_waiting(keys)
-
-    def sole_adopter(self) -> AbstractContextManager[bool]:
-        """See `Apdb.sole_adopter`."""
-        return self._apdb.sole_adopter()
-
-    def mark_published(self, keys: Sequence[BatchRevision]) -> None:
-        """See `Apdb.mark_published`."""
-        self._apdb.mark_published(keys)
-
-    def contains(self, batch: BatchId) -> bool:
-        """See `Apdb.contains`."""
-        return self._apdb.contains(batch)
-
-    def known_tiles(self) -> IntArray:
-        """See `Apdb.known_tiles`."""
-        return self._apdb.known_tiles()
-
-    def count_rows(self) -> dict[str, int]:
-        """See `Apdb.count_rows`."""
-        return self._apdb.count_rows()
-
-    def ping(self) -> None:
-        """See `Apdb.ping`."""
-        self._apdb.ping()
-
-    def close(self) -> None:
-        """See `Apdb.close`."""
-        self._apdb.close()
 
 
 class VisitSession:
@@ -164,10 +129,14 @@ class VisitSession:
         self._limits = limits
         self._known = ObjectPositions.empty()
         self.stored: Stored | None = None
-
-    def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
-        """See `ApdbSession.read_snapshot`."""
-        return self._session.read_snapshot(batches, tiles)
+        # What is not limited is the session's own.
+        self.read_snapshot = session.read_snapshot
+        self.load_forced_points = session.load_forced_points
+        self.counted_forced_sources = session.counted_forced_sources
+        self.forced_source_rows = session.forced_source_rows
+        self.has_good_source = session.has_good_source
+        self.counted_sources = session.counted_sources
+        self.latest_versions = session.latest_versions
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -179,34 +148,6 @@ class VisitSession:
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`; without the sources that are too old."""
         return self._limits.cut(self._session.load_histories(diaObjectId, without))
-
-    def load_forced_points(
-        self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
-    ) -> ForcedPoints:
-        """See `ApdbSession.load_forced_points`."""
-        return self._session.load_forced_points(diaObjectId, after, until, without)
-
-    def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
-        """See `ApdbSession.counted_forced_sources`."""
-        return self._session.counted_forced_sources(batch)
-
-    def forced_source_rows(self, batch: BatchId) -> pa.Table:
-        """See `ApdbSession.forced_source_rows`."""
-        return self._session.forced_source_rows(batch)
-
-    def has_good_source(
-        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
-    ) -> BoolArray:
-        """See `ApdbSession.has_good_source`."""
-        return self._session.has_good_source(diaObjectId, criteria, without)
-
-    def counted_sources(self, batch: BatchId) -> CountedSources:
-        """See `ApdbSession.counted_sources`."""
-        return self._session.counted_sources(batch)
-
-    def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
-        """See `ApdbSession.latest_versions`."""
-        return self._session.latest_versions(diaObjectId)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`; ignored, for not all of these objects are stored."""

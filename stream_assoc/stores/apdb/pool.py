@@ -1,4 +1,4 @@
-"""Connections that wait for their next use."""
+"""Database connections that are kept open between their uses."""
 
 import threading
 from collections.abc import Callable, Iterator
