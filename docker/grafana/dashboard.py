@@ -117,21 +117,21 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         stat("Daemons", "Daemons that answer on their metrics port.", "none", 'sum(up{,job="stream-assoc"})'),
         stat(
             "Services away",
-            "Services that do not answer some daemon. It waits for them; nothing is lost.",
+            "Services that do not answer a daemon. The daemon waits for them; nothing is lost.",
             "none",
             "sum(stream_assoc_service_up{} == bool 0)",
             thresholds=(None, 1),
         ),
         stat(
             "Waiting for",
-            "Age of the oldest message in hand that is not answered.",
+            "Age of the oldest message that was read and is not published yet.",
             "s",
             "max(stream_assoc_lag_seconds{})",
             thresholds=(60, 120),
         ),
         stat(
             "Since the last batch",
-            "Time since a batch counted.",
+            "Time since a batch was processed.",
             "s",
             "time() - max(stream_assoc_last_processed_timestamp_seconds{})",
         ),
@@ -144,7 +144,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         stat(
             "Quarantined, 24 h",
-            "Batches that wait for a decision: stream-assoc dlq ls --reason quarantine",
+            "Batches that wait for an operator: stream-assoc dlq ls --reason quarantine",
             "none",
             'sum(increase(stream_assoc_dead_letters_total{,reason="quarantine"}[24h]))',
             thresholds=(1, 10),
@@ -153,13 +153,13 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Flow": (
         Panel(
             "Messages by outcome",
-            "What becomes of the messages.",
+            "Messages processed, redelivered and set aside as dead letters.",
             "ops",
             (Query("sum by (outcome) (rate(stream_assoc_batches_total{}[$__rate_interval]))", "{{outcome}}"),),
         ),
         Panel(
             "DIASources by outcome",
-            "What becomes of the sources of batches.",
+            "Sources associated, new, marginal and dropped, and those of the solar system.",
             "ops",
             (Query(f"sum by (outcome) (rate({SOURCES}{{}}[$__rate_interval]))", "{{outcome}}"),),
             stacked=True,
@@ -189,7 +189,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             stacked=True,
         ),
         Panel(
-            "Age of the oldest message in hand",
+            "Age of the oldest unpublished message",
             "Grows while a daemon waits for a service.",
             "s",
             (Query("stream_assoc_lag_seconds{}", "{{instance}}"),),
@@ -197,8 +197,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel(
             "Gaps of the input",
-            "Times that a partition did not go on where it was read to, by cause: its messages were deleted, it was "
-            "cut off, or its topic was made anew. The log has the offsets.",
+            "Partitions that did not continue at the next offset, by cause: messages were deleted, the partition was "
+            "truncated, or the topic was recreated. The log has the offsets.",
             "none",
             (Query("sum by (cause) (increase(stream_assoc_input_gaps_total{}[$__rate_interval]))", "{{cause}}"),),
             width=12,
@@ -236,7 +236,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Association": (
         Panel(
             "Share of sources",
-            "That join a known object, become a new one, are of too low a quality, or have no position.",
+            "Sources that match a known object, create one, are of too low a quality, or have no usable position.",
             "percentunit",
             tuple(
                 Query(share(f'{SOURCES}{{,outcome="{outcome}"}}', "stream_assoc_batch_dia_sources_sum{}"), outcome)
@@ -272,7 +272,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel(
             "Runner-up's margin",
-            "Median of the runner-up's score minus the match's; small is doubtful.",
+            "Median of the runner-up's score minus the match's. A small margin means doubtful matches.",
             "none",
             (Query("avg(stream_assoc_runner_up_margin{})", "margin"),),
             width=6,
@@ -304,7 +304,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel(
             "Cache hits",
-            "Share of tiles and states that the cache knew. The others are rebuilt from the APDB.",
+            "Share of tiles and states found in the cache. The others are rebuilt from the APDB.",
             "percentunit",
             (
                 Query(
@@ -369,10 +369,10 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             width=12,
         ),
         Panel(
-            "Since the loop went round",
-            "A loop that waits for messages or for a service goes round; one that is stuck does not.",
+            "Since the last progress",
+            "Time since the main loop made progress. Waiting for messages or for a service counts as progress.",
             "s",
-            (Query("time() - stream_assoc_last_turn_timestamp_seconds{}", "{{instance}}"),),
+            (Query("time() - stream_assoc_last_progress_timestamp_seconds{}", "{{instance}}"),),
             width=12,
         ),
     ),

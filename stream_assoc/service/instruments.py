@@ -1,4 +1,4 @@
-"""What Prometheus sees of a daemon."""
+"""The Prometheus instruments of a daemon."""
 
 import platform
 import time
@@ -25,100 +25,36 @@ _WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
 """Reasons of dead letters that alert rules ask for by name."""
 
 
-class Instruments:
-    """The instruments of one daemon, in a registry of their own.
+class _BatchResults:
+    """The instruments of what association and statistics made of each batch."""
 
-    Parameters
-    ----------
-    registry : `prometheus_client.CollectorRegistry`, optional
-        Where the instruments are; a new one by default, so that several
-        daemons in one process do not mix their numbers.
-
-    Attributes
-    ----------
-    registry : `prometheus_client.CollectorRegistry`
-        What `serve` exposes.
-    """
-
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
-        counter = partial(Counter, namespace="stream_assoc", registry=self.registry)
-        gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
-        histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
-        # The process's own: CPU time, memory, open files, start time.
-        ProcessCollector(registry=self.registry)
-        build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])
-        build.labels(__version__, platform.python_version()).set(1)
-        self._batches = counter(
-            "batches", "Messages by what became of them: processed, redelivered or dead_letter.", ["outcome"]
-        )
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, namespace="stream_assoc", registry=registry)
+        gauge = partial(Gauge, namespace="stream_assoc", registry=registry)
+        histogram = partial(Histogram, namespace="stream_assoc", registry=registry)
         self._sources = counter(
             "dia_sources",
-            "DIASources by what became of them: associated, solar_system, new, marginal, dropped; withdrawn.",
+            "DIASources by outcome: associated, solar_system, new, marginal, dropped; withdrawn.",
             ["outcome"],
         )
         self._objects = counter(
             "dia_objects",
-            "DIAObjects by what a batch did: new, updated, closed; unassociated gained no source.",
+            "DIAObjects by what a batch did: new, updated, closed, or unassociated, which gained no source.",
             ["outcome"],
         )
         self._ambiguous = counter("ambiguous_dia_sources", "Matched DIASources with more than one candidate.")
         self._forced = counter("forced_sources", "Fluxes measured at DIAObjects on the images of batches.")
         self._image_failures = counter(
-            "forced_photometry_failures", "Batches whose images could not be measured on, by reason.", ["reason"]
-        )
-        self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
-        self._recovered = counter(
-            "recovered_outputs",
-            "Batches found in the outbox, by what became of their outputs: published, or proven to have been before.",
-            ["how"],
-        )
-        for how in ("published", "proven"):
-            self._recovered.labels(how)
-        self._retries = counter(
-            "retries",
-            "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
-            ["service"],
-        )
-        self._cache = counter(
-            "cache_reads",
-            "What was read of the cache, tile or state, and whether it was there: hit or miss.",
-            ["kind", "result"],
+            "forced_photometry_failures", "Batches whose images could not be measured, by reason.", ["reason"]
         )
         self._stage = histogram("stage_seconds", "Time of each stage of a batch.", ["stage"], buckets=_STAGE_BUCKETS)
-        self._micro_batch = histogram(
-            "micro_batch_step_seconds",
-            "Time of each step that the messages of a micro-batch share.",
-            ["step"],
-            buckets=_STAGE_BUCKETS,
-        )
         self._latency = histogram(
             "latency_seconds", "From the middle of the exposure to the processing time.", buckets=_LATENCY_BUCKETS
         )
         self._batch_sources = histogram("batch_dia_sources", "DIASources of a batch.", buckets=_SOURCES_BUCKETS)
-        self._message_bytes = histogram("message_bytes", "Encoded size of a message.", buckets=_BYTES_BUCKETS)
-        self._micro_batch_messages = histogram(
-            "micro_batch_messages", "Messages that shared a transaction.", buckets=_MICRO_BATCH_BUCKETS
-        )
-        self._lag = gauge("lag_messages", "Messages not read yet.", ["topic", "partition"])
-        self._lag_seconds = gauge(
-            "lag_seconds", "Age of the oldest message in hand that is not answered yet; 0 when nothing waits."
-        )
-        self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
-        self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
-        self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
-        self._gaps = counter(
-            "input_gaps",
-            "Times that a partition of the input did not go on where it was read to: deleted, truncated, recreated.",
-            ["cause"],
-        )
-        self._skipped = counter("skipped_offsets", "Offsets of the input that were deleted before they were read.")
-        self._restarts = counter("restarts", "How often the daemon was opened anew because a service was away.")
-        self._turn = gauge("last_turn_timestamp_seconds", "When the loop last went round, Unix time.")
         self._last_processed = gauge(
-            "last_processed_timestamp_seconds", "When a batch last counted, Unix time; 0 before the first."
+            "last_processed_timestamp_seconds", "When a batch was last processed, Unix time; 0 before the first."
         )
-        self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])
         self._single = gauge("unassociated_dia_objects", "DIAObjects of the whole APDB with exactly one source.")
         self._midpoint = gauge("last_midpoint_mjd_tai", "Midpoint of the visit processed last, MJD TAI.")
         self._offset = gauge("astrometric_offset_arcsec", "Median source - object of the last batch.", ["axis"])
@@ -137,17 +73,9 @@ class Instruments:
             "dropped_solar_system_objects",
             "Predicted solar-system objects set aside: no positive ssObjectId, no position, or listed twice.",
         )
-        # A rate cannot see the first step of a series that was not there before it.
-        for outcome in _OUTCOMES:
-            self._batches.labels(outcome)
-        for cause in _GAP_CAUSES:
-            self._gaps.labels(cause)
-        for reason in _WATCHED_REASONS:
-            self._dead_letters.labels(reason)
 
     def observe(self, metrics: AssociationMetrics) -> None:
-        """Count a batch that was processed."""
-        self._batches.labels("processed").inc()
+        """Count the results of a batch."""
         for outcome, number in (
             ("associated", metrics.numAssociatedDiaSources),
             ("solar_system", metrics.numAssociatedSsObjects),
@@ -188,13 +116,97 @@ class Instruments:
             if level is not None:
                 gauge.set(level)
 
+
+class Instruments:
+    """The instruments of one daemon, in a registry of their own.
+
+    Parameters
+    ----------
+    registry : `prometheus_client.CollectorRegistry`, optional
+        Where the instruments are; a new one by default, so that several
+        daemons in one process do not mix their numbers.
+
+    Attributes
+    ----------
+    registry : `prometheus_client.CollectorRegistry`
+        What `serve` exposes.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        counter = partial(Counter, namespace="stream_assoc", registry=self.registry)
+        gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
+        histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
+        self._results = _BatchResults(self.registry)
+        # The process's own: CPU time, memory, open files, start time.
+        ProcessCollector(registry=self.registry)
+        build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])
+        build.labels(__version__, platform.python_version()).set(1)
+        self._batches = counter("batches", "Messages by outcome: processed, redelivered or dead_letter.", ["outcome"])
+        self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
+        self._recovered = counter(
+            "recovered_outputs",
+            "Batches found in the outbox: their outputs were published now, or proven to be published already.",
+            ["how"],
+        )
+        for how in ("published", "proven"):
+            self._recovered.labels(how)
+        self._retries = counter(
+            "retries",
+            "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
+            ["service"],
+        )
+        self._cache = counter(
+            "cache_reads",
+            "Reads of the cache by kind, tile or state, and result, hit or miss.",
+            ["kind", "result"],
+        )
+        self._micro_batch = histogram(
+            "micro_batch_step_seconds",
+            "Time of each step that the messages of a micro-batch share.",
+            ["step"],
+            buckets=_STAGE_BUCKETS,
+        )
+        self._message_bytes = histogram("message_bytes", "Encoded size of a message.", buckets=_BYTES_BUCKETS)
+        self._micro_batch_messages = histogram(
+            "micro_batch_messages", "Messages that shared a transaction.", buckets=_MICRO_BATCH_BUCKETS
+        )
+        self._lag = gauge("lag_messages", "Messages not read yet.", ["topic", "partition"])
+        self._lag_seconds = gauge(
+            "lag_seconds", "Age of the oldest message read but not yet published; 0 when none waits."
+        )
+        self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
+        self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
+        self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
+        self._gaps = counter(
+            "input_gaps",
+            "Gaps: input partitions that did not continue at the next offset: deleted, truncated, recreated.",
+            ["cause"],
+        )
+        self._skipped = counter("skipped_offsets", "Offsets of the input that were deleted before they were read.")
+        self._restarts = counter("restarts", "Restarts of the daemon because a service was away.")
+        self._turn = gauge("last_progress_timestamp_seconds", "When the main loop last made progress, Unix time.")
+        self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])
+        # A rate cannot see the first step of a series that was not there before it.
+        for outcome in _OUTCOMES:
+            self._batches.labels(outcome)
+        for cause in _GAP_CAUSES:
+            self._gaps.labels(cause)
+        for reason in _WATCHED_REASONS:
+            self._dead_letters.labels(reason)
+
+    def observe(self, metrics: AssociationMetrics) -> None:
+        """Count a batch that was processed."""
+        self._batches.labels("processed").inc()
+        self._results.observe(metrics)
+
     def observe_micro_batch(self, seconds: Mapping[str, float]) -> None:
-        """Observe what each step took that some messages share, seconds."""
+        """Observe each step that the messages of a micro-batch share, seconds."""
         for step, taken in seconds.items():
             self._micro_batch.labels(step).observe(taken)
 
     def observe_messages(self, sizes: Sequence[int]) -> None:
-        """Observe the messages that are taken in hand together, by their sizes in bytes."""
+        """Observe the messages of a micro-batch by their sizes in bytes."""
         self._micro_batch_messages.observe(len(sizes))
         for size in sizes:
             self._message_bytes.observe(size)
@@ -209,7 +221,7 @@ class Instruments:
         self._dead_letters.labels(reason).inc()
 
     def count_recovered_outputs(self, how: str, count: int) -> None:
-        """Count batches found in the outbox whose outputs were ``published``, or ``proven`` to be so."""
+        """Count batches of the outbox whose outputs were ``published`` now, or ``proven`` to be already."""
         self._recovered.labels(how).inc(count)
 
     def count_retry(self, service: str) -> None:
@@ -217,7 +229,7 @@ class Instruments:
         self._retries.labels(service).inc()
 
     def count_cache_reads(self, kind: str, hits: int, misses: int) -> None:
-        """Count what a batch read of the cache; ``kind`` is ``tile`` or ``state``."""
+        """Count reads of the cache; ``kind`` is ``tile`` or ``state``."""
         self._cache.labels(kind, "hit").inc(hits)
         self._cache.labels(kind, "miss").inc(misses)
 
@@ -230,7 +242,7 @@ class Instruments:
         self._lag.remove(topic, str(partition))
 
     def show_waiting(self, seconds: Callable[[], float]) -> None:
-        """Show, at every scrape, what this returns as the age of the oldest message that is not answered."""
+        """Show, at every scrape, what this returns as the age of the oldest unpublished message."""
         self._lag_seconds.set_function(seconds)
 
     def show_up(self, service: str, is_up: Callable[[], bool]) -> None:
@@ -244,14 +256,14 @@ class Instruments:
         self._rebalances.inc(n_rebalances)
 
     def count_gap(self, cause: str, n_skipped: int) -> None:
-        """Count that a partition did not go on where it was read to, and the offsets that will never be read."""
+        """Count a gap of the input, and the offsets that will never be read."""
         self._gaps.labels(cause).inc()
         self._skipped.inc(n_skipped)
 
     def count_restart(self) -> None:
-        """Count that the daemon is opened anew."""
+        """Count a restart of the daemon."""
         self._restarts.inc()
 
-    def note_turn(self) -> None:
-        """Note that the loop goes round."""
+    def note_progress(self) -> None:
+        """Note that the main loop made progress."""
         self._turn.set_to_current_time()

@@ -98,7 +98,7 @@ def open_daemon(
             services,
             cache=MeteredCache(services.cache, instruments.count_cache_reads),
             observe_micro_batch=_observing(instruments),
-            on_progress=health.turn,
+            on_progress=health.note_progress,
         )
         membership, announce = MembershipKeeper(), _announcing(health)
         source = KafkaSource(
@@ -211,7 +211,7 @@ def _while_trying(stop: StopRequest, health: Health) -> Callable[[], None]:
     """Return what a daemon does while a message is tried out: show that it is alive, and stop when it must."""
 
     def wait() -> None:
-        health.turn()
+        health.note_progress()
         if stop.is_overdue():
             raise MicroBatchAbandonedError("the daemon is stopping while a message is tried out")
 

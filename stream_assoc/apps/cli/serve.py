@@ -100,7 +100,7 @@ def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest")
         silent_after_seconds=3 * settings.daemon.probe_seconds,
         is_stopping=stop.is_set,
         on_phase=manager.enter,
-        on_turn=manager.turn,
+        on_progress=manager.note_progress,
     )
 
 

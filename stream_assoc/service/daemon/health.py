@@ -1,4 +1,4 @@
-"""Whether the daemon lives, whether it can do its work, and if not, why."""
+"""Whether the daemon is alive, whether it is ready, and if not, why."""
 
 import contextlib
 import threading
@@ -33,7 +33,7 @@ WEDGED_AFTER_SECONDS: Final = 300.0
 """The default of daemon.wedged_after_seconds."""
 
 LAST_ANSWER_SECONDS: Final = 2.0
-"""How long the end waits for a question that is under way, so that no connection is opened behind it."""
+"""How long the end of `probing` waits for a probe under way, so that no connection is opened after it."""
 
 _NO_BROKER: Final = "no connection to a broker is up; check kafka.bootstrap_servers and the brokers"
 
@@ -45,7 +45,7 @@ class Verdict:
     Attributes
     ----------
     good : `bool`
-        Told as HTTP status 200 or 503.
+        Sent as HTTP status 200 or 503.
     body : `dict`
         Sent as JSON; says why not.
     """
@@ -61,11 +61,11 @@ class _Service:
     Attributes
     ----------
     failure : `str` or `None`
-        Why the work in hand could not be done with it.
+        Why an action failed that needed it.
     silence : `str` or `None`
-        Why it did not answer when it was asked for a sign of life.
+        Why it did not answer a probe.
     heard_at : `float` or `None`
-        When it last answered such a question, on the monotonic clock; `None` if it is not asked.
+        When it last answered a probe, on the monotonic clock; `None` if it is not probed.
     """
 
     failure: str | None = None
@@ -75,20 +75,19 @@ class _Service:
 
 @dataclass(slots=True)
 class Health:
-    """What the loop, the probes and the Kafka client tell, and what HTTP and Prometheus are told of it.
+    """The state of the daemon and its services, as the loop, the probes and the Kafka client report it.
 
-    Threads may use it at once. Nothing here asks a server: a question is
-    answered at once, however long the server that it is about is silent.
+    HTTP and Prometheus read it. Several threads may use it. It contacts no
+    server, so that it answers at once, however long a server is silent.
 
     Parameters
     ----------
     instruments : `Instruments`
-        Where it is shown.
+        Show it to Prometheus.
     wedged_after_seconds : `float`, optional
-        A loop that has not gone round for that long is stuck.
+        A loop without progress for so long is stuck.
     silent_after_seconds : `float`, optional
-        A service that is asked for signs of life, and has given none for that
-        long, counts as away.
+        A service that is probed and has not answered for so long counts as away.
     is_stopping : callable, optional
         Whether the daemon was asked to stop.
     monotonic : callable, optional
@@ -101,29 +100,29 @@ class Health:
     is_stopping: Callable[[], bool] = lambda: False
     monotonic: Callable[[], float] = time.monotonic
     on_phase: Callable[[Phase], None] = lambda phase: None
-    on_turn: Callable[[], None] = lambda: None
+    on_progress: Callable[[], None] = lambda: None
     _phase: Phase = "starting"
-    _turned_at: float = 0.0
+    _progressed_at: float = 0.0
     _group: GroupState | None = None
     _services: dict[str, _Service] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        self.turn()
+        self.note_progress()
 
     def enter(self, phase: Phase) -> None:
-        """Note in which part of its life the daemon is."""
+        """Note the daemon's phase."""
         self._phase = phase
         if phase != "running":
             self._group = None
         self.on_phase(phase)
-        self.turn()
+        self.note_progress()
 
-    def turn(self) -> None:
-        """Note that the loop goes round: it has tried something, or looked for something to do."""
-        self._turned_at = self.monotonic()
-        self.instruments.note_turn()
-        self.on_turn()
+    def note_progress(self) -> None:
+        """Note that the main loop made progress: it tried something, or looked for messages."""
+        self._progressed_at = self.monotonic()
+        self.instruments.note_progress()
+        self.on_progress()
 
     def answers(self, services: Collection[str]) -> None:
         """Show these services as up."""
@@ -133,10 +132,10 @@ class Health:
                 self._services[name].silence = None
 
     def failed(self, error: RetriableError, *, is_tried_again: bool = True) -> None:
-        """Count a failure under the service that it came from, and show that one as down.
+        """Count a failure of a service, and show that service as down.
 
-        It is up again when what had failed is done (`recovered`), or, where
-        that is not tried again, at its next sign of life.
+        It is up again when the action succeeds (`recovered`), or, where the
+        action is not retried, when the service next answers a probe.
         """
         for base, name in _SERVICES.items():
             if isinstance(error, base):
@@ -150,24 +149,24 @@ class Health:
                 return
 
     def recovered(self) -> None:
-        """Show as up what had failed: the work is done."""
+        """Show as up the services that had failed: the action succeeded."""
         with self._lock:
             for service in self._services.values():
                 service.failure = None
 
     def heard(self, name: str) -> None:
-        """Note a sign of life of a service."""
+        """Note that a service answered a probe."""
         with self._lock:
             service = self._service(name)
             service.silence, service.heard_at = None, self.monotonic()
 
     def silent(self, name: str, why: str) -> None:
-        """Note that a service was asked for a sign of life in vain."""
+        """Note that a service did not answer a probe."""
         with self._lock:
             self._service(name).silence = why
 
     def group_is(self, state: GroupState) -> None:
-        """Note what the Kafka client tells of its group and its brokers."""
+        """Note what the Kafka client reports of its group and its brokers."""
         before = self._group.n_rebalances if self._group is not None else 0
         self._group = state
         self.instruments.set_membership(
@@ -175,17 +174,17 @@ class Health:
             n_partitions=state.n_partitions,
             n_rebalances=max(0, state.n_rebalances - before),
         )
-        # Told while somebody polls: silence of the client says nothing of the brokers.
+        # The client reports only while it is polled, so no report says nothing about the brokers.
         with self._lock:
             self._service(KAFKA).silence = None if state.n_brokers_up else _NO_BROKER
 
     def alive(self) -> Verdict:
-        """Tell whether the loop goes round; one that waits for a service, or for messages, does."""
+        """Tell whether the main loop makes progress; waiting for a service or for messages counts."""
         why = self._wedged()
         return Verdict(not why, {"alive": not why, "why": why, **self._life()})
 
     def ready(self) -> Verdict:
-        """Tell whether batches that come now are processed: in the group, every service answers."""
+        """Tell whether batches that arrive now are processed: the daemon is in the group, every service answers."""
         why = self._wedged()
         if self.is_stopping():
             why.append("asked to stop")
@@ -208,7 +207,7 @@ class Health:
         return Verdict(not why, body)
 
     def is_up(self, name: str) -> bool:
-        """Tell whether nothing is known against a service."""
+        """Tell whether a service is up as far as is known."""
         with self._lock:
             return self._problem(name) is None
 
@@ -222,7 +221,7 @@ class Health:
         service = self._services[name]
         if service.failure is not None or service.silence is not None:
             return service.failure or service.silence
-        # While the daemon is being opened nobody asks.
+        # No probe runs before the daemon is open.
         if service.heard_at is not None and self._phase == "running":
             seconds = self.monotonic() - service.heard_at
             if seconds > self.silent_after_seconds:
@@ -230,39 +229,39 @@ class Health:
         return None
 
     def _wedged(self) -> list[str]:
-        seconds = self._seconds_since_turn()
+        seconds = self._seconds_without_progress()
         if seconds <= self.wedged_after_seconds:
             return []
         return [
-            f"the loop has not gone round for {seconds:.0f} s, longer than daemon.wedged_after_seconds = "
+            f"the main loop has made no progress for {seconds:.0f} s, longer than daemon.wedged_after_seconds = "
             f"{self.wedged_after_seconds:g}"
         ]
 
-    def _seconds_since_turn(self) -> float:
-        return self.monotonic() - self._turned_at
+    def _seconds_without_progress(self) -> float:
+        return self.monotonic() - self._progressed_at
 
     def _life(self) -> dict[str, object]:
         return {
             "phase": "stopping" if self.is_stopping() else self._phase,
-            "seconds_since_last_turn": round(self._seconds_since_turn(), 1),
+            "seconds_since_last_turn": round(self._seconds_without_progress(), 1),
         }
 
 
 @contextlib.contextmanager
 def probing(health: Health, probes: Mapping[str, Callable[[], None]], every_seconds: float) -> Iterator[None]:
-    """Ask services for signs of life for the length of the block, each from a thread of its own.
+    """Probe services for the length of the block, each from a thread of its own.
 
-    A store that is silent for long holds up nobody: neither the question after
-    the other store nor the end of the block.
+    A silent store delays neither the probe of the other store nor the end of
+    the block.
 
     Parameters
     ----------
     health : `Health`
-        Told of each answer, and why there is none.
+        Receives each answer, or the reason why there is none.
     probes : `Mapping` [`str`, callable]
-        For each service what returns if it answers, and raises an error of this package if not.
+        For each service a function that returns if it answers, and raises an error of this package if not.
     every_seconds : `float`
-        Between two questions.
+        Time between two probes.
     """
     over = threading.Event()
     threads = [
@@ -291,7 +290,7 @@ def _keep_asking(
         try:
             probe()
         except StreamAssocError as error:
-            # A store that is closed because the block is over is no news.
+            # A store that is closed because the block is over has not failed.
             if not over.is_set():
                 health.silent(service, str(error))
         else:

@@ -17,7 +17,7 @@ REPORT_SECONDS: Final = 10.0
 
 
 class MeasuresLag(Protocol):
-    """What can tell how far behind it is."""
+    """A source that knows its lag."""
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Return the number of unread messages of each owned (topic, partition)."""
@@ -27,15 +27,15 @@ class LagReporter:
     """Keeps the lag gauges up to date.
 
     The lag in seconds is the age of the oldest message of the last poll. It
-    grows at every scrape for as long as that poll's messages are in hand, so
-    that it also tells of a daemon that waits for a service.
+    grows at every scrape while these messages are being processed, so that it
+    also shows a daemon that waits for a service.
 
     Parameters
     ----------
     source : `MeasuresLag`
         Asked at most every `REPORT_SECONDS`, from the thread that polls it.
     instruments : `Instruments`
-        Told of every owned partition, and to forget those taken away.
+        Show the lag of every owned partition.
     monotonic, unix_time : callable, optional
         Clocks in seconds; the second is that of Kafka's timestamps.
     """

@@ -126,7 +126,7 @@ class ServiceManager:
         state = {"running": "READY=1\n", "stopping": "STOPPING=1\n"}.get(phase, "")
         self._send(f"{state}STATUS={phase}")
 
-    def turn(self) -> None:
+    def note_progress(self) -> None:
         """Send a sign of life, as often as the watchdog requires."""
         if self._every_seconds and self._monotonic() >= self._next:
             self._next = self._monotonic() + self._every_seconds

@@ -100,7 +100,7 @@ class RetryLoop:
         with contextlib.ExitStack() as pause:
             while True:
                 self._must_own(micro_batch)
-                self._health.turn()
+                self._health.note_progress()
                 try:
                     result = action()
                 except RetriableError as error:
@@ -129,7 +129,7 @@ class RetryLoop:
             If a position in ``micro_batch`` was taken from this daemon, or the time to stop has passed.
         """
         self._must_own(micro_batch)
-        self._health.turn()
+        self._health.note_progress()
         if self._stop.is_overdue():
             raise MicroBatchAbandonedError("the daemon is stopping before others have published what comes first")
         self._pause.wait(seconds)

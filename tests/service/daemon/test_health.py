@@ -96,7 +96,7 @@ def test_a_daemon_that_can_work_is_ready_and_alive(patient: Patient) -> None:
 def test_a_loop_that_is_stuck_is_told_from_one_that_waits(patient: Patient) -> None:
     for _ in range(10):
         patient.now += 200.0
-        patient.health.turn()
+        patient.health.note_progress()
         assert patient.health.alive().good
     patient.now += 301.0
     alive = patient.health.alive()
@@ -105,7 +105,7 @@ def test_a_loop_that_is_stuck_is_told_from_one_that_waits(patient: Patient) -> N
     assert "301 s" in why
     assert "daemon.wedged_after_seconds" in why
     assert patient.why_not_ready() == [why]
-    patient.health.turn()
+    patient.health.note_progress()
     assert patient.health.alive().good
 
 
@@ -142,7 +142,7 @@ def test_what_is_not_tried_again_is_over_with_the_next_sign_of_life(
 def test_a_probe_that_does_not_come_back_is_silence(patient: Patient, instruments: Instruments) -> None:
     patient.health.heard("cache")
     patient.now += 16.0
-    patient.health.turn()
+    patient.health.note_progress()
     assert patient.why_not_ready() == ["cache: no sign of life for 16 s"]
     assert is_up(instruments, "cache") == 0
 
@@ -181,8 +181,8 @@ def test_who_was_asked_to_stop_is_not_ready(patient: Patient) -> None:
     assert patient.health.ready().body["phase"] == "stopping"
 
 
-def test_phases_and_turns_are_told_on(instruments: Instruments) -> None:
+def test_phases_and_progress_are_passed_on(instruments: Instruments) -> None:
     told: list[str] = []
-    health = Health(instruments, on_phase=told.append, on_turn=lambda: told.append("turn"))
+    health = Health(instruments, on_phase=told.append, on_progress=lambda: told.append("progress"))
     health.enter("running")
-    assert told == ["turn", "running", "turn"]
+    assert told == ["progress", "running", "progress"]

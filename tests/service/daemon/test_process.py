@@ -34,7 +34,7 @@ def test_phases(notified) -> None:
     manager = ServiceManager(path)
     for phase in ("starting", "running", "restarting", "stopping"):
         manager.enter(phase)
-    manager.turn()
+    manager.note_progress()
     assert read() == [
         "STATUS=starting",
         "READY=1\nSTATUS=running",
@@ -43,12 +43,12 @@ def test_phases(notified) -> None:
     ]
 
 
-def test_turns_are_told_twice_as_often_as_the_watchdog_looks(notified) -> None:
+def test_progress_is_told_twice_as_often_as_the_watchdog_looks(notified) -> None:
     path, read = notified
     now = [0.0]
     manager = ServiceManager(path, watchdog_seconds=10.0, monotonic=lambda: now[0])
     for _ in range(21):
-        manager.turn()
+        manager.note_progress()
         now[0] += 1.0
     assert read() == ["WATCHDOG=1"] * 5
 
@@ -58,7 +58,7 @@ def test_the_environment_says_whom_to_tell(notified, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     manager = ServiceManager.of_environment()
-    manager.turn()
+    manager.note_progress()
     manager.enter("running")
     assert read() == ["WATCHDOG=1", "READY=1\nSTATUS=running"]
 
