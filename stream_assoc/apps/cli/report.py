@@ -82,7 +82,7 @@ def report(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         path.write_text(page(known), encoding="utf-8")
     size = path.stat().st_size / 1024
     told = f"{len(known.metrics):,} batches"
-    letters = "" if known.letters is None else f", {len(known.letters):,} dead letters"
+    letters = "" if known.dead_letters is None else f", {len(known.dead_letters):,} dead letters"
     typer.echo(f"{path}: {told}{letters}; {size:,.0f} kB.")
 
 
@@ -103,8 +103,8 @@ def nothing_known(night: "Night", records: "Iterable[AssociationMetrics]") -> st
     told = [f"nothing is known of the night {night.day_obs} (the date at UTC-12h)"]
     if batches := Counter(night_of(one.midpointMjdTai) for one in records):
         told.append(f"there are batches of {counted_nights(batches)}")
-    if night.other_letters:
-        told.append(f"there are dead letters of {counted_nights(night.other_letters)}")
+    if night.other_dead_letters:
+        told.append(f"there are dead letters of {counted_nights(night.other_dead_letters)}")
     told.append(f"this was read from {', '.join(night.origins)}")
     return "; ".join(told)
 
@@ -124,7 +124,7 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     from stream_assoc.stores.apdb.reading.open import open_reader
     from stream_assoc.tools.report.night import (
         Night,
-        letters_by_night,
+        dead_letters_by_night,
         metrics_of_night,
         objects_of,
         sources_of_night,
@@ -135,8 +135,8 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     letters, others = None, {}
     # Who has captures may have no broker.
     if dead_letters or not metrics:
-        read = progress.counting(read_letters(settings, dead_letters), "Reading the dead letters")
-        nights = letters_by_night(read, registry_of(kafka))
+        read = progress.counting(read_dead_letters(settings, dead_letters), "Reading the dead letters")
+        nights = dead_letters_by_night(read, registry_of(kafka))
         letters = nights.pop(day, [])
         others = {night: len(letters) for night, letters in nights.items()}
         origins.append(dead_letters.name if dead_letters else f"the topic {kafka.dead_letter_topic}")
@@ -164,7 +164,7 @@ def read_metrics(settings: "Settings", capture: Path | None) -> "Iterable[Associ
     return subscribe(METRICS, since="beginning", until_end=True, settings=settings, on_bad=tell_bad)
 
 
-def read_letters(settings: "Settings", capture: Path | None) -> "Iterable[DeadLetter]":
+def read_dead_letters(settings: "Settings", capture: Path | None) -> "Iterable[DeadLetter]":
     """Return all dead letters there are: of a capture, or of the topic."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.report.night import records_of_capture

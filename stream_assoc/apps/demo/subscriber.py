@@ -61,10 +61,10 @@ class OutputsSubscriber:
             elif topic == self._kafka.metrics_topic:
                 self.metrics.append(decode_metrics(value))
             else:
-                letter = OutputMessage(
+                dead_letter = OutputMessage(
                     self._kafka.dead_letter_topic, message.key(), value, tuple(message.headers() or ())
                 )
-                self.dead_letters.append(read_dead_letter(letter))
+                self.dead_letters.append(read_dead_letter(dead_letter))
 
     @property
     def n_answers(self) -> int:

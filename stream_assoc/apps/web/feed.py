@@ -15,7 +15,7 @@ from typing import Any, Final
 from stream_assoc.apps.web.encoding import metrics_of, plain, to_json
 from stream_assoc.core.model.metrics import AssociationMetrics
 
-_LETTERS: Final = 50
+_DEAD_LETTERS: Final = 50
 
 
 class Feed:
@@ -32,7 +32,7 @@ class Feed:
         self._instance = uuid.uuid4().hex[:12]
         self._mutex = threading.Lock()
         self._batches: deque[str] = deque(maxlen=history)
-        self._letters: deque[dict[str, Any]] = deque(maxlen=_LETTERS)
+        self._dead_letters: deque[dict[str, Any]] = deque(maxlen=_DEAD_LETTERS)
         self._reasons: Counter[str] = Counter()
         self._states: dict[str, Any] = {"services": {}, "lag": None, "overview": None}
         self._n_batches = 0
@@ -47,11 +47,11 @@ class Feed:
                 self._n_batches += len(batches)
                 self._wake()
 
-    def add_dead_letter(self, letter: Mapping[str, Any]) -> None:
+    def add_dead_letter(self, dead_letter: Mapping[str, Any]) -> None:
         """Append a dead letter: at least its ``reason``."""
         with self._mutex:
-            self._letters.append(plain(letter))
-            self._reasons[letter["reason"]] += 1
+            self._dead_letters.append(plain(dead_letter))
+            self._reasons[dead_letter["reason"]] += 1
             self._states_version += 1
             self._wake()
 
@@ -113,12 +113,12 @@ class Feed:
             self._wake()
 
     def _states_json(self) -> str:
-        letters = {
+        dead_letters = {
             "count": self._reasons.total(),
             "reasons": dict(self._reasons.most_common()),
-            "latest": list(reversed(self._letters)),
+            "latest": list(reversed(self._dead_letters)),
         }
-        return to_json({**self._states, "deadLetters": letters})
+        return to_json({**self._states, "deadLetters": dead_letters})
 
     def _wake(self) -> None:
         for loop, event in self._waiting:

@@ -130,17 +130,17 @@ class Listener:
                 metrics = decode_metrics(message.value(), schemas)
                 self._answer(metrics.inputTopic, metrics.inputPartition, metrics.inputOffset)
                 return metrics
-            self._take_letter(message)
+            self._take_dead_letter(message)
         except DecodeError as undecodable:
             log.warning("dashboard", topic=message.topic(), offset=message.offset(), error=str(undecodable))
         return None
 
-    def _take_letter(self, message: Message) -> None:
+    def _take_dead_letter(self, message: Message) -> None:
         topic = self._kafka.dead_letter_topic
-        letter = OutputMessage(topic, message.key(), message.value(), tuple(message.headers() or ()))
-        if is_note(letter.headers):
+        dead_letter = OutputMessage(topic, message.key(), message.value(), tuple(message.headers() or ()))
+        if is_note(dead_letter.headers):
             return
-        record = read_dead_letter(letter).record
+        record = read_dead_letter(dead_letter).record
         self._answer(record.topic, record.partition, record.offset)
         self._feed.add_dead_letter(
             {

@@ -41,7 +41,7 @@ def counted_nights(counts: Mapping[DayObs | None, int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class NightLetter:
+class NightDeadLetter:
     """A dead letter of the night.
 
     Attributes
@@ -65,7 +65,7 @@ class Night:
     day_obs : `DayObs`
     metrics : `~collections.abc.Sequence` [`AssociationMetrics`]
         The last revision of each batch, in order of observation.
-    letters : `~collections.abc.Sequence` [`NightLetter`] or `None`
+    dead_letters : `~collections.abc.Sequence` [`NightDeadLetter`] or `None`
         `None` when they were not read.
     sources : `pyarrow.Table` or `None`
         `SOURCE_COLUMNS` of the DIASources that count; `None` when no APDB was read.
@@ -73,23 +73,23 @@ class Night:
         `OBJECT_COLUMNS` of the DIAObjects that they belong to, as they are now.
     origins : `~collections.abc.Sequence` [`str`]
         Where the data were read, for people.
-    other_letters : `~collections.abc.Mapping` [`DayObs` or `None`, `int`]
+    other_dead_letters : `~collections.abc.Mapping` [`DayObs` or `None`, `int`]
         Number of dead letters of each other night; `None` stands for a
         time that no calendar reaches.
     """
 
     day_obs: DayObs
     metrics: Sequence[AssociationMetrics] = ()
-    letters: Sequence[NightLetter] | None = ()
+    dead_letters: Sequence[NightDeadLetter] | None = ()
     sources: pa.Table | None = None
     objects: pa.Table | None = None
     origins: Sequence[str] = field(default=())
-    other_letters: Mapping[DayObs | None, int] = field(default_factory=dict)
+    other_dead_letters: Mapping[DayObs | None, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there are no data of the night."""
-        return not self.metrics and not self.letters and not (self.sources is not None and self.sources.num_rows)
+        return not self.metrics and not self.dead_letters and not (self.sources is not None and self.sources.num_rows)
 
 
 def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> list[AssociationMetrics]:
@@ -102,22 +102,24 @@ def metrics_of_night(records: Iterable[AssociationMetrics], night: DayObs) -> li
     return sorted(last.values(), key=lambda one: (one.midpointMjdTai, one.visit, one.detector))
 
 
-def letters_by_night(
-    letters: Iterable[DeadLetter], schemas: WriterSchemas | None = None
-) -> dict[DayObs | None, list[NightLetter]]:
+def dead_letters_by_night(
+    dead_letters: Iterable[DeadLetter], schemas: WriterSchemas | None = None
+) -> dict[DayObs | None, list[NightDeadLetter]]:
     """Return dead letters by their night; `None` stands for a time that no calendar reaches.
 
     It is the night of the batch or, where the beginning of the batch cannot be
     read, the night in which the message was set aside.
     """
-    nights: defaultdict[DayObs | None, list[NightLetter]] = defaultdict(list)
-    for letter in letters:
+    nights: defaultdict[DayObs | None, list[NightDeadLetter]] = defaultdict(list)
+    for dead_letter in dead_letters:
         try:
-            batch = batch_prefix(letter.original.value, schemas)
+            batch = batch_prefix(dead_letter.original.value, schemas)
         except DecodeError:
             batch = None
         observed = None if batch is None else night_of(batch.midpointMjdTai)
-        nights[observed or _night_set_aside(letter.record.time)].append(NightLetter(letter.record, batch))
+        nights[observed or _night_set_aside(dead_letter.record.time)].append(
+            NightDeadLetter(dead_letter.record, batch)
+        )
     return dict(nights)
 
 

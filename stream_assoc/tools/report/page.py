@@ -11,11 +11,11 @@ from stream_assoc import __version__
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.times import night_name, utc_of
 from stream_assoc.tools.report import figures
-from stream_assoc.tools.report.night import Night, NightLetter, counted_nights
+from stream_assoc.tools.report.night import Night, NightDeadLetter, counted_nights
 from stream_assoc.tools.report.separations import Separations, separations
 from stream_assoc.tools.report.summary import WORST, attention, counts_of, latency, offset_mas, worst
 
-_LETTERS: Final = 50
+_SHOWN: Final = 50
 
 
 class Tile(NamedTuple):
@@ -56,10 +56,10 @@ def page(night: Night) -> str:
         drawings=[(heading, group) for heading, group in _drawings(night, apart) if group],
         worst_batches=list(_worst_batches(night.metrics)),
         farthest=list(_farthest(night, apart)),
-        letters=None if night.letters is None else list(map(_letter_row, night.letters[:_LETTERS])),
-        n_letters=f"{len(night.letters or ()):,}",
-        reasons=_reasons(night.letters or ()),
-        other_nights=counted_nights(night.other_letters),
+        dead_letters=None if night.dead_letters is None else list(map(_dead_letter_row, night.dead_letters[:_SHOWN])),
+        n_dead_letters=f"{len(night.dead_letters or ()):,}",
+        reasons=_reasons(night.dead_letters or ()),
+        other_nights=counted_nights(night.other_dead_letters),
         origins=night.origins,
         version=__version__,
     )
@@ -75,13 +75,13 @@ def _lead(night: Night) -> str:
 
 def _tiles(night: Night) -> Iterator[Tile]:
     counts = counts_of(night)
-    n_letters = "-" if night.letters is None else f"{counts.n_letters:,}"
-    letters = Tile("dead letters", n_letters, "not read" if night.letters is None else "")
+    n_dead_letters = "-" if night.dead_letters is None else f"{counts.n_dead_letters:,}"
+    dead_letters = Tile("dead letters", n_dead_letters, "not read" if night.dead_letters is None else "")
     if not night.metrics:
         n_stored = 0 if night.sources is None else night.sources.num_rows
         yield Tile("batches with metrics", "0", "are the metrics older than the topic keeps?")
         yield Tile("stored DIASources", f"{n_stored:,}")
-        yield letters
+        yield dead_letters
         return
     milliseconds = 1000.0 * np.array([latency(one) for one in night.metrics])
 
@@ -102,7 +102,7 @@ def _tiles(night: Night) -> Iterator[Tile]:
     yield Tile("latency p50", f"{np.percentile(milliseconds, 50):,.0f} ms", "all stages of a batch")
     longest = f"longest {milliseconds.max() / 1000.0:.2f} s"
     yield Tile("latency p99", f"{np.percentile(milliseconds, 99):,.0f} ms", longest)
-    yield letters
+    yield dead_letters
     yield Tile("re-processed", f"{counts.n_reprocessed:,}", "batches")
 
 
@@ -232,12 +232,12 @@ def _farthest(night: Night, apart: Separations | None) -> Iterator[list[str]]:
         ]
 
 
-def _reasons(letters: Sequence[NightLetter]) -> list[tuple[str, str]]:
-    counts = Counter(letter.record.reason for letter in letters)
+def _reasons(dead_letters: Sequence[NightDeadLetter]) -> list[tuple[str, str]]:
+    counts = Counter(dead_letter.record.reason for dead_letter in dead_letters)
     return [(reason, f"{count:,}") for reason, count in counts.most_common()]
 
 
-def _letter_row(letter: NightLetter) -> list[str]:
-    record, batch = letter.record, letter.batch
+def _dead_letter_row(dead_letter: NightDeadLetter) -> list[str]:
+    record, batch = dead_letter.record, dead_letter.batch
     name = "unreadable" if batch is None else f"{batch.id.visit}.{batch.id.detector}"
     return [f"{record.topic}[{record.partition}]@{record.offset}", name, record.reason, record.message]

@@ -32,7 +32,7 @@ class Counts:
     n_visits, n_batches : `int`
     n_sources, n_associated, n_new, n_solar_system, n_marginal, n_dropped, n_ambiguous : `int`
         DIASources, in total and by outcome.
-    n_forced, n_letters, n_reprocessed : `int`
+    n_forced, n_dead_letters, n_reprocessed : `int`
         Forced sources, dead letters, and batches that replaced an earlier processing.
     """
 
@@ -46,7 +46,7 @@ class Counts:
     n_dropped: int
     n_ambiguous: int
     n_forced: int
-    n_letters: int
+    n_dead_letters: int
     n_reprocessed: int
 
 
@@ -67,7 +67,7 @@ def counts_of(night: Night) -> Counts:
         n_dropped=total("numDroppedDiaSources"),
         n_ambiguous=total("numAmbiguousDiaSources"),
         n_forced=total("numForcedSources"),
-        n_letters=len(night.letters or ()),
+        n_dead_letters=len(night.dead_letters or ()),
         n_reprocessed=sum(one.revision > 0 for one in night.metrics),
     )
 
@@ -114,10 +114,10 @@ def attention(night: Night, apart: Separations | None) -> Iterator[str]:
     parts = counts.n_associated + counts.n_solar_system + counts.n_new + counts.n_marginal + counts.n_dropped
     if parts != counts.n_sources:
         yield f"The parts of the sources add up to {parts:,}, not to {counts.n_sources:,}."
-    if night.letters:
-        reasons = Counter(letter.record.reason for letter in night.letters)
+    if night.dead_letters:
+        reasons = Counter(dead_letter.record.reason for dead_letter in night.dead_letters)
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        yield f"{counts.n_letters:,} messages could not be processed: {listed}."
+        yield f"{counts.n_dead_letters:,} messages could not be processed: {listed}."
     if counts.n_dropped:
         yield f"{counts.n_dropped:,} sources had no usable position."
     unmeasured = Counter(one.forcedPhotometryError for one in night.metrics if one.forcedPhotometryError)

@@ -11,7 +11,12 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.dead_letters import dead_letter, read_dead_letter
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage
-from stream_assoc.tools.report.night import NightLetter, letters_by_night, metrics_of_night, records_of_capture
+from stream_assoc.tools.report.night import (
+    NightDeadLetter,
+    dead_letters_by_night,
+    metrics_of_night,
+    records_of_capture,
+)
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
 from stream_assoc.tools.subscription.decoding import metrics_decoder
@@ -50,20 +55,20 @@ def test_a_letter_belongs_to_the_night_of_its_batch() -> None:
     readable = letter_of(value[:100], years_later)
     unreadable = letter_of(b"text", datetime(2026, 1, 2, 3, tzinfo=UTC))
     others = [letter_of(b"text", years_later), letter_of(None, years_later)]
-    nights = letters_by_night([readable, unreadable, *others])
+    nights = dead_letters_by_night([readable, unreadable, *others])
     assert {night: len(found) for night, found in nights.items()} == {
         parse_night("2025-12-31"): 1,
         NIGHT: 1,
         parse_night("2029-12-31"): 2,
     }
     assert nights[parse_night("2025-12-31")][0].batch is not None
-    assert nights[NIGHT] == [NightLetter(unreadable.record, None)]
+    assert nights[NIGHT] == [NightDeadLetter(unreadable.record, None)]
 
 
 def test_a_letter_of_a_time_that_no_calendar_reaches_is_kept() -> None:
     letter = letter_of(b"text", datetime(2026, 1, 2, 3, tzinfo=UTC))
     lost = replace(letter, record=replace(letter.record, time=2**62))
-    assert list(letters_by_night([lost])) == [None]
+    assert list(dead_letters_by_night([lost])) == [None]
 
 
 def test_captures_are_read_as_topics_are(tmp_path: Path) -> None:

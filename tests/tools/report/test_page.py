@@ -10,7 +10,7 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.times import parse_night
 from stream_assoc.messaging.avro.batch_prefix import BatchPrefix
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
-from stream_assoc.tools.report.night import Night, NightLetter
+from stream_assoc.tools.report.night import Night, NightDeadLetter
 from stream_assoc.tools.report.page import page
 from stream_assoc.tools.report.separations import separations
 from stream_assoc.tools.report.summary import attention, counts_of, stage_times, worst
@@ -39,7 +39,7 @@ def batch(visit, **changes):
 
 
 def letter(message="bad", batch=None):
-    return NightLetter(DeadLetterRecord("undecodable", message, "", "dia-sources", 2, 17, 0, 0), batch)
+    return NightDeadLetter(DeadLetterRecord("undecodable", message, "", "dia-sources", 2, 17, 0, 0), batch)
 
 
 def stored(n_objects=200):
@@ -147,7 +147,7 @@ def test_tables_and_figures_are_reached_by_keyboard(text) -> None:
 
 def test_letters_of_other_nights_are_told() -> None:
     others = {parse_night("2025-12-30"): 1200, None: 2}
-    text = page(Night(NIGHT, [batch(1)], [], other_letters=others))
+    text = page(Night(NIGHT, [batch(1)], [], other_dead_letters=others))
     assert "Of other nights: 20251230 (1,200), no night (2)." in text
     assert "There are none for this night." in text
 
@@ -193,7 +193,7 @@ def test_sources_over_the_whole_sky_are_drawn() -> None:
 
 def test_counts_add_up(full) -> None:
     counts = counts_of(full)
-    assert (counts.n_visits, counts.n_batches, counts.n_sources, counts.n_letters) == (40, 40, 800, 2)
+    assert (counts.n_visits, counts.n_batches, counts.n_sources, counts.n_dead_letters) == (40, 40, 800, 2)
     assert counts.n_associated + counts.n_new + counts.n_solar_system + counts.n_marginal == counts.n_sources
 
 

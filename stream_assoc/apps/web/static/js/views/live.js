@@ -42,7 +42,7 @@ export function liveView(view) {
   const open = (batch) => {
     location.hash = `#/visit/${batch.visit}/${batch.detector}`;
   };
-  const letters = h("div");
+  const deadLetters = h("div");
   const charts = [
     new StackedBars(outcomes, OUTCOMES, "sources per batch", (value) => count(value), open),
     new StackedBars(stages, STAGE_SERIES, "milliseconds per batch", (value) => `${number(value, 3)} ms`, open),
@@ -58,20 +58,20 @@ export function liveView(view) {
       card("half", "Sources by outcome", null, outcomes, legend(OUTCOMES)),
       card("half", "Time by stage", null, stages, legend(STAGE_SERIES)),
       card("", "Latest visits", null, visits),
-      card("", "Dead letters", null, letters),
+      card("", "Dead letters", null, deadLetters),
     ),
   );
   let drawnTables = 0;
   let later = 0;
-  let lettersShown = null;
+  let deadLettersShown = null;
   const tables = () => {
     later = 0;
     drawnTables = performance.now();
     cells.update();
     visits.replaceChildren(visitsTable());
-    if (lettersShown !== live.states.deadLetters) {
-      lettersShown = live.states.deadLetters;
-      letters.replaceChildren(lettersTable(lettersShown));
+    if (deadLettersShown !== live.states.deadLetters) {
+      deadLettersShown = live.states.deadLetters;
+      deadLetters.replaceChildren(deadLettersTable(deadLettersShown));
     }
   };
   return {
@@ -179,9 +179,9 @@ function detectors(rows) {
   return h("span", { class: "chips tight" }, shown.map((one) => h("a", { href: `#/visit/${rows[0].visit}/${one}` }, one)), more);
 }
 
-function lettersTable(letters) {
-  if (!letters.count) return empty("None. Every message was processed.");
-  const reasons = Object.entries(letters.reasons).map(([reason, n]) => h("span", { class: "chip bad" }, `${reason}: ${count(n)}`));
+function deadLettersTable(deadLetters) {
+  if (!deadLetters.count) return empty("None. Every message was processed.");
+  const reasons = Object.entries(deadLetters.reasons).map(([reason, n]) => h("span", { class: "chip bad" }, `${reason}: ${count(n)}`));
   const rows = table(
     [
       ["reason", (one) => one.reason],
@@ -189,7 +189,7 @@ function lettersTable(letters) {
       ["from", (one) => h("span", { class: "mono" }, `${one.topic} ${one.partition}:${one.offset}`)],
       ["when", (one) => `${new Date(one.time).toISOString().slice(0, 19).replace("T", " ")} UTC`],
     ],
-    letters.latest.slice(0, 10),
+    deadLetters.latest.slice(0, 10),
   );
   return h("div", null, h("p", { class: "chips" }, reasons), scroller("Dead letters", "", rows));
 }
