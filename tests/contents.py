@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 
-from stream_assoc.stores.apdb.factory import SqliteUrl, parse_url
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
 
 FURTHER = "StreamAssocDiaObject"
 SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", FURTHER)

@@ -12,13 +12,13 @@ import astropy.time
 import numpy as np
 import pandas as pd
 import sqlalchemy.exc
-from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
+from lsst.dax.apdb import Apdb
 from lsst.sphgeom import Angle, ConvexPolygon, Region, UnitVector3d
 
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
-from stream_assoc.stores.apdb.factory import parse_url
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.tasks.exceptions import TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 
@@ -95,9 +95,7 @@ class LoadDiaCatalogsTask:
             raise TaskConfigError(f"angleMargin must be from 0 to 3600 arcsec, not {self.config.angleMargin}")
         if self.config.history_window is not None and not self.config.history_window > 0:
             raise TaskConfigError(f"history_window must be above 0 days, not {self.config.history_window}; None: all")
-        self._apdb = ApdbSql(
-            ApdbSqlConfig(db_url=parse_url(self.config.apdb_url).sqlalchemy_url, namespace=self.config.apdb_namespace)
-        )
+        self._apdb = Apdb.from_config(parse_url(self.config.apdb_url, self.config.apdb_namespace).dax_config())
 
     def run(self, exposure: Exposure) -> LoadedCatalogs:
         """Load the catalogues of an exposure.

@@ -7,11 +7,11 @@ import structlog
 
 from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.backend import ApdbReport, OpenApdb
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.reading.port import ApdbReader
-from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.wiring.pipeline import calculator_of, layout_of, services_of
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 @contextlib.contextmanager
-def open_stores(settings: Settings) -> Iterator[tuple[SqlApdb, RedisCache]]:
+def open_stores(settings: Settings) -> Iterator[tuple[OpenApdb, RedisCache]]:
     """Open the APDB and the cache, and close both at the end.
 
     Raises

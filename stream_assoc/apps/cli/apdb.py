@@ -10,7 +10,7 @@ from stream_assoc.settings import ConfigurationError
 from stream_assoc.settings.stores import ApdbSettings
 
 if TYPE_CHECKING:
-    from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
+    from stream_assoc.stores.apdb.backend import ApdbReport
 
 app = App(help="Make and check the Alert Production Database.", no_args_is_help=True)
 

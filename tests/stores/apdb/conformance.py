@@ -27,8 +27,10 @@ from stream_assoc.pipeline.exceptions import (
 )
 from stream_assoc.pipeline.ports.in_hand import InHand
 from stream_assoc.pipeline.ports.outbox import WaitingEntry
+from stream_assoc.stores.apdb.backend import OpenApdb
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb, parse_url
+from stream_assoc.stores.apdb.factory import open_apdb
 from tests.contents import columns
 from tests.stores.apdb.builders import BIG, changes, dia_object, forced, pixel, source
 
@@ -37,7 +39,7 @@ TILES = np.array([pixel(10, -5, 10)])
 FIRST, SECOND = BatchId(2**40 + 1, 3), BatchId(2**40 + 1, 188)
 
 
-def store(apdb: SqlApdb, *batches: BatchChanges) -> list[int]:
+def store(apdb: OpenApdb, *batches: BatchChanges) -> list[int]:
     with apdb.exclusive(CELLS) as session:
         stored: list[int] = session.commit(batches).tolist()
     return stored
@@ -62,7 +64,7 @@ class ApdbConformance(ABC):
     def url(self) -> str: ...
 
     @pytest.fixture
-    def apdb(self, url: str) -> Iterator[SqlApdb]:
+    def apdb(self, url: str) -> Iterator[OpenApdb]:
         apdb = open_apdb(url, flag_columns=("centroid_flag", "psfFlux_flag"))
         yield apdb
         apdb.close()
@@ -70,11 +72,13 @@ class ApdbConformance(ABC):
     @pytest.fixture
     def client(self, url: str) -> ApdbSql:
         """The real client, on the same database."""
-        return ApdbSql(ApdbSqlConfig(db_url=parse_url(url).sqlalchemy_url))
+        config = parse_url(url).dax_config()
+        assert isinstance(config, ApdbSqlConfig)
+        return ApdbSql(config)
 
     # --- the ledger, the outbox, the counters ---
 
-    def test_empty_database_knows_nothing(self, apdb: SqlApdb) -> None:
+    def test_empty_database_knows_nothing(self, apdb: OpenApdb) -> None:
         with apdb.exclusive(CELLS) as session:
             snapshot = session.read_snapshot([FIRST], TILES)
             tiles = session.load_tiles(TILES).split()
@@ -86,7 +90,7 @@ class ApdbConformance(ABC):
         assert len(histories.diaObjectId) == 0
         assert histories.offsets.tolist() == [0]
 
-    def test_opening_tells_what_was_stored(self, apdb: SqlApdb) -> None:
+    def test_opening_tells_what_was_stored(self, apdb: OpenApdb) -> None:
         batch = changes(FIRST, position=InputPosition("dia-sources", 3, 2**40), tiles=[TILES[0], 99], delta=4)
         assert store(apdb, batch) == [1, 1]
         assert store(apdb, changes(SECOND, tiles=[99], delta=-1)) == [2]
@@ -96,20 +100,20 @@ class ApdbConformance(ABC):
         assert snapshot.tile_versions.tolist() == [0, 2, 1]
         assert snapshot.n_single_source == 3
 
-    def test_tiles_that_batches_have_changed_are_known(self, apdb: SqlApdb) -> None:
+    def test_tiles_that_batches_have_changed_are_known(self, apdb: OpenApdb) -> None:
         assert apdb.known_tiles().tolist() == []
         store(apdb, changes(FIRST, tiles=[99, 2**34]), changes(SECOND, tiles=[7, 99]))
         known = apdb.known_tiles()
         assert known.tolist() == [7, 99, 2**34]
         assert known.dtype == np.int64
 
-    def test_empty_batch_has_a_ledger_row(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_empty_batch_has_a_ledger_row(self, apdb: OpenApdb, client: ApdbSql) -> None:
         assert store(apdb, changes(FIRST)) == []
         assert apdb.contains(FIRST)
         assert not apdb.contains(SECOND)
         assert client.tableRowCount()["DiaSource"] == 0
 
-    def test_opening_tells_which_batches_of_its_tiles_are_unpublished(self, apdb: SqlApdb) -> None:
+    def test_opening_tells_which_batches_of_its_tiles_are_unpublished(self, apdb: OpenApdb) -> None:
         with apdb.exclusive(CELLS) as session:
             assert session.read_snapshot([], np.array([7, 8, 9])).unpublished == ()
         first, second, third = (BatchId(visit, 0) for visit in (1, 2, 3))
@@ -127,7 +131,7 @@ class ApdbConformance(ABC):
         with apdb.exclusive(CELLS) as session:
             assert session.read_snapshot([], np.array([7, 8, 9])).unpublished == (BatchRevision(*second, 0),)
 
-    def test_outbox_knows_what_comes_first_and_who_publishes(self, apdb: SqlApdb) -> None:
+    def test_outbox_knows_what_comes_first_and_who_publishes(self, apdb: OpenApdb) -> None:
         before = (BatchRevision(2**40, 188, 0), BatchRevision(7, 0, 3))
         batch = replace(changes(FIRST), predecessors=before, consumer_group="group")
         store(apdb, batch, changes(SECOND))
@@ -144,7 +148,7 @@ class ApdbConformance(ABC):
         assert apdb.still_waiting([batch.entry.key, second]) == {batch.entry.key}
         assert apdb.still_waiting([]) == frozenset()
 
-    def test_one_of_several_adopts(self, apdb: SqlApdb, url: str) -> None:
+    def test_one_of_several_adopts(self, apdb: OpenApdb, url: str) -> None:
         with contextlib.closing(open_apdb(url)) as other:
             with apdb.sole_adopter() as ours:
                 with other.sole_adopter() as theirs:
@@ -155,7 +159,7 @@ class ApdbConformance(ABC):
             with other.sole_adopter() as theirs:
                 assert theirs
 
-    def test_outbox_keeps_the_bytes_until_published(self, apdb: SqlApdb) -> None:
+    def test_outbox_keeps_the_bytes_until_published(self, apdb: OpenApdb) -> None:
         batches = [changes(BatchId(9 - k, k), position=InputPosition("t", 0, k)) for k in range(4)]
         store(apdb, *batches[:2])
         store(apdb, *batches[2:])
@@ -170,7 +174,7 @@ class ApdbConformance(ABC):
         assert [left.entry.id for left in apdb.unpublished()] == [batches[1].entry.id, batches[3].entry.id]
         assert apdb.contains(batches[0].entry.id)
 
-    def test_what_is_in_hand_is_known_to_others(self, apdb: SqlApdb, url: str) -> None:
+    def test_what_is_in_hand_is_known_to_others(self, apdb: OpenApdb, url: str) -> None:
         partitions = [("t", 0), ("t", 1), ("u", 0)]
         assert apdb.in_hand(partitions) == []
         apdb.note_in_hand([InHand("t", 0, 3, 7), InHand("u", 0, 2**40, 2**40 + 1)])
@@ -185,7 +189,7 @@ class ApdbConformance(ABC):
 
     # --- forced sources ---
 
-    def test_forced_sources_are_read_by_their_time(self, apdb: SqlApdb) -> None:
+    def test_forced_sources_are_read_by_their_time(self, apdb: OpenApdb) -> None:
         other = BatchId(FIRST.visit - 1, FIRST.detector)
         store(
             apdb,
@@ -226,7 +230,7 @@ class ApdbConformance(ABC):
         assert len(nothing) == 0
         assert nothing.band.dtype == nothing.diaObjectId.dtype == np.dtype(np.int64)
 
-    def test_withdrawn_forced_sources_count_no_longer(self, apdb: SqlApdb) -> None:
+    def test_withdrawn_forced_sources_count_no_longer(self, apdb: OpenApdb) -> None:
         store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST), forced(2, BIG + 2, *FIRST)]))
         again = forced(2, BIG + 2, *FIRST, timeProcessedMjdTai=60002.0)
         store(apdb, changes(FIRST, forced_sources=[again], time=60002.0, revision=1))
@@ -236,12 +240,12 @@ class ApdbConformance(ABC):
         assert counted.diaObjectId.tolist() == read.diaObjectId.tolist() == [BIG + 2]
         assert counted.timeProcessedMjdTai.tolist() == [60002.0]
 
-    def test_a_forced_source_of_unknown_band_is_told(self, apdb: SqlApdb) -> None:
+    def test_a_forced_source_of_unknown_band_is_told(self, apdb: OpenApdb) -> None:
         store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST, band=None)]))
         with apdb.exclusive(CELLS) as session, pytest.raises(ApdbSchemaError, match=r"DiaForcedSource\.band"):
             session.counted_forced_sources(FIRST)
 
-    def test_good_sources_vouch_for_their_objects(self, apdb: SqlApdb) -> None:
+    def test_good_sources_vouch_for_their_objects(self, apdb: OpenApdb) -> None:
         good: dict[str, Any] = {
             "reliability": 0.5,
             "trailLength": 1.4,
@@ -275,7 +279,7 @@ class ApdbConformance(ABC):
         store(apdb, changes(FIRST, time=60002.0, revision=1))
         assert good_ones(criteria) == [BIG + 60], "withdrawn sources do not count"
 
-    def test_rows_are_counted(self, apdb: SqlApdb) -> None:
+    def test_rows_are_counted(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2]))
         assert apdb.count_rows() == {
             "DiaObject": 2,
@@ -286,7 +290,7 @@ class ApdbConformance(ABC):
             "StreamAssocOutbox": 1,
         }
 
-    def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: SqlApdb, url: str) -> None:
+    def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: OpenApdb, url: str) -> None:
         first, second = [BIG, BIG + 2], [BIG, 5]
         batches = []
         for batch, ids, start in ((FIRST, first, 60000.6), (SECOND, second, 60001.6)):
@@ -314,7 +318,7 @@ class ApdbConformance(ABC):
 
     # --- reading back ---
 
-    def test_tiles_hold_their_current_objects(self, apdb: SqlApdb) -> None:
+    def test_tiles_hold_their_current_objects(self, apdb: OpenApdb) -> None:
         rows = [
             dia_object(BIG + 2, 60000.6),
             dia_object(BIG, 60000.6, raErr=None, decErr=float("nan"), nDiaSources=7),
@@ -335,7 +339,7 @@ class ApdbConformance(ABC):
         np.testing.assert_array_equal(here.decErr, np.array([np.nan, 2e-5], np.float32))
         assert here.raErr.dtype == np.float32
 
-    def test_histories_come_in_order_of_processing(self, apdb: SqlApdb) -> None:
+    def test_histories_come_in_order_of_processing(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2], psfFlux=1.1, scienceFluxErr=float("nan")))
         later = [
             source(
@@ -360,15 +364,20 @@ class ApdbConformance(ABC):
 
     # --- versions of objects ---
 
-    def test_a_ping_is_answered_from_any_thread_also_while_a_session_is_open(self, apdb: SqlApdb) -> None:
-        answered: list[None] = []
+    def test_a_ping_is_answered_from_any_thread_also_while_a_session_is_open(self, apdb: OpenApdb) -> None:
+        answered = threading.Event()
+
+        def ping() -> None:
+            apdb.ping()
+            answered.set()
+
         with apdb.exclusive(CELLS):
-            thread = threading.Thread(target=lambda: answered.append(apdb.ping()))
+            thread = threading.Thread(target=ping)
             thread.start()
             thread.join()
-        assert answered == [None]
+        assert answered.is_set()
 
-    def test_versions_supersede_each_other(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_versions_supersede_each_other(self, apdb: OpenApdb, client: ApdbSql) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
         moved = {"ra": 10.4, "dec": -5.3}
         one = changes(BatchId(2, 1), objects=[dia_object(BIG, 60001.0, **moved)], time=60001.0)
@@ -389,7 +398,7 @@ class ApdbConformance(ABC):
 
     # --- all or nothing ---
 
-    def test_duplicate_source_is_named_and_nothing_written(self, apdb: SqlApdb) -> None:
+    def test_duplicate_source_is_named_and_nothing_written(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         before = apdb.count_rows()
         bad = new_objects(SECOND, [BIG + 4, BIG], time=60001.0)
@@ -405,25 +414,25 @@ class ApdbConformance(ABC):
         assert snapshot.n_single_source == 1
         assert positions.validityStartMjdTai.tolist() == [60000.6]
 
-    def test_source_twice_in_one_store(self, apdb: SqlApdb) -> None:
+    def test_source_twice_in_one_store(self, apdb: OpenApdb) -> None:
         twice = [changes(BatchId(1, k), [source(BIG)]) for k in range(2)]
         with pytest.raises(DuplicateSourceError, match=str(BIG)):
             store(apdb, *twice)
         assert apdb.count_rows()["StreamAssocLedger"] == 0
 
-    def test_batch_stored_meanwhile(self, apdb: SqlApdb) -> None:
+    def test_batch_stored_meanwhile(self, apdb: OpenApdb) -> None:
         store(apdb, changes(FIRST))
         with pytest.raises(LedgerConflictError):
             store(apdb, new_objects(FIRST, [BIG]))
         assert apdb.count_rows()["DiaSource"] == 0
 
-    def test_missing_value_is_refused(self, apdb: SqlApdb) -> None:
+    def test_missing_value_is_refused(self, apdb: OpenApdb) -> None:
         batch = changes(FIRST, [source(BIG, midpointMjdTai=None)])
         with pytest.raises(RowsRefusedError, match="midpointMjdTai"):
             store(apdb, batch)
         assert not apdb.contains(FIRST)
 
-    def test_each_version_of_one_commit_ends_where_the_next_begins(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_each_version_of_one_commit_ends_where_the_next_begins(self, apdb: OpenApdb, client: ApdbSql) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2], time=60000.25))
         one = changes(BatchId(2, 1), objects=[dia_object(BIG, 60001.0)], time=60001.0)
         two = changes(BatchId(3, 1), objects=[dia_object(BIG, 60001.5), dia_object(BIG + 2, 60001.5)], time=60001.5)
@@ -440,7 +449,7 @@ class ApdbConformance(ABC):
             (BIG + 2, 60001.5),
         ]
 
-    def test_prepared_versions_end_as_they_would(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_prepared_versions_end_as_they_would(self, apdb: OpenApdb, client: ApdbSql) -> None:
         ids = [BIG + k for k in range(1500)]
         store(apdb, new_objects(FIRST, ids, time=60000.25))
         one = changes(SECOND, objects=[dia_object(k, 60001.0) for k in ids[:1400]], time=60001.0)
@@ -458,7 +467,7 @@ class ApdbConformance(ABC):
             key=lambda row: row[:2],
         )
 
-    def test_prepared_versions_stay_without_a_commit(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_prepared_versions_stay_without_a_commit(self, apdb: OpenApdb, client: ApdbSql) -> None:
         ids = [BIG + k for k in range(1500)]
         store(apdb, new_objects(FIRST, ids, time=60000.25))
         prepared = (np.array(ids), np.full(1500, 60001.0))
@@ -472,7 +481,7 @@ class ApdbConformance(ABC):
         assert self.select(client, "DiaObject", "diaObjectId", "validityEndMjdTai") == [(k, None) for k in ids]
         assert self.select(client, "DiaObjectLast", "diaObjectId") == [(k,) for k in ids]
 
-    def test_versions_stay_open_where_a_commit_is_refused(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_versions_stay_open_where_a_commit_is_refused(self, apdb: OpenApdb, client: ApdbSql) -> None:
         store(apdb, new_objects(FIRST, [BIG], time=60000.25))
         with pytest.raises(DuplicateSourceError):
             store(apdb, changes(SECOND, [source(BIG)], [dia_object(BIG, 60001.0)], time=60001.0))
@@ -485,7 +494,7 @@ class ApdbConformance(ABC):
             (BIG, 60002.0, None),
         ]
 
-    def test_version_that_does_not_advance_is_refused(self, apdb: SqlApdb) -> None:
+    def test_version_that_does_not_advance_is_refused(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         with pytest.raises(RowsRefusedError):
             store(apdb, changes(SECOND, objects=[dia_object(BIG, 60000.6)]))
@@ -493,7 +502,7 @@ class ApdbConformance(ABC):
 
     # --- re-processing ---
 
-    def store_and_reprocess(self, apdb: SqlApdb) -> None:
+    def store_and_reprocess(self, apdb: OpenApdb) -> None:
         """Store two objects and a third that another batch adds to; then take back the first batch, but for one."""
         first = changes(
             FIRST,
@@ -521,7 +530,7 @@ class ApdbConformance(ABC):
         store(apdb, first, second)
         store(apdb, again)
 
-    def test_rows_of_the_earlier_processing_are_replaced_or_withdrawn(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_rows_of_the_earlier_processing_are_replaced_or_withdrawn(self, apdb: OpenApdb, client: ApdbSql) -> None:
         self.store_and_reprocess(apdb)
         sources = self.select(client, "DiaSource", "diaSourceId", "psfFlux", "timeWithdrawnMjdTai")
         assert [(one, withdrawn) for one, _, withdrawn in sources] == [
@@ -537,7 +546,7 @@ class ApdbConformance(ABC):
         assert [end for identifier, _, end in ends if identifier == BIG + 2] == [60002.0]
         assert self.select(client, "DiaObjectLast", "diaObjectId") == [(BIG,), (BIG + 4,)]
 
-    def test_what_counts_is_told(self, apdb: SqlApdb) -> None:
+    def test_what_counts_is_told(self, apdb: OpenApdb) -> None:
         self.store_and_reprocess(apdb)
         with apdb.exclusive(CELLS) as session:
             snapshot = session.read_snapshot([FIRST, SECOND], TILES)
@@ -556,7 +565,7 @@ class ApdbConformance(ABC):
         assert without.offsets.tolist() == [0, 0, 1]
         assert without.points.psfFlux.tolist() == [histories.points.psfFlux[1]]
 
-    def test_each_processing_has_its_own_outbox_entry(self, apdb: SqlApdb) -> None:
+    def test_each_processing_has_its_own_outbox_entry(self, apdb: OpenApdb) -> None:
         self.store_and_reprocess(apdb)
         assert [(*left.entry.key,) for left in apdb.unpublished()] == [(*FIRST, 0), (*SECOND, 0), (*FIRST, 1)]
         apdb.mark_published([BatchRevision(*FIRST, 1)])
@@ -565,7 +574,7 @@ class ApdbConformance(ABC):
         assert kept is not None
         assert kept.outputs == changes(FIRST).outputs
 
-    def test_replicas_are_told_what_was_taken_back(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_replicas_are_told_what_was_taken_back(self, apdb: OpenApdb, client: ApdbSql) -> None:
         self.store_and_reprocess(apdb)
         replica = client.get_replica()
         chunks = [chunk.id for chunk in replica.getReplicaChunks() or ()]
@@ -581,7 +590,7 @@ class ApdbConformance(ABC):
         ]
         assert {record.record_payload()[0][1] for record in records} == {60002.0}
 
-    def test_a_reprocessing_that_is_refused_changes_nothing(self, apdb: SqlApdb) -> None:
+    def test_a_reprocessing_that_is_refused_changes_nothing(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG, BIG + 2]), new_objects(SECOND, [BIG + 9], time=60000.7))
         before = apdb.count_rows()
         refused = changes(FIRST, [source(BIG, midpointMjdTai=None)], time=60001.0, revision=1)
@@ -594,14 +603,14 @@ class ApdbConformance(ABC):
         with apdb.exclusive(CELLS) as session:
             assert session.counted_sources(FIRST).diaSourceId.tolist() == [BIG, BIG + 2]
 
-    def test_the_same_revision_stored_meanwhile(self, apdb: SqlApdb) -> None:
+    def test_the_same_revision_stored_meanwhile(self, apdb: OpenApdb) -> None:
         self.store_and_reprocess(apdb)
         with pytest.raises(LedgerConflictError):
             store(apdb, changes(FIRST, [source(BIG)], time=60003.0, revision=1))
 
     # --- exclusion ---
 
-    def test_same_cell_is_exclusive(self, apdb: SqlApdb) -> None:
+    def test_same_cell_is_exclusive(self, apdb: OpenApdb) -> None:
         inside = threading.Event()
         with apdb.exclusive(CELLS):
             waiting = threading.Thread(target=self._enter, args=(apdb, CELLS, inside))
@@ -610,7 +619,7 @@ class ApdbConformance(ABC):
         assert inside.wait(20)
         waiting.join()
 
-    def test_cells_are_free_after_an_error(self, apdb: SqlApdb) -> None:
+    def test_cells_are_free_after_an_error(self, apdb: OpenApdb) -> None:
         with pytest.raises(LookupError), apdb.exclusive(CELLS):
             raise LookupError
         inside = threading.Event()
@@ -619,14 +628,14 @@ class ApdbConformance(ABC):
         assert inside.wait(20)
         waiting.join()
 
-    def test_waiting_has_an_end(self, apdb: SqlApdb, url: str) -> None:
+    def test_waiting_has_an_end(self, apdb: OpenApdb, url: str) -> None:
         other = self.open_impatiently(url)
         with apdb.exclusive(CELLS), pytest.raises(ApdbUnavailableError), other.exclusive(CELLS):
             pass
         with other.exclusive(CELLS):
             other.close()
 
-    def test_reading_while_others_are_inside(self, apdb: SqlApdb) -> None:
+    def test_reading_while_others_are_inside(self, apdb: OpenApdb) -> None:
         with apdb.exclusive(CELLS) as session:
             session.commit([changes(FIRST)])
             assert apdb.contains(FIRST)
@@ -634,17 +643,17 @@ class ApdbConformance(ABC):
         assert apdb.unpublished() == []
 
     @abstractmethod
-    def open_impatiently(self, url: str) -> SqlApdb:
+    def open_impatiently(self, url: str) -> OpenApdb:
         """Return an adapter that does not wait for long."""
 
     @staticmethod
-    def _enter(apdb: SqlApdb, cells: np.ndarray, inside: threading.Event) -> None:
+    def _enter(apdb: OpenApdb, cells: np.ndarray, inside: threading.Event) -> None:
         with apdb.exclusive(cells):
             inside.set()
 
     # --- what the real client sees ---
 
-    def test_client_reads_our_rows(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_client_reads_our_rows(self, apdb: OpenApdb, client: ApdbSql) -> None:
         time = astropy.time.Time(60000.6, format="mjd", scale="tai")
         batch = changes(
             FIRST,
@@ -676,7 +685,7 @@ class ApdbConformance(ABC):
         infinite = self.select(client, "DiaObject", "diaObjectId", "r_psfFluxSigma")
         assert infinite == [(BIG, None), (BIG + 2, float("inf"))]
 
-    def test_client_reads_our_replica_chunks(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_client_reads_our_replica_chunks(self, apdb: OpenApdb, client: ApdbSql) -> None:
         times = [60000.6, 60000.6 + 1e-4, 60000.7]
         batches = [
             changes(
@@ -709,7 +718,7 @@ class ApdbConformance(ABC):
         place = list(data.column_names()).index("diaSourceId")
         assert sorted(row[place] for row in data.rows()) == [BIG, BIG + 1]
 
-    def test_client_and_we_share_a_chunk(self, apdb: SqlApdb, client: ApdbSql) -> None:
+    def test_client_and_we_share_a_chunk(self, apdb: OpenApdb, client: ApdbSql) -> None:
         store(apdb, changes(FIRST, time=60000.6))
         before = client.get_replica().getReplicaChunks()
         store(apdb, changes(SECOND, time=60000.6 + 1e-4))

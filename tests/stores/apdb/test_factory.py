@@ -4,9 +4,12 @@ import pytest
 import sqlalchemy
 from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
-from stream_assoc.stores.apdb.factory import PostgresqlUrl, SqliteUrl, open_apdb, parse_url
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.postgresql.backend import POSTGRESQL, PostgresqlUrl
+from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_dax_apdb_and_we_read_one_name(name: str, tmp_path: Path) -> None:
 
 
 def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
-    url = parse_url("postgresql://us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&sslmode=require")
+    url = POSTGRESQL.parse("us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&sslmode=require", None)
     translated = sqlalchemy.make_url(url.sqlalchemy_url)
     assert translated.drivername == "postgresql+psycopg2"
     _, arguments = translated.get_dialect()().create_connect_args(translated)

@@ -18,9 +18,7 @@ from psycopg import sql
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn
 from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY
-from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
-
-TABLES: Final = ("metadata", *DAX_TABLES, *OUR_TABLES)
+from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 
 _ANCHOR: Final = "DiaObject"
 """The schema that holds this table is the APDB's; ``metadata`` is a name that others use too."""
@@ -73,7 +71,7 @@ class Catalogue:
     ----------
     schema : `Schema`
     names : mapping
-        Full, quoted name of each of `TABLES`, whether it exists or not.
+        Full, quoted name of each of `ALL_TABLES`, whether it exists or not.
     columns : mapping
         Columns of each that exists.
     """
@@ -112,11 +110,11 @@ def read_catalogue(connection: psycopg.Connection[Any], namespace: str | None) -
             f"the database that apdb.url names has no schema {namespace or 'in the search path'!r} "
             f"(apdb.namespace); {INIT_REMEDY}"
         )
-    _check_kinds(connection.execute(_RELATIONS, (schema.oid, list(TABLES))).fetchall())
+    _check_kinds(connection.execute(_RELATIONS, (schema.oid, list(ALL_TABLES))).fetchall())
     columns: dict[str, list[CopyColumn]] = {}
-    for table, *column in connection.execute(_COLUMNS, (schema.oid, list(TABLES))):
+    for table, *column in connection.execute(_COLUMNS, (schema.oid, list(ALL_TABLES))):
         columns.setdefault(table, []).append(CopyColumn(*column))
-    return Catalogue(schema, {table: schema.full_name(connection, table) for table in TABLES}, columns)
+    return Catalogue(schema, {table: schema.full_name(connection, table) for table in ALL_TABLES}, columns)
 
 
 def _check_kinds(relations: Sequence[tuple[str, str]]) -> None:

@@ -1,12 +1,8 @@
 """From a URL to a reader."""
 
-from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
-from stream_assoc.stores.apdb.factory import PostgresqlUrl, parse_url
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
-from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
 from stream_assoc.stores.apdb.reading.port import ApdbReader
-from stream_assoc.stores.apdb.sql.reading import SqlReader
-from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
 
 
 def open_reader(
@@ -17,7 +13,7 @@ def open_reader(
     Parameters
     ----------
     url : `str`
-        See `~stream_assoc.stores.apdb.factory.parse_url`.
+        See `~stream_assoc.stores.apdb.backends.parse_url`.
     namespace : `str`, optional
         PostgreSQL schema that holds the tables.
     patience : `Patience`
@@ -36,9 +32,4 @@ def open_reader(
     ApdbUnavailableError
         If the database cannot be reached.
     """
-    parsed = parse_url(url)
-    if isinstance(parsed, PostgresqlUrl):
-        return SqlReader(PostgresqlDatabase(parsed.conninfo, namespace, patience, any_version=any_version))
-    if namespace is not None:
-        raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
-    return SqlReader(SqliteDatabase(parsed.path, patience, any_version=any_version))
+    return parse_url(url, namespace).open_reader(patience, any_version=any_version)

@@ -6,12 +6,12 @@ daemon's start does not have.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.schema import apdb_table, schema_version
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
+from stream_assoc.stores.apdb.backend import ApdbReport
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION, numbers
 from stream_assoc.stores.apdb.sql.statements import (
@@ -28,47 +28,6 @@ SCHEMA_VERSION_KEY: Final = "version:schema"
 CONFIGURATION_KEY: Final = "config:apdb-sql.json"
 
 INIT_REMEDY: Final = "run `stream-assoc apdb init`"
-
-
-@dataclass(frozen=True, slots=True)
-class ApdbReport:
-    """What a database says of itself.
-
-    Attributes
-    ----------
-    schema_version : `str`
-        Version of the APDB schema.
-    stream_assoc_version : `str`
-        Version of our own tables.
-    replication : `bool`
-        Whether rows are also noted for replication to the PPDB.
-    identity : `str`
-        Random name of this database's contents and partition, with the
-        numbers of where they are. It is part of every cache key, because tile
-        versions count from zero in each new database: a cache filled from
-        another one must not look current.
-    partition : `str`
-        HTM levels of the tiles and cells, such as ``10/8``. All daemons must
-        agree on them, or their locks and tile versions would not meet.
-    cache_secret : `str`
-        What blobs in the cache are authenticated with. Who can write to the
-        cache and not read this database does not know it.
-    lock_table_size : `int` or `None`
-        How many locks the server has room for, of all its sessions together; each cell
-        that is held is one. `None` where that is no matter.
-    """
-
-    schema_version: str
-    stream_assoc_version: str
-    replication: bool
-    identity: str
-    partition: str
-    cache_secret: str = field(repr=False)
-    lock_table_size: int | None = None
-
-    def of_copy(self, place: str) -> Self:
-        """Return the report of the copy at this place: copies of a database are told apart by it."""
-        return replace(self, identity=f"{self.identity}.{place}")
 
 
 def partition_name(tile_level: int, cell_level: int) -> str:

@@ -13,9 +13,10 @@ settings, so they are compared by name (`missing_statistics`).
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
     COUNTER,
@@ -27,9 +28,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     TILE,
     quoted,
 )
-
-if TYPE_CHECKING:
-    from stream_assoc.stores.apdb.administration import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Migration:
 
     version: str
     purpose: str
-    apply: Callable[["Database"], None]
+    apply: Callable[[Database], None]
 
 
 def numbers(version: str) -> tuple[int, int]:
@@ -66,25 +64,25 @@ def numbers(version: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def pending(database: "Database | None") -> tuple[Migration, ...]:
+def pending(database: Database | None) -> tuple[Migration, ...]:
     """Return the migrations that a database has before it, in order; all of them if it has none of our tables."""
     stored = None if database is None or not database.exists("metadata") else database.note(OUR_VERSION_KEY)
     return tuple(one for one in MIGRATIONS if stored is None or numbers(one.version) > numbers(stored))
 
 
-def migrate(database: "Database", migration: Migration) -> None:
+def migrate(database: Database, migration: Migration) -> None:
     """Apply a migration, and note it in the same transaction."""
     migration.apply(database)
     database.set_note(OUR_VERSION_KEY, migration.version)
 
 
-def missing_statistics(database: "Database | None", statistics: Sequence[str]) -> list[str]:
+def missing_statistics(database: Database | None, statistics: Sequence[str]) -> list[str]:
     """Return those of these columns that the table of further statistics does not have, in order."""
     stored = frozenset() if database is None else database.columns_of(FURTHER)
     return [name for name in statistics if name not in stored]
 
 
-def add_statistics(database: "Database", names: Sequence[str]) -> None:
+def add_statistics(database: Database, names: Sequence[str]) -> None:
     """Add columns to the table of further statistics; rows that are there have none of them."""
     for name in names:
         database.run(f'ALTER TABLE {{{FURTHER}}} ADD COLUMN "{name}" DOUBLE PRECISION')
@@ -114,7 +112,7 @@ _LEDGER_OF_VERSION_1: Final = """
 """
 
 
-def _begin(database: "Database") -> None:
+def _begin(database: Database) -> None:
     """Make the ledger, the outbox, the tiles and the counter.
 
     The counter starts at the number of DIAObjects that have one source now,
@@ -139,7 +137,7 @@ def _begin(database: "Database") -> None:
     )
 
 
-def _count_revisions(database: "Database") -> None:
+def _count_revisions(database: Database) -> None:
     """Key the ledger and the outbox by revision too: what they hold was processed once.
 
     Neither database can do without making the tables anew.
@@ -163,14 +161,14 @@ def _count_revisions(database: "Database") -> None:
         database.run(f'DROP TABLE "old{table}"')
 
 
-def _add_further_statistics(database: "Database") -> None:
+def _add_further_statistics(database: Database) -> None:
     database.run(
         f'CREATE TABLE {{{FURTHER}}} ("diaObjectId" BIGINT NOT NULL, '
         '"validityStartMjdTai" DOUBLE PRECISION NOT NULL, PRIMARY KEY ("diaObjectId", "validityStartMjdTai"))'
     )
 
 
-def _order_outputs(database: "Database") -> None:
+def _order_outputs(database: Database) -> None:
     """Let a tile name the batch that changed it last, and an entry of the outbox those that come before it."""
     for table, column in (
         (OUTBOX, "predecessors {bytes}"),
@@ -187,18 +185,18 @@ def new_secret() -> str:
     return secrets.token_hex(32)
 
 
-def _add_cache_secret(database: "Database") -> None:
+def _add_cache_secret(database: Database) -> None:
     database.set_note(CACHE_SECRET_KEY, new_secret())
 
 
-def _note_what_is_in_hand(database: "Database") -> None:
+def _note_what_is_in_hand(database: Database) -> None:
     database.run(
         f"CREATE TABLE {{{IN_HAND}}} (topic TEXT NOT NULL, partition INTEGER NOT NULL, first_offset BIGINT NOT NULL, "
         "last_offset BIGINT NOT NULL, is_suspect BOOLEAN NOT NULL, PRIMARY KEY (topic, partition))"
     )
 
 
-def _nothing(_database: "Database") -> None:
+def _nothing(_database: Database) -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
 

@@ -5,7 +5,8 @@ import psycopg
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, RowsRefusedError
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.backend import OpenApdb
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from tests.stores.apdb.builders import BIG, changes, pixel, source
@@ -22,7 +23,7 @@ class TestPostgresql(ApdbConformance):
     def open_impatiently(self, url: str) -> PostgresqlApdb:
         return PostgresqlApdb(url, patience=Patience(lock_seconds=0.05))
 
-    def test_other_cells_are_free(self, apdb: SqlApdb) -> None:
+    def test_other_cells_are_free(self, apdb: OpenApdb) -> None:
         inside = threading.Event()
         elsewhere = np.array([pixel(200, 40, 8)])
         with apdb.exclusive(CELLS):
@@ -31,7 +32,7 @@ class TestPostgresql(ApdbConformance):
             assert inside.wait(20)
             other.join()
 
-    def test_crossing_sets_of_cells_do_not_deadlock(self, apdb: SqlApdb) -> None:
+    def test_crossing_sets_of_cells_do_not_deadlock(self, apdb: OpenApdb) -> None:
         low, high = np.array([5, 9]), np.array([9, 5])
         done = [threading.Event(), threading.Event()]
         threads = [
@@ -44,12 +45,12 @@ class TestPostgresql(ApdbConformance):
         for thread in threads:
             thread.join()
 
-    def _enter_often(self, apdb: SqlApdb, cells: np.ndarray, done: threading.Event) -> None:
+    def _enter_often(self, apdb: OpenApdb, cells: np.ndarray, done: threading.Event) -> None:
         for _ in range(20):
             self._enter(apdb, cells, threading.Event())
         done.set()
 
-    def test_lost_connection_loses_lock_and_transaction(self, apdb: SqlApdb, url: str) -> None:
+    def test_lost_connection_loses_lock_and_transaction(self, apdb: OpenApdb, url: str) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         with pytest.raises(FencedError, match="locks on the sky"):
             self._die_before_storing(apdb, url)
@@ -59,12 +60,12 @@ class TestPostgresql(ApdbConformance):
         assert apdb.contains(FIRST)
         assert not apdb.contains(SECOND)
 
-    def _die_before_storing(self, apdb: SqlApdb, url: str) -> None:
+    def _die_before_storing(self, apdb: OpenApdb, url: str) -> None:
         with apdb.exclusive(CELLS) as session:
             terminate(url)
             session.commit([changes(SECOND)])
 
-    def test_idle_connections_that_died_are_replaced(self, apdb: SqlApdb, url: str) -> None:
+    def test_idle_connections_that_died_are_replaced(self, apdb: OpenApdb, url: str) -> None:
         with apdb.exclusive(CELLS):
             apdb.contains(FIRST)
         terminate(url)
@@ -73,7 +74,7 @@ class TestPostgresql(ApdbConformance):
         assert not apdb.contains(FIRST)
         assert apdb.unpublished() == []
 
-    def test_text_that_is_too_long_is_refused(self, apdb: SqlApdb) -> None:
+    def test_text_that_is_too_long_is_refused(self, apdb: OpenApdb) -> None:
         with pytest.raises(RowsRefusedError, match="too long"):
             store(apdb, changes(FIRST, [source(BIG, reliabilityVersion="longer than seven")]))
         assert not apdb.contains(FIRST)

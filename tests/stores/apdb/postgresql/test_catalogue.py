@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
@@ -42,8 +43,8 @@ def database(postgresql_apdb_url: str) -> str:
 
 
 @pytest.fixture
-def opened() -> Iterator[list[SqlApdb]]:
-    apdbs: list[SqlApdb] = []
+def opened() -> Iterator[list[OpenApdb]]:
+    apdbs: list[OpenApdb] = []
     yield apdbs
     for apdb in apdbs:
         apdb.close()
@@ -61,7 +62,7 @@ def opened() -> Iterator[list[SqlApdb]]:
     ],
 )
 def test_the_same_tables_have_the_same_locks(
-    database: str, opened: list[SqlApdb], path: str | None, namespace: str | None
+    database: str, opened: list[OpenApdb], path: str | None, namespace: str | None
 ) -> None:
     unset = open_apdb(database, patience=HASTY)
     other = open_apdb(database if path is None else with_search_path(database, path), namespace, patience=HASTY)
@@ -73,7 +74,7 @@ def test_the_same_tables_have_the_same_locks(
     assert other.report == unset.report
 
 
-def test_a_renamed_schema_has_the_same_locks(database: str, opened: list[SqlApdb]) -> None:
+def test_a_renamed_schema_has_the_same_locks(database: str, opened: list[OpenApdb]) -> None:
     before = open_apdb(database, "public", patience=HASTY)
     opened.append(before)
     with before.exclusive(CELLS):
@@ -86,7 +87,7 @@ def test_a_renamed_schema_has_the_same_locks(database: str, opened: list[SqlApdb
 
 
 def test_tables_that_come_into_the_search_path_later_are_not_taken_for_ours(
-    database: str, opened: list[SqlApdb]
+    database: str, opened: list[OpenApdb]
 ) -> None:
     apdb = open_apdb(with_search_path(database, "empty, public"))
     reader = open_reader(with_search_path(database, "empty, public"))
@@ -124,7 +125,7 @@ def test_views_on_the_tables_of_another_schema_are_refused(database: str) -> Non
 
 
 def test_a_copy_of_a_database_has_an_identity_of_its_own(
-    postgresql_url: str, postgresql_template: str, opened: list[SqlApdb]
+    postgresql_url: str, postgresql_template: str, opened: list[OpenApdb]
 ) -> None:
     """Else tiles that are cached of the one would look current to the other."""
     names = [f"copy_{os.getpid()}_{k}" for k in range(2)]

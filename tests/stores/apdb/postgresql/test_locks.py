@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LocksExhaustedError
+from stream_assoc.stores.apdb.backend import ApdbReport
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
-from stream_assoc.stores.apdb.sql.compatibility import ApdbReport
 from stream_assoc.wiring.stores import lock_advice
 from tests.configured import configured
 

@@ -12,9 +12,9 @@ import sqlalchemy
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
-from stream_assoc.stores.apdb.factory import parse_url
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
+from tests.stores.apdb.sql_urls import sql_url
 
 LARGE = 2**60 + 1
 
@@ -28,7 +28,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def write(url: str, rows: list[dict[str, Any]]) -> None:
-    engine = sqlalchemy.create_engine(parse_url(url).sqlalchemy_url)
+    engine = sqlalchemy.create_engine(sql_url(url).sqlalchemy_url)
     table = sqlalchemy.Table("DiaObjectLast", sqlalchemy.MetaData(), autoload_with=engine)
     required = {column.name: 0 for column in table.columns if not column.nullable}
     with engine.begin() as connection:
@@ -60,7 +60,7 @@ def test_whole_columns_keep_types_ids_and_nulls(url: str) -> None:
 
 @pytest.mark.integration
 def test_an_apdb_of_another_pipeline_can_be_read_whole(url: str) -> None:
-    engine = sqlalchemy.create_engine(parse_url(url).sqlalchemy_url)
+    engine = sqlalchemy.create_engine(sql_url(url).sqlalchemy_url)
     with engine.begin() as connection:
         for table in OUR_TABLES:
             connection.execute(sqlalchemy.text(f'DROP TABLE "{table}"'))

@@ -3,12 +3,13 @@ import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.stores.apdb.factory import PostgresqlUrl, parse_url
 from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.postgresql.backend import PostgresqlUrl
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
 from stream_assoc.stores.apdb.reading.open import open_reader
 from tests import services
 from tests.stores.apdb.reading.conformance import ReaderConformance
+from tests.stores.apdb.sql_urls import sql_url
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +41,7 @@ class TestPostgresql(ReaderConformance):
         return postgresql_database
 
     def test_a_statement_that_takes_too_long_is_ended(self, stored) -> None:
-        parsed = parse_url(stored.url)
+        parsed = sql_url(stored.url)
         assert isinstance(parsed, PostgresqlUrl)
         database = PostgresqlDatabase(parsed.conninfo, patience=Patience(answer_seconds=0.2))
         with pytest.raises(ApdbUnavailableError, match="statement timeout"):

@@ -13,18 +13,20 @@ import pytest
 
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
-from stream_assoc.stores.apdb.administration import Database, changing, looking
+from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.create import add_columns, check, init, plan, repartition
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.factory import SqlApdb, open_apdb
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql import migrations
+from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
 from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
 from tests.contents import columns
 from tests.stores.apdb.builders import BIG
 from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
+from tests.stores.apdb.sql_urls import sql_url
 
 VERSIONS = [one.version for one in MIGRATIONS]
 DATABASES = ["sqlite_apdb_url", pytest.param("postgresql_apdb_url", marks=pytest.mark.integration)]
@@ -36,7 +38,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def apdb(url: str) -> Iterator[SqlApdb]:
+def apdb(url: str) -> Iterator[OpenApdb]:
     apdb = open_apdb(url)
     yield apdb
     apdb.close()
@@ -66,19 +68,19 @@ def migrate_to(url: str, version: str) -> None:
     """Give an APDB without our tables those of an earlier version."""
     for one in MIGRATIONS:
         if numbers(one.version) <= numbers(version):
-            with changing(url, None) as database:
+            with sql_url(url).transaction(writes=True) as database:
                 assert database is not None
                 migrate(database, one)
 
 
 def shape(url: str) -> dict[str, frozenset[str]]:
-    with looking(url, None) as database:
+    with sql_url(url).transaction(writes=False) as database:
         assert database is not None
         return {table: database.columns_of(table) for table in OUR_TABLES}
 
 
 def stored_version(url: str) -> str | None:
-    with looking(url, None) as database:
+    with sql_url(url).transaction(writes=False) as database:
         assert database is not None
         return database.note(OUR_VERSION_KEY)
 
@@ -226,7 +228,7 @@ def test_columns_of_statistics_are_added_and_keep_what_is_there(url: str) -> Non
     assert columns(url, FURTHER, "diaObjectId", "r_mine", "flags", "g_mine") == [(BIG, 1.5, 1.0, None)]
 
 
-def test_no_writer_drops_a_column_without_a_word(apdb: SqlApdb) -> None:
+def test_no_writer_drops_a_column_without_a_word(apdb: OpenApdb) -> None:
     further = pa.table({"diaObjectId": [BIG], "validityStartMjdTai": [60000.6], "r_unknown": [1.0]})
     with pytest.raises(ApdbSchemaError, match="r_unknown"):
         store(apdb, replace(new_objects(FIRST, [BIG]), further_statistics=further))
@@ -243,7 +245,7 @@ def divide_anew(url: str) -> None:
 
 @pytest.mark.parametrize("change", [add_a_version, divide_anew])
 def test_a_daemon_that_runs_on_after_a_change_stores_nothing(
-    apdb: SqlApdb, url: str, change: Callable[[str], None]
+    apdb: OpenApdb, url: str, change: Callable[[str], None]
 ) -> None:
     store(apdb, new_objects(FIRST, [BIG]))
     change(url)
@@ -253,9 +255,11 @@ def test_a_daemon_that_runs_on_after_a_change_stores_nothing(
 
 
 def test_tables_are_not_changed_while_a_session_is_inside(
-    apdb: SqlApdb, url: str, monkeypatch: pytest.MonkeyPatch
+    apdb: OpenApdb, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream_assoc.stores.apdb.administration.DEFAULT_PATIENCE", Patience(lock_seconds=0.05))
+    for backend in ("sqlite", "postgresql"):
+        hasty = Patience(lock_seconds=0.05)
+        monkeypatch.setattr(f"stream_assoc.stores.apdb.{backend}.backend.DEFAULT_PATIENCE", hasty)
     asked = repartition(url, tile_level=10, cell_level=8)
     assert asked.partition == "10/8"
     other = open_apdb(url)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
-from stream_assoc.stores.apdb.factory import SqliteUrl, open_apdb, parse_url
+from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
+from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
 from tests.stores.apdb.conformance import CELLS, ApdbConformance
 
 

@@ -1,0 +1,149 @@
+"""What a backend of the APDB provides.
+
+A backend is a folder beside this file that exports one `Backend`, and a line in
+`stream_assoc.stores.apdb.backends`. `stream_assoc.testing` has the tests that it must pass.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, Self
+
+from stream_assoc.pipeline.ports.apdb import DaemonApdb
+from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.port import ApdbReader
+
+if TYPE_CHECKING:
+    from lsst.dax.apdb import ApdbConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ApdbReport:
+    """What a database says of itself.
+
+    Attributes
+    ----------
+    schema_version : `str`
+        Version of the APDB schema.
+    stream_assoc_version : `str`
+        Version of our own tables.
+    replication : `bool`
+        Whether rows are also noted for replication to the PPDB.
+    identity : `str`
+        Random name of this database's contents and partition, with the
+        numbers of where they are. It is part of every cache key, because tile
+        versions count from zero in each new database: a cache filled from
+        another one must not look current.
+    partition : `str`
+        HTM levels of the tiles and cells, such as ``10/8``. All daemons must
+        agree on them, or their locks and tile versions would not meet.
+    cache_secret : `str`
+        What blobs in the cache are authenticated with. Who can write to the
+        cache and not read this database does not know it.
+    lock_table_size : `int` or `None`
+        How many locks the server has room for, of all its sessions together; each cell
+        that is held is one. `None` where that is no matter.
+    """
+
+    schema_version: str
+    stream_assoc_version: str
+    replication: bool
+    identity: str
+    partition: str
+    cache_secret: str = field(repr=False)
+    lock_table_size: int | None = None
+
+    def of_copy(self, place: str) -> Self:
+        """Return the report of the copy at this place: copies of a database are told apart by it."""
+        return replace(self, identity=f"{self.identity}.{place}")
+
+
+class OpenApdb(DaemonApdb, Protocol):
+    """An APDB opened to be written, its schema checked."""
+
+    @property
+    def report(self) -> ApdbReport:
+        """What the database is."""
+
+    def expect_statistics(self, statistics: Collection[str]) -> None:
+        """Return if the database has columns for all that will be stored.
+
+        Parameters
+        ----------
+        statistics : collection of `str`
+            Columns of plugins of other packages.
+
+        Raises
+        ------
+        ApdbSchemaError
+            If a column is missing. The message names the remedy.
+        """
+
+
+class Administration(Protocol):
+    """Creates an APDB and changes its tables, while no session is open on it.
+
+    Every method raises `ApdbUnavailableError` if the database cannot be reached
+    or daemons hold it, and `ApdbSchemaError` if it cannot be what was asked for.
+    """
+
+    def init(self, *, drop: bool, replication: bool, tile_level: int, cell_level: int) -> None:
+        """Create the APDB, or complete one that exists; ``drop`` deletes it before, *with all its data*."""
+
+    def plan(self, *, drop: bool, statistics: Sequence[str]) -> list[str]:
+        """Return what `init` and `add_columns` would do, a line for each step. Nothing is changed."""
+
+    def extend(self, *, tile_level: int, cell_level: int) -> None:
+        """Add our tables to an APDB that exists, or migrate those of an older version.
+
+        Each migration is applied and noted atomically, so that an interrupted one is resumed.
+        """
+
+    def add_columns(self, statistics: Sequence[str]) -> None:
+        """Add columns for the statistics of plugins of other packages, where they are missing."""
+
+    def repartition(self, *, tile_level: int, cell_level: int) -> None:
+        """Divide the sky anew, and give the database a new identity and secret.
+
+        Daemons that run on it are refused from then on, and nothing that was cached before is found or believed.
+        """
+
+
+class ApdbUrl(Protocol):
+    """An APDB of one backend, as a URL and a namespace name it. Its text may hold a password and is never shown."""
+
+    def open(self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience) -> OpenApdb:
+        """Open the APDB to write, its schema checked. See `~stream_assoc.stores.apdb.factory.open_apdb`."""
+
+    def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
+        """Open the APDB to read only. See `~stream_assoc.stores.apdb.reading.open.open_reader`."""
+
+    def administration(self) -> Administration:
+        """Return what creates and changes it."""
+
+    def dax_config(self) -> "ApdbConfig":
+        """Return how ``lsst.dax.apdb`` opens the same APDB. Importing that takes seconds."""
+
+
+class Backend(Protocol):
+    """A kind of database.
+
+    Attributes
+    ----------
+    scheme : `str`
+        The scheme of its URLs, such as ``postgresql``. A driver after it, such
+        as ``+psycopg2``, is ignored.
+    form : `str`
+        How such a URL looks, for messages.
+    """
+
+    scheme: str
+    form: str
+
+    def parse(self, rest: str, namespace: str | None) -> ApdbUrl:
+        """Return what a URL names, given the part after ``://``.
+
+        Raises
+        ------
+        ApdbConfigurationError
+            If it names nothing that can be opened. The message never holds the URL.
+        """

@@ -1,0 +1,128 @@
+"""SQLite as a backend: URLs, and the transactions that change tables."""
+
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stream_assoc.private_files import create_private
+from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
+from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
+from stream_assoc.stores.apdb.sql.reading import SqlReader
+from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, hold_lock, one_name, translated
+from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
+
+if TYPE_CHECKING:
+    from lsst.dax.apdb import ApdbConfig
+
+_NOT_IN_A_FILE_NAME: Final = "?#%"
+_TYPES: Final = {"bytes": "BLOB", "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT"}
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteUrl:
+    """`ApdbUrl` of an SQLite file."""
+
+    path: Path
+
+    def open(self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience) -> OpenApdb:
+        """See `ApdbUrl.open`."""
+        return SqliteApdb(self.path, tile_level=tile_level, flag_columns=flag_columns, patience=patience)
+
+    def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
+        """See `ApdbUrl.open_reader`."""
+        return SqlReader(SqliteDatabase(self.path, patience, any_version=any_version))
+
+    def administration(self) -> Administration:
+        """See `ApdbUrl.administration`."""
+        return SqlAdministration(self)
+
+    @property
+    def namespace(self) -> None:
+        """See `SqlUrl.namespace`: SQLite has none."""
+        return None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """See `SqlUrl.sqlalchemy_url`."""
+        return f"sqlite:///{urllib.parse.quote(str(self.path))}"
+
+    def dax_config(self) -> "ApdbConfig":
+        """See `ApdbUrl.dax_config`."""
+        return dax_config_of(self)
+
+    def reserve(self) -> None:
+        """Create the file, for its owner only, unless it is there."""
+        create_private(self.path)
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Database | None]:
+        """See `SqlUrl.transaction`."""
+        if not self.path.is_file():
+            yield None
+            return
+        path = one_name(self.path)
+        seconds = DEFAULT_PATIENCE.lock_seconds
+        with ExitStack() as stack:
+            stack.enter_context(translated())
+            if writes:
+                stack.enter_context(closing(hold_lock(path, seconds)))
+            connection = stack.enter_context(closing(sqlite3.connect(path, timeout=seconds, isolation_level=None)))
+            connection.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            yield _database(connection)
+            # Closed without it, the connection undoes everything.
+            connection.execute("COMMIT")
+
+
+def _database(connection: sqlite3.Connection) -> Database:
+    def columns_of(table: str) -> frozenset[str]:
+        return frozenset(name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+
+    names = {table: f'"{table}"' for table in ALL_TABLES}
+    return Database(names | _TYPES, columns_of, False, connection.execute)
+
+
+class SqliteBackend:
+    """`Backend` of SQLite."""
+
+    scheme = "sqlite"
+    form = "sqlite:///path"
+
+    def parse(self, rest: str, namespace: str | None) -> SqliteUrl:
+        """See `Backend.parse`."""
+        if not rest.startswith("/"):
+            raise ApdbConfigurationError(f"the setting apdb.url begins with 'sqlite'; use {self.form}")
+        if namespace is not None:
+            raise ApdbConfigurationError("the setting apdb.namespace is for PostgreSQL; SQLite has no namespaces")
+        return SqliteUrl(_path_of(rest[1:]))
+
+
+SQLITE: Final = SqliteBackend()
+
+
+def _path_of(text: str) -> Path:
+    """Return the file that a URL names, percent-decoded as SQLAlchemy does it.
+
+    dax_apdb makes a URI of the name again, so a name that is not the same in
+    there would be another file for it than for us.
+    """
+    name = urllib.parse.unquote(text)
+    if not name or name.startswith((":", "file:")):
+        raise ApdbConfigurationError(
+            "the setting apdb.url names no file: an APDB in memory ends with each connection, and file: URIs are "
+            "not taken; use sqlite:///path"
+        )
+    if "?" in text or any(character in _NOT_IN_A_FILE_NAME or not character.isprintable() for character in name):
+        raise ApdbConfigurationError(
+            "the setting apdb.url: the name of an SQLite file may not contain ?, # or % or a control character, and "
+            "takes no parameters after a ?; call the file otherwise"
+        )
+    return Path(name)
