@@ -17,8 +17,14 @@ point of the group `ENTRY_POINT_GROUP`; `register` does so for one process. See
 from stream_assoc.core.model.states import LightCurves, SourcePoints
 from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray, IntArray
 from stream_assoc.core.statistics.exceptions import PluginError
-from stream_assoc.core.statistics.kernel import is_usable, kernel
-from stream_assoc.core.statistics.plugin import BandPlugin, ForcedPlugin, LightCurvePlugin, ObjectPlugin
+from stream_assoc.core.statistics.plugin import (
+    BandPlugin,
+    ForcedPlugin,
+    LightCurvePlugin,
+    ObjectPlugin,
+    is_usable,
+    kernel,
+)
 from stream_assoc.core.statistics.registry import ENTRY_POINT_GROUP, register
 
 __all__ = [

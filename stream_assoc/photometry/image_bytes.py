@@ -9,13 +9,15 @@ import io
 import lzma
 import os
 import stat
+import threading
 import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from stream_assoc.photometry.exceptions import (
     ImageDamagedError,
@@ -26,6 +28,10 @@ from stream_assoc.photometry.exceptions import (
 )
 
 CHUNK_BYTES: Final = 2**20
+MAX_STUCK: Final = 4
+"""Threads that may hang; a call that reads a dead mount cannot be interrupted."""
+
+Result = TypeVar("Result")
 
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
@@ -86,7 +92,7 @@ class Allowance:
 def read_file(path: str, allowance: Allowance) -> bytes:
     """Return the bytes of a regular file.
 
-    SessionSnapshot never waits for another process, as a named pipe would.
+    Opening it never waits for another process, as that of a named pipe would.
 
     Raises
     ------
@@ -114,6 +120,47 @@ def read_file(path: str, allowance: Allowance) -> bytes:
         raise ImageMissingError(
             f"the image {path!r} cannot be opened: {error.strerror}; the batch must name it when it is in place"
         ) from error
+
+
+class FileThreads:
+    """Runs each call in a thread of its own, and leaves it alone when it does not return in time.
+
+    A hanging file system, such as a dead NFS mount, thus holds nothing up.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(MAX_STUCK)
+
+    def run(self, work: Callable[[], Result], seconds: float, name: str) -> Result:
+        """Return what a call returns, or raise what it raises.
+
+        Raises
+        ------
+        ImageUnavailableError
+            If it takes longer than ``seconds``, or others before it still do.
+        """
+        if not self._free.acquire(blocking=False):
+            raise ImageUnavailableError(
+                f"the image {name[:80]!r} is not asked for: {MAX_STUCK} files before it do not answer; see that the "
+                "file systems below images.roots answer"
+            )
+        outcome: Future[Result] = Future()
+        threading.Thread(target=self._work, args=(work, outcome), name="image-file", daemon=True).start()
+        try:
+            return outcome.result(seconds)
+        except TimeoutError:
+            raise ImageUnavailableError(
+                f"the image {name[:80]!r} was not read within {seconds:g} s; see that its file system answers, or "
+                "raise images.timeout_seconds"
+            ) from None
+
+    def _work(self, work: Callable[[], Result], outcome: "Future[Result]") -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - `run` raises it again
+            outcome.set_exception(error)
+        finally:
+            self._free.release()
 
 
 def decompressed(payload: bytes, name: str, allowance: Allowance) -> bytes:

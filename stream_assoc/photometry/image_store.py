@@ -23,9 +23,8 @@ from stream_assoc.photometry.exceptions import (
     ImageUnavailableError,
 )
 from stream_assoc.photometry.exposure import Exposure
-from stream_assoc.photometry.file_threads import FileThreads
 from stream_assoc.photometry.fits import read_payload
-from stream_assoc.photometry.image_bytes import Allowance, read_file
+from stream_assoc.photometry.image_bytes import Allowance, FileThreads, read_file
 from stream_assoc.photometry.image_roots import ImageRoots
 
 _CHUNK_BYTES: Final = 2**22

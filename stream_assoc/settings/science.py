@@ -5,7 +5,7 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stream_assoc.core.model.flags import BAD_FLAGS
+from stream_assoc.core.model.types import BAD_FLAGS
 from stream_assoc.settings.secrets import redacted
 from stream_assoc.settings.section import Section
 

@@ -1,9 +1,9 @@
-"""The names of ``lsst.ap.association``, as facades of the other rooms.
+"""The names of ``lsst.ap.association``, as facades of the other packages.
 
 Every name of upstream's package reference is here, on the tables that upstream
 takes; ``docs/from-lsst.md`` lists them with each deliberate difference. A name's
-module is imported when the name is first asked for: what a task stands on, the
-APDB's own client for one, may take seconds to import.
+module is imported when the name is first asked for: what a task needs, such as
+the APDB's own client, may take seconds to import.
 """
 
 from importlib import import_module

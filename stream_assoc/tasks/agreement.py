@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import VISIT_COLUMNS
 from stream_assoc.core.model.types import BoolArray
-from stream_assoc.tasks.bands import band_names
 from stream_assoc.tasks.exceptions import CatalogError
 from stream_assoc.tasks.exposure import Exposure
+from stream_assoc.tasks.frames import band_names
 from stream_assoc.tasks.tables import Catalog, arrow_table, floats
 
 _MIDPOINT_TOLERANCE_DAYS: Final = 1e-6

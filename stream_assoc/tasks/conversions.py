@@ -16,8 +16,7 @@ import pyarrow as pa
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.tasks.exceptions import CatalogError, ExposureError
 from stream_assoc.tasks.exposure import Exposure
-from stream_assoc.tasks.tables import floats, unit_of
-from stream_assoc.tasks.units import is_instrumental
+from stream_assoc.tasks.tables import floats, is_instrumental, unit_of
 
 LOCAL_CALIBRATION: Final = "base_LocalPhotoCalib"
 LOCAL_WCS: Final = tuple(f"base_LocalWcs_CDMatrix_{element}" for element in ("1_1", "1_2", "2_1", "2_2"))

@@ -17,9 +17,8 @@ import pandas as pd
 
 from stream_assoc.core.model.types import BANDS, IntArray
 from stream_assoc.core.statistics import registry as statistics
-from stream_assoc.tasks.bands import band_name, band_names
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError, TaskConfigError
-from stream_assoc.tasks.frames import identifiers, with_plain_index
+from stream_assoc.tasks.frames import band_name, band_names, identifiers, with_plain_index
 from stream_assoc.tasks.plugin import DiaObjectCalculationPlugin, DiaObjectCalculationPluginConfig
 from stream_assoc.tasks.plugins import StatisticsPlugin
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from stream_assoc.core.model.flags import BAD_FLAGS
-from stream_assoc.core.model.types import BANDS
+from stream_assoc.core.model.types import BAD_FLAGS, BANDS
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.settings import Settings
 from stream_assoc.tasks.association import AssociationConfig
@@ -68,7 +67,7 @@ class DiaPipelineConfig:
         Whether known solar-system objects claim their sources.
     keepSolarSystemIds : `bool`
         Whether a source that comes with an ``ssObjectId`` belongs to that
-        object: it joins and founds no DIAObject.
+        object: it neither joins nor creates a DIAObject.
     doRunForcedMeasurement : `bool`
         Whether fluxes are measured on the images that an exposure names.
     diaForcedSource : `DiaForcedSourcedConfig`

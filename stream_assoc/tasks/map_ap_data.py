@@ -12,25 +12,23 @@ from typing import Any, ClassVar, Final, TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.types import BoolArray
-from stream_assoc.tasks.conversions import (
-    CONVERTED,
-    DIPOLE,
-    Detections,
-    bounding_box_size,
-    calibrated,
-    coordinates,
-    dipoles,
-    shapes,
-)
+from stream_assoc.tasks import conversions
+from stream_assoc.tasks.conversions import DIPOLE, Detections
 from stream_assoc.tasks.exceptions import MissingColumnError, TaskConfigError
 from stream_assoc.tasks.exposure import Exposure
 from stream_assoc.tasks.flags import Flag, pack, read_flag_map
-from stream_assoc.tasks.tables import Catalog, arrow_table, data_frame, floats, measured_column, unit_of
-from stream_assoc.tasks.units import unit_factor
+from stream_assoc.tasks.tables import (
+    Catalog,
+    arrow_table,
+    data_frame,
+    flag_of,
+    floats,
+    measured_column,
+    unit_factor,
+    unit_of,
+)
 
 Values: TypeAlias = "pa.Array | pa.ChunkedArray | np.ndarray[Any, Any]"
 
@@ -100,7 +98,7 @@ class MapDiaSourceConfig:
     bboxColumns : `tuple` [`str`, ...]
         First and last column and first and last row of the footprint, in pixels.
     doPackFlags : `bool`
-        Whether to make the packed columns of the flag map besides the
+        Whether to make the packed columns of the flag map beside the
         boolean ones.
     """
 
@@ -191,7 +189,7 @@ class MapDiaSourceTask:
 
     Notes
     -----
-    Besides the copied columns these are made, where the input has what they
+    These are made beside the copied columns, where the input has what they
     are made of (``base_LocalPhotoCalib`` and ``base_LocalWcs_CDMatrix_*``
     take the place of the exposure's mean calibration and scale):
 
@@ -255,12 +253,12 @@ class MapDiaSourceTask:
             if name not in calibrated_columns
         }
         made |= _classifications(table)
-        made |= coordinates(detections)
+        made |= conversions.coordinates(detections)
         for flux, error in self._fluxes:
-            values = calibrated(detections, flux, error)
+            values = conversions.calibrated(detections, flux, error)
             made |= zip((self.config.copyColumns[flux], self.config.copyColumns[error]), values, strict=True)
-        made |= dipoles(detections)
-        made |= shapes(detections)
+        made |= conversions.dipoles(detections)
+        made |= conversions.shapes(detections)
         made |= self._sizes(detections)
         made |= self._unpacked_and_packed(table)
         n = table.num_rows
@@ -278,7 +276,7 @@ class MapDiaSourceTask:
 
     def _read(self) -> frozenset[str]:
         """Return every column that is looked at."""
-        return frozenset({*self._inputs(), *_CLASSIFICATIONS, *CONVERTED, *self.config.bboxColumns})
+        return frozenset({*self._inputs(), *_CLASSIFICATIONS, *conversions.CONVERTED, *self.config.bboxColumns})
 
     def _all_flags(self) -> list[Flag]:
         return [flag for flags in self._flags.values() for flag in flags]
@@ -297,10 +295,10 @@ class MapDiaSourceTask:
             return {}
         left, right, bottom, top = (detections.column(name) for name in self.config.bboxColumns)
         x, y = (detections.column(sources[name]) for name in "xy")
-        return {"bboxSize": bounding_box_size(x, y, (left, right, bottom, top))}
+        return {"bboxSize": conversions.bounding_box_size(x, y, (left, right, bottom, top))}
 
     def _unpacked_and_packed(self, table: pa.Table) -> dict[str, Values]:
-        values = {flag.name: _booleans(table, flag.name) for flag in self._all_flags()}
+        values = {flag.name: flag_of(table, flag.name) for flag in self._all_flags()}
         made: dict[str, Values] = {flag.column: values[flag.name] for flag in self._all_flags() if flag.column}
         if self.config.doPackFlags:
             made |= {column: pack(flags, values) for column, flags in self._flags.items()}
@@ -335,23 +333,18 @@ def _in_rubin_unit(table: pa.Table, name: str, target: str) -> Values:
     return table.column(name) if factor == 1.0 else floats(table, name) * factor
 
 
-def _booleans(table: pa.Table, name: str) -> BoolArray:
-    """Return a flag, 0 and 1 or a boolean; null is not set."""
-    values = pc.fill_null(table.column(name).cast(pa.bool_()), False)
-    return np.asarray(values.to_numpy(), np.bool_)
-
-
 def _in_rubin_types(made: Mapping[str, Values]) -> pa.Table:
     """Return the columns as a table: those of DiaSource in their types, the others in their own."""
     known = set(apdb_table("DiaSource").names)
-    table = pa.table({name: _null_for_nan(values) for name, values in made.items()})
+    table = pa.table(
+        {
+            name: pa.array(values, from_pandas=True) if isinstance(values, np.ndarray) else values
+            for name, values in made.items()
+        }
+    )
     fields = [
         apdb_table("DiaSource").column(name).arrow_field() if name in known else table.schema.field(name)
         for name in table.column_names
     ]
     columns = [measured_column(table, one) for one in fields]
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
-
-
-def _null_for_nan(values: Values) -> pa.Array | pa.ChunkedArray:
-    return pa.array(values, from_pandas=True) if isinstance(values, np.ndarray) else values

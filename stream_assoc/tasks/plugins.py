@@ -22,9 +22,8 @@ from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.light_curves import curves_of
 from stream_assoc.core.statistics.plugin import BandPlugin, LightCurvePlugin
 from stream_assoc.core.statistics.registry import find_plugin
-from stream_assoc.tasks.bands import band_indices
 from stream_assoc.tasks.exceptions import CatalogError
-from stream_assoc.tasks.frames import column_or_level, floats
+from stream_assoc.tasks.frames import band_indices, column_or_level, floats
 from stream_assoc.tasks.plugin import DiaObjectCalculationPlugin, DiaObjectCalculationPluginConfig
 
 _ALL_SOURCE_COLUMNS: Final = ("ra", "dec", *LightCurves.COLUMNS, "band", "flags")

@@ -5,12 +5,13 @@ functions lets one pass through it.
 """
 
 from collections.abc import Collection
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from astropy import units as u
 from astropy.table import Table as AstropyTable
 from astropy.time import Time
 from astropy.utils.masked import Masked
@@ -18,9 +19,10 @@ from astropy.utils.masked import Masked
 from stream_assoc.core.model.batch import measured_columns
 from stream_assoc.core.model.floats import finite
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.model.units import UnitError, parsed_unit
+from stream_assoc.core.model.units import unit_factor as factor_of
 from stream_assoc.tasks.exceptions import CatalogError
-from stream_assoc.tasks.units import unit_factor
 from stream_assoc.tools.transform.conversion import converted, plain
 
 Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
@@ -29,6 +31,7 @@ Catalog: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatch | AstropyTable
 UNIT = b"unit"
 """Key of a column's unit in the metadata of its Arrow field."""
 
+_INSTRUMENTAL: Final = (u.ct, u.adu, u.DN, u.electron, u.dimensionless_unscaled)
 _NULLABLE = {
     pa.int64(): pd.Int64Dtype(),
     pa.int32(): pd.Int32Dtype(),
@@ -216,6 +219,34 @@ def floats(table: pa.Table, name: str, unit: str | None = None) -> FloatArray:
         raise CatalogError(f"{name!r} holds values that are not numbers: {error}") from error
     factor = 1.0 if unit is None else unit_factor(unit_of(table, name), unit, name)
     return np.asarray(values.to_numpy(zero_copy_only=False), np.float64) * factor
+
+
+def flag_of(table: pa.Table, name: str) -> BoolArray:
+    """Return a flag, 0 and 1 or a boolean; null is not set."""
+    values = pc.fill_null(table.column(name).cast(pa.bool_()), False)
+    return np.asarray(values.to_numpy(), np.bool_)
+
+
+def unit_factor(unit: str, target: str, column: str) -> float:
+    """Return what a column's values are to be multiplied by; see `stream_assoc.core.model.units.unit_factor`.
+
+    Raises
+    ------
+    CatalogError
+        If the unit is not known, is of another kind, or is logarithmic.
+    """
+    try:
+        return factor_of(unit, target, column)
+    except UnitError as error:
+        raise CatalogError(str(error)) from None
+
+
+def is_instrumental(unit: str, column: str) -> bool:
+    """Tell whether a flux is in counts of a detector, or says nothing, and so is still to be calibrated."""
+    try:
+        return not unit or any(parsed_unit(unit, column).is_equivalent(one) for one in _INSTRUMENTAL)
+    except UnitError as error:
+        raise CatalogError(str(error)) from None
 
 
 def unit_of(table: pa.Table, name: str) -> str:

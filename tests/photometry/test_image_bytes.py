@@ -26,9 +26,8 @@ from stream_assoc.photometry.exceptions import (
     ImageUnavailableError,
     ImageUnreadableError,
 )
-from stream_assoc.photometry.file_threads import MAX_STUCK, FileThreads
 from stream_assoc.photometry.fits import read_payload
-from stream_assoc.photometry.image_bytes import Allowance, decompressed
+from stream_assoc.photometry.image_bytes import MAX_STUCK, Allowance, FileThreads, decompressed
 from stream_assoc.photometry.image_store import ImageLimits, ImageStore
 from stream_assoc.pipeline.exceptions import ImageError
 from tests.photometry.test_fits import compressed, layout, payload

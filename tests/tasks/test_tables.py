@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_assoc.tasks.exceptions import CatalogError
-from stream_assoc.tasks.tables import arrow_table, dia_source_batch
-from stream_assoc.tasks.units import unit_factor
+from stream_assoc.tasks.tables import arrow_table, dia_source_batch, unit_factor
 
 BIG = 2**62 + 1
 

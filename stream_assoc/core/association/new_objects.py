@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyNewObjectsError
-from stream_assoc.core.model.flags import BAD_FLAGS
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.types import BoolArray, FloatArray
+from stream_assoc.core.model.types import BAD_FLAGS, BoolArray, FloatArray
 
 __all__ = ["NewObjectConfig", "TooManyNewObjectsError", "eligible"]
 

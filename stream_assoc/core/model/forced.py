@@ -14,7 +14,7 @@ from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True)
 class GoodSources:
-    """When a DIASource is good enough to vouch for its object; the defaults are upstream's.
+    """When a DIASource is good enough for forced photometry of its object; the defaults are upstream's.
 
     It carries neither ``glint_trail`` nor ``isDipole``, and what is missing,
     null or NaN, is not good.

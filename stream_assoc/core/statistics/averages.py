@@ -14,7 +14,7 @@ import numpy as np
 
 from stream_assoc.core.model.states import LightCurves
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.statistics.kernel import is_usable, kernel
+from stream_assoc.core.statistics.plugin import is_usable, kernel
 
 WEIGHT, COUNT, REFERENCE, OFFSET, CHI2 = range(5)
 

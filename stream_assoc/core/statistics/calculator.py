@@ -34,7 +34,7 @@ class StatisticsCalculator:
     ----------
     plugins : `~collections.abc.Sequence` [`str`]
         Names from the registry. The position, the number of sources and the
-        times of the first and the last one are always computed besides.
+        times of the first and the last one are always computed too.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Errors of the statistics room."""
+"""Errors of the statistics."""
 
 from stream_assoc.exceptions import FatalError, StreamAssocError
 

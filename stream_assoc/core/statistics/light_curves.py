@@ -6,7 +6,7 @@ from stream_assoc.core.model.arrays import offsets_of
 from stream_assoc.core.model.states import N_BANDS, LightCurves, SourcePoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import read_only
-from stream_assoc.core.statistics.kernel import kernel
+from stream_assoc.core.statistics.plugin import kernel
 
 
 def curves_of(points: SourcePoints, owners: IntArray, n_objects: int) -> LightCurves:

@@ -14,7 +14,7 @@ import numpy as np
 
 from stream_assoc.core.model.states import LightCurves
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.statistics.kernel import kernel
+from stream_assoc.core.statistics.plugin import kernel
 
 COUNT, REFERENCE, MEAN, M2, M3 = range(5)
 

@@ -1,4 +1,4 @@
-"""What a statistics plugin is.
+"""What a statistics plugin is, and how its loops are compiled.
 
 A plugin owns some float64 *fields* of every state and folds new points into
 them. It is stateless itself: an immutable value, shared by all calculators.
@@ -8,8 +8,11 @@ version whenever the meaning of a field changes, so that states cached by an
 older version are rebuilt and not misread.
 """
 
-from collections.abc import Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+import math
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+
+import numba
 
 from stream_assoc.core.model.states import LightCurves, SourcePoints
 from stream_assoc.core.model.types import FloatArray, IntArray
@@ -141,3 +144,24 @@ AnyPlugin: TypeAlias = BandPlugin | ObjectPlugin | LightCurvePlugin
 def needs_history(plugin: AnyPlugin) -> bool:
     """Tell whether a plugin reads points that it has folded before."""
     return not isinstance(plugin, ObjectPlugin) and bool(getattr(plugin, "needs_history", True))
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function with numba, on first use, and keep the result on disk.
+
+    Division follows IEEE 754 (``error_model="numpy"``) and there is no
+    fast-math: the same sequence of points must always give the same bits.
+
+    numba notices a change of the file a kernel stands in, not of the kernels
+    it calls in other files: after editing one of those, delete ``__pycache__``.
+    """
+    return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
+
+
+@kernel
+def is_usable(flux: float, error: float) -> bool:
+    """Tell whether a flux can be weighted by the inverse square of its error."""
+    return math.isfinite(flux) and error > 0.0 and math.isfinite(1.0 / (error * error)) and math.isfinite(error)

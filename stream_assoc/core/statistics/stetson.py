@@ -12,7 +12,7 @@ import numpy as np
 
 from stream_assoc.core.model.states import LightCurves
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.statistics.kernel import is_usable, kernel
+from stream_assoc.core.statistics.plugin import is_usable, kernel
 
 ITERATIONS: Final = 20
 TOLERANCE: Final = 1e-6

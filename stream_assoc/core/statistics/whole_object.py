@@ -10,7 +10,7 @@ import numpy as np
 from stream_assoc.core.model.states import SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
-from stream_assoc.core.statistics.kernel import kernel
+from stream_assoc.core.statistics.plugin import kernel
 
 
 @kernel

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from stream_assoc.core.model.batch import measured_columns
-from stream_assoc.core.model.flags import BAD_FLAGS
 from stream_assoc.core.model.schema import Column, apdb_table
+from stream_assoc.core.model.types import BAD_FLAGS
 from stream_assoc.tools.transform.conversion import Converted, converted
 from stream_assoc.tools.transform.exceptions import MappingError
 from stream_assoc.tools.transform.left_out import Sieve

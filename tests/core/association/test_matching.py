@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from stream_assoc.core.association import matching as module
 from stream_assoc.core.association.exceptions import EntangledSourcesError
-from stream_assoc.core.association.matching import match_at_least_cost
+from stream_assoc.core.association.matching import match_at_least_cost, new_heap, pop_nearest, push_or_move_up
 
 
 def least_cost(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, n: int, alone: float) -> float:
@@ -148,3 +148,24 @@ def test_a_search_that_goes_on_too_long_is_given_up(monkeypatch: pytest.MonkeyPa
     with pytest.raises(EntangledSourcesError, match="200 sources contest 100 objects"):
         match_at_least_cost(rows, columns, scores, n_sources, 1.0)
     assert (match_at_least_cost(*contested_chain(10), 1.0) >= 0).sum() == 10
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 5)), max_size=80), st.integers(1, 5))
+def test_the_nearest_comes_first_also_after_others_came_nearer(steps: list[tuple[int, int]], pops: int) -> None:
+    heap, place = new_heap(20)
+    distance, waiting, n = np.full(20, np.inf), set[int](), 0
+    for column, length in steps:
+        if length < distance[column]:
+            distance[column] = length
+            waiting.add(column)
+            n = push_or_move_up(heap, place, n, column, distance)
+        elif len(waiting) > pops:
+            nearest = min(waiting, key=lambda j: (distance[j], j))
+            assert heap[0] == nearest
+            waiting.remove(nearest)
+            n = pop_nearest(heap, place, n, distance)
+            assert place[nearest] == -1
+            distance[nearest] = np.inf
+        assert n == len(waiting)
+        assert {int(j) for j in heap[:n]} == waiting

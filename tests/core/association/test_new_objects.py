@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyNewObjectsError
 from stream_assoc.core.association.new_objects import NewObjectConfig, eligible
-from stream_assoc.core.model.flags import BAD_FLAGS
+from stream_assoc.core.model.types import BAD_FLAGS
 from stream_assoc.exceptions import PoisonError
 
 
