@@ -1,14 +1,14 @@
 """The root of every error this package raises, and the three kinds of failure.
 
-Each room keeps its own ``exceptions.py``. Whatever its room, an error that can
-reach the daemon derives from exactly one of the three kinds below, because the
-kind, not the room, decides what happens to the batch in hand:
+Each package has its own ``exceptions.py``. An error that can reach the daemon
+derives from exactly one of the three kinds below, because the kind decides what
+happens to the current batch:
 
 ========== ======================================================= ====================
 kind       meaning                                                 the daemon
 ========== ======================================================= ====================
-retriable  a server is away or busy; the same call may yet succeed pauses, backs off, retries
-poison     this message can never be processed                     dead-letters it, goes on
+retriable  a server is away or busy; a retry may succeed           pauses, backs off, retries
+poison     this message can never be processed                     makes it a dead letter
 fatal      nothing will work until someone changes something       stops with one line
 ========== ======================================================= ====================
 """
@@ -23,7 +23,7 @@ class RetriableError(StreamAssocError):
 
 
 class PoisonError(StreamAssocError):
-    """The message in hand can never be processed; others are not affected.
+    """A message can never be processed; others are not affected.
 
     Attributes
     ----------
@@ -40,11 +40,10 @@ class FatalError(StreamAssocError):
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an error of another library says, as a clause of one of our sentences.
+    """Return the text of another library's error as a clause of one of our sentences.
 
-    It is one line without a stop at its end, because our own words follow. An
-    error of a file or a socket is told without its number and its path, which
-    our message names itself.
+    It is one line without a full stop, because our own text follows. The number
+    and path of a file's or socket's error are left out: our message names them.
     """
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()).rstrip(".;: ") or type(error).__name__

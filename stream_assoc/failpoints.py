@@ -1,8 +1,8 @@
-"""Places where a test lets the process die, between any two steps that make something durable.
+"""Places where a test can kill the process: between any two steps that make something durable.
 
 The kill-anywhere tests (tests/chaos) start a daemon with
 ``STREAM_ASSOC_TEST_FAILPOINT=after-store:3`` in its environment; it ends
-itself with SIGKILL when it comes to that place for the third time. Without the
+itself with SIGKILL when it reaches that place for the third time. Without the
 variable `failpoint` is a function that does nothing: some 0.1 µs a call, ten
 calls a micro-batch.
 """
@@ -28,7 +28,7 @@ FAILPOINTS: Final = (
     "after-mark-published",
     "after-cache-write",
 )
-"""Every place there is, in the order in which a batch comes to them."""
+"""Every failpoint, in the order in which a batch reaches them."""
 
 
 def armed(setting: str | None, die: Callable[[], object]) -> Callable[[str], None]:

@@ -1,7 +1,7 @@
 """Structured logs: events with fields, as JSON lines or for people, on standard error.
 
-What is wrong may be wrong a thousand times a second. Warnings and errors that
-repeat are left out after the first few in a minute, and counted.
+The same fault may occur a thousand times a second. Warnings and errors that
+repeat are written only a few times a minute; the others are counted.
 """
 
 import logging
@@ -67,14 +67,14 @@ class RepeatLimit:
         window = self._windows.get(kind)
         if window is None:
             if len(self._windows) >= _KINDS:
-                # So many kinds are one kind: texts that never agree.
+                # So many kinds count as one: their texts never repeat.
                 kind = (record.name, record.levelno, "")
             window = self._windows.setdefault(kind, _Window(record.created, record.name, event))
         window.n_seen += 1
         return window.n_seen <= REPEATS
 
     def left_out(self, now: float) -> Iterator[logging.LogRecord]:
-        """Yield a record for each event of which something was left out in a minute that is over."""
+        """Yield a record for each event with lines left out in a minute that is over."""
         while self._windows:
             kind, window = next(iter(self._windows.items()))
             if 0.0 <= now - window.since < WINDOW_SECONDS:
@@ -111,10 +111,10 @@ def _summary(window: _Window, level: int, now: float) -> logging.LogRecord:
 
 
 def log_beside_output() -> None:
-    """Send what is logged to standard error, so that a command's standard output holds its answer alone.
+    """Send log lines to standard error, so that a command's standard output holds only its result.
 
-    What `configure_logging` does for a process that lives long; here the
-    stream is looked up for each line.
+    For commands; a long-lived process uses `configure_logging`. The stream is
+    looked up for each line.
     """
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
@@ -131,7 +131,7 @@ def configure_logging(
         ``timestamp`` (ISO 8601, UTC). ``console``: aligned and, on a terminal,
         coloured.
     level : `str`
-        Least level that is written: debug, info, warning or error.
+        Lowest level that is written: debug, info, warning or error.
     stream : file-like, optional
         Standard error by default.
     """
@@ -161,7 +161,7 @@ def configure_logging(
 
 
 def _first_things_first(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Put what every line has before what only this one has, for who reads JSON with their eyes."""
+    """Put the fields of every line first, for people who read the JSON."""
     return {**{name: event[name] for name in _IN_EVERY_LINE if name in event}, **event}
 
 

@@ -1,4 +1,4 @@
-"""Files that hold data are for their owner alone, unless the owner says otherwise."""
+"""Files of data that only their owner can read, unless the owner decides otherwise."""
 
 import os
 import stat
@@ -9,29 +9,29 @@ _OTHERS: Final = 0o077
 
 
 def keep_private() -> None:
-    """Let every file that this process makes from now on be for its owner alone."""
+    """Let only the owner read and write every file that this process creates from now on."""
     # The mask can only be read by setting it.
     os.umask(os.umask(_OTHERS) | _OTHERS)
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file for its owner alone; one that exists is left as it is.
+    """Create an empty file that only its owner can read and write; leave an existing one as it is.
 
     Raises
     ------
     OSError
-        If it can be neither made nor opened.
+        If it can be neither created nor opened.
     """
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def create_like(path: Path, model: Path) -> None:
-    """Make an empty file for those who may read and write another one; if it exists, leave it as it is.
+    """Create an empty file with the permissions of another one; leave an existing one as it is.
 
     Raises
     ------
     OSError
-        If it cannot be made, or the other one is not there.
+        If it cannot be created, or the other one does not exist.
     """
     mode = stat.S_IMODE(model.stat().st_mode) & 0o666
     try:

@@ -23,7 +23,7 @@ from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
-    """Return the calculator of the configured plugins, and where images are read of the mean of forced sources.
+    """Return the calculator of the configured plugins; with images, forced sources are averaged too.
 
     Raises
     ------
@@ -39,12 +39,12 @@ def calculator_of(settings: Settings) -> StatisticsCalculator:
 
 
 def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> ForcedPhotometer | None:
-    """Return what measures on images, `None` where none may be read.
+    """Return the photometer for images; `None` where no image may be read.
 
     Raises
     ------
     ImageRootError
-        If a root is no place where images could be, or what reads it is not installed.
+        If a root cannot hold images, or the package that reads it is not installed.
     """
     if not images.roots:
         return None
@@ -70,8 +70,8 @@ def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> Fo
 def layout_of(settings: Settings) -> StateLayout:
     """Return how the cache lays out the states of the configured statistics.
 
-    The flag columns are part of its name: a state folded with others tells
-    another flag.
+    The flag columns are part of its name: a state folded with other columns
+    has another flag.
     """
     calculator = calculator_of(settings)
     name = "+".join([calculator.layout, *sorted(settings.statistics.flag_columns)])
@@ -107,7 +107,7 @@ def association_algorithms_of(settings: Settings) -> AssociationAlgorithms:
 
 
 def services_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Services:
-    """Return what batches meet, on these stores."""
+    """Return the services that batches are processed with, on these stores."""
     calculator = calculator_of(settings)
     pinned = settings.daemon.pin_clock_mjd
     clock: Clock = SystemClock() if pinned is None else PinnedClock(pinned)

@@ -1,8 +1,8 @@
-"""Checking settings against what the rest of the package and the client library know.
+"""Checking settings against the rest of the package and the client library.
 
-What the settings can tell of themselves, and of each other, is checked where
-they are made (`stream_assoc.settings`). Here they meet the registry of
-statistics, the places of images and librdkafka. No server is contacted.
+`stream_assoc.settings` checks values, and settings that contradict each other.
+This module checks them against the registry of statistics, the places of images
+and librdkafka. No server is contacted.
 """
 
 from collections.abc import Callable

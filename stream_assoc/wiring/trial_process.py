@@ -1,4 +1,4 @@
-"""The child of `stream_assoc.service.daemon.trial`, as ``python -m`` runs it; its task comes on standard input."""
+"""The child process of `stream_assoc.service.daemon.trial`, run with ``python -m``; it reads its task from stdin."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from stream_assoc.settings import Settings
 
 
 def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
-    """Take messages all the way to the APDB, and say on standard output when each is taken up.
+    """Process messages up to the APDB commit; write to standard output when each is begun.
 
     Raises
     ------
@@ -34,13 +34,13 @@ def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
         for message in messages:
             os.write(sys.stdout.fileno(), BEGUN)
             handler.answer([message])
-            # What is not written is rebuilt when it is needed.
+            # Entries that are not written are rebuilt when they are needed.
             with contextlib.suppress(RetriableError):
                 handler.finish({})
 
 
 def main() -> None:
-    """Read the task and do it; the exit code tells what became of it."""
+    """Read the task and do it; the exit code says how it ended."""
     # The daemon decides when to stop, and ends this process then.
     for stopping in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(stopping, signal.SIG_IGN)

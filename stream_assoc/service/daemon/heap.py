@@ -1,4 +1,4 @@
-"""How the process deals with its memory: the C library with large arrays, Python with objects."""
+"""Memory of the process: large arrays in the C library, objects in Python."""
 
 import contextlib
 import ctypes
@@ -12,14 +12,14 @@ _LARGEST_IN_HEAP: Final = 32 * 1024**2
 """The most that glibc allows; the columns of a visit of Rubin are below it."""
 
 _KEPT_FREE: Final = 256 * 1024**2
-"""What stays with the process though it is free: about what one large visit needs."""
+"""Free memory that the process keeps: about what one large visit needs."""
 
 _COLLECT_AFTER: Final = (20_000, 20, 50)
 """Objects between two collections of the youngest, and how many of these come between two of the older ones."""
 
 
 def keep_freed_memory() -> bool:
-    """Have freed memory used again instead of being given back to the kernel and asked for anew.
+    """Let the C library reuse freed memory instead of returning it to the kernel.
 
     A visit allocates hundreds of megabytes, piece by piece, and frees them
     again. By default each large piece comes from the kernel, which clears
@@ -28,7 +28,7 @@ def keep_freed_memory() -> bool:
     Returns
     -------
     done : `bool`
-        Whether the C library could be told; only glibc (``mallopt``) can.
+        Whether the C library supports it; only glibc (``mallopt``) does.
     """
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -37,16 +37,16 @@ def keep_freed_memory() -> bool:
 
 
 def collect_rarely() -> None:
-    """Have Python look for unreachable cycles less often.
+    """Let Python look for unreachable cycles less often.
 
     The messages of a visit are ten thousand objects, none of them in a cycle.
-    By default that many of them bring on a search of the whole heap, with all
-    that numba and Arrow keep there: 0.13 s, more than the visit's own
-    computing. What is imported brings on several of them.
+    By default so many cause a search of the whole heap, with everything that
+    numba and Arrow keep there: 0.13 s, more than the visit's own computing.
+    Imports cause several such searches.
     """
     gc.set_threshold(*_COLLECT_AFTER)
 
 
 def keep_for_good() -> None:
-    """Have Python look no more at what is there now: modules, types and settings live as long as the process."""
+    """Exclude all present objects from these searches: modules, types and settings live as long as the process."""
     gc.freeze()

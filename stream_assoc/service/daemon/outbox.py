@@ -1,9 +1,10 @@
-"""What waits in the outbox, published by the daemon that has to, once, and in order.
+"""Publishing the entries of the outbox once, in order, by the daemon that owns them.
 
 An entry belongs to the owner of the input partition that its message came from.
-Between two micro-batches a daemon looks for entries of its partitions: what the mark of
-the partition names has been published, everything else has not, and is
-published now, whether its message comes again or not (docs/architecture.md).
+Between two micro-batches a daemon looks for entries of its partitions. Those
+that the partition's mark names have been published. All others have not, and
+are published now, whether or not their message comes again
+(docs/architecture.md).
 """
 
 import time
@@ -26,18 +27,17 @@ from stream_assoc.service.ports import StreamEnds
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 15.0
-"""How often the outbox is looked through where nothing calls for it."""
+"""How often a daemon looks through the outbox without a particular reason."""
 
 ADOPT_SECONDS: Final = 10.0
-"""How long an entry that seems to be nobody's is left to whom it may belong to after all."""
-
+"""How long an entry that seems to have no owner is left for an owner to appear."""
 
 MANY_MESSAGES: Final = 20_000
-"""Output messages that are published in a transaction of their own: two visits of a crowded field."""
+"""So many output messages fill a transaction: two visits of a crowded field."""
 
 
 class Outputs(Protocol):
-    """What can be asked of Kafka about entries of the outbox."""
+    """Questions to Kafka about entries of the outbox."""
 
     def published(self, messages: Collection[OutputMessage]) -> frozenset[OutputMessage]:
         """Return those of these messages that subscribers have."""
@@ -68,14 +68,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What marks and entries of the outbox are known by: the identity of the APDB, and the consumer group."""
+    """The names in marks and outbox entries: the identity of the APDB, and the consumer group."""
 
     identity: str
     group: str
 
 
 class Outbox:
-    """Clears the outbox of what is published, and publishes what else of it is this daemon's.
+    """Clears published entries of the outbox, and publishes the others that this daemon owns.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ class Outbox:
     apdb : `ApdbOutbox`
         Keeps the outbox.
     outputs : `Outputs`
-        Asked where no mark tells what was published.
+        Asked where no mark says what was published.
     names : `Names`
         What the APDB and the consumer group are called.
     on_recovered : callable, optional
-        Told how many entries were ``published``, and how many turned out to
-        have been published before (``proven``).
+        Receives how many entries were ``published`` now, and how many turned
+        out to be published already (``proven``).
     monotonic : callable, optional
         A clock in seconds.
     """
@@ -116,7 +116,7 @@ class Outbox:
 
     @property
     def is_due(self) -> bool:
-        """Whether to look through it before anything else: partitions have come, or it is long ago."""
+        """Whether to settle before anything else: partitions were assigned, or the last time is long ago."""
         assignments = self._source.assignments
         is_settled = assignments.items() <= self._settled.items()
         return bool(assignments) and (not is_settled or self._monotonic() - self._looked_at >= LOOK_SECONDS)
@@ -126,16 +126,16 @@ class Outbox:
         return self._apdb.still_waiting(keys)
 
     def clear(self, keys: Sequence[BatchRevision]) -> None:
-        """Take out the outputs of these: subscribers have them."""
+        """Delete these entries: subscribers have their outputs."""
         if keys:
             self._apdb.mark_published(keys)
 
     def forget(self) -> None:
-        """Note that a transaction may have been committed unheard: look through the outbox before the next one."""
+        """Note that a transaction may have been committed without an answer: settle before the next one."""
         self._settled = {}
 
     def settle(self, in_hand: Collection[BatchRevision] = frozenset()) -> None:
-        """Clear what is known to be published, and publish what else is ours and need not wait for others.
+        """Clear entries known to be published, and publish our others that need not wait for other daemons.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Outbox:
             self._settle_ours(ours, waiting, assignments)
             self._adopt(self._nobodys(others), assignments)
         except PartitionLostError as error:
-            # Who owns the partition now finds what is left of it.
+            # The new owner of the partition finds the rest.
             log.warning("outbox left to others", error=str(error))
         else:
             self._settled = assignments
@@ -191,7 +191,7 @@ class Outbox:
         self._publish([(one, place) for one, place in left if one.entry.key not in gone], waiting, gone)
 
     def _adopt(self, strays: Sequence[WaitingEntry], assignments: Mapping[Partition, int]) -> None:
-        """Publish entries that nobody else would: the owner of the first partition does, and nobody beside it."""
+        """Publish entries without an owner; only the owner of the first partition does."""
         now = self._monotonic()
         self._astray_since = {one.entry.key: self._astray_since.get(one.entry.key, now) for one in strays}
         first = next((partition for partition in sorted(assignments) if partition[1] == 0), None)
@@ -201,7 +201,7 @@ class Outbox:
         with self._apdb.sole_adopter() as is_sole:
             if not is_sole:
                 return
-            # Another adopter may have published them, and may have had no time to clear them.
+            # Another adopter may have published them without clearing them.
             waiting = self._apdb.waiting()
             entries = [one for one in waiting if one.entry.key in adopted]
             gone = self._found([one.entry.key for one in entries])
@@ -211,7 +211,7 @@ class Outbox:
             self._publish([(one, place) for one in entries if one.entry.key not in gone], waiting, gone)
 
     def _nobodys(self, others: Sequence[WaitingEntry]) -> list[WaitingEntry]:
-        """Return those of these entries whose partition no daemon has, or gets when one that died is replaced."""
+        """Return those of these entries whose partition no daemon has, or will get when a dead one is replaced."""
         existing = self._source.existing() if others else {}
         is_read: dict[tuple[str, Partition], bool] = {}
         found = []
@@ -243,7 +243,7 @@ class Outbox:
         for partition, assignment in assignments.items():
             standing = standings.get(partition)
             if standing is None:
-                # Committed for its mark's sake, as where a group without an offset begins.
+                # It is committed only to carry the mark: at the offset where a group without one begins.
                 standing = Standing(self._source.beginning(partition))
             mark = Mark.read(standing.note)
             is_ours = mark is not None and mark.identity == self.names.identity
@@ -253,7 +253,7 @@ class Outbox:
     def _found(self, keys: Sequence[BatchRevision]) -> frozenset[BatchRevision]:
         """Return those of these entries whose outputs subscribers have.
 
-        One message tells for all: they were published in one transaction.
+        One message proves all of an entry: they were published in one transaction.
         """
         last: dict[OutputMessage, BatchRevision] = {}
         for key in keys:
@@ -272,7 +272,7 @@ class Outbox:
         waiting: Sequence[WaitingEntry],
         gone: Collection[BatchRevision],
     ) -> None:
-        """Publish what of these entries need not wait for others, oldest first."""
+        """Publish those of these entries that need not wait for others, oldest first."""
         places = {one.entry.key: place for one, place in entries}
         others = {one.entry.key for one in waiting} - places.keys() - set(gone)
         ready = in_order({one.entry.key: one.predecessors for one, _ in entries}, others)

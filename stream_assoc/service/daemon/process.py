@@ -22,7 +22,7 @@ class StopRequest:
     Parameters
     ----------
     deadline_seconds : `float`
-        How long the work in hand may still take.
+        How long the current micro-batch may still take.
     monotonic : callable, optional
         A clock in seconds.
 

@@ -63,7 +63,7 @@ class RetryLoop:
     health : `Health`
         Receives every try, every failure and every success.
     membership : `MembershipKeeper`
-        Told to hold no revocation back at each failure, before the source is asked for anything.
+        Stops holding revocations back at each failure, before the source is asked for anything.
 
     Attributes
     ----------

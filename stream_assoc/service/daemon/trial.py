@@ -1,8 +1,8 @@
-"""Taking messages to the APDB in a process of their own, to see whether one of them ends it.
+"""Processing messages in a process of their own, to see whether one of them ends it.
 
-The child does what the daemon would: what it commits, the daemon then finds in
-the ledger and the outbox, and publishes. So a message that is well is not done
-twice, and nothing has to be undone.
+The child does what the daemon would. The daemon then finds the result in the
+ledger and the outbox, and publishes it, so that a harmless message is not
+processed twice and nothing has to be undone.
 """
 
 import os
@@ -21,14 +21,14 @@ from stream_assoc.service.exceptions import TrialUndecidedError
 from stream_assoc.settings import Settings
 
 BEGUN: Final = b"b"
-"""What the child writes each time it takes up a message, which is all it lacks then."""
+"""Written by the child when it begins a message, once everything else is set up."""
 
 SERVICE_AWAY: Final = 75
 CANNOT_WORK: Final = 78
-"""Exit codes of a child that says nothing of the message: of sysexits.h, EX_TEMPFAIL and EX_CONFIG."""
+"""Exit codes that are no verdict on a message: EX_TEMPFAIL and EX_CONFIG of sysexits.h."""
 
 _START_SECONDS: Final = 300.0
-"""Longest time for a child to come to its first message; no message is to blame for it."""
+"""Longest time for a child to begin its first message; exceeding it is no fault of the message."""
 
 _LOOK_EVERY_SECONDS: Final = 0.2
 
@@ -53,7 +53,7 @@ class ProcessTrial:
 
     def __call__(self, messages: Sequence[InputMessage]) -> Tried:
         """Try messages out; see `~stream_assoc.service.daemon.watched_handler.Trial`."""
-        # A place where a test lets the daemon die is none for the message to die at.
+        # A test that lets the daemon die at a failpoint must not let the message die there.
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         with subprocess.Popen(  # noqa: S603 - this very interpreter
             [sys.executable, "-m", self._module],
@@ -84,17 +84,17 @@ class ProcessTrial:
                     return _verdict(heard, "it took longer than daemon.trial_seconds")
                 self._on_wait()
         if child.returncode == SERVICE_AWAY:
-            raise TrialUndecidedError("a message could not be tried out in a process of its own: a service is away")
+            raise TrialUndecidedError("a message could not be tried in a process of its own: a service is away")
         if child.returncode == 0:
             return Tried(len(said))
         if child.returncode == CANNOT_WORK:
-            # What keeps the child from working, the daemon meets itself.
+            # The daemon gets the same error itself.
             return Tried(max(0, len(said) - 1))
         return _verdict(said, ending(child.returncode))
 
 
 def _verdict(said: bytes, end: str) -> Tried:
-    """Return what an end tells of the message that was taken up last, if any was."""
+    """Return the verdict on the message that was begun last, if any was."""
     return Tried(len(said) - 1, end) if said else Tried(0)
 
 

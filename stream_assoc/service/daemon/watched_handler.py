@@ -174,9 +174,9 @@ class WatchedHandler:
 
 def _ends_process(end: str) -> EndsProcessError:
     return EndsProcessError(
-        f"this message was in hand when two daemons died, or came behind such a one, and ended a process of its own: "
-        f"{end}. Look for what it makes of memory or of native code, such as a statistics plugin's; once that is "
-        "mended, send it again with `stream-assoc dlq replay`"
+        "two daemons died while they processed this message, or one before it, and it ended a process of its own: "
+        f"{end}. Check its use of memory and of native code, such as a statistics plugin's; once the cause is fixed, "
+        "send it again with `stream-assoc dlq replay`"
     )
 
 

@@ -1,4 +1,4 @@
-"""Connections that are few, and that end when their client is too slow."""
+"""A bounded number of connections, which end when their client is too slow."""
 
 import asyncio
 from typing import Final
@@ -101,7 +101,7 @@ class _BoundedProtocol(H11Protocol):
 
     def _abort(self) -> None:
         self._forget_deadline()
-        # The next connection may come before the loop tells of this one's end.
+        # The next connection may arrive before the event loop reports the end of this one.
         self.connections.discard(self)
         super().connection_lost(None)
         self.transport.abort()

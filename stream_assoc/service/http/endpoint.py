@@ -1,4 +1,4 @@
-"""What a daemon answers over HTTP: its metrics, whether it lives, and whether it is ready."""
+"""What a daemon serves over HTTP: its metrics, whether it is alive, and whether it is ready."""
 
 import json
 from collections.abc import Callable, Mapping
