@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from stream_assoc.apps.demo.exceptions import DemoError
+from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.tools.embedded import EmbeddedValkey, MockKafka
@@ -24,6 +24,10 @@ APDB_FILE: Final = "apdb.sqlite3"
 
 _DRAIN_SECONDS: Final = 30.0
 _LOG_TAIL_LINES: Final = 15
+
+
+class DemoError(StreamAssocError):
+    """The demo could not be completed, or its totals are wrong."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The demo's account of forced sources is right, and finds what is not."""
+"""The totals of forced sources are right, and find wrong fluxes."""
 
 import contextlib
 import shutil
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apps.demo.forced import count_forced_sources, pulls
 from stream_assoc.apps.demo.stage import APDB_FILE
-from stream_assoc.apps.demo.totals import GREATEST_BIAS, _within
+from stream_assoc.apps.demo.totals import GREATEST_BIAS, _within, count_forced_sources, pulls
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.replay.messages import BatchMessages
