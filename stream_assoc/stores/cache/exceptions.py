@@ -8,12 +8,12 @@ class CacheError(StreamAssocError):
 
 
 class CacheUnavailableError(CacheError, RetriableError):
-    """The cache server cannot be reached or refuses to answer for now."""
+    """The cache server cannot be reached, or does not answer now."""
 
 
 class CacheWritesRefusedError(CacheUnavailableError):
-    """The cache server answers, but takes no writes for now: what it lacks is rebuilt from the APDB."""
+    """The cache server answers, but accepts no writes now. What it lacks is rebuilt from the APDB."""
 
 
 class CacheConfigurationError(CacheError, FatalError):
-    """The cache server refuses what this package needs: credentials, commands, memory policy."""
+    """The cache server refuses the credentials, or a command that this package needs."""

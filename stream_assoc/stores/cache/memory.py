@@ -14,15 +14,14 @@ from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
 
 _KEYS: Final = CacheKeys.random()
-"""Of this process; nobody else reads what it keeps."""
+"""Of this process; no other reads its blobs."""
 
 
 class MemoryCache:
     """An `~stream_assoc.pipeline.ports.cache.InspectableCache` in two dictionaries of blobs.
 
-    It keeps the very blobs that Redis would, so what it returns shares no
-    memory with what was written. It never forgets and is not shared between
-    processes.
+    It keeps the same blobs as Redis would, so the arrays that it returns share
+    no memory with those written. It evicts nothing, and processes do not share it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A cache that counts how often it knows what it is asked for."""
+"""A cache that counts its hits and misses."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ class MeteredCache:
     Parameters
     ----------
     beneath : `ObjectCache`
-        What does the work.
+        The cache to read and write.
     count : callable
-        Told of each read: what was read, ``tile`` or ``state``; how many were
-        there; how many were not and will be rebuilt from the APDB.
+        Called after each read with the kind (``tile`` or ``state``), the number
+        found, and the number missing, which will be rebuilt from the APDB.
     """
 
     def __init__(self, beneath: ObjectCache, count: Callable[[str, int, int], None]) -> None:

@@ -1,4 +1,4 @@
-"""From a source to the reasons for its object."""
+"""Why a stored source belongs to its object: the decision is made again."""
 
 import math
 from dataclasses import replace
@@ -21,10 +21,10 @@ from stream_assoc.tools.explanation.words import limits_of, summary_of
 
 
 def explain(diaSourceId: int, reader: ApdbReader, associator: Associator) -> Explanation:
-    """Tell why a source belongs to its object, became one, or was claimed by a solar-system object.
+    """Return why a source joined an object, created one, or was claimed by a solar-system object.
 
-    The sky is put back to what it was when the source's batch was processed,
-    and its sources are associated with it once more.
+    The sky is reconstructed as it was when the source's batch was processed,
+    and the sources of the batch are associated with it again.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def explain(diaSourceId: int, reader: ApdbReader, associator: Associator) -> Exp
     if not rows.num_rows:
         raise NotStoredError(
             f"there is no source {diaSourceId} in the APDB. Sources that matched no object and were not good enough "
-            "to found one, and sources without a position, are counted in the metrics of their batch and not stored"
+            "to create one, and sources without a position, are not stored; the metrics of their batch count them"
         )
     source = _source(rows)
     past = past_of(source, reader, associator.config.max_distance_arcsec)

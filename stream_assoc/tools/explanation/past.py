@@ -1,4 +1,4 @@
-"""The sky and the batch as they were when a source was processed."""
+"""The sky and the batch at the time a source was processed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +20,7 @@ from stream_assoc.tools.explanation.record import ExplainedSource
 _POSITION_COLUMNS: Final = ("ra", "dec", "raErr", "decErr")
 _COLUMNS: Final = ("diaSourceId", "ssObjectId", *_POSITION_COLUMNS)
 _MOST_SOURCES: Final = 100_000
-"""Of a batch that is associated again."""
+"""The largest batch that is associated again."""
 _HISTORY_COLUMNS: Final = (
     *("diaObjectId", "visit", "detector", "timeProcessedMjdTai", "timeWithdrawnMjdTai", "ra", "dec"),
 )
@@ -28,22 +28,22 @@ _HISTORY_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the association of a batch was given.
+    """The input of the association of a batch.
 
     Attributes
     ----------
     processings : `tuple` [`LedgerEntry`, ...]
         Of its visit and detector.
     entry : `LedgerEntry` or `None`
-        The processing in question, if the ledger knows it.
+        The processing that decided, if the ledger has it.
     n_found : `int`
-        Stored sources of it.
+        Its stored sources.
     diaSourceId : `numpy.ndarray` [int64], shape (n,)
-        Those that were offered to the objects: no solar-system object claimed them.
+        The sources that were matched with objects: no solar-system object claimed them.
     sources : `SourcePositions`
-        Where these are.
+        Their positions.
     objects : `ObjectPositions`
-        The objects around them just before.
+        The objects around them just before the batch.
     """
 
     processings: tuple[LedgerEntry, ...]
@@ -55,16 +55,16 @@ class Past:
 
 
 def past_of(source: ExplainedSource, reader: ApdbReader, radius_arcsec: float) -> Past:
-    """Return what the association was given when a source was processed.
+    """Return the input of the association that a source was part of.
 
-    A batch that took the place of an earlier one met the sky without the
-    earlier one's sources. Object versions do not keep that state, so the
+    A batch that replaced an earlier one was associated with the sky without
+    the earlier batch's sources. Object versions do not keep that state, so the
     positions of these objects are averaged again over their other sources.
 
     Raises
     ------
     AnswerTooLargeError
-        If that would take more rows than are read at once.
+        If that needs more rows than are read at once.
     """
     batch, time = BatchId(source.visit, source.detector), source.timeProcessedMjdTai
     processings = reader.processings(batch)
@@ -85,7 +85,7 @@ def past_of(source: ExplainedSource, reader: ApdbReader, radius_arcsec: float) -
 
 
 def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, reader: ApdbReader) -> ObjectPositions:
-    """Return the objects as if the earlier sources of a batch had not been."""
+    """Return the objects without the earlier sources of a batch."""
     rows = reader.sources_of_objects(objects.diaObjectId, MAX_ROWS, _HISTORY_COLUMNS)
     if rows.num_rows == MAX_ROWS:
         raise AnswerTooLargeError(

@@ -1,4 +1,4 @@
-"""What an explanation says."""
+"""The contents of an explanation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,16 +29,16 @@ class ExplainedSource:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedBatch:
-    """The processing that decided.
+    """The processing that decided about the source.
 
     Attributes
     ----------
     revision, latest_revision : `int` or `None`
-        Which processing of its visit and detector, and the last there was; `None` when the ledger has no entry.
+        Which processing of its visit and detector this is, and the last one; `None` without an entry in the ledger.
     n_sources, n_stored : `int` or `None`
         Sources in the message, and those stored.
     n_found : `int`
-        Sources of it that are stored still.
+        Its sources that are still stored.
     """
 
     revision: int | None
@@ -50,7 +50,7 @@ class ExplainedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCandidate:
-    """An object that was close enough.
+    """An object within the match radius.
 
     Attributes
     ----------
@@ -63,13 +63,13 @@ class ExplainedCandidate:
     delta_ra_arcsec, delta_dec_arcsec : `float`
         Source minus object, the former times cos(dec).
     sigma_ra_arcsec, sigma_dec_arcsec : `float` or `None`
-        What the differences were judged by, the former without cos(dec) as the score has it; `None` for chords.
+        Standard errors of the differences, that of ra without cos(dec), as in the score; `None` for chords.
     score : `float`
-        The smaller, the better.
+        Smaller is better.
     is_match : `bool`
-        Whether the recomputation gives the source to it.
+        Whether the recomputation assigns the source to the object.
     matched_diaSourceId : `int` or `None`
-        The source that the recomputation gives it.
+        The source that the recomputation assigns to the object.
     """
 
     diaObjectId: int
@@ -88,30 +88,31 @@ class ExplainedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a source belongs where it does.
+    """Why a source belongs to its object.
 
     Attributes
     ----------
     source : `ExplainedSource`
     batch : `ExplainedBatch`
     verdict : `str`
-        What is stored: it ``joined`` an object, ``founded`` one, or was claimed by a ``solar_system`` object.
+        The stored outcome: the source ``joined`` an object, created one (``founded``), or was claimed by a
+        ``solar_system`` object.
     candidates : `tuple` [`ExplainedCandidate`, ...]
         By ascending score.
     mode : `str`
-        What a score is: ``nll``, ``chord`` or ``none``.
+        The kind of score: ``nll``, ``chord`` or ``none``.
     unmatched_cost : `float` or `None`
-        What it would have cost to leave a source of the batch alone.
+        The cost of leaving a source of the batch unmatched.
     margin : `float` or `None`
-        By how much the best other candidate is worse than the match; `None` without a match or without another.
+        Score of the best other candidate minus that of the match; `None` without a match or another candidate.
     agrees : `bool` or `None`
-        Whether the recomputation comes to what is stored; `None` where it cannot tell.
+        Whether the recomputation gives the stored outcome; `None` where that cannot be known.
     object_is_open : `bool` or `None`
-        Whether the source's object lives on; `None` when it has none.
+        Whether the source's object is not closed; `None` without an object.
     summary : `str`
-        The verdict and its reason, for people.
+        The verdict and its reason, as sentences.
     limits : `tuple` [`str`, ...]
-        What cannot be known from what is stored.
+        What the stored rows cannot show, as sentences.
     """
 
     source: ExplainedSource

@@ -11,7 +11,7 @@ def summary_of(explanation: Explanation) -> str:
 
 
 def limits_of(explanation: Explanation) -> tuple[str, ...]:
-    """Return what cannot be known from what is stored, as sentences."""
+    """Return what the stored rows cannot show, as sentences."""
     return tuple(_limits(explanation))
 
 
@@ -20,17 +20,17 @@ def _reason(explanation: Explanation) -> str:
     match explanation.verdict:
         case "solar_system":
             return (
-                f"It belongs to solar-system object {source.ssObjectId}: the producer said so, or the predicted "
-                "position of the object was the closest. It was not offered to DIAObjects."
+                f"It belongs to solar-system object {source.ssObjectId}: its producer identified it, or it was the "
+                "closest source to the predicted position of the object. It was not matched with DIAObjects."
             )
         case "founded" if not candidates:
-            return f"No object was within reach, so it founded DIAObject {source.diaObjectId}."
+            return f"No object was within the match radius, so it created DIAObject {source.diaObjectId}."
         case "founded":
             return (
-                f"It founded DIAObject {source.diaObjectId}: {_count(candidates, 'object')} within reach, "
+                f"It created DIAObject {source.diaObjectId}: {_count(candidates, 'object')} within the match radius, "
                 "but each was a better match for another source of the batch."
                 if explanation.agrees
-                else f"It founded DIAObject {source.diaObjectId}, although the recomputation would give it to "
+                else f"It created DIAObject {source.diaObjectId}, although the recomputation would give it to "
                 f"DIAObject {_match(candidates)}."
             )
         case _:
@@ -46,14 +46,14 @@ def _joined(explanation: Explanation) -> str:
     chosen = next(one for one in candidates if one.is_match)
     place = f"It joined DIAObject {source.diaObjectId}, {chosen.separation_arcsec:.3f} arcsec away"
     if explanation.margin is None:
-        return f"{place}, the only object within reach."
+        return f"{place}, the only object within the match radius."
     others = _count(candidates[1:], "other object")
     if explanation.margin < 0:
         return (
-            f"{place}; of {others} within reach one scores better by {-explanation.margin:.3g}, "
-            "but went to another source of the batch, which costs less in all."
+            f"{place}; of {others} within the match radius one scores better by {-explanation.margin:.3g}, "
+            "but it went to another source of the batch, because the total cost is lower that way."
         )
-    return f"{place}; of {others} within reach the best scores worse by {explanation.margin:.3g}."
+    return f"{place}; of {others} within the match radius the best scores worse by {explanation.margin:.3g}."
 
 
 def _aftermath(explanation: Explanation) -> Iterator[str]:
@@ -61,21 +61,21 @@ def _aftermath(explanation: Explanation) -> Iterator[str]:
     if source.timeWithdrawnMjdTai is not None:
         yield (
             f"It was withdrawn at MJD {source.timeWithdrawnMjdTai:.6f}, when its visit and detector was "
-            "processed again, and counts no longer."
+            "processed again, and no longer counts."
         )
     if batch.revision:
         yield f"This was processing {batch.revision + 1} of its visit and detector."
     if explanation.object_is_open is False:
-        yield "The object has ended since: it has no source left."
+        yield "The object has been closed since: it has no source left."
 
 
 def _limits(explanation: Explanation) -> Iterator[str]:
     batch, source = explanation.batch, explanation.source
     if explanation.verdict == "solar_system":
-        yield "Predicted positions of solar-system objects are not stored, so the separation cannot be told."
+        yield "Predicted positions of solar-system objects are not stored, so the separation is unknown."
         return
     if batch.n_sources is None or batch.n_stored is None:
-        yield "The ledger has no entry of this processing, so the settings and the size of its batch are unknown."
+        yield "The ledger has no entry for this processing, so the settings and the size of its batch are unknown."
     else:
         if unstored := batch.n_sources - batch.n_stored:
             yield (
@@ -83,19 +83,19 @@ def _limits(explanation: Explanation) -> Iterator[str]:
                 "are not stored; their candidates may have raised the cost of leaving a source alone."
             )
         if lost := batch.n_stored - batch.n_found:
-            yield f"{lost} stored sources of the batch were replaced by a later processing; their rows are gone."
+            yield f"{lost} stored sources of the batch were replaced by a later processing, and their rows are gone."
     if batch.revision:
         yield (
-            "The batch took the place of an earlier one; positions of objects that had sources of that one are "
-            "averaged again from the sources left."
+            "The batch replaced an earlier one. Positions of objects that had sources of the earlier batch are "
+            "averaged again from the remaining sources."
         )
     if explanation.agrees is False:
         yield (
-            "Reasons for a disagreement: other settings of [association] then than now, daemons whose clocks differ, "
-            "or a pinned clock (daemon.pin_clock_mjd), with which versions cannot be put in order."
+            "Possible reasons for the disagreement: the [association] settings have changed since, the daemons' "
+            "clocks differ, or the clock was pinned (daemon.pin_clock_mjd), so that versions have no order in time."
         )
     if source.timeWithdrawnMjdTai is not None and batch.revision is not None:
-        yield "What is said is about the processing that stored it, not about the one that withdrew it."
+        yield "This explains the processing that stored the source, not the one that withdrew it."
 
 
 def _match(candidates: tuple[ExplainedCandidate, ...]) -> int | None:

@@ -1,8 +1,8 @@
-"""Looking after the cache: whether it holds what the APDB says, and filling it.
+"""Maintenance of the cache: compare it with the APDB, repair it, and fill it.
 
-No result depends on this room. The pipeline believes nothing cached that the
-APDB does not confirm by version, and rebuilds the rest; what can be wrong in
-spite of that is a defect of the program or of the memory it runs on, and
-`stream_assoc.tools.maintenance.verify` looks for it. `stream_assoc.tools.maintenance.fill`
-only saves a coming batch the time of rebuilding.
+No result depends on this package. The pipeline uses a cached tile or state only
+if the APDB confirms its version, and rebuilds the rest. An entry that is wrong
+in spite of that shows a defect of the program or of the memory it runs on;
+`stream_assoc.tools.maintenance.verify` finds it.
+`stream_assoc.tools.maintenance.fill` saves a later batch the time of rebuilding.
 """

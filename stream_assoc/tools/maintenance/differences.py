@@ -1,8 +1,8 @@
 """Where two tables of objects differ, and by how much.
 
-Numbers are equal if they compare equal or are both NaN. That is equality bit
-by bit, but for the sign of zero, which SQLite does not keep, and the payload
-of a NaN, which no database does.
+Numbers are equal if they compare equal or are both NaN. This is equality bit
+by bit, except for the sign of zero, which SQLite does not keep, and the payload
+of a NaN, which no database keeps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ class Differences:
         Whether row ``i`` differs in any field.
     drift : `dict` [`str`, `float`]
         Largest absolute difference of each field that differs anywhere, in its
-        unit; infinity where a number stands against NaN.
+        unit; infinity where only one of the two numbers is NaN.
     """
 
     rows: BoolArray

@@ -1,4 +1,4 @@
-"""Tiles and states written to the cache from the APDB, all of them or those it lacks."""
+"""Write tiles and states from the APDB to the cache: all of them, or those that it lacks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from stream_assoc.tools.maintenance.stores import Piece, Stores, holding, piecew
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What one piece of work, or several together, came to.
+    """How much one piece of work, or several together, has done.
 
     Attributes
     ----------
     tiles, states : `int`
-        How many were looked at.
+        How many were checked.
     written_tiles, written_states : `int`
         How many of them were written.
     """
@@ -33,30 +33,30 @@ class Filled:
 
 
 def rebuild(stores: Stores, tiles: IntArray) -> Iterator[Filled]:
-    """Write these tiles and the states of their objects anew, whatever the cache holds.
+    """Rewrite these tiles and the states of their objects, whatever the cache holds.
 
     Parameters
     ----------
     stores : `Stores`
-        Where from and where to.
+        The APDB to read and the cache to write.
     tiles : `numpy.ndarray` [int64]
         Sorted.
 
     Yields
     ------
     filled : `Filled`
-        Of each piece, as it is done.
+        Of each piece, when it is finished.
 
     Raises
     ------
     ApdbUnavailableError, CacheUnavailableError
-        If a store went away. What was written stays good.
+        If a store became unavailable. Entries written before stay valid.
     """
     return _fill(stores, tiles, anew=True)
 
 
 def warm(stores: Stores, tiles: IntArray) -> Iterator[Filled]:
-    """Write what the cache lacks of these tiles, or holds of an older version; see `rebuild`."""
+    """Write those of these tiles and states that the cache lacks or holds in an older version; see `rebuild`."""
     return _fill(stores, tiles, anew=False)
 
 

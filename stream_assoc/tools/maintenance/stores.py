@@ -1,4 +1,4 @@
-"""What maintenance works on, in pieces short enough that no daemon waits for it."""
+"""The stores that maintenance works on, in pieces so small that no daemon waits long."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,21 +12,25 @@ from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.exceptions import FatalError, StreamAssocError
 from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import SkyPartition
-from stream_assoc.tools.maintenance.exceptions import UnknownTileError
 
 _TILES_A_PIECE: Final = 64
 _OBJECTS_A_PORTION: Final = 5000
 """Bounds the memory of histories and states, not the result."""
 
 
+class UnknownTileError(FatalError, StreamAssocError):
+    """A tile was named that is not one of the sky's partition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The two stores to compare, and how states and tiles are made."""
+    """The two stores to compare, and the means to compute states and tiles."""
 
     apdb: Apdb
     cache: InspectableCache
@@ -43,13 +47,13 @@ class Stores:
         Raises
         ------
         UnknownTileError
-            If an index is none of a tile at ``sky.tile_level``.
+            If an index is not that of a tile at ``sky.tile_level``.
         """
         first = 8 << 2 * self.partition.tile_level
         for index in indices:
             if not first <= index < 2 * first:
                 raise UnknownTileError(
-                    f"{index} is no tile: HTM indices of sky.tile_level {self.partition.tile_level} "
+                    f"{index} is not a tile: HTM indices of sky.tile_level {self.partition.tile_level} "
                     f"go from {first} to {2 * first - 1}"
                 )
         return np.unique(np.array(indices, np.int64))
@@ -82,7 +86,7 @@ class Piece:
     cell : `int`
         The HTM index of the cell.
     tiles : `CachedTiles`
-        What the cache should hold of each tile.
+        What the cache should hold for each tile.
     """
 
     session: ApdbSession
@@ -111,13 +115,13 @@ def piecewise(tiles: IntArray, partition: SkyPartition) -> Iterator[IntArray]:
 def holding(stores: Stores, tiles: IntArray) -> Iterator[Piece]:
     """Hold the cell of some tiles for as long as a piece of work takes.
 
-    Nothing that a batch could change is changed meanwhile, neither in the APDB
-    nor in the cache, because a daemon writes both under the same hold.
+    Meanwhile no batch changes these tiles, neither in the APDB nor in the
+    cache, because a daemon holds the cell while it writes either.
 
     Raises
     ------
     ApdbUnavailableError
-        If the cell was not free in time, or the database is away.
+        If the cell was not free in time, or the database is unavailable.
     """
     cells = np.unique(stores.partition.cells(tiles))
     with stores.apdb.exclusive(cells) as session:

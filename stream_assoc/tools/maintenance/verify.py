@@ -1,11 +1,11 @@
 """The cache compared with the APDB, object by object.
 
-A tile must hold what the APDB holds, and a state must be the one that folding
-the object's stored sources gives, to the last bit
-(`stream_assoc.tools.maintenance.differences` says what equal means). Only what the
-pipeline would believe is compared: a tile or state of an older version is
-*stale*, one that is not there or not readable *missing*. Neither is wrong, for
-both are rebuilt when they are next needed.
+A tile must hold the objects that the APDB holds, and a state must equal the
+fold of the object's stored sources, to the last bit
+(`stream_assoc.tools.maintenance.differences` defines equality). Only what the
+pipeline would use is compared: a tile or state of an older version is *stale*,
+one that is absent or unreadable is *missing*. Neither is wrong, because both
+are rebuilt when they are next needed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,17 +25,17 @@ _N_EXAMPLES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many tiles or objects were looked at, and what was wrong with how many.
+    """How many tiles or objects were checked, and how many had which fault.
 
     Attributes
     ----------
     checked, missing, stale : `int`
-        All that were looked at; those the cache lacks; those it has of an
+        All of them; those that the cache lacks; those that it has in an
         older version.
     different : `int`
-        Those the cache has of the current version with another content.
+        Those that the cache has in the current version, with other content.
     examples : `tuple` [`int`, ...]
-        The first few that are different, by HTM index or diaObjectId.
+        HTM index or diaObjectId of the first few that are different.
     """
 
     checked: int = 0
@@ -56,7 +56,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found in one piece of the sky, or in several together.
+    """The findings in one piece of the sky, or in several together.
 
     Attributes
     ----------
@@ -64,14 +64,14 @@ class Verification:
         Of the cache.
     objects : `Tally`
         Of the APDB itself: an object is different if its DiaObject row, its
-        DiaObjectLast row and its sources do not say the same. Only objects
-        whose state is cached are looked at. No repair of a cache mends these.
+        DiaObjectLast row and its sources disagree. Only objects with a cached
+        state are checked. Repairing the cache does not repair these.
     drift : `dict` [`str`, `float`]
-        Largest difference of each field that differs anywhere: fields of tiles
-        and of objects with that word before them, accumulators as
-        ``plugin.field``, those of a band as ``r_plugin.field``.
+        Largest difference of each field that differs anywhere. Names of fields
+        of tiles and objects begin with ``tile`` and ``object``; accumulators
+        are ``plugin.field``, those of a band ``r_plugin.field``.
     repaired : `int`
-        Tiles and states that were different and have been written anew.
+        Tiles and states that were different and have been rewritten.
     """
 
     tiles: Tally = Tally()
@@ -93,15 +93,15 @@ class Verification:
 
     @property
     def n_left(self) -> int:
-        """How many differences are left after what has been repaired."""
+        """How many differences remain after the repair."""
         return self.tiles.different + self.states.different + self.objects.different - self.repaired
 
 
 def verify(stores: Stores, tiles: IntArray, *, repair: bool = False) -> Iterator[Verification]:
     """Compare the cache with the APDB, a few tiles at a time.
 
-    The cell of these few is held meanwhile, so that what is compared belongs
-    together; a batch there waits until they are done.
+    The cell of these tiles is held meanwhile, so that both sides are of the
+    same time. A batch in this cell waits until the comparison is done.
 
     Parameters
     ----------
@@ -110,17 +110,17 @@ def verify(stores: Stores, tiles: IntArray, *, repair: bool = False) -> Iterator
     tiles : `numpy.ndarray` [int64]
         Sorted.
     repair : `bool`
-        Write anew what is different in the cache.
+        Rewrite the cached tiles and states that are different.
 
     Yields
     ------
     verification : `Verification`
-        Of each piece, as it is done.
+        Of each piece, when it is finished.
 
     Raises
     ------
     ApdbUnavailableError, CacheUnavailableError
-        If a store went away.
+        If a store became unavailable.
     """
     for some in piecewise(tiles, stores.partition):
         with holding(stores, some) as piece:

@@ -45,7 +45,7 @@ def test_the_only_object_within_reach(services, explained) -> None:
     assert candidate.nDiaSources == 1
     assert candidate.matched_diaSourceId == BIG + 3
     assert told.unmatched_cost == pytest.approx(candidate.score + 1.0)
-    assert "0.300 arcsec away, the only object within reach" in told.summary
+    assert "0.300 arcsec away, the only object within the match radius" in told.summary
     assert told.limits == ()
 
 
@@ -54,7 +54,7 @@ def test_a_source_that_nothing_was_near_founded_its_object(services, explained) 
     for identifier in (BIG + 1, BIG + 3):
         told = explained(identifier)
         assert (told.verdict, told.agrees, told.candidates) == ("founded", True, ())
-        assert f"it founded DIAObject {identifier}" in told.summary
+        assert f"it created DIAObject {identifier}" in told.summary
 
 
 def test_the_runner_up_is_told_with_its_margin(services, explained) -> None:
@@ -64,7 +64,7 @@ def test_the_runner_up_is_told_with_its_margin(services, explained) -> None:
     assert [one.is_match for one in told.candidates] == [True, False]
     assert told.candidates[1].matched_diaSourceId is None
     assert told.margin == pytest.approx(told.candidates[1].score - told.candidates[0].score)
-    assert "of 1 other object within reach the best scores worse by" in told.summary
+    assert "of 1 other object within the match radius the best scores worse by" in told.summary
 
 
 def test_a_source_that_gave_its_nearest_object_up_says_so(services, explained) -> None:
@@ -140,7 +140,7 @@ def test_an_object_that_lost_all_its_sources_is_no_candidate_of_the_reprocessing
     new, old = explained(BIG + 2), explained(BIG + 1)
     assert (new.verdict, new.agrees, new.candidates) == ("founded", True, ())
     assert (old.object_is_open, new.object_is_open) == (False, True)
-    assert "has ended since" in old.summary
+    assert "has been closed since" in old.summary
 
 
 def test_rows_that_a_reprocessing_replaced_are_missed(services, explained) -> None:

@@ -5,8 +5,7 @@ import pytest
 
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.pipeline.region import SkyPartition
-from stream_assoc.tools.maintenance.exceptions import UnknownTileError
-from stream_assoc.tools.maintenance.stores import piecewise
+from stream_assoc.tools.maintenance.stores import UnknownTileError, piecewise
 
 
 def test_pieces_are_of_one_cell_and_together_everything() -> None:

@@ -1,4 +1,4 @@
-"""Connections to Redis, and its errors in this package's words."""
+"""Connections to Redis, and the translation of its errors."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -43,9 +43,9 @@ _BUSY: Final = "BUSY "
 _REFUSED_WRITES: Final = {
     "OOM": "is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru (an evicted key is rebuilt from "
     "the APDB)",
-    "MISCONF": "takes no writes, because it could not save a snapshot: free space on its disk, or turn snapshots off",
-    "NOREPLICAS": "takes no writes, because too few of its replicas are there: see its min-replicas-to-write",
-    "READONLY": "takes no writes, because it is a replica: redis.url must lead to the primary",
+    "MISCONF": "accepts no writes because it could not save a snapshot: free space on its disk, or disable snapshots",
+    "NOREPLICAS": "accepts no writes because too few replicas are connected: see its min-replicas-to-write",
+    "READONLY": "accepts no writes because it is a replica: set redis.url to the primary",
 }
 """Replies of a server that can be read but not written to, by their first word."""
 
@@ -74,11 +74,11 @@ def connect(
     cluster : `bool`, optional
         Whether the URL names a node of a Redis Cluster.
     connect_timeout_seconds, timeout_seconds : `float`, optional
-        For connecting, and for each reading or writing on the socket.
+        Timeouts for connecting, and for each read or write on the socket.
     retries : `int`, optional
-        How often a call is tried again after a lost connection, with a backoff
-        of 50 to 500 ms. Every command sent here may be repeated. The daemon has its
-        own, longer, backoff above this one.
+        How often a call is retried after a lost connection, with a backoff of
+        50 to 500 ms. Every command that is sent may be repeated. The daemon
+        adds its own, longer, backoff.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def connect(
     CacheConfigurationError
         If the URL cannot be read.
     CacheUnavailableError
-        If a cluster, whose nodes are asked for at once, cannot be reached.
+        If a cluster cannot be reached; a single server is not contacted yet.
     """
     all_options: dict[str, Any] = {
         **(options or {}),
@@ -139,13 +139,13 @@ def translate(error: Exception, place: str) -> CacheError:
     ----------
     error : `redis.exceptions.RedisError`
     place : `str`
-        Of the server, without credentials.
+        Address of the server, without credentials.
 
     Returns
     -------
     error : `CacheUnavailableError`, `CacheWritesRefusedError` or `CacheConfigurationError`
         The last for wrong credentials, missing permissions, and any reply
-        that says the command itself is not possible here.
+        that says that the server cannot run the command.
     """
     match error:
         case _ if isinstance(error.__context__, ssl.SSLError):

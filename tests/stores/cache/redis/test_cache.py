@@ -236,7 +236,7 @@ def test_an_evicting_server_loses_states_and_nothing_else() -> None:
 
 
 NO_WRITES = {
-    "REPLICAOF 127.0.0.1 1": "must lead to the primary",
+    "REPLICAOF 127.0.0.1 1": "set redis.url to the primary",
     "CONFIG SET min-replicas-to-write 1": "min-replicas-to-write",
     "CONFIG SET maxmemory 1": "is full",
 }
