@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from stream_assoc.core.model.state_layout import StateLayout
+from stream_assoc.core.model.states import StateLayout
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import AssociationAlgorithms

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_assoc.core.model.objects import TiledObjects
-from stream_assoc.core.model.state_layout import StateLayout
-from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.states import ObjectStates, StateLayout
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, ObjectCache
 

@@ -6,6 +6,7 @@ database folds the same sources in the same order, so it gives the same bits.
 That is why the cache may be lost at any moment without changing any result.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -190,3 +191,54 @@ class ObjectHistories:
     ra_dec_Cov: Float32Array
     offsets: IntArray
     points: SourcePoints
+
+
+@dataclass(frozen=True, slots=True)
+class StateLayout:
+    """The shape of states, which depends on the configured statistics; what the cache knows of them.
+
+    Attributes
+    ----------
+    name : `str`
+        Names the statistics plugins and their order. States written under one
+        name are never read under another.
+    n_object_fields : `int`
+        Length of ``ObjectStates.object_fields`` rows.
+    initial_band_fields : `numpy.ndarray` [float64], shape (n_band_fields,)
+        Fields of a band without any source. The cache does not write such bands.
+    """
+
+    name: str
+    n_object_fields: int
+    initial_band_fields: FloatArray
+
+    @property
+    def n_band_fields(self) -> int:
+        """Length of the last axis of ``ObjectStates.band_fields``."""
+        return len(self.initial_band_fields)
+
+    @property
+    def fingerprint(self) -> int:
+        """CRC-32 of the name and the initial fields, kept in every state blob."""
+        initial = np.ascontiguousarray(self.initial_band_fields, "<f8")
+        return zlib.crc32(initial.tobytes(), zlib.crc32(self.name.encode()))
+
+    def empty_states(self) -> ObjectStates:
+        """Return the states of no object."""
+        return new_states(np.zeros(1, np.int64), self)
+
+
+def new_states(offsets: IntArray, layout: StateLayout) -> ObjectStates:
+    """Return states to be filled, with light curves of these lengths."""
+    n_states = len(offsets) // N_BANDS
+    times, *fluxes = (np.empty(offsets[-1]) for _ in LightCurves.COLUMNS)
+    return ObjectStates(
+        diaObjectId=np.empty(n_states, np.int64),
+        validityStartMjdTai=np.empty(n_states),
+        raErr=np.empty(n_states, np.float32),
+        decErr=np.empty(n_states, np.float32),
+        ra_dec_Cov=np.empty(n_states, np.float32),
+        object_fields=np.empty((n_states, layout.n_object_fields)),
+        band_fields=np.empty((n_states, N_BANDS, layout.n_band_fields)),
+        curves=LightCurves(offsets, times, *fluxes),
+    )

@@ -5,8 +5,7 @@ from dataclasses import fields
 import numpy as np
 
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.state_layout import StateLayout
-from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates, StateLayout
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from tests.tiles import tiled

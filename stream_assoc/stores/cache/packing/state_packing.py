@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_assoc.core.model.arrays import as_is, offsets_of, read_only
-from stream_assoc.core.model.state_layout import StateLayout, new_states
-from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates, StateLayout, new_states
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates
 from stream_assoc.stores.cache.packing import state_words

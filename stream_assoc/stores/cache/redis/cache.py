@@ -8,8 +8,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
 
 from stream_assoc.core.model.objects import TiledObjects
-from stream_assoc.core.model.state_layout import StateLayout
-from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.states import ObjectStates, StateLayout
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
 from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.core.model.state_layout import StateLayout
-from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates
+from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates, StateLayout
 from stream_assoc.stores.cache.packing.authentication import CacheKeys, code_of_words
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
 from tests.stores.cache.bits import INT64, arrays, doubles, floats

