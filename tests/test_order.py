@@ -5,10 +5,9 @@ import pytest
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.testing.rows import BIG, CELLS, changes, dia_object, source
 from tests.order import not_as_stored, out_of_order
 from tests.outputs import ended, objects_of
-from tests.stores.apdb.builders import BIG, changes, dia_object, source
-from tests.stores.apdb.conformance import CELLS
 
 STORED = 60000.6
 

@@ -12,7 +12,7 @@ import pytest
 
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
-from tests.stores.apdb.conformance import CELLS, FIRST, new_objects
+from stream_assoc.testing.rows import CELLS, FIRST, new_objects
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,7 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSche
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
-from tests.stores.apdb.builders import BIG, changes
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, TILES, new_objects, store
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, TILES, changes, new_objects, store
 
 
 def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url: str) -> None:

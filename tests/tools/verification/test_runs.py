@@ -10,14 +10,13 @@ from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.stores.apdb.create import add_columns, init
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, changes, dia_object
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import TimedMessage
 from stream_assoc.tools.verification.differences import Tolerance
 from stream_assoc.tools.verification.exceptions import VerificationError
 from stream_assoc.tools.verification.runs import compare_runs, read_run
 from tests.outputs import ended, metrics_of, metrics_value, objects_of
-from tests.stores.apdb.builders import BIG, changes, dia_object
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND
 
 EXACT = Tolerance()
 

@@ -5,12 +5,11 @@ import psycopg
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, RowsRefusedError
-from stream_assoc.stores.apdb.backend import OpenApdb
+from stream_assoc.stores.apdb.backend import ApdbUrl, OpenApdb
+from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
-from tests.stores.apdb.builders import BIG, changes, pixel, source
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, ApdbConformance, new_objects, store
+from stream_assoc.testing.apdb import ApdbConformance
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, changes, new_objects, pixel, source, store
 
 pytestmark = pytest.mark.integration
 
@@ -20,14 +19,15 @@ class TestPostgresql(ApdbConformance):
     def url(self, postgresql_apdb_url: str) -> str:
         return postgresql_apdb_url
 
-    def open_impatiently(self, url: str) -> PostgresqlApdb:
-        return PostgresqlApdb(url, patience=Patience(lock_seconds=0.05))
+    @pytest.fixture
+    def place(self, url: str) -> ApdbUrl:
+        return parse_url(url)
 
     def test_other_cells_are_free(self, apdb: OpenApdb) -> None:
         inside = threading.Event()
         elsewhere = np.array([pixel(200, 40, 8)])
         with apdb.exclusive(CELLS):
-            other = threading.Thread(target=self._enter, args=(apdb, elsewhere, inside))
+            other = threading.Thread(target=self.enter, args=(apdb, elsewhere, inside))
             other.start()
             assert inside.wait(20)
             other.join()
@@ -47,7 +47,7 @@ class TestPostgresql(ApdbConformance):
 
     def _enter_often(self, apdb: OpenApdb, cells: np.ndarray, done: threading.Event) -> None:
         for _ in range(20):
-            self._enter(apdb, cells, threading.Event())
+            self.enter(apdb, cells, threading.Event())
         done.set()
 
     def test_lost_connection_loses_lock_and_transaction(self, apdb: OpenApdb, url: str) -> None:
@@ -55,7 +55,7 @@ class TestPostgresql(ApdbConformance):
         with pytest.raises(FencedError, match="locks on the sky"):
             self._die_before_storing(apdb, url)
         inside = threading.Event()
-        self._enter(apdb, CELLS, inside)
+        self.enter(apdb, CELLS, inside)
         assert inside.is_set()
         assert apdb.contains(FIRST)
         assert not apdb.contains(SECOND)

@@ -16,9 +16,8 @@ from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, new_objects, store
 from tests.contents import n_rows
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import CELLS, FIRST, new_objects, store
 
 pytestmark = pytest.mark.integration
 

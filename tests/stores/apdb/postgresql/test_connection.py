@@ -9,9 +9,8 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.connection import Connector, ServerSession
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, TILES, new_objects
 from tests.chaos.networks import Network, network_to_postgresql
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import CELLS, FIRST, TILES, new_objects
 
 pytestmark = pytest.mark.integration
 

@@ -14,8 +14,7 @@ from stream_assoc.stores.apdb.create import init, repartition
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.postgresql.connection import translate
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import FIRST, new_objects, store
+from stream_assoc.testing.rows import BIG, FIRST, new_objects, store
 
 RETRIABLE = {
     "53100": "free space",

@@ -15,8 +15,7 @@ from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.connection import Connector, ServerSession
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.stores.apdb.reading.open import open_reader
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects, store
 from tests.stores.apdb.postgresql.pgbouncer import pgbouncer
 
 pytestmark = pytest.mark.integration

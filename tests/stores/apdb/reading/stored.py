@@ -8,9 +8,9 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.testing.rows import changes, forced
 from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.pipeline.skies import night, process_from
-from tests.stores.apdb.builders import changes, forced
 
 BEGIN = 62_000.0
 SECOND = 1.0 / 86400.0

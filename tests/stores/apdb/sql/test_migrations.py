@@ -23,9 +23,8 @@ from stream_assoc.stores.apdb.sql import migrations
 from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
 from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects, store
 from tests.contents import columns
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects, store
 from tests.stores.apdb.sql_urls import sql_url
 
 VERSIONS = [one.version for one in MIGRATIONS]

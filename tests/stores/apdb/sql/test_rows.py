@@ -19,7 +19,7 @@ from stream_assoc.stores.apdb.sql.rows import (
     tiled,
     versions_of,
 )
-from tests.stores.apdb.builders import BIG, changes, dia_object, source
+from stream_assoc.testing.rows import BIG, changes, dia_object, source
 
 
 @settings(max_examples=100, deadline=None)

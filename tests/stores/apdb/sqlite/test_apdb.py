@@ -6,25 +6,21 @@ from pathlib import Path
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.backend import ApdbUrl
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
-from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
-from tests.stores.apdb.conformance import CELLS, ApdbConformance
+from stream_assoc.testing.apdb import ApdbConformance
+from stream_assoc.testing.rows import CELLS
 
 
 class TestSqlite(ApdbConformance):
     @pytest.fixture
-    def url(self, sqlite_apdb_url: str) -> str:
-        return sqlite_apdb_url
-
-    def open_impatiently(self, url: str) -> SqliteApdb:
-        parsed = parse_url(url)
-        assert isinstance(parsed, SqliteUrl)
-        return SqliteApdb(parsed.path, patience=Patience(lock_seconds=0.05))
+    def place(self, sqlite_apdb_url: str) -> ApdbUrl:
+        return parse_url(sqlite_apdb_url)
 
 
 def symbolic_link(path: Path) -> str:

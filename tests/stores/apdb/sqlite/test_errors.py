@@ -13,8 +13,7 @@ from stream_assoc.stores.apdb.exceptions import ApdbDamagedError, ApdbSchemaErro
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, translate, translated
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession
-from tests.stores.apdb.builders import BIG
-from tests.stores.apdb.conformance import CELLS, FIRST, SECOND, new_objects
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects
 
 RETRIABLE = {
     sqlite3.SQLITE_FULL: "free space",

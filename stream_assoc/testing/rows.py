@@ -1,4 +1,4 @@
-"""Valid APDB rows, built from the schema itself."""
+"""Valid APDB rows, built from the schema itself, and batches of them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.schema import PIXEL_ID, Table, apdb_table
+from stream_assoc.pipeline.ports.sessions import ApdbSessions
 
 BIG = 2**60 + 1
 """An identifier that a float64 would round."""
@@ -125,4 +126,26 @@ def changes(
         single_source_delta=delta,
         outputs=b"outputs of %d/%d/%d\x00\xff" % (*batch, revision),
         closed=positions(closed),
+    )
+
+
+CELLS = np.array([pixel(10, -5, 8)])
+TILES = np.array([pixel(10, -5, 10)])
+FIRST, SECOND = BatchId(2**40 + 1, 3), BatchId(2**40 + 1, 188)
+
+
+def store(apdb: ApdbSessions, *batches: BatchChanges) -> list[int]:
+    with apdb.exclusive(CELLS) as session:
+        stored: list[int] = session.commit(batches).tolist()
+    return stored
+
+
+def new_objects(batch: BatchId, ids: list[int], time: float = 60000.6, **values: Any) -> BatchChanges:
+    """Return a batch whose sources all became objects."""
+    return changes(
+        batch,
+        [source(identifier, timeProcessedMjdTai=time, **values) for identifier in ids],
+        [dia_object(identifier, time) for identifier in ids],
+        time=time,
+        delta=len(ids),
     )
