@@ -22,6 +22,27 @@ from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.postgresql.column_query import column_query, columns_of
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
+from stream_assoc.stores.apdb.postgresql.queries import (
+    BUMP_TILES,
+    COUNT,
+    COUNTED,
+    COUNTED_FORCED,
+    COUNTER_QUERY,
+    FORCED_POINTS,
+    FORCED_TYPES,
+    HAVE_GOOD_SOURCE,
+    LATEST_VERSIONS,
+    LEDGER_QUERY,
+    MANY,
+    POINT_DTYPES,
+    POINT_TYPES,
+    POINTS,
+    POSITION_TYPES,
+    SUPERSEDE,
+    TILE_QUERY,
+    VERSION_TYPES,
+    VERSIONS,
+)
 from stream_assoc.stores.apdb.sql.rows import (
     ReplicaChunk,
     StoreRows,
@@ -39,19 +60,14 @@ from stream_assoc.stores.apdb.sql.rows import (
     versions_of,
 )
 from stream_assoc.stores.apdb.sql.statements import (
-    COUNTER,
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
     OUTBOX_COLUMNS,
     POSITION_COLUMNS,
-    TILE,
     UPDATES,
-    VERSION_COLUMNS,
     duplicate_message,
-    forced_expressions,
     forced_source_rows,
-    good_source_condition,
     ledger_values,
     outbox_values,
     quoted,
@@ -65,85 +81,6 @@ from stream_assoc.stores.apdb.sql.withdrawal import (
 )
 
 BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
-_LEDGER_QUERY: Final = (
-    f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
-    "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
-)
-_TILE_QUERY: Final = (
-    f"SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM {{{TILE}}} t "
-    f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
-)
-_COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
-
-# The latest version is found at the end of its object's stretch of the primary
-# key, however many versions there are. It knows the pixelId DiaObjectLast is keyed by.
-# By its ctid it is met again at once; by its key the planner may read the whole table to find it.
-_SUPERSEDE: Final = """
-    WITH closed AS (
-        UPDATE {DiaObject} o SET "validityEndMjdTai" = e.ends
-        FROM unnest(%s::bigint[], %s::float8[]) AS e(id, ends) CROSS JOIN LATERAL (
-            SELECT ctid FROM {DiaObject}
-            WHERE "diaObjectId" = e.id ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
-        WHERE o.ctid = latest.ctid AND o."validityEndMjdTai" IS NULL
-        RETURNING o."pixelId", o."diaObjectId")
-    DELETE FROM {DiaObjectLast} l USING closed c
-    WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"
-"""
-_LATEST: Final = """
-    FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
-        SELECT * FROM {DiaObject} WHERE "diaObjectId" = asked.id
-        ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
-"""
-_IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
-_VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {_LATEST} WHERE {_IS_OPEN}"
-_LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {_IS_OPEN} {_LATEST} ORDER BY asked.id"
-_COUNTED: Final = """
-    SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM {DiaSource}
-    WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"
-"""
-_POINTS: Final = """
-    SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
-    AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
-    ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
-"""
-_FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"
-_FORCED_POINTS: Final = f"""
-    {_FORCED} JOIN unnest(%s::bigint[], %s::float8[], %s::float8[]) AS asked(id, after, until)
-        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after AND "timeProcessedMjdTai" <= until
-    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
-    ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector
-"""
-_COUNTED_FORCED: Final = (
-    f'{_FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
-)
-# One good source is enough, so the sources of an object are looked at until one is found.
-_HAVE_GOOD_SOURCE: Final = f"""
-    SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
-        SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
-        AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
-"""
-_BUMP_TILES: Final = (
-    f"INSERT INTO {{{TILE}}} AS t (tile, version, visit, detector, revision) "
-    "SELECT tile, 1, %s, %s, %s FROM unnest(%s::bigint[]) AS tile "
-    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1, visit = excluded.visit, "
-    "detector = excluded.detector, revision = excluded.revision RETURNING tile, version"
-)
-_COUNT: Final = (
-    f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
-    "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
-)
-
-_MANY: Final = 1000
-"""Objects whose versions are ended before the commit. For few, telling the server twice costs more than it saves."""
-
-_POSITION_TYPES: Final = ("int8", "int8", "float8", "float8", "float4", "float4", "float8", "int4")
-_VERSION_TYPES: Final = ("int8", "float8", "float4", "float4", "float4")
-_POINT_TYPES: Final = (
-    *("int8", "float8", "float8", "float8", "float4", "float4", "float4", "float4"),
-    *("int4", "bool"),
-)
-_FORCED_TYPES: Final = ("int8", "float8", "float4", "float4", "int4")
-_POINT_DTYPES: Final = (*[np.float64] * 7, np.int64, np.bool_)
 
 
 class PostgresqlSession:
@@ -153,10 +90,8 @@ class PostgresqlSession:
     ----------
     connection : `BoundedConnection`
         In autocommit mode.
-    names : mapping
-        Quoted name of each table.
-    columns : mapping
-        Columns of each table, from the catalogue.
+    names, columns : mapping
+        Quoted name and columns of each table, from the catalogue.
     tile_level : `int`
         HTM level of the tiles.
     points : `str`
@@ -188,9 +123,9 @@ class PostgresqlSession:
         """See `ApdbSession.read_snapshot`."""
         visits, detectors = [batch.visit for batch in batches], [batch.detector for batch in batches]
         with self._connection.pipeline():
-            ledger = self._execute(_LEDGER_QUERY, visits, detectors)
-            versions = self._execute(_TILE_QUERY, array_literal(tiles))
-            total = self._execute(_COUNTER_QUERY)
+            ledger = self._execute(LEDGER_QUERY, visits, detectors)
+            versions = self._execute(TILE_QUERY, array_literal(tiles))
+            total = self._execute(COUNTER_QUERY)
         return snapshot_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
@@ -199,16 +134,16 @@ class PostgresqlSession:
         ranges = pixel_ranges(tiles, self._tile_level).tolist()
         condition = " OR ".join(f'"pixelId" BETWEEN {first} AND {last}' for first, last in ranges) or "FALSE"
         statement = f"SELECT {quoted(POSITION_COLUMNS)} FROM {{DiaObjectLast}} WHERE {condition}"
-        pixelId, *columns = self._read(statement, _POSITION_TYPES)
+        pixelId, *columns = self._read(statement, POSITION_TYPES)
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         ids = array_literal(np.unique(diaObjectId))
-        versions = self._read(_VERSIONS, _VERSION_TYPES, ids)
-        points_query = _POINTS.replace("{points}", self._points)
-        source_object, *columns = self._read(points_query, _POINT_TYPES, ids, *(without or (None, None)))
-        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, _POINT_DTYPES, strict=True)])
+        versions = self._read(VERSIONS, VERSION_TYPES, ids)
+        points_query = POINTS.replace("{points}", self._points)
+        source_object, *columns = self._read(points_query, POINT_TYPES, ids, *(without or (None, None)))
+        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)])
         return histories(diaObjectId, versions, source_object, points)
 
     def load_forced_points(
@@ -216,11 +151,11 @@ class PostgresqlSession:
     ) -> ForcedPoints:
         """See `ApdbSession.load_forced_points`."""
         spans = (array_literal(diaObjectId), array_literal(after), array_literal(until))
-        return forced_points(self._read(_FORCED_POINTS, _FORCED_TYPES, *spans, *(without or (None, None))))
+        return forced_points(self._read(FORCED_POINTS, FORCED_TYPES, *spans, *(without or (None, None))))
 
     def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
         """See `ApdbSession.counted_forced_sources`."""
-        return forced_points(self._read(_COUNTED_FORCED, _FORCED_TYPES, *batch))
+        return forced_points(self._read(COUNTED_FORCED, FORCED_TYPES, *batch))
 
     def forced_source_rows(self, batch: BatchId) -> pa.Table:
         """See `ApdbSession.forced_source_rows`."""
@@ -231,25 +166,25 @@ class PostgresqlSession:
     ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
         parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
-        (ids,) = self._read(_HAVE_GOOD_SOURCE, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
+        (ids,) = self._read(HAVE_GOOD_SOURCE, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
         return np.isin(diaObjectId, ids)
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""
-        return CountedSources(*self._read(_COUNTED, ("int8", "int8"), *batch))
+        return CountedSources(*self._read(COUNTED, ("int8", "int8"), *batch))
 
     def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
         """See `ApdbSession.latest_versions`."""
-        types = (*_POSITION_TYPES[1:], "bool")
-        *columns, is_open = self._read(_LATEST_VERSIONS, types, array_literal(np.unique(diaObjectId)))
+        ids = array_literal(np.unique(diaObjectId))
+        *columns, is_open = self._read(LATEST_VERSIONS, (*POSITION_TYPES[1:], "bool"), ids)
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`: the server is sent the statement, and works on it until `commit`."""
-        if len(diaObjectId) >= _MANY:
+        if len(diaObjectId) >= MANY:
             self._begin()
             self._pipeline.enter_context(self._connection.pipeline())
-            self._execute(_SUPERSEDE, array_literal(diaObjectId), array_literal(validityEndMjdTai))
+            self._execute(SUPERSEDE, array_literal(diaObjectId), array_literal(validityEndMjdTai))
             self._prepared = diaObjectId
 
     def abandon(self) -> None:
@@ -294,9 +229,9 @@ class PostgresqlSession:
                 self._write_chunk(chunk, "NOTHING")
             left = ~np.isin(rows.superseded, self._prepared)
             if left.any():
-                self._execute(_SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
+                self._execute(SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
             # Each batch of a transaction is published after the one before it: the last one stands for all.
-            versions = self._execute(_BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
+            versions = self._execute(BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]
         # A pipeline cannot hold a COPY.
@@ -311,7 +246,7 @@ class PostgresqlSession:
             for name, table in rows.chunk_tables.items():
                 self._insert_numbers(name, table)
             if rows.delta:
-                self._execute(_COUNT, rows.shard, rows.delta)
+                self._execute(COUNT, rows.shard, rows.delta)
             for chunk in rows.chunks:
                 self._write_chunk(
                     chunk, "UPDATE SET last_update_time = excluded.last_update_time, unique_id = excluded.unique_id"

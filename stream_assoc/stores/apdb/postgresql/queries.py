@@ -1,0 +1,98 @@
+"""The queries of a session on PostgreSQL, and the types of their columns."""
+
+from typing import Final
+
+import numpy as np
+
+from stream_assoc.stores.apdb.sql.statements import (
+    COUNTER,
+    LEDGER,
+    LEDGER_COLUMNS,
+    OUTBOX,
+    POSITION_COLUMNS,
+    TILE,
+    VERSION_COLUMNS,
+    forced_expressions,
+    good_source_condition,
+    quoted,
+)
+
+LEDGER_QUERY: Final = (
+    f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "
+    "JOIN unnest(%s::bigint[], %s::smallint[]) AS b(visit, detector) USING (visit, detector)"
+)
+TILE_QUERY: Final = (
+    f"SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM {{{TILE}}} t "
+    f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
+)
+COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
+
+# The latest version is found at the end of its object's stretch of the primary
+# key, however many versions there are. It knows the pixelId DiaObjectLast is keyed by.
+# By its ctid it is met again at once; by its key the planner may read the whole table to find it.
+SUPERSEDE: Final = """
+    WITH closed AS (
+        UPDATE {DiaObject} o SET "validityEndMjdTai" = e.ends
+        FROM unnest(%s::bigint[], %s::float8[]) AS e(id, ends) CROSS JOIN LATERAL (
+            SELECT ctid FROM {DiaObject}
+            WHERE "diaObjectId" = e.id ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+        WHERE o.ctid = latest.ctid AND o."validityEndMjdTai" IS NULL
+        RETURNING o."pixelId", o."diaObjectId")
+    DELETE FROM {DiaObjectLast} l USING closed c
+    WHERE l."pixelId" = c."pixelId" AND l."diaObjectId" = c."diaObjectId"
+"""
+LATEST: Final = """
+    FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT * FROM {DiaObject} WHERE "diaObjectId" = asked.id
+        ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
+"""
+IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
+VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {LATEST} WHERE {IS_OPEN}"
+LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {IS_OPEN} {LATEST} ORDER BY asked.id"
+COUNTED: Final = """
+    SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM {DiaSource}
+    WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"
+"""
+POINTS: Final = """
+    SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
+    AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
+"""
+FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"
+FORCED_POINTS: Final = f"""
+    {FORCED} JOIN unnest(%s::bigint[], %s::float8[], %s::float8[]) AS asked(id, after, until)
+        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after AND "timeProcessedMjdTai" <= until
+    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector
+"""
+COUNTED_FORCED: Final = (
+    f'{FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
+)
+# One good source is enough, so the sources of an object are looked at until one is found.
+HAVE_GOOD_SOURCE: Final = f"""
+    SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
+        SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
+        AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
+"""
+BUMP_TILES: Final = (
+    f"INSERT INTO {{{TILE}}} AS t (tile, version, visit, detector, revision) "
+    "SELECT tile, 1, %s, %s, %s FROM unnest(%s::bigint[]) AS tile "
+    "ON CONFLICT (tile) DO UPDATE SET version = t.version + 1, visit = excluded.visit, "
+    "detector = excluded.detector, revision = excluded.revision RETURNING tile, version"
+)
+COUNT: Final = (
+    f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
+    "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
+)
+
+MANY: Final = 1000
+"""Objects whose versions are ended before the commit. For few, telling the server twice costs more than it saves."""
+
+POSITION_TYPES: Final = ("int8", "int8", "float8", "float8", "float4", "float4", "float8", "int4")
+VERSION_TYPES: Final = ("int8", "float8", "float4", "float4", "float4")
+POINT_TYPES: Final = (
+    *("int8", "float8", "float8", "float8", "float4", "float4", "float4", "float4"),
+    *("int4", "bool"),
+)
+FORCED_TYPES: Final = ("int8", "float8", "float4", "float4", "int4")
+POINT_DTYPES: Final = (*[np.float64] * 7, np.int64, np.bool_)
