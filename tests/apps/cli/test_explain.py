@@ -40,7 +40,7 @@ def test_what_is_in_brackets_is_not_taken_for_markup(explain, sources) -> None:
     joined = next(one for one in sources if one["diaObjectId"] not in {None, one["diaSourceId"]})
     shown = explain(joined["diaSourceId"], "--set", "association.max_distance_arcsec=1e-6").output.replace("\n", " ")
     assert "The recomputation does not agree with what is stored." in shown
-    assert "other settings of [association]" in shown
+    assert "the [association] settings" in shown
 
 
 def test_json_is_one_line_of_everything(explain, sources) -> None:
@@ -60,7 +60,7 @@ def test_a_source_of_the_solar_system(explain, sources) -> None:
 
 
 def test_an_unknown_source_is_an_error_that_says_what_is_not_stored(explain) -> None:
-    with pytest.raises(NotStoredError, match="counted in the metrics"):
+    with pytest.raises(NotStoredError, match="the metrics of their batch count them"):
         explain(17)
 
 
