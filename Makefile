@@ -82,7 +82,7 @@ bench: $(STAMP)  ## Measure every figure of docs/performance.md, side by side wi
 	@$(BIN)/pytest benchmarks --timeout 3600
 	@$(BIN)/python -m benchmarks.report
 
-check: $(STAMP)  ## Lint, check formatting, types, the arrows between rooms, and drift of generated files
+check: $(STAMP)  ## Lint, check formatting, types, the direction of imports, and drift of generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
