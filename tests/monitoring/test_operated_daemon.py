@@ -251,7 +251,7 @@ def test_its_log_tells_its_life(operated: Operated) -> None:
     # Without a Prometheus, only the first half of the night was sent.
     assert len(batches) + events.count("dead letter") == operated.deployment.sent
     for line in batches:
-        assert {"visit", "detector", "topic", "partition", "offset", "micro-batch", "milliseconds"} <= line.keys()
+        assert {"visit", "detector", "topic", "partition", "offset", "micro_batch", "milliseconds"} <= line.keys()
         assert {"decode", "associate", "summarise"} <= line["stages"].keys()
     (stopped,) = (line for line in lines if line["event"] == "stopped")
     assert stopped["asked_by"] == "SIGTERM"
