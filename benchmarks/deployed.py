@@ -29,7 +29,7 @@ from benchmarks.skies import (
 from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from tests.chaos.nights import environment_of
 from tests.integration.deployment import Deployment

@@ -20,7 +20,7 @@ from stream_assoc.core.statistics.registry import ALL_PLUGINS
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.codec import contiguous
-from stream_assoc.messaging.avro.outputs import statistics_records
+from stream_assoc.messaging.avro.output_encoder import statistics_records
 from stream_assoc.messaging.avro.schemas import BATCH, OBJECT, load_schema
 from stream_assoc.messaging.avro.wire import HEADER_BYTES
 from stream_assoc.pipeline.batches import arrive

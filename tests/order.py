@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from stream_assoc.core.model.messages import OutputMessage
-from stream_assoc.messaging.avro.subscriber import decode_objects
+from stream_assoc.messaging.avro.output_decoder import decode_objects
 from tests.contents import columns
 
 

@@ -12,10 +12,10 @@ from confluent_kafka import Producer
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.messaging.avro.outputs import AvroOutputEncoder
-from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.codec import RecordCodec
+from stream_assoc.messaging.avro.output_decoder import object_schema
+from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder
 from stream_assoc.messaging.avro.schemas import METRICS, METRICS_SCHEMA_ID, load_schema
-from stream_assoc.messaging.avro.subscriber import object_schema
 from stream_assoc.messaging.avro.wire import header
 
 

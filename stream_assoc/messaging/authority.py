@@ -1,9 +1,14 @@
-"""Who may ask, in a header, that a batch takes the place of another or passes the quarantine.
+"""Marks in the headers of a message, and who may set them.
 
-Whoever may write to the input topic can set a header. So a mark counts only
-with a signature that is made with a secret of the operators and the daemons,
-over the mark and the message's value: it cannot be put on another message. A
-copy of a signed message changes nothing, because its batch has counted.
+One mark says that a batch replaces an earlier one, the other that a person has
+released it. Without the first, other content under a (visit, detector) that
+has counted is a mistake and becomes a dead letter; without the second, so does
+a batch that would create very many objects.
+
+Anyone who may write to the input topic can set a header. So a mark counts only
+with a signature over the mark and the message's value, made with a secret that
+operators and daemons share: it cannot be put on another message. A copy of a
+signed message changes nothing, because its batch has counted.
 """
 
 import hashlib
@@ -11,10 +16,15 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_assoc.core.model.messages import Headers
+from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, Headers
 from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK
 from stream_assoc.settings.operation import OperatorSettings
+
+QUARANTINE: Final = "quarantine"
+"""The one reason of a dead letter that can be released: the batch would create too many objects."""
+
+REPROCESSING_MARK: Final = (REPROCESSING_HEADER, b"true")
+RELEASE_MARK: Final = (RELEASE_HEADER, QUARANTINE.encode())
 
 SIGNATURE_SUFFIX: Final = ".signature"
 """Follows the name of a mark in the name of the header that signs it."""
@@ -135,3 +145,17 @@ def without_signatures(headers: Headers) -> Headers:
 def without_marks(headers: Headers) -> Headers:
     """Return the headers of a message that asks for nothing."""
     return tuple(header for header in without_signatures(headers) if header not in _MARKS)
+
+
+def with_reprocessing(headers: Headers) -> Headers:
+    """Return the headers of a message that may replace an earlier one of its visit and detector."""
+    return _with(headers, REPROCESSING_MARK)
+
+
+def with_release(headers: Headers) -> Headers:
+    """Return the headers of a message that is to be processed without the limit on new objects."""
+    return _with(headers, RELEASE_MARK)
+
+
+def _with(headers: Headers, mark: tuple[str, bytes]) -> Headers:
+    return (*(entry for entry in headers if entry[0] != mark[0]), mark)

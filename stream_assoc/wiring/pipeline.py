@@ -8,7 +8,7 @@ from stream_assoc.core.model.states import StateLayout
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
-from stream_assoc.messaging.avro.outputs import AvroOutputEncoder, OutputSchemaIds, OutputTopics
+from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock

@@ -11,8 +11,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from stream_assoc.exceptions import FatalError
+from stream_assoc.messaging.kafka.client import consumer_options, transactional_options
 from stream_assoc.messaging.kafka.errors import describe, error_of
-from stream_assoc.messaging.kafka.options import consumer_options, transactional_options
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.wiring.pipeline import association_algorithms_of, calculator_of, photometer_of

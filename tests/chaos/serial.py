@@ -17,7 +17,7 @@ from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.pipeline.batches import Processed, arrive
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services

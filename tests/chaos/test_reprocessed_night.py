@@ -18,9 +18,8 @@ import pytest
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.failpoints import FAILPOINTS
-from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.authority import Authority, with_reprocessing
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.headers import with_reprocessing
 from tests.chaos.nights import SECTIONS, Night, batches
 from tests.chaos.outcome import assert_nothing_shows
 from tests.integration.deployment import deploy

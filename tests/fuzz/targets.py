@@ -21,7 +21,9 @@ from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder, BatchLimits
+from stream_assoc.messaging.avro.batch_header import batch_header
 from stream_assoc.messaging.avro.dead_letters import RECORD_HEADER, dead_letter
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.avro.registry import SchemaRegistry
 from stream_assoc.messaging.avro.schemas import (
     BATCH,
@@ -32,7 +34,6 @@ from stream_assoc.messaging.avro.schemas import (
     SCHEMA_ID,
     load_schema,
 )
-from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.avro.wire import AvroSchema, header
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
@@ -40,7 +41,6 @@ from stream_assoc.stores.cache.packing import state_words
 from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
-from stream_assoc.tools.dead_letters.batch_header import batch_header
 from stream_assoc.tools.dead_letters.letters import filed
 from stream_assoc.tools.dead_letters.sending import released, returned
 from tests.fuzz import geometry

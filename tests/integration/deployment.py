@@ -18,8 +18,8 @@ from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.dead_letters import is_note
+from stream_assoc.messaging.avro.output_decoder import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.avro.subscriber import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.topics import ensure_topics
 from stream_assoc.service.daemon.process import StopRequest

@@ -7,10 +7,9 @@ from typer.testing import CliRunner
 
 from stream_assoc.apps.cli.main import app
 from stream_assoc.core.model.messages import RELEASE_HEADER, OutputMessage
-from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.authority import Authority, with_release, with_reprocessing
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.dead_letters import read_dead_letter
-from stream_assoc.messaging.headers import with_release, with_reprocessing
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch

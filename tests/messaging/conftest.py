@@ -8,7 +8,7 @@ from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystem
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.batch_decoder import source_schema
-from stream_assoc.messaging.avro.subscriber import object_schema
+from stream_assoc.messaging.avro.output_decoder import object_schema
 
 LARGE_ID = 2**60
 

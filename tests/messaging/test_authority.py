@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, Headers
-from stream_assoc.messaging.authority import Authority, Grant, authority_of, without_marks
+from stream_assoc.messaging.authority import (
+    RELEASE_MARK,
+    REPROCESSING_MARK,
+    Authority,
+    Grant,
+    authority_of,
+    with_release,
+    with_reprocessing,
+    without_marks,
+)
 from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.headers import RELEASE_MARK, REPROCESSING_MARK, with_release, with_reprocessing
 from stream_assoc.settings.operation import OperatorSettings
 
 SECRET = b"sixteen letters!"

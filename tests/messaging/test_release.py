@@ -1,6 +1,6 @@
 from stream_assoc.core.association.new_objects import TooManyNewObjectsError
 from stream_assoc.core.model.messages import RELEASE_HEADER
-from stream_assoc.messaging.headers import QUARANTINE, with_release
+from stream_assoc.messaging.authority import QUARANTINE, with_release
 
 OTHERS = (("producer", b"simulator"), (RELEASE_HEADER, b"something else"), ("producer", b"again"))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.messaging.avro.subscriber import decode_forced_sources
+from stream_assoc.messaging.avro.output_decoder import decode_forced_sources
 from stream_assoc.pipeline.batches import Processed, Redelivered, arrive
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.stores.apdb.create import init

@@ -8,7 +8,7 @@ import pytest
 
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.statistics.registry import ALL_PLUGINS, OPTIONAL_PLUGINS, find_plugin
-from stream_assoc.messaging.avro.subscriber import decode_objects
+from stream_assoc.messaging.avro.output_decoder import decode_objects
 from stream_assoc.pipeline.batches import Processed
 from tests.contents import FURTHER, columns, n_rows
 from tests.pipeline.skies import apdb_url, night, pinned_services, process_from

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.model.batch import SolarSystemObjects
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.messaging.avro.subscriber import decode_objects
+from stream_assoc.messaging.avro.output_decoder import decode_objects
 from stream_assoc.pipeline.batches import Arrival, Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.exceptions import ConflictingBatchError, DuplicateSourceError
 from stream_assoc.pipeline.process import process_batches

@@ -34,8 +34,8 @@ def check(
     check_settings(settings)
     typer.echo("The configuration is valid.")
     if topics:
+        from stream_assoc.messaging.kafka.client import kafka_named
         from stream_assoc.messaging.kafka.topics import topic_losses
-        from stream_assoc.messaging.kafka.waiting import kafka_named
 
         with kafka_named(settings.kafka, note):
             lines = topic_losses(without_client_logs(settings.kafka))

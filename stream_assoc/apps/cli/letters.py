@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from stream_assoc.messaging.avro.batch_header import batch_header
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError, RegistryUnavailableError
-from stream_assoc.tools.dead_letters.batch_header import batch_header
 from stream_assoc.tools.dead_letters.letters import Address, FiledLetter
 
 HEADINGS = ("LETTER", "TIME", "SENT AGAIN", "REASON", "ORIGINAL", "MESSAGE")

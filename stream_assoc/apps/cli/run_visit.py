@@ -85,7 +85,7 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
 
 def _named(value: bytes | None, error: str) -> str:
     """Return an error with the visit and detector it is of, where the message tells them."""
-    from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+    from stream_assoc.messaging.avro.batch_header import batch_prefix
     from stream_assoc.messaging.exceptions import DecodeError
 
     try:

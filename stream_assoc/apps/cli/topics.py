@@ -25,8 +25,8 @@ def init(config: ConfigOption = None, set_: SetOption = None) -> None:
     Needs Kafka at kafka.bootstrap_servers and a user that may create topics:
     the input, the objects (compacted), the metrics and the dead letters.
     """
+    from stream_assoc.messaging.kafka.client import kafka_named
     from stream_assoc.messaging.kafka.topics import ensure_topics
-    from stream_assoc.messaging.kafka.waiting import kafka_named
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
     with kafka_named(kafka, note):

@@ -13,9 +13,9 @@ from stream_assoc.apps.demo.stage import DaemonProcess, DemoError
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, read_dead_letter
-from stream_assoc.messaging.avro.subscriber import decode_metrics
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
+from stream_assoc.messaging.kafka.client import consumer_options
 from stream_assoc.messaging.kafka.errors import translate
-from stream_assoc.messaging.kafka.options import consumer_options
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.settings import Settings
 from stream_assoc.settings.kafka import KafkaSettings

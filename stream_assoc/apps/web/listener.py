@@ -20,11 +20,11 @@ from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.avro.dead_letters import is_note, read_dead_letter
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.messaging.kafka.client import consumer_options
 from stream_assoc.messaging.kafka.errors import error_of, translate
-from stream_assoc.messaging.kafka.options import consumer_options
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:

@@ -6,18 +6,22 @@ and writes a null in a required column as zero. The two classes here close these
 """
 
 import functools
+import io
 import json
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
+import fastavro
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException, UnknownType
 
+from stream_assoc.messaging.avro.resolution import readable
 from stream_assoc.messaging.avro.wire import AvroSchema, AvroType
-from stream_assoc.messaging.avro.writer_schema import readable
 from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 
 _SEAL_FIELD: Final = "stream_assoc_seal"
@@ -34,7 +38,7 @@ class SealedReader:
 
     Integers are read as 64-bit ones, which have the same encoding, so that
     a number that does not fit its column is refused when it is cast. What a
-    writer schema may be is told in `stream_assoc.messaging.avro.writer_schema`.
+    writer schema may be is told in `stream_assoc.messaging.avro.resolution`.
 
     Parameters
     ----------
@@ -177,3 +181,60 @@ def arrow_field(field: dict[str, Any]) -> pa.Field:
     avro_type = field["type"]
     nullable = is_nullable(avro_type)
     return pa.field(field["name"], _arrow_type(avro_type[1] if nullable else avro_type), nullable=nullable)
+
+
+# What fastavro raises on bytes that are not of the schema; it has no error class of its own for them.
+MALFORMED: Final = (EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
+
+
+class RecordCodec:
+    """Writes and reads single records of one schema.
+
+    Parameters
+    ----------
+    schema : `dict`
+        The record schema, as it is written and as it is wanted when read.
+    """
+
+    def __init__(self, schema: AvroSchema) -> None:
+        self._schema: Any = fastavro.parse_schema(schema)
+
+    def write(self, record: Mapping[str, Any]) -> bytes:
+        """Return the datum of one record.
+
+        Raises
+        ------
+        EncodeError
+            If the record does not fit the schema.
+        """
+        target = io.BytesIO()
+        try:
+            fastavro.schemaless_writer(target, self._schema, record, strict=True)
+        except MALFORMED as error:
+            raise EncodeError(f"the record does not fit {self._schema['name']}: {error}") from error
+        return target.getvalue()
+
+    def read(self, payload: bytes | memoryview, writer_schema: AvroSchema) -> dict[str, Any]:
+        """Return the record of one datum, resolved from the schema it was written with.
+
+        Raises
+        ------
+        DecodeError
+            With the reason ``incompatible_schema`` if that schema cannot
+            become this one, ``undecodable`` if the bytes are not of it.
+        """
+        source = io.BytesIO(payload)
+        try:
+            record: Any = fastavro.schemaless_reader(source, writer_schema, self._schema)
+        except (SchemaResolutionError, SchemaParseException, UnknownType) as error:
+            raise DecodeError(
+                f"the writer schema cannot become {self._schema['name']}: {error}", "incompatible_schema"
+            ) from error
+        except MALFORMED as error:
+            raise DecodeError(f"the payload is no {self._schema['name']}: {error!r}", "undecodable") from error
+        if source.tell() != len(payload):
+            raise DecodeError(
+                f"{len(payload) - source.tell()} bytes follow the {self._schema['name']}; write one datum a message",
+                "undecodable",
+            )
+        return dict(record)

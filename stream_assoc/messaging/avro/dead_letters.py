@@ -12,7 +12,7 @@ from typing import Final
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import Headers, InputMessage, OutputMessage
 from stream_assoc.exceptions import PoisonError
-from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.codec import RecordCodec
 from stream_assoc.messaging.avro.schemas import DEAD_LETTER, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.messaging.avro.wire import WriterSchemas, header, split
 from stream_assoc.messaging.exceptions import DecodeError

@@ -6,8 +6,10 @@ that each such gap is known by its offsets.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Literal
+from time import monotonic
+from typing import Final, Literal, Protocol
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -16,13 +18,21 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
+from confluent_kafka.admin import TopicDescription
 
 from stream_assoc.messaging.exceptions import StreamError
-from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError, error_of, translate
-from stream_assoc.messaging.kafka.identities import TopicIdentities, note_of, noted
-from stream_assoc.messaging.kafka.options import LOGGER
+from stream_assoc.messaging.kafka.client import LOGGER, Options
+from stream_assoc.messaging.kafka.errors import (
+    KafkaConfigurationError,
+    KafkaUnavailableError,
+    describe,
+    error_of,
+    translate,
+)
+from stream_assoc.messaging.kafka.topics import admin_client
 from stream_assoc.messaging.marks import Partition
 
 ANSWER_SECONDS: Final = 10.0
@@ -30,6 +40,11 @@ ANSWER_SECONDS: Final = 10.0
 
 SIGN_OF_LIFE_SECONDS: Final = 3.0
 """How long to wait for any broker, where another question was not answered."""
+
+ASK_SECONDS: Final = 10.0
+"""How often the identity of a topic is asked for."""
+
+_NOTE: Final = "topic_id="
 
 Cause = Literal["deleted", "truncated", "recreated"]
 """``deleted``: the broker has deleted messages that were not read, by retention or by order. ``truncated``: the
@@ -87,6 +102,82 @@ class Gap:
             case "recreated":
                 return f"{place} is another one than was read up to {self.expected - 1}; read from {self.resumed}"
         return f"{place}: read from {self.resumed}"
+
+
+class TopicIdentities(Protocol):
+    """Tells which topics stand behind their names."""
+
+    def ask_again(self) -> None:
+        """Ask at once, and believe no answer to an earlier question."""
+
+    def answer(self) -> dict[str, str]:
+        """Return the identities that were answered since the last call, by name; never wait for one."""
+
+
+class KafkaTopicIdentities:
+    """Asks the brokers now and then, without waiting for the answer.
+
+    Brokers older than Kafka 2.8 know no identities; then there is never one.
+
+    Parameters
+    ----------
+    options : `Mapping`
+        librdkafka's options of every client.
+    topics : `Sequence` [`str`]
+        Their names.
+
+    Raises
+    ------
+    KafkaConfigurationError
+        If an option is unknown or has an impossible value.
+    """
+
+    def __init__(self, options: Options, topics: Sequence[str]) -> None:
+        # The consumer says what is wrong with the brokers; one voice is enough.
+        self._admin = admin_client({**options, "log_level": 0})
+        self._topics = TopicCollection(list(topics))
+        self._due = 0.0
+        self._asked: dict[str, Future[TopicDescription]] = {}
+
+    def ask_again(self) -> None:
+        """Ask at once, and believe no answer to an earlier question."""
+        self._asked = {}
+        self._due = 0.0
+
+    def answer(self) -> dict[str, str]:
+        """Return the identities that were answered since the last call, by name; never wait for one."""
+        if not self._asked and monotonic() >= self._due:
+            self._due = monotonic() + ASK_SECONDS
+            self._asked = self._admin.describe_topics(self._topics, request_timeout=ASK_SECONDS)
+        if not all(future.done() for future in self._asked.values()):
+            return {}
+        asked, self._asked = self._asked, {}
+        return {topic: found for topic, future in asked.items() if (found := _identity(future)) is not None}
+
+
+def _identity(answered: "Future[TopicDescription]") -> str | None:
+    try:
+        found = answered.result(0).topic_id
+    except KafkaException as exception:
+        error = error_of(exception)
+        # One that is gone may come again, as another one.
+        if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            LOGGER.debug("identity of a topic unknown: %s", describe(error))
+        return None
+    is_known = found.get_most_significant_bits() or found.get_least_significant_bits()
+    return str(found) if is_known else None
+
+
+def note_of(identity: str | None) -> str:
+    """Return what is committed beside an offset, so that it is known of which topic it is."""
+    return "" if identity is None else f"{_NOTE}{identity}"
+
+
+def noted(place: TopicPartition) -> str | None:
+    """Return the identity of the topic that a committed offset is of; `None` where nobody has noted it."""
+    # Other words are those of marks.
+    words = (place.metadata or "").split(" ")
+    return next((word.removeprefix(_NOTE) for word in words if word.startswith(_NOTE)), None)
 
 
 class ReadingPlaces:

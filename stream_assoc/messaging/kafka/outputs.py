@@ -8,8 +8,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.messaging.kafka.client import common_options, consumer_options
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, error_of, translate
-from stream_assoc.messaging.kafka.options import common_options, consumer_options
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.messaging.marks import Partition
 from stream_assoc.settings.kafka import KafkaSettings

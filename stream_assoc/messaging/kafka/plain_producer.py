@@ -1,15 +1,14 @@
 """Messages to Kafka without a transaction: replays and simulated surveys are producers like any other."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.messaging.kafka.client import DEFAULT_MAX_MESSAGE_BYTES, Options, producer_options
 from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError, describe, error_of, translate
-from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES, Options, producer_options
-from stream_assoc.messaging.kafka.producing import enqueue
 
 DELIVERY_TIMEOUT_SECONDS: Final = 120.0
 """After this time librdkafka gives a message up and reports it."""
@@ -87,3 +86,34 @@ class PlainProducer:
     def _note_failure(self, message: OutputMessage, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._failures.append((message, error))
+
+
+QUEUE_WAIT_SECONDS: Final = 0.1
+"""How long to let librdkafka send when its queue is full, before the next try."""
+
+DeliveryReport = Callable[[KafkaError | None, Message], None]
+
+
+def enqueue(producer: Producer, message: OutputMessage, report: DeliveryReport) -> None:
+    """Hand a message to librdkafka, waiting while its queue is full.
+
+    The wait ends: messages that cannot be sent leave the queue at their timeout.
+
+    Raises
+    ------
+    confluent_kafka.KafkaException
+        If librdkafka refuses the message at once: too large, or the client is broken.
+    """
+    while True:
+        try:
+            producer.produce(
+                message.topic,
+                value=message.value,
+                key=message.key,
+                headers=list(message.headers) or None,
+                on_delivery=report,
+            )
+        except BufferError:
+            producer.poll(QUEUE_WAIT_SECONDS)
+        else:
+            return

@@ -13,7 +13,13 @@ from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import FatalError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.exceptions import PublishError, StreamError
-from stream_assoc.messaging.kafka.deadline import within
+from stream_assoc.messaging.kafka.client import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    LOGGER,
+    Options,
+    transactional_options,
+    within,
+)
 from stream_assoc.messaging.kafka.errors import (
     CallOverdueError,
     KafkaClientError,
@@ -23,14 +29,8 @@ from stream_assoc.messaging.kafka.errors import (
     error_of,
     translate,
 )
-from stream_assoc.messaging.kafka.options import (
-    DEFAULT_MAX_MESSAGE_BYTES,
-    LOGGER,
-    Options,
-    transactional_options,
-)
 from stream_assoc.messaging.kafka.ownership import Claim
-from stream_assoc.messaging.kafka.producing import enqueue
+from stream_assoc.messaging.kafka.plain_producer import enqueue
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition
 

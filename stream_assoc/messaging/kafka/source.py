@@ -14,11 +14,16 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.exceptions import StreamError
+from stream_assoc.messaging.kafka.client import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    LOGGER,
+    Options,
+    consumer_options,
+    input_message,
+    position_of,
+)
 from stream_assoc.messaging.kafka.errors import PartitionLostError, error_of, translate
-from stream_assoc.messaging.kafka.gaps import Gap, ReadingPlaces, no_offsets
-from stream_assoc.messaging.kafka.identities import TopicIdentities
-from stream_assoc.messaging.kafka.messages import input_message, position_of
-from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES, LOGGER, Options, consumer_options
+from stream_assoc.messaging.kafka.gaps import Gap, ReadingPlaces, TopicIdentities, no_offsets
 from stream_assoc.messaging.kafka.ownership import Claim, Ownership, earliest_of, partition_of
 from stream_assoc.messaging.kafka.statistics import STATISTICS_MS, GroupState, group_state
 from stream_assoc.messaging.marks import KeptOffset, Partition, PartitionsHook, Standing

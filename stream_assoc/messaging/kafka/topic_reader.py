@@ -14,15 +14,13 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import RetriableError, StreamAssocError
+from stream_assoc.messaging.kafka.client import KAFKA_HINT, consumer_options, input_message, told_when_slow
 from stream_assoc.messaging.kafka.errors import (
     KafkaConfigurationError,
     KafkaUnavailableError,
     error_of,
     translate,
 )
-from stream_assoc.messaging.kafka.messages import input_message
-from stream_assoc.messaging.kafka.options import consumer_options
-from stream_assoc.messaging.kafka.waiting import KAFKA_HINT, told_when_slow
 from stream_assoc.settings.kafka import KafkaSettings
 
 ANSWER_SECONDS: Final = 10.0

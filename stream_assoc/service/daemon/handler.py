@@ -15,7 +15,7 @@ from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.authority import NOBODY, Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.dead_letters import dead_letter
-from stream_assoc.messaging.kafka.options import DEFAULT_MAX_MESSAGE_BYTES
+from stream_assoc.messaging.kafka.client import DEFAULT_MAX_MESSAGE_BYTES
 from stream_assoc.pipeline.batches import Arrival, Outcome, Processed, Redelivered, Rejected, arrive
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.process import process_batches

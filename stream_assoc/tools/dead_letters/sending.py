@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from stream_assoc.core.model.messages import Headers, OutputMessage
-from stream_assoc.messaging.authority import Authority, without_marks
+from stream_assoc.messaging.authority import QUARANTINE, Authority, with_release, with_reprocessing, without_marks
 from stream_assoc.messaging.exceptions import UnauthorisedError
-from stream_assoc.messaging.headers import QUARANTINE, with_release, with_reprocessing
 from stream_assoc.pipeline.exceptions import CONFLICT
 from stream_assoc.tools.dead_letters.exceptions import (
     LetterIncompleteError,

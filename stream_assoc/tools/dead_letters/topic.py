@@ -10,9 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import FatalError
+from stream_assoc.messaging.kafka.client import consumer_options, input_message
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, error_of, translate
-from stream_assoc.messaging.kafka.messages import input_message
-from stream_assoc.messaging.kafka.options import consumer_options
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.dead_letters.exceptions import LetterNotFoundError
 from stream_assoc.tools.dead_letters.letters import Address, FiledLetter, filed

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.avro.batch_header import batch_prefix
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.replay.exceptions import ReplayError

@@ -8,7 +8,7 @@ from typing import Final
 
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.times import checked_mjd, mjd_tai_of_unix
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.avro.batch_header import batch_prefix
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader

@@ -15,7 +15,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.times import DayObs, day_obs, mjd_tai_of_unix, night_bounds
-from stream_assoc.messaging.avro.batch_prefix import BatchPrefix, batch_prefix
+from stream_assoc.messaging.avro.batch_header import BatchPrefix, batch_prefix
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, DeadLetterRecord
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError

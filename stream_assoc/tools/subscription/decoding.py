@@ -8,7 +8,7 @@ import pyarrow as pa
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, is_note, read_dead_letter
-from stream_assoc.messaging.avro.subscriber import decode_forced_sources, decode_metrics, decode_objects
+from stream_assoc.messaging.avro.output_decoder import decode_forced_sources, decode_metrics, decode_objects
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource

@@ -19,9 +19,8 @@ from stream_assoc.tools.subscription.decoding import (
     metrics_decoder,
     objects_decoder,
 )
-from stream_assoc.tools.subscription.exceptions import SubscriptionError
 from stream_assoc.tools.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
-from stream_assoc.tools.subscription.since import Since, start_of
+from stream_assoc.tools.subscription.selection import Since, SubscriptionError, start_of
 from stream_assoc.tools.subscription.subscription import Ending, Subscription, log_bad
 
 METRICS: Final = "association-metrics"
@@ -113,7 +112,7 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
         ``"latest"``: what is published from now on. ``"beginning"``: the
         oldest message kept. Or what was published since a time: a duration
         (``"2h"``), an ISO time, an MJD TAI; see
-        `~stream_assoc.tools.subscription.since.start_of`.
+        `~stream_assoc.tools.subscription.selection.start_of`.
     group : `str`, optional
         Consumer group. Its members share the messages, and it goes on where
         it has left off. Without one every message is read, from ``since`` on.

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord, read_dead_letter
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.avro.registry import registry_of
-from stream_assoc.messaging.avro.subscriber import decode_metrics
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
 from stream_assoc.settings.kafka import KafkaSettings

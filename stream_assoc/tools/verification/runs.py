@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from stream_assoc.core.model.further_statistics import TABLE as FURTHER
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects
+from stream_assoc.messaging.avro.output_decoder import decode_metrics, decode_objects
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.stores.apdb.reading.open import open_reader

@@ -14,7 +14,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.messaging.avro.dead_letters import dead_letter
-from stream_assoc.messaging.avro.outputs import AvroOutputEncoder, OutputTopics
+from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder, OutputTopics
 from stream_assoc.messaging.exceptions import DecodeError, PublishError
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.topics import ensure_topics

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.messaging.avro.outputs import AvroOutputEncoder, OutputSchemaIds, OutputTopics
+from stream_assoc.messaging.avro.output_decoder import decode_metrics, decode_objects
+from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.messaging.avro.schemas import METRICS, OBJECT, load_schema
-from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects
 from stream_assoc.messaging.exceptions import EncodeError, OutboxFormatError
 from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.codec import RecordCodec
 from stream_assoc.messaging.exceptions import DecodeError, EncodeError
 
 SCHEMA = {

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.messaging.avro.outputs import AvroOutputEncoder
+from stream_assoc.messaging.avro.output_decoder import decode_metrics, decode_objects, object_schema
+from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder
 from stream_assoc.messaging.avro.schemas import (
     METRICS,
     METRICS_SCHEMA_ID,
@@ -20,7 +21,6 @@ from stream_assoc.messaging.avro.schemas import (
     known_schemas,
     load_schema,
 )
-from stream_assoc.messaging.avro.subscriber import decode_metrics, decode_objects, object_schema
 from stream_assoc.messaging.avro.wire import KnownSchemas, header, rubin_schema_id, split
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs

@@ -7,8 +7,8 @@ import pyruhvro
 import pytest
 
 from stream_assoc.messaging.avro.codec import SealedReader
+from stream_assoc.messaging.avro.resolution import MAX_DEPTH, readable
 from stream_assoc.messaging.avro.schemas import BATCH, METRICS, OBJECT, load_schema
-from stream_assoc.messaging.avro.writer_schema import MAX_DEPTH, readable
 from stream_assoc.messaging.exceptions import DecodeError
 from tests.fuzz.avro_tokens import varint
 

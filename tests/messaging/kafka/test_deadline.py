@@ -6,13 +6,13 @@ from threading import Event
 
 import pytest
 
-from stream_assoc.messaging.kafka.deadline import within
+from stream_assoc.messaging.kafka.client import within
 from stream_assoc.messaging.kafka.errors import CallOverdueError
 
 NEVER_RETURNS = """
 import socket
 from confluent_kafka import Producer
-from stream_assoc.messaging.kafka.deadline import within
+from stream_assoc.messaging.kafka.client import within
 from stream_assoc.messaging.kafka.errors import CallOverdueError
 
 silent = socket.create_server(("127.0.0.1", 0))

@@ -9,10 +9,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.kafka import identities as kafka_identities
+from stream_assoc.messaging.kafka import gaps
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, error_of
-from stream_assoc.messaging.kafka.gaps import Gap
-from stream_assoc.messaging.kafka.identities import KafkaTopicIdentities
+from stream_assoc.messaging.kafka.gaps import Gap, KafkaTopicIdentities
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
 from tests.messaging.kafka_support import fill, new_topic, positions, read, until
@@ -186,7 +185,7 @@ def test_what_was_committed_of_another_topic_is_not_believed_at_the_next_start(b
 def test_a_topic_made_anew_under_a_daemon_is_read_from_its_beginning(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_identities, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(gaps, "ASK_SECONDS", 0.5)
     bench.fill(b"0", b"1", b"2")
     with bench.source() as source:
         until(lambda: knows_its_topic(source))

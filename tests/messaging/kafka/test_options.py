@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream_assoc.messaging.kafka.options import LOGGER, consumer_options, producer_options
+from stream_assoc.messaging.kafka.client import LOGGER, consumer_options, producer_options
 
 LIBRARY_FORMAT = "%s [%s] %s"
 

@@ -4,13 +4,12 @@ import threading
 
 import pytest
 
-from stream_assoc.messaging.kafka import topic_reader
+from stream_assoc.messaging.kafka import client, topic_reader
 from stream_assoc.messaging.kafka import topics as kafka_topics
-from stream_assoc.messaging.kafka import waiting as kafka_waiting
+from stream_assoc.messaging.kafka.client import kafka_named, told_when_slow
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.messaging.kafka.topics import ensure_topics
-from stream_assoc.messaging.kafka.waiting import kafka_named, told_when_slow
 from stream_assoc.settings.kafka import KafkaSettings
 
 NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1", librdkafka={"log_level": 0})
@@ -20,11 +19,11 @@ def test_a_slow_answer_is_told_within_a_second_while_it_is_waited_for() -> None:
     told = threading.Event()
     with told_when_slow(told.set):
         assert told.wait(30.0)
-    assert kafka_waiting.SLOW_SECONDS < 1.0
+    assert client.SLOW_SECONDS < 1.0
 
 
 def test_a_quick_answer_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_waiting, "SLOW_SECONDS", 3600.0)
+    monkeypatch.setattr(client, "SLOW_SECONDS", 3600.0)
     told = threading.Event()
     with told_when_slow(told.set):
         pass

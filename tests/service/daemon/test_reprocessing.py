@@ -6,10 +6,9 @@ import pytest
 
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.failpoints import FAILPOINTS
-from stream_assoc.messaging.authority import Authority
+from stream_assoc.messaging.authority import Authority, with_reprocessing
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.headers import with_reprocessing
 from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler
 from stream_assoc.service.daemon.health import Health

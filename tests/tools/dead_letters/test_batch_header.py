@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.batch_header import batch_header
 from stream_assoc.messaging.avro.wire import header
 from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.tools.dead_letters.batch_header import batch_header
 from tests.pipeline.skies import MJD, batch
 
 BATCH = batch(7, [150.0, 150.1], [2.0, 2.1], detector=94)

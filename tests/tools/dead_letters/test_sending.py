@@ -5,8 +5,7 @@ import pytest
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, Headers, InputMessage, OutputMessage
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.messaging.authority import Authority, Grant
-from stream_assoc.messaging.headers import with_release, with_reprocessing
+from stream_assoc.messaging.authority import Authority, Grant, with_release, with_reprocessing
 from stream_assoc.tools.dead_letters.exceptions import (
     LetterIncompleteError,
     NoAuthorityError,

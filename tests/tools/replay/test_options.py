@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.messaging.avro.batch_prefix import batch_prefix
+from stream_assoc.messaging.avro.batch_header import batch_prefix
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ReplayError

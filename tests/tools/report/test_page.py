@@ -8,7 +8,7 @@ import pytest
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.times import parse_night
-from stream_assoc.messaging.avro.batch_prefix import BatchPrefix
+from stream_assoc.messaging.avro.batch_header import BatchPrefix
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
 from stream_assoc.tools.report.night import Night, NightDeadLetter
 from stream_assoc.tools.report.page import page

@@ -1,9 +1,14 @@
 import pytest
 
 from stream_assoc.core.model.times import day_obs
-from stream_assoc.tools.subscription.exceptions import SubscriptionError
 from stream_assoc.tools.subscription.records import DiaObjectUpdate, ForcedSource
-from stream_assoc.tools.subscription.selection import Cone, ForcedSourceSelection, MetricsSelection, ObjectSelection
+from stream_assoc.tools.subscription.selection import (
+    Cone,
+    ForcedSourceSelection,
+    MetricsSelection,
+    ObjectSelection,
+    SubscriptionError,
+)
 from tests.outputs import metrics_of
 
 NIGHT = day_obs(60_000.2)

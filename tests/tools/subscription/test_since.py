@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from stream_assoc.core.model.times import mjd_tai_of
-from stream_assoc.tools.subscription.exceptions import SubscriptionError
-from stream_assoc.tools.subscription.since import start_of
+from stream_assoc.tools.subscription.selection import SubscriptionError, start_of
 
 NOW = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)

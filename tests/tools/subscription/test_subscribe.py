@@ -9,8 +9,8 @@ import pytest
 
 import stream_assoc
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError
-from stream_assoc.tools.subscription.exceptions import SubscriptionError
 from stream_assoc.tools.subscription.records import BadMessage
+from stream_assoc.tools.subscription.selection import SubscriptionError
 from tests.configured import configured
 from tests.outputs import ended, metrics_of, metrics_value, objects_of, publish
 

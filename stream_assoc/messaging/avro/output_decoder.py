@@ -9,8 +9,7 @@ from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.core.model.times import checked_mjd
-from stream_assoc.messaging.avro.codec import SealedReader, contiguous
-from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.codec import RecordCodec, SealedReader, contiguous
 from stream_assoc.messaging.avro.resolution import resolve
 from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, known_schemas, load_schema
 from stream_assoc.messaging.avro.wire import WriterSchemas, split

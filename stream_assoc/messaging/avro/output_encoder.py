@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.messaging.avro.codec import ColumnWriter, contiguous
-from stream_assoc.messaging.avro.records import RecordCodec
+from stream_assoc.messaging.avro.codec import ColumnWriter, RecordCodec, contiguous
 from stream_assoc.messaging.avro.schemas import (
     FORCED_SOURCE,
     METRICS,

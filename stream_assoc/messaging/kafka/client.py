@@ -1,8 +1,19 @@
 """Options of librdkafka that every client of ours starts from, and why."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import Message
+
+from stream_assoc.core.model.changes import InputPosition
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.exceptions import reason_of
+from stream_assoc.messaging.kafka.errors import CallOverdueError, KafkaUnavailableError
+from stream_assoc.settings.kafka_connection import KafkaConnectionSettings
 
 Options = Mapping[str, str | bool | int | float]
 """librdkafka's options by their own names, as the user gives them."""
@@ -118,3 +129,95 @@ def transactional_options(user: Options, transactional_id: str, max_bytes: int) 
         # A call back to Python for each of 10,000 messages costs more than sending them.
         "delivery.report.only.error": True,
     }
+
+
+def input_message(message: Message) -> InputMessage:
+    """Return a message of the client library as the rest of the package sees it."""
+    _, timestamp_ms = message.timestamp()
+    headers = tuple((name, _bytes(value) or b"") for name, value in message.headers() or ())
+    return InputMessage(position_of(message), timestamp_ms, _bytes(message.key()), _bytes(message.value()), headers)
+
+
+def position_of(message: Message) -> InputPosition:
+    """Return the place of a message."""
+    # The stubs allow for messages without a place; those carry an error, and never come here.
+    return InputPosition(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+Result = TypeVar("Result")
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what the call returns, or give it up after so many seconds.
+
+    Parameters
+    ----------
+    seconds : `float`
+        How long to wait for it.
+    call : callable
+        Made in a thread of its own. When it is given up it stays there until
+        it returns by itself, so what it uses can be used for nothing else. It
+        does not keep the process from exiting.
+
+    Raises
+    ------
+    CallOverdueError
+        If it has not returned by then.
+
+    Examples
+    --------
+    >>> within(10.0, lambda: 6 * 7)
+    42
+    """
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again by result()
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="kafka-call", daemon=True).start()
+    wait([outcome], seconds)
+    if not outcome.done():
+        raise CallOverdueError(f"no return within {seconds:g} s")
+    return outcome.result()
+
+
+SLOW_SECONDS: Final = 0.7
+"""A broker that is there answers sooner."""
+
+KAFKA_HINT: Final = "check kafka.bootstrap_servers, kafka.security_protocol and the brokers"
+
+
+@contextlib.contextmanager
+def told_when_slow(tell: Callable[[], object]) -> Iterator[None]:
+    """Call this once, from another thread, if the block takes longer than `SLOW_SECONDS`."""
+    timer = threading.Timer(SLOW_SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def kafka_named(kafka: KafkaConnectionSettings, tell: Callable[[str], object]) -> Iterator[None]:
+    """Tell which brokers are waited for if the block takes long, and name them if they do not answer.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        As the block, with the address.
+    """
+    where = f"Kafka at {kafka.bootstrap_servers}"
+    try:
+        with told_when_slow(lambda: tell(f"Waiting for {where} ({KAFKA_HINT})")):
+            yield
+    except KafkaUnavailableError as error:
+        raise KafkaUnavailableError(f"{where}: {reason_of(error)}") from error

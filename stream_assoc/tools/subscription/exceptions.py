@@ -1,7 +1,0 @@
-"""Errors of subscriptions."""
-
-from stream_assoc.exceptions import FatalError
-
-
-class SubscriptionError(FatalError):
-    """A subscription that cannot be had as asked."""
