@@ -13,10 +13,10 @@ from stream_assoc.messaging.avro.batch_decoder import decoder_of
 from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.client import KAFKA_HINT, told_when_slow
 from stream_assoc.messaging.kafka.gaps import Gap, KafkaTopicIdentities
+from stream_assoc.messaging.kafka.hooks import GroupState, SourceHooks
 from stream_assoc.messaging.kafka.outputs import KafkaOutputs
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.kafka.source import KafkaSource, SourceHooks
-from stream_assoc.messaging.kafka.statistics import GroupState
+from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.marks import Partition
 from stream_assoc.pipeline.services import Services

@@ -1,7 +1,7 @@
 """Topics, clients and waits for the tests on a Kafka cluster."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.source import KafkaSource
+from stream_assoc.messaging.marks import Partition
 from tests.topics import new_topic
 
 __all__ = ["new_topic"]
@@ -25,6 +26,11 @@ def open_source(bootstrap: str, topic: str, group: str, **options: str | int) ->
         yield source
     finally:
         source.close()
+
+
+def committed(source: KafkaSource, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """Return the group's committed offset of each partition that has one."""
+    return {partition: one.offset for partition, one in source.standings(partitions).items()}
 
 
 def fill(bootstrap: str, topic: str, values: list[bytes], **options: str | int) -> None:

@@ -2,9 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -31,8 +31,7 @@ from stream_assoc.messaging.kafka.errors import (
 )
 from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.plain_producer import enqueue
-from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.marks import NO_MARKS, Marks, Partition
+from stream_assoc.messaging.marks import NO_MARKS, KeptOffset, Marks, Partition, Standing
 
 INIT_TIMEOUT_SECONDS: Final = 30.0
 """For taking over the transactional id: the broker first ends what its last user left open."""
@@ -85,6 +84,22 @@ class _Attempt:
     name: str = ""
 
 
+class GroupMember(Protocol):
+    """What a transaction needs of the consumer whose offsets it commits; `KafkaSource` is one."""
+
+    def claim(self, consumed: Sequence[InputPosition], kept: Mapping[Partition, KeptOffset]) -> Claim:
+        """Return what commits these messages as done, as this very member.
+
+        Raises
+        ------
+        PartitionLostError
+            If any of them is no longer this member's.
+        """
+
+    def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
+        """Return what the group has committed of each partition; the answer is final."""
+
+
 class KafkaPublisher:
     """Publishes outputs and commits the offsets of their inputs, all or nothing.
 
@@ -96,7 +111,7 @@ class KafkaPublisher:
     ----------
     options : `Mapping`
         librdkafka's options by their own names, ``bootstrap.servers`` among them.
-    source : `KafkaSource`
+    source : `GroupMember`
         Whose messages are consumed; used from the same thread.
     transactional_id : `str`
         One of its own for each running daemon, kept over restarts: the newest
@@ -115,7 +130,7 @@ class KafkaPublisher:
     def __init__(
         self,
         options: Options,
-        source: KafkaSource,
+        source: GroupMember,
         *,
         transactional_id: str,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,

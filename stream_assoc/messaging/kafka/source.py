@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,13 +22,11 @@ from stream_assoc.messaging.kafka.client import (
     position_of,
 )
 from stream_assoc.messaging.kafka.errors import PartitionLostError, error_of, translate
-from stream_assoc.messaging.kafka.gaps import Gap, ReadingPlaces, TopicIdentities, no_offsets
+from stream_assoc.messaging.kafka.gaps import ReadingPlaces, TopicIdentities
+from stream_assoc.messaging.kafka.hooks import NO_HOOKS, STATISTICS_MS, SourceHooks, group_state
+from stream_assoc.messaging.kafka.offsets import REQUEST_TIMEOUT_SECONDS, committed_offsets, lags_of
 from stream_assoc.messaging.kafka.ownership import Claim, Ownership, earliest_of, partition_of
-from stream_assoc.messaging.kafka.statistics import STATISTICS_MS, GroupState, group_state
-from stream_assoc.messaging.marks import KeptOffset, Partition, PartitionsHook, Standing
-
-REQUEST_TIMEOUT_SECONDS: Final = 10.0
-"""How long a question to the broker may take: committed offsets, ends of partitions."""
+from stream_assoc.messaging.marks import KeptOffset, Partition, Standing
 
 MAX_POLL_INTERVAL_MS: Final = 300_000
 """librdkafka's default."""
@@ -39,35 +36,6 @@ IDLE_STEP_SECONDS: Final = 0.5
 
 LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._PARTITION_EOF})
 """Not worth a line of our own: librdkafka has logged the first two already."""
-
-
-def _no_hook(partitions: frozenset[Partition]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SourceHooks:
-    """What a source calls, from the thread that polls or idles.
-
-    Attributes
-    ----------
-    on_revoke : callable
-        Called before partitions go to another member; still ours, so that what
-        is in hand may be finished and committed.
-    on_lost : callable
-        Called after partitions went without notice; nothing may be committed.
-    on_group_state : callable
-        Receives, every two seconds, the place in the group and the state of the brokers.
-    on_gap : callable
-        Receives each gap: a partition that does not continue where it was read to.
-    """
-
-    on_revoke: PartitionsHook = _no_hook
-    on_lost: PartitionsHook = _no_hook
-    on_group_state: Callable[[GroupState], None] = lambda state: None
-    on_gap: Callable[[Gap], None] = lambda gap: LOGGER.error("%s", gap)
-
-
-NO_HOOKS: Final = SourceHooks()
 
 
 class KafkaSource:
@@ -106,8 +74,6 @@ class KafkaSource:
     max_poll_interval_seconds : `float`
         Longest time between two polls of a living member, and the longest that
         ``on_revoke`` may take.
-    on_revoke, on_lost, on_group_state, on_gap : callable
-        The hooks.
 
     Raises
     ------
@@ -128,8 +94,7 @@ class KafkaSource:
     ) -> None:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
         self._topics = tuple(topics)
-        self.on_revoke, self.on_lost = hooks.on_revoke, hooks.on_lost
-        self.on_group_state, self.on_gap = hooks.on_group_state, hooks.on_gap
+        self._hooks = hooks
         self._ownership = Ownership()
         self._n_pauses = 0
         self._counting = threading.Lock()
@@ -145,7 +110,7 @@ class KafkaSource:
                     # The client library would go on elsewhere without a word; here it is told, and counted.
                     "auto.offset.reset": "error",
                     "error_cb": self._on_error,
-                    "stats_cb": lambda statistics: self.on_group_state(group_state(statistics)),
+                    "stats_cb": lambda statistics: hooks.on_group_state(group_state(statistics)),
                     "statistics.interval.ms": STATISTICS_MS,
                 }
             )
@@ -216,31 +181,12 @@ class KafkaSource:
         """Tell whether this message was read under the current assignment of its partition."""
         return self._ownership.holds(position)
 
-    def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Return the group's committed offset of each partition that has one. See `standings`."""
-        return {partition: one.offset for partition, one in self.standings(partitions).items()}
-
     def standings(self, partitions: Collection[Partition]) -> dict[Partition, Standing]:
         """Return what the group has committed of each partition that it has committed anything of.
 
         Waits for transactions that are being committed, so the answer is final.
         """
-        if not partitions:
-            return {}
-        asked = [TopicPartition(topic, number) for topic, number in partitions]
-        doing = f"asking for committed offsets while {self._doing}"
-        try:
-            answers = self._consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)
-        except KafkaException as exception:
-            raise no_offsets(self._consumer, asked, error_of(exception), doing) from exception
-        for answer in answers:
-            if answer.error is not None:
-                raise translate(answer.error, doing)
-        return {
-            (answer.topic, answer.partition): Standing(answer.offset, answer.metadata or "")
-            for answer in answers
-            if answer.offset >= 0
-        }
+        return committed_offsets(self._consumer, partitions, self._doing)
 
     def beginning(self, partition: Partition) -> int:
         """Return the offset of the oldest message that is kept."""
@@ -267,18 +213,9 @@ class KafkaSource:
         a partition. A partition that has not been fetched yet is left out.
         Counted from the next message that will be read, transaction markers included.
         """
-        owned = [TopicPartition(topic, number) for topic, number in sorted(self.partitions)]
-        lags: dict[Partition, int] = {}
+        owned = sorted(self.partitions)
         with self._translated(f"asking for positions while {self._doing}"):
-            positions = {(one.topic, one.partition): one.offset for one in self._consumer.position(owned)}
-            committed = self.committed([partition for partition, offset in positions.items() if offset < 0])
-            for one in owned:
-                low, high = self._consumer.get_watermark_offsets(one, cached=True)
-                partition = (one.topic, one.partition)
-                if high >= 0:
-                    next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
-                    lags[partition] = max(0, high - max(low, next_offset, 0))
-        return lags
+            return lags_of(self._consumer, owned, self._doing)
 
     def claim(
         self, consumed: Sequence[InputPosition], kept: Mapping[Partition, KeptOffset] = MappingProxyType({})
@@ -359,7 +296,7 @@ class KafkaSource:
                 self._ownership.rewind(InputPosition(gap.topic, gap.partition, 0))
                 self._places.reads_next((gap.topic, gap.partition), gap.resumed)
                 if gap.cause is not None:
-                    self.on_gap(gap)
+                    self._hooks.on_gap(gap)
 
     def _note_member(self) -> None:
         """Remember who this member is, for `claim`; one that was thrown out is nobody until it has joined again."""
@@ -399,14 +336,14 @@ class KafkaSource:
         # The rebalance that takes them away has made another generation of the group.
         self._note_member()
         try:
-            self.on_revoke(_keys(partitions))
+            self._hooks.on_revoke(_keys(partitions))
         finally:
             self._release(consumer, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         LOGGER.warning("lost %d partition(s) while %s", len(partitions), self._doing)
         self._release(consumer, partitions)
-        self.on_lost(_keys(partitions))
+        self._hooks.on_lost(_keys(partitions))
 
     def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._ownership.lose(_keys(partitions))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.exceptions import RegistryUnavailableError, StreamError
-from stream_assoc.messaging.kafka.statistics import GroupState
+from stream_assoc.messaging.kafka.hooks import GroupState
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.service.instruments import Instruments
 from stream_assoc.stores.cache.exceptions import CacheError

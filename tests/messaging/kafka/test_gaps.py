@@ -12,6 +12,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.messaging.kafka import gaps
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, error_of
 from stream_assoc.messaging.kafka.gaps import Gap, KafkaTopicIdentities
+from stream_assoc.messaging.kafka.hooks import SourceHooks
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
 from tests.messaging.kafka_support import fill, new_topic, positions, read, until
@@ -38,8 +39,8 @@ class Bench:
             [self.topic],
             group_id=self.group,
             identities=KafkaTopicIdentities({"bootstrap.servers": self.bootstrap}, [self.topic]),
+            hooks=SourceHooks(on_gap=self.gaps.append),
         )
-        source.on_gap = self.gaps.append
         try:
             yield source
         finally:

@@ -15,7 +15,7 @@ from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.tools.embedded import EmbeddedKafka
 from tests import services
-from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read
+from tests.messaging.kafka_support import committed, contents, fill, new_topic, open_source, positions, read
 
 pytestmark = pytest.mark.integration
 
@@ -54,13 +54,13 @@ def test_an_outage_is_retriable_and_nothing_is_lost_or_doubled(broker: EmbeddedK
         with pytest.raises(PublishError):
             publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         with pytest.raises(KafkaUnavailableError):
-            source.committed([(inputs, 0)])
+            committed(source, [(inputs, 0)])
         assert source.poll(1, 0.2) == []
 
         broker.start()
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         assert contents(bootstrap, outputs) == [b"1"]
-        assert source.committed([(inputs, 0)]) == {(inputs, 0): 2}
+        assert committed(source, [(inputs, 0)]) == {(inputs, 0): 2}
         publisher.close()
 
 
@@ -90,7 +90,7 @@ def test_a_commit_that_never_reached_the_broker_is_made_again(
         broker.start()
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         assert contents(bootstrap, outputs) == [b"1"]
-        assert source.committed([(inputs, 0)]) == {(inputs, 0): 1}
+        assert committed(source, [(inputs, 0)]) == {(inputs, 0): 1}
         publisher.close()
 
 

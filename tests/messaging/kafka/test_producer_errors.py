@@ -19,7 +19,17 @@ from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import Standing
 from stream_assoc.tools.embedded import EmbeddedKafka
 from tests import services
-from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read, records, until
+from tests.messaging.kafka_support import (
+    committed,
+    contents,
+    fill,
+    new_topic,
+    open_source,
+    positions,
+    read,
+    records,
+    until,
+)
 
 STEPS = ("begin_transaction", "send_offsets_to_transaction", "commit_transaction")
 
@@ -170,7 +180,7 @@ def test_a_transactional_id_that_expired_is_taken_over_anew(forgetful: EmbeddedK
             publisher.publish([OutputMessage(outputs, None, b"2")], positions([second]))
         publisher.publish([OutputMessage(outputs, None, b"2")], positions([second]))
 
-        assert source.committed([(inputs, 0)]) == {(inputs, 0): 2}
+        assert committed(source, [(inputs, 0)]) == {(inputs, 0): 2}
     assert contents(bootstrap, outputs) == [b"1", b"2"]
 
 
@@ -197,5 +207,5 @@ def test_a_daemon_frozen_within_a_transaction_is_not_taken_for_two(
             with pytest.raises(PublishError, match=r"transaction\.timeout\.ms"):
                 publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
         publisher.publish([OutputMessage(outputs, None, b"1")], positions(messages))
-        assert source.committed([(inputs, 0)]) == {(inputs, 0): 1}
+        assert committed(source, [(inputs, 0)]) == {(inputs, 0): 1}
     assert contents(bootstrap, outputs) == [b"1"]

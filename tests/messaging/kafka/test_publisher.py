@@ -24,7 +24,7 @@ from stream_assoc.messaging.kafka.errors import (
 )
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
-from tests.messaging.kafka_support import contents, fill, new_topic, open_source, positions, read, records
+from tests.messaging.kafka_support import committed, contents, fill, new_topic, open_source, positions, read, records
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +39,7 @@ class Flow:
     publisher: KafkaPublisher
 
     def committed(self) -> int | None:
-        return self.source.committed([(self.inputs, 0)]).get((self.inputs, 0))
+        return committed(self.source, [(self.inputs, 0)]).get((self.inputs, 0))
 
     def again(self) -> KafkaPublisher:
         return KafkaPublisher({"bootstrap.servers": self.bootstrap}, self.source, transactional_id=self.group)

@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.exceptions import PublishError, RegistryUnavailableError
-from stream_assoc.messaging.kafka.statistics import GroupState
+from stream_assoc.messaging.kafka.hooks import GroupState
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.service.daemon.health import Health, Phase, probing
 from stream_assoc.service.instruments import Instruments

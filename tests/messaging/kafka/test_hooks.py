@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from stream_assoc.messaging.kafka.hooks import GroupState, SourceHooks, group_state
 from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.kafka.statistics import GroupState, group_state
 from stream_assoc.tools.embedded import MockKafka
 
 
@@ -27,9 +27,8 @@ def test_a_source_tells_when_it_has_joined() -> None:
     with MockKafka() as kafka:
         kafka.make_topics("in")
         options = {"bootstrap.servers": kafka.bootstrap_servers, **kafka.consumer_settings}
-        source = KafkaSource(options, ["in"], group_id="told")
         told: list[GroupState] = []
-        source.on_group_state = told.append
+        source = KafkaSource(options, ["in"], group_id="told", hooks=SourceHooks(on_group_state=told.append))
         try:
             while not (told and told[-1].joined):
                 assert len(told) < 30

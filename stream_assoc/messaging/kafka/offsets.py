@@ -1,0 +1,65 @@
+"""Questions to the broker about offsets: what a group has committed, and how far behind it is."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_assoc.messaging.kafka.errors import error_of, translate
+from stream_assoc.messaging.kafka.gaps import no_offsets
+from stream_assoc.messaging.marks import Partition, Standing
+
+REQUEST_TIMEOUT_SECONDS: Final = 10.0
+"""How long a question to the broker may take: committed offsets, ends of partitions."""
+
+
+def committed_offsets(
+    consumer: Consumer, partitions: Collection[Partition], purpose: str
+) -> dict[Partition, Standing]:
+    """Return what a consumer's group has committed of each partition; one without a commit is left out.
+
+    Waits for transactions that are being committed, so the answer is final.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker answers, or an open transaction holds the answer back.
+    """
+    if not partitions:
+        return {}
+    asked = [TopicPartition(topic, number) for topic, number in partitions]
+    doing = f"asking for committed offsets while {purpose}"
+    try:
+        answers = consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)
+    except KafkaException as exception:
+        raise no_offsets(consumer, asked, error_of(exception), doing) from exception
+    for answer in answers:
+        if answer.error is not None:
+            raise translate(answer.error, doing)
+    return {
+        (answer.topic, answer.partition): Standing(answer.offset, answer.metadata or "")
+        for answer in answers
+        if answer.offset >= 0
+    }
+
+
+def lags_of(consumer: Consumer, owned: Sequence[Partition], purpose: str) -> dict[Partition, int]:
+    """Return how many offsets each of these partitions is behind its end, as of its last fetch.
+
+    Raises
+    ------
+    confluent_kafka.KafkaException
+        If the client library refuses a question.
+    """
+    asked = [TopicPartition(*partition) for partition in owned]
+    positions = {(one.topic, one.partition): one.offset for one in consumer.position(asked)}
+    unread = [partition for partition, offset in positions.items() if offset < 0]
+    committed = {place: one.offset for place, one in committed_offsets(consumer, unread, purpose).items()}
+    lags: dict[Partition, int] = {}
+    for one in asked:
+        low, high = consumer.get_watermark_offsets(one, cached=True)
+        partition = (one.topic, one.partition)
+        if high >= 0:
+            next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
+            lags[partition] = max(0, high - max(low, next_offset, 0))
+    return lags
