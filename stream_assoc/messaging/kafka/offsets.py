@@ -1,4 +1,4 @@
-"""Questions to the broker about offsets: what a group has committed, and how far behind it is."""
+"""Questions to the broker: what a group has committed, how far behind it is, how many partitions there are."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -63,3 +63,9 @@ def lags_of(consumer: Consumer, owned: Sequence[Partition], purpose: str) -> dic
             next_offset = positions[partition] if positions[partition] >= 0 else committed.get(partition, low)
             lags[partition] = max(0, high - max(low, next_offset, 0))
     return lags
+
+
+def partition_counts(consumer: Consumer, topics: Sequence[str]) -> dict[str, int]:
+    """Return how many partitions each topic has; topics that do not exist are left out."""
+    answers = {name: consumer.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS).topics[name] for name in topics}
+    return {name: len(found.partitions) for name, found in answers.items() if found.partitions}

@@ -24,7 +24,7 @@ from stream_assoc.messaging.kafka.client import (
 from stream_assoc.messaging.kafka.errors import PartitionLostError, error_of, translate
 from stream_assoc.messaging.kafka.gaps import ReadingPlaces, TopicIdentities
 from stream_assoc.messaging.kafka.hooks import NO_HOOKS, STATISTICS_MS, SourceHooks, group_state
-from stream_assoc.messaging.kafka.offsets import REQUEST_TIMEOUT_SECONDS, committed_offsets, lags_of
+from stream_assoc.messaging.kafka.offsets import REQUEST_TIMEOUT_SECONDS, committed_offsets, lags_of, partition_counts
 from stream_assoc.messaging.kafka.ownership import Claim, Ownership, earliest_of, partition_of
 from stream_assoc.messaging.marks import KeptOffset, Partition, Standing
 
@@ -39,22 +39,19 @@ LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE
 
 
 class KafkaSource:
-    """A member of a consumer group; offsets are committed elsewhere, with the outputs.
+    """A member of a consumer group; the publisher commits its offsets with the outputs.
 
-    Call `poll` or `idle` at least every `max_poll_interval_seconds`, else the
-    group takes the member for dead. The hooks are called from within these
-    two. While one thread works on what it has polled, another may `pause`,
-    `idle` and `resume`; `poll` and `rewind` are for the first one only. The
-    client library lets one in at a time, and a hook keeps the others out: `owns`
-    and `claim` ask the library nothing, so that work goes on while a hook waits
-    for it.
+    Call `poll` or `idle` at least every `max_poll_interval_seconds`, or the
+    group takes the member for dead. Both call the hooks. While one thread works
+    on the messages it has polled, another may `pause`, `idle` and `resume`; only
+    the first may `poll` and `rewind`. `owns` and `claim` never enter the client
+    library, so work goes on while a hook waits in it.
 
     Parameters
     ----------
     options : `Mapping`
-        librdkafka's options by their own names, ``bootstrap.servers`` among
-        them. Those that exactly-once processing stands on are overridden:
-        auto-commit, isolation level, assignment strategy.
+        librdkafka's options. Those that exactly-once processing needs are
+        overridden: auto-commit, isolation level, assignment strategy.
     topics : `Sequence` [`str`]
         What to read.
     group_id : `str`
@@ -65,9 +62,8 @@ class KafkaSource:
     max_message_bytes : `int`
         Largest message to be read.
     identities : `TopicIdentities`, optional
-        Tells that a topic was made anew, which its offsets may not tell.
+        Detects a topic that was deleted and created again.
     hooks : `SourceHooks`, optional
-        What is called while polling or idling.
 
     Attributes
     ----------
@@ -197,13 +193,7 @@ class KafkaSource:
     def existing(self) -> dict[str, int]:
         """Return how many partitions each topic that is read has now; those that do not exist are left out."""
         with self._translated(f"asking for partitions while {self._doing}"):
-            asked = [self._consumer.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS) for name in self._topics]
-        topics = [answer.topics for answer in asked]
-        return {
-            name: len(found[name].partitions)
-            for name, found in zip(self._topics, topics, strict=True)
-            if found[name].partitions
-        }
+            return partition_counts(self._consumer, self._topics)
 
     def lag(self) -> dict[Partition, int]:
         """Return how many offsets each owned partition is behind its end.
