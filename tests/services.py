@@ -20,8 +20,9 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
-from stream_assoc.tools.embedded.kafka import free_ports, single_node_settings
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports, single_node_settings
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.parts import KAFKA
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.tools.embedded import EmbeddedKafka
-from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports
 from tests.chaos.nights import EXIT_SECONDS, Night, batches, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 from tests.chaos.proxy import CuttableProxy

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.chaos.nights import Night, batches, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 from tests.services import ServiceUnavailableError, kafka_jars

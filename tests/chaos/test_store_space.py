@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import redis
 
-from stream_assoc.tools.embedded import EmbeddedValkey
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.chaos.nights import Night, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 

@@ -18,9 +18,10 @@ import yaml
 
 from stream_assoc import __version__
 from stream_assoc.core.model.messages import OutputMessage
-from stream_assoc.tools.embedded import EmbeddedKafka, EmbeddedPostgresql, EmbeddedValkey
-from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.process import ServerProcess
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.integration.deployment import Deployment, deploy
 from tests.integration.program import EXIT_SECONDS, environment_of, serve
 from tests.monitoring.monitored import (

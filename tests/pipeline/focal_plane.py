@@ -9,8 +9,8 @@ import numpy as np
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.types import BANDS, FloatArray
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec, unit_vectors
-from stream_assoc.tools.simulation.focal_plane import Detector
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.simulation.telescope import Detector
+from stream_assoc.tools.transform.footprints import TangentPlane
 from tests.pipeline.skies import batch
 
 ARCSEC: Final = 1.0 / ARCSEC_PER_RADIAN

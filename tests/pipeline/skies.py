@@ -19,7 +19,7 @@ from stream_assoc.stores.apdb.create import init
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
 from stream_assoc.tools.transform.batches import content_digest
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane
 from tests.pipeline.bench import APDB_FILE, batch_of, services_in
 
 BIG = 2**60

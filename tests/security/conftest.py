@@ -14,7 +14,7 @@ from stream_assoc.messaging.kafka.topics import ensure_topics
 from stream_assoc.settings import Settings
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.tools.embedded import EmbeddedValkey
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.integration.deployment import Deployment
 from tests.security.certificates import Authority, Certificate
 from tests.security.servers import HOST, SecuredKafka, SecuredPostgresql, tls_front

@@ -27,8 +27,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from stream_assoc.tools.embedded import EmbeddedKafka
-from stream_assoc.tools.embedded.kafka import free_ports
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports
 from stream_assoc.tools.embedded.postgresql import SYSTEM_FOLDER, _unprivileged_user
 from stream_assoc.tools.embedded.process import ServerProcess
 from tests.parts import ENCRYPTION

@@ -15,11 +15,10 @@ from stream_assoc.apps.cli.options import ConfigOption, SetOption, settings_of, 
 if TYPE_CHECKING:
     from stream_assoc.settings import Settings
     from stream_assoc.tools.replay.manifest import Manifest
-    from stream_assoc.tools.simulation.score import AssociationScore
-    from stream_assoc.tools.verification.account import Bars, Line
+    from stream_assoc.tools.simulation.truth import AssociationScore
+    from stream_assoc.tools.verification.account import Bars, Expectation, Line
     from stream_assoc.tools.verification.arrivals import Arrivals
     from stream_assoc.tools.verification.differences import TableDifference
-    from stream_assoc.tools.verification.expectation import Expectation
     from stream_assoc.tools.verification.truth import Truth
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -119,9 +118,9 @@ def expected_of(settings: "Settings", manifest: "Manifest") -> "Expectation":
     from stream_assoc.apps.cli.sending import messages_to
     from stream_assoc.messaging.avro.batch_decoder import decoder_of
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.tools.replay.steps import Step
-    from stream_assoc.tools.replay.totals import Tally
-    from stream_assoc.tools.verification.expectation import expectation_of
+    from stream_assoc.tools.replay.manifest import Tally
+    from stream_assoc.tools.replay.plan import Step
+    from stream_assoc.tools.verification.account import expectation_of
 
     manifest.source.check()
     registry = registry_of(settings.kafka)

@@ -14,10 +14,9 @@ from stream_assoc.apps.cli.sending import made_producers, messages_to, tell_tabl
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
-    from stream_assoc.tools.replay.manifest import Manifest
+    from stream_assoc.tools.replay.manifest import Manifest, PlanTotals
     from stream_assoc.tools.replay.options import ReplayOptions
     from stream_assoc.tools.replay.runner import ReplayReport
-    from stream_assoc.tools.replay.totals import PlanTotals
 
 MEBIBYTE = 1024**2
 RUN = "run"
@@ -204,7 +203,7 @@ def capture(
     consumer group and sees committed messages only.
     """
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.tools.replay.topic_capture import capture_topic
+    from stream_assoc.tools.replay.topics import capture_topic
     from stream_assoc.tools.subscription.selection import start_of
 
     if file.exists() and not force:
@@ -231,7 +230,7 @@ def begin_recorded(
 ) -> None:
     """Begin a recorded replay, and carry it out."""
     from stream_assoc.tools.replay.recording import begin
-    from stream_assoc.tools.replay.target import KafkaTarget
+    from stream_assoc.tools.replay.topics import KafkaTarget
 
     manifest = begin(folder, file, options, topic, KafkaTarget(kafka, topic), n_producers=n_producers)
     carry_out_recorded(manifest, folder, kafka)
@@ -244,7 +243,7 @@ def carry_out_recorded(
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.journal import Journal
     from stream_assoc.tools.replay.recording import carry_out, outlook
-    from stream_assoc.tools.replay.target import KafkaTarget
+    from stream_assoc.tools.replay.topics import KafkaTarget
 
     with Journal(folder) as journal:
         left = outlook(manifest, journal, KafkaTarget(kafka, manifest.topic), resend_doubtful=resend_doubtful)
@@ -282,7 +281,7 @@ def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings,
 def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:
     """Tell what a replay would send, and how long it would take."""
     from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.tools.replay.totals import Tally
+    from stream_assoc.tools.replay.manifest import Tally
 
     tally, seconds = Tally(), 0.0
     steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)

@@ -15,7 +15,8 @@ from urllib.parse import quote
 from stream_assoc.exceptions import StreamAssocError
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
-from stream_assoc.tools.embedded import EmbeddedValkey, MockKafka
+from stream_assoc.tools.embedded.kafka import MockKafka
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from stream_assoc.tools.simulation.files import IMAGES_NAME
 
 SETTINGS_FILE: Final = "stream-assoc.toml"

@@ -14,9 +14,9 @@ from stream_assoc.apps.demo.stage import APDB_FILE
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.tools.simulation.config import SimulationConfig
+from stream_assoc.tools.simulation.detections import Light
 from stream_assoc.tools.simulation.files import IMAGES_NAME, read_config, read_light, read_truth
-from stream_assoc.tools.simulation.light import Light
-from stream_assoc.tools.simulation.score import score_against
+from stream_assoc.tools.simulation.truth import score_against
 
 LEAST_PURITY: Final = 0.99
 LEAST_COMPLETENESS: Final = 0.97

@@ -4,10 +4,9 @@ None of them is meant to hold a survey's data. Each is a context manager that
 leaves no process behind, whatever ends the program.
 """
 
-from stream_assoc.tools.embedded.exceptions import EmbeddedServiceError, MissingExtraError
-from stream_assoc.tools.embedded.kafka import EmbeddedKafka
-from stream_assoc.tools.embedded.mock_kafka import MockKafka
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka, MockKafka
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 
 __all__ = [

@@ -14,8 +14,7 @@ from typing import Final, Self
 
 import psycopg
 
-from stream_assoc.tools.embedded.exceptions import EmbeddedServiceError, MissingExtraError
-from stream_assoc.tools.embedded.process import ServerProcess
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError, ServerProcess
 
 START_TIMEOUT_SECONDS: Final = 30.0
 

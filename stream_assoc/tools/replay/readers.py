@@ -1,7 +1,6 @@
 """Files of batches, read as timed messages."""
 
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +16,71 @@ from stream_assoc.core.model.times import EARLIEST_MJD, is_plausible_mjd
 from stream_assoc.exceptions import reason_of
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
 from stream_assoc.messaging.avro.wire import AvroSchema, header
-from stream_assoc.tools.replay.capture import is_capture, read_capture
+from stream_assoc.tools.replay.capture import AVRO_DAMAGE, is_capture, read_capture
 from stream_assoc.tools.replay.exceptions import ReplayError
-from stream_assoc.tools.replay.fit import misfits
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage, sky_key
 from stream_assoc.tools.transform.batches import Order, batches
 from stream_assoc.tools.transform.mapping import Mapping
 from stream_assoc.tools.transform.report import TableReport
 from stream_assoc.tools.transform.selection import column_paths
 
+_WIDER: Final = {"int": ("long", "float", "double"), "long": ("float", "double"), "float": ("double",)}
+"""What the reader may make of a number, by the Avro specification."""
+
+
+def misfits(written: Any, wanted: Any) -> list[str]:  # noqa: ANN401 - any Avro schema
+    """Return what of a schema cannot be read as another one.
+
+    Parameters
+    ----------
+    written, wanted : Avro schemas, as `json.loads` gives them
+        The writer's and the reader's.
+
+    Returns
+    -------
+    misfits : `list` [`str`]
+        One sentence a field, fields of records in arrays as ``array.field``;
+        empty if all fits.
+    """
+    return list(_misfits(written, wanted, ""))
+
+
+def _misfits(written: Any, wanted: Any, place: str) -> Iterator[str]:  # noqa: ANN401
+    kinds = (_kind(written), _kind(wanted))
+    if kinds == ("record", "record"):
+        yield from _of_records(written, wanted, place)
+    elif kinds == ("array", "array"):
+        yield from _misfits(written["items"], wanted["items"], place)
+    elif "union" in kinds:
+        branches = written if kinds[0] == "union" else [written]
+        given = [branch for branch in branches if _kind(branch) != "null"]
+        targets = [branch for branch in (wanted if kinds[1] == "union" else [wanted]) if _kind(branch) != "null"]
+        for branch in given:
+            if targets and all(list(_misfits(branch, target, place)) for target in targets):
+                yield from _misfits(branch, targets[0], place)
+    elif kinds[0] != kinds[1] and kinds[1] not in _WIDER.get(kinds[0], ()):
+        yield f"{place or 'a record'} is {kinds[0]}, not {kinds[1]}"
+
+
+def _of_records(written: Any, wanted: Any, place: str) -> Iterator[str]:  # noqa: ANN401
+    given = {field["name"]: field["type"] for field in written["fields"]}
+    for field in wanted["fields"]:
+        inner = f"{place}.{field['name']}" if place else field["name"]
+        if field["name"] in given:
+            yield from _misfits(given[field["name"]], field["type"], inner)
+        elif "default" not in field:
+            yield f"{inner} is missing"
+
+
+def _kind(schema: Any) -> str:  # noqa: ANN401
+    if isinstance(schema, list):
+        return "union"
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    return _kind(kind) if isinstance(kind, dict | list) else str(kind)
+
+
 AVRO_MAGIC: Final = b"Obj\x01"
 PARQUET_MAGIC: Final = b"PAR1"
-
-_DAMAGE: Final = (EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError, zlib.error)
-"""What fastavro lets through when bytes are not what they should be."""
 
 _NAMED_FIELDS: Final = 6
 _SHOWN_CHARACTERS: Final = 200
@@ -170,7 +220,7 @@ def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
             raise ReplayError(
                 f"{path} cannot be read as a file of batches: a value does not fit the schema"
             ) from error
-        except _DAMAGE as error:
+        except AVRO_DAMAGE as error:
             raise ReplayError(f"{path} cannot be read as a file of batches: {_shown(error)}") from error
 
 
@@ -179,7 +229,7 @@ def _check_fit(path: Path) -> None:
     try:
         with path.open("rb") as file:
             written = fastavro.reader(file).writer_schema
-    except _DAMAGE as error:
+    except AVRO_DAMAGE as error:
         raise ReplayError(f"{path} cannot be read as an Avro file: {_shown(error)}") from error
     found = misfits(written, load_schema(BATCH))
     if found:

@@ -11,13 +11,11 @@ from typing import Protocol
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.exceptions import ManifestError
 from stream_assoc.tools.replay.journal import JOURNAL_NAME, Journal
-from stream_assoc.tools.replay.manifest import MANIFEST_NAME, Manifest, SourceFile
-from stream_assoc.tools.replay.options import ReplayOptions
-from stream_assoc.tools.replay.pacing import Due
+from stream_assoc.tools.replay.manifest import MANIFEST_NAME, Manifest, SourceFile, Tally
+from stream_assoc.tools.replay.messages import Stamp, stamped
+from stream_assoc.tools.replay.options import Due, ReplayOptions
+from stream_assoc.tools.replay.plan import Step
 from stream_assoc.tools.replay.runner import Observer, Producer, Replayer, ReplayReport, Timer
-from stream_assoc.tools.replay.stamp import Stamp, stamped
-from stream_assoc.tools.replay.steps import Step
-from stream_assoc.tools.replay.totals import Tally
 
 
 class Target(Protocol):

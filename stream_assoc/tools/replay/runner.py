@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, Protocol
 
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.errors import DeliveryError
-from stream_assoc.tools.replay.pacing import Due
-from stream_assoc.tools.replay.steps import Step
+from stream_assoc.tools.replay.options import Due
+from stream_assoc.tools.replay.plan import Step
 
 MICRO_BATCH_MESSAGES: Final = 200
 MICRO_BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -133,7 +133,7 @@ class Replayer:
         Parameters
         ----------
         plan : iterable of `Due`
-            From `~stream_assoc.tools.replay.pacing`, without the steps before the first.
+            From `~stream_assoc.tools.replay.options`, without the steps before the first.
         first_step : `int`
             Number of its first step. What is due first is due now.
 

@@ -3,7 +3,7 @@
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.files import read_truth, write_simulation
 from stream_assoc.tools.simulation.night import SimulatedBatch, simulate
-from stream_assoc.tools.simulation.score import AssociationScore, score
+from stream_assoc.tools.simulation.truth import AssociationScore, score
 
 __all__ = [
     "AssociationScore",

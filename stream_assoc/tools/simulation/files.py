@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.simulation.config import SimulationConfig
-from stream_assoc.tools.simulation.light import LIGHT_SCHEMA
+from stream_assoc.tools.simulation.detections import LIGHT_SCHEMA
 from stream_assoc.tools.simulation.night import SimulatedBatch, simulate
 from stream_assoc.tools.simulation.truth import TRUTH_SCHEMA
 

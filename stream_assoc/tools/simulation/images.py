@@ -19,11 +19,11 @@ from stream_assoc.core.model.batch import Batch, BatchId, ImageUris
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec, unit_vectors
 from stream_assoc.tools.simulation.config import SimulationConfig
-from stream_assoc.tools.simulation.light import Light
+from stream_assoc.tools.simulation.detections import Light
 from stream_assoc.tools.simulation.night import Exposed
-from stream_assoc.tools.simulation.photometry import flux_error_njy
+from stream_assoc.tools.simulation.sky import flux_error_njy
 from stream_assoc.tools.transform.batches import content_digest
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane
 
 FWHM_PIXELS: Final = 3.0
 """Less, and the PSF could not be moved by fractions of a pixel; more than the seeing, in these wide pixels."""

@@ -12,16 +12,22 @@ from stream_assoc.core.model.positions import wrapped_ra
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import to_radec, unit_vectors
-from stream_assoc.tools.simulation.cadence import Visit, plan_visits
 from stream_assoc.tools.simulation.config import SimulationConfig
-from stream_assoc.tools.simulation.detections import ARTIFACT, BAD_PIXEL_FLAGS, Detections, detect, image
-from stream_assoc.tools.simulation.focal_plane import PIXELS_A_SIDE, Detector, focal_plane
-from stream_assoc.tools.simulation.light import Light, light_on
+from stream_assoc.tools.simulation.detections import (
+    ARTIFACT,
+    BAD_PIXEL_FLAGS,
+    Detections,
+    Light,
+    detect,
+    image,
+    light_on,
+)
 from stream_assoc.tools.simulation.sky import SimulatedSky, simulate_sky
+from stream_assoc.tools.simulation.telescope import PIXELS_A_SIDE, Detector, Visit, focal_plane, plan_visits
 from stream_assoc.tools.simulation.truth import KINDS, TRUTH_SCHEMA
 from stream_assoc.tools.transform.batches import content_digest
 from stream_assoc.tools.transform.columns import measured_schema
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane
 
 DETECTOR_BITS: Final = 8
 COUNTER_BITS: Final = 14

@@ -10,8 +10,9 @@ from stream_assoc.messaging.avro.dead_letters import DeadLetter
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader, warn
-from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings import Settings
 from stream_assoc.settings.kafka import KafkaSettings
+from stream_assoc.settings.sources import load_settings
 from stream_assoc.tools.subscription.decoding import (
     Decoder,
     dead_letter_decoder,

@@ -14,7 +14,7 @@ from stream_assoc.core.model.times import SECONDS_PER_DAY
 from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.vectors import unit_vectors
 from stream_assoc.tools.transform.columns import Detections, MissingColumns, detections_of, measured_schema
-from stream_assoc.tools.transform.conversion import mask_of
+from stream_assoc.tools.transform.conversion import mask_of, stated_units
 from stream_assoc.tools.transform.exceptions import MappingError
 from stream_assoc.tools.transform.footprints import footprint_of
 from stream_assoc.tools.transform.groups import (
@@ -28,12 +28,10 @@ from stream_assoc.tools.transform.groups import (
     repeated_in_group,
     replaced,
 )
-from stream_assoc.tools.transform.left_out import Sieve
 from stream_assoc.tools.transform.mapping import Mapping
 from stream_assoc.tools.transform.report import TableReport
 from stream_assoc.tools.transform.row_checks import check_rows, floats, integers
-from stream_assoc.tools.transform.selection import column_paths, select_rows, selected_columns
-from stream_assoc.tools.transform.units import stated_units
+from stream_assoc.tools.transform.selection import Sieve, column_paths, select_rows, selected_columns
 
 Order: TypeAlias = Literal["midpoint", "arrival"]
 """By time of observation, or by time of processing."""

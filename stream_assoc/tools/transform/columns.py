@@ -16,9 +16,9 @@ from stream_assoc.core.model.schema import Column, apdb_table
 from stream_assoc.core.model.types import BAD_FLAGS
 from stream_assoc.tools.transform.conversion import Converted, converted
 from stream_assoc.tools.transform.exceptions import MappingError
-from stream_assoc.tools.transform.left_out import Sieve
 from stream_assoc.tools.transform.mapping import Mapping
 from stream_assoc.tools.transform.rules import ColumnRule
+from stream_assoc.tools.transform.selection import Sieve
 
 REQUIRED: Final = ("psfFlux", "psfFluxErr")
 """Columns that may be null by the schema, but of which nearly every statistic is made."""

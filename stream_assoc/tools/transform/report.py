@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.tools.transform.columns import PURPOSES, MissingColumns
-from stream_assoc.tools.transform.left_out import LeftOut
+from stream_assoc.tools.transform.selection import LeftOut
 
 _N_NAMED: Final = 8
 

@@ -16,7 +16,7 @@ from stream_assoc.core.model.times import (
 from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray, IntArray
 from stream_assoc.tools.transform.columns import Detections
 from stream_assoc.tools.transform.conversion import mask_of
-from stream_assoc.tools.transform.left_out import N_EXAMPLES, Sieve
+from stream_assoc.tools.transform.selection import N_EXAMPLES, Sieve
 
 
 def check_rows(detections: Detections, sieve: Sieve) -> None:

@@ -1,1 +1,7 @@
-"""Judging a replay: what was sent against what came back, and one run against another."""
+"""Judging a replay by what came of it, and comparing two runs."""
+
+from stream_assoc.exceptions import FatalError
+
+
+class VerificationError(FatalError):
+    """A replay cannot be judged, or two runs cannot be compared."""

@@ -14,7 +14,7 @@ from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.replay.manifest import Manifest
-from stream_assoc.tools.replay.target import messages_of_run
+from stream_assoc.tools.replay.topics import messages_of_run
 
 _CLOCKS_APART_MS: Final = 60_000
 """How far the clocks of the producer and of the daemon may be apart."""

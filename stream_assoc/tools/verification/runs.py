@@ -19,8 +19,8 @@ from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.tools.replay.capture import read_capture
+from stream_assoc.tools.verification import VerificationError
 from stream_assoc.tools.verification.differences import TableDifference, Tolerance, compare
-from stream_assoc.tools.verification.exceptions import VerificationError
 
 PROCESSING_TIMES: Final = frozenset(
     {

@@ -15,9 +15,8 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.tools.simulation.files import TRUTH_NAME
-from stream_assoc.tools.simulation.score import UNASSOCIATED, AssociationScore, score
-from stream_assoc.tools.simulation.truth import STATIC_KINDS
-from stream_assoc.tools.verification.exceptions import VerificationError
+from stream_assoc.tools.simulation.truth import STATIC_KINDS, UNASSOCIATED, AssociationScore, score
+from stream_assoc.tools.verification import VerificationError
 
 SIMULATED_COLUMN: Final = "truth_id"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.tools.embedded.exceptions import MissingExtraError
+from stream_assoc.tools.embedded.process import MissingExtraError
 from tests.apps.cli.invoking import Invoke
 
 

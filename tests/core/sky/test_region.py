@@ -10,7 +10,7 @@ from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import separation_arcsec, to_radec, unit_vectors
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane
 
 SQUARE = [(10.0, -30.0), (10.2, -30.0), (10.2, -29.8), (10.0, -29.8)]
 

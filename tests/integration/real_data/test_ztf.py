@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.tools.simulation.score import score
+from stream_assoc.tools.simulation.truth import score
 from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 

@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.messaging.kafka.hooks import GroupState, SourceHooks, group_state
 from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.tools.embedded import MockKafka
+from stream_assoc.tools.embedded.kafka import MockKafka
 
 
 def test_a_document_without_a_group_is_no_member() -> None:

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.tools.embedded import MockKafka
+from stream_assoc.tools.embedded.kafka import MockKafka
 from tests.messaging.kafka_support import fill, open_source, positions, read
 
 

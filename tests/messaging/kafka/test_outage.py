@@ -13,7 +13,7 @@ from stream_assoc.messaging.kafka import source as kafka_source
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, PublishInDoubtError
 from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.tools.embedded import EmbeddedKafka
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import committed, contents, fill, new_topic, open_source, positions, read
 

@@ -7,7 +7,7 @@ import pytest
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaConfigurationError, OutputTooLargeError
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
-from stream_assoc.tools.embedded import MockKafka
+from stream_assoc.tools.embedded.kafka import MockKafka
 from tests.messaging.kafka_support import contents, new_topic
 
 

@@ -17,7 +17,7 @@ from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.publisher import KEPT_AFTER, KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.marks import Standing
-from stream_assoc.tools.embedded import EmbeddedKafka
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import (
     committed,

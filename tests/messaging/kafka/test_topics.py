@@ -16,7 +16,7 @@ from stream_assoc.messaging.kafka.topics import (
     topic_losses,
     topic_specs,
 )
-from stream_assoc.tools.embedded import EmbeddedKafka
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka
 from tests import services
 from tests.messaging.kafka_support import until
 from tests.topics import make_topics, new_topic

@@ -9,8 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from stream_assoc.tools.embedded.exceptions import EmbeddedServiceError
-from stream_assoc.tools.embedded.process import ServerProcess
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
 
 PATIENCE_SECONDS = 20.0
 

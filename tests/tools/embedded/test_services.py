@@ -10,15 +10,12 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient
 
-from stream_assoc.tools.embedded import (
-    EmbeddedPostgresql,
-    EmbeddedServiceError,
-    EmbeddedValkey,
-    MissingExtraError,
-    MockKafka,
-)
 from stream_assoc.tools.embedded import kafka as embedded_kafka
 from stream_assoc.tools.embedded import postgresql as embedded_postgresql
+from stream_assoc.tools.embedded.kafka import MockKafka
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError
+from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 
 
 @pytest.mark.integration

@@ -1,7 +1,7 @@
 """Stamps of messages that a recorded replay sent."""
 
 from stream_assoc.core.model.messages import OutputMessage
-from stream_assoc.tools.replay.stamp import Stamp, stamp_of
+from stream_assoc.tools.replay.messages import Stamp, stamp_of
 
 
 def stamp_on(message: OutputMessage) -> Stamp:

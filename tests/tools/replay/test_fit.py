@@ -9,9 +9,8 @@ import pytest
 
 from stream_assoc.messaging.avro.schemas import BATCH, SCHEMA_ID, known_schemas, load_schema
 from stream_assoc.tools.replay.exceptions import ReplayError
-from stream_assoc.tools.replay.fit import misfits
 from stream_assoc.tools.replay.messages import BatchMessages
-from stream_assoc.tools.replay.readers import read_messages
+from stream_assoc.tools.replay.readers import misfits, read_messages
 
 
 def batch_schema() -> dict[str, Any]:

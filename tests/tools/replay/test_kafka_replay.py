@@ -4,10 +4,9 @@ from stream_assoc.messaging.kafka.plain_producer import PlainProducer
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.replay.messages import BatchMessages
-from stream_assoc.tools.replay.pacing import at_once
-from stream_assoc.tools.replay.plan import duplicated
+from stream_assoc.tools.replay.options import at_once
+from stream_assoc.tools.replay.plan import duplicated, steps_of
 from stream_assoc.tools.replay.runner import Replayer
-from stream_assoc.tools.replay.steps import steps_of
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
 from tests.topics import new_topic

@@ -7,9 +7,9 @@ from stream_assoc.messaging.avro.batch_header import batch_prefix
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ReplayError
+from stream_assoc.tools.replay.manifest import Tally
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.replay.options import replay_options
-from stream_assoc.tools.replay.totals import Tally
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import simulate
 

@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.messages import TimedMessage
-from stream_assoc.tools.replay.pacing import at_once, at_rate, at_speed, in_bursts
-from stream_assoc.tools.replay.plan import REDELIVERY_WINDOW, corrupted, dropped, duplicated, late, limited, shuffled
-from stream_assoc.tools.replay.steps import Step, steps_of
+from stream_assoc.tools.replay.options import at_once, at_rate, at_speed, in_bursts
+from stream_assoc.tools.replay.plan import (
+    REDELIVERY_WINDOW,
+    Step,
+    corrupted,
+    dropped,
+    duplicated,
+    late,
+    limited,
+    shuffled,
+    steps_of,
+)
 
 
 def events(times):

@@ -14,11 +14,17 @@ from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.exceptions import ManifestError
 from stream_assoc.tools.replay.journal import Journal
 from stream_assoc.tools.replay.manifest import MANIFEST_NAME, Manifest
-from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage
+from stream_assoc.tools.replay.messages import (
+    BatchMessages,
+    Stamp,
+    TimedMessage,
+    stamp_of,
+    stamped,
+    unstamped_headers,
+)
 from stream_assoc.tools.replay.options import replay_options
 from stream_assoc.tools.replay.recording import begin, carry_out, outlook
 from stream_assoc.tools.replay.runner import Timer
-from stream_assoc.tools.replay.stamp import Stamp, stamp_of, stamped, unstamped_headers
 from tests.tools.replay.stamps import stamp_on
 
 OPTIONS = replay_options(duplicate=0.4, drop=0.2, late=0.2, corrupt=0.1, rate=100.0, seed=3)

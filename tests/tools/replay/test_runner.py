@@ -5,9 +5,9 @@ import pytest
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError
 from stream_assoc.tools.replay import runner
-from stream_assoc.tools.replay.pacing import Due
+from stream_assoc.tools.replay.options import Due
+from stream_assoc.tools.replay.plan import Step
 from stream_assoc.tools.replay.runner import Observer, Replayer, Timer, micro_batches
-from stream_assoc.tools.replay.steps import Step
 
 
 class Clock:

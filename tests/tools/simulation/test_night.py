@@ -11,11 +11,11 @@ from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import separation_arcsec, unit_vectors
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.tools.simulation.cadence import plan_visits
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.night import dia_source_ids, simulate
+from stream_assoc.tools.simulation.telescope import plan_visits
 from stream_assoc.tools.transform.columns import measured_schema
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane
 
 SMALL = SimulationConfig(n_visits=6, n_detectors=4, n_fields=2)
 PLACES = [(150.0, 2.2), (0.0, -30.0), (10.0, 90.0), (300.0, -90.0)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stream_assoc.tools.simulation.photometry import (
+from stream_assoc.tools.simulation.sky import (
     FIVE_SIGMA_DEPTH,
     flux_error_njy,
     flux_njy,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.tools.simulation.score import score, score_against
-from stream_assoc.tools.simulation.truth import TRUTH_SCHEMA
+from stream_assoc.tools.simulation.truth import TRUTH_SCHEMA, score, score_against
 
 BIG = 2**60
 

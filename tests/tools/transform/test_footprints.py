@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import separation_arcsec, to_radec, unit_vectors
 from stream_assoc.tools.transform.exceptions import FootprintError
-from stream_assoc.tools.transform.footprints import footprint_of
-from stream_assoc.tools.transform.tangent import TangentPlane
+from stream_assoc.tools.transform.footprints import TangentPlane, footprint_of
 
 PLACES = [(0.0, 0.0), (359.9999, -30.0), (12.0, 90.0), (200.0, -90.0), (77.0, 89.999), (180.0, 45.0)]
 

@@ -10,9 +10,9 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 from stream_assoc.tools.transform.batches import batches
+from stream_assoc.tools.transform.conversion import stated_units
 from stream_assoc.tools.transform.exceptions import MappingError
 from stream_assoc.tools.transform.mapping import load_mapping
-from stream_assoc.tools.transform.units import stated_units
 from tests.tools.transform.tables import detections, small_mapping
 
 

@@ -5,10 +5,12 @@ import pytest
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
-from stream_assoc.tools.simulation.score import score
+from stream_assoc.tools.simulation.truth import score
 from stream_assoc.tools.verification.account import (
     Answered,
     Bars,
+    BatchContent,
+    Expectation,
     is_complete,
     latency_lines,
     message_lines,
@@ -16,7 +18,6 @@ from stream_assoc.tools.verification.account import (
     source_lines,
 )
 from stream_assoc.tools.verification.arrivals import Answer, Arrivals, Place, Sent
-from stream_assoc.tools.verification.expectation import BatchContent, Expectation
 from tests.outputs import metrics_of
 
 FIRST, SECOND = (BatchContent(BatchId(1, detector), b"digest%d" % detector) for detector in (1, 2))

@@ -13,8 +13,8 @@ from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, changes, dia_object
 from stream_assoc.tools.replay.capture import CaptureWriter
 from stream_assoc.tools.replay.messages import TimedMessage
+from stream_assoc.tools.verification import VerificationError
 from stream_assoc.tools.verification.differences import Tolerance
-from stream_assoc.tools.verification.exceptions import VerificationError
 from stream_assoc.tools.verification.runs import compare_runs, read_run
 from tests.outputs import ended, metrics_of, metrics_value, objects_of
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_assoc.tools.verification.exceptions import VerificationError
+from stream_assoc.tools.verification import VerificationError
 from stream_assoc.tools.verification.truth import Stored, Truth, find_truth, read_truth, score_stored
 
 

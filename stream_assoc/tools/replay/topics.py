@@ -1,4 +1,4 @@
-"""A topic to a capture file: what is on it, byte for byte."""
+"""Topics of a replay, read through Kafka: captured into a file, and searched for the messages of a run."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -14,9 +14,11 @@ from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.kafka.topic_reader import Reading, Start, TopicReader
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.replay.capture import CaptureWriter
-from stream_assoc.tools.replay.messages import TimedMessage
+from stream_assoc.tools.replay.messages import Stamp, TimedMessage, stamp_of
 
 _POLL_SECONDS: Final = 0.5
+_CLOCKS_APART_MS: Final = 60_000
+"""How far the clock of the machine that resumes may be ahead of the one that was killed."""
 
 
 def capture_topic(
@@ -82,22 +84,49 @@ def _as_it_was(message: InputMessage) -> OutputMessage:
 def _merged(kafka: KafkaSettings, topic: str, start: Start) -> Iterator[InputMessage]:
     with ExitStack() as stack:
         # One reader a partition, so that none runs ahead of the others into memory.
-        first = stack.enter_context(
-            TopicReader(kafka, Reading(topic, start, until_end=True, partitions=frozenset({0})))
-        )
-        readers = [
-            first,
-            *(
-                stack.enter_context(
-                    TopicReader(kafka, Reading(topic, start, until_end=True, partitions=frozenset({partition})))
-                )
-                for partition in first.partitions()
-                if partition != 0
-            ),
-        ]
+        def reader_of(partition: int) -> TopicReader:
+            reading = Reading(topic, start, until_end=True, partitions=frozenset({partition}))
+            return stack.enter_context(TopicReader(kafka, reading))
+
+        first = reader_of(0)
+        readers = [first, *(reader_of(partition) for partition in first.partitions() if partition != 0)]
         yield from heapq.merge(*map(_messages, readers), key=lambda message: message.timestamp_ms)
 
 
 def _messages(reader: TopicReader) -> Iterator[InputMessage]:
     while not reader.at_end:
         yield from reader.read(_POLL_SECONDS)
+
+
+class KafkaTarget:
+    """`~stream_assoc.tools.replay.recording.Target` on a Kafka topic.
+
+    Parameters
+    ----------
+    kafka : `KafkaSettings`
+    topic : `str`
+        A topic that exists.
+    """
+
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._kafka = kafka
+        self._topic = topic
+
+    def end_offsets(self) -> dict[int, int]:
+        """Return the end of each partition."""
+        with TopicReader(self._kafka, Reading(self._topic, "latest")) as reader:
+            return reader.begin_offsets()
+
+    def steps_written(self, run: str, since_ms: int) -> set[int]:
+        """Return the steps of a run that are on the topic, of those published since a time."""
+        start = max(0, since_ms - _CLOCKS_APART_MS)
+        return {stamp.step for _, stamp in messages_of_run(self._kafka, self._topic, start, run)}
+
+
+def messages_of_run(kafka: KafkaSettings, topic: str, start: Start, run: str) -> Iterator[tuple[InputMessage, Stamp]]:
+    """Yield the messages of a run that are on its topic now, and their stamps."""
+    with TopicReader(kafka, Reading(topic, start, until_end=True)) as reader:
+        for message in _messages(reader):
+            stamp = stamp_of(message.headers)
+            if stamp is not None and stamp.run == run:
+                yield message, stamp
