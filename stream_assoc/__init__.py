@@ -1,7 +1,7 @@
 """Streaming association of DIASources with DIAObjects, every batch exactly once.
 
-The way a batch travels is told on one page in `stream_assoc.pipeline`; the
-rooms and the arrows between them in ``docs/architecture.md``.
+`stream_assoc.pipeline` shows on one page how a batch is processed;
+``docs/architecture.md`` explains the packages and their dependencies.
 """
 
 from importlib import import_module
@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - what is imported decides
     """Import the public functions when they are first used: a command that does not subscribe loads no client."""
     if name == "subscribe":
-        # By name: this package is below all its rooms, and imports none of them.
+        # By name: every module imports this package, so it imports none of them.
         return import_module("stream_assoc.tools.subscription.subscribe").subscribe
     raise AttributeError(f"module 'stream_assoc' has no attribute {name!r}")

@@ -81,7 +81,7 @@ def results(services: Services, *batches: Batch) -> list[Outcome]:
     return process_batches([arrive(one, services, position(place)) for place, one in enumerate(batches)], services)
 
 
-def test_a_hand_that_needs_too_many_cells_is_divided_and_comes_to_the_same(
+def test_a_micro_batch_that_needs_too_many_cells_is_divided_and_comes_to_the_same(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = [scattered(visit, MAX_BATCH - 8) for visit in (1, 2, 3)] + [batch(4, [150.0], [2.0])]
@@ -97,7 +97,9 @@ def test_a_hand_that_needs_too_many_cells_is_divided_and_comes_to_the_same(
     assert contents(apdb_url(tmp_path / "tested"), *ALL_TABLES) == contents(apdb_url(tmp_path / "whole"), *ALL_TABLES)
 
 
-def test_a_hand_for_which_there_is_no_room_is_divided(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_micro_batch_for_which_there_is_no_room_is_divided(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watched = Watched(services, monkeypatch, room=20)
     fitting = [scattered(visit, 10) for visit in (1, 2, 3)]
     outcomes = results(services, fitting[0], scattered(9, 24), *fitting[1:])

@@ -1,4 +1,4 @@
-"""Forced sources on the way of a batch: who is measured, what fails, and what objects are told of it."""
+"""Forced sources of a batch: which objects are measured, what fails, and what their statistics count."""
 
 import tempfile
 from collections import defaultdict

@@ -297,7 +297,7 @@ def test_copies_of_every_content_change_nothing(services: Services, tmp_path: Pa
     assert [entry.entry.revision for entry in services.apdb.unpublished()] == [0, 2]
 
 
-def test_original_and_reprocessing_in_one_hand(tmp_path: Path) -> None:
+def test_original_and_reprocessing_in_one_micro_batch(tmp_path: Path) -> None:
     together, one_by_one = (pinned_services(tmp_path / name) for name in ("together", "one by one"))
     sequence = [
         (stars(1, [0, 10]), False),

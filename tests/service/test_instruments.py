@@ -72,7 +72,7 @@ def test_objects_stages_latency_and_levels(instruments) -> None:
     assert value(instruments, "last_processed_timestamp_seconds") > 1.7e9
 
 
-def test_steps_of_a_hand_are_observed(instruments) -> None:
+def test_steps_of_a_micro_batch_are_observed(instruments) -> None:
     instruments.observe_micro_batch({"store": 0.02, "publish": 0.04})
     instruments.observe_micro_batch({"store": 0.3})
     value = instruments.registry.get_sample_value
@@ -125,7 +125,7 @@ def test_gaps_of_the_input_are_counted_by_cause(instruments: Instruments) -> Non
     assert value(instruments, "skipped_offsets_total") == 3
 
 
-def test_messages_of_a_hand_are_observed_by_number_and_size(instruments) -> None:
+def test_messages_of_a_micro_batch_are_observed_by_number_and_size(instruments) -> None:
     instruments.observe_messages([1000, 3000])
     assert value(instruments, "micro_batch_messages_sum") == 2
     assert value(instruments, "micro_batch_messages_count") == 1

@@ -30,7 +30,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     finished and committed, within daemon.drain_deadline_seconds. With
     metrics.prometheus_port set, /metrics, /healthz and /readyz answer there.
     """
-    # A mistake in the settings is told before the rooms, which take seconds, are imported.
+    # Report a mistake in the settings before importing the daemon, which takes seconds.
     settings = settings_of(config, set_)
 
     from stream_assoc.service.daemon.heap import collect_rarely, keep_for_good, keep_freed_memory

@@ -100,16 +100,16 @@ def _without_batch(objects: ObjectPositions, batch: BatchId, time: float, reader
     sums = np.zeros((len(objects), 3))
     np.add.at(sums, owner, unit_vectors(_floats(kept, "ra"), _floats(kept, "dec")))
     n = np.bincount(owner, minlength=len(objects)).astype(np.int32)
-    bereaved = n < objects.nDiaSources
+    has_lost_sources = n < objects.nDiaSources
     ra, dec = to_radec(np.where(sums.any(axis=1, keepdims=True), sums, np.array([1.0, 0.0, 0.0])))
     rebuilt = ObjectPositions(
         diaObjectId=objects.diaObjectId,
-        ra=np.where(bereaved, ra, objects.ra),
-        dec=np.where(bereaved, dec, objects.dec),
+        ra=np.where(has_lost_sources, ra, objects.ra),
+        dec=np.where(has_lost_sources, dec, objects.dec),
         raErr=objects.raErr,
         decErr=objects.decErr,
         validityStartMjdTai=objects.validityStartMjdTai,
-        nDiaSources=np.where(bereaved, n, objects.nDiaSources),
+        nDiaSources=np.where(has_lost_sources, n, objects.nDiaSources),
     )
     return rebuilt.take(n > 0)
 

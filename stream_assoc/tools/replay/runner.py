@@ -96,7 +96,7 @@ class Observer:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class MicroBatch:
     """Steps that are sent and confirmed together: each with its number, due time and message."""
 
     begin: int
@@ -209,22 +209,22 @@ class _Lane:
         return ()
 
 
-def micro_batches(plan: Iterable[Due], first_step: int = 0) -> Iterator[Hand]:
+def micro_batches(plan: Iterable[Due], first_step: int = 0) -> Iterator[MicroBatch]:
     """Take a plan apart into what is confirmed together; memory is bounded by `MICRO_BATCH_BYTES` and one message."""
-    micro_batch, n_bytes = Hand(first_step), 0
+    micro_batch, n_bytes = MicroBatch(first_step), 0
     for due in plan:
         is_full = len(micro_batch.dues) >= MICRO_BATCH_MESSAGES or n_bytes >= MICRO_BATCH_BYTES
         if micro_batch.dues and (is_full or due.seconds - micro_batch.dues[0].seconds > MICRO_BATCH_SECONDS):
             yield micro_batch
-            micro_batch, n_bytes = Hand(micro_batch.end), 0
+            micro_batch, n_bytes = MicroBatch(micro_batch.end), 0
         micro_batch.dues.append(due)
         n_bytes += len(due.step.message.value or b"")
     if micro_batch.dues:
         yield micro_batch
 
 
-def _shares(micro_batch: Hand, n_lanes: int) -> list[list[tuple[int, Due]]]:
-    """Deal a hand out, by key."""
+def _shares(micro_batch: MicroBatch, n_lanes: int) -> list[list[tuple[int, Due]]]:
+    """Divide a micro-batch among the producers, by key."""
     shares: list[list[tuple[int, Due]]] = [[] for _ in range(n_lanes)]
     for number, due in enumerate(micro_batch.dues, micro_batch.begin):
         key = due.step.message.key

@@ -155,7 +155,7 @@ def test_messages_of_a_lost_partition_are_neither_published_nor_committed(monkey
     assert not bench.source.paused
 
 
-def test_messages_behind_an_abandoned_hand_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_behind_an_abandoned_micro_batch_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     messages = [message(i, value=b"x" * 10, partition=i % 2) for i in range(4)]
     bench = Bench(messages, handler, limits=MicroBatchLimits(bytes=10))
@@ -166,7 +166,7 @@ def test_messages_behind_an_abandoned_hand_are_read_again(monkeypatch: pytest.Mo
     assert len(log.published) == 2
 
 
-def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outbox_is_cleared_before_an_abandoned_micro_batch_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = EchoHandler(failures=1)
     bench = Bench([message(0, partition=0), message(0, partition=1)], handler)
     monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.source.lost.add(1))
@@ -187,7 +187,9 @@ def test_the_outbox_is_cleared_before_an_abandoned_hand_is_read_again(monkeypatc
     assert events == ["outbox looked through", "2 in hand", "outbox looked through", "1 in hand"]
 
 
-def test_a_stop_while_a_service_is_away_leaves_the_hand_to_the_next_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_while_a_service_is_away_leaves_the_micro_batch_to_the_next_daemon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench([message(0)], EchoHandler(failures=100))
     monkeypatch.setattr(bench.source, "idle", lambda seconds: bench.stop.set())
     log = bench.run()
@@ -267,7 +269,7 @@ def test_what_comes_before_is_published_by_who_waits_when_its_partition_comes_to
     ("lengths", "limit", "expected"),
     [([], 10, []), ([4, 4, 4], 10, [2, 1]), ([50, 1], 10, [1, 1]), ([1, 50], 10, [1, 1]), ([10, 10], 10, [1, 1])],
 )
-def test_hands_respect_the_limit_and_keep_the_order(lengths, limit: int, expected) -> None:
+def test_micro_batches_respect_the_limit_and_keep_the_order(lengths, limit: int, expected) -> None:
     messages = [message(i, value=b"x" * length) for i, length in enumerate(lengths)]
     divided = list(micro_batches(messages, limit))
     assert [len(micro_batch) for micro_batch in divided] == expected

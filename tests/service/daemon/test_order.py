@@ -48,7 +48,7 @@ def test_a_dead_letter_goes_with_its_offset() -> None:
     assert [one.message.position.offset for one in micro_batch.next_step(()).others] == [1]
 
 
-def test_predecessors_in_the_same_hand_come_first_whatever_their_places() -> None:
+def test_predecessors_in_the_same_micro_batch_come_first_whatever_their_places() -> None:
     micro_batch = PendingAnswers([answer(0, 2, after=[1]), answer(0, 1, partition=1)])
     assert micro_batch.awaited == frozenset()
     assert micro_batch.next_step(()).keys == [key(1), key(2)]

@@ -131,7 +131,7 @@ def test_each_of_them_costs_two_deaths(killers: set[int]) -> None:
     assert stream.published == expected(20, killers)
 
 
-def test_without_deaths_a_hand_is_noted_once_and_taken_together() -> None:
+def test_without_deaths_a_micro_batch_is_noted_once_and_taken_together() -> None:
     stream = Stream(20, killers=set())
     assert stream.live()
     assert stream.micro_batches == [list(range(8)), list(range(8, 16)), list(range(16, 20))]

@@ -218,7 +218,7 @@ def test_every_third_source_of_a_night_comes_out_as_it_is_stored(
     assert set(verdicts) == {"joined", "founded", "solar_system"}
 
 
-def test_overlapping_detectors_in_one_hand_are_told_apart(tmp_path: Path) -> None:
+def test_overlapping_detectors_in_one_micro_batch_are_told_apart(tmp_path: Path) -> None:
     """Batches of one transaction meet the sky that the one before them left."""
     from stream_assoc.stores.apdb.create import init
 

@@ -121,7 +121,7 @@ def test_nothing_is_a_replay_too() -> None:
     assert (report.n_sent, report.succeeded) == (0, True)
 
 
-def test_hands_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_micro_batches_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MICRO_BATCH_MESSAGES", 3)
     assert [(micro_batch.begin, micro_batch.end) for micro_batch in micro_batches(plan([0.0] * 7), 10)] == [
         (10, 13),
