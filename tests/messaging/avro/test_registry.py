@@ -1,4 +1,5 @@
 import base64
+import gzip
 import json
 import socket
 import ssl
@@ -24,6 +25,7 @@ class Server(ThreadingHTTPServer):
         self.answers: dict[str, tuple[int, Any]] = {}
         self.requests: list[tuple[str, str | None]] = []
         self.bodies: list[Any] = []
+        self.further_headers: dict[str, str] = {}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        for name, value in self.server.further_headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
@@ -91,7 +95,9 @@ def test_an_unknown_id_condemns_the_message(registry) -> None:
     "answer",
     [
         {"schema": json.dumps(SCHEMA), "schemaType": "JSON"},
+        {"schema": json.dumps(SCHEMA), "schemaType": ["AVRO"]},
         {"schema": json.dumps(SCHEMA), "references": [{"name": "other"}]},
+        {"schema": json.dumps(SCHEMA), "references": [7]},
         {"schema": json.dumps("string")},
     ],
 )
@@ -167,7 +173,36 @@ def test_an_answer_that_is_no_object_is_waited_for(server, registry, answer) -> 
         registry.writer_schema(7)
 
 
-@pytest.mark.parametrize("schema", [None, 7, [], "{", "[" * 100_000, "[]"])
+def test_an_answer_longer_than_16_mib_is_not_read(server, registry) -> None:
+    server.answers["/schemas/ids/7"] = (
+        200,
+        b" " * 16 * 1024**2 + json.dumps({"schema": json.dumps(SCHEMA)}).encode(),
+    )
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(7)
+
+
+def test_a_compressed_answer_is_not_expanded(server, registry) -> None:
+    server.further_headers["Content-Encoding"] = "gzip"
+    server.answers["/schemas/ids/7"] = (200, gzip.compress(json.dumps({"schema": json.dumps(SCHEMA)}).encode()))
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(7)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"metadata": {"tags": ["a"]}},
+        {"ruleSet": {"domainRules": [{"name": "r", "kind": "LATER_KIND", "mode": "WRITE"}]}},
+        {"guid": ["x"]},
+    ],
+)
+def test_what_else_the_registry_says_of_a_schema_is_ignored(server, registry, extra: dict[str, Any]) -> None:
+    server.answers["/schemas/ids/7"] = (200, {"schema": json.dumps(SCHEMA)} | extra)
+    assert registry.writer_schema(7) == SCHEMA
+
+
+@pytest.mark.parametrize("schema", [None, 7, [], {}, "{", "[" * 100_000, "[]"])
 def test_an_answer_without_a_schema_condemns_the_message(server, registry, schema) -> None:
     server.answers["/schemas/ids/7"] = (200, {"schema": schema})
     with pytest.raises(DecodeError) as caught:
