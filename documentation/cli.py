@@ -34,14 +34,15 @@ def page() -> str:
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], TyperCommand | TyperGroup]]:
-    """Yield every command and group, each with the words that call it."""
+    """Yield every command and group, each with the words that call it; hidden ones are old names and left out."""
     yield from _beneath(typer.main.get_command(app), ())
 
 
 def _beneath(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401
     yield names, command
     for name, inner in getattr(command, "commands", {}).items():
-        yield from _beneath(inner, (*names, name))
+        if not inner.hidden:
+            yield from _beneath(inner, (*names, name))
 
 
 def _section(names: tuple[str, ...], command: TyperCommand | TyperGroup) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import CommandError
 from stream_assoc.apps.cli.main import app
 from stream_assoc.tools.replay.capture import CaptureWriter, read_capture
 from stream_assoc.tools.replay.journal import JOURNAL_NAME

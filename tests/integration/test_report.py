@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import CommandError
 from stream_assoc.apps.cli.main import app
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.times import day_obs, night_name

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_assoc.apps.cli.options import settings_of
+from stream_assoc.apps.cli.app import settings_of
 from stream_assoc.photometry.exceptions import ImageRefusedError, ImageRootError
 from stream_assoc.photometry.image_roots import ImageRoots
 from stream_assoc.settings import ConfigurationError, load_settings

@@ -1,10 +1,16 @@
-"""Commands and groups whose help is plain: no type beside a flag, no braces, words for types of values."""
+"""Commands, their options and plain help: no type beside a flag, no braces, words for types of values."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from stream_assoc.exceptions import StreamAssocError
+from stream_assoc.settings import ConfigurationError, Settings, load_settings
+from stream_assoc.settings.kafka import KafkaSettings
 
 CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
 Parameter = TypeVar("Parameter")
@@ -66,3 +72,76 @@ def plain(parameter: Parameter) -> Parameter:
     elif isinstance(parameter, TyperArgument) and parameter.metavar is None:
         parameter.metavar = parameter.name.upper()
     return parameter
+
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="TOML file of settings. Default: $STREAM_ASSOC_CONFIG, else ./stream-assoc.toml where there is one.",
+        show_default=False,
+    ),
+]
+SetOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="SECTION.NAME=VALUE",
+        help="Set one setting, over file and environment; may be repeated.",
+        show_default=False,
+    ),
+]
+
+
+FAILURE_CODES = "0 when done, 1 on a failure that may pass, 2 when a setting or the usage is wrong"
+
+
+def closing(*examples: str, codes: str = FAILURE_CODES) -> str:
+    """Return the end of a command's help: examples, a line each, and its exit codes."""
+    # The help joins lines and keeps paragraphs.
+    return "\n\n".join(["Examples:", *examples, f"Exit code: {codes}."])
+
+
+def settings_of(config: Path | None, assignments: Sequence[str] | None) -> Settings:
+    """Return the settings of a command from its ``--config`` and ``--set`` options.
+
+    Raises
+    ------
+    ConfigurationError
+        If an assignment lacks its ``=``, or a setting is not valid.
+    """
+    overrides = {}
+    for assignment in assignments or ():
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            # Whatever follows the name may be a password.
+            setting = re.match(r"[\w.]*", name.strip())
+            shown = "" if setting is None else setting[0]
+            raise ConfigurationError(f"--set {shown}: there is no value; write --set SECTION.NAME=VALUE")
+        overrides[name.strip()] = _words(value) if value.startswith("[") else value
+    return load_settings(config, overrides)
+
+
+def without_client_logs(kafka: KafkaSettings) -> KafkaSettings:
+    """Return settings whose clients write no log lines of their own, unless the user asked for them.
+
+    What is wrong reaches a command as an error; librdkafka would also write
+    every failed attempt to connect.
+    """
+    return kafka.model_copy(update={"librdkafka": {"log_level": 0, **kafka.librdkafka}})
+
+
+def note(text: str) -> None:
+    """Write a line about what happens to standard error, where it is in no output's way."""
+    typer.secho(text, dim=True, err=True)
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip(" \"'") for word in value.strip("[] ").split(",") if word.strip(" \"'")]
+
+
+class CommandError(StreamAssocError):
+    """A command could not do what it was asked to; the message names cause and remedy."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from stream_assoc.apps.cli.app import App
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.app import App, ConfigOption, SetOption, closing, settings_of
 from stream_assoc.apps.cli.progress import Progress
 from stream_assoc.settings import Settings
 

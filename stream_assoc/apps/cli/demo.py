@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.apps.cli.exceptions import CommandError
-from stream_assoc.apps.cli.options import closing
+from stream_assoc.apps.cli.app import CommandError, closing
 from stream_assoc.apps.cli.progress import Progress
-from stream_assoc.apps.cli.signals import interrupt_on_signals, wait_for_signal
+from stream_assoc.apps.cli.serve import interrupt_on_signals, wait_for_signal
 from stream_assoc.apps.cli.simulate import IMAGE_PIXELS
 
 IMAGES_HELP = "Make images too, measure forced sources on them, and check these."

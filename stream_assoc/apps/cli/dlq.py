@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from stream_assoc.apps.cli.app import App
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
+from stream_assoc.apps.cli.app import App, ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.apps.cli.tail import writer_schemas
 from stream_assoc.settings.kafka import KafkaSettings
 

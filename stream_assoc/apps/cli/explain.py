@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, settings_of
+from stream_assoc.apps.cli.app import ConfigOption, SetOption, settings_of
 from stream_assoc.apps.cli.progress import Progress
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.apps.cli.exceptions import CommandError
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, settings_of, without_client_logs
 
 if TYPE_CHECKING:
     from stream_assoc.settings import Settings

@@ -1,30 +1,23 @@
 """``stream-assoc``: the commands put together, and how they end."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from stream_assoc import __version__
-from stream_assoc.apps.cli.apdb import app as apdb_app
-from stream_assoc.apps.cli.app import App
+from stream_assoc.apps.cli.app import FAILURE_CODES, App, CommandError, closing
+from stream_assoc.apps.cli.associate import ASSOCIATE_HELP, associate
 from stream_assoc.apps.cli.cache import app as cache_app
-from stream_assoc.apps.cli.config import app as config_app
-from stream_assoc.apps.cli.dashboard import dashboard
 from stream_assoc.apps.cli.demo import DEMO_HELP, demo
 from stream_assoc.apps.cli.dlq import app as dlq_app
-from stream_assoc.apps.cli.exceptions import CommandError
 from stream_assoc.apps.cli.explain import explain
-from stream_assoc.apps.cli.kernel_cache import of_kernel_cache
-from stream_assoc.apps.cli.options import FAILURE_CODES, closing
 from stream_assoc.apps.cli.replay import app as replay_app
 from stream_assoc.apps.cli.report import report as report_night
-from stream_assoc.apps.cli.run_visit import RUN_VISIT_HELP, run_visit
-from stream_assoc.apps.cli.schemas import app as schemas_app
-from stream_assoc.apps.cli.serve import SERVE_HELP, serve
+from stream_assoc.apps.cli.serve import SERVE_HELP, dashboard, serve
+from stream_assoc.apps.cli.setup import apdb_app, config_app, schemas_app, topics_app
 from stream_assoc.apps.cli.simulate import SIMULATE_HELP, simulate
 from stream_assoc.apps.cli.tail import forced_sources_app, metrics_app, objects_app
-from stream_assoc.apps.cli.topics import app as topics_app
 from stream_assoc.exceptions import FatalError, StreamAssocError
 from stream_assoc.private_files import keep_private
 
@@ -54,7 +47,9 @@ app.command(
         "stream-assoc report --night 20251120", "stream-assoc report --night 20251120 --output night.html"
     ),
 )(report_night)
-app.command(epilog=RUN_VISIT_HELP)(run_visit)
+app.command(epilog=ASSOCIATE_HELP)(associate)
+# The name that `associate` had before.
+app.command("run-visit", epilog=ASSOCIATE_HELP, hidden=True)(associate)
 app.command(epilog=SIMULATE_HELP)(simulate)
 app.command(epilog=DEMO_HELP)(demo)
 app.add_typer(apdb_app, name="apdb")
@@ -126,3 +121,29 @@ def run() -> None:
 def report(error: StreamAssocError) -> None:
     """Write an error to standard error as one red line a cause."""
     typer.secho(str(error) or type(error).__name__, fg=typer.colors.RED, err=True)
+
+
+_NOWHERE: Final = "no locator available"
+"""What numba's error says when it may write neither beside the package nor in the user's cache."""
+
+_FILES: Final = (".nbi", ".nbc")
+"""Parts of the names of numba's files: the index of a function's kernels, and a kernel."""
+
+
+class KernelCacheError(FatalError):
+    """Compiled kernels can be kept nowhere, and compiling all of them takes a minute at every start."""
+
+
+def of_kernel_cache(error: RuntimeError | OSError) -> KernelCacheError | None:
+    """Return what to say of an error, if it comes from keeping compiled kernels."""
+    if isinstance(error, OSError):
+        name = str(error.filename or "")
+        why = f"{name}: {error.strerror}" if any(part in name for part in _FILES) else ""
+    else:
+        why = "no folder for them can be written to" if _NOWHERE in str(error) else ""
+    if not why:
+        return None
+    return KernelCacheError(
+        f"compiled kernels cannot be kept ({why}); set the environment variable NUMBA_CACHE_DIR to a folder that "
+        "this user can write to"
+    )

@@ -5,10 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stream_assoc.apps.cli.app import App, Group
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import (
+    App,
+    CommandError,
+    ConfigOption,
+    Group,
+    SetOption,
+    closing,
+    settings_of,
+    without_client_logs,
+)
 from stream_assoc.apps.cli.judge import diff, verify
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.apps.cli.progress import Progress
 from stream_assoc.apps.cli.sending import made_producers, messages_to, tell_table
 from stream_assoc.settings.kafka import KafkaSettings

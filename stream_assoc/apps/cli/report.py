@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_assoc.apps.cli.exceptions import CommandError
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, settings_of, without_client_logs
+from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, settings_of, without_client_logs
 from stream_assoc.apps.cli.progress import Progress
 from stream_assoc.apps.cli.tail import dated, warn
 

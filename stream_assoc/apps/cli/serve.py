@@ -1,12 +1,17 @@
-"""``stream-assoc serve``: the daemon."""
+"""``stream-assoc serve`` and ``dashboard``, and the signals that end a command."""
 
 import contextlib
 import platform
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from stream_assoc import __version__
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.app import ConfigOption, SetOption, closing, settings_of
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,3 +121,42 @@ def _answering(settings: Settings, instruments: "Instruments", health: "Health")
     server = MetricsServer(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host, questions)
     with contextlib.closing(server):
         yield server.port
+
+
+def dashboard(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Serve a web page with live visits, the sky, objects and their light curves, until Ctrl-C.
+
+    Reads the metrics topic and the APDB, and writes to neither. It listens at
+    dashboard.host and dashboard.port: on this machine only, unless you say so.
+    """
+    settings = settings_of(config, set_)
+
+    from stream_assoc.apps.web.server import Dashboard
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.service.http.limits import raise_descriptor_limit
+
+    configure_logging(settings.logging.format, settings.logging.level)
+    raise_descriptor_limit()
+    with Dashboard(settings) as server:
+        typer.echo(f"Dashboard at {server.url} (Ctrl-C ends it)")
+        wait_for_signal()
+
+
+def wait_for_signal() -> None:
+    """Wait for SIGTERM, SIGINT or SIGHUP, and take it for the wish to end."""
+    ended = threading.Event()
+    _on_ending(lambda number, frame: ended.set())
+    ended.wait()
+
+
+def interrupt_on_signals() -> None:
+    """Let every signal that ends a command do what Ctrl-C does, so that a command that owns processes ends them."""
+    _on_ending(signal.default_int_handler)
+
+
+def _on_ending(handler: Callable[[int, FrameType | None], Any]) -> None:
+    """Handle what ends a command; SIGHUP, which a closed terminal sends, stays ignored under ``nohup``."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stream_assoc.apps.cli.exceptions import CommandError
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, closing, settings_of
 
 SIMULATE_HELP = closing(
     "stream-assoc simulate night/",

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from stream_assoc.apps.cli.app import App
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of, without_client_logs
+from stream_assoc.apps.cli.app import App, ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.apps.cli.views import FORCED_VIEW, METRICS_VIEW, OBJECTS_VIEW
 from stream_assoc.settings.kafka import KafkaSettings
 

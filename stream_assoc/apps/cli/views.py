@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stream_assoc.apps.cli.columns import Column
-from stream_assoc.apps.cli.live import View
+from stream_assoc.apps.cli.live import Column, View
 from stream_assoc.core.model.types import BANDS
 
 if TYPE_CHECKING:

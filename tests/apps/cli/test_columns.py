@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from stream_assoc.apps.cli.columns import Column, fitting
+from stream_assoc.apps.cli.live import Column, fitting
 from stream_assoc.apps.cli.views import METRICS_VIEW, OBJECTS_VIEW, metrics_cells, object_cells
 from stream_assoc.tools.subscription.records import DiaObjectUpdate
 from tests.outputs import metrics_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apps.cli.kernel_cache import of_kernel_cache
+from stream_assoc.apps.cli.main import of_kernel_cache
 
 REMEDY = "set the environment variable NUMBA_CACHE_DIR to a folder"
 

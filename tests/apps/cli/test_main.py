@@ -112,7 +112,7 @@ def test_interrupt_ends_with_130(invoke: Invoke, monkeypatch: pytest.MonkeyPatch
     def interrupt(*_) -> Never:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stream_assoc.apps.cli.config.settings_of", interrupt)
+    monkeypatch.setattr("stream_assoc.apps.cli.setup.settings_of", interrupt)
     assert invoke("config", "show").exit_code == 130
 
 

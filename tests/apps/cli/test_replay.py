@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import CommandError
 from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.settings import load_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import CommandError
 from tests.apps.cli.invoking import Invoke
 
 

@@ -1,24 +1,23 @@
-"""``stream-assoc run-visit``: process batches of a file without Kafka."""
+"""``stream-assoc associate``: process the batches of a file without Kafka."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stream_assoc.apps.cli.exceptions import CommandError
-from stream_assoc.apps.cli.options import ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, closing, settings_of
 from stream_assoc.apps.cli.sending import tell_table
 
 if TYPE_CHECKING:
     from stream_assoc.core.model.metrics import AssociationMetrics
 
-RUN_VISIT_HELP = closing(
-    "stream-assoc run-visit night/batches.avro --set apdb.url=sqlite:///apdb.sqlite3",
-    "stream-assoc run-visit detections.parquet --mapping ztf --history-window 360",
+ASSOCIATE_HELP = closing(
+    "stream-assoc associate night/batches.avro --set apdb.url=sqlite:///apdb.sqlite3",
+    "stream-assoc associate detections.parquet --mapping ztf --history-window 360",
 )
 
 
-def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+def associate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     file: Annotated[
         Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
     ],
@@ -43,11 +42,12 @@ def run_visit(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Take every batch of a file to the APDB, one visit and detector after the other; publish nothing.
+    """Process every batch of a file, one visit and detector after the other; publish nothing.
 
-    Needs an APDB (`apdb init`), and neither Kafka nor Redis. A visit that
-    was processed before is told and passed over. One that can never be
-    processed is told, and the others go on; the command then ends with 1.
+    Needs an APDB (`apdb init`), and neither Kafka nor Redis. A visit and
+    detector that was processed before is skipped with a message. A batch that
+    can never be processed is reported, and the others go on; the exit code is
+    then 1.
     """
     from stream_assoc.exceptions import PoisonError
     from stream_assoc.messaging.avro.batch_decoder import decoder_of

@@ -1,4 +1,4 @@
-"""``run-visit`` as a user meets it: a file of batches, an APDB, no broker."""
+"""``associate`` as a user meets it: a file of batches, an APDB, no broker."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from stream_assoc.apps.cli.exceptions import CommandError
+from stream_assoc.apps.cli.app import CommandError
 from stream_assoc.apps.cli.main import app
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.exceptions import FatalError
@@ -45,7 +45,7 @@ def capture():
 
 @pytest.mark.usefixtures("apdb")
 def test_every_batch_of_a_capture_reaches_the_apdb(invoke: Invoke, capture) -> None:
-    told = invoke("run-visit", "night.avro", *APDB).stdout.splitlines()
+    told = invoke("associate", "night.avro", *APDB).stdout.splitlines()
     assert told == [
         "visit 1 detector 0 r: 1 sources, 0 associated, 0 of the solar system, 1 new objects, 0 marginal, 0 dropped",
         "visit 2 detector 0 r: 1 sources, 1 associated, 0 of the solar system, 0 new objects, 0 marginal, 0 dropped",
@@ -54,9 +54,15 @@ def test_every_batch_of_a_capture_reaches_the_apdb(invoke: Invoke, capture) -> N
 
 
 @pytest.mark.usefixtures("apdb", "capture")
+def test_the_command_keeps_its_earlier_name_which_no_help_shows(invoke: Invoke) -> None:
+    assert len(invoke("run-visit", "night.avro", *APDB).stdout.splitlines()) == 2
+    assert "run-visit" not in invoke("--help").stdout
+
+
+@pytest.mark.usefixtures("apdb", "capture")
 def test_a_second_run_changes_nothing(invoke: Invoke) -> None:
-    invoke("run-visit", "night.avro", *APDB)
-    told = invoke("run-visit", "night.avro", *APDB)
+    invoke("associate", "night.avro", *APDB)
+    told = invoke("associate", "night.avro", *APDB)
     assert told.exit_code == 0
     assert told.stdout.splitlines()[1] == "visit 2 detector 0 was processed before; nothing was changed"
     assert len(column(URL, "DiaSource", "diaSourceId")) == 2
@@ -64,7 +70,7 @@ def test_a_second_run_changes_nothing(invoke: Invoke) -> None:
 
 @pytest.mark.usefixtures("apdb")
 def test_the_daemon_knows_what_was_run(invoke: Invoke, capture) -> None:
-    invoke("run-visit", "night.avro", *APDB)
+    invoke("associate", "night.avro", *APDB)
     services = services_of(Settings(), open_apdb(URL), pinned_services(Path("other")).cache)
     assert process(services, BatchDecoder().decode(capture[0].message.value)) == [Redelivered(BatchId(1, 0), ())]
     assert services.apdb.unpublished() == []
@@ -84,15 +90,15 @@ def night(n_rows: int, **changes: object) -> None:
 def test_a_table_needs_a_mapping(invoke: Invoke) -> None:
     night(2)
     with pytest.raises(FatalError, match="name the column mapping"):
-        invoke("run-visit", "night.parquet", *APDB)
-    assert "2 new objects" in invoke("run-visit", "night.parquet", "--mapping", "rubin", *APDB).stdout
+        invoke("associate", "night.parquet", *APDB)
+    assert "2 new objects" in invoke("associate", "night.parquet", "--mapping", "rubin", *APDB).stdout
     assert sorted(column(URL, "DiaObject", "diaObjectId")) == [BIG + 1, BIG + 2]
 
 
 @pytest.mark.usefixtures("apdb")
 def test_one_bad_row_of_a_table_harms_no_visit(invoke: Invoke) -> None:
     night(4, visit=[7, 8, 8, 9], band=["g", "r", "Y", "i"], dec=[2.0, 95.0, 2.0, None])
-    told = invoke("run-visit", "night.parquet", "--mapping", "rubin", *APDB)
+    told = invoke("associate", "night.parquet", "--mapping", "rubin", *APDB)
     assert told.exit_code == 0
     assert told.stdout.startswith("visit 7 detector 3 g: 1 sources")
     assert told.stdout.count("visit ") == 1
@@ -107,14 +113,14 @@ def test_the_order_counts_earlier_processings_as_replay_does(invoke: Invoke) -> 
     night(2, timeProcessedMjdTai=[MJD + 0.1, MJD + 9.0])
     table = ("night.parquet", "--mapping", "rubin")
     reason = "Left out: 1 row, of an earlier processing of their visit and detector"
-    for command in (("run-visit", *table, *APDB), ("replay", *table, "--dry-run")):
+    for command in (("associate", *table, *APDB), ("replay", *table, "--dry-run")):
         told = invoke(*command)
         assert reason in told.stderr
         assert "1 of 2 rows are sources of 1 batches." in told.stderr
     assert "1 messages" in invoke("replay", *table, "--dry-run").stdout
     assert "2 messages" in invoke("replay", *table, "--dry-run", "--order", "arrival").stdout
     with pytest.raises(CommandError, match=r"1 of 2 batches of night\.parquet were refused"):
-        invoke("run-visit", *table, "--order", "arrival", *APDB)
+        invoke("associate", *table, "--order", "arrival", *APDB)
 
 
 @pytest.mark.usefixtures("apdb")
@@ -128,7 +134,7 @@ def test_a_batch_that_can_never_count_is_named_and_harms_no_other(invoke: Invoke
         writer.write(good)
     told: list[str] = []
     with pytest.raises(CommandError, match=r"2 of 3 batches of night\.avro were refused"):
-        told.append(invoke("run-visit", "night.avro", *APDB).output)
+        told.append(invoke("associate", "night.avro", *APDB).output)
     assert column(URL, "DiaSource", "visit") == [1]
 
 
@@ -150,7 +156,7 @@ def test_whatever_is_wrong_with_a_batch_its_visit_is_named(what: str) -> None:
     with CaptureWriter(Path("night.avro")) as writer:
         writer.write(event)
         writer.write(messages.event(batch(3, [150.0], [2.0])))
-    told = CliRunner().invoke(app, ["run-visit", "night.avro", *APDB])
+    told = CliRunner().invoke(app, ["associate", "night.avro", *APDB])
     assert isinstance(told.exception, CommandError)
     (line,) = told.stderr.splitlines()
     assert "visit 2 detector 0: " in line
@@ -168,10 +174,10 @@ def test_a_table_without_rows_is_no_error(invoke: Invoke) -> None:
 @pytest.mark.usefixtures("capture")
 def test_an_apdb_that_is_not_there_is_told(invoke: Invoke) -> None:
     with pytest.raises(FatalError, match="apdb init"):
-        invoke("run-visit", "night.avro", *APDB)
+        invoke("associate", "night.avro", *APDB)
 
 
 @pytest.mark.usefixtures("apdb", "capture")
 def test_history_can_be_cut(invoke: Invoke) -> None:
-    invoke("run-visit", "night.avro", "--history-window", "0.5", *APDB)
+    invoke("associate", "night.avro", "--history-window", "0.5", *APDB)
     assert column(URL, "DiaObject", "nDiaSources") == [1, 1]
