@@ -14,9 +14,9 @@ point of the group `ENTRY_POINT_GROUP`; `register` does so for one process. See
 ``docs/how-to/write-a-plugin.md``.
 """
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.states import LightCurves, SourcePoints
 from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray, IntArray
-from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.plugin import (
     BandPlugin,
     ForcedPlugin,

@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.core.exceptions import InvalidFootprintError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.positions import has_position
 from stream_assoc.core.model.types import BoolArray, IntArray
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.htm import parent_index
 from stream_assoc.core.sky.region import ConvexFootprint, trixels_near
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError

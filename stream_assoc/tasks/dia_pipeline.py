@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import Batch, SolarSystemObjects
 from stream_assoc.core.model.batch_checks import check_batch
 from stream_assoc.core.model.changes import LedgerEntry
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.pipeline.batches import Arrival, Outcome, Processed, Rejected, arrive
 from stream_assoc.pipeline.process import process_batches

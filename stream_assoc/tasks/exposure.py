@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import BatchId, ImageUris
 from stream_assoc.core.model.batch_checks import check_visit
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.times import is_number
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.tasks.exceptions import ExposureError

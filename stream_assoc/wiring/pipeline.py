@@ -3,10 +3,10 @@
 from stream_assoc.core.association.associator import AssociationConfig, Associator
 from stream_assoc.core.association.new_objects import NewObjectConfig
 from stream_assoc.core.association.solar_system import SolarSystemAssociator
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.forced import GoodSources
 from stream_assoc.core.model.states import StateLayout
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUGINS
 from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.messaging.avro.registry import registry_of

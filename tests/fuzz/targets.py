@@ -14,9 +14,9 @@ from unittest import mock
 
 import numpy as np
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.messaging.authority import Authority

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import ArrayLike
 
 from stream_assoc.core.association.new_objects import TooManyNewObjectsError
+from stream_assoc.core.exceptions import InvalidFootprintError
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline import neighbourhood
 from stream_assoc.pipeline.batches import Processed, Rejected, arrive

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from stream_assoc.core.association.exceptions import TooManyCandidatesError
+from stream_assoc.core.exceptions import TooManyCandidatesError
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline import process as module
 from stream_assoc.pipeline.batches import Outcome, Processed, Rejected, arrive

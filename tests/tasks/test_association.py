@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream_assoc.core.association.exceptions import AssociationConfigError
+from stream_assoc.core.exceptions import AssociationConfigError
 from stream_assoc.tasks.association import AssociationConfig, AssociationTask
 from stream_assoc.tasks.exceptions import CatalogError, MissingColumnError
 

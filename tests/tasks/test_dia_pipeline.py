@@ -11,9 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from stream_assoc.core.association.exceptions import TooManyNewObjectsError
+from stream_assoc.core.exceptions import InvalidBatchError, TooManyNewObjectsError
 from stream_assoc.core.model.batch import BatchId, SolarSystemObjects
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.pipeline.batches import Processed
 from stream_assoc.settings import Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.photometry.exceptions import ImageRefusedError
 from stream_assoc.settings.images import ImageSettings

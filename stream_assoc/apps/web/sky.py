@@ -7,8 +7,8 @@ from typing import Any, Final
 from lsst.sphgeom import HtmPixelization
 
 from stream_assoc.apps.web.encoding import plain
+from stream_assoc.core.exceptions import InvalidFootprintError
 from stream_assoc.core.model.changes import LedgerEntry
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import to_radec
 from stream_assoc.stores.apdb.reading.port import ApdbReader

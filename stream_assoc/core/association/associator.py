@@ -7,7 +7,6 @@ from typing import Final, Literal
 import numpy as np
 
 from stream_assoc.core.association.candidates import MAX_PAIRS, Candidates, find_candidates
-from stream_assoc.core.association.exceptions import AssociationConfigError
 from stream_assoc.core.association.matching import match_at_least_cost
 from stream_assoc.core.association.scores import (
     ARCSEC_PER_DEGREE,
@@ -16,6 +15,7 @@ from stream_assoc.core.association.scores import (
     runner_up_margins,
     variances,
 )
+from stream_assoc.core.exceptions import AssociationConfigError
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.positions import has_position
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray

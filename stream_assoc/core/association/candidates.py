@@ -26,7 +26,7 @@ from stream_assoc.core.association.cells import (
     rows_in_touched_cells,
     touched_cells,
 )
-from stream_assoc.core.association.exceptions import TooManyCandidatesError
+from stream_assoc.core.exceptions import TooManyCandidatesError
 from stream_assoc.core.model.positions import has_position
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, read_only, unit_vectors

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from stream_assoc.core.association.exceptions import EntangledSourcesError
+from stream_assoc.core.exceptions import EntangledSourcesError
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 
 MAX_STEPS: Final = 2_000_000_000

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyNewObjectsError
+from stream_assoc.core.exceptions import AssociationConfigError, TooManyNewObjectsError
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BAD_FLAGS, BoolArray, FloatArray
 

@@ -8,8 +8,8 @@ from numba import njit
 
 from stream_assoc.core.association.associator import SourcePositions
 from stream_assoc.core.association.candidates import MAX_PAIRS, find_candidates
-from stream_assoc.core.association.exceptions import AssociationConfigError
 from stream_assoc.core.association.scores import ARCSEC_PER_DEGREE
+from stream_assoc.core.exceptions import AssociationConfigError
 from stream_assoc.core.model.batch import SolarSystemObjects
 from stream_assoc.core.model.types import IntArray
 

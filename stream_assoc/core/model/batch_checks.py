@@ -2,7 +2,7 @@
 
 Messages, tables and the task facades ask here, so that none of them accepts
 what another refuses. A check that condemns the whole batch raises
-`~stream_assoc.core.model.exceptions.InvalidBatchError` and names the batch.
+`~stream_assoc.core.exceptions.InvalidBatchError` and names the batch.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import Batch, BatchId
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.times import LONGEST_EXPOSURE_SECONDS, checked_mjd, is_number, is_plausible_exposure
 from stream_assoc.core.model.types import BANDS, IntArray
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import yaml
 
-from stream_assoc.core.model.exceptions import SchemaError
+from stream_assoc.core.exceptions import SchemaError
 
 ARROW_TYPES: Final[dict[str, pa.DataType]] = {
     "long": pa.int64(),

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stream_assoc.core.exceptions import InvalidPositionError
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.sky.exceptions import InvalidPositionError
 from stream_assoc.core.sky.htm import MAX_LEVEL, ROOTS, check_level, midpoint
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, chord, unit_vectors
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from lsst.sphgeom import HtmPixelization, LonLat, UnitVector3d
 from numba import njit
 
+from stream_assoc.core.exceptions import InvalidLevelError, InvalidPositionError
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.sky.exceptions import InvalidLevelError, InvalidPositionError
 from stream_assoc.core.sky.vectors import unit_vectors
 
 MAX_LEVEL: Final = 24
@@ -232,31 +232,3 @@ def parent_index(index: npt.ArrayLike, from_level: int, to_level: int) -> IntArr
     if to_level > from_level:
         raise InvalidLevelError(f"a trixel of level {from_level} has no parent at the deeper level {to_level}")
     return np.asarray(index, dtype=np.int64) >> 2 * (from_level - to_level)
-
-
-def pixel_range(tile: int, tile_level: int, level: int = PIXEL_ID_LEVEL) -> tuple[int, int]:
-    """Return the half-open range of trixels of ``level`` that one coarser trixel holds.
-
-    Parameters
-    ----------
-    tile : `int`
-        A trixel of ``tile_level``.
-    tile_level, level : `int`
-        Levels with ``tile_level <= level``; by default that of ``pixelId``.
-
-    Returns
-    -------
-    begin, end : `int`
-        A position is in the tile exactly when ``begin <= htm_index(...) < end``.
-
-    Raises
-    ------
-    InvalidLevelError
-        If ``level`` is coarser than ``tile_level``, or either is no level.
-    """
-    check_level(tile_level)
-    check_level(level)
-    if level < tile_level:
-        raise InvalidLevelError(f"a tile of level {tile_level} holds no whole trixel of the coarser level {level}")
-    shift = 2 * (level - tile_level)
-    return int(tile) << shift, int(tile) + 1 << shift

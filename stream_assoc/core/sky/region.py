@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from lsst.sphgeom import Angle, ConvexPolygon, HtmPixelization, RangeSet, Region, UnitVector3d
 
+from stream_assoc.core.exceptions import InvalidFootprintError
 from stream_assoc.core.model.positions import MAX_ABS_RA, has_position
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.circles import trixels_near
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.htm import check_level
 from stream_assoc.core.sky.polygons import ROUNDING, Border, has_width, is_wider, within
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, chord, to_radec, unit_vectors

@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS, FloatArray
-from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.plugin import BandPlugin, Plugin
 
 PluginKind = TypeVar("PluginKind", bound=Plugin)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.statistics.averages import Chi2Flux, MeanErrFlux, MeanFlux, MeanForcedFlux, MeanTotFlux
-from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.moments import SigmaFlux, SkewFlux
 from stream_assoc.core.statistics.order_statistics import MadFlux, MinMaxFlux, PercentileFlux
 from stream_assoc.core.statistics.periodograms import MultibandPeriodogram, Periodogram

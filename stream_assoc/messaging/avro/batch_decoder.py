@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
 from stream_assoc.core.model.batch_checks import check_solar_system_ids, check_source_ids, check_visit
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.floats import without_infinities
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS, FloatArray

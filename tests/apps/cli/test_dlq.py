@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER, InputMessage, OutputMessage
 from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.dead_letters import dead_letter

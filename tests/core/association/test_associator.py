@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_assoc.core.association.associator import AssociationConfig, Associator, SourcePositions
-from stream_assoc.core.association.exceptions import AssociationConfigError
+from stream_assoc.core.exceptions import AssociationConfigError
 from stream_assoc.core.model.objects import ObjectPositions
 
 from .catalogues import ARCSEC, crowded, make_objects, make_sources

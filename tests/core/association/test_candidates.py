@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.core.association import candidates as module
 from stream_assoc.core.association.candidates import Candidates, find_candidates
-from stream_assoc.core.association.exceptions import TooManyCandidatesError
+from stream_assoc.core.exceptions import TooManyCandidatesError
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 

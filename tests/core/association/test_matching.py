@@ -6,8 +6,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from stream_assoc.core.association import matching as module
-from stream_assoc.core.association.exceptions import EntangledSourcesError
 from stream_assoc.core.association.matching import match_at_least_cost, new_heap, pop_nearest, push_or_move_up
+from stream_assoc.core.exceptions import EntangledSourcesError
 
 
 def least_cost(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, n: int, alone: float) -> float:

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyNewObjectsError
 from stream_assoc.core.association.new_objects import NewObjectConfig, eligible
+from stream_assoc.core.exceptions import AssociationConfigError, TooManyNewObjectsError
 from stream_assoc.core.model.types import BAD_FLAGS
 from stream_assoc.exceptions import PoisonError
 

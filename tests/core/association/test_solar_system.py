@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from stream_assoc.core.association.associator import SourcePositions
-from stream_assoc.core.association.exceptions import AssociationConfigError, TooManyCandidatesError
 from stream_assoc.core.association.solar_system import SolarSystemAssociator
+from stream_assoc.core.exceptions import AssociationConfigError, TooManyCandidatesError
 from stream_assoc.core.model.batch import SolarSystemObjects
 
 from .catalogues import ARCSEC

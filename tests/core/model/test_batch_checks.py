@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.batch_checks import check_batch, check_source_ids, check_visit
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from tests.pipeline.skies import batch
 
 GOOD = (BatchId(7, 5), "r", 61_366.25, 30.0)

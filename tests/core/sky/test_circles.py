@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsst.sphgeom import Angle, Circle, HtmPixelization, LonLat, UnitVector3d
 
+from stream_assoc.core.exceptions import InvalidPositionError
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.core.sky.circles import trixels_near
-from stream_assoc.core.sky.exceptions import InvalidPositionError
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, to_radec, unit_vectors
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsst.sphgeom import HtmPixelization, LonLat, UnitVector3d
 
-from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.sky.exceptions import InvalidLevelError, InvalidPositionError
-from stream_assoc.core.sky.htm import MAX_LEVEL, htm_index, parent_index, pixel_range
+from stream_assoc.core.exceptions import InvalidLevelError, InvalidPositionError
+from stream_assoc.core.model.types import FloatArray
+from stream_assoc.core.sky.htm import MAX_LEVEL, htm_index, parent_index
 from stream_assoc.core.sky.vectors import to_radec
 
 LEVELS = (0, 1, 2, 5, 10, 16, 20, 24)
@@ -103,15 +103,3 @@ def test_the_parent_of_a_position_is_its_coarser_trixel() -> None:
         assert parent_index(fine, 20, level).tolist() == htm_index(ra, dec, level).tolist()
     with pytest.raises(InvalidLevelError, match="deeper"):
         parent_index(fine, 10, 20)
-
-
-def test_a_pixel_range_is_sphgeoms_envelope_of_whole_descendants() -> None:
-    ra, dec = all_sky(300, seed=6)
-    fine: IntArray = htm_index(ra, dec, 20)
-    for tile, index in zip(htm_index(ra, dec, 10).tolist(), fine.tolist(), strict=True):
-        begin, end = pixel_range(tile, 10)
-        assert begin <= index < end
-        assert end - begin == 4**10
-        assert pixel_range(tile + 1, 10)[0] == end
-    with pytest.raises(InvalidLevelError, match="coarser"):
-        pixel_range(8 * 4**10, 10, 9)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.exceptions import InvalidFootprintError
 from stream_assoc.core.model.types import FloatArray
-from stream_assoc.core.sky.exceptions import InvalidFootprintError
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import separation_arcsec, to_radec, unit_vectors

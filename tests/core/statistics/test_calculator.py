@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.states import LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.core.statistics import ALL_PLUGINS, StatisticsCalculator
-from stream_assoc.core.statistics.exceptions import PluginError
 
 Points = Callable[[Sequence[tuple[float, ...]]], SourcePoints]
 Histories = Callable[[SourcePoints, Sequence[int]], ObjectHistories]

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import pytest
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.states import LightCurves, ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.statistics import StatisticsCalculator, registry
-from stream_assoc.core.statistics.exceptions import PluginError
 
 
 class OfAnotherPackage:

@@ -4,9 +4,9 @@ from importlib.metadata import EntryPoint, EntryPoints
 import numpy as np
 import pytest
 
+from stream_assoc.core.exceptions import PluginError
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.statistics import PRODUCTION_PLUGINS, StatisticsCalculator, registry
-from stream_assoc.core.statistics.exceptions import PluginError
 from stream_assoc.core.statistics.moments import SigmaFlux
 from stream_assoc.exceptions import FatalError
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from lsst.sphgeom import HtmPixelization, LonLat, UnitVector3d
 
+from stream_assoc.core.exceptions import InvalidPositionError
 from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.core.model.states import ObjectHistories, ObjectStates, SourcePoints
-from stream_assoc.core.sky.exceptions import InvalidPositionError
 from stream_assoc.core.statistics import ALL_PLUGINS, StatisticsCalculator
 from stream_assoc.core.statistics.rows import dia_object_rows
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder, BatchLimits, source_schema
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder

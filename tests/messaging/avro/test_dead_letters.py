@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.avro.dead_letters import RECORD_HEADER, dead_letter, read_dead_letter
 from stream_assoc.messaging.exceptions import DecodeError
@@ -44,7 +44,7 @@ def test_headers_are_readable_with_any_tool() -> None:
         "producer": b"simulator",
         "dlq.reason": b"unknown_band",
         "dlq.message": b"band 'w' is none of u, g",
-        "dlq.exception": b"stream_assoc.core.model.exceptions.InvalidBatchError",
+        "dlq.exception": b"stream_assoc.core.exceptions.InvalidBatchError",
         "dlq.topic": b"dia-sources",
         "dlq.partition": b"3",
         "dlq.offset": str(2**40).encode(),

@@ -1,7 +1,7 @@
 """Dead letters without a broker."""
 
+from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.exceptions import InvalidBatchError
 from stream_assoc.core.model.messages import Headers, InputMessage
 from stream_assoc.messaging.avro.dead_letters import dead_letter
 from stream_assoc.tools.dead_letters.letters import FiledLetter, filed

@@ -30,12 +30,11 @@ from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.poolers import check_backend, check_sessions_are_own
-from stream_assoc.stores.apdb.postgresql.refusals import refusal_remedy
 
 Result = TypeVar("Result")
 
 _LOOK_EVERY_SECONDS: Final = 0.1
-"""psycopg's own interval, at which it micro-batches control back."""
+"""psycopg's own interval, at which it hands control back."""
 
 _KEEPALIVES: Final = {"idle": 30, "interval": 10, "count": 3}
 """Seconds, seconds and probes: a minute in all."""
@@ -61,6 +60,29 @@ _REMEDIES: Final = {
     "55P03": "cells or rows were held by another session for longer than apdb.lock_timeout_seconds",
 }
 """What a server says by SQLSTATE, and what to do about it, where its own words do not tell."""
+
+_USER: Final = "check the user in apdb.url and apdb.password"
+_TLS: Final = "check apdb.ssl_mode: verify-full encrypts, disable does not"
+
+_REFUSALS: Final = {
+    "password authentication failed": _USER,
+    "no password supplied": _USER,
+    "does not exist": "check the user and the database in apdb.url, and the files of apdb.ssl_*",
+    "certificate verify failed": "set apdb.ssl_ca_file to the authority that signed the server's certificate",
+    "does not match host name": "the host in apdb.url must be one that the server's certificate was made for",
+    "no pg_hba.conf entry": f"the server's pg_hba.conf does not let this user in from here; {_TLS}",
+    "pg_hba.conf rejects": f"the server's pg_hba.conf does not let this user in from here; {_TLS}",
+    "server does not support SSL": f"turn ssl on in the server; {_TLS}",
+    "requires a valid client certificate": "set apdb.ssl_certificate_file and apdb.ssl_key_file",
+    "private key file": "check apdb.ssl_key_file: it must belong to this user, and nobody else may read it",
+    "could not read root certificate": "check apdb.ssl_ca_file",
+    "could not read certificate": "check apdb.ssl_certificate_file",
+}
+"""What to do about a refused connection, by words of its message: libpq passes no SQLSTATE on for one.
+
+The words are the server's and libpq's English ones. In another language a
+refusal is taken for an outage, which ends by `daemon.restart_budget`.
+"""
 
 _READ_ONLY: Final = "25006"
 _STANDBY: Final = "it is a standby: apdb.url must lead to the primary"
@@ -267,7 +289,7 @@ def translate(error: psycopg.Error, connection: "psycopg.Connection[Any] | None"
         return ApdbSchemaError(
             f"the APDB does not have what this version expects, or not for this user: {reason_of(error)}"
         )
-    if not code and (refused := refusal_remedy(str(error))):
+    if not code and (refused := _refusal_remedy(str(error))):
         return ApdbConfigurationError(f"PostgreSQL refuses apdb.url: {reason_of(error)}; {refused}")
     remedies = {**_REMEDIES, _READ_ONLY: _why_read_only(connection)}
     remedy = f"; {remedies[code]}" if code in remedies else ""
@@ -289,3 +311,8 @@ def _why_read_only(connection: "psycopg.Connection[Any] | None") -> str:
 
 def _milliseconds(seconds: float) -> str:
     return str(max(1, round(1000 * seconds)))
+
+
+def _refusal_remedy(text: str) -> str | None:
+    """Return what to do about a refused connection, `None` for an error of another kind."""
+    return next((remedy for phrase, remedy in _REFUSALS.items() if phrase in text), None)
