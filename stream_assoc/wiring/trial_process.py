@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import FatalError, RetriableError
-from stream_assoc.service.daemon.trial import BEGUN, CANNOT_WORK, SERVICE_AWAY
+from stream_assoc.service.daemon.trial import BEGUN, CANNOT_WORK, DAEMON_GONE, SERVICE_AWAY
 from stream_assoc.settings import Settings
 
 
@@ -32,11 +32,19 @@ def work(settings: Settings, messages: Sequence[InputMessage]) -> None:
     with open_services(settings) as services:
         handler = handler_of(settings, services, Instruments())
         for message in messages:
-            os.write(sys.stdout.fileno(), BEGUN)
+            announce(sys.stdout.fileno())
             handler.answer([message])
             # Entries that are not written are rebuilt when they are needed.
             with contextlib.suppress(RetriableError):
                 handler.finish({})
+
+
+def announce(descriptor: int) -> None:
+    """Tell the daemon that the next message is begun; end this process quietly if the daemon was killed."""
+    try:
+        os.write(descriptor, BEGUN)
+    except BrokenPipeError:
+        sys.exit(DAEMON_GONE)
 
 
 def main() -> None:
@@ -44,7 +52,11 @@ def main() -> None:
     # The daemon decides when to stop, and ends this process then.
     for stopping in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(stopping, signal.SIG_IGN)
-    settings, messages = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the daemon, through a pipe
+    try:
+        settings, messages = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the daemon, through a pipe
+    except (EOFError, pickle.UnpicklingError):
+        # The daemon was killed before it had written the whole task.
+        sys.exit(DAEMON_GONE)
     try:
         work(settings, messages)
     except RetriableError:

@@ -25,7 +25,11 @@ BEGUN: Final = b"b"
 
 SERVICE_AWAY: Final = 75
 CANNOT_WORK: Final = 78
-"""Exit codes that are no verdict on a message: EX_TEMPFAIL and EX_CONFIG of sysexits.h."""
+DAEMON_GONE: Final = 74
+"""Exit codes that are no verdict on a message: EX_TEMPFAIL, EX_CONFIG and EX_IOERR of sysexits.h.
+
+Nobody reads the last one: the daemon that waited for the child was killed.
+"""
 
 _START_SECONDS: Final = 300.0
 """Longest time for a child to begin its first message; exceeding it is no fault of the message."""
