@@ -96,7 +96,7 @@ SetOption: TypeAlias = Annotated[
 ]
 
 
-FAILURE_CODES = "0 when done, 1 on a failure that may pass, 2 when a setting or the usage is wrong"
+FAILURE_CODES = "0 when done, 1 on a temporary failure, 2 when a setting or the usage is wrong"
 
 
 def closing(*examples: str, codes: str = FAILURE_CODES) -> str:

@@ -25,10 +25,10 @@ def explain(
     set_: SetOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one line of JSON, ids as numbers.")] = False,
 ) -> None:
-    """Tell why a DIASource belongs to its DIAObject, became one, or was claimed by a solar-system object.
+    """Explain why a DIASource was matched to its DIAObject, created one, or was attributed to a solar-system object.
 
-    Puts the sky back to what it was when the source's batch was processed,
-    associates the batch anew, and tells whether that comes to what is stored.
+    Rebuilds the sky as it was when the source's batch was processed, repeats
+    the association, and says whether the result agrees with what is stored.
     Only reads the APDB. Use the association settings of the daemon that
     processed the source.
     """

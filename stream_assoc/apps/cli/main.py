@@ -79,9 +79,9 @@ def _options(
 ) -> None:
     """Associate DIASources with DIAObjects as they stream in, each batch exactly once.
 
-    To see it work, without any server: demo. To run it: config check, apdb
-    init, topics init, serve. To give it something to do: simulate and replay.
-    To watch it: metrics tail, objects tail, dlq ls.
+    To try it with no servers to set up: demo. To run it: config check, apdb
+    init, topics init, serve. To send it a night: simulate and replay. To watch
+    it: metrics tail, objects tail, dlq ls.
 
     Settings come from --set, from variables such as
     STREAM_ASSOC_KAFKA__BOOTSTRAP_SERVERS, and from a TOML file (--config);

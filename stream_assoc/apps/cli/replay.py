@@ -84,13 +84,13 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     ] = "midpoint",
     speed: Annotated[
         float | None,
-        typer.Option(help="Send as far apart as observed, that many times faster; 1 is the real cadence."),
+        typer.Option(help="Keep the observed intervals, sped up by this factor; 1 is real time."),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Send that many messages a second. Without --speed and --rate: at once.")
+        float | None, typer.Option(help="Send this many messages a second. Without --speed and --rate: at once.")
     ] = None,
     burst: Annotated[
-        int, typer.Option(min=1, help="Let that many messages come together, the pace kept on average.")
+        int, typer.Option(min=1, help="Send messages in bursts of this size, at the same average rate.")
     ] = 1,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Send only the first ones.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in a random order.")] = False,
@@ -103,7 +103,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
         typer.Option(min=0.0, max=1.0, help="Fraction of the messages held back, so that others overtake them."),
     ] = 0.0,
     late_by: Annotated[
-        float, typer.Option(min=0.001, help="How long they are held back at most, seconds of the sky's time.")
+        float, typer.Option(min=0.001, help="Longest delay of a late message, seconds of observing time.")
     ] = 600.0,
     corrupt: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Fraction of the messages spoilt, so that none can be decoded.")

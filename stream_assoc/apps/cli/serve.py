@@ -30,9 +30,9 @@ SERVE_HELP = closing(
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Process batches until SIGTERM, SIGINT or SIGHUP, each exactly once.
 
-    Needs an APDB (`apdb init`), the topics (`topics init`) and Redis. A
-    service that is away is waited for. A signal lets the batch in hand be
-    finished and committed, within daemon.drain_deadline_seconds. With
+    Needs an APDB (`apdb init`), the topics (`topics init`) and Redis. If
+    a service is unavailable, it waits. On a signal it finishes and commits the
+    current batches, within daemon.drain_deadline_seconds. With
     metrics.prometheus_port set, /metrics, /healthz and /readyz answer there.
     """
     # Report a mistake in the settings before importing the daemon, which takes seconds.

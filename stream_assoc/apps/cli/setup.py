@@ -125,18 +125,16 @@ def init_apdb(
         bool,
         typer.Option("--repartition", help="Divide the sky anew at sky.tile_level and cell_level. Stop all daemons."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be done, a line for each step; change nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the steps, a line each; change nothing.")] = False,
 ) -> None:
-    """Create the tables in the schema of lsst-dax-apdb and ours beside them; what exists is completed.
+    """Create the tables of lsst-dax-apdb and those of stream_assoc; in an existing APDB, add what is missing.
 
-    Needs a database at apdb.url whose user may create tables (an SQLite file
-    is made). Running it again is harmless; without --drop nothing is lost.
+    Needs a database at apdb.url whose user may create tables; an SQLite file
+    is created. Running it again is harmless; without --drop nothing is lost.
     Tables of an older version are migrated, one version after the other, each
     in a transaction: stop all daemons first. Statistics plugins of other
     packages (statistics.plugins) get their columns, and must be installed here
-    too. With --dry-run it tells what it would do.
+    too.
     """
     from stream_assoc.stores.apdb import create
     from stream_assoc.wiring.pipeline import calculator_of

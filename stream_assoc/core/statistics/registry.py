@@ -1,7 +1,7 @@
 """Which statistics there are, by name.
 
-A built-in statistic is a class in this package and an entry in one of the
-tuples below. Other packages add theirs in one of two ways: they call
+A built-in statistic is a class in this package and an entry in `_ON_REQUEST`,
+or in another of the tuples below. Other packages add theirs in one of two ways: they call
 `register` in the process, or they announce the plugin with an entry point of
 the group ``stream_assoc.statistics`` whose name is the plugin's name and whose
 object is the plugin. An entry point is imported only when it is asked for.
@@ -51,7 +51,7 @@ _ON_REQUEST: Final[tuple[AnyPlugin, ...]] = (
     StetsonJ(),
     SigmaFlux("ap_sigmaTotFlux", "scienceFlux"),
 )
-"""A new built-in statistic is added here, and nowhere else in this file."""
+"""A new built-in statistic is added to this tuple, and nowhere else in this file."""
 _EXPENSIVE: Final[tuple[AnyPlugin, ...]] = (Periodogram(), MultibandPeriodogram())
 _BY_PIPELINE: Final[tuple[AnyPlugin, ...]] = (DiaSourceTimes(), MeanForcedFlux())
 
