@@ -20,7 +20,6 @@ from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Co
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
 from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged
-from stream_assoc.stores.apdb.sql.rows import outbox_entry, waiting_entry
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
     IN_HAND,
@@ -31,8 +30,10 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUTBOX,
     TILE,
     WAITING_COLUMNS,
+    outbox_entry,
     point_expressions,
     quoted,
+    waiting_entry,
 )
 
 Connection: TypeAlias = BoundedConnection
@@ -125,18 +126,7 @@ class PostgresqlApdb:
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:
-        """Return if the database has columns for all that will be stored.
-
-        Parameters
-        ----------
-        statistics : collection of `str`
-            Columns of plugins of other packages.
-
-        Raises
-        ------
-        ApdbSchemaError
-            If a column is missing. The message names the remedy.
-        """
+        """Return if the database has columns for all that will be stored. See `OpenApdb.expect_statistics`."""
         columns = {table: [column.name for column in of_table] for table, of_table in self._columns.items()}
         check_columns(columns, statistics)
 

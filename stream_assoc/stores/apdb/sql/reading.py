@@ -22,7 +22,7 @@ from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.core.sky.vectors import separation_arcsec
 from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, Nearby, NotStoredError, Overview
-from stream_assoc.stores.apdb.sql.rows import KEYS, entries_by_batch, ledger_entry, pixel_ranges
+from stream_assoc.stores.apdb.sql.rows import KEYS, pixel_ranges
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTER,
     FURTHER,
@@ -30,6 +30,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     LEDGER_COLUMNS,
     POSITION_COLUMNS,
     TILE,
+    ledger_entry,
     quoted,
 )
 
@@ -218,18 +219,16 @@ class SqlReader:
 
     def processings(self, batch: BatchId) -> tuple[LedgerEntry, ...]:
         """See `ApdbReader.processings`."""
-        rows = self._ledger("WHERE visit = ? AND detector = ? ORDER BY revision DESC LIMIT ?", (*batch, _REVISIONS))
-        return entries_by_batch(rows).get(batch, ())
+        latest = self._ledger("WHERE visit = ? AND detector = ? ORDER BY revision DESC LIMIT ?", (*batch, _REVISIONS))
+        return tuple(reversed(latest))
 
     def batches_of_visit(self, visit: int, limit: int = 1000) -> list[LedgerEntry]:
         """See `ApdbReader.batches_of_visit`."""
-        rows = self._ledger("WHERE visit = ? ORDER BY detector, revision LIMIT ?", (visit, _checked(limit)))
-        return [ledger_entry(row) for row in rows]
+        return self._ledger("WHERE visit = ? ORDER BY detector, revision LIMIT ?", (visit, _checked(limit)))
 
     def recent_batches(self, limit: int = 100) -> list[LedgerEntry]:
         """See `ApdbReader.recent_batches`."""
-        rows = self._ledger("ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?", (_checked(limit),))
-        return [ledger_entry(row) for row in rows]
+        return self._ledger("ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?", (_checked(limit),))
 
     def coverage(self, tile_level: int, level: int, limit: int = 40_000) -> tuple[IntArray, IntArray]:
         """See `ApdbReader.coverage`."""
@@ -293,8 +292,9 @@ class SqlReader:
         chunks = self._database.stream(f"SELECT {quoted(columns)} FROM {{{table}}}{where}", values)
         return _table(_schema(table, columns), chunks)
 
-    def _ledger(self, rest: str, parameters: Sequence[object]) -> list[Row]:
-        return self._fetch(f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} {rest}", parameters)
+    def _ledger(self, rest: str, parameters: Sequence[object]) -> list[LedgerEntry]:
+        rows = self._fetch(f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} {rest}", parameters)
+        return [ledger_entry(row) for row in rows]
 
     def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Row]:
         for value in parameters:

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.arrays import rows_of
-from stream_assoc.core.model.batch import BatchId, BatchRevision, unpack_revisions
-from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
@@ -23,10 +23,9 @@ from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
-from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 from stream_assoc.pipeline.ports.reader import SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
+from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS, entries_by_batch
 
 KEYS: Final = {
     "DiaObject": ("diaObjectId", "validityStartMjdTai"),
@@ -200,21 +199,6 @@ def int_column(table: pa.Table, name: str) -> IntArray:
     return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
 
 
-def ledger_entry(row: Sequence[Any]) -> LedgerEntry:
-    """Return the ledger entry of a row in the order of `LEDGER_COLUMNS`."""
-    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset = row
-    position = None if topic is None else InputPosition(topic, partition, offset)
-    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position, revision)
-
-
-def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[LedgerEntry, ...]]:
-    """Return the ledger entries of rows in any order, by batch and ascending revision."""
-    entries: dict[BatchId, tuple[LedgerEntry, ...]] = {}
-    for entry in sorted(map(ledger_entry, rows), key=lambda one: one.key):
-        entries[entry.id] = (*entries.get(entry.id, ()), entry)
-    return entries
-
-
 def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:
     """Return the version of each tile, 0 where none is stored."""
     return np.fromiter((stored.get(tile, 0) for tile in tiles.tolist()), np.int64, len(tiles))
@@ -247,19 +231,6 @@ def forced_source_table(rows: Sequence[Sequence[Any]]) -> pa.Table:
     schema = apdb_table("DiaForcedSource").arrow_schema()
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in schema]
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
-
-
-def waiting_entry(row: Sequence[Any]) -> WaitingEntry:
-    """Return an entry of a row in the order of `WAITING_COLUMNS`."""
-    *ledger, predecessors, consumer_group = row
-    return WaitingEntry(ledger_entry(ledger), unpack_revisions(bytes(predecessors or b"")), consumer_group)
-
-
-def outbox_entry(row: Sequence[Any]) -> OutboxEntry:
-    """Return an entry of a row in the order of `WAITING_COLUMNS`, and then its outputs."""
-    *waiting, outputs = row
-    kept = waiting_entry(waiting)
-    return OutboxEntry(kept.entry, outputs, kept.predecessors)
 
 
 def pixel_ranges(tiles: IntArray, tile_level: int) -> IntArray:

@@ -5,13 +5,14 @@ Words of the form ``{name}`` stand for an identifier that the adapter quotes.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from stream_assoc.core.model import further_statistics
-from stream_assoc.core.model.batch import pack_revisions
-from stream_assoc.core.model.changes import BatchChanges, LedgerEntry
+from stream_assoc.core.model.batch import BatchId, pack_revisions, unpack_revisions
+from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS
+from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 
 LEDGER: Final = "StreamAssocLedger"
 OUTBOX: Final = "StreamAssocOutbox"
@@ -192,6 +193,34 @@ OUTBOX_COLUMNS: Final = ("visit", "detector", "revision", "outputs", "predecesso
 def outbox_values(change: BatchChanges) -> tuple[object, ...]:
     """Return the row of a batch's outputs, in the order of `OUTBOX_COLUMNS`."""
     return (*change.entry.key, change.outputs, pack_revisions(change.predecessors) or None, change.consumer_group)
+
+
+def ledger_entry(row: Sequence[Any]) -> LedgerEntry:
+    """Return the ledger entry of a row in the order of `LEDGER_COLUMNS`."""
+    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset = row
+    position = None if topic is None else InputPosition(topic, partition, offset)
+    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position, revision)
+
+
+def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[LedgerEntry, ...]]:
+    """Return the ledger entries of rows in any order, by batch and ascending revision."""
+    entries: dict[BatchId, tuple[LedgerEntry, ...]] = {}
+    for entry in sorted(map(ledger_entry, rows), key=lambda one: one.key):
+        entries[entry.id] = (*entries.get(entry.id, ()), entry)
+    return entries
+
+
+def waiting_entry(row: Sequence[Any]) -> WaitingEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`."""
+    *ledger, predecessors, consumer_group = row
+    return WaitingEntry(ledger_entry(ledger), unpack_revisions(bytes(predecessors or b"")), consumer_group)
+
+
+def outbox_entry(row: Sequence[Any]) -> OutboxEntry:
+    """Return an entry of a row in the order of `WAITING_COLUMNS`, and then its outputs."""
+    *waiting, outputs = row
+    kept = waiting_entry(waiting)
+    return OutboxEntry(kept.entry, outputs, kept.predecessors)
 
 
 def duplicate_message(ids: Sequence[int], shown: int = 5) -> str:

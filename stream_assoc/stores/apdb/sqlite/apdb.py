@@ -24,7 +24,6 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDama
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY, check_columns, check_compatible, check_unchanged
-from stream_assoc.stores.apdb.sql.rows import outbox_entry, waiting_entry
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
     IN_HAND,
@@ -34,8 +33,10 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUTBOX,
     TILE,
     WAITING_COLUMNS,
+    outbox_entry,
     point_expressions,
     quoted,
+    waiting_entry,
 )
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
 
@@ -115,18 +116,7 @@ class SqliteApdb:
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:
-        """Return if the database has columns for all that will be stored.
-
-        Parameters
-        ----------
-        statistics : collection of `str`
-            Columns of plugins of other packages.
-
-        Raises
-        ------
-        ApdbSchemaError
-            If a column is missing. The message names the remedy.
-        """
+        """Return if the database has columns for all that will be stored. See `OpenApdb.expect_statistics`."""
         check_columns(self._columns, statistics)
 
     @contextmanager
