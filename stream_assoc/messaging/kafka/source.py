@@ -35,7 +35,7 @@ IDLE_STEP_SECONDS: Final = 0.5
 """Idling polls in steps, to return soon after partitions were taken away."""
 
 LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._PARTITION_EOF})
-"""Not worth a line of our own: librdkafka has logged the first two already."""
+"""librdkafka has logged the first two; none needs a line of our own."""
 
 
 class KafkaSource:
@@ -196,12 +196,11 @@ class KafkaSource:
             return partition_counts(self._consumer, self._topics)
 
     def lag(self) -> dict[Partition, int]:
-        """Return how many offsets each owned partition is behind its end.
+        """Return how many offsets each owned partition is behind its end, transaction markers included.
 
-        The end is that of the partition's last fetch, because asking the
-        broker waits behind the fetch that is under way, a quarter of a second
-        a partition. A partition that has not been fetched yet is left out.
-        Counted from the next message that will be read, transaction markers included.
+        The end is that of the partition's last fetch: asking the broker would
+        wait behind the fetch that is under way, a quarter of a second a
+        partition. A partition that has not been fetched yet is left out.
         """
         owned = sorted(self.partitions)
         with self._translated(f"asking for positions while {self._doing}"):

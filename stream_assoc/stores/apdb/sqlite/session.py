@@ -1,7 +1,6 @@
 """One exclusive session on SQLite: plain statements over columns turned into rows."""
 
 import json
-import math
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
@@ -60,6 +59,7 @@ from stream_assoc.stores.apdb.sql.withdrawal import (
     update_payloads,
     update_time_ns,
 )
+from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, values_of
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
 _FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"
@@ -103,7 +103,7 @@ class SqliteSession:
             f'SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM "{TILE}" t '
             f'LEFT JOIN "{OUTBOX}" o USING (visit, detector, revision) '
             "WHERE t.tile IN (SELECT value FROM json_each(?))",
-            _json(tiles),
+            json_of(tiles),
         )
         total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
         return snapshot_of(entries, tiles, stored, total[0][0])
@@ -114,14 +114,14 @@ class SqliteSession:
         rows = self._fetch(
             f'SELECT {quoted(POSITION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObjectLast" '
             "WHERE \"pixelId\" BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')",
-            _json(pixel_ranges(tiles, self._tile_level)),
+            json_of(pixel_ranges(tiles, self._tile_level)),
         )
-        pixelId, *columns = _columns(rows, "iiddffdn")
+        pixelId, *columns = arrays_of(rows, "iiddffdn")
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
-        asked = _json(np.unique(diaObjectId))
+        asked = json_of(np.unique(diaObjectId))
         versions = self._fetch(
             f'SELECT {quoted(VERSION_COLUMNS)} FROM json_each(?) r CROSS JOIN "DiaObject" '
             f"WHERE {_LATEST_VERSION.replace('?1', 'r.value')}",
@@ -134,8 +134,8 @@ class SqliteSession:
             asked,
             *(without or (None, None)),
         )
-        source_object, *columns = _columns(points, "idddddddib")
-        return histories(diaObjectId, _columns(versions, "idfff"), source_object, SourcePoints(*columns))
+        source_object, *columns = arrays_of(points, "idddddddib")
+        return histories(diaObjectId, arrays_of(versions, "idfff"), source_object, SourcePoints(*columns))
 
     def load_forced_points(
         self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
@@ -154,7 +154,7 @@ class SqliteSession:
             json.dumps(spans),
             *(without or (None, None)),
         )
-        return forced_points(_columns(rows, "idddi"))
+        return forced_points(arrays_of(rows, "idddi"))
 
     def counted_forced_sources(self, batch: BatchId) -> ForcedPoints:
         """See `ApdbSession.counted_forced_sources`."""
@@ -163,7 +163,7 @@ class SqliteSession:
             'ORDER BY "diaObjectId"',
             *batch,
         )
-        return forced_points(_columns(rows, "idddi"))
+        return forced_points(arrays_of(rows, "idddi"))
 
     def forced_source_rows(self, batch: BatchId) -> pa.Table:
         """See `ApdbSession.forced_source_rows`."""
@@ -177,12 +177,12 @@ class SqliteSession:
         rows = self._fetch(
             'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
             f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?))',
-            _json(np.unique(diaObjectId)),
+            json_of(np.unique(diaObjectId)),
             criteria.min_reliability,
             criteria.max_trail_length,
             *(without or (None, None)),
         )
-        return np.isin(diaObjectId, _columns(rows, "i")[0])
+        return np.isin(diaObjectId, arrays_of(rows, "i")[0])
 
     def counted_sources(self, batch: BatchId) -> CountedSources:
         """See `ApdbSession.counted_sources`."""
@@ -191,7 +191,7 @@ class SqliteSession:
             'WHERE visit = ? AND detector = ? AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"',
             *batch,
         )
-        return CountedSources(*_columns(rows, "ii"))
+        return CountedSources(*arrays_of(rows, "ii"))
 
     def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
         """See `ApdbSession.latest_versions`."""
@@ -200,9 +200,9 @@ class SqliteSession:
             'FROM json_each(?) r CROSS JOIN "DiaObject" o WHERE o."diaObjectId" = r.value AND '
             'o."validityStartMjdTai" = (SELECT max("validityStartMjdTai") FROM "DiaObject" '
             'WHERE "diaObjectId" = r.value) ORDER BY r.value',
-            _json(np.unique(diaObjectId)),
+            json_of(np.unique(diaObjectId)),
         )
-        *columns, is_open = _columns(rows, "iddffdnb")
+        *columns, is_open = arrays_of(rows, "iddffdnb")
         return ObjectVersions(ObjectPositions(*columns), is_open)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
@@ -270,7 +270,7 @@ class SqliteSession:
         for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
             names = {table.table: f'"{table.table}"'}
             replaced = table.replace_statement("?", "IN (SELECT value FROM json_each(?))").format(**names)
-            self._fetch(replaced, *entry.id, _json(int_column(rows, table.key)))
+            self._fetch(replaced, *entry.id, json_of(int_column(rows, table.key)))
             left = table.withdraw_statement("?").format(**names)
             withdrawn[table] = self._fetch(left, entry.timeProcessedMjdTai, *entry.id)
         if self._chunk_seconds is not None:
@@ -287,7 +287,7 @@ class SqliteSession:
     def _insert(self, name: str, table: pa.Table) -> None:
         names = table.column_names
         marks = ", ".join("?" * len(names))
-        columns = [_values(table.column(column)) for column in names]
+        columns = [values_of(table.column(column)) for column in names]
         self._connection.executemany(
             f'INSERT INTO "{name}" ({quoted(names)}) VALUES ({marks})', zip(*columns, strict=True)
         )
@@ -299,7 +299,7 @@ class SqliteSession:
             "ON CONFLICT (tile) DO UPDATE SET version = version + 1, visit = excluded.visit, "
             "detector = excluded.detector, revision = excluded.revision RETURNING tile, version",
             *changed_by,
-            _json(rows.tiles),
+            json_of(rows.tiles),
         )
         if rows.delta:
             self._connection.execute(
@@ -318,7 +318,7 @@ class SqliteSession:
         stored = self._fetch(
             'SELECT "diaSourceId", visit, detector FROM "DiaSource" '
             'WHERE "diaSourceId" IN (SELECT value FROM json_each(?))',
-            _json(ids),
+            json_of(ids),
         )
         if duplicates := [*stored_elsewhere(stored, changes), *repeated(ids).tolist()]:
             return DuplicateSourceError(duplicate_message(duplicates))
@@ -339,26 +339,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return Python values that SQLite stores as dax_apdb does: NaN as NULL, booleans as 0 and 1."""
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_floating(column.type):
-        return [None if value is None or math.isnan(value) else value for value in values]
-    if pa.types.is_boolean(column.type):
-        return [None if value is None else int(value) for value in values]
-    return values
-
-
-_DTYPES: Final = {"i": np.int64, "n": np.int32, "d": np.float64, "f": np.float32, "b": np.bool_}
-
-
-def _columns(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any, Any]]:
-    """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
-    return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
-
-
-def _json(values: IntArray) -> str:
-    return json.dumps(values.tolist())

@@ -1,0 +1,35 @@
+"""Arrow columns and arrays as values of SQLite, and back."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.core.model.types import IntArray
+
+
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """Return Python values that SQLite stores as dax_apdb does: NaN as NULL, booleans as 0 and 1."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        return [None if value is None or math.isnan(value) else value for value in values]
+    if pa.types.is_boolean(column.type):
+        return [None if value is None else int(value) for value in values]
+    return values
+
+
+_DTYPES: Final = {"i": np.int64, "n": np.int32, "d": np.float64, "f": np.float32, "b": np.bool_}
+
+
+def arrays_of(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any, Any]]:
+    """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
+    return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def json_of(values: IntArray) -> str:
+    """Return integers as the JSON array that ``json_each`` takes."""
+    return json.dumps(values.tolist())
