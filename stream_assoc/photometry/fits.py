@@ -23,7 +23,7 @@ from stream_assoc.photometry.celestial import frame_of
 from stream_assoc.photometry.exceptions import ImageDamagedError, ImageTooLargeError, ImageUnreadableError
 from stream_assoc.photometry.exposure import Exposure, VisitInfo
 from stream_assoc.photometry.fits_bounds import MAX_EXTENSIONS, check_bounds
-from stream_assoc.photometry.image_bytes import Allowance, decompressed, read_file
+from stream_assoc.photometry.image_bytes import Allowance, decompressed
 from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, Psf
 
 _PLANE_PREFIX: Final = "MP_"
@@ -43,26 +43,6 @@ _DAMAGE: Final = (
 """What astropy raises, as flipping bytes has shown, for bytes that are no FITS file or not all of one."""
 
 _IMAGES: Final = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
-
-
-def read_exposure(path: str, allowance: Allowance | None = None) -> Exposure:
-    """Return the exposure in a file.
-
-    Parameters
-    ----------
-    path : `str`
-        As `~stream_assoc.photometry.image_roots.ImageRoots.resolve` returned it.
-    allowance : `~stream_assoc.photometry.image_bytes.Allowance`, optional
-        How large it may be, and until when.
-
-    Raises
-    ------
-    ImageError
-        If there is no such file, or it holds no complete exposure. The batch
-        is to be processed without it.
-    """
-    allowance = allowance or Allowance()
-    return read_payload(read_file(path, allowance), path, allowance)
 
 
 def read_payload(payload: bytes, name: str = "cutout", allowance: Allowance | None = None) -> Exposure:

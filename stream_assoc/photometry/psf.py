@@ -47,12 +47,6 @@ class GriddedModel(Protocol):
         """Samples a pixel, along y and x."""
 
 
-def image_at(psf: Psf, x: float, y: float) -> FloatArray:
-    """Return the image of a source in the middle of a pixel near this position, of total flux one."""
-    weights = psf.coefficients(np.array([x]), np.array([y]))[0]
-    return np.asarray(np.tensordot(weights, psf.images, axes=1))
-
-
 @dataclass(frozen=True, slots=True)
 class ConstantPsf:
     """The same point-spread function all over an image; build it with `of`."""

@@ -6,7 +6,10 @@ import numpy as np
 from astropy.wcs import WCS
 from scipy.special import erf
 
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.photometry.exposure import Exposure
+from stream_assoc.photometry.fits import read_payload
+from stream_assoc.photometry.image_bytes import Allowance, read_file
 from stream_assoc.photometry.psf import ConstantPsf, Psf
 
 CELL = 26
@@ -81,3 +84,15 @@ def field(rng, columns, rows, flux, offset_x=(10.0, 15.0), offset_y=(10.0, 15.0)
         image + np.sqrt(variance) * rng.standard_normal(image.shape),
         variance,
     )
+
+
+def image_at(psf: Psf, x: float, y: float) -> FloatArray:
+    """Return the image of a source in the middle of a pixel near this position, of total flux one."""
+    weights = psf.coefficients(np.array([x]), np.array([y]))[0]
+    return np.asarray(np.tensordot(weights, psf.images, axes=1))
+
+
+def read_exposure(path: str) -> Exposure:
+    """Return the exposure in a file, of whatever size."""
+    allowance = Allowance()
+    return read_payload(read_file(path, allowance), path, allowance)

@@ -10,11 +10,10 @@ from astropy.io import fits
 from stream_assoc.exceptions import FatalError, PoisonError, RetriableError
 from stream_assoc.photometry.exceptions import ImageUnreadableError
 from stream_assoc.photometry.exposure import VisitInfo
-from stream_assoc.photometry.fits import read_exposure, read_payload
+from stream_assoc.photometry.fits import read_payload
 from stream_assoc.photometry.measurement import Flag, measure
-from stream_assoc.photometry.psf import image_at
 from stream_assoc.pipeline.exceptions import ImageError
-from tests.photometry.skies import gaussian_psf, sky, star
+from tests.photometry.skies import gaussian_psf, image_at, read_exposure, sky, star
 
 SHAPE = (60, 80)
 X, Y, FLUX = 41.3, 28.8, 750.0

@@ -9,8 +9,8 @@ from photutils.psf import GriddedPSFModel
 from scipy.special import erf
 
 from stream_assoc.photometry.exceptions import ImageUnreadableError
-from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf, image_at
-from tests.photometry.skies import gaussian_psf
+from stream_assoc.photometry.psf import ConstantPsf, GriddedPsf
+from tests.photometry.skies import gaussian_psf, image_at
 
 SMALL, LARGE = (gaussian_psf(width, 11).images[0] for width in (1.0, 1.5))
 

@@ -102,12 +102,6 @@ def _other_unit(number: float) -> str:
     return ""
 
 
-def mjd_tai_of(time: datetime) -> float:
-    """Return a time as MJD TAI; one without a zone is UTC."""
-    moment = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    return mjd_tai_of_unix(moment.timestamp())
-
-
 def mjd_tai_of_unix(seconds: float) -> float:
     """Return seconds since 1970 UTC as MJD TAI.
 

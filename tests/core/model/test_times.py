@@ -13,12 +13,12 @@ from stream_assoc.core.model.times import (
     is_number,
     is_plausible_exposure,
     is_plausible_mjd,
-    mjd_tai_of,
     night_bounds,
     night_name,
     parse_night,
     utc_of,
 )
+from tests.times import mjd_tai_of
 
 
 def test_a_known_date() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
-from stream_assoc.core.model.times import mjd_tai_of, parse_night
+from stream_assoc.core.model.times import parse_night
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.dead_letters import dead_letter, read_dead_letter
 from stream_assoc.tools.replay.capture import CaptureWriter
@@ -22,6 +22,7 @@ from stream_assoc.tools.simulation.night import simulate
 from stream_assoc.tools.subscription.decoding import metrics_decoder
 from stream_assoc.tools.subscription.records import BadMessage
 from tests.outputs import metrics_of, metrics_value
+from tests.times import mjd_tai_of
 
 NIGHT = parse_night("2026-01-01")
 EVENING, MORNING, NOON = (

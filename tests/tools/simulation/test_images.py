@@ -7,7 +7,6 @@ import pytest
 
 from stream_assoc.core.model.batch import ImageUris
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.photometry.fits import read_exposure
 from stream_assoc.photometry.measurement import measure
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.replay.messages import BatchMessages
@@ -15,6 +14,7 @@ from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.files import CAPTURE_NAME, IMAGES_NAME, read_light, write_simulation
 from stream_assoc.tools.simulation.images import DetectorImages, expected_fluxes, pixels_to_edge, with_images
 from stream_assoc.tools.simulation.night import simulate
+from tests.photometry.skies import read_exposure
 
 CONFIG = SimulationConfig(n_visits=2, n_detectors=2, n_fields=1, seed=4, image_pixels=256, pair_minutes=2.0)
 
