@@ -211,7 +211,7 @@ def capture(
     """
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.topics import capture_topic
-    from stream_assoc.tools.subscription.selection import start_of
+    from stream_assoc.tools.subscription.since import start_of
 
     if file.exists() and not force:
         raise CommandError(f"{file} exists; name another file, or overwrite it with --force")

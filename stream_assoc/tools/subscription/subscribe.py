@@ -21,7 +21,7 @@ from stream_assoc.tools.subscription.decoding import (
     objects_decoder,
 )
 from stream_assoc.tools.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
-from stream_assoc.tools.subscription.selection import Since, SubscriptionError, start_of
+from stream_assoc.tools.subscription.since import Since, SubscriptionError, start_of
 from stream_assoc.tools.subscription.subscription import Ending, Subscription, log_bad
 
 METRICS: Final = "association-metrics"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stream_assoc.apps.cli import live
-from stream_assoc.tools.subscription.selection import SubscriptionError
+from stream_assoc.tools.subscription.since import SubscriptionError
 from tests.apps.cli.invoking import Invoke
 from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of, publish
 

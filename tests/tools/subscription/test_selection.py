@@ -7,8 +7,8 @@ from stream_assoc.tools.subscription.selection import (
     ForcedSourceSelection,
     MetricsSelection,
     ObjectSelection,
-    SubscriptionError,
 )
+from stream_assoc.tools.subscription.since import SubscriptionError
 from tests.outputs import metrics_of
 
 NIGHT = day_obs(60_000.2)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream_assoc.tools.subscription.selection import SubscriptionError, start_of
+from stream_assoc.tools.subscription.since import SubscriptionError, start_of
 from tests.times import mjd_tai_of
 
 NOW = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)

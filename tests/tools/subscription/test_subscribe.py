@@ -10,7 +10,7 @@ import pytest
 import stream_assoc
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError
 from stream_assoc.tools.subscription.records import BadMessage
-from stream_assoc.tools.subscription.selection import SubscriptionError
+from stream_assoc.tools.subscription.since import SubscriptionError
 from tests.configured import configured
 from tests.outputs import ended, metrics_of, metrics_value, objects_of, publish
 
@@ -199,3 +199,9 @@ def test_a_broker_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_assoc.messaging.kafka.topic_reader.ANSWER_SECONDS", 0.2)
     with pytest.raises(KafkaUnavailableError, match=r"check kafka\.bootstrap_servers"):
         stream_assoc.subscribe("association-metrics", bootstrap_servers="127.0.0.1:1")
+
+
+def test_subscribing_loads_no_compiler() -> None:
+    """A subscriber computes nothing, so it need not wait a second for numba."""
+    code = "import stream_assoc, sys; stream_assoc.subscribe; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
