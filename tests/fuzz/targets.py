@@ -41,7 +41,7 @@ from stream_assoc.stores.cache.packing import state_words
 from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
-from stream_assoc.tools.dead_letters.letters import filed
+from stream_assoc.tools.dead_letters.filed import filed
 from stream_assoc.tools.dead_letters.sending import released, returned
 from tests.fuzz import geometry
 from tests.fuzz.avro_tokens import bytes_mutated, mutated, tokens

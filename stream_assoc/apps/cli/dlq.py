@@ -18,16 +18,16 @@ from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from stream_assoc.core.model.messages import OutputMessage
-    from stream_assoc.tools.dead_letters.letters import Address, FiledLetter, Selection
+    from stream_assoc.tools.dead_letters.filed import Address, FiledDeadLetter, Selection
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
 
 app = App(help="The messages that could not be processed: find, inspect, send back.", no_args_is_help=True)
 
 ReasonOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="Only letters of this reason, such as quarantine.", show_default=False)
+    str | None, typer.Option(help="Only dead letters of this reason, such as quarantine.", show_default=False)
 ]
 SinceOption: TypeAlias = Annotated[
-    datetime | None, typer.Option(help="Only letters set aside since then, UTC.", show_default=False)
+    datetime | None, typer.Option(help="Only dead letters set aside since then, UTC.", show_default=False)
 ]
 ADDRESS = "PARTITION:OFFSET"
 
@@ -56,7 +56,7 @@ def list_letters(
     Needs Kafka. The first column is what the other commands take. What each
     reason means, and what to do about it: docs/dead-letters.md.
     """
-    from stream_assoc.apps.cli.letters import letter_table
+    from stream_assoc.apps.cli.dead_letters import dead_letter_table
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
@@ -73,7 +73,7 @@ def list_letters(
             for address, record in entries
         )
         if json_
-        else letter_table([(address, record, sent_again.get(address)) for address, record in entries])
+        else dead_letter_table([(address, record, sent_again.get(address)) for address, record in entries])
     )
     for line in lines:
         typer.echo(line)
@@ -90,7 +90,7 @@ def show(
     set_: SetOption = None,
 ) -> None:
     """Print all that is known of one letter, and the header of its batch where that can be read."""
-    from stream_assoc.apps.cli.letters import described
+    from stream_assoc.apps.cli.dead_letters import described
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
@@ -111,7 +111,7 @@ def show(
 )
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     letters: Annotated[
-        list[str] | None, typer.Argument(metavar=ADDRESS, help="The letters.", show_default=False)
+        list[str] | None, typer.Argument(metavar=ADDRESS, help="The dead letters.", show_default=False)
     ] = None,
     reason: ReasonOption = None,
     since: SinceOption = None,
@@ -123,7 +123,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         bool,
         typer.Option(
             "--as-reprocessing",
-            help="Mark and sign them: each takes the place of the batch it conflicts with. Only for such letters.",
+            help="Mark and sign them, so that each replaces the batch it conflicts with. Only for such dead letters.",
         ),
     ] = False,
     config: ConfigOption = None,
@@ -131,8 +131,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 ) -> None:
     """Send messages back as they were, once what was wrong with them has been put right.
 
-    Name letters, or choose those of a reason or since a time; of equal
-    messages so chosen one is sent. The letters stay where they are. Sending
+    Name dead letters, or choose those of a reason or since a time; of equal
+    messages so chosen one is sent. The dead letters stay where they are. Sending
     one again is harmless: a batch that has counted does not count twice.
     A batch that conflicts with an earlier one of its visit and detector takes
     its place with --as-reprocessing, which is signed with operators.secret.
@@ -140,17 +140,17 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     from stream_assoc.messaging.authority import authority_of
     from stream_assoc.messaging.exceptions import UnauthorisedError
     from stream_assoc.pipeline.exceptions import CONFLICT
-    from stream_assoc.tools.dead_letters.letters import without_repeats
+    from stream_assoc.tools.dead_letters.filed import without_repeats
     from stream_assoc.tools.dead_letters.sending import reprocessing, returned
     from stream_assoc.tools.dead_letters.topic import DeadLetterTopic
 
     by_rule = reason is not None or since is not None
     if bool(letters) == by_rule:
-        raise typer.BadParameter(f"name letters as {ADDRESS}, or choose them by --reason or --since")
+        raise typer.BadParameter(f"name dead letters as {ADDRESS}, or choose them by --reason or --since")
     reasons = (CONFLICT, UnauthorisedError.reason)
     if as_reprocessing and by_rule and reason not in reasons:
         raise typer.BadParameter(
-            f"--as-reprocessing goes with named letters, or with --reason {' or '.join(reasons)}"
+            f"--as-reprocessing goes with named dead letters, or with --reason {' or '.join(reasons)}"
         )
     settings = settings_of(config, set_)
     kafka = without_client_logs(settings.kafka)
@@ -167,7 +167,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
 @app.command(epilog=closing("stream-assoc dlq release 0:17"))
 def release(
-    letters: Annotated[list[str], typer.Argument(metavar=ADDRESS, help="Quarantined letters.")],
+    letters: Annotated[list[str], typer.Argument(metavar=ADDRESS, help="Quarantined dead letters.")],
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -190,7 +190,7 @@ def release(
 
 def addresses(texts: Iterable[str]) -> "list[Address]":
     """Return the addresses that arguments name, each once."""
-    from stream_assoc.tools.dead_letters.letters import Address
+    from stream_assoc.tools.dead_letters.filed import Address
 
     try:
         return list(dict.fromkeys(Address.parse(text) for text in texts))
@@ -200,15 +200,15 @@ def addresses(texts: Iterable[str]) -> "list[Address]":
 
 def selection(reason: str | None, since: datetime | None) -> "Selection":
     """Return the selection that options name; their times are UTC."""
-    from stream_assoc.tools.dead_letters.letters import Selection
+    from stream_assoc.tools.dead_letters.filed import Selection
 
     return Selection(reason, None if since is None else round(since.replace(tzinfo=UTC).timestamp() * 1000))
 
 
 def named(
-    topic: "DeadLetterTopic", where: "Sequence[Address]", prepare: "Callable[[FiledLetter], OutputMessage]"
+    topic: "DeadLetterTopic", where: "Sequence[Address]", prepare: "Callable[[FiledDeadLetter], OutputMessage]"
 ) -> "Iterator[tuple[Address, OutputMessage]]":
-    """Return what to send for the letters at these addresses; one that cannot be sent is told before any is."""
+    """Return what to send for the dead letters at these addresses; report one that cannot be sent before any is sent."""
     for address in where:
         prepare(topic.letter(address))
     # Read again rather than kept: the originals together may not fit into memory.
@@ -219,15 +219,15 @@ def matching(
     topic: "DeadLetterTopic",
     which: "Selection",
     on_sent_again: "Callable[[Address, int], None]" = lambda address, time_ms: None,
-) -> "Iterator[FiledLetter]":
+) -> "Iterator[FiledDeadLetter]":
     """Yield the letters of a selection; messages that are no dead letters are told and passed over.
 
-    Notes of letters that were sent again, and when, are given to ``on_sent_again``.
+    Notes of dead letters that were sent again, and when, are given to ``on_sent_again``.
     """
-    from stream_assoc.apps.cli.letters import printable
+    from stream_assoc.apps.cli.dead_letters import printable
     from stream_assoc.messaging.avro.dead_letters import is_note
     from stream_assoc.messaging.exceptions import DecodeError
-    from stream_assoc.tools.dead_letters.letters import Address, filed
+    from stream_assoc.tools.dead_letters.filed import Address, filed
     from stream_assoc.tools.dead_letters.sent_again import read_note
 
     for message in topic.messages():
@@ -246,7 +246,7 @@ def matching(
 
 
 def send(messages: "Iterable[tuple[Address, OutputMessage]]", kafka: KafkaSettings) -> None:
-    """Send the messages of letters, and tell how many were confirmed, also when an error or Ctrl-C ends it early."""
+    """Send the messages of dead letters; report how many were confirmed, even if an error or Ctrl-C ends it early."""
     from stream_assoc.messaging.kafka.plain_producer import PlainProducer
     from stream_assoc.tools.dead_letters.sending import deliver
     from stream_assoc.tools.dead_letters.sent_again import note_of

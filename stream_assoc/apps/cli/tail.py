@@ -234,7 +234,7 @@ def subscribed(
 
 def warn(text: str) -> None:
     """Write a warning to standard error."""
-    from stream_assoc.apps.cli.letters import printable
+    from stream_assoc.apps.cli.dead_letters import printable
 
     typer.secho(printable(text), fg=typer.colors.YELLOW, err=True)
 

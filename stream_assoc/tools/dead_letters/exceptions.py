@@ -3,25 +3,25 @@
 from stream_assoc.exceptions import FatalError
 
 
-class DeadLetterOfficeError(FatalError):
+class DeadLettersError(FatalError):
     """Something asked of the dead letters that cannot be done."""
 
 
-class LetterNotFoundError(DeadLetterOfficeError):
+class DeadLetterNotFoundError(DeadLettersError):
     """There is no dead letter at this address, or none any more."""
 
 
-class NotConflictingError(DeadLetterOfficeError):
+class NotConflictingError(DeadLettersError):
     """A letter that cannot take the place of an earlier batch, because it was set aside for another reason."""
 
 
-class NotQuarantinedError(DeadLetterOfficeError):
+class NotQuarantinedError(DeadLettersError):
     """A letter that cannot be released, because it is not held back for its many new objects."""
 
 
-class NoAuthorityError(DeadLetterOfficeError):
+class NoAuthorityError(DeadLettersError):
     """A letter that cannot be sent with a mark, because no daemon would heed it."""
 
 
-class LetterIncompleteError(DeadLetterOfficeError):
+class DeadLetterIncompleteError(DeadLettersError):
     """A letter that cannot be sent back, because its message was too large to go into it whole."""

@@ -8,12 +8,12 @@ from stream_assoc.messaging.authority import QUARANTINE, Authority, with_release
 from stream_assoc.messaging.exceptions import UnauthorisedError
 from stream_assoc.pipeline.exceptions import CONFLICT
 from stream_assoc.tools.dead_letters.exceptions import (
-    LetterIncompleteError,
+    DeadLetterIncompleteError,
     NoAuthorityError,
     NotConflictingError,
     NotQuarantinedError,
 )
-from stream_assoc.tools.dead_letters.letters import Address, FiledLetter
+from stream_assoc.tools.dead_letters.filed import Address, FiledDeadLetter
 
 
 class Producer(Protocol):
@@ -26,7 +26,7 @@ class Producer(Protocol):
         """Wait until each message sent is written, or raise `DeliveryError`."""
 
 
-def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
+def returned(filed: FiledDeadLetter, topic: str | None = None) -> OutputMessage:
     """Return the message as it was: its key, value and headers.
 
     One that asked in a header for what its sender may not ask for is sent
@@ -34,19 +34,19 @@ def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
 
     Parameters
     ----------
-    filed : `FiledLetter`
+    filed : `FiledDeadLetter`
         The letter.
     topic : `str`, optional
         Where it goes; by default to the topic it was read from.
 
     Raises
     ------
-    LetterIncompleteError
+    DeadLetterIncompleteError
         If the letter does not have all of the message.
     """
     original, record = filed.letter.original, filed.letter.record
     if filed.letter.left_out:
-        raise LetterIncompleteError(
+        raise DeadLetterIncompleteError(
             f"the letter at {filed.address} has no room for the {' and the '.join(filed.letter.left_out)} of its "
             f"message; raise kafka.max_message_bytes, and send the message from {record.topic}[{record.partition}]@"
             f"{record.offset} again"
@@ -56,7 +56,7 @@ def returned(filed: FiledLetter, topic: str | None = None) -> OutputMessage:
     return OutputMessage(topic or original.position.topic, original.key, original.value, headers)
 
 
-def released(filed: FiledLetter, authority: Authority) -> OutputMessage:
+def released(filed: FiledDeadLetter, authority: Authority) -> OutputMessage:
     """Return the message with the word, signed, that it may create any number of objects.
 
     Raises
@@ -76,12 +76,12 @@ def released(filed: FiledLetter, authority: Authority) -> OutputMessage:
     return _signed(message, with_release(message.headers), authority)
 
 
-def reprocessing(filed: FiledLetter, authority: Authority, topic: str | None = None) -> OutputMessage:
+def reprocessing(filed: FiledDeadLetter, authority: Authority, topic: str | None = None) -> OutputMessage:
     """Return the message with the word, signed, that it takes the place of what its visit and detector was before.
 
     Parameters
     ----------
-    filed : `FiledLetter`
+    filed : `FiledDeadLetter`
         The letter.
     authority : `Authority`
         Who signs.

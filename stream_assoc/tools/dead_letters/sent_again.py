@@ -2,7 +2,7 @@
 
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.messaging.avro.dead_letters import SENT_AGAIN_HEADER, is_note
-from stream_assoc.tools.dead_letters.letters import Address
+from stream_assoc.tools.dead_letters.filed import Address
 
 _TIME_HEADER = f"{SENT_AGAIN_HEADER}_time"
 

@@ -13,8 +13,8 @@ from stream_assoc.exceptions import FatalError
 from stream_assoc.messaging.kafka.client import consumer_options, input_message
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, error_of, translate
 from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.tools.dead_letters.exceptions import LetterNotFoundError
-from stream_assoc.tools.dead_letters.letters import Address, FiledLetter, filed
+from stream_assoc.tools.dead_letters.exceptions import DeadLetterNotFoundError
+from stream_assoc.tools.dead_letters.filed import Address, FiledDeadLetter, filed
 
 ANSWER_SECONDS: Final = 10.0
 """Longest wait for an answer about the topic."""
@@ -85,12 +85,12 @@ class DeadLetterTopic:
             if message.error() is not None or offset + 1 >= ends[partition]:
                 del ends[partition]
 
-    def letter(self, address: Address) -> FiledLetter:
+    def letter(self, address: Address) -> FiledDeadLetter:
         """Return the letter at an address.
 
         Raises
         ------
-        LetterNotFoundError
+        DeadLetterNotFoundError
             If nothing lies there.
         DecodeError
             If what lies there is no dead letter.
@@ -104,8 +104,8 @@ class DeadLetterTopic:
             raise self._not_found(address)
         return filed(input_message(message))
 
-    def _not_found(self, address: Address) -> LetterNotFoundError:
-        return LetterNotFoundError(
+    def _not_found(self, address: Address) -> DeadLetterNotFoundError:
+        return DeadLetterNotFoundError(
             f"{self._topic} has no letter at {address}; it may be older than the topic keeps. "
             "`stream-assoc dlq ls` lists what is there"
         )

@@ -14,7 +14,7 @@ from stream_assoc.messaging.authority import Authority
 from stream_assoc.messaging.avro.dead_letters import dead_letter
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
 from stream_assoc.tools.dead_letters.exceptions import (
-    LetterNotFoundError,
+    DeadLetterNotFoundError,
     NoAuthorityError,
     NotConflictingError,
     NotQuarantinedError,
@@ -99,7 +99,7 @@ def test_a_letter_is_shown_and_its_bytes_written(office, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("address", ["0:1", "0:4", "0:99", "7:0"])
 def test_an_address_without_a_letter_is_told(office, address: str) -> None:
-    with pytest.raises(LetterNotFoundError, match=f"no letter at {address}"):
+    with pytest.raises(DeadLetterNotFoundError, match=f"no letter at {address}"):
         office.run("show", address)
 
 
@@ -156,8 +156,8 @@ def test_a_conflicting_batch_is_sent_as_a_reprocessing(office, monkeypatch: pyte
     ("command", "address", "error"),
     [
         ("release", "0:2", NotQuarantinedError),
-        ("release", "0:1", LetterNotFoundError),
-        ("replay", "0:1", LetterNotFoundError),
+        ("release", "0:1", DeadLetterNotFoundError),
+        ("replay", "0:1", DeadLetterNotFoundError),
     ],
 )
 def test_nothing_is_sent_when_one_letter_cannot_be(

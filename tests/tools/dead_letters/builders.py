@@ -4,7 +4,7 @@ from stream_assoc.core.exceptions import InvalidBatchError
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import Headers, InputMessage
 from stream_assoc.messaging.avro.dead_letters import dead_letter
-from stream_assoc.tools.dead_letters.letters import FiledLetter, filed
+from stream_assoc.tools.dead_letters.filed import FiledDeadLetter, filed
 
 
 def letter(
@@ -15,7 +15,7 @@ def letter(
     time_ms: int = 0,
     topic: str = "dia-sources",
     headers: Headers = (("producer", b"simulator"),),
-) -> FiledLetter:
+) -> FiledDeadLetter:
     """Return the letter of a message, filed at 1:``offset``."""
     message = InputMessage(InputPosition(topic, 3, offset + 100), 7, b"key", value, headers)
     written = dead_letter(message, InvalidBatchError("why", reason), "dlq", time_ms)

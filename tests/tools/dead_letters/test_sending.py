@@ -7,12 +7,12 @@ from stream_assoc.core.model.messages import RELEASE_HEADER, REPROCESSING_HEADER
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.authority import Authority, Grant, with_release, with_reprocessing
 from stream_assoc.tools.dead_letters.exceptions import (
-    LetterIncompleteError,
+    DeadLetterIncompleteError,
     NoAuthorityError,
     NotConflictingError,
     NotQuarantinedError,
 )
-from stream_assoc.tools.dead_letters.letters import Address
+from stream_assoc.tools.dead_letters.filed import Address
 from stream_assoc.tools.dead_letters.sending import deliver, released, reprocessing, returned
 from stream_assoc.tools.dead_letters.sent_again import note_of, read_note
 from stream_assoc.tools.subscription.decoding import dead_letter_decoder
@@ -48,7 +48,7 @@ def test_a_message_that_had_no_room_in_its_letter_is_not_sent_without_its_value(
     whole = letter(0)
     cut = replace(whole, letter=replace(whole.letter, left_out=("value",)))
     for send in (returned, lambda filed: returned(filed, "elsewhere")):
-        with pytest.raises(LetterIncompleteError, match=r"no room for the value.*kafka\.max_message_bytes"):
+        with pytest.raises(DeadLetterIncompleteError, match=r"no room for the value.*kafka\.max_message_bytes"):
             send(cut)
 
 

@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class FiledLetter:
+class FiledDeadLetter:
     """A dead letter and its address."""
 
     address: Address
@@ -59,7 +59,7 @@ class Selection:
     reason: str | None = None
     since_ms: int | None = None
 
-    def holds(self, filed: FiledLetter) -> bool:
+    def holds(self, filed: FiledDeadLetter) -> bool:
         """Tell whether this letter is meant."""
         record = filed.letter.record
         return (self.reason is None or record.reason == self.reason) and (
@@ -67,7 +67,7 @@ class Selection:
         )
 
 
-def filed(message: InputMessage) -> FiledLetter:
+def filed(message: InputMessage) -> FiledDeadLetter:
     """Return the letter that a message of the topic of dead letters is.
 
     Raises
@@ -75,10 +75,10 @@ def filed(message: InputMessage) -> FiledLetter:
     DecodeError
         If it is none.
     """
-    return FiledLetter(Address.of(message.position), read_dead_letter(message))
+    return FiledDeadLetter(Address.of(message.position), read_dead_letter(message))
 
 
-def without_repeats(letters: Iterable[FiledLetter]) -> Iterator[FiledLetter]:
+def without_repeats(letters: Iterable[FiledDeadLetter]) -> Iterator[FiledDeadLetter]:
     """Leave out letters whose original equals one before: a message that was sent back and failed again."""
     seen = set()
     for one in letters:

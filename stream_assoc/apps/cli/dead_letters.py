@@ -7,14 +7,14 @@ from stream_assoc.messaging.avro.batch_header import batch_header
 from stream_assoc.messaging.avro.dead_letters import DeadLetterRecord
 from stream_assoc.messaging.avro.wire import WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError, RegistryUnavailableError
-from stream_assoc.tools.dead_letters.letters import Address, FiledLetter
+from stream_assoc.tools.dead_letters.filed import Address, FiledDeadLetter
 
 HEADINGS = ("LETTER", "TIME", "SENT AGAIN", "REASON", "ORIGINAL", "MESSAGE")
 NAME_WIDTH = 26
 
 
-def letter_table(entries: Iterable[tuple[Address, DeadLetterRecord, int | None]]) -> Iterator[str]:
-    """Yield the lines of a table of letters and when they were sent again, headings first."""
+def dead_letter_table(entries: Iterable[tuple[Address, DeadLetterRecord, int | None]]) -> Iterator[str]:
+    """Yield the lines of a table of dead letters and when they were sent again, headings first."""
     rows = [
         HEADINGS,
         *(
@@ -35,12 +35,12 @@ def letter_table(entries: Iterable[tuple[Address, DeadLetterRecord, int | None]]
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def described(filed: FiledLetter, schemas: WriterSchemas | None) -> Iterator[str]:
-    """Yield, a line each, all that is known of a letter and of the batch in it.
+def described(filed: FiledDeadLetter, schemas: WriterSchemas | None) -> Iterator[str]:
+    """Yield, a line each, all that is known of a dead letter and of the batch in it.
 
     Parameters
     ----------
-    filed : `FiledLetter`
+    filed : `FiledDeadLetter`
         The letter.
     schemas : `WriterSchemas` or `None`
         Where writer schemas are found; `None`: those of this version.

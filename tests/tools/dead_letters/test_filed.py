@@ -1,6 +1,6 @@
 import pytest
 
-from stream_assoc.tools.dead_letters.letters import Address, Selection, without_repeats
+from stream_assoc.tools.dead_letters.filed import Address, Selection, without_repeats
 from tests.tools.dead_letters.builders import letter
 
 

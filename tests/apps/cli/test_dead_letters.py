@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream_assoc.apps.cli.letters import NAME_WIDTH, described, letter_table, printable, utc
+from stream_assoc.apps.cli.dead_letters import NAME_WIDTH, dead_letter_table, described, printable, utc
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from tests.pipeline.skies import batch
 from tests.tools.dead_letters.builders import letter
@@ -13,7 +13,7 @@ def entry(one):
 
 
 def test_columns_of_the_table_are_aligned() -> None:
-    lines = list(letter_table(map(entry, [letter(0, reason="empty"), letter(12, reason="quarantine")])))
+    lines = list(dead_letter_table(map(entry, [letter(0, reason="empty"), letter(12, reason="quarantine")])))
     assert lines == [
         "LETTER  TIME                  SENT AGAIN  REASON      ORIGINAL            MESSAGE",
         "1:0     1970-01-01T00:00:00Z  -           empty       dia-sources[3]@100  why",
@@ -22,7 +22,7 @@ def test_columns_of_the_table_are_aligned() -> None:
 
 
 def test_a_table_of_no_letters_is_its_headings() -> None:
-    assert list(letter_table([])) == ["LETTER  TIME  SENT AGAIN  REASON  ORIGINAL  MESSAGE"]
+    assert list(dead_letter_table([])) == ["LETTER  TIME  SENT AGAIN  REASON  ORIGINAL  MESSAGE"]
 
 
 def test_all_that_is_known_is_described() -> None:
