@@ -208,7 +208,7 @@ def selection(reason: str | None, since: datetime | None) -> "Selection":
 def named(
     topic: "DeadLetterTopic", where: "Sequence[Address]", prepare: "Callable[[FiledDeadLetter], OutputMessage]"
 ) -> "Iterator[tuple[Address, OutputMessage]]":
-    """Return what to send for the dead letters at these addresses; report one that cannot be sent before any is sent."""
+    """Return what to send for the dead letters at these addresses; report one that cannot be sent before sending."""
     for address in where:
         prepare(topic.letter(address))
     # Read again rather than kept: the originals together may not fit into memory.
