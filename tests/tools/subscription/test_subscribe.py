@@ -150,8 +150,13 @@ def test_members_of_a_group_share(send, topics) -> None:
     is_enough = threading.Event()
 
     def member(number: int) -> None:
+        # Idleness ends it if the test fails, so that nobody waits for it for ever.
         with stream_assoc.subscribe(
-            "association-metrics", since="beginning", group=topics.kafka.metrics_topic, settings=topics
+            "association-metrics",
+            since="beginning",
+            group=topics.kafka.metrics_topic,
+            idle_seconds=60.0,
+            settings=topics,
         ) as metrics:
             for one in metrics:
                 seen[number].append(one.visit)
