@@ -53,7 +53,7 @@ class EmptySky:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit as its message, its objects cached in this process, and the rooms it goes through.
+    """A visit as its message, its objects cached in this process, and the services it is processed with.
 
     ``decode_only`` is pyruhvro reading the message, and ``least`` what no
     program that does the same can leave out: that, the candidates, all

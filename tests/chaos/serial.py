@@ -148,7 +148,7 @@ class RecordedClock:
 
 @contextlib.contextmanager
 def _empty_services(settings: Settings, folder: Path) -> Iterator[tuple[Services, str]]:
-    """Give rooms on an empty APDB in SQLite, with a cache in memory."""
+    """Give services on an empty APDB in SQLite, with a cache in memory."""
     url = f"sqlite:///{folder / 'serial.sqlite3'}"
     init(url)
     with contextlib.closing(open_apdb(url)) as apdb:

@@ -42,7 +42,7 @@ MEMBER = {
 
 @dataclass
 class Record:
-    """What the daemons of a test did, in the words of their rooms."""
+    """What the daemons of a test did, in the words of their logs."""
 
     assigned: list[frozenset[Partition]] = field(default_factory=list)
     taken: list[frozenset[Partition]] = field(default_factory=list)

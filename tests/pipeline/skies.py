@@ -49,7 +49,7 @@ def night() -> tuple[Batch, ...]:
 
 
 def pinned_services(folder: Path, **sections: Any) -> Services:
-    """Return rooms with a pinned clock, on the APDB in this folder or a new one."""
+    """Return services with a pinned clock, on the APDB in this folder or a new one."""
     folder.mkdir(exist_ok=True)
     if not (folder / APDB_FILE).exists():
         (folder / APDB_FILE).write_bytes(_empty_apdb())

@@ -24,7 +24,7 @@ def everything(folder: Path) -> dict[str, Rows]:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Two]:
-    """Two sets of rooms with a pinned clock, and the folders of their databases."""
+    """Two sets of services with a pinned clock, and the folders of their databases."""
     folders = (tmp_path / "one", tmp_path / "other")
     services = [pinned_services(folder) for folder in folders]
     yield list(zip(services, folders, strict=True))

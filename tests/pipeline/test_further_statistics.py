@@ -20,7 +20,7 @@ ALL = {"statistics": {"plugins": ALL_PLUGINS}}
 
 @pytest.fixture(scope="module")
 def processed(tmp_path_factory: pytest.TempPathFactory):
-    """Return rooms with every plugin after a night, what came of it, and where."""
+    """Return services with every plugin after a night, what came of it, and where."""
     folder = tmp_path_factory.mktemp("further")
     services = pinned_services(folder, **ALL)
     outcomes = process_from(services, 0, *night())

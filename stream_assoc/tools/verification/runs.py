@@ -152,7 +152,7 @@ def _batches(sources: pa.Table) -> pa.Table:
         {
             "diaSourceId_count": "stored sources",
             "counts_sum": "sources that count",
-            "new_sum": "sources that founded an object",
+            "new_sum": "sources that created an object",
         }
     )
 

@@ -102,7 +102,7 @@ def test_an_object_is_found_by_id_and_by_place(get, stored) -> None:
 
 def test_a_source_is_found_by_its_id(get, stored) -> None:
     curve = get(f"objects/{stored.forced_object}/light_curve")
-    # The source that founded an object has its id, which then is the object's.
+    # The source that created an object has its id, which then is the object's.
     source = next(one["diaSourceId"] for one in curve["sources"] if one["diaSourceId"] != str(stored.forced_object))
     assert get(f"search?q={source}") == {"kind": "source", "diaSourceId": source}
 

@@ -21,7 +21,7 @@ STREAM_ASSOC = Path(sys.executable).with_name("stream-assoc")
 LOOK_EVERY_SECONDS = 1.0
 
 IN_ORDER = {
-    # One partition keeps the order of the file, so that each object is founded by the same source every time.
+    # One partition keeps the order of the file, so that each object is created by the same source every time.
     "kafka": {"partitions": 1},
     "daemon": {"micro_batch_messages": 256},
 }
