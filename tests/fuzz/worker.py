@@ -27,6 +27,9 @@ DEADLINE_SECONDS = 5.0
 SILENCE_SECONDS = 300.0
 """After so long on one input, the process stands still."""
 
+WARM_UP_INPUTS = 20
+"""Tried without the deadline first: where kernels were never compiled, one compiles for longer than it."""
+
 _SLOT_BYTES = 1024**2
 
 
@@ -59,8 +62,11 @@ def try_all(target: Target, numbers: range, notebook: Notebook) -> dict[str, obj
     """Try inputs by their numbers; return what came of them."""
     outcomes: Counter[str] = Counter()
     slowest = 0.0
-    # What is made once, kernels and tables, is no part of any input's time.
-    target.parse(target.make(random.Random(0)))
+    # What is made once, kernels and tables, is no part of any input's time; one input does not reach all of it.
+    for number in range(WARM_UP_INPUTS):
+        data = target.make(random.Random(number))
+        notebook.note(data)
+        target.parse(data)
     for number in numbers:
         data = target.make(random.Random(number))
         notebook.note(data)
