@@ -1,12 +1,11 @@
 """``stream-assoc associate``: process the batches of a file without Kafka."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, closing, settings_of
-from stream_assoc.apps.cli.sending import tell_table
+from stream_assoc.apps.cli.sending import FileArgument, MappingOption, OrderOption, tell_table
 
 if TYPE_CHECKING:
     from stream_assoc.core.model.metrics import AssociationMetrics
@@ -18,17 +17,9 @@ ASSOCIATE_HELP = closing(
 
 
 def associate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
-    file: Annotated[
-        Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
-    ],
-    mapping: Annotated[
-        str | None,
-        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
-    ] = None,
-    order: Annotated[
-        Literal["midpoint", "arrival"],
-        typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
-    ] = "midpoint",
+    file: FileArgument,
+    mapping: MappingOption = None,
+    order: OrderOption = "midpoint",
     history_window: Annotated[
         float | None,
         typer.Option(help="Days before the midpoint that statistics look back. Default: all; upstream's: 360."),

@@ -17,7 +17,14 @@ from stream_assoc.apps.cli.app import (
 )
 from stream_assoc.apps.cli.judge import diff, verify
 from stream_assoc.apps.cli.progress import Progress
-from stream_assoc.apps.cli.sending import made_producers, messages_to, tell_table
+from stream_assoc.apps.cli.sending import (
+    FileArgument,
+    MappingOption,
+    OrderOption,
+    made_producers,
+    messages_to,
+    tell_table,
+)
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
@@ -71,17 +78,9 @@ def _group() -> None:
     ),
 )
 def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
-    file: Annotated[
-        Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
-    ],
-    mapping: Annotated[
-        str | None,
-        typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
-    ] = None,
-    order: Annotated[
-        Literal["midpoint", "arrival"],
-        typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
-    ] = "midpoint",
+    file: FileArgument,
+    mapping: MappingOption = None,
+    order: OrderOption = "midpoint",
     speed: Annotated[
         float | None,
         typer.Option(help="Keep the observed intervals, sped up by this factor; 1 is real time."),

@@ -1,11 +1,12 @@
-"""What commands that send share: messages of batches, producers, and a count while they go."""
+"""What commands that read a file of batches share: its options, messages of its batches, producers."""
 
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from stream_assoc.messaging.kafka.plain_producer import PlainProducer
     from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.tools.transform.report import TableReport
+
+
+FileArgument: TypeAlias = Annotated[
+    Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
+]
+MappingOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
+]
+OrderOption: TypeAlias = Annotated[
+    Literal["midpoint", "arrival"],
+    typer.Option(help="Order of a table's batches: as observed, or as processed. Other files keep theirs."),
+]
 
 
 def messages_to(topic: str, kafka: KafkaSettings, *, register: bool = True) -> "BatchMessages":
