@@ -56,7 +56,8 @@ def commit(
         ids = np.concatenate([one.states.diaObjectId for one in decisions])
         starts = np.concatenate([one.states.validityStartMjdTai for one in decisions])
         superseded, first = np.unique(ids, return_index=True)
-        session.prepare(superseded, starts[first])
+        had_version = np.isin(superseded, np.concatenate([one.superseded for one in decisions]))
+        session.prepare(superseded[had_version], starts[first][had_version])
         processed, changes = write_down(decisions, unpublished, services)
     failpoint("before-store")
     with watch.stage("store"):

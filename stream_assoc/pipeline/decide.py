@@ -32,14 +32,16 @@ from stream_assoc.pipeline.source_rows import first_errors, source_points, sourc
 class Decision:
     """The result of processing a batch: what `~stream_assoc.pipeline.commit.commit` makes rows and messages of.
 
-    ``states`` are those of its objects after it, ``withdrawn_forced_sources``
-    the rows that it takes back and does not replace; the rest is as in
+    ``states`` are those of its objects after it, ``superseded`` those of them
+    that had a version before (diaObjectId), ``withdrawn_forced_sources`` the
+    rows that it takes back and does not replace; the rest is as in
     `BatchChanges` and `Processed`.
     """
 
     entry: LedgerEntry
     metrics: AssociationMetrics
     states: ObjectStates
+    superseded: IntArray
     dia_sources: pa.Table
     forced_sources: pa.Table
     tiles: IntArray
@@ -149,6 +151,7 @@ def decide(
         entry=LedgerEntry(batch.id, batch.digest, time, len(batch), len(matches.stored), arrival.position),
         metrics=metrics,
         states=states,
+        superseded=summary.matched.diaObjectId,
         dia_sources=dia_sources,
         forced_sources=forced_sources,
         tiles=np.empty(0, np.int64),

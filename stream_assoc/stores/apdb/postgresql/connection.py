@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 import psycopg.conninfo
 from psycopg.abc import PQGen
+from psycopg.waiting import Ready, Wait
 
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
@@ -143,7 +144,10 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
             wanted = next(gen)
             deadline = time.monotonic() + self.silence_seconds
             while True:
-                ready = yield wanted
+                # psycopg flushes once and then only reads. A statement that is larger than the socket's buffers would
+                # stay half sent, with the server waiting for the rest of it.
+                is_unsent = wanted == Wait.R and bool(self.pgconn.flush())
+                ready = yield Wait.RW if is_unsent else wanted
                 if ready:
                     deadline = time.monotonic() + self.silence_seconds
                 elif time.monotonic() > deadline:
@@ -152,7 +156,8 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
                         f"no answer within {self.silence_seconds:g} s "
                         "(apdb.timeout_seconds + apdb.lock_timeout_seconds)"
                     )
-                wanted = gen.send(ready)
+                if not is_unsent or ready & Ready.R:
+                    wanted = gen.send(ready & wanted)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 

@@ -114,3 +114,13 @@ def test_a_commit_is_durable_whatever_the_server_is_set_to(
         server.execute(f"ALTER DATABASE {server.info.dbname} SET synchronous_commit = {configured}")
     with Connector(postgresql_apdb_url, {}, HASTY).connect() as connection:
         assert connection.execute("SHOW synchronous_commit").fetchone() == (used,)
+
+
+def test_a_statement_larger_than_every_buffer_is_sent_whole(postgresql_apdb_url: str) -> None:
+    """In a pipeline nobody reads meanwhile: the client must not wait for an answer to what it has not sent."""
+    text = "x" * 50_000_000
+    with Connector(postgresql_apdb_url, {}, HASTY).connect() as connection, connection.pipeline():
+        length = connection.execute("SELECT length(%s)", [text])
+        with connection.pipeline():
+            one = connection.execute("SELECT 1")
+        assert (length.fetchone(), one.fetchone()) == ((len(text),), (1,))
