@@ -110,11 +110,12 @@ apdb_app = App(help="Make and check the Alert Production Database.", no_args_is_
     epilog=closing(
         "stream-assoc apdb init --set apdb.url=sqlite:///apdb.sqlite3",
         "STREAM_ASSOC_APDB__URL=postgresql://user@db/apdb stream-assoc apdb init --no-replication",
+        "stream-assoc apdb init --config-out apdb.yaml",
         "stream-assoc apdb init --dry-run",
         "stream-assoc apdb init --repartition --set sky.tile_level=11",
     ),
 )
-def init_apdb(
+def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
     set_: SetOption = None,
     drop: Annotated[bool, typer.Option("--drop", help="Drop what is there, with all its rows.")] = False,
@@ -126,6 +127,14 @@ def init_apdb(
         typer.Option("--repartition", help="Divide the sky anew at sky.tile_level and cell_level. Stop all daemons."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the steps, a line each; change nothing.")] = False,
+    config_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--config-out",
+            metavar="FILE",
+            help="Also write the file that apdb-cli and ppdb-replication ask for. It may hold a password.",
+        ),
+    ] = None,
 ) -> None:
     """Create the tables of lsst-dax-apdb and those of stream_assoc; in an existing APDB, add what is missing.
 
@@ -135,6 +144,9 @@ def init_apdb(
     in a transaction: stop all daemons first. Statistics plugins of other
     packages (statistics.plugins) get their columns, and must be installed here
     too.
+
+    --config-out writes how lsst-dax-apdb opens this APDB, the password of
+    apdb.url or apdb.password in plain text; only its owner can read a new file.
     """
     from stream_assoc.stores.apdb import create
     from stream_assoc.wiring.pipeline import calculator_of
@@ -147,6 +159,7 @@ def init_apdb(
         if repartition:
             raise ConfigurationError("--dry-run tells what a migration would do; it does not go with --repartition")
         steps = create.plan(url, namespace, drop=drop, statistics=statistics)
+        steps += [] if config_out is None else [f"write {config_out}"]
         typer.echo("\n".join(f"would {step}" for step in steps) or f"{settings.apdb.url} is up to date.")
         return
     if repartition:
@@ -155,6 +168,9 @@ def init_apdb(
         report = create.init(url, namespace, drop=drop, replication=replication, **levels)
         create.add_columns(url, namespace, statistics)
     typer.echo(describe(settings.apdb, report))
+    if config_out is not None:
+        create.save_dax_config(url, namespace, config_out, replication=report.replication)
+        note(f"{config_out} opens it for lsst-dax-apdb and lsst-dax-ppdb. Keep it private: it may hold a password.")
 
 
 @apdb_app.command(

@@ -1,7 +1,9 @@
 """Creating an APDB of any backend, and preparing an existing one for this package."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from stream_assoc.private_files import create_private
 from stream_assoc.stores.apdb.backend import ApdbReport
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.factory import open_apdb
@@ -90,6 +92,33 @@ def add_columns(url: str, namespace: str | None, statistics: Sequence[str]) -> N
         If the database cannot be reached, or daemons hold it.
     """
     parse_url(url, namespace).administration().add_columns(statistics)
+
+
+def save_dax_config(url: str, namespace: str | None, path: Path, *, replication: bool) -> None:
+    """Write the configuration file with which programs of lsst-dax-apdb and lsst-dax-ppdb open an APDB.
+
+    The file may hold a password. A new one can be read by its owner only; the
+    permissions of one that exists are its owner's choice.
+
+    Parameters
+    ----------
+    url, namespace
+        As for `init`.
+    path : `~pathlib.Path`
+        The file, YAML as ``lsst.dax.apdb.ApdbConfig.save`` writes it.
+    replication : `bool`
+        Whether the APDB notes its rows for replication, as its `ApdbReport` says.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If ``url`` is of another kind of database.
+    OSError
+        If the file cannot be written.
+    """
+    config = parse_url(url, namespace).dax_config().model_copy(update={"enable_replica": replication})
+    create_private(path)
+    config.save(path.absolute())
 
 
 def repartition(url: str, namespace: str | None = None, *, tile_level: int, cell_level: int) -> ApdbReport:

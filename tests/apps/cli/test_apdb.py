@@ -44,3 +44,19 @@ def test_a_dry_run_tells_the_steps_and_does_nothing(invoke: Callable[..., Result
     assert told.stdout == "sqlite:///night.db is up to date.\n"
     told = invoke("apdb", "init", "--dry-run", "--drop", "--set", "apdb.url=sqlite:///night.db")
     assert told.stdout.startswith("would drop all tables of the APDB, with their rows\n")
+
+
+def test_the_configuration_of_dax_apdb_is_written_of_a_new_and_of_an_existing_database(invoke: Invoke) -> None:
+    asked = ("apdb", "init", "--config-out", "apdb.yaml", "--set", "apdb.url=sqlite:///night.db")
+    told = invoke(*asked, "--dry-run")
+    assert told.stdout.splitlines()[-1] == "would write apdb.yaml"
+    assert not Path("apdb.yaml").exists()
+    made = invoke(*asked)
+    assert "it may hold a password" in made.stderr
+    written = Path("apdb.yaml").read_text(encoding="utf-8")
+    assert f"db_url: sqlite:///{Path('night.db').absolute()}" in written.replace("\n  ", " ")
+    database = Path("night.db").read_bytes()
+    Path("apdb.yaml").unlink()
+    assert invoke(*asked).exit_code == 0
+    assert Path("apdb.yaml").read_text(encoding="utf-8") == written
+    assert Path("night.db").read_bytes() == database

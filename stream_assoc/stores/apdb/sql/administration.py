@@ -15,6 +15,7 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.compatibility import (
     CONFIGURATION_KEY,
+    DIA_OBJECT_INDEX,
     INIT_REMEDY,
     SCHEMA_VERSION_KEY,
     check_dax,
@@ -149,7 +150,7 @@ class SqlAdministration:
             self._url.reserve()
             ApdbSql.init_database(
                 db_url=self._url.sqlalchemy_url,
-                dia_object_index="last_object_table",
+                dia_object_index=DIA_OBJECT_INDEX,
                 enable_replica=replication,
                 namespace=self._url.namespace,
                 drop=drop,
@@ -166,7 +167,7 @@ def dax_config_of(url: SqlUrl) -> "ApdbConfig":
     """Return how dax_apdb opens this database."""
     from lsst.dax.apdb.sql import ApdbSqlConfig
 
-    return ApdbSqlConfig(db_url=url.sqlalchemy_url, namespace=url.namespace)
+    return ApdbSqlConfig(db_url=url.sqlalchemy_url, namespace=url.namespace, dia_object_index=DIA_OBJECT_INDEX)
 
 
 def _new_names() -> dict[str, str]:

@@ -27,6 +27,9 @@ from stream_assoc.stores.apdb.sql.statements import (
 SCHEMA_VERSION_KEY: Final = "version:schema"
 CONFIGURATION_KEY: Final = "config:apdb-sql.json"
 
+DIA_OBJECT_INDEX: Final = "last_object_table"
+"""How dax_apdb is to index DIAObjects: with a table of their latest versions."""
+
 INIT_REMEDY: Final = "run `stream-assoc apdb init`"
 
 
@@ -93,10 +96,10 @@ def check_dax(metadata: Mapping[str, str]) -> Mapping[str, Any]:
         raise ApdbSchemaError(
             f"the row {CONFIGURATION_KEY} of the APDB's table metadata is damaged: {error}"
         ) from error
-    if configuration.get("dia_object_index") != "last_object_table":
+    if configuration.get("dia_object_index") != DIA_OBJECT_INDEX:
         raise ApdbSchemaError(
             f"the APDB was created with dia_object_index={configuration.get('dia_object_index')!r}; "
-            f"stream_assoc needs 'last_object_table': {INIT_REMEDY} on another database or namespace"
+            f"stream_assoc needs {DIA_OBJECT_INDEX!r}: {INIT_REMEDY} on another database or namespace"
         )
     if configuration.get("htm_level", PIXEL_ID_LEVEL) != PIXEL_ID_LEVEL:
         raise ApdbSchemaError(

@@ -51,8 +51,11 @@ class SqliteUrl:
 
     @property
     def sqlalchemy_url(self) -> str:
-        """See `SqlUrl.sqlalchemy_url`."""
-        return f"sqlite:///{urllib.parse.quote(str(self.path))}"
+        """See `SqlUrl.sqlalchemy_url`: the absolute path, so that it is the same file from every folder.
+
+        SQLAlchemy 2.1 decodes percent signs and 2.0 does not, so there are none: `_path_of` takes no such name.
+        """
+        return f"sqlite:///{self.path.absolute()}"
 
     def dax_config(self) -> "ApdbConfig":
         """See `ApdbUrl.dax_config`."""
