@@ -57,6 +57,14 @@ class FencedError(ApdbUnavailableError):
     """
 
 
+class TilesChangedError(ApdbError, RetriableError):
+    """Another program changed objects around a batch after the session had read them; nothing was stored.
+
+    It takes no lock of ours, so this is found out when the batch is to be
+    stored. Tried again, the batch is decided about the sky as it is now.
+    """
+
+
 class LocksExhaustedError(ApdbUnavailableError):
     """The backend cannot hold so many cells at once: the same cells asked for again would fail again.
 

@@ -22,5 +22,8 @@ A backend whose ``lsst.dax.apdb`` client is not ``ApdbSql`` overrides ``client``
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("case", "commits", "apdb", "dax", "ledger", "reading", "reprocessing"))
+    *(
+        f"{__name__}.{name}"
+        for name in ("case", "commits", "apdb", "dax", "ledger", "other_writers", "reading", "reprocessing")
+    )
 )

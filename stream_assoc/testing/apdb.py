@@ -13,12 +13,13 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.testing.commits import CommitTests
 from stream_assoc.testing.dax import DaxTests
 from stream_assoc.testing.ledger import LedgerTests
+from stream_assoc.testing.other_writers import OtherWritersTests
 from stream_assoc.testing.reading import ReadingTests
 from stream_assoc.testing.reprocessing import ReprocessingTests
 from stream_assoc.testing.rows import CELLS, FIRST, changes
 
 
-class ApdbConformance(LedgerTests, ReadingTests, CommitTests, ReprocessingTests, DaxTests):
+class ApdbConformance(LedgerTests, ReadingTests, CommitTests, ReprocessingTests, OtherWritersTests, DaxTests):
     """Everything that a backend promises. A subclass overrides the fixture ``place``."""
 
     def test_same_cell_is_exclusive(self, apdb: OpenApdb) -> None:

@@ -1,9 +1,10 @@
 """What a session answers about the APDB: read-only questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId, BatchRevision
@@ -12,6 +13,40 @@ from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import ObjectHistories
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedObjects:
+    """Current objects that other programs have changed since their versions were made.
+
+    A state of theirs that was cached before is out of date, though its version
+    is the current one.
+
+    Attributes
+    ----------
+    diaObjectId, tile : `numpy.ndarray` [int64], shape (n,)
+        The objects, and the tile that each lies in.
+    is_outdated : `numpy.ndarray` [bool], shape (n,)
+        Whether the version is out of date too, because sources of the object
+        were reassigned, withdrawn or corrected. The next batch that comes over
+        the tile has to give it another, or close it.
+    """
+
+    diaObjectId: IntArray
+    tile: IntArray
+    is_outdated: BoolArray
+
+    @classmethod
+    def none(cls) -> "ChangedObjects":
+        """Return no object."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.diaObjectId)
+
+    def outdated(self, tiles: IntArray) -> IntArray:
+        """Return those objects of these tiles whose version is out of date."""
+        return self.diaObjectId[self.is_outdated & np.isin(self.tile, tiles)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +65,15 @@ class SessionSnapshot:
     unpublished : `tuple` [`BatchRevision`, ...]
         Batches that changed one of the asked tiles last and whose outputs are
         still in the outbox: subscribers must have them first.
+    changed : `ChangedObjects`
+        The objects of the asked tiles that other programs have changed.
     """
 
     entries: dict[BatchId, tuple[LedgerEntry, ...]]
     tile_versions: IntArray
     n_single_source: int
     unpublished: tuple[BatchRevision, ...] = ()
+    changed: ChangedObjects = field(default_factory=ChangedObjects.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +115,12 @@ class SessionReader(Protocol):
     """What a session reads of the sky it holds; nothing here changes the APDB."""
 
     def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
-        """Return what is known of these batches and tiles."""
+        """Return what is known of these batches and tiles.
+
+        Whatever else the session reads of these tiles, it reads later:
+        `~stream_assoc.pipeline.ports.sessions.ApdbSession.commit` compares
+        their versions with these.
+        """
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """Return the current objects of these tiles, also of those that hold nothing."""

@@ -3,7 +3,7 @@
 How a backend excludes others is its own business. PostgreSQL's advisory locks
 die with the connection that commits; a store without such locks has to fence:
 before it hands cells over, it makes the commit of the session that held them
-impossible. The pipeline relies on three promises only.
+impossible. The pipeline relies on four promises only.
 
 * **Exclusion.** While a session holds a cell, no other session commits anything
   in it. A session that has lost a cell cannot commit: `ApdbSession.commit` raises
@@ -11,6 +11,11 @@ impossible. The pipeline relies on three promises only.
 * **Hand-over.** A session that gets a cell sees every commit made in it,
   complete. A commit that its process did not finish is finished, or made
   impossible, before.
+* **Other writers.** Programs that take no cells may change rows all the same.
+  Whatever they change raises the version of its tile, in the same transaction,
+  and is told by `~stream_assoc.pipeline.ports.reader.SessionReader.read_snapshot`;
+  a commit that has not seen it is refused. How a backend gets there is in
+  `stream_assoc.stores.apdb.sql.other_writers`.
 * **Liveness.** The cells of a process that died become free within a bounded
   time, without anybody's help.
 """
@@ -68,6 +73,8 @@ class ApdbSession(SessionReader, Protocol):
         tile versions     Each grows by one for the commit, however often it is
                           replayed, and not before the rows are complete: the
                           cache believes a tile by its version.
+        changed objects   Those that get a new version or are closed are no
+                          longer noted as changed by another program.
         counters          Exact: a replay adds nothing.
         replica records   Idempotent: a replay leaves no row twice. Complete
                           with the rows.
@@ -86,6 +93,9 @@ class ApdbSession(SessionReader, Protocol):
         FencedError
             If the session had lost its cells. Nothing is stored, and nothing of
             it ever will be.
+        TilesChangedError
+            If another program has raised the version of a tile since
+            `read_snapshot`. Nothing is stored.
         LedgerConflictError
             If another session has stored one of the batches. Nothing is stored.
         DuplicateSourceError

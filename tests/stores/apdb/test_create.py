@@ -16,6 +16,7 @@ from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, TILES, changes, new_objects, store
+from tests.stores.apdb.sql_urls import drop_triggers
 
 
 def test_init_of_an_existing_apdb_changes_nothing(sqlite_apdb_url: str) -> None:
@@ -45,6 +46,7 @@ def test_extending_counts_what_others_stored(sqlite_apdb_url: str) -> None:
     apdb = open_apdb(sqlite_apdb_url)
     store(apdb, new_objects(FIRST, [BIG, BIG + 2, BIG + 4]))
     apdb.close()
+    drop_triggers(sqlite_apdb_url)
     with closing(sqlite3.connect(sqlite_apdb_url.removeprefix("sqlite:///"))) as connection, connection:
         for table in OUR_TABLES:
             connection.execute(f"DROP TABLE {table}")
@@ -147,6 +149,7 @@ def make_old(execute, **words) -> None:
         "StreamAssocTile",
         "StreamAssocDiaObject",
         "StreamAssocInHand",
+        "StreamAssocChanged",
     ):
         execute(f'DROP TABLE "{table}"')
     for statement in (OLD_LEDGER, OLD_OUTBOX, OLD_TILE, *OLD_ROWS):

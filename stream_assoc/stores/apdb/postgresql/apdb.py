@@ -19,7 +19,9 @@ from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
-from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged
+from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
+from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged, tile_level_of
+from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
     IN_HAND,
@@ -59,6 +61,8 @@ _SESSION_SETTINGS: Final = {
     "jit": "off",
     # Results are aggregated in the order of a subquery, which parallel workers would not keep.
     "max_parallel_workers_per_gather": "0",
+    # A batch raises versions itself, once a tile.
+    BATCH_SETTING: "on",
 }
 
 
@@ -123,6 +127,9 @@ class PostgresqlApdb:
         self.report = replace(report, lock_table_size=self.lock_table.size)
         self._notes = metadata
         self.expect_statistics(())
+        with self._connection() as connection:
+            triggers = PostgresqlTriggers(connection, catalogue.schema, self._names)
+            check_triggers(triggers.lacking(pixel_shift(tile_level_of(report.partition))))
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:

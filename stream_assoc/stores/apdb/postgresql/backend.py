@@ -17,6 +17,7 @@ from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.catalogue import find_schema
 from stream_assoc.stores.apdb.postgresql.connection import translated
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
+from stream_assoc.stores.apdb.postgresql.triggers import PostgresqlTriggers
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
@@ -112,7 +113,8 @@ class PostgresqlUrl:
                 return frozenset(name for (name,) in rows)
 
             names = {table: schema.full_name(server, table) for table in ALL_TABLES}
-            yield Database(names | _TYPES, columns_of, True, execute)
+            triggers = PostgresqlTriggers(server, schema, names)
+            yield Database(names | _TYPES, columns_of, True, triggers, execute)
 
 
 class PostgresqlBackend:

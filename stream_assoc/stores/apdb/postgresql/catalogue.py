@@ -58,6 +58,10 @@ class Schema:
         """
         return np.array(zlib.crc32(f"stream_assoc {self.oid}".encode())).astype(np.int32).item()
 
+    def quoted(self, connection: psycopg.Connection[Any]) -> str:
+        """Return the quoted name."""
+        return sql.Identifier(self.name).as_string(connection)
+
     def full_name(self, connection: psycopg.Connection[Any], table: str) -> str:
         """Return the quoted name of a table, the same under every search path."""
         return sql.Identifier(self.name, table).as_string(connection)

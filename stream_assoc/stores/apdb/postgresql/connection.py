@@ -51,6 +51,9 @@ _DURABLE: Final = (
 )
 """What was published must not be lost by the database: a commit waits at least for the server's own disk."""
 
+PATIENCE_SETTING: Final = "stream_assoc.lock_timeout"
+"""A setting of our own that keeps ``lock_timeout`` for a transaction that lowers it for a while."""
+
 _GHOST_SECONDS: Final = 5
 """How long to wait for the end of a session that was told to end."""
 
@@ -58,7 +61,9 @@ _REMEDIES: Final = {
     "53100": "its disk is full: free space there",
     "53200": "it is out of memory",
     "53300": "it has no free connection: raise its max_connections, or end other sessions",
-    "55P03": "cells or rows were held by another session for longer than apdb.lock_timeout_seconds",
+    "40P01": "another program changes the same rows, and both waited for each other",
+    "55P03": "cells were held by another session for longer than apdb.lock_timeout_seconds, or another program "
+    "changes rows of them",
 }
 """What a server says by SQLSTATE, and what to do about it, where its own words do not tell."""
 
@@ -177,7 +182,13 @@ class Connector:
 
     def __init__(self, conninfo: str, settings: Mapping[str, str], patience: Patience) -> None:
         self._conninfo = conninfo
-        self._settings = {**settings, **_NETWORK_SETTINGS, "lock_timeout": _milliseconds(patience.lock_seconds)}
+        lock_timeout = _milliseconds(patience.lock_seconds)
+        self._settings = {
+            **settings,
+            **_NETWORK_SETTINGS,
+            "lock_timeout": lock_timeout,
+            PATIENCE_SETTING: lock_timeout,
+        }
         self._patience = patience
         self._mark = secrets.token_hex(_MARK_BYTES)
         self._is_direct = False

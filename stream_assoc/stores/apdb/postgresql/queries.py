@@ -4,7 +4,9 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.stores.apdb.postgresql.connection import PATIENCE_SETTING
 from stream_assoc.stores.apdb.sql.statements import (
+    CHANGED,
     COUNTER,
     LEDGER,
     LEDGER_COLUMNS,
@@ -25,6 +27,11 @@ TILE_QUERY: Final = (
     f"SELECT t.tile, t.version, o.visit, o.detector, o.revision FROM {{{TILE}}} t "
     f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
 )
+READ_TILES: Final = f"SELECT tile, version FROM {{{TILE}}} WHERE tile = ANY(%s::bigint[])"
+CHANGED_QUERY: Final = (
+    f'SELECT "diaObjectId", tile, is_outdated FROM {{{CHANGED}}} WHERE tile = ANY(%s::bigint[]) ORDER BY 1'
+)
+FORGET_CHANGED: Final = f'DELETE FROM {{{CHANGED}}} WHERE "diaObjectId" = ANY(%s::bigint[])'
 COUNTER_QUERY: Final = f"SELECT coalesce(sum(n_single_source), 0)::bigint FROM {{{COUNTER}}}"
 
 # The latest version is found at the end of its object's stretch of the primary
@@ -84,6 +91,13 @@ COUNT: Final = (
     f"INSERT INTO {{{COUNTER}}} AS c (shard, n_single_source) VALUES (%s, %s) "
     "ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source"
 )
+
+GIVE_WAY: Final = "SELECT set_config('lock_timeout', '500ms', true)"
+"""Rows within the cells of a session are held by programs that take no cells, or by nobody. PostgreSQL looks
+for a deadlock with one after a second (``deadlock_timeout``) and undoes the work of either. The batch gives
+way before: it can be tried again, an administrator's program may not know how to."""
+WAIT: Final = f"SELECT set_config('lock_timeout', current_setting('{PATIENCE_SETTING}'), true)"
+"""Rows that all daemons share, such as a replica chunk, are waited for as long as the settings say."""
 
 MANY: Final = 1000
 """Objects whose versions are ended before the commit. For few, telling the server twice costs more than it saves."""

@@ -24,12 +24,15 @@ from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
 from stream_assoc.stores.apdb.postgresql.queries import (
     BUMP_TILES,
+    CHANGED_QUERY,
     COUNT,
     COUNTED,
     COUNTED_FORCED,
     COUNTER_QUERY,
     FORCED_POINTS,
     FORCED_TYPES,
+    FORGET_CHANGED,
+    GIVE_WAY,
     HAVE_GOOD_SOURCE,
     LATEST_VERSIONS,
     LEDGER_QUERY,
@@ -38,10 +41,12 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     POINT_TYPES,
     POINTS,
     POSITION_TYPES,
+    READ_TILES,
     SUPERSEDE,
     TILE_QUERY,
     VERSION_TYPES,
     VERSIONS,
+    WAIT,
 )
 from stream_assoc.stores.apdb.sql.rows import (
     ReplicaChunk,
@@ -53,12 +58,12 @@ from stream_assoc.stores.apdb.sql.rows import (
     int_column,
     pixel_ranges,
     repeated,
-    snapshot_of,
     store_rows,
     stored_elsewhere,
     tiled,
     versions_of,
 )
+from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
 from stream_assoc.stores.apdb.sql.statements import (
     LEDGER,
     LEDGER_COLUMNS,
@@ -118,6 +123,7 @@ class PostgresqlSession:
         self._transaction = ExitStack()
         self._pipeline = ExitStack()
         self._prepared = np.empty(0, np.int64)
+        self._seen = SeenTiles()
 
     def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
         """See `ApdbSession.read_snapshot`."""
@@ -126,7 +132,12 @@ class PostgresqlSession:
             ledger = self._execute(LEDGER_QUERY, visits, detectors)
             versions = self._execute(TILE_QUERY, array_literal(tiles))
             total = self._execute(COUNTER_QUERY)
-        return snapshot_of(ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0])
+            changed = self._execute(CHANGED_QUERY, array_literal(tiles))
+        snapshot = snapshot_of(
+            ledger.fetchall(), tiles, versions.fetchall(), total.fetchall()[0][0], changed.fetchall()
+        )
+        self._seen.add(tiles, snapshot)
+        return snapshot
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -184,6 +195,7 @@ class PostgresqlSession:
         if len(diaObjectId) >= MANY:
             self._begin()
             self._pipeline.enter_context(self._connection.pipeline())
+            self._execute(GIVE_WAY)
             self._execute(SUPERSEDE, array_literal(diaObjectId), array_literal(validityEndMjdTai))
             self._prepared = diaObjectId
 
@@ -224,18 +236,25 @@ class PostgresqlSession:
         """Write all rows. What other daemons may also want to change comes last, in a fixed order."""
         with self._connection.pipeline():
             backend = self._execute(BACKEND_QUERY)
-            self._write_ledger(changes)
-            for chunk in rows.chunks:
-                self._write_chunk(chunk, "NOTHING")
+            self._execute(GIVE_WAY)
             left = ~np.isin(rows.superseded, self._prepared)
             if left.any():
                 self._execute(SUPERSEDE, array_literal(rows.superseded[left]), array_literal(rows.ends[left]))
             # Each batch of a transaction is published after the one before it: the last one stands for all.
             versions = self._execute(BUMP_TILES, *changes[-1].entry.key, array_literal(rows.tiles))
+            # What another program raises from here on, it raises after this transaction.
+            read = self._execute(READ_TILES, array_literal(np.array(list(self._seen.versions), np.int64)))
+            self._execute(WAIT)
+            self._forget_changed(rows)
+            self._write_ledger(changes)
+            for chunk in rows.chunks:
+                self._write_chunk(chunk, "NOTHING")
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]
         # A pipeline cannot hold a COPY.
         self._pipeline.close()
+        raised = dict(versions.fetchall())
+        self._seen.check({tile: version - (tile in raised) for tile, version in read.fetchall()})
         for change in changes:
             if change.entry.revision:
                 self._withdraw(change)
@@ -253,7 +272,13 @@ class PostgresqlSession:
                 )
         # The locks are those of the session that the connection was made with.
         self._connection.check_backend(backend.fetchall()[0][0])
-        return versions_of(rows.tiles, dict(versions.fetchall()))
+        return versions_of(rows.tiles, raised)
+
+    def _forget_changed(self, rows: StoreRows) -> None:
+        """Objects with a new version, and closed ones, are as this session folded them."""
+        renewed = np.intersect1d(self._seen.changed, rows.superseded)
+        if len(renewed):
+            self._execute(FORGET_CHANGED, array_literal(renewed))
 
     def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
         marks = ", ".join(["%s"] * len(LEDGER_COLUMNS))
@@ -283,11 +308,13 @@ class PostgresqlSession:
     def _withdraw(self, change: BatchChanges) -> None:
         """Take back what was stored of this batch before."""
         entry, withdrawn = change.entry, {}
+        self._execute(GIVE_WAY)
         for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
             again = array_literal(int_column(rows, table.key))
             self._execute(table.replace_statement("%s", "= ANY(%s::bigint[])"), *entry.id, again)
             left = self._execute(table.withdraw_statement("%s"), entry.timeProcessedMjdTai, *entry.id)
             withdrawn[table] = left.fetchall()
+        self._execute(WAIT)
         if self._chunk_seconds is not None:
             payloads = update_payloads(change, withdrawn)
             self._execute(

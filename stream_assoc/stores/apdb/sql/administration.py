@@ -21,6 +21,7 @@ from stream_assoc.stores.apdb.sql.compatibility import (
     check_dax,
     check_not_newer,
     partition_name,
+    tile_level_of,
 )
 from stream_assoc.stores.apdb.sql.database import Database, SqlUrl
 from stream_assoc.stores.apdb.sql.migrations import (
@@ -31,8 +32,10 @@ from stream_assoc.stores.apdb.sql.migrations import (
     new_secret,
     pending,
 )
+from stream_assoc.stores.apdb.sql.other_writers import pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
+    CHANGED,
     FURTHER,
     IDENTITY_KEY,
     NOTES,
@@ -81,6 +84,8 @@ class SqlAdministration:
             steps += [f"migrate to {one.version}: {one.purpose}" for one in pending(kept)]
             if columns := missing_statistics(kept, _columns(statistics)):
                 steps.append(f"add to {FURTHER}: {', '.join(columns)}")
+            if kept is not None and not pending(kept) and _lacks_triggers(kept):
+                steps.append("make the triggers anew that note what other programs change")
         return steps
 
     def extend(self, *, tile_level: int, cell_level: int) -> None:
@@ -102,6 +107,8 @@ class SqlAdministration:
                     for key, value in notes.items():
                         if database.note(key) is None:
                             database.set_note(key, value)
+                    if _lacks_triggers(database):
+                        database.run_all(database.triggers.install(_shift(database)))
                     is_done = True
 
     def add_columns(self, statistics: Sequence[str]) -> None:
@@ -121,6 +128,8 @@ class SqlAdministration:
                 for key, value in _new_names().items():
                     database.set_note(key, value)
                 database.set_note(PARTITION_KEY, partition_name(tile_level, cell_level))
+                if database.exists(CHANGED):
+                    _divide_notes_anew(database, pixel_shift(tile_level))
 
     def _leave_room(self) -> None:
         """Leave room in each page of DiaObject for the end of every version, which is noted once.
@@ -137,6 +146,7 @@ class SqlAdministration:
         with self._url.transaction(writes=True) as database:
             if database is None:
                 return
+            database.run_all(database.triggers.drop())
             for table in OUR_TABLES:
                 database.run(f"DROP TABLE IF EXISTS {{{table}}}")
             for key in NOTES:
@@ -168,6 +178,24 @@ def dax_config_of(url: SqlUrl) -> "ApdbConfig":
     from lsst.dax.apdb.sql import ApdbSqlConfig
 
     return ApdbSqlConfig(db_url=url.sqlalchemy_url, namespace=url.namespace, dia_object_index=DIA_OBJECT_INDEX)
+
+
+def _divide_notes_anew(database: Database, shift: int) -> None:
+    """Make the triggers note tiles of another level, and let what they have noted name such tiles too."""
+    database.run_all(database.triggers.install(shift))
+    database.run(
+        f'UPDATE {{{CHANGED}}} SET tile = (SELECT o."pixelId" >> {shift} FROM {{DiaObject}} o '
+        f'WHERE o."diaObjectId" = {{{CHANGED}}}."diaObjectId" AND o."validityEndMjdTai" IS NULL)'
+    )
+
+
+def _lacks_triggers(database: Database) -> bool:
+    return database.note(PARTITION_KEY) is None or bool(database.triggers.lacking(_shift(database)))
+
+
+def _shift(database: Database) -> int:
+    """Return how many bits a pixelId has more than a tile of this database."""
+    return pixel_shift(tile_level_of(database.note(PARTITION_KEY) or ""))
 
 
 def _new_names() -> dict[str, str]:

@@ -38,6 +38,20 @@ def partition_name(tile_level: int, cell_level: int) -> str:
     return f"{tile_level}/{cell_level}"
 
 
+def tile_level_of(partition: str) -> int:
+    """Return the level of the tiles of a partition as it is written in the database.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If it is damaged.
+    """
+    tile_level, _, _ = partition.partition("/")
+    if not tile_level.isdecimal():
+        raise ApdbSchemaError(f"the row {PARTITION_KEY} of the APDB's table metadata is damaged: {partition!r}")
+    return int(tile_level)
+
+
 def check_compatible(metadata: Mapping[str, str], tables: Collection[str]) -> ApdbReport:
     """Return what the database is, or tell what keeps this package from using it.
 

@@ -1,6 +1,6 @@
 """A transaction on an SQL database that may change its tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -8,6 +8,19 @@ from typing import Any, Final, Protocol
 from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 
 ALL_TABLES: Final = ("metadata", *DAX_TABLES, *OUR_TABLES)
+
+
+class Triggers(Protocol):
+    """The triggers of a database: the statements that make and delete them, and what is not as it should be."""
+
+    def install(self, shift: int) -> Sequence[str]:
+        """Return what makes all of them anew; a ``pixelId`` has ``shift`` bits more than its tile."""
+
+    def drop(self) -> Sequence[str]:
+        """Return what deletes all of them."""
+
+    def lacking(self, shift: int) -> list[str]:
+        """Return the names of those that are not there, switched off, or of another form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +36,14 @@ class Database:
         Returns the columns of a table; none if there is no such table.
     pages_have_room : `bool`
         Whether a table may be told to leave room in its pages.
+    triggers : `Triggers`
+        Of `~stream_assoc.stores.apdb.sql.other_writers`.
     """
 
     words: Mapping[str, str]
     columns_of: Callable[[str], frozenset[str]]
     pages_have_room: bool
+    triggers: Triggers
     _execute: Callable[[str, tuple[object, ...]], Any]
 
     def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -41,6 +57,11 @@ class Database:
         """
         cursor = self._execute(statement.format(**self.words), parameters)
         return cursor.fetchall() if cursor.description else []
+
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Execute statements that are complete: no words in braces, no parameters."""
+        for statement in statements:
+            self._execute(statement, ())
 
     def exists(self, table: str) -> bool:
         """Tell whether there is a table of that name."""

@@ -19,8 +19,10 @@ from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
+    CHANGED,
     COUNTER,
     FURTHER,
+    IDENTITY_KEY,
     IN_HAND,
     LEDGER,
     OUR_VERSION_KEY,
@@ -196,6 +198,17 @@ def _note_what_is_in_hand(database: Database) -> None:
     )
 
 
+def _note_what_others_change(database: Database) -> None:
+    """Make room for what triggers note. What was changed before, nobody noted: nothing cached so far is believed."""
+    database.run(
+        f'CREATE TABLE IF NOT EXISTS {{{CHANGED}}} ("diaObjectId" BIGINT NOT NULL PRIMARY KEY, tile BIGINT NOT NULL, '
+        "is_outdated BOOLEAN NOT NULL)"
+    )
+    database.run(f'CREATE INDEX IF NOT EXISTS "{CHANGED}_tile" ON {{{CHANGED}}} (tile)')
+    for key in (IDENTITY_KEY, CACHE_SECRET_KEY):
+        database.run("DELETE FROM {metadata} WHERE name = ?", key)
+
+
 def _nothing(_database: Database) -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -209,6 +222,11 @@ MIGRATIONS: Final = (
     Migration("2.4.0", "add the secret that tells cached blobs of daemons from forged ones", _add_cache_secret),
     Migration(
         "2.5.0", "note which messages are in hand, so that one that ends daemons is found", _note_what_is_in_hand
+    ),
+    Migration(
+        "2.6.0",
+        "note by triggers what other programs change; the cache begins anew, once",
+        _note_what_others_change,
     ),
 )
 

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.arrays import rows_of
-from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
@@ -23,9 +22,8 @@ from stream_assoc.core.model.states import ObjectHistories, SourcePoints
 from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
-from stream_assoc.pipeline.ports.reader import SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS, entries_by_batch
+from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
 
 KEYS: Final = {
     "DiaObject": ("diaObjectId", "validityStartMjdTai"),
@@ -202,28 +200,6 @@ def int_column(table: pa.Table, name: str) -> IntArray:
 def versions_of(tiles: IntArray, stored: Mapping[int, int]) -> IntArray:
     """Return the version of each tile, 0 where none is stored."""
     return np.fromiter((stored.get(tile, 0) for tile in tiles.tolist()), np.int64, len(tiles))
-
-
-def snapshot_of(
-    batches: Sequence[Sequence[Any]], tiles: IntArray, stored: Sequence[Sequence[Any]], n_single_source: int
-) -> SessionSnapshot:
-    """Return what a session knows when it begins.
-
-    Parameters
-    ----------
-    batches : sequence
-        Rows of the ledger, in the order of `LEDGER_COLUMNS`.
-    tiles : `numpy.ndarray` [int64]
-        The asked tiles.
-    stored : sequence
-        For each tile that is stored: tile, version, and the batch that changed
-        it last if its outputs are in the outbox, else three nulls.
-    n_single_source : `int`
-        See `SessionSnapshot`.
-    """
-    versions = versions_of(tiles, {tile: version for tile, version, *_ in stored})
-    unpublished = {BatchRevision(*row[2:]) for row in stored if row[2] is not None}
-    return SessionSnapshot(entries_by_batch(batches), versions, n_single_source, tuple(sorted(unpublished)))
 
 
 def forced_source_table(rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -20,7 +20,8 @@ TILE: Final = "StreamAssocTile"
 COUNTER: Final = "StreamAssocCounter"
 FURTHER: Final = further_statistics.TABLE
 IN_HAND: Final = "StreamAssocInHand"
-OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND)
+CHANGED: Final = "StreamAssocChanged"
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""

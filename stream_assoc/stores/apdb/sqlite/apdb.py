@@ -23,7 +23,14 @@ from stream_assoc.private_files import create_like
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
-from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY, check_columns, check_compatible, check_unchanged
+from stream_assoc.stores.apdb.sql.compatibility import (
+    INIT_REMEDY,
+    check_columns,
+    check_compatible,
+    check_unchanged,
+    tile_level_of,
+)
+from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
     IN_HAND,
@@ -39,6 +46,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     waiting_entry,
 )
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
+from stream_assoc.stores.apdb.sqlite.triggers import SqliteTriggers
 
 _OUTBOX_JOIN: Final = f'"{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector, revision)'
 _OUTBOX_SELECT: Final = f"SELECT {WAITING_COLUMNS}, o.outputs FROM {_OUTBOX_JOIN}"
@@ -113,6 +121,8 @@ class SqliteApdb:
         self.report = check_compatible(metadata, columns).of_copy(str(self._path.stat().st_ino))
         self._columns, self._notes = columns, metadata
         self.expect_statistics(())
+        with self._reading() as connection:
+            check_triggers(SqliteTriggers(connection).lacking(pixel_shift(tile_level_of(self.report.partition))))
         self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:

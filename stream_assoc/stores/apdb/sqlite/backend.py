@@ -18,6 +18,7 @@ from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
 from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, hold_lock, one_name, translated
 from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
+from stream_assoc.stores.apdb.sqlite.triggers import SqliteTriggers
 
 if TYPE_CHECKING:
     from lsst.dax.apdb import ApdbConfig
@@ -90,7 +91,7 @@ def _database(connection: sqlite3.Connection) -> Database:
         return frozenset(name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
 
     names = {table: f'"{table}"' for table in ALL_TABLES}
-    return Database(names | _TYPES, columns_of, False, connection.execute)
+    return Database(names | _TYPES, columns_of, False, SqliteTriggers(connection), connection.execute)
 
 
 class SqliteBackend:

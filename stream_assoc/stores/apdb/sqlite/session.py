@@ -28,13 +28,14 @@ from stream_assoc.stores.apdb.sql.rows import (
     int_column,
     pixel_ranges,
     repeated,
-    snapshot_of,
     store_rows,
     stored_elsewhere,
     tiled,
     versions_of,
 )
+from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
 from stream_assoc.stores.apdb.sql.statements import (
+    CHANGED,
     COUNTER,
     LEDGER,
     LEDGER_COLUMNS,
@@ -59,6 +60,7 @@ from stream_assoc.stores.apdb.sql.withdrawal import (
     update_payloads,
     update_time_ns,
 )
+from stream_assoc.stores.apdb.sqlite.triggers import BEGIN_BATCH, END_BATCH
 from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, values_of
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
@@ -91,6 +93,7 @@ class SqliteSession:
         self._tile_level = tile_level
         self._points = points
         self._chunk_seconds = chunk_seconds
+        self._seen = SeenTiles()
 
     def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
         """See `ApdbSession.read_snapshot`."""
@@ -106,7 +109,14 @@ class SqliteSession:
             json_of(tiles),
         )
         total = self._fetch(f'SELECT coalesce(sum(n_single_source), 0) FROM "{COUNTER}"')
-        return snapshot_of(entries, tiles, stored, total[0][0])
+        changed = self._fetch(
+            f'SELECT "diaObjectId", tile, is_outdated FROM "{CHANGED}" '
+            "WHERE tile IN (SELECT value FROM json_each(?)) ORDER BY 1",
+            json_of(tiles),
+        )
+        snapshot = snapshot_of(entries, tiles, stored, total[0][0], changed)
+        self._seen.add(tiles, snapshot)
+        return snapshot
 
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """See `ApdbSession.load_tiles`."""
@@ -213,6 +223,8 @@ class SqliteSession:
         rows = store_rows(changes, self._chunk_seconds)
         try:
             with transaction(self._connection):
+                self._connection.execute(BEGIN_BATCH)
+                self._check_tiles()
                 self._write_ledger(changes)
                 self._supersede(rows)
                 self._write_replica_chunks(rows)
@@ -222,9 +234,21 @@ class SqliteSession:
                 for name, table in (rows.tables | rows.chunk_tables).items():
                     self._insert(name, table)
                 # Each batch of a transaction is published after the one before it: the last one stands for all.
-                return self._write_tiles_and_counter(rows, changes[-1].entry.key)
+                versions = self._write_tiles_and_counter(rows, changes[-1].entry.key)
+                self._connection.execute(END_BATCH)
+                return versions
         except sqlite3.IntegrityError as error:
             raise self._refusal(error, changes) from error
+
+    def _check_tiles(self) -> None:
+        read = json_of(np.array(list(self._seen.versions), np.int64))
+        self._seen.check(
+            dict(
+                self._fetch(
+                    f'SELECT tile, version FROM "{TILE}" WHERE tile IN (SELECT value FROM json_each(?))', read
+                )
+            )
+        )
 
     def _write_ledger(self, changes: Sequence[BatchChanges]) -> None:
         marks = ", ".join("?" * len(LEDGER_COLUMNS))
@@ -250,6 +274,10 @@ class SqliteSession:
         )
         self._connection.executemany(
             f'UPDATE "DiaObject" SET "validityEndMjdTai" = ?2 WHERE {_LATEST_VERSION}', ended
+        )
+        renewed = np.intersect1d(self._seen.changed, rows.superseded)
+        self._connection.executemany(
+            f'DELETE FROM "{CHANGED}" WHERE "diaObjectId" = ?', [(identifier,) for identifier in renewed.tolist()]
         )
 
     def _write_replica_chunks(self, rows: StoreRows) -> None:

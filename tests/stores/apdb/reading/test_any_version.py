@@ -14,7 +14,7 @@ from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
-from tests.stores.apdb.sql_urls import sql_url
+from tests.stores.apdb.sql_urls import drop_triggers, sql_url
 
 LARGE = 2**60 + 1
 
@@ -60,6 +60,7 @@ def test_whole_columns_keep_types_ids_and_nulls(url: str) -> None:
 
 @pytest.mark.integration
 def test_an_apdb_of_another_pipeline_can_be_read_whole(url: str) -> None:
+    drop_triggers(url)
     engine = sqlalchemy.create_engine(sql_url(url).sqlalchemy_url)
     with engine.begin() as connection:
         for table in OUR_TABLES:

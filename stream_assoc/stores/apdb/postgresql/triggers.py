@@ -1,0 +1,196 @@
+"""The triggers by which PostgreSQL notes what others change; see `stream_assoc.stores.apdb.sql.other_writers`.
+
+They run for each row, and a batch switches them off by a setting of its
+session, which the WHEN clause reads: that costs a batch less than a statement
+trigger, for which the server keeps a copy of all rows whether it is wanted or
+not. The functions run with the rights of whoever ran ``apdb init``, because an
+administrator's role need not have rights on our tables. They look for tables
+in the schema of the table that has changed, whatever it is called by then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from stream_assoc.stores.apdb.postgresql.catalogue import Schema
+from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE
+
+BATCH_SETTING: Final = "stream_assoc.batch"
+"""``on`` in the sessions of batches, which keep versions and notes themselves."""
+
+_WHEN: Final = f"WHEN (current_setting('{BATCH_SETTING}', true) IS DISTINCT FROM 'on')"
+
+_HERE: Final = "PERFORM set_config('search_path', format('%I, pg_catalog, pg_temp', TG_TABLE_SCHEMA), true);"
+"""First of every trigger function; the setting ends with it."""
+
+_BODIES: Final = {
+    # The others call the first two.
+    "stream_assoc_raise(pixel bigint) RETURNS void": f"""
+BEGIN
+    INSERT INTO "{TILE}" AS t (tile, version) VALUES (pixel >> {{shift}}, 1)
+    ON CONFLICT (tile) DO UPDATE SET version = t.version + 1;
+END""",
+    "stream_assoc_note(id bigint, outdated boolean) RETURNS void": f"""
+DECLARE
+    latest record;
+BEGIN
+    SELECT "pixelId" AS pixel, "validityEndMjdTai" AS ended INTO latest FROM "DiaObject"
+    WHERE "diaObjectId" = id ORDER BY "validityStartMjdTai" DESC LIMIT 1;
+    IF FOUND AND latest.ended IS NULL THEN
+        INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated)
+        VALUES (id, latest.pixel >> {{shift}}, outdated)
+        ON CONFLICT ("diaObjectId") DO UPDATE
+            SET tile = excluded.tile, is_outdated = c.is_outdated OR excluded.is_outdated;
+        PERFORM stream_assoc_raise(latest.pixel);
+    END IF;
+END""",
+    "stream_assoc_source_changed() RETURNS trigger": f"""
+BEGIN
+    {_HERE}
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM stream_assoc_note(OLD."diaObjectId", true);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM stream_assoc_note(NEW."diaObjectId", TG_OP = 'UPDATE');
+    END IF;
+    RETURN NULL;
+END""",
+    "stream_assoc_version_changed() RETURNS trigger": f"""
+BEGIN
+    {_HERE}
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM stream_assoc_raise(OLD."pixelId");
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM stream_assoc_raise(NEW."pixelId");
+        PERFORM stream_assoc_note(NEW."diaObjectId", false);
+    ELSE
+        PERFORM stream_assoc_note(OLD."diaObjectId", false);
+    END IF;
+    RETURN NULL;
+END""",
+    "stream_assoc_current_changed() RETURNS trigger": f"""
+DECLARE
+    difference integer := 0;
+BEGIN
+    {_HERE}
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM stream_assoc_raise(OLD."pixelId");
+        difference := difference - coalesce((OLD."nDiaSources" = 1)::int, 0);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM stream_assoc_raise(NEW."pixelId");
+        difference := difference + coalesce((NEW."nDiaSources" = 1)::int, 0);
+    ELSE
+        DELETE FROM "{CHANGED}" WHERE "diaObjectId" = OLD."diaObjectId";
+    END IF;
+    IF difference <> 0 THEN
+        INSERT INTO "{COUNTER}" AS c (shard, n_single_source) VALUES (0, difference)
+        ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source;
+    END IF;
+    RETURN NULL;
+END""",
+    "stream_assoc_truncated() RETURNS trigger": f"""
+BEGIN
+    {_HERE}
+    UPDATE "{TILE}" SET version = version + 1;
+    INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated)
+    SELECT "diaObjectId", "pixelId" >> {{shift}}, true FROM "DiaObjectLast"
+    ON CONFLICT ("diaObjectId") DO UPDATE SET is_outdated = true;
+    DELETE FROM "{COUNTER}";
+    INSERT INTO "{COUNTER}" (shard, n_single_source)
+    SELECT 0, count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1;
+    RETURN NULL;
+END""",
+}
+"""The functions: what comes before and after the language."""
+
+_AS_OWNER: Final = "SECURITY DEFINER SET search_path = pg_catalog"
+
+_FUNCTIONS: Final = {
+    "DiaSource": "stream_assoc_source_changed",
+    "DiaForcedSource": "stream_assoc_source_changed",
+    "DiaObject": "stream_assoc_version_changed",
+    "DiaObjectLast": "stream_assoc_current_changed",
+}
+_ROW_TRIGGER: Final = "stream_assoc_rows"
+_TRUNCATE_TRIGGER: Final = "stream_assoc_truncate"
+
+_INSTALLED: Final = """
+    SELECT c.relname, t.tgname, p.prosrc FROM pg_trigger t
+    JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE c.relnamespace = %s AND t.tgname = ANY(%s) AND t.tgenabled IN ('O', 'A')
+    UNION ALL
+    SELECT '', p.proname, p.prosrc FROM pg_proc p
+    WHERE p.pronamespace = %s AND p.proname IN ('stream_assoc_raise', 'stream_assoc_note')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlTriggers:
+    """`Triggers` of an APDB in one schema.
+
+    Attributes
+    ----------
+    connection : `psycopg.Connection`
+    schema : `Schema`
+    names : mapping
+        Full, quoted name of each table.
+    """
+
+    connection: psycopg.Connection[Any]
+    schema: Schema
+    names: Mapping[str, str]
+
+    def install(self, shift: int) -> Sequence[str]:
+        """See `Triggers.install`."""
+        functions = [
+            f"CREATE OR REPLACE FUNCTION {self._name}.{signature} LANGUAGE plpgsql "
+            f"{_AS_OWNER if signature.endswith('trigger') else ''} AS $body${body.format(shift=shift)}$body$"
+            for signature, body in _BODIES.items()
+        ]
+        triggers = [
+            statement
+            for table, function in _FUNCTIONS.items()
+            for statement in (
+                f"DROP TRIGGER IF EXISTS {_ROW_TRIGGER} ON {self.names[table]}",
+                f"DROP TRIGGER IF EXISTS {_TRUNCATE_TRIGGER} ON {self.names[table]}",
+                f"CREATE TRIGGER {_ROW_TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {self.names[table]} "
+                f"FOR EACH ROW {_WHEN} EXECUTE FUNCTION {self._name}.{function}()",
+                f"CREATE TRIGGER {_TRUNCATE_TRIGGER} AFTER TRUNCATE ON {self.names[table]} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {self._name}.stream_assoc_truncated()",
+            )
+        ]
+        return [*functions, *triggers]
+
+    def drop(self) -> Sequence[str]:
+        """See `Triggers.drop`: the triggers go with the functions that they call."""
+        return [
+            f"DROP FUNCTION IF EXISTS {self._name}.{signature.partition(' RETURNS')[0]} CASCADE"
+            for signature in _BODIES
+        ]
+
+    def lacking(self, shift: int) -> list[str]:
+        """See `Triggers.lacking`."""
+        wanted = [_ROW_TRIGGER, _TRUNCATE_TRIGGER]
+        rows = self.connection.execute(_INSTALLED, (self.schema.oid, wanted, self.schema.oid)).fetchall()
+        found = {(table, name): source for table, name, source in rows}
+        return [
+            f"{name} on {table}" if table else name
+            for (table, name), source in self._expected(shift).items()
+            if found.get((table, name)) != source
+        ]
+
+    @property
+    def _name(self) -> str:
+        return self.schema.quoted(self.connection)
+
+    def _expected(self, shift: int) -> dict[tuple[str, str], str]:
+        bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in _BODIES.items()}
+        expected = {("", name): bodies[name] for name in ("stream_assoc_raise", "stream_assoc_note")}
+        for table, function in _FUNCTIONS.items():
+            expected[table, _ROW_TRIGGER] = bodies[function]
+            expected[table, _TRUNCATE_TRIGGER] = bodies["stream_assoc_truncated"]
+        return expected
