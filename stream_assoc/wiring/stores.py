@@ -10,7 +10,8 @@ from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.backend import ApdbReport, OpenApdb
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
-from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
+from stream_assoc.stores.apdb.reading.open import open_inspection, open_reader
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
@@ -73,6 +74,22 @@ def reader_of(settings: Settings) -> ApdbReader:
         As `~stream_assoc.stores.apdb.reading.open.open_reader`.
     """
     return open_reader(settings.apdb.connection_url(), settings.apdb.namespace, patience_of(settings))
+
+
+def inspection_of(settings: Settings) -> contextlib.AbstractContextManager[ApdbInspection]:
+    """Hold on to this moment of the APDB, to inspect it.
+
+    Raises
+    ------
+    ApdbError
+        As `~stream_assoc.stores.apdb.reading.open.open_inspection`.
+    """
+    return open_inspection(
+        settings.apdb.connection_url(),
+        settings.apdb.namespace,
+        patience_of(settings),
+        flag_columns=settings.statistics.flag_columns,
+    )
 
 
 def patience_of(settings: Settings) -> Patience:

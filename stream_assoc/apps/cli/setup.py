@@ -16,6 +16,15 @@ from stream_assoc.apps.cli.app import (
     settings_of,
     without_client_logs,
 )
+from stream_assoc.apps.cli.inspection import (
+    AllOption,
+    DeepOption,
+    JsonOption,
+    SampleOption,
+    SeedOption,
+    inspect,
+    sampling_of,
+)
 from stream_assoc.settings import ConfigurationError
 from stream_assoc.settings.stores import ApdbSettings
 
@@ -177,15 +186,38 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     "check",
     epilog=closing(
         "stream-assoc apdb check",
-        codes="0 when it can be used, 1 when the server is away, 2 when it is no APDB of this version",
+        "stream-assoc apdb check --deep",
+        "stream-assoc apdb check --deep --all --json > faults.jsonl",
+        codes="0 when it can be used, or nothing is wrong in it, 1 when the server is away, 2 when it is no APDB of "
+        "this version, 3 when --deep finds faults",
     ),
 )
-def check_apdb(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Tell whether the database is there and in the schema that this version writes; nothing is changed."""
+def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    deep: DeepOption = False,
+    sample: SampleOption = None,
+    seed: SeedOption = 0,
+    all_: AllOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Tell whether the database is there and in the schema that this version writes; nothing is changed.
+
+    With --deep, inspect what is in it instead: versions, DiaObjectLast,
+    sources and their objects, statistics, tiles, ledger and outbox. The APDB
+    may be one that another program wrote, or a standby, and daemons may run:
+    all is read as it was at one moment. Use the settings of the daemon.
+    """
+    settings = settings_of(config, set_)
+    if deep:
+        inspect(settings, sampling_of(sample, seed, everything=all_), as_json=json_)
+        return
+    if sample is not None or seed or all_ or json_:
+        raise typer.BadParameter("--sample, --seed, --all and --json go with --deep")
+
     from stream_assoc.stores.apdb.create import check as check_apdb
     from stream_assoc.wiring.pipeline import calculator_of
 
-    settings = settings_of(config, set_)
     report = check_apdb(
         settings.apdb.connection_url(),
         settings.apdb.namespace,

@@ -5,11 +5,13 @@ A backend is a folder beside this file that exports one `Backend`, and a line in
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from stream_assoc.pipeline.ports.apdb import DaemonApdb
 from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 
 if TYPE_CHECKING:
@@ -116,6 +118,11 @@ class ApdbUrl(Protocol):
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """Open the APDB to read only. See `~stream_assoc.stores.apdb.reading.open.open_reader`."""
+
+    def inspection(
+        self, patience: Patience, *, flag_columns: Sequence[str]
+    ) -> AbstractContextManager[ApdbInspection]:
+        """Hold on to one moment of the APDB. See `~stream_assoc.stores.apdb.reading.open.open_inspection`."""
 
     def administration(self) -> Administration:
         """Return what creates and changes it."""

@@ -16,11 +16,14 @@ from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.catalogue import find_schema
 from stream_assoc.stores.apdb.postgresql.connection import translated
+from stream_assoc.stores.apdb.postgresql.moment import moment_of
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
 from stream_assoc.stores.apdb.postgresql.triggers import PostgresqlTriggers
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
+from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
 
@@ -60,6 +63,12 @@ class PostgresqlUrl:
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """See `ApdbUrl.open_reader`."""
         return SqlReader(PostgresqlDatabase(self.conninfo, self.namespace, patience, any_version=any_version))
+
+    @contextmanager
+    def inspection(self, patience: Patience, *, flag_columns: Sequence[str]) -> Iterator[ApdbInspection]:
+        """See `ApdbUrl.inspection`."""
+        with moment_of(self.conninfo, self.namespace, patience) as moment:
+            yield SqlInspection(moment, flag_columns)
 
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""

@@ -12,10 +12,13 @@ from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Co
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sql.reading import Row
 
-_ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
+ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
 _ROWS_A_CHUNK: Final = 50_000
 
-_ESTIMATES: Final = """
+NUMBERS: Final = "SELECT value::bigint FROM jsonb_array_elements_text(?::jsonb) AS numbers(value)"
+"""See `SqlDatabase.numbers`."""
+
+ESTIMATES: Final = """
     SELECT asked.name, greatest(class.reltuples::bigint, live.n_live_tup, 0)
     FROM jsonb_each_text(?::jsonb) AS asked(name, full_name)
     JOIN pg_class class ON class.oid = to_regclass(asked.full_name)
@@ -50,7 +53,7 @@ class PostgresqlDatabase:
         If the server cannot be reached.
     """
 
-    numbers = "SELECT value::bigint FROM jsonb_array_elements_text(?::jsonb) AS numbers(value)"
+    numbers = NUMBERS
     ranges = (
         "SELECT (pair->>0)::bigint AS low, (pair->>1)::bigint AS high FROM jsonb_array_elements(?::jsonb) AS r(pair)"
     )
@@ -99,7 +102,7 @@ class PostgresqlDatabase:
 
     def estimated_rows(self) -> Mapping[str, int]:
         """See `SqlDatabase.estimated_rows`."""
-        return dict(self.fetch(_ESTIMATES, (json.dumps({name: self._names[name] for name in _ESTIMATED}),)))
+        return dict(self.fetch(ESTIMATES, (json.dumps({name: self._names[name] for name in ESTIMATED}),)))
 
     def close(self) -> None:
         """Release every connection."""

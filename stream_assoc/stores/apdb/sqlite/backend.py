@@ -12,11 +12,14 @@ from stream_assoc.private_files import create_private
 from stream_assoc.stores.apdb.backend import Administration, OpenApdb
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
+from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, hold_lock, one_name, translated
+from stream_assoc.stores.apdb.sqlite.moment import moment_of
 from stream_assoc.stores.apdb.sqlite.reading import SqliteDatabase
 from stream_assoc.stores.apdb.sqlite.triggers import SqliteTriggers
 
@@ -40,6 +43,12 @@ class SqliteUrl:
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """See `ApdbUrl.open_reader`."""
         return SqlReader(SqliteDatabase(self.path, patience, any_version=any_version))
+
+    @contextmanager
+    def inspection(self, patience: Patience, *, flag_columns: Sequence[str]) -> Iterator[ApdbInspection]:
+        """See `ApdbUrl.inspection`."""
+        with moment_of(self.path, patience) as moment:
+            yield SqlInspection(moment, flag_columns)
 
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
