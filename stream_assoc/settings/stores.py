@@ -136,6 +136,18 @@ class ApdbSettings(Section):
         gt=0,
         description="Longest wait for a lock of another session, seconds: on cells of the sky, or on an SQLite file.",
     )
+    replica_chunk_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=600,
+        description="Length of a replica chunk, seconds: the same as in dax_apdb's configuration of this APDB.",
+    )
+    replica_lag_seconds: float = Field(
+        default=86400.0,
+        ge=900,
+        description="How far a PPDB may be behind, seconds. That an object is closed sooner than this after its last "
+        "change is not noted for it, because its replicator might stop: see docs/explanation/replication.md.",
+    )
 
     @field_validator("url")
     @classmethod

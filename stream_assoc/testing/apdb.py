@@ -15,11 +15,14 @@ from stream_assoc.testing.dax import DaxTests
 from stream_assoc.testing.ledger import LedgerTests
 from stream_assoc.testing.other_writers import OtherWritersTests
 from stream_assoc.testing.reading import ReadingTests
+from stream_assoc.testing.replication import ReplicationTests
 from stream_assoc.testing.reprocessing import ReprocessingTests
 from stream_assoc.testing.rows import CELLS, FIRST, changes
 
 
-class ApdbConformance(LedgerTests, ReadingTests, CommitTests, ReprocessingTests, OtherWritersTests, DaxTests):
+class ApdbConformance(
+    LedgerTests, ReadingTests, CommitTests, ReprocessingTests, OtherWritersTests, ReplicationTests, DaxTests
+):
     """Everything that a backend promises. A subclass overrides the fixture ``place``."""
 
     def test_same_cell_is_exclusive(self, apdb: OpenApdb) -> None:

@@ -13,6 +13,7 @@ from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.backend import ApdbUrl, OpenApdb
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 
 DaxClient: TypeAlias = Any
 """A client of ``lsst.dax.apdb``, such as ``ApdbSql``: its base class lacks methods that each client has."""
@@ -40,9 +41,16 @@ class ApdbCase(ABC):
         return ApdbSql(config)
 
     @staticmethod
-    def open(place: ApdbUrl, patience: Patience = DEFAULT_PATIENCE) -> OpenApdb:
+    def open(
+        place: ApdbUrl, patience: Patience = DEFAULT_PATIENCE, replication: Replication = DEFAULT_REPLICATION
+    ) -> OpenApdb:
         """Open the APDB once more."""
-        return place.open(tile_level=10, flag_columns=("centroid_flag", "psfFlux_flag"), patience=patience)
+        return place.open(
+            tile_level=10,
+            flag_columns=("centroid_flag", "psfFlux_flag"),
+            patience=patience,
+            replication=replication,
+        )
 
     @staticmethod
     def select(client: DaxClient, table: str, *columns: str) -> list[tuple[object, ...]]:

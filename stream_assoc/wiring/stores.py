@@ -13,6 +13,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.open import open_inspection, open_reader
 from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.wiring.pipeline import calculator_of, layout_of, services_of
@@ -39,6 +40,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[OpenApdb, RedisCache]]:
             cell_level=settings.sky.cell_level,
             flag_columns=settings.statistics.flag_columns,
             patience=patience_of(settings),
+            replication=replication_of(settings),
         )
         stack.callback(apdb.close)
         if advice := lock_advice(apdb.report, settings):
@@ -96,6 +98,11 @@ def patience_of(settings: Settings) -> Patience:
     """Return how long to wait for the APDB."""
     apdb = settings.apdb
     return Patience(apdb.connect_timeout_seconds, apdb.timeout_seconds, apdb.lock_timeout_seconds)
+
+
+def replication_of(settings: Settings) -> Replication:
+    """Return how rows are noted for replicas of the APDB."""
+    return Replication(settings.apdb.replica_chunk_seconds, settings.apdb.replica_lag_seconds)
 
 
 def lock_advice(report: ApdbReport, settings: Settings) -> str | None:

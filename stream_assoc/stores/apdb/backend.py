@@ -13,6 +13,7 @@ from stream_assoc.pipeline.ports.apdb import DaemonApdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.replication import Replication
 
 if TYPE_CHECKING:
     from lsst.dax.apdb import ApdbConfig
@@ -113,7 +114,9 @@ class Administration(Protocol):
 class ApdbUrl(Protocol):
     """An APDB of one backend, as a URL and a namespace name it. Its text may hold a password and is never shown."""
 
-    def open(self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience) -> OpenApdb:
+    def open(
+        self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
+    ) -> OpenApdb:
         """Open the APDB to write, its schema checked. See `~stream_assoc.stores.apdb.factory.open_apdb`."""
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:

@@ -6,10 +6,11 @@ from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.compatibility import partition_name
 
 
-def open_apdb(
+def open_apdb(  # noqa: PLR0913 - all but one are optional
     url: str,
     namespace: str | None = None,
     *,
@@ -17,6 +18,7 @@ def open_apdb(
     cell_level: int = 8,
     flag_columns: Sequence[str] = (),
     patience: Patience = DEFAULT_PATIENCE,
+    replication: Replication = DEFAULT_REPLICATION,
 ) -> OpenApdb:
     """Return the adapter for a database, its schema checked.
 
@@ -33,6 +35,8 @@ def open_apdb(
         the pipeline folds, or a rebuilt state differs.
     patience : `Patience`
         How long to wait for the database, and for what other sessions hold.
+    replication : `Replication`
+        How rows are noted for replicas.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def open_apdb(
         If it cannot be reached.
     """
     place = parse_url(url, namespace)
-    apdb = place.open(tile_level=tile_level, flag_columns=flag_columns, patience=patience)
+    apdb = place.open(tile_level=tile_level, flag_columns=flag_columns, patience=patience, replication=replication)
     asked = partition_name(tile_level, cell_level)
     if apdb.report.partition != asked:
         apdb.close()

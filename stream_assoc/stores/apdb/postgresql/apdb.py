@@ -20,6 +20,8 @@ from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Co
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
+from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
+from stream_assoc.stores.apdb.sql.chunks import COMMIT_SECONDS
 from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged, tile_level_of
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
@@ -63,6 +65,8 @@ _SESSION_SETTINGS: Final = {
     "max_parallel_workers_per_gather": "0",
     # A batch raises versions itself, once a tile.
     BATCH_SETTING: "on",
+    # A replica chunk may be copied if COMMIT does not follow its choice soon.
+    "idle_in_transaction_session_timeout": f"{COMMIT_SECONDS:g}s",
 }
 
 
@@ -84,8 +88,8 @@ class PostgresqlApdb:
         HTM level of the tiles.
     flag_columns : sequence of `str`
         DiaSource flags any of which makes a source count as flagged.
-    replica_chunk_seconds : `int`
-        Length of a replica chunk, as in dax_apdb's configuration.
+    replication : `Replication`
+        How rows are noted for replicas, where the database has been made for any.
     patience : `Patience`
         How long to wait for the server, and for cells that others hold.
 
@@ -104,7 +108,7 @@ class PostgresqlApdb:
         *,
         tile_level: int = 10,
         flag_columns: Sequence[str] = (),
-        replica_chunk_seconds: int = 600,
+        replication: Replication = DEFAULT_REPLICATION,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._connector = Connector(conninfo, _SESSION_SETTINGS, patience)
@@ -130,7 +134,7 @@ class PostgresqlApdb:
         with self._connection() as connection:
             triggers = PostgresqlTriggers(connection, catalogue.schema, self._names)
             check_triggers(triggers.lacking(pixel_shift(tile_level_of(report.partition))))
-        self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+        self._replication = replication if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:
         """Return if the database has columns for all that will be stored. See `OpenApdb.expect_statistics`."""
@@ -157,7 +161,7 @@ class PostgresqlApdb:
             connection.check_backend(backend.fetchall()[0][0])
             check_unchanged(self._notes, dict(notes.fetchall()))
             session = PostgresqlSession(
-                connection, self._names, self._columns, self._tile_level, self._points, self._chunk_seconds
+                connection, self._names, self._columns, self._tile_level, self._points, self._replication
             )
             yield session
             session.abandon()

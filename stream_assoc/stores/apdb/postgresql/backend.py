@@ -21,6 +21,7 @@ from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
 from stream_assoc.stores.apdb.postgresql.triggers import PostgresqlTriggers
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
@@ -54,10 +55,17 @@ class PostgresqlUrl:
     def __repr__(self) -> str:
         return "PostgresqlUrl(...)"
 
-    def open(self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience) -> OpenApdb:
+    def open(
+        self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
+    ) -> OpenApdb:
         """See `ApdbUrl.open`."""
         return PostgresqlApdb(
-            self.conninfo, self.namespace, tile_level=tile_level, flag_columns=flag_columns, patience=patience
+            self.conninfo,
+            self.namespace,
+            tile_level=tile_level,
+            flag_columns=flag_columns,
+            patience=patience,
+            replication=replication,
         )
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:

@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_assoc.core.model.types import FloatArray, IntArray
+
 _DTYPES: Final = {"bool": "?", "int4": ">i4", "int8": ">i8", "float4": ">f4", "float8": ">f8"}
 
 
@@ -44,3 +46,8 @@ def _aggregate(name: str, kind: str) -> str:
     # string_agg leaves NULLs out, which would shift the rows after them.
     value = f"coalesce({name}, 'NaN')" if kind.startswith("float") else name
     return f"string_agg({kind}send({value}), '')"
+
+
+def array_literal(values: IntArray | FloatArray) -> str:
+    """Return numbers as a PostgreSQL array literal, which parses faster than a bound list."""
+    return f"{{{','.join(map(repr, values.tolist()))}}}"

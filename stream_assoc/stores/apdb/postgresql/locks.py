@@ -16,7 +16,7 @@ from psycopg import errors
 
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import LocksExhaustedError
-from stream_assoc.stores.apdb.postgresql.session import array_literal
+from stream_assoc.stores.apdb.postgresql.column_query import array_literal
 from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]

@@ -1,6 +1,5 @@
 """One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final
@@ -19,9 +18,10 @@ from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, FencedError, LedgerConflictError, RowsRefusedError
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.postgresql.column_query import column_query, columns_of
+from stream_assoc.stores.apdb.postgresql.column_query import array_literal, column_query, columns_of
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn, encode
+from stream_assoc.stores.apdb.postgresql.notes import CHOSEN, NoteWriter
 from stream_assoc.stores.apdb.postgresql.queries import (
     BUMP_TILES,
     CHANGED_QUERY,
@@ -48,10 +48,9 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     VERSIONS,
     WAIT,
 )
+from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
-    ReplicaChunk,
     StoreRows,
-    chunk_id,
     forced_points,
     forced_source_table,
     histories,
@@ -70,20 +69,13 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUTBOX,
     OUTBOX_COLUMNS,
     POSITION_COLUMNS,
-    UPDATES,
     duplicate_message,
     forced_source_rows,
     ledger_values,
     outbox_values,
     quoted,
 )
-from stream_assoc.stores.apdb.sql.withdrawal import (
-    FORCED_SOURCES,
-    SOURCES,
-    UPDATE_COLUMNS,
-    update_payloads,
-    update_time_ns,
-)
+from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 
 BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
 
@@ -101,8 +93,8 @@ class PostgresqlSession:
         HTM level of the tiles.
     points : `str`
         Select list of a source's points.
-    chunk_seconds : `int` or `None`
-        Length of a replica chunk; `None` when replication is off.
+    replication : `Replication` or `None`
+        How rows are noted for replicas; `None` when replication is off.
     """
 
     def __init__(
@@ -112,14 +104,14 @@ class PostgresqlSession:
         columns: Mapping[str, Sequence[CopyColumn]],
         tile_level: int,
         points: str,
-        chunk_seconds: int | None,
+        replication: Replication | None,
     ) -> None:
         self._connection = connection
         self._names = names
         self._columns = columns
         self._tile_level = tile_level
         self._points = points
-        self._chunk_seconds = chunk_seconds
+        self._notes = None if replication is None else NoteWriter(self._execute, columns, replication)
         self._transaction = ExitStack()
         self._pipeline = ExitStack()
         self._prepared = np.empty(0, np.int64)
@@ -206,12 +198,17 @@ class PostgresqlSession:
 
     def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.commit`."""
-        rows = store_rows(changes, self._chunk_seconds)
+        rows = store_rows(changes)
         try:
             with self._transaction:
                 return self._write_or_be_fenced(changes, rows)
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:
+            raise FencedError(
+                f"PostgreSQL ended the session, and its locks on the sky, in the midst of a transaction: "
+                f"{reason_of(error)}; see what holds up this process"
+            ) from error
         except pa.ArrowInvalid as error:
             raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
 
@@ -247,29 +244,26 @@ class PostgresqlSession:
             self._execute(WAIT)
             self._forget_changed(rows)
             self._write_ledger(changes)
-            for chunk in rows.chunks:
-                self._write_chunk(chunk, "NOTHING")
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]
         # A pipeline cannot hold a COPY.
         self._pipeline.close()
         raised = dict(versions.fetchall())
         self._seen.check({tile: version - (tile in raised) for tile, version in read.fetchall()})
-        for change in changes:
-            if change.entry.revision:
-                self._withdraw(change)
+        taken = [self._take_back(change) if change.entry.revision else {} for change in changes]
         for statement, data in copies:
             with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
                 copy.write(data)
+        chunk = self._notes and self._notes.choose_chunk(changes)
         with self._connection.pipeline():
-            for name, table in rows.chunk_tables.items():
-                self._insert_numbers(name, table)
+            if self._notes and chunk:
+                self._notes.write(chunk, changes, taken)
             if rows.delta:
                 self._execute(COUNT, rows.shard, rows.delta)
-            for chunk in rows.chunks:
-                self._write_chunk(
-                    chunk, "UPDATE SET last_update_time = excluded.last_update_time, unique_id = excluded.unique_id"
-                )
+            if self._notes and chunk:
+                self._notes.touch(chunk)
+        if self._notes:
+            self._notes.check_time()
         # The locks are those of the session that the connection was made with.
         self._connection.check_backend(backend.fetchall()[0][0])
         return versions_of(rows.tiles, raised)
@@ -292,39 +286,18 @@ class PostgresqlSession:
                 *outbox_values(change),
             )
 
-    def _write_chunk(self, chunk: ReplicaChunk, otherwise: str) -> None:
-        """Insert a replica chunk, as the rows that refer to it need, and later note its last change.
-
-        Changing the row at once would make every other daemon wait for this whole transaction.
-        """
-        self._execute(
-            "INSERT INTO {ApdbReplicaChunks} (apdb_replica_chunk, last_update_time, unique_id) "
-            f"VALUES (%s, %s, %s) ON CONFLICT (apdb_replica_chunk) DO {otherwise}",
-            chunk.id,
-            chunk.last_update_time,
-            chunk.unique_id,
-        )
-
-    def _withdraw(self, change: BatchChanges) -> None:
+    def _take_back(self, change: BatchChanges) -> TakenBackRows:
         """Take back what was stored of this batch before."""
-        entry, withdrawn = change.entry, {}
+        batch, taken = change.entry.id, {}
         self._execute(GIVE_WAY)
         for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
-            again = array_literal(int_column(rows, table.key))
-            self._execute(table.replace_statement("%s", "= ANY(%s::bigint[])"), *entry.id, again)
-            left = self._execute(table.withdraw_statement("%s"), entry.timeProcessedMjdTai, *entry.id)
-            withdrawn[table] = left.fetchall()
+            ids = int_column(rows, table.key)
+            noted = self._notes.noted(table, batch, ids) if self._notes else []
+            replaced = self._execute(table.replace_statement("%s", CHOSEN), *batch, array_literal(ids)).fetchall()
+            left = self._execute(table.withdraw_statement("%s"), change.entry.timeProcessedMjdTai, *batch).fetchall()
+            taken[table] = TakenBack(noted, replaced, left)
         self._execute(WAIT)
-        if self._chunk_seconds is not None:
-            payloads = update_payloads(change, withdrawn)
-            self._execute(
-                f"INSERT INTO {{{UPDATES}}} ({quoted(UPDATE_COLUMNS)}) SELECT %s, %s, n - 1, %s, payload "
-                "FROM unnest(%s::text[]) WITH ORDINALITY AS u(payload, n)",
-                chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds),
-                update_time_ns(change),
-                uuid.uuid4(),
-                payloads,
-            )
+        return taken
 
     def _encoded(self, name: str, table: pa.Table) -> tuple[bytes, memoryview]:
         """Return the COPY statement that stores these rows, and what it is fed with."""
@@ -337,15 +310,6 @@ class PostgresqlSession:
             raise ApdbSchemaError(f"{name} requires {', '.join(missing)}, which this version does not write")
         statement = f"COPY {{{name}}} ({quoted([column.name for column in columns])}) FROM STDIN (FORMAT BINARY)"
         return self._named(statement), encode(table, columns).data
-
-    def _insert_numbers(self, name: str, table: pa.Table) -> None:
-        """Insert rows of numbers without NULL, in a statement that a pipeline can hold, as it cannot a COPY."""
-        types = {column.name: column.type_name for column in self._columns[name]}
-        arrays = ", ".join(f"%s::{types[column]}[]" for column in table.column_names)
-        self._execute(
-            f"INSERT INTO {{{name}}} ({quoted(table.column_names)}) SELECT * FROM unnest({arrays})",
-            *[array_literal(column.to_numpy()) for column in table.columns],
-        )
 
     def _refusal(
         self, error: psycopg.Error, changes: Sequence[BatchChanges]
@@ -369,8 +333,3 @@ class PostgresqlSession:
 
     def _named(self, statement: str) -> bytes:
         return statement.format(**self._names).encode()
-
-
-def array_literal(values: IntArray | FloatArray) -> str:
-    """Return numbers as a PostgreSQL array literal, which parses faster than a bound list."""
-    return f"{{{','.join(map(repr, values.tolist()))}}}"

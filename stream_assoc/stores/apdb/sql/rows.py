@@ -4,8 +4,6 @@ Pure functions, the part of `ApdbSession.commit` and of the readers that does
 not depend on the database.
 """
 
-import datetime
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +17,6 @@ from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.states import ObjectHistories, SourcePoints
-from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
@@ -31,15 +28,6 @@ KEYS: Final = {
     "DiaForcedSource": ("diaObjectId", "visit", "detector"),
 }
 """Primary keys, which are also what the replica chunk tables hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaChunk:
-    """A time window of replication to the PPDB, as ``lsst.dax.apdb.ReplicaChunk`` defines it."""
-
-    id: int
-    last_update_time: datetime.datetime
-    unique_id: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +43,6 @@ class StoreRows:
         version, or the processing time of the batch that closes it.
     tables : `dict` [`str`, `pyarrow.Table`]
         New rows of dax_apdb's tables and of our table beside DiaObject, where there are any.
-    chunks : `list` [`ReplicaChunk`]
-        Replica chunks the rows belong to, ascending; empty without replication.
-    chunk_tables : `dict` [`str`, `pyarrow.Table`]
-        For the replica chunk tables, the keys of the new rows and their chunk.
-        They refer to both, by foreign keys.
     tiles : `numpy.ndarray` [int64]
         Sorted union of the tiles that change.
     shard, delta : `int`
@@ -69,32 +52,18 @@ class StoreRows:
     superseded: IntArray
     ends: FloatArray
     tables: dict[str, pa.Table]
-    chunks: list[ReplicaChunk]
-    chunk_tables: dict[str, pa.Table]
     tiles: IntArray
     shard: int
     delta: int
 
 
-def unix_tai(mjd_tai: float) -> float:
-    """Return seconds since 1970-01-01 00:00:00 TAI, astropy's ``unix_tai``."""
-    return (mjd_tai - MJD_OF_UNIX_EPOCH) * SECONDS_PER_DAY
-
-
-def chunk_id(mjd_tai: float, chunk_seconds: int) -> int:
-    """Return the replica chunk of a processing time, by dax_apdb's rule."""
-    return int(unix_tai(mjd_tai)) // chunk_seconds * chunk_seconds
-
-
-def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> StoreRows:
+def store_rows(changes: Sequence[BatchChanges]) -> StoreRows:
     """Return the rows that store these batches, in their order.
 
     Parameters
     ----------
     changes : sequence of `BatchChanges`
         Batches; a later one supersedes object versions of an earlier one.
-    chunk_seconds : `int` or `None`
-        Length of a replica chunk; `None` when replication is off.
     """
     objects = pa.concat_tables([change.dia_objects for change in changes])
     objects, last_rows, superseded, ends = _close_versions(objects)
@@ -110,18 +79,11 @@ def store_rows(changes: Sequence[BatchChanges], chunk_seconds: int | None) -> St
     further = [change.further_statistics for change in changes if change.further_statistics is not None]
     if further:
         tables[FURTHER] = pa.concat_tables(further)
-    chunks: list[ReplicaChunk] = []
-    chunk_tables: dict[str, pa.Table] = {}
-    if chunk_seconds is not None:
-        chunks = _chunks([change.entry.timeProcessedMjdTai for change in changes], chunk_seconds)
-        chunk_tables = _chunk_tables(changes, chunk_seconds)
     tiles = np.unique(np.concatenate([np.asarray(change.tiles, np.int64) for change in changes]))
     return StoreRows(
         superseded=np.concatenate([superseded, *closed]),
         ends=np.concatenate([ends, *closing]),
         tables={name: table for name, table in tables.items() if table.num_rows},
-        chunks=chunks,
-        chunk_tables=chunk_tables,
         tiles=tiles,
         shard=int(tiles[0]) % N_COUNTER_SHARDS if len(tiles) else 0,
         delta=sum(change.single_source_delta for change in changes),
@@ -151,33 +113,6 @@ def _close_versions(objects: pa.Table) -> tuple[pa.Table, IntArray, IntArray, Fl
         objects = objects.set_column(column, objects.schema.field(column), pa.array(ends, mask=is_open))
     first = order[is_first]
     return objects, order[~same_as_next], ids[first], starts[first]
-
-
-def _chunks(times: Sequence[float], chunk_seconds: int) -> list[ReplicaChunk]:
-    latest: dict[int, float] = {}
-    for time in sorted(times):
-        latest[chunk_id(time, chunk_seconds)] = time
-    return [
-        ReplicaChunk(identifier, datetime.datetime.fromtimestamp(unix_tai(time), tz=datetime.UTC), uuid.uuid4())
-        for identifier, time in sorted(latest.items())
-    ]
-
-
-def _chunk_tables(changes: Sequence[BatchChanges], chunk_seconds: int) -> dict[str, pa.Table]:
-    parts: dict[str, list[pa.Table]] = {name: [] for name in KEYS}
-    for change in changes:
-        identifier = chunk_id(change.entry.timeProcessedMjdTai, chunk_seconds)
-        rows = {
-            "DiaObject": change.dia_objects,
-            "DiaSource": change.dia_sources,
-            "DiaForcedSource": change.forced_sources,
-        }
-        for name, table in rows.items():
-            keys = table.select(list(KEYS[name]))
-            chunk = pa.array(np.full(table.num_rows, identifier, np.int64))
-            parts[name].append(keys.append_column("apdb_replica_chunk", chunk))
-    tables = {f"{name}Chunks": pa.concat_tables(tables) for name, tables in parts.items()}
-    return {name: table for name, table in tables.items() if table.num_rows}
 
 
 def repeated(ids: IntArray) -> IntArray:

@@ -1,29 +1,16 @@
-"""Taking back what an earlier processing of a batch stored, and telling replicas of it.
+"""Taking back what an earlier processing of a batch stored.
 
 A row whose key comes again is replaced, because the tables hold one row a key;
 one whose key does not is kept and marked with ``timeWithdrawnMjdTai``, as
-dax_apdb's own ``withdrawDiaSources`` does. What happens to rows that may have
-been replicated is noted as the update records that dax_apdb defines
-(``lsst.dax.apdb.apdbUpdateRecord``), which are not imported because that takes
-seconds.
+dax_apdb's own ``withdrawDiaSources`` does.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.stores.apdb.sql.rows import unix_tai
+from stream_assoc.stores.apdb.sql.rows import KEYS
 from stream_assoc.stores.apdb.sql.statements import quoted
-
-UPDATE_COLUMNS: Final = (
-    "apdb_replica_chunk",
-    "update_time_ns",
-    "update_order",
-    "update_unique_id",
-    "update_payload",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +22,9 @@ class Withdrawable:
     table, key : `str`
         Its name, and what tells its rows of one visit and detector apart.
     columns : `tuple` [`str`, ...]
-        What the update record of a withdrawn row names it by.
+        What update records name a row by.
     update_type : `str`
-        The kind of that record.
+        The kind of the update record of a withdrawn row.
     """
 
     table: str
@@ -45,8 +32,16 @@ class Withdrawable:
     columns: tuple[str, ...]
     update_type: str
 
+    def notes_statement(self, mark: str, chosen: str) -> str:
+        """Return the query of the primary keys and chunks of rows that come again; see `replace_statement`."""
+        return (
+            f"SELECT {quoted(KEYS[self.table], 'n.')}, n.apdb_replica_chunk FROM {{{self.table}Chunks}} n "
+            f"JOIN {{{self.table}}} r USING ({quoted(KEYS[self.table])}) "
+            f'WHERE r.visit = {mark} AND r.detector = {mark} AND r."{self.key}" {chosen}'
+        )
+
     def replace_statement(self, mark: str, chosen: str) -> str:
-        """Return the statement that makes room for rows that come again.
+        """Return the statement that makes room for rows that come again, and returns them; see `TakenBack`.
 
         Parameters
         ----------
@@ -55,19 +50,46 @@ class Withdrawable:
         chosen : `str`
             The dialect's condition that a value is among those of an array, the third parameter.
         """
-        return f'DELETE FROM {{{self.table}}} WHERE visit = {mark} AND detector = {mark} AND "{self.key}" {chosen}'
+        return (
+            f'DELETE FROM {{{self.table}}} WHERE visit = {mark} AND detector = {mark} AND "{self.key}" {chosen} '
+            f"RETURNING {self._returned}"
+        )
 
     def withdraw_statement(self, mark: str) -> str:
         """Return the statement that withdraws all rows left; parameters: time, visit, detector."""
         return (
             f'UPDATE {{{self.table}}} SET "timeWithdrawnMjdTai" = {mark} '
             f'WHERE visit = {mark} AND detector = {mark} AND "timeWithdrawnMjdTai" IS NULL '
-            f"RETURNING {quoted(self.columns)}"
+            f"RETURNING {self._returned}"
         )
+
+    @property
+    def _returned(self) -> str:
+        return f'"{self.key}", "diaObjectId", {quoted(self.columns)}'
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What was taken back of one table.
+
+    Attributes
+    ----------
+    noted : sequence
+        Primary key and replica chunk of each row that comes again and has a note.
+    replaced, withdrawn : sequence
+        Key, ``diaObjectId`` or `None`, and `Withdrawable.columns` of each row that comes again, and that does not.
+    """
+
+    noted: Sequence[Sequence[Any]]
+    replaced: Sequence[Sequence[Any]]
+    withdrawn: Sequence[Sequence[Any]]
 
 
 SOURCES: Final = Withdrawable(
-    "DiaSource", "diaSourceId", ("diaSourceId", "ra", "dec", "midpointMjdTai"), "withdraw_diasource"
+    "DiaSource",
+    "diaSourceId",
+    ("diaSourceId", "ra", "dec", "midpointMjdTai"),
+    "withdraw_diasource",
 )
 FORCED_SOURCES: Final = Withdrawable(
     "DiaForcedSource",
@@ -76,40 +98,4 @@ FORCED_SOURCES: Final = Withdrawable(
     "withdraw_diaforcedsource",
 )
 
-WithdrawnRows = Mapping[Withdrawable, Sequence[Sequence[Any]]]
-
-
-def update_payloads(change: BatchChanges, withdrawn: WithdrawnRows) -> list[str]:
-    """Return the payloads of the update records of a batch, in the order in which they apply.
-
-    Parameters
-    ----------
-    change : `BatchChanges`
-        The batch; the objects it closes are told too.
-    withdrawn : mapping
-        What the withdraw statements returned.
-    """
-    return [json.dumps(record) for record in _records(change, withdrawn)]
-
-
-def update_time_ns(change: BatchChanges) -> int:
-    """Return the time of a batch's update records, nanoseconds since 1970-01-01 TAI."""
-    return int(unix_tai(change.entry.timeProcessedMjdTai) * 1e9)
-
-
-def _records(change: BatchChanges, withdrawn: WithdrawnRows) -> Iterator[dict[str, Any]]:
-    time = change.entry.timeProcessedMjdTai
-    for table, rows in withdrawn.items():
-        for row in rows:
-            named = dict(zip(table.columns, row, strict=True))
-            yield {**named, "timeWithdrawnMjdTai": time, "update_type": table.update_type}
-    closed = change.closed
-    for identifier, ra, dec in zip(closed.diaObjectId.tolist(), closed.ra.tolist(), closed.dec.tolist(), strict=True):
-        yield {
-            "diaObjectId": identifier,
-            "ra": ra,
-            "dec": dec,
-            "validityEndMjdTai": time,
-            "nDiaSources": None,
-            "update_type": "close_diaobject_validity",
-        }
+TakenBackRows = Mapping[Withdrawable, TakenBack]

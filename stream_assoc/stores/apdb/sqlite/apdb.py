@@ -23,6 +23,7 @@ from stream_assoc.private_files import create_like
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
+from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.compatibility import (
     INIT_REMEDY,
     check_columns,
@@ -82,8 +83,8 @@ class SqliteApdb:
         HTM level of the tiles.
     flag_columns : sequence of `str`
         DiaSource flags any of which makes a source count as flagged.
-    replica_chunk_seconds : `int`
-        Length of a replica chunk, as in dax_apdb's configuration.
+    replication : `Replication`
+        How rows are noted for replicas, where the database has been made for any.
     patience : `Patience`
         How long to wait for other writers.
 
@@ -101,7 +102,7 @@ class SqliteApdb:
         *,
         tile_level: int = 10,
         flag_columns: Sequence[str] = (),
-        replica_chunk_seconds: int = 600,
+        replication: Replication = DEFAULT_REPLICATION,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._path = one_name(Path(path))
@@ -123,7 +124,7 @@ class SqliteApdb:
         self.expect_statistics(())
         with self._reading() as connection:
             check_triggers(SqliteTriggers(connection).lacking(pixel_shift(tile_level_of(self.report.partition))))
-        self._chunk_seconds = replica_chunk_seconds if self.report.replication else None
+        self._replication = replication if self.report.replication else None
 
     def expect_statistics(self, statistics: Collection[str]) -> None:
         """Return if the database has columns for all that will be stored. See `OpenApdb.expect_statistics`."""
@@ -137,7 +138,7 @@ class SqliteApdb:
                 lock.execute("BEGIN EXCLUSIVE")
             with self._reading() as connection:
                 check_unchanged(self._notes, dict(connection.execute(_NOTES_SELECT)))
-                yield SqliteSession(connection, self._tile_level, self._points, self._chunk_seconds)
+                yield SqliteSession(connection, self._tile_level, self._points, self._replication)
             lock.execute("ROLLBACK")
 
     def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:

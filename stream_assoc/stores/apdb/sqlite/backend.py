@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
@@ -36,9 +37,17 @@ class SqliteUrl:
 
     path: Path
 
-    def open(self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience) -> OpenApdb:
+    def open(
+        self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
+    ) -> OpenApdb:
         """See `ApdbUrl.open`."""
-        return SqliteApdb(self.path, tile_level=tile_level, flag_columns=flag_columns, patience=patience)
+        return SqliteApdb(
+            self.path,
+            tile_level=tile_level,
+            flag_columns=flag_columns,
+            patience=patience,
+            replication=replication,
+        )
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """See `ApdbUrl.open_reader`."""

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -19,9 +18,9 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
-    chunk_id,
     forced_points,
     forced_source_table,
     histories,
@@ -43,7 +42,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUTBOX_COLUMNS,
     POSITION_COLUMNS,
     TILE,
-    UPDATES,
     VERSION_COLUMNS,
     duplicate_message,
     forced_expressions,
@@ -53,13 +51,8 @@ from stream_assoc.stores.apdb.sql.statements import (
     outbox_values,
     quoted,
 )
-from stream_assoc.stores.apdb.sql.withdrawal import (
-    FORCED_SOURCES,
-    SOURCES,
-    UPDATE_COLUMNS,
-    update_payloads,
-    update_time_ns,
-)
+from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.sqlite.notes import CHOSEN, NoteWriter
 from stream_assoc.stores.apdb.sqlite.triggers import BEGIN_BATCH, END_BATCH
 from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, values_of
 
@@ -82,17 +75,17 @@ class SqliteSession:
         HTM level of the tiles.
     points : `str`
         Select list of a source's points.
-    chunk_seconds : `int` or `None`
-        Length of a replica chunk; `None` when replication is off.
+    replication : `Replication` or `None`
+        How rows are noted for replicas; `None` when replication is off.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, tile_level: int, points: str, chunk_seconds: int | None
+        self, connection: sqlite3.Connection, tile_level: int, points: str, replication: Replication | None
     ) -> None:
         self._connection = connection
         self._tile_level = tile_level
         self._points = points
-        self._chunk_seconds = chunk_seconds
+        self._notes = None if replication is None else NoteWriter(connection, replication)
         self._seen = SeenTiles()
 
     def read_snapshot(self, batches: Sequence[BatchId], tiles: IntArray) -> SessionSnapshot:
@@ -220,21 +213,22 @@ class SqliteSession:
 
     def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
         """See `ApdbSession.commit`."""
-        rows = store_rows(changes, self._chunk_seconds)
+        rows = store_rows(changes)
         try:
             with transaction(self._connection):
                 self._connection.execute(BEGIN_BATCH)
                 self._check_tiles()
                 self._write_ledger(changes)
                 self._supersede(rows)
-                self._write_replica_chunks(rows)
-                for change in changes:
-                    if change.entry.revision:
-                        self._withdraw(change)
-                for name, table in (rows.tables | rows.chunk_tables).items():
+                taken = [self._take_back(change) if change.entry.revision else {} for change in changes]
+                for name, table in rows.tables.items():
                     self._insert(name, table)
                 # Each batch of a transaction is published after the one before it: the last one stands for all.
                 versions = self._write_tiles_and_counter(rows, changes[-1].entry.key)
+                # Last, for what is noted in a replica chunk must be committed soon.
+                if self._notes is not None:
+                    for name, table in self._notes.write(changes, taken).keys.items():
+                        self._insert(name, table)
                 self._connection.execute(END_BATCH)
                 return versions
         except sqlite3.IntegrityError as error:
@@ -280,37 +274,18 @@ class SqliteSession:
             f'DELETE FROM "{CHANGED}" WHERE "diaObjectId" = ?', [(identifier,) for identifier in renewed.tolist()]
         )
 
-    def _write_replica_chunks(self, rows: StoreRows) -> None:
-        # SQLAlchemy, through which dax_apdb reads, keeps times as text without a zone and UUIDs as 32 digits.
-        self._connection.executemany(
-            'INSERT INTO "ApdbReplicaChunks" (apdb_replica_chunk, last_update_time, unique_id) VALUES (?, ?, ?) '
-            "ON CONFLICT (apdb_replica_chunk) DO UPDATE SET "
-            "last_update_time = excluded.last_update_time, unique_id = excluded.unique_id",
-            [
-                (chunk.id, f"{chunk.last_update_time:%Y-%m-%d %H:%M:%S.%f}", chunk.unique_id.hex)
-                for chunk in rows.chunks
-            ],
-        )
-
-    def _withdraw(self, change: BatchChanges) -> None:
+    def _take_back(self, change: BatchChanges) -> TakenBackRows:
         """Take back what was stored of this batch before."""
-        entry, withdrawn = change.entry, {}
+        batch, taken = change.entry.id, {}
         for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
             names = {table.table: f'"{table.table}"'}
-            replaced = table.replace_statement("?", "IN (SELECT value FROM json_each(?))").format(**names)
-            self._fetch(replaced, *entry.id, json_of(int_column(rows, table.key)))
-            left = table.withdraw_statement("?").format(**names)
-            withdrawn[table] = self._fetch(left, entry.timeProcessedMjdTai, *entry.id)
-        if self._chunk_seconds is not None:
-            chunk = chunk_id(entry.timeProcessedMjdTai, self._chunk_seconds)
-            unique_id = uuid.uuid4().hex
-            self._connection.executemany(
-                f'INSERT INTO "{UPDATES}" ({quoted(UPDATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?)',
-                [
-                    (chunk, update_time_ns(change), order, unique_id, payload)
-                    for order, payload in enumerate(update_payloads(change, withdrawn))
-                ],
-            )
+            ids = int_column(rows, table.key)
+            noted = [] if self._notes is None else self._notes.noted(table, batch, ids)
+            replaced = self._fetch(table.replace_statement("?", CHOSEN).format(**names), *batch, json_of(ids))
+            statement = table.withdraw_statement("?").format(**names)
+            left = self._fetch(statement, change.entry.timeProcessedMjdTai, *batch)
+            taken[table] = TakenBack(noted, replaced, left)
+        return taken
 
     def _insert(self, name: str, table: pa.Table) -> None:
         names = table.column_names

@@ -1,16 +1,13 @@
-import astropy.time
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lsst.dax.apdb.apdbReplica import ReplicaChunk
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import SourcePoints
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.sql.rows import (
-    chunk_id,
     histories,
     int_column,
     pixel_ranges,
@@ -19,16 +16,7 @@ from stream_assoc.stores.apdb.sql.rows import (
     tiled,
     versions_of,
 )
-from stream_assoc.testing.rows import BIG, changes, dia_object, source
-
-
-@settings(max_examples=100, deadline=None)
-@given(mjd=st.floats(55000, 70000), seconds=st.sampled_from([1, 60, 600]))
-def test_chunk_is_upstreams(mjd, seconds) -> None:
-    time = astropy.time.Time(mjd, format="mjd", scale="tai")
-    # Only on the very edge of a chunk may the last bit of either arithmetic decide.
-    if abs(time.unix_tai / seconds - round(time.unix_tai / seconds)) * seconds > 1e-5:
-        assert chunk_id(mjd, seconds) == ReplicaChunk.make_replica_chunk(time, seconds).id
+from stream_assoc.testing.rows import BIG, changes, dia_object
 
 
 @settings(max_examples=100, deadline=None)
@@ -48,7 +36,7 @@ def test_each_version_ends_where_the_next_begins(order) -> None:
         changes(BatchId(k, 0), objects=[dia_object(BIG + i, 60000.0 + k) for i in ids], time=60000.0 + k)
         for k, ids in enumerate(order)
     ]
-    rows = store_rows(batches, None)
+    rows = store_rows(batches)
     expected_start = {i: [60000.0 + k for k, ids in enumerate(order) if i in ids] for i in range(5)}
     touched = [i for i in range(5) if expected_start[i]]
     assert rows.superseded.tolist() == [BIG + i for i in touched]
@@ -67,23 +55,6 @@ def test_each_version_ends_where_the_next_begins(order) -> None:
     assert sorted(zip(int_column(last, "diaObjectId"), last["validityStartMjdTai"].to_pylist(), strict=True)) == [
         (BIG + i, expected_start[i][-1]) for i in touched
     ]
-
-
-def test_chunk_rows_follow_their_batch() -> None:
-    batches = [changes(BatchId(k, 0), [source(BIG + k)], time=60000.0 + k) for k in range(2)]
-    rows = store_rows(batches, 600)
-    assert [chunk.id for chunk in rows.chunks] == [chunk_id(60000.0, 600), chunk_id(60001.0, 600)]
-    assert rows.chunk_tables["DiaSourceChunks"].to_pydict() == {
-        "diaSourceId": [BIG, BIG + 1],
-        "apdb_replica_chunk": [chunk.id for chunk in rows.chunks],
-    }
-
-
-def test_no_chunks_without_replication() -> None:
-    rows = store_rows([changes(BatchId(1, 1), [source(BIG)])], None)
-    assert rows.chunks == []
-    assert rows.chunk_tables == {}
-    assert set(rows.tables) == {"DiaSource"}
 
 
 def test_objects_are_given_to_their_tiles() -> None:
