@@ -21,7 +21,7 @@ SESSIONS_IN_TRANSACTION = (
 def test_a_transaction_that_is_left_alone_is_ended_by_the_server(
     postgresql_apdb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgresql_apdb._SESSION_SETTINGS, "idle_in_transaction_session_timeout", "1ms")
+    monkeypatch.setitem(postgresql_apdb._SESSION_SETTINGS, "idle_in_transaction_session_timeout", "100ms")
     calls = itertools.count()
 
     def monotonic() -> float:
@@ -35,7 +35,6 @@ def test_a_transaction_that_is_left_alone_is_ended_by_the_server(
     apdb = open_apdb(postgresql_apdb_url, replication=Replication(monotonic=monotonic))
     with pytest.raises(FencedError, match="idle-in-transaction timeout"), apdb.exclusive(CELLS) as session:
         session.commit([new_objects(FIRST, [BIG])])
-    assert next(calls) > 1
     assert not apdb.contains(FIRST)
     apdb.close()
 
