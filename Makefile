@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PPDB := .cache/ppdb/.installed
 CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
 # Tests wait for servers most of the time, so two at once take little more than half as long, on two cores too.
@@ -45,8 +46,27 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'
+	@$(MAKE) --no-print-directory $(PPDB)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'integration or real_data'
 	@$(BIN)/pytest benchmarks/test_gate.py
+
+# lsst-dax-ppdb, which replicates an APDB, needs Python 3.12 or later, so it has an environment of its own: the first that
+# one of these interpreters can make. Without one the tests of replication are skipped, and say so.
+$(PPDB): constraints.txt | $(STAMP)
+	@python=; for candidate in python3.12 python3.13 python3 $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python; do \
+	  if "$$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; \
+	  then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.12 or later is at hand for lsst-dax-ppdb: the tests of replication do not run"; exit 0; \
+	fi; \
+	echo "Installing lsst-dax-ppdb into $(@D) with $$($$python --version)"; \
+	$(BIN)/uv venv --quiet --clear --python "$$python" $(@D) && \
+	{ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --constraint constraints.txt lsst-dax-ppdb psycopg2-binary || \
+	  { echo "uv could not install; trying pip" >&2; \
+	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --constraint constraints.txt \
+	      lsst-dax-ppdb psycopg2-binary; }; } && touch $@ \
+	|| echo "lsst-dax-ppdb could not be installed: the tests of replication do not run"
 
 # The first interpreter of a version that is one: a shim of pyenv may stand for a version that is not chosen.
 versions: $(STAMP)  ## Run the fast tests on the other Pythons at hand (VERSIONS="3.12 3.13")

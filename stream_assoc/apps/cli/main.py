@@ -13,6 +13,7 @@ from stream_assoc.apps.cli.demo import DEMO_HELP, demo
 from stream_assoc.apps.cli.dlq import app as dlq_app
 from stream_assoc.apps.cli.explain import explain
 from stream_assoc.apps.cli.replay import app as replay_app
+from stream_assoc.apps.cli.replica import app as replica_app
 from stream_assoc.apps.cli.report import report as report_night
 from stream_assoc.apps.cli.serve import SERVE_HELP, dashboard, serve
 from stream_assoc.apps.cli.setup import apdb_app, config_app, schemas_app, topics_app
@@ -62,6 +63,7 @@ app.add_typer(forced_sources_app, name="forced-sources")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(replay_app, name="replay")
+app.add_typer(replica_app, name="replica")
 
 
 def _print_version(asked: bool) -> None:

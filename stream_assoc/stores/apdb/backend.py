@@ -4,7 +4,7 @@ A backend is a folder beside this file that exports one `Backend`, and a line in
 `stream_assoc.stores.apdb.backends`. `stream_assoc.testing` has the tests that it must pass.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
@@ -108,6 +108,19 @@ class Administration(Protocol):
         """Divide the sky anew, and give the database a new identity and secret.
 
         Daemons that run on it are refused from then on, and nothing that was cached before is found or believed.
+        """
+
+    def withdraw_notes(
+        self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
+    ) -> None:
+        """Withdraw what is noted for replication, in one transaction; the rows themselves are left as they are.
+
+        Parameters
+        ----------
+        rows : mapping
+            By table (DiaObject, DiaSource, DiaForcedSource), keys of rows that a replica has.
+        records : collection
+            Update records that no replica can apply: chunk, time in nanoseconds, order and unique identifier of each.
         """
 
 

@@ -5,7 +5,7 @@ that import costs seconds.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stream_assoc.core.model.further_statistics import further_statistics
@@ -33,6 +33,7 @@ from stream_assoc.stores.apdb.sql.migrations import (
     pending,
 )
 from stream_assoc.stores.apdb.sql.other_writers import pixel_shift
+from stream_assoc.stores.apdb.sql.rows import KEYS
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
     CHANGED,
@@ -42,6 +43,8 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUR_TABLES,
     OUR_VERSION_KEY,
     PARTITION_KEY,
+    UPDATE_KEY,
+    UPDATES,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +133,21 @@ class SqlAdministration:
                 database.set_note(PARTITION_KEY, partition_name(tile_level, cell_level))
                 if database.exists(CHANGED):
                     _divide_notes_anew(database, pixel_shift(tile_level))
+
+    def withdraw_notes(
+        self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
+    ) -> None:
+        """See `Administration.withdraw_notes`."""
+        with self._url.transaction(writes=True) as database:
+            if database is None:
+                return
+            for table, keys in rows.items():
+                condition = " AND ".join(f'"{column}" = ?' for column in KEYS[table])
+                for key in keys:
+                    database.run(f"DELETE FROM {{{table}Chunks}} WHERE {condition}", *key)
+            condition = " AND ".join(f'"{column}" = ?' for column in UPDATE_KEY)
+            for record in records:
+                database.run(f"DELETE FROM {{{UPDATES}}} WHERE {condition}", *record)
 
     def _leave_room(self) -> None:
         """Leave room in each page of DiaObject for the end of every version, which is noted once.

@@ -25,6 +25,8 @@ OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""
+UPDATE_KEY: Final = ("apdb_replica_chunk", "update_time_ns", "update_order", "update_unique_id")
+"""What its rows are told apart by."""
 
 DAX_TABLES: Final = (
     "DiaObject",
