@@ -1,6 +1,7 @@
 """A PPDB beside an APDB, filled by the programs of lsst-dax-ppdb in an environment of their own."""
 
 import contextlib
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.create import init, save_dax_config
 from stream_assoc.stores.apdb.sql.rows import KEYS
 
-REPOSITORY: Final = Path(__file__).parents[2]
-PROGRAMS: Final = REPOSITORY / ".cache" / "ppdb" / "bin"
-REPLICATOR: Final = Path(__file__).with_name("ppdb_replicator.py")
+ENVIRONMENT: Final = Path(__file__).parents[2] / ".cache" / "ppdb"
+PROGRAMS: Final = Path(__file__).with_name("ppdb_programs.py")
 SCHEMA: Final = "ppdb"
 
 
@@ -35,12 +35,15 @@ class Replica:
         Schema of the PPDB's tables.
     folder : `pathlib.Path`
         Where the configuration files are.
+    programs : `Programs`
+        Those of lsst-dax-ppdb.
     """
 
     apdb_url: str
     ppdb_url: str
     schema: str | None
     folder: Path
+    programs: "Programs"
 
     @property
     def apdb_config(self) -> Path:
@@ -51,25 +54,11 @@ class Replica:
         return self.folder / "ppdb.yaml"
 
     def replicate(self) -> None:
-        """Have the program that operators run copy all chunks that there are."""
-        run("ppdb-replication", "run", "--exit-on-empty", "--min-wait-time", "0", "--max-wait-time", "0",
-            self.apdb_config, self.ppdb_config)  # fmt: skip
-
-    @contextlib.contextmanager
-    def replicator(self) -> Iterator["Replicator"]:
-        """Start a replicator that copies when it is told to."""
-        command = [PROGRAMS / "python", REPLICATOR, self.apdb_config, self.ppdb_config]
-        log = self.folder / "replicator.log"
-        with (
-            log.open("w", encoding="utf-8") as errors,
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            ) as process,
-        ):
-            yield Replicator(process, log)
-            assert process.stdin is not None
-            process.stdin.close()
-            assert process.wait() == 0, log.read_text(encoding="utf-8")
+        """Have lsst-dax-ppdb copy all chunks that there are."""
+        self.programs.run(
+            "ppdb-replication", "run", "--exit-on-empty", "--min-wait-time", "0", "--max-wait-time", "0",
+            self.apdb_config, self.ppdb_config,
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -98,45 +87,51 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class Replicator:
-    """A replicator at work."""
+class Programs:
+    """The programs of lsst-dax-ppdb, in a process of another Python."""
 
     process: subprocess.Popen[str]
-    log: Path
 
-    def copy(self) -> None:
-        """Have it copy all chunks that there are."""
+    def run(self, *words: object) -> None:
+        """Run one, and fail with what it raises."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(json.dumps([str(word) for word in words]) + "\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "replicated\n", self.log.read_text(encoding="utf-8")
+        raised = json.loads(self.process.stdout.readline())
+        assert raised is None, raised
 
 
-def run(program: str, *arguments: object) -> str:
-    """Run a program of lsst-dax-ppdb and return what it prints."""
-    ended = subprocess.run([PROGRAMS / program, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-def new_replica(apdb_url: str, ppdb_url: str, schema: str | None, folder: Path) -> Replica:
-    """Return a new APDB and its empty PPDB."""
-    if not (PROGRAMS / "ppdb-replication").is_file():
+@contextlib.contextmanager
+def programs() -> Iterator[Programs]:
+    """Start the process."""
+    if not (ENVIRONMENT / ".installed").is_file():
         pytest.skip("no lsst-dax-ppdb in .cache/ppdb, which needs Python 3.12 or later: make .cache/ppdb/.installed")
+    command = [ENVIRONMENT / "bin" / "python", PROGRAMS]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        yield Programs(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def new_replica(apdb_url: str, ppdb_url: str, schema: str | None, folder: Path, programs: Programs) -> Replica:
+    """Return a new APDB and its empty PPDB."""
     report = init(apdb_url)
-    replica = Replica(apdb_url, ppdb_url, schema, folder)
+    replica = Replica(apdb_url, ppdb_url, schema, folder, programs)
     save_dax_config(apdb_url, None, replica.apdb_config, replication=report.replication)
     options = ["--schema", schema] if schema else []
-    run("ppdb-cli", "create-sql", *options, ppdb_url, replica.ppdb_config)
+    programs.run("ppdb-cli", "create-sql", *options, ppdb_url, replica.ppdb_config)
     return replica
 
 
-def replica_on_sqlite(folder: Path) -> Replica:
+def replica_on_sqlite(folder: Path, programs: Programs) -> Replica:
     """Return a new APDB and PPDB, both SQLite files."""
-    return new_replica(f"sqlite:///{folder}/apdb.db", f"sqlite:///{folder}/ppdb.db", None, folder)
+    return new_replica(f"sqlite:///{folder}/apdb.db", f"sqlite:///{folder}/ppdb.db", None, folder, programs)
 
 
-def replica_on_postgresql(url: str, folder: Path) -> Replica:
+def replica_on_postgresql(url: str, folder: Path, programs: Programs) -> Replica:
     """Return a new APDB and PPDB, both in one PostgreSQL database."""
-    return new_replica(url, str(parse_url(url).dax_config().model_dump()["db_url"]), SCHEMA, folder)
+    ppdb_url = str(parse_url(url).dax_config().model_dump()["db_url"])
+    return new_replica(url, ppdb_url, SCHEMA, folder, programs)

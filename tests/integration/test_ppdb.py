@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from stream_assoc.stores.apdb.sql.rows import KEYS
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tools.transform.batches import content_digest
 from stream_assoc.wiring.pipeline import layout_of, services_of
-from tests.integration.ppdb import Replica, replica_on_postgresql, replica_on_sqlite
+from tests.integration.ppdb import Programs, Replica, programs, replica_on_postgresql, replica_on_sqlite
 from tests.pipeline.photometers import Photometer, with_images
 from tests.pipeline.skies import night
 
@@ -43,11 +43,17 @@ STEP = 700.0 / 86_400
 DATABASES = ["sqlite", "postgresql"]
 
 
+@pytest.fixture(scope="module")
+def ppdb_programs() -> Iterator[Programs]:
+    with programs() as started:
+        yield started
+
+
 @pytest.fixture
-def replica(request: pytest.FixtureRequest, tmp_path: Path) -> Replica:
+def replica(request: pytest.FixtureRequest, tmp_path: Path, ppdb_programs: Programs) -> Replica:
     if request.param == "sqlite":
-        return replica_on_sqlite(tmp_path)
-    return replica_on_postgresql(request.getfixturevalue("postgresql_database"), tmp_path)
+        return replica_on_sqlite(tmp_path, ppdb_programs)
+    return replica_on_postgresql(request.getfixturevalue("postgresql_database"), tmp_path, ppdb_programs)
 
 
 class Night:
@@ -127,11 +133,11 @@ def reprocessed(night: Night) -> None:
 def lived_through(replica: Replica, story: Callable[[Night], None], *, keeps_up: bool) -> None:
     """Live through a night with a replicator that keeps up, or comes when all is over."""
     settings = Settings()
-    with replica.replicator() as replicator, closing(open_apdb(replica.apdb_url)) as apdb:
+    with closing(open_apdb(replica.apdb_url)) as apdb:
         services = services_of(settings, apdb, MemoryCache(layout_of(settings)))
         services = dataclasses.replace(services, photometer=Photometer())
-        story(Night(replica, services, replicator.copy if keeps_up else lambda: None))
-        replicator.copy()
+        story(Night(replica, services, replica.replicate if keeps_up else lambda: None))
+        replica.replicate()
 
 
 def ours(replica: Replica, command: str) -> tuple[int, dict[str, Any]]:
