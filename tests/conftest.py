@@ -1,12 +1,18 @@
 """Fixtures of every room: real services, started when the first test asks, and the survey data."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import hypothesis
+import psycopg
 import pytest
+from psycopg import sql
 
+from stream_assoc.stores.apdb.create import init
 from tests import parts, services
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
@@ -67,3 +73,50 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no survey data in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a prepared APDB to be copied, because making one takes seconds."""
+    path = tmp_path_factory.mktemp("apdb") / "template.db"
+    init(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_apdb_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """URL of a prepared APDB of the test's own."""
+    path = tmp_path / "apdb with space.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_url: str) -> Iterator[str]:
+    """Name of a database with a prepared APDB, to be copied."""
+    name = f"template_{uuid4().hex}"
+    _execute(postgresql_url, "CREATE DATABASE {}", name)
+    init(_database(postgresql_url, name))
+    # dax_apdb leaves a connection open, and a database in use cannot be copied.
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name])
+    yield name
+    _execute(postgresql_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def postgresql_apdb_url(postgresql_url: str, postgresql_template: str) -> Iterator[str]:
+    """URL of a prepared APDB of the test's own."""
+    name = f"test_{uuid4().hex}"
+    _execute(postgresql_url, "CREATE DATABASE {} TEMPLATE {}", name, postgresql_template)
+    yield _database(postgresql_url, name)
+    _execute(postgresql_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _execute(url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

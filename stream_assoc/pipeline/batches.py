@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from stream_assoc.core.model.batch import Batch, BatchId, BatchRevision
 from stream_assoc.core.model.changes import InputPosition, LedgerEntry
-from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.messages import REPROCESSING_HEADER, OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.clock import Stopwatch
-from stream_assoc.pipeline.exceptions import ImageError
+from stream_assoc.pipeline.exceptions import ConflictingBatchError, ImageError
 from stream_assoc.pipeline.ports.photometry import BatchImages
 from stream_assoc.pipeline.region import BatchRegion, region_of
 from stream_assoc.pipeline.services import Services
@@ -137,7 +137,7 @@ Outcome = Processed | Redelivered | Rejected
 
 
 def redelivery(arrival: Arrival, entries: Sequence[LedgerEntry], services: Services) -> Redelivered | None:
-    """Return what is left to do for a batch that has counted, or `None` if its content never has.
+    """Return what is left to do for a batch that has counted, or `None` if it is to be processed.
 
     Content that a re-processing has replaced has counted too: it does not come
     back, however often a copy of it arrives.
@@ -150,10 +150,17 @@ def redelivery(arrival: Arrival, entries: Sequence[LedgerEntry], services: Servi
         All processings of its visit and detector.
     services : `Services`
         The outbox keeps the outputs, the encoder unpacks them.
+
+    Raises
+    ------
+    ConflictingBatchError
+        If other content of its visit and detector has counted, and it is not marked to replace that.
     """
     batch = arrival.batch
     known = next((entry for entry in entries if entry.digest == batch.digest), None)
     if known is None:
+        if entries and not arrival.reprocessing:
+            raise _conflict(batch, entries[-1])
         return None
     # The outputs belong to the message that was processed. A copy of it at another
     # offset publishes nothing: the owner of the original does.
@@ -162,3 +169,13 @@ def redelivery(arrival: Arrival, entries: Sequence[LedgerEntry], services: Servi
     if kept is None:
         return Redelivered(batch.id, (), known.revision)
     return Redelivered(batch.id, services.encoder.unpack(kept.outputs), known.revision, kept.predecessors)
+
+
+def _conflict(batch: Batch, latest: LedgerEntry) -> ConflictingBatchError:
+    return ConflictingBatchError(
+        f"visit {batch.id.visit} detector {batch.id.detector} was processed at MJD "
+        f"{latest.timeProcessedMjdTai:.6f} with other content (digest {latest.digest.hex()[:12]}, "
+        f"now {batch.digest.hex()[:12]}); a producer must not reuse a (visit, detector) for different sources. "
+        f"If this batch replaces the earlier one, send it with the header {REPROCESSING_HEADER}, "
+        "signed, or `stream-assoc dlq replay --as-reprocessing` the dead letter"
+    )

@@ -1,6 +1,7 @@
 """Make decisions durable: one APDB transaction, then the cache."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -12,9 +13,39 @@ from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.batches import Processed
 from stream_assoc.pipeline.clock import Stopwatch
 from stream_assoc.pipeline.decide import Decision
+from stream_assoc.pipeline.exceptions import TilesChangedError
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.services import Services
+
+Result = TypeVar("Result")
+
+ATTEMPTS: Final = 5
+"""How often batches are decided about at once. After that they wait, as for a store that is away."""
+
+
+def decided_again(process: Callable[[], Result], services: Services) -> Result:
+    """Process some batches, and again if another program changes their sky before they are stored.
+
+    Parameters
+    ----------
+    process : callable
+        Opens a session, decides and commits.
+    services : `Services`
+        Is told of each time.
+
+    Raises
+    ------
+    TilesChangedError
+        If the sky never stood still in `ATTEMPTS` times.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return process()
+        except TilesChangedError:
+            services.on_tiles_changed()
+            services.on_progress()
+    return process()
 
 
 def commit(

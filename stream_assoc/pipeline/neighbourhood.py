@@ -15,7 +15,7 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.ports.cache import CachedTiles
+from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles
 from stream_assoc.pipeline.ports.reader import SessionReader, SessionSnapshot
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import SkyPartition
@@ -54,6 +54,8 @@ class Neighbourhood:
         The division of the sky into tiles and cells.
     versions : `dict` [`int`, `int`]
         The tiles of the neighbourhood and the version the APDB gives each.
+    changed : `numpy.ndarray` [int64], optional
+        Objects whose cached states are out of date: another program changed them.
 
     Attributes
     ----------
@@ -68,12 +70,14 @@ class Neighbourhood:
         calculator: StatisticsCalculator,
         partition: SkyPartition,
         versions: dict[int, int],
+        changed: IntArray | None = None,
     ) -> None:
         self.session = session
         self._staged = staged
         self._calculator = calculator
         self._partition = partition
         self._versions = versions
+        self._changed = np.empty(0, np.int64) if changed is None else changed
         nothing = np.empty(0, np.float32)
         self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
 
@@ -91,13 +95,21 @@ class Neighbourhood:
 
     def states(self, objects: ObjectPositions) -> ObjectStates:
         """Return the states of these objects, in their order."""
-        cached = self._staged.read_states(objects.diaObjectId, self._cells(objects), objects.validityStartMjdTai)
+        cached = self._cached_states(objects)
         if len(cached.found) == len(objects):
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
         rebuilt = rebuilt_states(self.session, self._calculator, objects.diaObjectId[missing])
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
+
+    def _cached_states(self, objects: ObjectPositions) -> CachedStates:
+        """Return the states that are staged or cached, but for those that another program has made out of date."""
+        cached = self._staged.read_states(objects.diaObjectId, self._cells(objects), objects.validityStartMjdTai)
+        is_valid = ~np.isin(cached.states.diaObjectId, self._changed)
+        if is_valid.all():
+            return cached
+        return CachedStates(cached.found[is_valid], cached.states.take(np.flatnonzero(is_valid)))
 
     def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
         """Put changed and new objects where they are now.
@@ -132,6 +144,8 @@ class Neighbourhood:
             new_tiles[arriving],
         )
         self._staged.stage(after, states, self._partition.cells(new_tiles))
+        # From here on the staged state is the object's.
+        self._changed = np.setdiff1d(self._changed, states.diaObjectId)
         return changed
 
     def flush(self, tiles: IntArray, versions: IntArray) -> None:
@@ -161,7 +175,8 @@ def neighbourhood_of(
     """Return the neighbourhood of these tiles, whose versions ``snapshot`` tells."""
     versions = dict(zip(tiles.tolist(), snapshot.tile_versions.tolist(), strict=True))
     staged = StagedCache(services.cache, services.layout)
-    return Neighbourhood(session, staged, services.calculator, services.partition, versions)
+    changed = snapshot.changed.diaObjectId
+    return Neighbourhood(session, staged, services.calculator, services.partition, versions, changed)
 
 
 def tiles_of(objects: ObjectPositions, partition: SkyPartition) -> IntArray:

@@ -6,9 +6,9 @@
 
 `process_batches` is that picture; `stream_assoc.pipeline.decide` is the part
 inside the loop, and `stream_assoc.pipeline.reprocess` processes a batch that
-replaces an earlier one. Nothing here knows Kafka, Avro or a database: pure
-functions compute, and the ports of `~stream_assoc.pipeline.services.Services`
-read and store.
+replaces an earlier one, or comes to objects that another program has changed.
+Nothing here knows Kafka, Avro or a database: pure functions compute, and the
+ports of `~stream_assoc.pipeline.services.Services` read and store.
 """
 
 import contextlib
@@ -19,14 +19,12 @@ from typing import Final
 
 import numpy as np
 
-from stream_assoc.core.model.changes import LedgerEntry
-from stream_assoc.core.model.messages import REPROCESSING_HEADER
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.batches import Arrival, Outcome, Redelivered, Rejected, redelivery
 from stream_assoc.pipeline.clock import Stopwatch
-from stream_assoc.pipeline.commit import commit
+from stream_assoc.pipeline.commit import commit, decided_again
 from stream_assoc.pipeline.decide import Decision, apply, decide
-from stream_assoc.pipeline.exceptions import ConflictingBatchError, LocksExhaustedError
+from stream_assoc.pipeline.exceptions import LocksExhaustedError
 from stream_assoc.pipeline.forced import with_images
 from stream_assoc.pipeline.neighbourhood import Neighbourhood, neighbourhood_of
 from stream_assoc.pipeline.ports.reader import SessionSnapshot
@@ -41,8 +39,9 @@ SESSION_SECONDS: Final = 10.0
 def process_batches(arrivals: Sequence[Arrival], services: Services) -> list[Outcome]:
     """Process some batches in order, in as few exclusive sessions and transactions as possible.
 
-    Usually that is one. A re-processing and a batch with images to measure on
-    have a session of their own; batches that together need more cells than
+    Usually that is one. A re-processing, a batch with images to measure on and
+    one that comes to objects whose sources another program has changed have a
+    session of their own; batches that together need more cells than
     `Services.cell_limits` allow are divided, and so is work that takes longer
     than `SESSION_SECONDS`. The result of each batch is the same as if it had
     been processed alone. A batch that can never be processed is rejected and
@@ -124,7 +123,7 @@ def _process_together(arrivals: Sequence[Arrival], services: Services) -> list[O
 def _process_first(arrivals: Sequence[Arrival], services: Services) -> list[Outcome]:
     """Process as many of these batches as one session has time for, at least one."""
     try:
-        return _process_in_one_session(arrivals, services)
+        return decided_again(lambda: _process_in_one_session(arrivals, services), services)
     except LocksExhaustedError as error:
         # The same again would fail again, half of it may not.
         if len(arrivals) == 1:
@@ -148,6 +147,10 @@ def _process_in_one_session(arrivals: Sequence[Arrival], services: Services) -> 
             session = stack.enter_context(services.apdb.exclusive(cells))
         with watch.stage("open"):
             snapshot = session.read_snapshot([arrival.batch.id for arrival in arrivals], tiles)
+        if len(snapshot.changed.outdated(tiles)):
+            # What is to be folded anew may reach beyond these cells.
+            stack.close()
+            return [reprocess(arrivals[0], services)]
         with watch.stage("read_cache"):
             neighbourhood = neighbourhood_of(session, snapshot, tiles, services)
             # One round trip for all; each batch finds its tiles there.
@@ -174,8 +177,8 @@ def _decide_in_order(
         services.on_progress()
         batch_id = arrival.batch.id
         try:
-            if batch_id in ledger:
-                results.append(_redelivered(arrival, ledger[batch_id], services))
+            if (known := redelivery(arrival, ledger.get(batch_id, ()), services)) is not None:
+                results.append(known)
                 continue
             proposal = decide(arrival, neighbourhood, n_single_source, services)
         except PoisonError as error:
@@ -187,17 +190,3 @@ def _decide_in_order(
         ledger[batch_id] = (decision.entry,)
         n_single_source += decision.single_source_delta
     return results
-
-
-def _redelivered(arrival: Arrival, entries: Sequence[LedgerEntry], services: Services) -> Redelivered:
-    known = redelivery(arrival, entries, services)
-    if known is None:
-        batch, latest = arrival.batch, entries[-1]
-        raise ConflictingBatchError(
-            f"visit {batch.id.visit} detector {batch.id.detector} was processed at MJD "
-            f"{latest.timeProcessedMjdTai:.6f} with other content (digest {latest.digest.hex()[:12]}, "
-            f"now {batch.digest.hex()[:12]}); a producer must not reuse a (visit, detector) for different sources. "
-            f"If this batch replaces the earlier one, send it with the header {REPROCESSING_HEADER}, "
-            "signed, or `stream-assoc dlq replay --as-reprocessing` the dead letter"
-        )
-    return known

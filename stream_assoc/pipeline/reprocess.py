@@ -1,9 +1,11 @@
-"""A batch that replaces an earlier processing of its visit and detector.
+"""A batch before which objects are to be folded anew.
 
+It may replace an earlier processing of its visit and detector, and it may come
+to objects whose sources another program has reassigned, withdrawn or corrected.
 In one exclusive session and one transaction the earlier sources are withdrawn,
-the objects they belonged to are folded anew from the sources they have left,
-and the new sources are associated with the sky that remains. An object without
-sources is closed.
+the objects they belonged to, and those that were changed, are folded anew from
+the sources they have left, and the new sources are associated with the sky that
+remains. An object without sources is closed.
 
 This may reach beyond the batch's own region, because the earlier sources may
 lie elsewhere. What it reaches is only known for sure under the locks, so the
@@ -27,7 +29,7 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.batches import Arrival, Outcome, Rejected, redelivery
-from stream_assoc.pipeline.commit import commit
+from stream_assoc.pipeline.commit import commit, decided_again
 from stream_assoc.pipeline.decide import Constraints, Decision, apply, decide
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
@@ -40,7 +42,7 @@ from stream_assoc.pipeline.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What taking back the earlier processings of a batch leaves.
+    """What taking back the earlier processings of a batch, and the changes of other programs, leave.
 
     Attributes
     ----------
@@ -49,8 +51,9 @@ class Withdrawal:
     n_sources : `int`
         Sources that counted so far.
     objects : `ObjectPositions`
-        The objects they belonged to, and those that count a forced source of
-        theirs, as they are in the APDB.
+        The objects they belonged to, those that count a forced source of
+        theirs, and those of the batch's tiles whose version another program
+        has made out of date, as they are in the APDB.
     left : `ObjectStates`
         Those of the objects that have other sources, folded from these.
     uncounted : `ForcedPoints`
@@ -74,7 +77,7 @@ class Withdrawal:
 
 
 def reprocess(arrival: Arrival, services: Services) -> Outcome:
-    """Process a batch that may replace an earlier one.
+    """Process a batch that may replace an earlier one, and fold anew what other programs have changed around it.
 
     A batch whose content has counted before changes nothing, and one whose
     visit and detector is unknown is processed as any other.
@@ -91,47 +94,56 @@ def reprocess(arrival: Arrival, services: Services) -> Outcome:
     RetriableError
         If a store went away, as in `~stream_assoc.pipeline.process.process_batches`.
     """
-    batch_id = arrival.batch.id
-    tiles = arrival.region.tiles
     try:
-        while True:
-            services.on_progress()
-            with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
-                snapshot = session.read_snapshot([batch_id], tiles)
-                entries = snapshot.entries.get(batch_id, ())
-                if (known := redelivery(arrival, entries, services)) is not None:
-                    return known
-                withdrawal = _withdrawal(session, arrival.batch, entries, services.calculator)
-                needed = _tiles_of(withdrawal, services)
-                if np.isin(needed, tiles).all():
-                    return _replace_earlier(arrival, withdrawal, snapshot, session, services, tiles)
-            tiles = np.union1d(tiles, needed)
-            _refuse_too_many_cells(arrival, tiles, services)
+        return decided_again(lambda: _reprocess(arrival, services), services)
     except LocksExhaustedError as error:
-        return Rejected(batch_id, refused_alone(error))
+        return Rejected(arrival.batch.id, refused_alone(error))
     except PoisonError as error:
-        return Rejected(batch_id, error)
+        return Rejected(arrival.batch.id, error)
+
+
+def _reprocess(arrival: Arrival, services: Services) -> Outcome:
+    batch_id, tiles = arrival.batch.id, arrival.region.tiles
+    while True:
+        services.on_progress()
+        with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
+            snapshot = session.read_snapshot([batch_id], tiles)
+            entries = snapshot.entries.get(batch_id, ())
+            if (known := redelivery(arrival, entries, services)) is not None:
+                return known
+            # Those of the tiles that are added on the way can wait for a batch of their own.
+            outdated = snapshot.changed.outdated(arrival.region.tiles)
+            withdrawal = _withdrawal(session, arrival.batch, entries, outdated, services.calculator)
+            needed = _tiles_of(withdrawal, services)
+            if np.isin(needed, tiles).all():
+                return _replace_earlier(arrival, withdrawal, snapshot, session, services, tiles)
+        tiles = np.union1d(tiles, needed)
+        _refuse_too_many_cells(arrival, tiles, services)
 
 
 def _refuse_too_many_cells(arrival: Arrival, tiles: IntArray, services: Services) -> None:
     n_cells, limit = len(np.unique(services.partition.cells(tiles))), services.cell_limits.session
     if n_cells > limit:
         raise TooManyCellsError(
-            f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and the earlier sources lie "
-            f"in {n_cells} cells of the sky, daemon.micro_batch_cells allows {limit}; raise that setting and "
-            "PostgreSQL's max_locks_per_transaction with it"
+            f"visit {arrival.batch.id.visit} detector {arrival.batch.id.detector} and the objects that are folded "
+            f"anew with it lie in {n_cells} cells of the sky, daemon.micro_batch_cells allows {limit}; raise that "
+            "setting and PostgreSQL's max_locks_per_transaction with it"
         )
 
 
 def _withdrawal(
-    session: ApdbSession, batch: Batch, entries: tuple[LedgerEntry, ...], calculator: StatisticsCalculator
+    session: ApdbSession,
+    batch: Batch,
+    entries: tuple[LedgerEntry, ...],
+    outdated: IntArray,
+    calculator: StatisticsCalculator,
 ) -> Withdrawal:
     sources = session.counted_sources(batch.id)
     owners = sources.diaObjectId[sources.diaObjectId != 0]
     forced = session.counted_forced_sources(batch.id) if calculator.folds_forced else ForcedPoints.none()
-    latest = session.latest_versions(np.concatenate([owners, forced.diaObjectId, batch.diaSourceId]))
+    latest = session.latest_versions(np.concatenate([owners, forced.diaObjectId, outdated, batch.diaSourceId]))
     positions = latest.positions
-    lose = np.isin(positions.diaObjectId, owners) | _count(positions, forced)
+    lose = np.isin(positions.diaObjectId, np.concatenate([owners, outdated])) | _count(positions, forced)
     objects = positions.take(latest.is_open & lose)
     left = rebuilt_states(session, calculator, objects.diaObjectId, without=batch.id)
     left = left.take(np.flatnonzero(calculator.positions(left).nDiaSources))

@@ -55,6 +55,9 @@ class Services:
     on_progress : callable
         Called before each step of bounded length, so that long work can be
         told from work that hangs.
+    on_tiles_changed : callable
+        Called when batches are to be decided again, because another program
+        has changed their sky in between.
     consumer_group : `str` or `None`
         The Kafka group that publishes the outputs.
     """
@@ -74,4 +77,5 @@ class Services:
     write_cache: Callable[[CacheWrite], None] = _at_once
     catch_up: Callable[[], None] = _ignore
     on_progress: Callable[[], None] = _ignore
+    on_tiles_changed: Callable[[], None] = _ignore
     consumer_group: str | None = None

@@ -144,6 +144,10 @@ class Instruments:
         build.labels(__version__, platform.python_version()).set(1)
         self._batches = counter("batches", "Messages by outcome: processed, redelivered or dead_letter.", ["outcome"])
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
+        self._decided_again = counter(
+            "decided_again",
+            "Times that batches were decided again, because another program had changed their sky in between.",
+        )
         self._recovered = counter(
             "recovered_outputs",
             "Batches found in the outbox: their outputs were published now, or proven to be published already.",
@@ -214,6 +218,10 @@ class Instruments:
     def count_redelivery(self) -> None:
         """Count a batch that had been processed before."""
         self._batches.labels("redelivered").inc()
+
+    def count_decided_again(self) -> None:
+        """Count that another program has changed the sky of batches while they were decided."""
+        self._decided_again.inc()
 
     def count_dead_letter(self, reason: str) -> None:
         """Count a message that can never be processed."""

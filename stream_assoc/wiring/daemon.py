@@ -98,6 +98,7 @@ def open_daemon(
             cache=MeteredCache(services.cache, instruments.count_cache_reads),
             observe_micro_batch=_observing(instruments),
             on_progress=health.note_progress,
+            on_tiles_changed=instruments.count_decided_again,
         )
         membership, announce = MembershipKeeper(), _announcing(health)
         source = KafkaSource(

@@ -91,11 +91,13 @@ def test_an_undefined_offset_leaves_the_last_one(instruments) -> None:
 
 def test_what_is_not_processed_is_counted_too(instruments) -> None:
     instruments.count_redelivery()
+    instruments.count_decided_again()
     instruments.count_dead_letter("unknown_band")
     instruments.count_retry("apdb")
     instruments.count_cache_reads("tile", hits=3, misses=1)
     assert value(instruments, "batches_total", outcome="redelivered") == 1
     assert value(instruments, "batches_total", outcome="dead_letter") == 1
+    assert value(instruments, "decided_again_total") == 1
     assert value(instruments, "dead_letters_total", reason="unknown_band") == 1
     assert value(instruments, "retries_total", service="apdb") == 1
     assert value(instruments, "cache_reads_total", kind="tile", result="hit") == 3

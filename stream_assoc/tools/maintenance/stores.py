@@ -87,11 +87,14 @@ class Piece:
         The HTM index of the cell.
     tiles : `CachedTiles`
         What the cache should hold for each tile.
+    changed : `numpy.ndarray` [int64]
+        Objects that another program has changed: no cached state of theirs is used.
     """
 
     session: ApdbSession
     cell: int
     tiles: CachedTiles
+    changed: IntArray
 
     def portions(self) -> Iterator[ObjectPositions]:
         """Return the objects of the tiles, some thousands at a time."""
@@ -125,5 +128,6 @@ def holding(stores: Stores, tiles: IntArray) -> Iterator[Piece]:
     """
     cells = np.unique(stores.partition.cells(tiles))
     with stores.apdb.exclusive(cells) as session:
-        versions = session.read_snapshot([], tiles).tile_versions
-        yield Piece(session, int(cells[0]), CachedTiles(session.load_tiles(tiles), versions))
+        snapshot = session.read_snapshot([], tiles)
+        content = CachedTiles(session.load_tiles(tiles), snapshot.tile_versions)
+        yield Piece(session, int(cells[0]), content, snapshot.changed.diaObjectId)

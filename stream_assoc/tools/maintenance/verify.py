@@ -4,8 +4,9 @@ A tile must hold the objects that the APDB holds, and a state must equal the
 fold of the object's stored sources, to the last bit
 (`stream_assoc.tools.maintenance.differences` defines equality). Only what the
 pipeline would use is compared: a tile or state of an older version is *stale*,
-one that is absent or unreadable is *missing*. Neither is wrong, because both
-are rebuilt when they are next needed.
+as is the state of an object that another program has changed since; one that is
+absent or unreadable is *missing*. Neither is wrong, because both are rebuilt
+when they are next needed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -161,10 +162,12 @@ def _verify_states(stores: Stores, piece: Piece, objects: ObjectPositions, *, re
     versions = stores.cache.peek_state_versions(objects.diaObjectId[absent], cells[absent])
     n_missing = int(np.isnan(versions).sum())
 
-    objects = objects.take(cached.found)
+    usable = np.flatnonzero(~np.isin(cached.states.diaObjectId, piece.changed))
+    n_stale = len(absent) - n_missing + len(cached.found) - len(usable)
+    objects, cached_states = objects.take(cached.found[usable]), cached.states.take(usable)
     rebuilt = stores.rebuilt(piece.session, objects)
     known = np.isin(objects.diaObjectId, rebuilt.diaObjectId)
-    states = compare_states(cached.states.take(np.flatnonzero(known)), rebuilt, stores.calculator)
+    states = compare_states(cached_states.take(np.flatnonzero(known)), rebuilt, stores.calculator)
     positions = compare_positions(stores.calculator.positions(rebuilt), objects.take(known))
     wrong = np.flatnonzero(states.rows)
     if repair:
@@ -176,7 +179,7 @@ def _verify_states(stores: Stores, piece: Piece, objects: ObjectPositions, *, re
         states=Tally(
             checked=len(cells),
             missing=n_missing,
-            stale=len(absent) - n_missing,
+            stale=n_stale,
             different=len(wrong),
             examples=_first(rebuilt.diaObjectId[wrong]),
         ),

@@ -44,6 +44,8 @@ BEGIN
         ON CONFLICT ("diaObjectId") DO UPDATE
             SET tile = excluded.tile, is_outdated = c.is_outdated OR excluded.is_outdated;
         PERFORM stream_assoc_raise(latest.pixel);
+    ELSE
+        DELETE FROM "{CHANGED}" WHERE "diaObjectId" = id;
     END IF;
 END""",
     "stream_assoc_source_changed() RETURNS trigger": f"""

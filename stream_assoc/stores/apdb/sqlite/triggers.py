@@ -26,6 +26,7 @@ _NOTE: Final = f"""
     SELECT o."diaObjectId", o."pixelId" >> {{shift}}, {{is_outdated}}{_LATEST}
     ON CONFLICT ("diaObjectId") DO UPDATE
         SET tile = excluded.tile, is_outdated = is_outdated OR excluded.is_outdated;
+    DELETE FROM "{CHANGED}" WHERE "diaObjectId" = {{id}} AND NOT EXISTS (SELECT 1{_LATEST});
     INSERT INTO "{TILE}" (tile, version) SELECT o."pixelId" >> {{shift}}, 1{_LATEST}
     ON CONFLICT (tile) DO UPDATE SET version = version + 1;"""
 _RAISE: Final = f"""
