@@ -46,6 +46,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[OpenApdb, RedisCache]]:
         if advice := lock_advice(apdb.report, settings):
             log.warning("apdb", advice=advice)
         apdb.expect_statistics(calculator_of(settings).plugin_columns)
+        apdb.announce_replication()
         client = connect(
             settings.redis.url.get_secret_value(),
             options=settings.redis.client_options(),

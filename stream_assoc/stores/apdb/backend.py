@@ -81,6 +81,9 @@ class OpenApdb(DaemonApdb, Protocol):
             If a column is missing. The message names the remedy.
         """
 
+    def announce_replication(self) -> None:
+        """Let the triggers that judge what other programs note for replicas know how far these may lag."""
+
 
 class Administration(Protocol):
     """Creates an APDB and changes its tables, while no session is open on it.

@@ -15,7 +15,8 @@ from typing import Any, Final
 import psycopg
 
 from stream_assoc.stores.apdb.postgresql.catalogue import Schema
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE
+from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
+from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE, UPDATES
 
 BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""
@@ -109,6 +110,44 @@ END""",
 }
 """The functions: what comes before and after the language."""
 
+_REPLICA_BODIES: Final = {
+    "stream_assoc_record_noted() RETURNS trigger": f"""
+DECLARE
+    payload jsonb := NEW.update_payload::jsonb;
+    kind text := payload ->> 'update_type';
+    object_id bigint := payload ->> 'diaObjectId';
+    source_id bigint := payload ->> 'diaSourceId';
+    since timestamptz;
+BEGIN
+    {_HERE}
+    IF source_id IS NOT NULL THEN
+        IF EXISTS (SELECT FROM "DiaSource" WHERE "diaSourceId" = source_id AND "diaObjectId" IS NULL) THEN
+            RETURN NULL;
+        END IF;
+    ELSIF kind IN {OBJECT_RECORDS} THEN
+        since := to_timestamp(NEW.update_time_ns / 1e9 - {LAG});
+        IF EXISTS (
+            SELECT FROM "DiaObjectChunks" n JOIN "ApdbReplicaChunks" c USING (apdb_replica_chunk)
+            WHERE n."diaObjectId" = object_id AND c.last_update_time > since)
+        THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    RETURN NEW;
+END""",
+    "stream_assoc_chunk_begun() RETURNS trigger": f"""
+BEGIN
+    {_HERE}
+    UPDATE "ApdbReplicaChunks" SET last_update_time = NEW.last_update_time
+    WHERE last_update_time < NEW.last_update_time
+    AND apdb_replica_chunk > extract(epoch FROM NEW.last_update_time) - {REACH_SECONDS}
+    AND apdb_replica_chunk = (
+        SELECT max(apdb_replica_chunk) FROM "ApdbReplicaChunks" WHERE apdb_replica_chunk < NEW.apdb_replica_chunk);
+    RETURN NULL;
+END""",
+}
+"""What an APDB with replication has besides; see `stream_assoc.stores.apdb.sql.other_records`."""
+
 _AS_OWNER: Final = "SECURITY DEFINER SET search_path = pg_catalog"
 
 _FUNCTIONS: Final = {
@@ -116,6 +155,10 @@ _FUNCTIONS: Final = {
     "DiaForcedSource": "stream_assoc_source_changed",
     "DiaObject": "stream_assoc_version_changed",
     "DiaObjectLast": "stream_assoc_current_changed",
+}
+_REPLICA_TRIGGERS: Final = {
+    UPDATES: ("BEFORE", "stream_assoc_record_noted"),
+    "ApdbReplicaChunks": ("AFTER", "stream_assoc_chunk_begun"),
 }
 _ROW_TRIGGER: Final = "stream_assoc_rows"
 _TRUNCATE_TRIGGER: Final = "stream_assoc_truncate"
@@ -151,7 +194,7 @@ class PostgresqlTriggers:
         functions = [
             f"CREATE OR REPLACE FUNCTION {self._name}.{signature} LANGUAGE plpgsql "
             f"{_AS_OWNER if signature.endswith('trigger') else ''} AS $body${body.format(shift=shift)}$body$"
-            for signature, body in _BODIES.items()
+            for signature, body in self._bodies.items()
         ]
         triggers = [
             statement
@@ -165,13 +208,23 @@ class PostgresqlTriggers:
                 f"FOR EACH STATEMENT EXECUTE FUNCTION {self._name}.stream_assoc_truncated()",
             )
         ]
+        if self._is_replicated:
+            triggers += [
+                statement
+                for table, (when, function) in _REPLICA_TRIGGERS.items()
+                for statement in (
+                    f"DROP TRIGGER IF EXISTS {_ROW_TRIGGER} ON {self.names[table]}",
+                    f"CREATE TRIGGER {_ROW_TRIGGER} {when} INSERT ON {self.names[table]} "
+                    f"FOR EACH ROW {_WHEN} EXECUTE FUNCTION {self._name}.{function}()",
+                )
+            ]
         return [*functions, *triggers]
 
     def drop(self) -> Sequence[str]:
         """See `Triggers.drop`: the triggers go with the functions that they call."""
         return [
             f"DROP FUNCTION IF EXISTS {self._name}.{signature.partition(' RETURNS')[0]} CASCADE"
-            for signature in _BODIES
+            for signature in _BODIES | _REPLICA_BODIES
         ]
 
     def lacking(self, shift: int) -> list[str]:
@@ -189,10 +242,22 @@ class PostgresqlTriggers:
     def _name(self) -> str:
         return self.schema.quoted(self.connection)
 
+    @property
+    def _bodies(self) -> Mapping[str, str]:
+        return _BODIES | _REPLICA_BODIES if self._is_replicated else _BODIES
+
+    @property
+    def _is_replicated(self) -> bool:
+        rows = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.names[UPDATES],)).fetchall()
+        return bool(rows[0][0])
+
     def _expected(self, shift: int) -> dict[tuple[str, str], str]:
-        bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in _BODIES.items()}
+        bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in self._bodies.items()}
         expected = {("", name): bodies[name] for name in ("stream_assoc_raise", "stream_assoc_note")}
         for table, function in _FUNCTIONS.items():
             expected[table, _ROW_TRIGGER] = bodies[function]
             expected[table, _TRUNCATE_TRIGGER] = bodies["stream_assoc_truncated"]
+        if self._is_replicated:
+            for table, (_, function) in _REPLICA_TRIGGERS.items():
+                expected[table, _ROW_TRIGGER] = bodies[function]
         return expected

@@ -29,6 +29,9 @@ MIN_WAIT_SECONDS: Final = 300.0
 MAX_WAIT_SECONDS: Final = 900.0
 """The defaults of ``ppdb-replication run``; longer waits are as good."""
 
+MAX_CHUNK_SECONDS: Final = 600
+"""A longer chunk may be copied for its age before it has ended."""
+
 PROMPT_SECONDS: Final = 60.0
 """A session that began less long ago is noted in the chunk of its processing time, as by dax_apdb."""
 

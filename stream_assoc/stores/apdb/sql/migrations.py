@@ -228,6 +228,7 @@ MIGRATIONS: Final = (
         "note by triggers what other programs change; the cache begins anew, once",
         _note_what_others_change,
     ),
+    Migration("2.7.0", "leave out, by triggers, what others note that would stop a replica", _nothing),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

@@ -31,6 +31,7 @@ from stream_assoc.stores.apdb.sql.compatibility import (
     check_unchanged,
     tile_level_of,
 )
+from stream_assoc.stores.apdb.sql.other_records import LAG_KEY, NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
@@ -129,6 +130,13 @@ class SqliteApdb:
     def expect_statistics(self, statistics: Collection[str]) -> None:
         """Return if the database has columns for all that will be stored. See `OpenApdb.expect_statistics`."""
         check_columns(self._columns, statistics)
+
+    def announce_replication(self) -> None:
+        """Let triggers know how far replicas may lag. See `OpenApdb.announce_replication`."""
+        if self._replication is not None:
+            statement = NOTE_LAG.format(mark="?").format(metadata="metadata")
+            with self._reading() as connection:
+                connection.execute(statement, (LAG_KEY, f"{self._replication.lag_seconds!r}"))
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:

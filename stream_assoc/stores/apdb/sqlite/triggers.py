@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE
+from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
+from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE, UPDATES
 
 _BATCH_KEY: Final = "stream_assoc:batch"
 
@@ -39,22 +40,50 @@ _FORGET: Final = f"""
     DELETE FROM "{CHANGED}" WHERE "diaObjectId" = OLD."diaObjectId";"""
 _IS_SINGLE: Final = 'coalesce({row}."nDiaSources" = 1, 0)'
 
+_NOT_IN_BATCH: Final = f"NOT EXISTS (SELECT 1 FROM metadata WHERE name = '{_BATCH_KEY}')"
+
+_FIELD: Final = "json_extract(NEW.update_payload, '$.{name}')"
+_KIND, _OBJECT, _SOURCE = (_FIELD.format(name=name) for name in ("update_type", "diaObjectId", "diaSourceId"))
+_REPLICA_TRIGGERS: Final = {
+    f"stream_assoc_{UPDATES}_insert": f"""BEFORE INSERT ON "{UPDATES}"
+WHEN {_NOT_IN_BATCH} AND (
+    {_KIND} IN {OBJECT_RECORDS} AND EXISTS (
+        SELECT 1 FROM "DiaObjectChunks" n JOIN "ApdbReplicaChunks" c USING (apdb_replica_chunk)
+        WHERE n."diaObjectId" = {_OBJECT} AND c.last_update_time >
+            strftime('%Y-%m-%d %H:%M:%f', NEW.update_time_ns / 1e9 - {LAG}, 'unixepoch'))
+    OR EXISTS (SELECT 1 FROM "DiaSource" WHERE "diaSourceId" = {_SOURCE} AND "diaObjectId" IS NULL))
+BEGIN SELECT RAISE(IGNORE); END""",
+    "stream_assoc_ApdbReplicaChunks_insert": f"""AFTER INSERT ON "ApdbReplicaChunks"
+WHEN {_NOT_IN_BATCH}
+BEGIN
+    UPDATE "ApdbReplicaChunks" SET last_update_time = NEW.last_update_time
+    WHERE last_update_time < NEW.last_update_time
+    AND apdb_replica_chunk > CAST(strftime('%s', NEW.last_update_time) AS INTEGER) - {REACH_SECONDS}
+    AND apdb_replica_chunk = (
+        SELECT max(apdb_replica_chunk) FROM "ApdbReplicaChunks" WHERE apdb_replica_chunk < NEW.apdb_replica_chunk);
+END""",
+}
+"""What an APDB with replication has besides; see `stream_assoc.stores.apdb.sql.other_records`."""
+
 _ROWS: Final = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
 """The rows that a trigger of each event sees."""
 
 
-def trigger_statements(shift: int) -> dict[str, str]:
+def trigger_statements(shift: int, *, is_replicated: bool) -> dict[str, str]:
     """Return the statement that makes each trigger, by its name.
 
     Parameters
     ----------
     shift : `int`
         Bits between a ``pixelId`` and the tile that it lies in.
+    is_replicated : `bool`
+        Whether there are tables for replication.
     """
+    replica = {name: f'CREATE TRIGGER "{name}" {rest}' for name, rest in _REPLICA_TRIGGERS.items()}
     bodies = {"DiaSource": _source, "DiaForcedSource": _source, "DiaObject": _version, "DiaObjectLast": _current}
-    return {
+    return (replica if is_replicated else {}) | {
         name: f'CREATE TRIGGER "{name}" AFTER {event} ON "{table}"\n'
-        f"WHEN NOT EXISTS (SELECT 1 FROM metadata WHERE name = '{_BATCH_KEY}')\n"
+        f"WHEN {_NOT_IN_BATCH}\n"
         f"BEGIN{''.join(body(event, shift))}\nEND"
         for table, body in bodies.items()
         for event in _ROWS
@@ -70,16 +99,21 @@ class SqliteTriggers:
 
     def install(self, shift: int) -> Sequence[str]:
         """See `Triggers.install`."""
-        return [*self.drop(), *trigger_statements(shift).values()]
+        return [*self.drop(), *self._statements(shift).values()]
 
     def drop(self) -> Sequence[str]:
         """See `Triggers.drop`."""
-        return [f'DROP TRIGGER IF EXISTS "{name}"' for name in trigger_statements(0)]
+        return [f'DROP TRIGGER IF EXISTS "{name}"' for name in trigger_statements(0, is_replicated=True)]
 
     def lacking(self, shift: int) -> list[str]:
         """See `Triggers.lacking`."""
         found = dict(self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
-        return [name for name, statement in trigger_statements(shift).items() if found.get(name) != statement]
+        return [name for name, statement in self._statements(shift).items() if found.get(name) != statement]
+
+    def _statements(self, shift: int) -> dict[str, str]:
+        select = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        is_replicated = self.connection.execute(select, (UPDATES,)).fetchone() is not None
+        return trigger_statements(shift, is_replicated=is_replicated)
 
 
 def _source(event: str, shift: int) -> Iterator[str]:
