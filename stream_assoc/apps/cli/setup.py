@@ -187,7 +187,7 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     epilog=closing(
         "stream-assoc apdb check",
         "stream-assoc apdb check --deep",
-        "stream-assoc apdb check --deep --all --json > faults.jsonl",
+        "stream-assoc apdb check --deep --all --json",
         codes="0 when it can be used, or nothing is wrong in it, 1 when the server is away, 2 when it is no APDB of "
         "this version, 3 when --deep finds faults",
     ),

@@ -9,7 +9,7 @@ from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.catalogue import Catalogue, read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
-from stream_assoc.stores.apdb.postgresql.reading import ESTIMATED, ESTIMATES, NUMBERS
+from stream_assoc.stores.apdb.postgresql.reading import ESTIMATED, ESTIMATES
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import point_expressions
@@ -27,6 +27,8 @@ _SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_material": "off",
+    "max_parallel_workers_per_gather": "0",
     "jit": "off",
 }
 
@@ -40,8 +42,6 @@ class PostgresqlMoment:
         In that transaction.
     catalogue : `Catalogue`
     """
-
-    numbers = NUMBERS
 
     def __init__(self, connection: BoundedConnection, catalogue: Catalogue) -> None:
         self._connection = connection

@@ -15,9 +15,6 @@ from stream_assoc.stores.apdb.sql.reading import Row
 ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
 _ROWS_A_CHUNK: Final = 50_000
 
-NUMBERS: Final = "SELECT value::bigint FROM jsonb_array_elements_text(?::jsonb) AS numbers(value)"
-"""See `SqlDatabase.numbers`."""
-
 ESTIMATES: Final = """
     SELECT asked.name, greatest(class.reltuples::bigint, live.n_live_tup, 0)
     FROM jsonb_each_text(?::jsonb) AS asked(name, full_name)
@@ -53,7 +50,7 @@ class PostgresqlDatabase:
         If the server cannot be reached.
     """
 
-    numbers = NUMBERS
+    numbers = "SELECT value::bigint FROM jsonb_array_elements_text(?::jsonb) AS numbers(value)"
     ranges = (
         "SELECT (pair->>0)::bigint AS low, (pair->>1)::bigint AS high FROM jsonb_array_elements(?::jsonb) AS r(pair)"
     )

@@ -82,6 +82,19 @@ IS_CURRENT: Final = (
 )
 """The condition that a row ``o`` of DiaObject is the version in force: the last that is open, should there be two."""
 
+CURRENT_OF_LAST: Final = """
+    {DiaObjectLast} l LEFT JOIN {DiaObject} o ON o."diaObjectId" = l."diaObjectId" AND o."validityStartMjdTai" =
+        (SELECT max(p."validityStartMjdTai") FROM {DiaObject} p
+         WHERE p."diaObjectId" = l."diaObjectId" AND p."validityEndMjdTai" IS NULL)
+"""
+HAS_CURRENT: Final = 'coalesce(o."diaObjectId" = l."diaObjectId", FALSE)'
+"""Rows ``l`` of DiaObjectLast with the versions in force, and the condition that there is one.
+
+So written, each version is looked up by its key. As an inner join, which the
+planner makes of a plainer condition, it may begin with all of DiaObject if the
+tables have no statistics yet.
+"""
+
 NOT_AWAITING: Final = (
     f'NOT EXISTS (SELECT 1 FROM {{{CHANGED}}} c WHERE c."diaObjectId" = o."diaObjectId" AND c.is_outdated)'
 )
@@ -241,8 +254,8 @@ def last_finders(columns: Sequence[str]) -> tuple[Finder, ...]:
         Finder(
             Fault.LAST_DIFFERS_FROM_VERSION,
             LAST,
-            f'SELECT l."diaObjectId", trim({named}) FROM {{DiaObjectLast}} l CROSS JOIN {{DiaObject}} o '
-            f'WHERE l."pixelId" BETWEEN :low AND :high AND o."diaObjectId" = l."diaObjectId" AND {IS_CURRENT} '
+            f'SELECT l."diaObjectId", trim({named}) FROM {CURRENT_OF_LAST} '
+            f'WHERE l."pixelId" BETWEEN :low AND :high AND {HAS_CURRENT} '
             f"AND ({' OR '.join(unequal.values())})",
             _OBJECT,
             ("columns",),

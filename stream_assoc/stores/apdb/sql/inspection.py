@@ -1,6 +1,5 @@
 """`ApdbInspection` of databases that speak SQL."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -14,6 +13,8 @@ from stream_assoc.stores.apdb.reading.inspection import Fault, Find, Part, Place
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible, tile_level_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 from stream_assoc.stores.apdb.sql.faults import (
+    CURRENT_OF_LAST,
+    HAS_CURRENT,
     IS_CURRENT,
     LAST,
     NOT_AWAITING,
@@ -90,9 +91,8 @@ class SqlInspection:
         """See `ApdbInspection.placements`."""
         for low, high in self._spans(LAST):
             rows = self._in_span(
-                'SELECT l."diaObjectId", l.ra, l.dec, l."pixelId", o."pixelId" FROM {DiaObjectLast} l '
-                'CROSS JOIN {DiaObject} o WHERE l."pixelId" BETWEEN :low AND :high '
-                f'AND o."diaObjectId" = l."diaObjectId" AND {IS_CURRENT}',
+                f'SELECT l."diaObjectId", l.ra, l.dec, l."pixelId", o."pixelId" FROM {CURRENT_OF_LAST} '
+                f'WHERE l."pixelId" BETWEEN :low AND :high AND {HAS_CURRENT}',
                 low,
                 high,
             )
@@ -128,11 +128,10 @@ class SqlInspection:
         """See `ApdbInspection.comparable`."""
         bands = ", ".join(f"'{band}'" for band in BANDS)
         rows = self._moment.fetch(
-            f'SELECT o."diaObjectId" FROM {{DiaObject}} o WHERE o."diaObjectId" IN ({self._moment.numbers}) '
+            f'SELECT o."diaObjectId" FROM {{DiaObject}} o WHERE o."diaObjectId" IN ({_listed(diaObjectId)}) '
             f'AND {IS_CURRENT} AND o."validityStartMjdTai" >= {self._first_batch!r} AND {NOT_AWAITING} '
             'AND NOT EXISTS (SELECT 1 FROM {DiaSource} s WHERE s."diaObjectId" = o."diaObjectId" '
             f'AND s."timeWithdrawnMjdTai" IS NULL AND (s.band IS NULL OR s.band NOT IN ({bands})))',
-            (_json(diaObjectId),),
         )
         return np.unique(np.array([identifier for (identifier,) in rows], np.int64))
 
@@ -143,8 +142,7 @@ class SqlInspection:
         rows = self._moment.fetch(
             f'SELECT o."diaObjectId", {names} FROM {{DiaObject}} o LEFT JOIN {{{FURTHER}}} f '
             'ON f."diaObjectId" = o."diaObjectId" AND f."validityStartMjdTai" = o."validityStartMjdTai" '
-            f'WHERE o."diaObjectId" IN ({self._moment.numbers}) AND {IS_CURRENT}',
-            (_json(diaObjectId),),
+            f'WHERE o."diaObjectId" IN ({_listed(diaObjectId)}) AND {IS_CURRENT}',
         )
         statistics = np.full((len(diaObjectId), len(columns)), np.nan)
         if rows:
@@ -216,5 +214,6 @@ class SqlInspection:
         return value
 
 
-def _json(values: IntArray) -> str:
-    return json.dumps(values.tolist())
+def _listed(ids: IntArray) -> str:
+    """Return ids as constants; a list that is bound the planner takes for a table, and may begin with the other."""
+    return ", ".join(map(str, ids.tolist())) or "NULL"

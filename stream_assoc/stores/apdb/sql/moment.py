@@ -12,14 +12,7 @@ class SqlMoment(Protocol):
 
     Statements name tables and parameters as those of
     `~stream_assoc.stores.apdb.sql.reading.SqlDatabase`.
-
-    Attributes
-    ----------
-    numbers : `str`
-        SELECT of one column of integers; its parameter is a JSON list of them.
     """
-
-    numbers: str
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a SELECT, however long the server works on it."""

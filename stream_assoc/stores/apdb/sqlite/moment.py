@@ -28,8 +28,6 @@ class SqliteMoment:
         In that transaction.
     """
 
-    numbers = "SELECT value FROM json_each(?)"
-
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
