@@ -1,10 +1,11 @@
-"""Places where a test can kill the process: between any two steps that make something durable.
+"""Places where a test can kill or stop the process: between any two steps that make something durable.
 
 The kill-anywhere tests (tests/chaos) start a daemon with
 ``STREAM_ASSOC_TEST_FAILPOINT=after-store:3`` in its environment; it ends
-itself with SIGKILL when it reaches that place for the third time. Without the
-variable `failpoint` is a function that does nothing: some 0.1 µs a call, ten
-calls a micro-batch.
+itself with SIGKILL when it reaches that place for the third time. With
+``after-store:3:stop`` it stops there, with SIGSTOP, until the test lets it go
+on. Without the variable `failpoint` is a function that does nothing: some
+0.1 µs a call, ten calls a micro-batch.
 """
 
 import os
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 VARIABLE: Final = "STREAM_ASSOC_TEST_FAILPOINT"
-"""``name``, or ``name:count`` for the count-th arrival; read once, at import."""
+"""``name``, or ``name:count`` for the count-th arrival, or ``name:count:stop``; read once, at import."""
 
 FAILPOINTS: Final = (
     "after-poll",
@@ -31,7 +32,9 @@ FAILPOINTS: Final = (
 """Every failpoint, in the order in which a batch reaches them."""
 
 
-def armed(setting: str | None, die: Callable[[], object]) -> Callable[[str], None]:
+def armed(
+    setting: str | None, die: Callable[[], object], stop: Callable[[], object] | None = None
+) -> Callable[[str], None]:
     """Return the function to call at every failpoint.
 
     Parameters
@@ -40,6 +43,8 @@ def armed(setting: str | None, die: Callable[[], object]) -> Callable[[str], Non
         The value of the variable; `None` or empty if it is not set.
     die : callable
         Called when the place is reached for the count-th time.
+    stop : callable, optional
+        Called instead, if the setting says so.
 
     Raises
     ------
@@ -56,17 +61,20 @@ def armed(setting: str | None, die: Callable[[], object]) -> Callable[[str], Non
     """
     if not setting:
         return _nothing
-    words = re.fullmatch(r"([a-z-]+)(?::([1-9][0-9]*))?", setting)
+    words = re.fullmatch(r"([a-z-]+)(?::([1-9][0-9]*)(:stop)?)?", setting)
     if words is None or words[1] not in FAILPOINTS:
-        raise ValueError(f"{VARIABLE}={setting}: expected name or name:count, name one of {', '.join(FAILPOINTS)}")
+        raise ValueError(
+            f"{VARIABLE}={setting}: expected name, name:count or name:count:stop, name one of {', '.join(FAILPOINTS)}"
+        )
     name, left = words[1], int(words[2] or 1)
+    act = stop if words[3] and stop else die
 
     def count_down(reached: str) -> None:
         nonlocal left
         if reached == name:
             left -= 1
             if left == 0:
-                die()
+                act()
 
     return count_down
 
@@ -79,4 +87,8 @@ def _die() -> NoReturn:
     raise AssertionError("a process does not outlive SIGKILL")
 
 
-failpoint: Final = armed(os.environ.get(VARIABLE), _die)
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+failpoint: Final = armed(os.environ.get(VARIABLE), _die, _stop)

@@ -32,7 +32,26 @@ def test_only_the_place_that_is_named_counts() -> None:
         at("after-store")
 
 
-@pytest.mark.parametrize("setting", ["after-lunch", "after-store:0", "after-store:-1", "after-store:soon", ":2"])
+def test_a_setting_may_stop_instead() -> None:
+    stops: list[str] = []
+    at = failpoints.armed("after-store:2:stop", die, lambda: stops.append("stopped"))
+    for _ in range(3):
+        at("after-store")
+    assert stops == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "after-store:stop",
+        "after-store:1:go",
+        "after-lunch",
+        "after-store:0",
+        "after-store:-1",
+        "after-store:soon",
+        ":2",
+    ],
+)
 def test_a_setting_that_names_no_arrival_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=re.escape(setting)):
         failpoints.armed(setting, die)

@@ -72,6 +72,17 @@ class Night:
             status = process.wait(LIFE_SECONDS)
         assert status == -signal.SIGKILL, f"{failpoint}: {status}\n{self.log.read_text()}"
 
+    def while_stopped_at(self, failpoint: str, count: int, meanwhile: Callable[[], object]) -> None:
+        """Live to this failpoint, stand still there while something is done, and live until another batch counts."""
+        with self.life({VARIABLE: f"{failpoint}:{count}:stop"}) as process:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status), f"{failpoint}: {status}\n{self.log.read_text()}"
+            meanwhile()
+            before = self.n_counted()
+            process.send_signal(signal.SIGCONT)
+            self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+            process.kill()
+
     def die_when_a_batch_counts(self) -> float:
         """Live until the first batch of this life is in the APDB; return how many seconds that took."""
         before = self.n_counted()
