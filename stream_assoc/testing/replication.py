@@ -114,6 +114,30 @@ class ReplicationTests(ApdbCase):
         store(apdb, changes(FIRST, lost, time=60002.0, revision=2))
         assert self.told(client) == [("reassign_diasource_to_diaobject", BIG + 2)]
 
+    def test_a_row_that_comes_again_is_no_longer_told_to_be_withdrawn(
+        self, apdb: OpenApdb, client: DaxClient
+    ) -> None:
+        rows, forced_rows = [source(BIG), source(BIG + 2)], [forced(70, BIG, *FIRST), forced(71, BIG + 2, *FIRST)]
+        store(apdb, changes(FIRST, rows, forced_sources=forced_rows))
+        store(apdb, changes(SECOND, forced_sources=[forced(72, BIG, *SECOND)]))
+        for batch in (FIRST, SECOND):
+            store(apdb, changes(batch, time=60001.0, revision=1))
+        assert len(self.told(client)) == 5
+        store(apdb, changes(FIRST, rows[:1], forced_sources=forced_rows[:1], time=60002.0, revision=2))
+        assert sorted(self.told(client)) == [
+            ("withdraw_diaforcedsource", BIG, *SECOND),
+            ("withdraw_diaforcedsource", BIG + 2, *FIRST),
+            ("withdraw_diasource", BIG + 2),
+        ]
+
+    def test_nothing_is_told_of_a_source_that_may_have_been_copied_without_its_owner(
+        self, apdb: OpenApdb, client: DaxClient
+    ) -> None:
+        store(apdb, changes(FIRST, [source(BIG, diaObjectId=None)]))
+        store(apdb, changes(FIRST, [source(BIG)], time=60001.0, revision=1))
+        store(apdb, changes(FIRST, time=60002.0, revision=2))
+        assert self.told(client) == []
+
     def test_the_withdrawal_of_a_source_without_owner_is_not_told(self, apdb: OpenApdb, client: DaxClient) -> None:
         store(apdb, changes(FIRST, [source(BIG), source(BIG + 2, diaObjectId=None)]))
         store(apdb, changes(FIRST, time=60001.0, revision=1))

@@ -25,18 +25,23 @@ from stream_assoc.stores.apdb.sql.chunks import (
 )
 from stream_assoc.stores.apdb.sql.notes import (
     UPDATE_COLUMNS,
+    PayloadField,
     forget_statement,
     notes_of,
     uncopied_statement,
 )
 from stream_assoc.stores.apdb.sql.statements import UPDATES, quoted
-from stream_assoc.stores.apdb.sql.withdrawal import TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
 
 CHOSEN: Final = "= ANY(%s::bigint[])"
 _NEWEST: Final = NEWEST_CHUNK.format(mark="%s")
 _CHANGED_LATER: Final = CHANGED_LATER.format(mark="%s")
 _UNCOPIED: Final = uncopied_statement("%s", CHOSEN)
-_FORGET: Final = forget_statement("(update_payload::json ->> 'diaSourceId')::bigint", CHOSEN)
+_FIELD: Final = PayloadField("(update_payload::json ->> '{name}')", "(update_payload::json ->> '{name}')::bigint")
+_FORGET_WITHDRAWALS: Final = {
+    table: forget_statement(table, "%s", CHOSEN, _FIELD, all_kinds=False) for table in (SOURCES, FORCED_SOURCES)
+}
+_FORGET: Final = forget_statement(SOURCES, "%s", CHOSEN, _FIELD, all_kinds=True)
 _WRITE_RECORDS: Final = (
     f"INSERT INTO {{{UPDATES}}} ({quoted(UPDATE_COLUMNS)}) "
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::uuid[], %s::text[])"
@@ -78,7 +83,12 @@ class NoteWriter:
         self._uncopied: frozenset[int] = frozenset()
 
     def noted(self, table: Withdrawable, batch: BatchId, again: IntArray) -> list[tuple[Any, ...]]:
-        """Return the notes of those rows of a batch that come again; see `TakenBack.noted`."""
+        """Return the notes of those rows of a batch that come again, and forget that they were withdrawn.
+
+        See `TakenBack.noted`.
+        """
+        row = () if table is SOURCES else batch
+        self._execute(_FORGET_WITHDRAWALS[table], *batch, *row, array_literal(again))
         return self._execute(table.notes_statement("%s", CHOSEN), *batch, array_literal(again)).fetchall()
 
     def choose_chunk(self, changes: Sequence[BatchChanges]) -> ReplicaChunk:
@@ -104,8 +114,8 @@ class NoteWriter:
         notes = notes_of(changes, taken, chunk.id, self._uncopied)
         for name, table in notes.keys.items():
             self._insert_keys(name, table)
-        if notes.ownerless:
-            self._execute(_FORGET, notes.ownerless)
+        for batch, moved in notes.moved.items():
+            self._execute(_FORGET, *batch, array_literal(moved))
         if notes.records:
             columns = [list(column) for column in zip(*notes.records, strict=True)]
             self._execute(_WRITE_RECORDS, *columns)

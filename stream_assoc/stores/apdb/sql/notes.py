@@ -8,7 +8,8 @@ Rows that may have been copied already are told by the update records that
 dax_apdb defines (``lsst.dax.apdb.apdbUpdateRecord``), which are not imported
 because that takes seconds. A replica stops at a record that does not fit: that
 of a DIAObject without an open version there, or of a DIASource without an owner
-(``docs/explanation/replication.md``). Such records are not noted.
+(``docs/explanation/replication.md``). Such records are not noted. Those of a row
+that comes again are forgotten where they no longer hold.
 """
 
 import json
@@ -20,10 +21,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.stores.apdb.sql.chunks import unix_tai
+from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.stores.apdb.sql.chunks import MAX_CHUNK_SECONDS, unix_tai
 from stream_assoc.stores.apdb.sql.rows import KEYS, int_column
-from stream_assoc.stores.apdb.sql.statements import UPDATES
+from stream_assoc.stores.apdb.sql.statements import LEDGER, UPDATES
 from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
 
 UPDATE_COLUMNS: Final = (
@@ -45,14 +49,15 @@ class Notes:
         For the replica chunk tables, the keys of rows that get or keep a note, and their chunk.
     records : `list` [`tuple`]
         Update records, in the order of `UPDATE_COLUMNS`.
-    ownerless : `list` [`int`]
-        DIASources that have lost their owner. A replica that copies them so
-        stops at any earlier record of them, so there must be none.
+    moved : `dict` [`BatchId`, `numpy.ndarray` [int64]]
+        By batch, DIASources whose owner has changed. A
+        replica that copies them now would give them back to an earlier owner,
+        or stop, at earlier records of them, so there must be none.
     """
 
     keys: dict[str, pa.Table]
     records: list[tuple[Any, ...]]
-    ownerless: list[int]
+    moved: dict[BatchId, IntArray]
 
 
 def notes_of(
@@ -73,17 +78,24 @@ def notes_of(
     """
     keys: dict[str, list[pa.Table]] = {}
     records: list[tuple[Any, ...]] = []
-    ownerless: list[int] = []
+    moved: dict[BatchId, IntArray] = {}
     for change, rows in zip(changes, taken, strict=True):
         for name, table in _keys(change, rows, chunk):
             keys.setdefault(name, []).append(table)
         time_ns, unique_id = int(unix_tai(change.entry.timeProcessedMjdTai) * 1e9), uuid.uuid4()
         replaced, owners = _replaced(change, rows)
-        payloads = [*_reassigned(replaced, owners), *_withdrawn(change, rows), *_closed(change, uncopied)]
+        if changed := [identifier for identifier, before, *_ in replaced if before != owners[identifier]]:
+            moved[change.entry.id] = np.array(changed, np.int64)
+        # What was replaced before may have been copied without an owner, and nothing tells any more.
+        is_known = change.entry.revision <= 1
+        payloads = [
+            *(_reassigned(replaced, owners) if is_known else ()),
+            *_withdrawn(change, rows, of_sources=is_known),
+            *_closed(change, uncopied),
+        ]
         records += [(chunk, time_ns, order, unique_id, json.dumps(one)) for order, one in enumerate(payloads)]
-        ownerless += [row[0] for row in replaced if row[1] is not None and owners[row[0]] is None]
     tables = {name: pa.concat_tables(parts) for name, parts in keys.items()}
-    return Notes({name: table for name, table in tables.items() if table.num_rows}, records, ownerless)
+    return Notes({name: table for name, table in tables.items() if table.num_rows}, records, moved)
 
 
 def uncopied_statement(mark: str, chosen: str) -> str:
@@ -102,17 +114,41 @@ def uncopied_statement(mark: str, chosen: str) -> str:
     )
 
 
-def forget_statement(field: str, chosen: str) -> str:
-    """Return the statement that deletes the update records of some DIASources.
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """How a dialect reads a field ``{name}`` of ``update_payload``: as text, and as a whole number."""
+
+    text: str
+    number: str
+
+
+def forget_statement(table: Withdrawable, mark: str, chosen: str, field: PayloadField, *, all_kinds: bool) -> str:
+    """Return the statement that deletes update records of rows of a batch that come again.
+
+    They tell of the row before. A replica that has not copied it yet would
+    apply them to the row that took its place.
 
     Parameters
     ----------
-    field : `str`
-        The dialect's expression of ``diaSourceId`` in ``update_payload``.
+    table : `Withdrawable`
+        The table of the rows.
+    mark : `str`
+        The dialect's parameter: visit and detector, for forced sources once more.
     chosen : `str`
-        See `Withdrawable.replace_statement`.
+        See `Withdrawable.replace_statement`; the last parameter.
+    field : `PayloadField`
+    all_kinds : `bool`
+        Whether to delete all of them, or those that tell of a withdrawal.
     """
-    return f"DELETE FROM {{{UPDATES}}} WHERE {field} {chosen}"
+    kind = "" if all_kinds else f" AND {field.text.format(name='update_type')} = '{table.update_type}'"
+    others = [f" AND {field.number.format(name=name)} = {mark}" for name in KEYS[table.table] if name != table.key]
+    # No record of a row is in a chunk before that of its first processing.
+    return (
+        f"DELETE FROM {{{UPDATES}}} WHERE apdb_replica_chunk >= "
+        f'(SELECT (min("timeProcessedMjdTai") - {MJD_OF_UNIX_EPOCH}) * {SECONDS_PER_DAY} - {MAX_CHUNK_SECONDS} '
+        f"FROM {{{LEDGER}}} WHERE visit = {mark} AND detector = {mark})"
+        f"{kind}{''.join(others)} AND {field.number.format(name=table.key)} {chosen}"
+    )
 
 
 def _keys(change: BatchChanges, taken: TakenBackRows, chunk: int) -> Iterator[tuple[str, pa.Table]]:
@@ -150,11 +186,11 @@ def _reassigned(replaced: Sequence[Sequence[Any]], owners: Mapping[int, int | No
             yield {**_named(SOURCES, named), "diaObjectId": after, "update_type": kind}
 
 
-def _withdrawn(change: BatchChanges, taken: TakenBackRows) -> Iterator[dict[str, Any]]:
+def _withdrawn(change: BatchChanges, taken: TakenBackRows, *, of_sources: bool) -> Iterator[dict[str, Any]]:
     time = change.entry.timeProcessedMjdTai
     for table, rows in taken.items():
         for _, owner, *named in rows.withdrawn:
-            if owner is not None:
+            if owner is not None and (of_sources or table is not SOURCES):
                 yield {**_named(table, named), "timeWithdrawnMjdTai": time, "update_type": table.update_type}
 
 

@@ -12,9 +12,16 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.chunks import CHANGED_LATER, NEWEST_CHUNK, ReplicaChunk, choose_chunk, commit_time
-from stream_assoc.stores.apdb.sql.notes import UPDATE_COLUMNS, Notes, forget_statement, notes_of, uncopied_statement
-from stream_assoc.stores.apdb.sql.statements import UPDATES, quoted
-from stream_assoc.stores.apdb.sql.withdrawal import TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.sql.notes import (
+    UPDATE_COLUMNS,
+    Notes,
+    PayloadField,
+    forget_statement,
+    notes_of,
+    uncopied_statement,
+)
+from stream_assoc.stores.apdb.sql.statements import LEDGER, UPDATES, quoted
+from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
 from stream_assoc.stores.apdb.sqlite.values import json_of
 
 CHOSEN: Final = "IN (SELECT value FROM json_each(?))"
@@ -27,13 +34,19 @@ _NAMES: Final = {
         "DiaSourceChunks",
         "DiaForcedSource",
         "DiaForcedSourceChunks",
+        LEDGER,
         UPDATES,
     )
 }
 _NEWEST: Final = NEWEST_CHUNK.format(mark="?").format(**_NAMES)
 _CHANGED_LATER: Final = CHANGED_LATER.format(mark="?").format(**_NAMES)
 _UNCOPIED: Final = uncopied_statement("?", CHOSEN).format(**_NAMES)
-_FORGET: Final = forget_statement("json_extract(update_payload, '$.diaSourceId')", CHOSEN).format(**_NAMES)
+_FIELD: Final = PayloadField(*["json_extract(update_payload, '$.{name}')"] * 2)
+_FORGET_WITHDRAWALS: Final = {
+    table: forget_statement(table, "?", CHOSEN, _FIELD, all_kinds=False).format(**_NAMES)
+    for table in (SOURCES, FORCED_SOURCES)
+}
+_FORGET: Final = forget_statement(SOURCES, "?", CHOSEN, _FIELD, all_kinds=True).format(**_NAMES)
 _WRITE_CHUNK: Final = (
     'INSERT INTO "ApdbReplicaChunks" (apdb_replica_chunk, last_update_time, unique_id) VALUES (?, ?, ?) '
     "ON CONFLICT (apdb_replica_chunk) DO UPDATE SET "
@@ -59,7 +72,12 @@ class NoteWriter:
         self._begin = replication.monotonic()
 
     def noted(self, table: Withdrawable, batch: BatchId, again: IntArray) -> list[Any]:
-        """Return the notes of those rows of a batch that come again; see `TakenBack.noted`."""
+        """Return the notes of those rows of a batch that come again, and forget that they were withdrawn.
+
+        See `TakenBack.noted`.
+        """
+        row = () if table is SOURCES else batch
+        self._connection.execute(_FORGET_WITHDRAWALS[table], (*batch, *row, json_of(again)))
         statement = table.notes_statement("?", CHOSEN).format(**_NAMES)
         return self._connection.execute(statement, (*batch, json_of(again))).fetchall()
 
@@ -73,7 +91,8 @@ class NoteWriter:
         changed = _text_of(chunk.last_update_time)
         self._connection.execute(_CHANGED_LATER, (changed, chunk.before, changed))
         self._connection.execute(_WRITE_CHUNK, (chunk.id, changed, chunk.unique_id.hex))
-        self._connection.execute(_FORGET, (json_of(np.array(notes.ownerless, np.int64)),))
+        for batch, moved in notes.moved.items():
+            self._connection.execute(_FORGET, (*batch, json_of(moved)))
         self._connection.executemany(
             _WRITE_RECORDS, [(*record[:3], record[3].hex, record[4]) for record in notes.records]
         )

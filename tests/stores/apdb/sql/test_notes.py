@@ -13,7 +13,7 @@ def payloads(notes: Notes) -> list[dict[str, object]]:
     return [json.loads(record[UPDATE_COLUMNS.index("update_payload")]) for record in notes.records]
 
 
-def again(taken: TakenBackRows) -> Notes:
+def again(taken: TakenBackRows, revision: int = 1) -> Notes:
     """Return the notes of three sources, the last without an owner, that are processed anew."""
     owners = [(BIG, 1), (BIG + 2, 2), (BIG + 4, None)]
     change = changes(
@@ -21,7 +21,7 @@ def again(taken: TakenBackRows) -> Notes:
         [source(key, diaObjectId=owner) for key, owner in owners],
         forced_sources=[forced(70, 1, *FIRST)],
         time=60002.0,
-        revision=1,
+        revision=revision,
     )
     return notes_of([change], [taken], 1200, frozenset())
 
@@ -37,7 +37,7 @@ def test_rows_of_all_batches_are_noted_in_one_chunk() -> None:
             "apdb_replica_chunk": [600, 600],
         },
     }
-    assert (notes.records, notes.ownerless) == ([], [])
+    assert (notes.records, notes.moved) == ([], {})
 
 
 def test_only_new_keys_are_noted_and_kept_notes_stay() -> None:
@@ -63,7 +63,7 @@ def test_a_change_of_owner_is_told_where_both_are_known() -> None:
             "update_type": "reassign_diasource_to_diaobject",
         }
     ]
-    assert notes.ownerless == [BIG + 4]
+    assert {batch: ids.tolist() for batch, ids in notes.moved.items()} == {FIRST: [BIG, BIG + 2, BIG + 4]}
 
 
 def test_withdrawals_are_told_of_rows_with_an_owner() -> None:
@@ -81,3 +81,11 @@ def test_closing_is_told_of_objects_that_every_replica_has() -> None:
     change = changes(FIRST, time=60002.0, revision=1, closed=[3, 4])
     notes = notes_of([change], [{SOURCES: NOTHING, FORCED_SOURCES: NOTHING}], 1200, frozenset({4}))
     assert [(one["diaObjectId"], one["validityEndMjdTai"]) for one in payloads(notes)] == [(3, 60002.0)]
+
+
+def test_nothing_is_told_of_sources_that_were_replaced_before() -> None:
+    replaced, left = [(BIG, 7, BIG, *PLACE)], [(BIG + 6, 3, BIG + 6, *PLACE)]
+    forced_left = [(5, 5, 5, *FIRST, *PLACE)]
+    taken = {SOURCES: TakenBack([], replaced, left), FORCED_SOURCES: TakenBack([], [], forced_left)}
+    assert len(payloads(again(taken))) == 3
+    assert [one["update_type"] for one in payloads(again(taken, revision=2))] == ["withdraw_diaforcedsource"]
