@@ -167,6 +167,19 @@ def test_a_plain_night(replica: Replica, keeps_up: bool) -> None:
 
 
 @pytest.mark.parametrize("replica", DATABASES, indirect=True)
+def test_a_reprocessed_night_with_replication_lagging(replica: Replica) -> None:
+    lived_through(replica, reprocessed, keeps_up=False)
+    assert_equal(replica)
+
+
+@pytest.mark.parametrize("replica", DATABASES, indirect=True)
+def test_a_reprocessed_night_with_replication_keeping_up(replica: Replica) -> None:
+    lived_through(replica, reprocessed, keeps_up=True)
+    assert ours(replica, "repair")[0] == 0
+    assert_equal(replica)
+
+
+@pytest.mark.parametrize("replica", DATABASES, indirect=True)
 def test_a_replicator_that_stopped_goes_on_after_a_repair(replica: Replica) -> None:
     lived_through(replica, plain, keeps_up=False)
     with replica.writing() as connection:

@@ -178,7 +178,13 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
         create.add_columns(url, namespace, statistics)
     typer.echo(describe(settings.apdb, report))
     if config_out is not None:
-        create.save_dax_config(url, namespace, config_out, replication=report.replication)
+        create.save_dax_config(
+            url,
+            namespace,
+            config_out,
+            replication=report.replication,
+            replica_chunk_seconds=settings.apdb.replica_chunk_seconds,
+        )
         note(f"{config_out} opens it for lsst-dax-apdb and lsst-dax-ppdb. Keep it private: it may hold a password.")
 
 

@@ -94,7 +94,9 @@ def add_columns(url: str, namespace: str | None, statistics: Sequence[str]) -> N
     parse_url(url, namespace).administration().add_columns(statistics)
 
 
-def save_dax_config(url: str, namespace: str | None, path: Path, *, replication: bool) -> None:
+def save_dax_config(
+    url: str, namespace: str | None, path: Path, *, replication: bool, replica_chunk_seconds: int = 600
+) -> None:
     """Write the configuration file with which programs of lsst-dax-apdb and lsst-dax-ppdb open an APDB.
 
     The file may hold a password. A new one can be read by its owner only; the
@@ -108,6 +110,8 @@ def save_dax_config(url: str, namespace: str | None, path: Path, *, replication:
         The file, YAML as ``lsst.dax.apdb.ApdbConfig.save`` writes it.
     replication : `bool`
         Whether the APDB notes its rows for replication, as its `ApdbReport` says.
+    replica_chunk_seconds : `int`
+        Length of a replica chunk, that of all its writers.
 
     Raises
     ------
@@ -116,7 +120,8 @@ def save_dax_config(url: str, namespace: str | None, path: Path, *, replication:
     OSError
         If the file cannot be written.
     """
-    config = parse_url(url, namespace).dax_config().model_copy(update={"enable_replica": replication})
+    known = {"enable_replica": replication, "replica_chunk_seconds": replica_chunk_seconds}
+    config = parse_url(url, namespace).dax_config().model_copy(update=known)
     create_private(path)
     config.save(path.absolute())
 

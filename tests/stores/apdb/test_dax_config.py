@@ -66,10 +66,11 @@ def test_dax_apdb_opens_a_namespace_of_postgresql_with_its_password(postgresql_d
 
 @pytest.mark.parametrize("replication", [True, False])
 def test_the_file_says_what_is_fixed_in_the_database(tmp_path: Path, sqlite_apdb_url: str, replication: bool) -> None:
-    save_dax_config(sqlite_apdb_url, None, tmp_path / "apdb.yaml", replication=replication)
+    save_dax_config(sqlite_apdb_url, None, tmp_path / "apdb.yaml", replication=replication, replica_chunk_seconds=300)
     read = ApdbSqlConfig.from_uri(str(tmp_path / "apdb.yaml"))
     assert isinstance(read, ApdbSqlConfig)
     assert (read.dia_object_index, read.enable_replica) == ("last_object_table", replication)
+    assert read.replica_chunk_seconds == 300
 
 
 def test_the_permissions_of_a_file_that_exists_are_its_owners_choice(tmp_path: Path, sqlite_apdb_url: str) -> None:
