@@ -4,6 +4,7 @@ Equality is that of `stream_assoc.tools.maintenance.differences`; a column of
 float32 is compared as it is stored.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.stores.apdb.reading.inspection import ApdbInspection, Fault, Find
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection, Fault, Find, Value
 from stream_assoc.tools.maintenance.differences import Differences
 
 _COUNTED: Final = "nDiaSources"
@@ -45,12 +46,8 @@ class Folding:
             return
         names, folded = self._folded(states)
         stored = self.inspection.stored_statistics(states.diaObjectId, names)
-        for row in np.flatnonzero(_differ(folded, stored)):
-            differing = {
-                name: f"{stored[row, i]:.9g} stored, {folded[row, i]:.9g} folded"
-                for i, name in enumerate(names)
-                if not _equal(stored[row, i], folded[row, i])
-            }
+        for row in np.flatnonzero(_differ(folded, stored)).tolist():
+            differing = dict(_told(names, stored[row], folded[row]))
             yield Find(Fault.WRONG_STATISTICS, {"diaObjectId": int(states.diaObjectId[row])}, differing)
 
     def _folded(self, states: ObjectStates) -> tuple[list[str], FloatArray]:
@@ -78,8 +75,19 @@ def _differ(folded: FloatArray, stored: FloatArray) -> "np.ndarray[tuple[int], n
     return differences.rows
 
 
-def _equal(one: float, other: float) -> bool:
-    return bool(one == other or (np.isnan(one) and np.isnan(other)))
+def _told(names: Sequence[str], stored: FloatArray, folded: FloatArray) -> Iterator[tuple[str, Value]]:
+    """Yield the columns of one object that differ, as they are stored and as they were folded."""
+    for name, one, other in zip(names, stored.tolist(), folded.tolist(), strict=True):
+        if one != other and not (math.isnan(one) and math.isnan(other)):
+            yield name, _value(one)
+            yield f"{name} folded", _value(other)
+
+
+def _value(number: float) -> Value:
+    # JSON knows neither.
+    if math.isnan(number):
+        return None
+    return str(number) if math.isinf(number) else number
 
 
 def portions(ids: IntArray, size: int) -> Sequence[IntArray]:

@@ -71,8 +71,10 @@ def test_json_is_a_line_a_fault(check: Check) -> None:
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert [one["fault"] for one in found] == ["wrong_statistics"] * 4
     assert all(isinstance(one["diaObjectId"], int) for one in found)
-    assert all(list(one["found"]) == ["firstDiaSourceMjdTai"] for one in found)
-    assert found[0]["found"]["firstDiaSourceMjdTai"].startswith("nan stored, ")
+    assert all(list(one["found"]) == ["firstDiaSourceMjdTai", "firstDiaSourceMjdTai folded"] for one in found)
+    stored, folded = found[0]["found"].values()
+    assert stored is None
+    assert folded > 60_000.0
 
 
 def test_what_awaits_its_next_batch_is_a_note(check: Check) -> None:
