@@ -24,6 +24,16 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("case", "commits", "apdb", "dax", "ledger", "other_writers", "reading", "reprocessing")
+        for name in (
+            "case",
+            "commits",
+            "apdb",
+            "dax",
+            "inspection",
+            "ledger",
+            "other_writers",
+            "reading",
+            "reprocessing",
+        )
     )
 )

@@ -12,6 +12,7 @@ from stream_assoc.stores.apdb.backend import ApdbUrl, OpenApdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.testing.commits import CommitTests
 from stream_assoc.testing.dax import DaxTests
+from stream_assoc.testing.inspection import InspectionTests
 from stream_assoc.testing.ledger import LedgerTests
 from stream_assoc.testing.other_writers import OtherWritersTests
 from stream_assoc.testing.reading import ReadingTests
@@ -21,7 +22,14 @@ from stream_assoc.testing.rows import CELLS, FIRST, changes
 
 
 class ApdbConformance(
-    LedgerTests, ReadingTests, CommitTests, ReprocessingTests, OtherWritersTests, ReplicationTests, DaxTests
+    LedgerTests,
+    ReadingTests,
+    CommitTests,
+    ReprocessingTests,
+    OtherWritersTests,
+    ReplicationTests,
+    InspectionTests,
+    DaxTests,
 ):
     """Everything that a backend promises. A subclass overrides the fixture ``place``."""
 

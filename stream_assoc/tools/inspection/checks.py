@@ -112,7 +112,8 @@ CHECKS: Final = (
     Check(
         Fault.TILE_WITHOUT_VERSION,
         "The tile of an object that a batch has changed has a version.",
-        "stop all daemons and run `stream-assoc apdb init --repartition`, so that no tile cached before is believed",
+        "stop all daemons and run `stream-assoc apdb init --repartition`, so that no tile cached before is believed; "
+        'then UPDATE "DiaObjectLast" SET ra = ra for its objects, which gives the tile a version',
     ),
     Check(
         Fault.TILE_OF_UNKNOWN_BATCH,

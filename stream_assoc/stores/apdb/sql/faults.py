@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.core.model.types import BANDS
-from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.reading.inspection import Fault
-from stream_assoc.stores.apdb.sql.statements import CHANGED, FURTHER, LEDGER, OUTBOX, TILE
+from stream_assoc.stores.apdb.sql.statements import CHANGED, LEDGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,6 @@ OBJECTS: Final = Walk("DiaObject", "diaObjectId")
 LAST: Final = Walk("DiaObjectLast", "pixelId")
 SOURCES: Final = Walk("DiaSource", "diaObjectId", zero_is_none=True)
 FORCED: Final = Walk("DiaForcedSource", "diaObjectId")
-STATISTICS: Final = Walk(FURTHER, "diaObjectId")
-BATCHES: Final = Walk("DiaSource", "visit")
-PROCESSINGS: Final = Walk(LEDGER, "visit")
-UNPUBLISHED: Final = Walk(OUTBOX, "sequence")
-TILES: Final = Walk(TILE, "tile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +60,9 @@ class Finder:
     values: tuple[str, ...] = ()
 
 
-_IS_LIVE: Final = 's."timeWithdrawnMjdTai" IS NULL'
-_OBJECT: Final = ("diaObjectId",)
-_BATCH: Final = ("visit", "detector")
-_REVISION: Final = (*_BATCH, "revision")
+IS_LIVE: Final = 's."timeWithdrawnMjdTai" IS NULL'
+OBJECT: Final = ("diaObjectId",)
+BATCH: Final = ("visit", "detector")
 
 _OPEN_VERSION: Final = (
     'SELECT 1 FROM {DiaObject} o WHERE o."diaObjectId" = x."diaObjectId" AND o."validityEndMjdTai" IS NULL'
@@ -135,7 +128,7 @@ def version_finders(*, has_ledger: bool) -> tuple[Finder, ...]:
             OBJECTS,
             'SELECT "diaObjectId", count(*) FROM {DiaObject} WHERE "diaObjectId" BETWEEN :low AND :high '
             'AND "validityEndMjdTai" IS NULL GROUP BY "diaObjectId" HAVING count(*) > 1',
-            _OBJECT,
+            OBJECT,
             ("open versions",),
         ),
         Finder(
@@ -143,21 +136,21 @@ def version_finders(*, has_ledger: bool) -> tuple[Finder, ...]:
             OBJECTS,
             'SELECT "diaObjectId", "validityStartMjdTai", "validityEndMjdTai" FROM {DiaObject} '
             'WHERE "diaObjectId" BETWEEN :low AND :high AND "validityEndMjdTai" < "validityStartMjdTai"',
-            _OBJECT,
+            OBJECT,
             _INTERVAL[:2],
         ),
         Finder(
             Fault.OVERLAPPING_VERSIONS,
             OBJECTS,
             f"{_VERSIONS} WHERE following IS NOT NULL AND (ended > following OR ended IS NULL AND n_open = 1)",
-            _OBJECT,
+            OBJECT,
             _INTERVAL,
         ),
         Finder(
             Fault.GAP_BETWEEN_VERSIONS,
             OBJECTS,
             f'{_VERSIONS} WHERE ended < following AND ended >= "validityStartMjdTai" {closed_again}',
-            _OBJECT,
+            OBJECT,
             _INTERVAL,
         ),
     )
@@ -172,17 +165,17 @@ def source_finders(*, has_notes: bool) -> tuple[Finder, ...]:
         Whether the database notes the objects whose sources another program has changed.
     """
     not_awaiting = f"AND {NOT_AWAITING}" if has_notes else ""
-    live = f'WHERE s."diaObjectId" BETWEEN :low AND :high AND s."diaObjectId" <> 0 AND {_IS_LIVE}'
+    live = f'WHERE s."diaObjectId" BETWEEN :low AND :high AND s."diaObjectId" <> 0 AND {IS_LIVE}'
     bands = ", ".join(f"'{band}'" for band in BANDS)
     return (
         Finder(
             Fault.WRONG_N_DIA_SOURCES,
             OBJECTS,
             'SELECT * FROM (SELECT o."diaObjectId", o."nDiaSources" AS stored, (SELECT count(*) FROM {DiaSource} s '
-            f'WHERE s."diaObjectId" = o."diaObjectId" AND {_IS_LIVE}) AS live FROM {{DiaObject}} o '
+            f'WHERE s."diaObjectId" = o."diaObjectId" AND {IS_LIVE}) AS live FROM {{DiaObject}} o '
             f'WHERE o."diaObjectId" BETWEEN :low AND :high AND {IS_CURRENT} {not_awaiting}) c '
             "WHERE stored <> live",
-            _OBJECT,
+            OBJECT,
             ("nDiaSources", "live sources"),
         ),
         Finder(
@@ -191,7 +184,7 @@ def source_finders(*, has_notes: bool) -> tuple[Finder, ...]:
             f'SELECT s."diaSourceId", s."diaObjectId" FROM {{DiaSource}} s {live} '
             f"AND NOT EXISTS ({_any_version('s')})",
             ("diaSourceId",),
-            _OBJECT,
+            OBJECT,
         ),
         Finder(
             Fault.SOURCE_OF_CLOSED_OBJECT,
@@ -199,7 +192,7 @@ def source_finders(*, has_notes: bool) -> tuple[Finder, ...]:
             f'SELECT s."diaSourceId", s."diaObjectId" FROM {{DiaSource}} s {live} '
             f"AND NOT EXISTS ({_open_version('s')}) AND EXISTS ({_any_version('s')})",
             ("diaSourceId",),
-            _OBJECT,
+            OBJECT,
         ),
         Finder(
             Fault.UNKNOWN_BAND,
@@ -207,15 +200,15 @@ def source_finders(*, has_notes: bool) -> tuple[Finder, ...]:
             f'SELECT s."diaSourceId", s."diaObjectId", s.band FROM {{DiaSource}} s {live} '
             f"AND (s.band IS NULL OR s.band NOT IN ({bands}))",
             ("diaSourceId",),
-            (*_OBJECT, "band"),
+            (*OBJECT, "band"),
         ),
         # Re-processing closes objects that other visits measured: these measurements stay.
         Finder(
             Fault.FORCED_SOURCE_WITHOUT_OBJECT,
             FORCED,
             'SELECT s."diaObjectId", s.visit, s.detector FROM {DiaForcedSource} s '
-            f'WHERE s."diaObjectId" BETWEEN :low AND :high AND {_IS_LIVE} AND NOT EXISTS ({_any_version("s")})',
-            (*_OBJECT, *_BATCH),
+            f'WHERE s."diaObjectId" BETWEEN :low AND :high AND {IS_LIVE} AND NOT EXISTS ({_any_version("s")})',
+            (*OBJECT, *BATCH),
         ),
     )
 
@@ -240,7 +233,7 @@ def last_finders(columns: Sequence[str]) -> tuple[Finder, ...]:
             'SELECT o."diaObjectId" FROM {DiaObject} o WHERE o."diaObjectId" BETWEEN :low AND :high '
             f"AND {IS_CURRENT} AND NOT EXISTS (SELECT 1 FROM {{DiaObjectLast}} l "
             'WHERE l."pixelId" = o."pixelId" AND l."diaObjectId" = o."diaObjectId")',
-            _OBJECT,
+            OBJECT,
         ),
         Finder(
             Fault.LAST_WITHOUT_OPEN_VERSION,
@@ -248,7 +241,7 @@ def last_finders(columns: Sequence[str]) -> tuple[Finder, ...]:
             'SELECT l."diaObjectId", '
             f"CASE WHEN EXISTS ({_any_version('l')}) THEN 'closed' ELSE 'does not exist' END FROM {{DiaObjectLast}} l"
             f' WHERE l."pixelId" BETWEEN :low AND :high AND NOT EXISTS ({_open_version("l")})',
-            _OBJECT,
+            OBJECT,
             ("object",),
         ),
         Finder(
@@ -257,97 +250,7 @@ def last_finders(columns: Sequence[str]) -> tuple[Finder, ...]:
             f'SELECT l."diaObjectId", trim({named}) FROM {CURRENT_OF_LAST} '
             f'WHERE l."pixelId" BETWEEN :low AND :high AND {HAS_CURRENT} '
             f"AND ({' OR '.join(unequal.values())})",
-            _OBJECT,
+            OBJECT,
             ("columns",),
-        ),
-    )
-
-
-def tile_finders(levels: Sequence[int], first_batch: float) -> tuple[Finder, ...]:
-    """Return what looks for faults of tile versions.
-
-    Parameters
-    ----------
-    levels : sequence of `int`
-        HTM levels of the tiles that have versions: more than one after the sky was divided anew.
-    first_batch : `float`
-        Processing time of the first batch, MJD TAI. What is older was stored by another program, without versions.
-    """
-    lacking = " AND ".join(
-        f"NOT EXISTS (SELECT 1 FROM {{{TILE}}} t "
-        f'WHERE t.tile = (l."pixelId" >> {2 * (PIXEL_ID_LEVEL - level)}) AND t.version >= 1)'
-        for level in levels
-    )
-    return (
-        Finder(
-            Fault.TILE_WITHOUT_VERSION,
-            LAST,
-            f'SELECT l."pixelId" >> {2 * (PIXEL_ID_LEVEL - levels[0])} AS tile, count(*) FROM {{DiaObjectLast}} l '
-            f'WHERE l."pixelId" BETWEEN :low AND :high AND l."validityStartMjdTai" >= {first_batch!r} AND {lacking} '
-            "GROUP BY 1",
-            ("tile",),
-            ("objects",),
-        ),
-        Finder(
-            Fault.TILE_OF_UNKNOWN_BATCH,
-            TILES,
-            f"SELECT t.tile, t.visit, t.detector, t.revision FROM {{{TILE}}} t WHERE t.tile BETWEEN :low AND :high "
-            f"AND t.visit IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {{{LEDGER}}} l "
-            "WHERE l.visit = t.visit AND l.detector = t.detector AND l.revision = t.revision)",
-            ("tile",),
-            _REVISION,
-        ),
-    )
-
-
-def batch_finders(first_batch: float) -> tuple[Finder, ...]:
-    """Return what looks for faults of the ledger, the outbox and further statistics; see `tile_finders`."""
-    return (
-        Finder(
-            Fault.BATCH_NOT_IN_LEDGER,
-            BATCHES,
-            "SELECT s.visit, s.detector, count(*) FROM {DiaSource} s WHERE s.visit BETWEEN :low AND :high "
-            f'AND {_IS_LIVE} AND s."timeProcessedMjdTai" >= {first_batch!r} AND NOT EXISTS ('
-            f"SELECT 1 FROM {{{LEDGER}}} l WHERE l.visit = s.visit AND l.detector = s.detector) "
-            "GROUP BY s.visit, s.detector",
-            _BATCH,
-            ("live sources",),
-        ),
-        # Whatever an administrator does with a source, its row stays.
-        Finder(
-            Fault.WRONG_N_STORED,
-            PROCESSINGS,
-            "SELECT * FROM (SELECT l.visit, l.detector, l.revision, l.n_stored AS noted, (SELECT count(*) "
-            "FROM {DiaSource} s WHERE s.visit = l.visit AND s.detector = l.detector "
-            f'AND s."timeProcessedMjdTai" = l."timeProcessedMjdTai") AS stored FROM {{{LEDGER}}} l '
-            f"WHERE l.visit BETWEEN :low AND :high AND l.revision = (SELECT max(m.revision) FROM {{{LEDGER}}} m "
-            "WHERE m.visit = l.visit AND m.detector = l.detector)) c WHERE noted <> stored",
-            _REVISION,
-            ("n_stored", "stored sources"),
-        ),
-        Finder(
-            Fault.MISSING_REVISION,
-            PROCESSINGS,
-            f"SELECT visit, detector, max(revision), count(*) FROM {{{LEDGER}}} WHERE visit BETWEEN :low AND :high "
-            "GROUP BY visit, detector HAVING max(revision) + 1 <> count(*)",
-            _BATCH,
-            ("latest revision", "revisions"),
-        ),
-        Finder(
-            Fault.OUTBOX_ENTRY_NOT_IN_LEDGER,
-            UNPUBLISHED,
-            f"SELECT o.visit, o.detector, o.revision FROM {{{OUTBOX}}} o WHERE o.sequence BETWEEN :low AND :high "
-            f"AND NOT EXISTS (SELECT 1 FROM {{{LEDGER}}} l "
-            "WHERE l.visit = o.visit AND l.detector = o.detector AND l.revision = o.revision)",
-            _REVISION,
-        ),
-        Finder(
-            Fault.STATISTICS_WITHOUT_VERSION,
-            STATISTICS,
-            f'SELECT f."diaObjectId", f."validityStartMjdTai" FROM {{{FURTHER}}} f '
-            'WHERE f."diaObjectId" BETWEEN :low AND :high AND NOT EXISTS (SELECT 1 FROM {DiaObject} o '
-            'WHERE o."diaObjectId" = f."diaObjectId" AND o."validityStartMjdTai" = f."validityStartMjdTai")',
-            _OBJECT,
-            ("validityStartMjdTai",),
         ),
     )

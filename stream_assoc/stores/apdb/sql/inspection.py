@@ -21,13 +21,12 @@ from stream_assoc.stores.apdb.sql.faults import (
     OBJECTS,
     Finder,
     Walk,
-    batch_finders,
     last_finders,
     source_finders,
-    tile_finders,
     version_finders,
 )
 from stream_assoc.stores.apdb.sql.moment import SqlMoment
+from stream_assoc.stores.apdb.sql.own_faults import batch_finders, tile_finders
 from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, FURTHER, LEDGER, OUR_VERSION_KEY, TILE
 
