@@ -81,7 +81,8 @@ class TableTally:
         }
 
     def _detail(self, verdict: Verdict) -> str:
-        columns = [f"{name} {count}" for name, count in self.columns.most_common()]
+        columns = [f"{name} {count}" for name, count in self.columns.most_common(_N_EXAMPLES)]
+        columns += ["..."] if len(self.columns) > _N_EXAMPLES else []
         keys = ["/".join(map(str, key)) for key in self.examples.get(verdict, ())]
         more = ", ..." if self.rows[verdict] > len(keys) else ""
         told = [", ".join(columns)] if verdict is Verdict.DIFFERENT and columns else []
