@@ -46,6 +46,8 @@ _WRITE_RECORDS: Final = (
     f"INSERT INTO {{{UPDATES}}} ({quoted(UPDATE_COLUMNS)}) "
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::uuid[], %s::text[])"
 )
+_STILL_THERE: Final = "JOIN {ApdbReplicaChunks} c USING (apdb_replica_chunk) FOR KEY SHARE OF c"
+"""A chunk that is being deleted, after replication, takes the notes of rows that come again with it."""
 _WRITE_CHUNK: Final = (
     "INSERT INTO {ApdbReplicaChunks} AS c (apdb_replica_chunk, last_update_time, unique_id) "
     "VALUES (%s, %s, %s) ON CONFLICT (apdb_replica_chunk) DO "
@@ -113,7 +115,7 @@ class NoteWriter:
         self._execute(f"{_WRITE_CHUNK} NOTHING", chunk.id, chunk.last_update_time, chunk.unique_id)
         notes = notes_of(changes, taken, chunk.id, self._uncopied)
         for name, table in notes.keys.items():
-            self._insert_keys(name, table)
+            self._insert_keys(name, table, _STILL_THERE if any(taken) else "")
         for batch, moved in notes.moved.items():
             self._execute(_FORGET, *batch, array_literal(moved))
         if notes.records:
@@ -140,16 +142,13 @@ class NoteWriter:
                 "chunk, which may have been copied since; see what holds up the database or this process"
             )
 
-    def _insert_keys(self, name: str, table: pa.Table) -> None:
-        """Note keys, in a statement that a pipeline can hold, as it cannot a COPY.
-
-        A chunk that is being deleted, after replication, takes the notes of rows that come again with it.
-        """
+    def _insert_keys(self, name: str, table: pa.Table, condition: str) -> None:
+        """Note keys, in a statement that a pipeline can hold, as it cannot a COPY."""
         types = {column.name: column.type_name for column in self._columns[name]}
         arrays = ", ".join(f"%s::{types[column]}[]" for column in table.column_names)
         self._execute(
             f"INSERT INTO {{{name}}} ({quoted(table.column_names)}) SELECT {quoted(table.column_names, 'u.')} "
             f"FROM unnest({arrays}) AS u({quoted(table.column_names)}) "
-            "JOIN {ApdbReplicaChunks} c USING (apdb_replica_chunk) FOR KEY SHARE OF c",
+            f"{condition}",
             *[array_literal(column.to_numpy()) for column in table.columns],
         )
