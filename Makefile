@@ -64,7 +64,7 @@ $(PPDB): constraints.txt | $(STAMP)
 	$(BIN)/uv venv --quiet --clear --python "$$python" $(@D) && \
 	{ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --constraint constraints.txt lsst-dax-ppdb psycopg2-binary || \
 	  { echo "uv could not install; trying pip" >&2; \
-	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --constraint constraints.txt \
+	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --retries 1 --constraint constraints.txt \
 	      lsst-dax-ppdb psycopg2-binary; }; } && touch $@ \
 	|| echo "lsst-dax-ppdb could not be installed: the tests of replication do not run"
 

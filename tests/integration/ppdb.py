@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import sqlalchemy as sa
 
 from stream_assoc.core.model.schema import apdb_table
@@ -17,6 +16,7 @@ from stream_assoc.stores.apdb.create import init, save_dax_config
 from stream_assoc.stores.apdb.sql.rows import KEYS
 
 ENVIRONMENT: Final = Path(__file__).parents[2] / ".cache" / "ppdb"
+IS_INSTALLED: Final = (ENVIRONMENT / ".installed").is_file()
 PROGRAMS: Final = Path(__file__).with_name("ppdb_programs.py")
 SCHEMA: Final = "ppdb"
 
@@ -105,8 +105,6 @@ class Programs:
 @contextlib.contextmanager
 def programs() -> Iterator[Programs]:
     """Start the process."""
-    if not (ENVIRONMENT / ".installed").is_file():
-        pytest.skip("no lsst-dax-ppdb in .cache/ppdb, which needs Python 3.12 or later: make .cache/ppdb/.installed")
     command = [ENVIRONMENT / "bin" / "python", PROGRAMS]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -19,11 +19,17 @@ from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.sql.rows import KEYS
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.wiring.pipeline import layout_of, services_of
-from tests.integration.ppdb import Programs, Replica, programs, replica_on_postgresql, replica_on_sqlite
+from tests.integration.ppdb import IS_INSTALLED, Programs, Replica, programs, replica_on_postgresql, replica_on_sqlite
 from tests.integration.ppdb_nights import BEGIN, Night, administered, plain, reprocessed
 from tests.pipeline.photometers import Photometer
 
 pytestmark = pytest.mark.integration
+
+if not IS_INSTALLED:
+    pytest.skip(
+        "no lsst-dax-ppdb in .cache/ppdb, which needs Python 3.12 or later: make .cache/ppdb/.installed",
+        allow_module_level=True,
+    )
 
 DATABASES = ["sqlite", "postgresql"]
 
