@@ -150,6 +150,7 @@ def make_old(execute, **words) -> None:
         "StreamAssocDiaObject",
         "StreamAssocInHand",
         "StreamAssocChanged",
+        "StreamAssocReplication",
     ):
         execute(f'DROP TABLE "{table}"')
     for statement in (OLD_LEDGER, OLD_OUTBOX, OLD_TILE, *OLD_ROWS):

@@ -23,7 +23,7 @@ from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, Postgres
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.chunks import COMMIT_SECONDS
 from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged, tile_level_of
-from stream_assoc.stores.apdb.sql.other_records import LAG_KEY, NOTE_LAG
+from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
@@ -146,8 +146,7 @@ class PostgresqlApdb:
         """Let triggers know how far replicas may lag. See `OpenApdb.announce_replication`."""
         if self._replication is not None:
             with self._connection() as connection:
-                seconds = f"{self._replication.lag_seconds!r}"
-                self._execute(connection, NOTE_LAG.format(mark="%s"), (LAG_KEY, seconds))
+                self._execute(connection, NOTE_LAG.format(mark="%s"), (self._replication.lag_seconds,))
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:

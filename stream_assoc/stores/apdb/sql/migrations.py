@@ -27,6 +27,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     LEDGER,
     OUR_VERSION_KEY,
     OUTBOX,
+    REPLICATION,
     TILE,
     quoted,
 )
@@ -209,6 +210,13 @@ def _note_what_others_change(database: Database) -> None:
         database.run("DELETE FROM {metadata} WHERE name = ?", key)
 
 
+def _note_lag(database: Database) -> None:
+    database.run(
+        f"CREATE TABLE {{{REPLICATION}}} (number SMALLINT NOT NULL PRIMARY KEY, "
+        "lag_seconds DOUBLE PRECISION NOT NULL)"
+    )
+
+
 def _nothing(_database: Database) -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -228,7 +236,7 @@ MIGRATIONS: Final = (
         "note by triggers what other programs change; the cache begins anew, once",
         _note_what_others_change,
     ),
-    Migration("2.7.0", "leave out, by triggers, what others note that would stop a replica", _nothing),
+    Migration("2.7.0", "leave out, by triggers, what others note that would stop a replica", _note_lag),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

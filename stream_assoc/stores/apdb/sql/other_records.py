@@ -11,22 +11,17 @@ so triggers leave out, of the records that others insert,
 They also do for other programs what a batch does itself: whoever begins a chunk
 notes that the one before it has changed (`~stream_assoc.stores.apdb.sql.chunks`).
 
-The triggers read how far replicas may lag from the ``metadata`` table. A daemon
-writes it there when it starts.
+The triggers read how far replicas may lag from the table ``StreamAssocReplication``.
+A daemon writes it there when it starts.
 """
 
 from typing import Final
 
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
 from stream_assoc.stores.apdb.sql.chunks import MAX_CHUNK_SECONDS, MIN_WAIT_SECONDS
+from stream_assoc.stores.apdb.sql.statements import REPLICATION
 
-LAG_KEY: Final = "stream_assoc:replica_lag_seconds"
-"""The row of dax_apdb's ``metadata`` table that holds `Replication.lag_seconds`."""
-
-LAG: Final = (
-    f"coalesce((SELECT CAST(value AS double precision) FROM metadata WHERE name = '{LAG_KEY}'), "
-    f"{DEFAULT_REPLICATION.lag_seconds})"
-)
+LAG: Final = f'coalesce((SELECT max(lag_seconds) FROM "{REPLICATION}"), {DEFAULT_REPLICATION.lag_seconds})'
 """The expression of how far replicas may lag, seconds."""
 
 OBJECT_RECORDS: Final = "('close_diaobject_validity', 'update_n_dia_sources')"
@@ -36,7 +31,7 @@ REACH_SECONDS: Final = int(MAX_CHUNK_SECONDS + MIN_WAIT_SECONDS)
 """So long after a chunk began, nobody is on his way into it any more."""
 
 NOTE_LAG: Final = (
-    "INSERT INTO {{metadata}} AS m (name, value) VALUES ({mark}, {mark}) "
-    "ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE m.value <> excluded.value"
+    f"INSERT INTO {{{{{REPLICATION}}}}} AS r (number, lag_seconds) VALUES (0, {{mark}}) ON CONFLICT (number) "
+    "DO UPDATE SET lag_seconds = excluded.lag_seconds WHERE r.lag_seconds <> excluded.lag_seconds"
 )
-"""Parameters: `LAG_KEY` and the seconds, as text."""
+"""Parameter: `Replication.lag_seconds`."""

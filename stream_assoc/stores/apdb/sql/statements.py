@@ -21,7 +21,8 @@ COUNTER: Final = "StreamAssocCounter"
 FURTHER: Final = further_statistics.TABLE
 IN_HAND: Final = "StreamAssocInHand"
 CHANGED: Final = "StreamAssocChanged"
-OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED)
+REPLICATION: Final = "StreamAssocReplication"
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED, REPLICATION)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""

@@ -31,7 +31,7 @@ from stream_assoc.stores.apdb.sql.compatibility import (
     check_unchanged,
     tile_level_of,
 )
-from stream_assoc.stores.apdb.sql.other_records import LAG_KEY, NOTE_LAG
+from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTED_TABLES,
@@ -40,6 +40,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     LEDGER,
     NOTE_IN_HAND,
     OUTBOX,
+    REPLICATION,
     TILE,
     WAITING_COLUMNS,
     outbox_entry,
@@ -134,9 +135,9 @@ class SqliteApdb:
     def announce_replication(self) -> None:
         """Let triggers know how far replicas may lag. See `OpenApdb.announce_replication`."""
         if self._replication is not None:
-            statement = NOTE_LAG.format(mark="?").format(metadata="metadata")
+            statement = NOTE_LAG.format(mark="?").format(**{REPLICATION: f'"{REPLICATION}"'})
             with self._reading() as connection:
-                connection.execute(statement, (LAG_KEY, f"{self._replication.lag_seconds!r}"))
+                connection.execute(statement, (self._replication.lag_seconds,))
 
     @contextmanager
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
