@@ -38,7 +38,7 @@ def check(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Compare the PPDB with the APDB, row for row; daemons and the replicator may run.
+    """Compare the PPDB with the APDB, row for row; daemons may run, and the replicator of a PPDB in PostgreSQL.
 
     Every row whose chunk has been replicated, or is no longer known, must be in
     the PPDB with equal values (NaN equals NaN), and no other row may be. Rows
