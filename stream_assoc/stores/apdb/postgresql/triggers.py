@@ -6,6 +6,10 @@ trigger, for which the server keeps a copy of all rows whether it is wanted or
 not. The functions run with the rights of whoever ran ``apdb init``, because an
 administrator's role need not have rights on our tables. They look for tables
 in the schema of the table that has changed, whatever it is called by then.
+
+A transaction raises a tile once and notes an object once, however many rows it
+changes: PostgreSQL keeps every version of a row until the transaction is over,
+and has to walk through all of them to find the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +20,7 @@ import psycopg
 
 from stream_assoc.stores.apdb.postgresql.catalogue import Schema
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, OTHERS_SHARD, TILE, UPDATES
 
 BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""
@@ -31,20 +35,26 @@ _BODIES: Final = {
     "stream_assoc_raise(pixel bigint) RETURNS void": f"""
 BEGIN
     INSERT INTO "{TILE}" AS t (tile, version) VALUES (pixel >> {{shift}}, 1)
-    ON CONFLICT (tile) DO UPDATE SET version = t.version + 1;
+    ON CONFLICT (tile) DO UPDATE SET version = t.version + 1 WHERE t.xmin <> pg_current_xact_id()::xid;
 END""",
     "stream_assoc_note(id bigint, outdated boolean) RETURNS void": f"""
 DECLARE
     latest record;
+    raised bigint;
 BEGIN
-    SELECT "pixelId" AS pixel, "validityEndMjdTai" AS ended INTO latest FROM "DiaObject"
-    WHERE "diaObjectId" = id ORDER BY "validityStartMjdTai" DESC LIMIT 1;
-    IF FOUND AND latest.ended IS NULL THEN
-        INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated)
-        VALUES (id, latest.pixel >> {{shift}}, outdated)
-        ON CONFLICT ("diaObjectId") DO UPDATE
-            SET tile = excluded.tile, is_outdated = c.is_outdated OR excluded.is_outdated;
+    -- A batch that is about to move or close the object holds its tile; once it is ours the object stays there.
+    LOOP
+        SELECT "pixelId" >> {{shift}} AS tile, "pixelId" AS pixel, "validityEndMjdTai" AS ended INTO latest
+        FROM "DiaObject" WHERE "diaObjectId" = id ORDER BY "validityStartMjdTai" DESC LIMIT 1;
+        EXIT WHEN NOT FOUND OR latest.ended IS NOT NULL OR latest.tile = raised;
         PERFORM stream_assoc_raise(latest.pixel);
+        raised := latest.tile;
+    END LOOP;
+    IF latest.tile = raised AND latest.ended IS NULL THEN
+        INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated) VALUES (id, raised, outdated)
+        ON CONFLICT ("diaObjectId") DO UPDATE
+            SET tile = excluded.tile, is_outdated = c.is_outdated OR excluded.is_outdated
+            WHERE c.tile <> excluded.tile OR c.is_outdated < excluded.is_outdated;
     ELSE
         DELETE FROM "{CHANGED}" WHERE "diaObjectId" = id;
     END IF;
@@ -90,7 +100,7 @@ BEGIN
         DELETE FROM "{CHANGED}" WHERE "diaObjectId" = OLD."diaObjectId";
     END IF;
     IF difference <> 0 THEN
-        INSERT INTO "{COUNTER}" AS c (shard, n_single_source) VALUES (0, difference)
+        INSERT INTO "{COUNTER}" AS c (shard, n_single_source) VALUES ({OTHERS_SHARD}, difference)
         ON CONFLICT (shard) DO UPDATE SET n_single_source = c.n_single_source + excluded.n_single_source;
     END IF;
     RETURN NULL;
@@ -104,7 +114,7 @@ BEGIN
     ON CONFLICT ("diaObjectId") DO UPDATE SET is_outdated = true;
     DELETE FROM "{COUNTER}";
     INSERT INTO "{COUNTER}" (shard, n_single_source)
-    SELECT 0, count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1;
+    SELECT {OTHERS_SHARD}, count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1;
     RETURN NULL;
 END""",
 }

@@ -55,6 +55,8 @@ COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSo
 
 N_COUNTER_SHARDS: Final = 64
 """Rows of the single-source counter: daemons that work on different skies rarely update the same one."""
+OTHERS_SHARD: Final = -1
+"""The row that triggers count in. No batch does, so none waits for the end of another program's transaction there."""
 
 DATABASE_CELL: Final = -1
 """Beside the cells, whose HTM indices are positive, the lock that sessions share and a change of tables takes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, OTHERS_SHARD, TILE, UPDATES
 
 _BATCH_KEY: Final = "stream_assoc:batch"
 
@@ -34,7 +34,7 @@ _RAISE: Final = f"""
     INSERT INTO "{TILE}" (tile, version) VALUES ({{row}}."pixelId" >> {{shift}}, 1)
     ON CONFLICT (tile) DO UPDATE SET version = version + 1;"""
 _COUNT: Final = f"""
-    INSERT INTO "{COUNTER}" (shard, n_single_source) VALUES (0, {{by}})
+    INSERT INTO "{COUNTER}" (shard, n_single_source) VALUES ({OTHERS_SHARD}, {{by}})
     ON CONFLICT (shard) DO UPDATE SET n_single_source = n_single_source + excluded.n_single_source;"""
 _FORGET: Final = f"""
     DELETE FROM "{CHANGED}" WHERE "diaObjectId" = OLD."diaObjectId";"""
