@@ -173,6 +173,14 @@ class OtherWritersTests(ApdbCase):
         with apdb.exclusive(CELLS) as session:
             assert BIG + 6 in session.load_tiles(TILES).positions.diaObjectId
 
+    def test_a_source_that_no_version_counts_makes_its_object_outdated(
+        self, apdb: OpenApdb, client: DaxClient
+    ) -> None:
+        self.store_two(apdb)
+        added = source(BIG + 6, diaObjectId=KEPT, visit=SECOND.visit, detector=SECOND.detector)
+        client.store(NOW, _frame("DiaObject", []), _frame("DiaSource", [added]))
+        assert self.snapshot(apdb).changed.outdated(TILES).tolist() == [KEPT]
+
     def test_notes_are_told_by_their_tile(self, apdb: OpenApdb, client: DaxClient) -> None:
         self.store_two(apdb)
         _withdraw(client)

@@ -31,7 +31,7 @@ _HERE: Final = "PERFORM set_config('search_path', format('%I, pg_catalog, pg_tem
 """First of every trigger function; the setting ends with it."""
 
 _BODIES: Final = {
-    # The others call the first two.
+    # The triggers call the others.
     "stream_assoc_raise(pixel bigint) RETURNS void": f"""
 BEGIN
     INSERT INTO "{TILE}" AS t (tile, version) VALUES (pixel >> {{shift}}, 1)
@@ -59,14 +59,25 @@ BEGIN
         DELETE FROM "{CHANGED}" WHERE "diaObjectId" = id;
     END IF;
 END""",
+    "stream_assoc_is_counted(id bigint) RETURNS boolean": """
+BEGIN
+    RETURN (SELECT count(*) FROM "DiaSource" WHERE "diaObjectId" = id AND "timeWithdrawnMjdTai" IS NULL)
+        IS NOT DISTINCT FROM (
+            SELECT "nDiaSources" FROM "DiaObject" WHERE "diaObjectId" = id
+            ORDER BY "validityStartMjdTai" DESC LIMIT 1);
+END""",
     "stream_assoc_source_changed() RETURNS trigger": f"""
 BEGIN
     {_HERE}
     IF TG_OP <> 'INSERT' THEN
         PERFORM stream_assoc_note(OLD."diaObjectId", true);
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        PERFORM stream_assoc_note(NEW."diaObjectId", TG_OP = 'UPDATE');
+        IF TG_OP = 'UPDATE' THEN
+            PERFORM stream_assoc_note(NEW."diaObjectId", true);
+        END IF;
+    ELSE
+        -- A version with this source may have been stored just before. A forced source is counted by the next version.
+        PERFORM stream_assoc_note(
+            NEW."diaObjectId", TG_TABLE_NAME = 'DiaSource' AND NOT stream_assoc_is_counted(NEW."diaObjectId"));
     END IF;
     RETURN NULL;
 END""",
@@ -173,13 +184,15 @@ _REPLICA_TRIGGERS: Final = {
 _ROW_TRIGGER: Final = "stream_assoc_rows"
 _TRUNCATE_TRIGGER: Final = "stream_assoc_truncate"
 
+_CALLED: Final = tuple(signature.partition("(")[0] for signature in _BODIES if not signature.endswith("trigger"))
+
 _INSTALLED: Final = """
     SELECT c.relname, t.tgname, p.prosrc FROM pg_trigger t
     JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE c.relnamespace = %s AND t.tgname = ANY(%s) AND t.tgenabled IN ('O', 'A')
     UNION ALL
     SELECT '', p.proname, p.prosrc FROM pg_proc p
-    WHERE p.pronamespace = %s AND p.proname IN ('stream_assoc_raise', 'stream_assoc_note')
+    WHERE p.pronamespace = %s AND p.proname = ANY(%s)
 """
 
 
@@ -240,7 +253,9 @@ class PostgresqlTriggers:
     def lacking(self, shift: int) -> list[str]:
         """See `Triggers.lacking`."""
         wanted = [_ROW_TRIGGER, _TRUNCATE_TRIGGER]
-        rows = self.connection.execute(_INSTALLED, (self.schema.oid, wanted, self.schema.oid)).fetchall()
+        rows = self.connection.execute(
+            _INSTALLED, (self.schema.oid, wanted, self.schema.oid, list(_CALLED))
+        ).fetchall()
         found = {(table, name): source for table, name, source in rows}
         return [
             f"{name} on {table}" if table else name
@@ -263,7 +278,7 @@ class PostgresqlTriggers:
 
     def _expected(self, shift: int) -> dict[tuple[str, str], str]:
         bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in self._bodies.items()}
-        expected = {("", name): bodies[name] for name in ("stream_assoc_raise", "stream_assoc_note")}
+        expected = {("", name): bodies[name] for name in _CALLED}
         for table, function in _FUNCTIONS.items():
             expected[table, _ROW_TRIGGER] = bodies[function]
             expected[table, _TRUNCATE_TRIGGER] = bodies["stream_assoc_truncated"]

@@ -22,6 +22,10 @@ END_BATCH: Final = f"DELETE FROM metadata WHERE name = '{_BATCH_KEY}'"
 _LATEST: Final = """
     FROM "DiaObject" o WHERE o."diaObjectId" = {id} AND o."validityEndMjdTai" IS NULL AND o."validityStartMjdTai" =
         (SELECT max("validityStartMjdTai") FROM "DiaObject" WHERE "diaObjectId" = {id})"""
+_IS_UNCOUNTED: Final = """
+    (SELECT count(*) FROM "DiaSource" WHERE "diaObjectId" = o."diaObjectId" AND "timeWithdrawnMjdTai" IS NULL)
+        IS NOT o."nDiaSources\""""
+"""Whether a source that is added is in no version. One with it may have been stored just before."""
 _NOTE: Final = f"""
     INSERT INTO "{CHANGED}" ("diaObjectId", tile, is_outdated)
     SELECT o."diaObjectId", o."pixelId" >> {{shift}}, {{is_outdated}}{_LATEST}
@@ -80,7 +84,12 @@ def trigger_statements(shift: int, *, is_replicated: bool) -> dict[str, str]:
         Whether there are tables for replication.
     """
     replica = {name: f'CREATE TRIGGER "{name}" {rest}' for name, rest in _REPLICA_TRIGGERS.items()}
-    bodies = {"DiaSource": _source, "DiaForcedSource": _source, "DiaObject": _version, "DiaObjectLast": _current}
+    bodies = {
+        "DiaSource": _source,
+        "DiaForcedSource": _forced_source,
+        "DiaObject": _version,
+        "DiaObjectLast": _current,
+    }
     return (replica if is_replicated else {}) | {
         name: f'CREATE TRIGGER "{name}" AFTER {event} ON "{table}"\n'
         f"WHEN {_NOT_IN_BATCH}\n"
@@ -117,7 +126,14 @@ class SqliteTriggers:
 
 
 def _source(event: str, shift: int) -> Iterator[str]:
-    """Note the objects that a source belonged to and belongs to. One that is added comes with a version, mostly."""
+    """Note the objects that a source belonged to and belongs to."""
+    for row in _ROWS[event]:
+        is_outdated = _IS_UNCOUNTED if event == "INSERT" else "1"
+        yield _NOTE.format(id=f'{row}."diaObjectId"', shift=shift, is_outdated=is_outdated)
+
+
+def _forced_source(event: str, shift: int) -> Iterator[str]:
+    """Note them likewise. A forced source that is added is counted by the next version."""
     for row in _ROWS[event]:
         yield _NOTE.format(id=f'{row}."diaObjectId"', shift=shift, is_outdated=event != "INSERT")
 
