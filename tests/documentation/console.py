@@ -21,6 +21,11 @@ NEEDS_A_MACHINE = {
     "kafka-consumer-groups.sh": "is Kafka's own",
     "kafka-configs.sh": "is Kafka's own",
     "curl": "asks a running daemon; tests/monitoring does",
+    "python3.12": "makes an environment for lsst-dax-ppdb, as `make test` does",
+    "ppdb/bin/pip": "installs lsst-dax-ppdb, as `make test` does",
+    "ppdb/bin/ppdb-cli": "is of lsst-dax-ppdb; tests/integration/test_ppdb.py runs it",
+    "ppdb/bin/ppdb-replication": "is of lsst-dax-ppdb; tests/integration/test_ppdb.py runs it",
+    "apdb-cli": "is of lsst-dax-apdb; tests/stores/apdb/test_dax_config.py runs it",
     "pip": "installs anew what `make install` has installed",
 }
 """Programs that the tests do not run, and why."""
