@@ -106,7 +106,7 @@ def _process_alone(arrival: Arrival, services: Services) -> Outcome:
             arrival = with_images(arrival, services.photometer)
         arrival = replace(arrival, seconds=watch.seconds)
     if arrival.reprocessing:
-        return reprocess(arrival, services)
+        return decided_again(lambda: reprocess(arrival, services), services)
     (outcome,) = _process_together([arrival], services)
     return outcome
 

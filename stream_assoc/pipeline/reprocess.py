@@ -29,7 +29,7 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.pipeline.batches import Arrival, Outcome, Rejected, redelivery
-from stream_assoc.pipeline.commit import commit, decided_again
+from stream_assoc.pipeline.commit import commit
 from stream_assoc.pipeline.decide import Constraints, Decision, apply, decide
 from stream_assoc.pipeline.exceptions import LocksExhaustedError, TooManyCellsError
 from stream_assoc.pipeline.forced import rebuilt_states, uncounted_points
@@ -91,11 +91,13 @@ def reprocess(arrival: Arrival, services: Services) -> Outcome:
 
     Raises
     ------
+    TilesChangedError
+        If another program has changed its sky meanwhile.
     RetriableError
         If a store went away, as in `~stream_assoc.pipeline.process.process_batches`.
     """
     try:
-        return decided_again(lambda: _reprocess(arrival, services), services)
+        return _reprocess(arrival, services)
     except LocksExhaustedError as error:
         return Rejected(arrival.batch.id, refused_alone(error))
     except PoisonError as error:

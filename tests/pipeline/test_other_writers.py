@@ -1,5 +1,6 @@
 """What an administrator does with `lsst.dax.apdb` between and during batches counts in the next one."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from lsst.dax.apdb.sql import ApdbSql, ApdbSqlConfig
 
 from stream_assoc.pipeline import commit
 from stream_assoc.pipeline.batches import Processed, Redelivered, arrive
+from stream_assoc.pipeline.exceptions import TilesChangedError
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
@@ -180,6 +182,29 @@ def test_during_a_batch(sky: Sky, administrator: ApdbSql, update: Update, monkey
     monkeypatch.setattr(commit, "failpoint", before_store)
     sky.visit(N_VISITS + 1, A, B, C)
     assert not waiting
+    assert_sound(sky)
+
+
+@pytest.mark.parametrize("reprocessing", [False, True])
+def test_under_a_sky_that_never_stands_still_a_batch_is_decided_some_times_only(
+    sky: Sky, administrator: ApdbSql, monkeypatch: pytest.MonkeyPatch, reprocessing: bool
+) -> None:
+    reached: list[str] = []
+    owners = itertools.cycle([sky.a, sky.c])
+
+    def before_store(step: str) -> None:
+        if step == "before-store":
+            reached.append(step)
+            administrator.reassignDiaSourcesToDiaObjects({sky.sources(next(owners))[0]: sky.b})
+
+    monkeypatch.setattr(commit, "failpoint", before_store)
+    visit = N_VISITS if reprocessing else N_VISITS + 1
+    arrival = arrive(stars(visit, A, B, C, psfFlux=99.0), sky.services, reprocessing=reprocessing)
+    with pytest.raises(TilesChangedError):
+        process_batches([arrival], sky.services)
+    assert len(reached) == commit.ATTEMPTS
+    monkeypatch.undo()
+    process_batches([arrival], sky.services)
     assert_sound(sky)
 
 
