@@ -18,6 +18,7 @@ CHUNK_TABLES = ("DiaObjectChunks", "DiaSourceChunks", "DiaForcedSourceChunks")
 LEDGER = "StreamAssocLedger"
 OUTBOX = "StreamAssocOutbox"
 COUNTER = "StreamAssocCounter"
+CHECKPOINT = "StreamAssocCheckpoint"
 ALL_TABLES = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, OUTBOX, COUNTER)
 
 Rows = list[tuple[Any, ...]]

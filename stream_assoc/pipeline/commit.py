@@ -7,7 +7,7 @@ import numpy as np
 
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.states import Checkpoints, ObjectStates
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.failpoints import failpoint
 from stream_assoc.pipeline.batches import Processed
@@ -108,6 +108,13 @@ def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArr
     services.observe_micro_batch(watch.seconds)
 
 
+def checkpoints_of(decisions: Sequence[Decision], services: Services) -> list[Checkpoints]:
+    """Return the states to keep in the APDB, for each decision."""
+    if services.checkpoints is None:
+        return [Checkpoints.none() for _ in decisions]
+    return services.checkpoints.of([one.states for one in decisions], services.calculator)
+
+
 def write_down(
     decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], services: Services
 ) -> tuple[list[Processed], list[BatchChanges]]:
@@ -139,7 +146,8 @@ def write_down(
     messages = services.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
     begin, predecessors = 0, unpublished
-    for one in decisions:
+    kept = checkpoints_of(decisions, services)
+    for one, checkpoints in zip(decisions, kept, strict=True):
         end = begin + len(one.states)
         outputs = [
             *messages[begin:end],
@@ -168,6 +176,8 @@ def write_down(
                 further_statistics=None if further is None else further.slice(begin, end - begin),
                 predecessors=predecessors,
                 consumer_group=services.consumer_group,
+                checkpoints=checkpoints,
+                voided=one.voided,
             )
         )
         begin, predecessors = end, (one.entry.key,)

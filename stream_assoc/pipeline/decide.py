@@ -49,6 +49,7 @@ class Decision:
     closed: ObjectPositions = field(default_factory=ObjectPositions.empty)
     image_error: ImageError | None = None
     withdrawn_forced_sources: pa.Table | None = None
+    voided: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
-from stream_assoc.pipeline.forced import rebuilt_states
+from stream_assoc.pipeline.cold_states import ColdStates, cold_states
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles
 from stream_assoc.pipeline.ports.reader import SessionReader, SessionSnapshot
 from stream_assoc.pipeline.ports.sessions import ApdbSession
@@ -54,8 +54,8 @@ class Neighbourhood:
         The division of the sky into tiles and cells.
     versions : `dict` [`int`, `int`]
         The tiles of the neighbourhood and the version the APDB gives each.
-    changed : `numpy.ndarray` [int64], optional
-        Objects whose cached states are out of date: another program changed them.
+    cold : `ColdStates`, optional
+        Which cached states do not count, and what those in no cache are folded onto.
 
     Attributes
     ----------
@@ -70,14 +70,15 @@ class Neighbourhood:
         calculator: StatisticsCalculator,
         partition: SkyPartition,
         versions: dict[int, int],
-        changed: IntArray | None = None,
+        cold: ColdStates | None = None,
     ) -> None:
         self.session = session
         self._staged = staged
         self._calculator = calculator
         self._partition = partition
         self._versions = versions
-        self._changed = np.empty(0, np.int64) if changed is None else changed
+        cold = cold or ColdStates()
+        self._changed, self._checkpoints = cold.changed, cold.policy
         nothing = np.empty(0, np.float32)
         self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
 
@@ -99,7 +100,7 @@ class Neighbourhood:
         if len(cached.found) == len(objects):
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
-        rebuilt = rebuilt_states(self.session, self._calculator, objects.diaObjectId[missing])
+        rebuilt = cold_states(self.session, self._calculator, self._checkpoints, objects.diaObjectId[missing])
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
 
@@ -175,8 +176,8 @@ def neighbourhood_of(
     """Return the neighbourhood of these tiles, whose versions ``snapshot`` tells."""
     versions = dict(zip(tiles.tolist(), snapshot.tile_versions.tolist(), strict=True))
     staged = StagedCache(services.cache, services.layout)
-    changed = snapshot.changed.diaObjectId
-    return Neighbourhood(session, staged, services.calculator, services.partition, versions, changed)
+    cold = ColdStates(snapshot.changed.diaObjectId, services.checkpoints)
+    return Neighbourhood(session, staged, services.calculator, services.partition, versions, cold)
 
 
 def tiles_of(objects: ObjectPositions, partition: SkyPartition) -> IntArray:

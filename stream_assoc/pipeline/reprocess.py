@@ -233,6 +233,7 @@ def _replace_earlier(
         tiles=np.unique(np.concatenate([decision.tiles, left_tiles, moved_tiles])),
         single_source_delta=decision.single_source_delta + withdrawn_delta,
         closed=closed,
+        voided=withdrawal.objects.diaObjectId,
         withdrawn_forced_sources=_withdrawn(withdrawal.forced_sources, decision),
     )
     (processed,) = commit([completed], session, neighbourhood, snapshot.unpublished, services)

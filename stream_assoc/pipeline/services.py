@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from stream_assoc.core.model.states import StateLayout
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
+from stream_assoc.pipeline.checkpoints import CheckpointPolicy
 from stream_assoc.pipeline.clock import Clock
 from stream_assoc.pipeline.matching import AssociationAlgorithms
 from stream_assoc.pipeline.ports.apdb import Apdb
@@ -58,6 +59,8 @@ class Services:
     on_tiles_changed : callable
         Called when batches are to be decided again, because another program
         has changed their sky in between.
+    checkpoints : `CheckpointPolicy` or `None`
+        How states are kept in the APDB; `None` where none is.
     consumer_group : `str` or `None`
         The Kafka group that publishes the outputs.
     """
@@ -78,4 +81,5 @@ class Services:
     catch_up: Callable[[], None] = _ignore
     on_progress: Callable[[], None] = _ignore
     on_tiles_changed: Callable[[], None] = _ignore
+    checkpoints: CheckpointPolicy | None = None
     consumer_group: str | None = None

@@ -16,7 +16,7 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectHistories
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.region import ConvexFootprint
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
@@ -145,9 +145,15 @@ class VisitSession:
         self._known = known.take(np.argsort(known.diaObjectId))
         return loaded
 
-    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+    def load_histories(
+        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
+    ) -> ObjectHistories:
         """See `ApdbSession.load_histories`; without the sources that are too old."""
-        return self._limits.cut(self._session.load_histories(diaObjectId, without))
+        return self._limits.cut(self._session.load_histories(diaObjectId, without, after))
+
+    def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
+        """See `ApdbSession.load_checkpoints`: there are none, for they hold sources that are too old."""
+        return Checkpoints.none(layout)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`; ignored, for not all of these objects are stored."""

@@ -28,6 +28,7 @@ pytest.register_assert_rewrite(
             "case",
             "commits",
             "apdb",
+            "checkpoints",
             "dax",
             "inspection",
             "ledger",

@@ -10,6 +10,7 @@ from stream_assoc.pipeline.exceptions import (
 )
 from stream_assoc.stores.apdb.backend import ApdbUrl, OpenApdb
 from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.testing.checkpoints import CheckpointTests
 from stream_assoc.testing.commits import CommitTests
 from stream_assoc.testing.dax import DaxTests
 from stream_assoc.testing.inspection import InspectionTests
@@ -27,6 +28,7 @@ class ApdbConformance(
     CommitTests,
     ReprocessingTests,
     OtherWritersTests,
+    CheckpointTests,
     ReplicationTests,
     InspectionTests,
     DaxTests,

@@ -11,6 +11,7 @@ from stream_assoc.core.statistics.registry import FORCED_PLUGIN, PRODUCTION_PLUG
 from stream_assoc.messaging.avro.output_encoder import AvroOutputEncoder, OutputSchemaIds, OutputTopics
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema
+from stream_assoc.pipeline.checkpoints import CheckpointPolicy
 from stream_assoc.pipeline.clock import Clock, PinnedClock, SystemClock
 from stream_assoc.pipeline.matching import AssociationAlgorithms
 from stream_assoc.pipeline.ports.apdb import Apdb
@@ -20,6 +21,7 @@ from stream_assoc.pipeline.region import CellLimits, SkyPartition
 from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
+from stream_assoc.stores.cache.packing.checkpoints import PackedCheckpoints
 
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
@@ -78,6 +80,11 @@ def layout_of(settings: Settings) -> StateLayout:
     return StateLayout(name, calculator.n_object_fields, calculator.initial_band_fields)
 
 
+def checkpoints_of(settings: Settings) -> CheckpointPolicy:
+    """Return how states are kept in the APDB."""
+    return CheckpointPolicy(PackedCheckpoints(layout_of(settings)), settings.statistics.checkpoint_every)
+
+
 def partition_of(settings: Settings) -> SkyPartition:
     """Return the configured division of the sky."""
     return SkyPartition(settings.sky.tile_level, settings.sky.cell_level, settings.sky.angle_margin_arcsec)
@@ -128,6 +135,7 @@ def services_of(settings: Settings, apdb: Apdb, cache: ObjectCache) -> Services:
         flag_columns=settings.statistics.flag_columns,
         photometer=photometer_of(settings.images, settings.forced_photometry),
         cell_limits=CellLimits(settings.batch.max_cells, settings.daemon.micro_batch_cells),
+        checkpoints=checkpoints_of(settings),
     )
 
 

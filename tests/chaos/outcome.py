@@ -16,7 +16,7 @@ from stream_assoc.stores.cache.packing.state_packing import pack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles
 from stream_assoc.stores.cache.redis.connection import Client, connect
 from stream_assoc.wiring.stores import open_services
-from tests.contents import CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
+from tests.contents import CHECKPOINT, CHUNK_TABLES, COUNTER, LEDGER, OUTBOX, SCIENCE_TABLES, Rows, contents
 from tests.integration.deployment import Deployment
 from tests.order import not_as_stored, out_of_order
 
@@ -61,7 +61,7 @@ class Outcome:
 
 def outcome_of(deployment: Deployment) -> Outcome:
     url = deployment.settings.apdb.url.get_secret_value()
-    tables = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, COUNTER)
+    tables = (*SCIENCE_TABLES, *CHUNK_TABLES, LEDGER, COUNTER, CHECKPOINT)
     return Outcome(
         apdb=contents(url, *tables, without=("input_topic", "apdb_replica_chunk")),
         outbox=contents(url, OUTBOX)[OUTBOX],

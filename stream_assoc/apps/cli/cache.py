@@ -155,12 +155,12 @@ def _fill(work: "Callable[[Stores, IntArray], Iterator[Filled]]", region: Region
 def _stores(settings: Settings) -> "Iterator[Stores]":
     from stream_assoc.logs import log_beside_output
     from stream_assoc.tools.maintenance.stores import Stores
-    from stream_assoc.wiring.pipeline import calculator_of, partition_of
+    from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
     from stream_assoc.wiring.stores import open_stores
 
     log_beside_output()
     with open_stores(settings) as (apdb, cache):
-        yield Stores(apdb, cache, calculator_of(settings), partition_of(settings))
+        yield Stores(apdb, cache, calculator_of(settings), partition_of(settings), checkpoints_of(settings))
 
 
 def _total(pieces: "Iterator[Work]", nothing: "Work", n_tiles: int, tiles_of: "Callable[[Work], int]") -> "Work":
@@ -182,6 +182,9 @@ def _lines(found: "Verification", unreadable: int) -> Iterator[str]:
         yield f"{unreadable} of the missing are there but damaged, or not ours"
     if found.objects.different:
         yield f"APDB: {found.objects.different} objects whose rows contradict each other{_examples(found.objects)}"
+    if found.checkpoints.checked:
+        of = found.checkpoints
+        yield f"checkpoints in the APDB: {of.checked} checked, {of.different} different{_examples(of)}"
     if found.drift:
         yield "largest difference of each field that differs:"
     for name, largest in found.drift.items():

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.objects import ObjectPositions
+from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import IntArray
 
 
@@ -85,6 +87,11 @@ class BatchChanges:
         Change of the number of objects that have exactly one source.
     outputs : `bytes`
         The encoded output messages, kept in the outbox until they are published.
+    checkpoints : `Checkpoints`
+        States that take the place of the objects' earlier checkpoints.
+    voided : `numpy.ndarray` [int64]
+        Objects whose earlier checkpoints no longer are a prefix of their fold,
+        because they have lost a source.
     closed : `ObjectPositions`
         Objects that end at ``timeProcessedMjdTai`` without a successor, where
         they were; none of them has a row in ``dia_objects``.
@@ -101,3 +108,5 @@ class BatchChanges:
     further_statistics: pa.Table | None = None
     predecessors: tuple[BatchRevision, ...] = ()
     consumer_group: str | None = None
+    checkpoints: Checkpoints = field(default_factory=Checkpoints.none)
+    voided: IntArray = field(default_factory=lambda: np.empty(0, np.int64))

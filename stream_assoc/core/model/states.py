@@ -167,8 +167,42 @@ class ObjectStates:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """States of some objects as they once were, packed.
+
+    A state is a fold, so a checkpoint is a prefix of it: folding the sources
+    that came later gives the very bits that folding all of them gives.
+
+    Attributes
+    ----------
+    diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        Each once.
+    validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
+        The version that each state belongs to: it holds the sources, and counts
+        the forced sources, that were processed up to that time.
+    layout : `int`
+        `StateLayout.fingerprint` of the states.
+    blobs : sequence of bytes-like
+        The states.
+    """
+
+    diaObjectId: IntArray
+    validityStartMjdTai: FloatArray
+    layout: int
+    blobs: "Sequence[bytes | memoryview]"
+
+    @classmethod
+    def none(cls, layout: int = 0) -> "Checkpoints":
+        """Return no checkpoint."""
+        return cls(np.empty(0, np.int64), np.empty(0), layout, ())
+
+    def __len__(self) -> int:
+        return len(self.diaObjectId)
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectHistories:
-    """All stored, not withdrawn sources of some objects, in the order they were processed.
+    """Stored, not withdrawn sources of some objects, in the order they were processed.
 
     Attributes
     ----------

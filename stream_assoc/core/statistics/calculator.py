@@ -12,7 +12,7 @@ from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.core.model.types import BANDS, Float32Array, FloatArray, IntArray
 from stream_assoc.core.statistics import layout, rows
-from stream_assoc.core.statistics.light_curves import append_one_each, curves_of
+from stream_assoc.core.statistics.light_curves import append_one_each, curves_of, joined
 from stream_assoc.core.statistics.plugin import (
     BandPlugin,
     ForcedPlugin,
@@ -170,32 +170,45 @@ class StatisticsCalculator:
             self._fold_whole(updated, curves, curves.offsets[:-1] + np.diff(states.curves.offsets))
         return updated
 
-    def rebuild(self, histories: ObjectHistories) -> ObjectStates:
+    def rebuild(self, histories: ObjectHistories, onto: ObjectStates | None = None) -> ObjectStates:
         """Return the states that folding these histories source by source gives.
 
         Parameters
         ----------
         histories : `ObjectHistories`
             Sources of each object in the order they were processed.
+        onto : `ObjectStates`, optional
+            Earlier states of the same objects, in the same order, to which the
+            sources are added; not changed. By default those without a source.
+
+        Raises
+        ------
+        ValueError
+            If the earlier states are of other objects or of another layout.
         """
         n = len(histories.diaObjectId)
+        errors = histories.raErr, histories.decErr, histories.ra_dec_Cov
+        before = self.new_states(histories.diaObjectId, *errors) if onto is None else onto
+        self._check_layout(before)
+        if not np.array_equal(before.diaObjectId, histories.diaObjectId):
+            raise ValueError("the earlier states are not those of the objects whose histories are folded onto them")
         points = _compilable(histories.points)
         offsets = np.require(histories.offsets, np.int64, ("C", "W"))
         owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
-        curves = curves_of(points, owners, n)
+        curves = joined(before.curves, curves_of(points, owners, n))
         states = ObjectStates(
             diaObjectId=histories.diaObjectId,
             validityStartMjdTai=histories.validityStartMjdTai,
             raErr=histories.raErr,
             decErr=histories.decErr,
             ra_dec_Cov=histories.ra_dec_Cov,
-            object_fields=np.tile(self._initial_object, (n, 1)),
-            band_fields=np.tile(self.initial_band_fields, (n, N_BANDS, 1)),
+            object_fields=np.array(before.object_fields, order="C"),
+            band_fields=np.array(before.band_fields, order="C"),
             curves=curves if self._keeps_curves else LightCurves.empty(curves.n_slots),
         )
         self._fold_sources(states, points, offsets)
         if len(points) > 0:
-            starts = curves.offsets[:-1].copy()
+            starts = curves.offsets[:-1] + np.diff(before.curves.offsets)
             self._fold_bands(states.band_fields.reshape(n * N_BANDS, self.n_band_fields), curves, starts)
             self._fold_whole(states, curves, starts)
         return states

@@ -52,6 +52,29 @@ def append_one_each(curves: LightCurves, points: SourcePoints) -> LightCurves:
     return LightCurves(offsets, *columns)
 
 
+def joined(before: LightCurves, after: LightCurves) -> LightCurves:
+    """Return the light curves of the first with those of the second behind them, slot by slot.
+
+    Returns
+    -------
+    curves : `LightCurves`
+        New arrays, unless one of them has no point.
+    """
+    for curves, other in ((before, after), (after, before)):
+        if not other.offsets[-1]:
+            return curves
+    lengths = np.diff(before.offsets)
+    offsets = before.offsets + after.offsets
+    old = np.arange(before.offsets[-1]) + np.repeat(after.offsets[:-1], lengths)
+    new = np.arange(after.offsets[-1]) + np.repeat(before.offsets[1:], np.diff(after.offsets))
+    columns = []
+    for name in LightCurves.COLUMNS:
+        column = np.empty(offsets[-1])
+        column[old], column[new] = getattr(before, name), getattr(after, name)
+        columns.append(column)
+    return LightCurves(offsets, *columns)
+
+
 @kernel
 def _appended(column: FloatArray, offsets: IntArray, slots: IntArray, new: FloatArray) -> FloatArray:
     """Return the column with each new value behind the points of its slot; the slots ascend."""

@@ -75,6 +75,8 @@ class ApdbSession(SessionReader, Protocol):
                           cache believes a tile by its version.
         changed objects   Those that get a new version or are closed are no
                           longer noted as changed by another program.
+        checkpoints       At most one an object. None stays of an object that is
+                          voided or closed.
         counters          Exact: a replay adds nothing.
         replica records   Idempotent: a replay leaves no row twice. Complete
                           with the rows.

@@ -87,6 +87,6 @@ def _fill_states(stores: Stores, piece: Piece, objects: ObjectPositions, *, anew
         objects = objects.take(versions != objects.validityStartMjdTai)
     if not len(objects):
         return 0
-    states = stores.rebuilt(piece.session, objects)
+    states = stores.cold(piece.session, objects)
     stores.write_states(states, piece.cell)
     return len(states)

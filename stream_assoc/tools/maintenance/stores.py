@@ -13,6 +13,8 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.exceptions import FatalError, StreamAssocError
+from stream_assoc.pipeline.checkpoints import CheckpointPolicy
+from stream_assoc.pipeline.cold_states import cold_states
 from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
@@ -30,12 +32,13 @@ class UnknownTileError(FatalError, StreamAssocError):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The two stores to compare, and the means to compute states and tiles."""
+    """The two stores to compare, and the means to compute states and tiles, onto checkpoints too."""
 
     apdb: Apdb
     cache: InspectableCache
     calculator: StatisticsCalculator
     partition: SkyPartition
+    checkpoints: CheckpointPolicy | None = None
 
     def tiles_around(self, ra: float, dec: float, radius_deg: float) -> IntArray:
         """Return the sorted tiles that a circle touches; position and radius in degrees."""
@@ -73,6 +76,19 @@ class Stores:
     def rebuilt(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
         """Return the states of those of the objects that the APDB has versions of, in their order."""
         return rebuilt_states(session, self.calculator, objects.diaObjectId)
+
+    def cold(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
+        """Return the same states as `rebuilt`, sooner: what is kept in the APDB is believed."""
+        return cold_states(session, self.calculator, self.checkpoints, objects.diaObjectId)
+
+    def folded_onto_checkpoints(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
+        """Return the states of those of the objects that have a checkpoint, folded onto it, in their order."""
+        policy = self.checkpoints
+        if policy is None:
+            return self.rebuilt(session, objects.take(np.empty(0, np.int64)))
+        kept = session.load_checkpoints(objects.diaObjectId, policy.codec.layout)
+        wanted = objects.diaObjectId[np.isin(objects.diaObjectId, kept.diaObjectId)]
+        return cold_states(session, self.calculator, policy, wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,9 @@ class Verification:
         Of the APDB itself: an object is different if its DiaObject row, its
         DiaObjectLast row and its sources disagree. Only objects with a cached
         state are checked. Repairing the cache does not repair these.
+    checkpoints : `Tally`
+        Of the states that the APDB keeps: one is different if folding onto it
+        gives another state than folding all sources. They are not repaired.
     drift : `dict` [`str`, `float`]
         Largest difference of each field that differs anywhere. Names of fields
         of tiles and objects begin with ``tile`` and ``object``; accumulators
@@ -78,6 +81,7 @@ class Verification:
     tiles: Tally = Tally()
     states: Tally = Tally()
     objects: Tally = Tally()
+    checkpoints: Tally = Tally()
     drift: Mapping[str, float] = field(default_factory=dict)
     repaired: int = 0
 
@@ -88,6 +92,7 @@ class Verification:
             self.tiles + other.tiles,
             self.states + other.states,
             self.objects + other.objects,
+            self.checkpoints + other.checkpoints,
             drift,
             self.repaired + other.repaired,
         )
@@ -95,7 +100,8 @@ class Verification:
     @property
     def n_left(self) -> int:
         """How many differences remain after the repair."""
-        return self.tiles.different + self.states.different + self.objects.different - self.repaired
+        different = self.tiles.different + self.states.different + self.objects.different
+        return different + self.checkpoints.different - self.repaired
 
 
 def verify(stores: Stores, tiles: IntArray, *, repair: bool = False) -> Iterator[Verification]:
@@ -128,6 +134,7 @@ def verify(stores: Stores, tiles: IntArray, *, repair: bool = False) -> Iterator
             found = _verify_tiles(stores, piece, repair=repair)
             for objects in piece.portions():
                 found += _verify_states(stores, piece, objects, repair=repair)
+                found += _verify_checkpoints(stores, piece, objects)
         yield found
 
 
@@ -191,6 +198,16 @@ def _verify_states(stores: Stores, piece: Piece, objects: ObjectPositions, *, re
         drift=states.drift | {f"object {name}": largest for name, largest in positions.drift.items()},
         repaired=len(wrong) if repair else 0,
     )
+
+
+def _verify_checkpoints(stores: Stores, piece: Piece, objects: ObjectPositions) -> Verification:
+    folded = stores.folded_onto_checkpoints(piece.session, objects)
+    whole = stores.rebuilt(piece.session, objects.take(np.isin(objects.diaObjectId, folded.diaObjectId)))
+    compared = compare_states(folded, whole, stores.calculator)
+    wrong = folded.diaObjectId[compared.rows]
+    tally = Tally(checked=len(folded), different=len(wrong), examples=_first(wrong))
+    drift = {f"checkpoint {name}": largest for name, largest in compared.drift.items()}
+    return Verification(checkpoints=tally, drift=drift)
 
 
 def _first(ids: IntArray) -> tuple[int, ...]:

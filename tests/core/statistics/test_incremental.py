@@ -199,6 +199,34 @@ def test_removed_points_leave_no_trace(
     assert states.band_fields.tobytes() == never.band_fields.tobytes()
 
 
+@given(st.lists(light_curves(), min_size=1, max_size=4), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_fold_may_be_cut_anywhere(
+    points_of: Points, histories_of: Histories, objects: list[list[Row]], data: st.DataObject
+) -> None:
+    cuts = [data.draw(st.integers(0, len(rows))) for rows in objects]
+
+    def histories(parts: list[list[Row]]) -> ObjectHistories:
+        return histories_of(points_of([row for rows in parts for row in rows]), [len(rows) for rows in parts])
+
+    begun = CALCULATOR.rebuild(histories([rows[:cut] for rows, cut in zip(objects, cuts, strict=True)]))
+    rest = histories([rows[cut:] for rows, cut in zip(objects, cuts, strict=True)])
+    once, twice = CALCULATOR.rebuild(histories(objects)), CALCULATOR.rebuild(rest, begun)
+    # The position is that of the place in the list, which the parts do not share.
+    place = [not name.startswith("ap_meanPosition") for name in CALCULATOR.object_field_names]
+    assert twice.object_fields[:, place].tobytes() == once.object_fields[:, place].tobytes()
+    assert twice.band_fields.tobytes() == once.band_fields.tobytes()
+    for name in ("offsets", *once.curves.COLUMNS):
+        assert getattr(twice.curves, name).tobytes() == getattr(once.curves, name).tobytes()
+
+
+def test_states_of_other_objects_are_not_folded_on(points_of: Points, histories_of: Histories) -> None:
+    rows: list[Row] = [(60000.0, 1.0, 1.0, 1)]
+    two = CALCULATOR.rebuild(histories_of(points_of(rows * 2), [1, 1]))
+    with pytest.raises(ValueError, match="not those of the objects"):
+        CALCULATOR.rebuild(histories_of(points_of(rows), [1]), two)
+
+
 def test_a_thousand_updates(points_of: Points, histories_of: Histories) -> None:
     generator = np.random.default_rng(17)
     n_updates = 1000

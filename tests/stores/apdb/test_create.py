@@ -151,6 +151,7 @@ def make_old(execute, **words) -> None:
         "StreamAssocInHand",
         "StreamAssocChanged",
         "StreamAssocReplication",
+        "StreamAssocCheckpoint",
     ):
         execute(f'DROP TABLE "{table}"')
     for statement in (OLD_LEDGER, OLD_OUTBOX, OLD_TILE, *OLD_ROWS):

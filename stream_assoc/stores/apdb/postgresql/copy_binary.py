@@ -32,6 +32,7 @@ ARROW_TYPES: Final = {
     "text": pa.string(),
     "varchar": pa.string(),
     "bpchar": pa.string(),
+    "bytea": pa.binary(),
 }
 """PostgreSQL types that APDB tables are made of, and how their columns arrive."""
 
@@ -150,7 +151,7 @@ def _fixed(array: pa.Array, dtype: np.dtype[Any], nulls: BoolArray) -> ByteArray
 
 
 def _text(array: pa.Array) -> tuple[IntArray, ByteArray]:
-    """Return the offsets and the UTF-8 bytes of a string column."""
+    """Return the offsets and the bytes of a column of strings, in UTF-8, or of bytes."""
     _, offsets_buffer, data_buffer = array.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32, count=array.offset + len(array) + 1)[array.offset :]
     data = np.empty(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from stream_assoc.stores.apdb.postgresql.connection import PATIENCE_SETTING
 from stream_assoc.stores.apdb.sql.statements import (
     CHANGED,
+    CHECKPOINT,
     COUNTER,
     LEDGER,
     LEDGER_COLUMNS,
@@ -56,6 +57,11 @@ LATEST: Final = """
 IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
 VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {LATEST} WHERE {IS_OPEN}"
 LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {IS_OPEN} {LATEST} ORDER BY asked.id"
+CHECKPOINTS: Final = (
+    f'SELECT "diaObjectId", "validityStartMjdTai", state FROM {{{CHECKPOINT}}} '
+    'WHERE "diaObjectId" = ANY(%s::bigint[]) AND layout = %s'
+)
+VOID_CHECKPOINTS: Final = f'DELETE FROM {{{CHECKPOINT}}} WHERE "diaObjectId" = ANY(%s::bigint[])'
 COUNTED: Final = """
     SELECT "diaSourceId", coalesce("diaObjectId", 0) FROM {DiaSource}
     WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaSourceId"
@@ -63,6 +69,12 @@ COUNTED: Final = """
 POINTS: Final = """
     SELECT {points} FROM {DiaSource} WHERE "diaObjectId" = ANY(%s::bigint[]) AND "timeWithdrawnMjdTai" IS NULL
     AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
+"""
+LATER_POINTS: Final = """
+    SELECT {points} FROM {DiaSource} JOIN unnest(%s::bigint[], %s::float8[]) AS asked(id, after)
+        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after
+    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
 FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"

@@ -12,7 +12,7 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, FencedError, LedgerConflictError, RowsRefusedError
@@ -25,6 +25,7 @@ from stream_assoc.stores.apdb.postgresql.notes import CHOSEN, NoteWriter
 from stream_assoc.stores.apdb.postgresql.queries import (
     BUMP_TILES,
     CHANGED_QUERY,
+    CHECKPOINTS,
     COUNT,
     COUNTED,
     COUNTED_FORCED,
@@ -34,6 +35,7 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     FORGET_CHANGED,
     GIVE_WAY,
     HAVE_GOOD_SOURCE,
+    LATER_POINTS,
     LATEST_VERSIONS,
     LEDGER_QUERY,
     MANY,
@@ -46,11 +48,13 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     TILE_QUERY,
     VERSION_TYPES,
     VERSIONS,
+    VOID_CHECKPOINTS,
     WAIT,
 )
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
+    checkpoints_of,
     forced_points,
     forced_source_table,
     histories,
@@ -140,14 +144,23 @@ class PostgresqlSession:
         pixelId, *columns = self._read(statement, POSITION_TYPES)
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+    def load_histories(
+        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
+    ) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         ids = array_literal(np.unique(diaObjectId))
         versions = self._read(VERSIONS, VERSION_TYPES, ids)
-        points_query = POINTS.replace("{points}", self._points)
-        source_object, *columns = self._read(points_query, POINT_TYPES, ids, *(without or (None, None)))
+        query, asked = POINTS, [ids]
+        if after is not None:
+            query, asked = LATER_POINTS, [array_literal(diaObjectId), array_literal(after)]
+        query = query.replace("{points}", self._points)
+        source_object, *columns = self._read(query, POINT_TYPES, *asked, *(without or (None, None)))
         points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)])
         return histories(diaObjectId, versions, source_object, points)
+
+    def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
+        """See `ApdbSession.load_checkpoints`."""
+        return checkpoints_of(self._execute(CHECKPOINTS, array_literal(diaObjectId), layout).fetchall(), layout)
 
     def load_forced_points(
         self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
@@ -243,6 +256,8 @@ class PostgresqlSession:
             read = self._execute(READ_TILES, array_literal(np.array(list(self._seen.versions), np.int64)))
             self._execute(WAIT)
             self._forget_changed(rows)
+            if len(rows.voided):
+                self._execute(VOID_CHECKPOINTS, array_literal(rows.voided))
             self._write_ledger(changes)
             # Encoded while the server works on what it has been sent.
             copies = [self._encoded(name, table) for name, table in rows.tables.items()]

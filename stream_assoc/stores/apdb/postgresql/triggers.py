@@ -20,7 +20,7 @@ import psycopg
 
 from stream_assoc.stores.apdb.postgresql.catalogue import Schema
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, OTHERS_SHARD, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import CHANGED, CHECKPOINT, COUNTER, OTHERS_SHARD, TILE, UPDATES
 
 BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""
@@ -50,6 +50,8 @@ BEGIN
         PERFORM stream_assoc_raise(latest.pixel);
         raised := latest.tile;
     END LOOP;
+    -- Not before: a batch that holds the tile may be writing one.
+    DELETE FROM "{CHECKPOINT}" WHERE "diaObjectId" = id;
     IF latest.tile = raised AND latest.ended IS NULL THEN
         INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated) VALUES (id, raised, outdated)
         ON CONFLICT ("diaObjectId") DO UPDATE
@@ -75,7 +77,8 @@ BEGIN
             PERFORM stream_assoc_note(NEW."diaObjectId", true);
         END IF;
     ELSE
-        -- A version with this source may have been stored just before. A forced source is counted by the next version.
+        -- A version with this source may have been stored just before.
+        -- A forced source is counted by the next version.
         PERFORM stream_assoc_note(
             NEW."diaObjectId", TG_TABLE_NAME = 'DiaSource' AND NOT stream_assoc_is_counted(NEW."diaObjectId"));
     END IF;
@@ -123,6 +126,7 @@ BEGIN
     INSERT INTO "{CHANGED}" AS c ("diaObjectId", tile, is_outdated)
     SELECT "diaObjectId", "pixelId" >> {{shift}}, true FROM "DiaObjectLast"
     ON CONFLICT ("diaObjectId") DO UPDATE SET is_outdated = true;
+    DELETE FROM "{CHECKPOINT}";
     DELETE FROM "{COUNTER}";
     INSERT INTO "{COUNTER}" (shard, n_single_source)
     SELECT {OTHERS_SHARD}, count(*) FROM "DiaObjectLast" WHERE "nDiaSources" = 1;

@@ -7,6 +7,9 @@ from typing import Any, Final, Protocol
 
 from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 
+INDEX_BY_OBJECT: Final = "IDX_DiaSource_diaObjectId"
+"""dax_apdb's index of DiaSource by object, for which a migration of ours makes a better one."""
+
 ALL_TABLES: Final = ("metadata", *DAX_TABLES, *OUR_TABLES)
 
 
@@ -30,7 +33,7 @@ class Database:
     Attributes
     ----------
     words : mapping
-        What stands for a word in braces: the quoted name of a table, or the
+        What stands for a word in braces: the quoted name of a table or index, or the
         database's own ``{bytes}`` and ``{sequence}``.
     columns_of : callable
         Returns the columns of a table; none if there is no such table.

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.database import Database
+from stream_assoc.stores.apdb.sql.database import INDEX_BY_OBJECT, Database
 from stream_assoc.stores.apdb.sql.statements import (
     CACHE_SECRET_KEY,
     CHANGED,
+    CHECKPOINT,
     COUNTER,
     FURTHER,
     IDENTITY_KEY,
@@ -217,6 +218,22 @@ def _note_lag(database: Database) -> None:
     )
 
 
+def _keep_checkpoints(database: Database) -> None:
+    """Make room for states, each in a page of its own or a few: compressed, they would take longer to read."""
+    database.run(
+        f'CREATE TABLE IF NOT EXISTS {{{CHECKPOINT}}} ("diaObjectId" BIGINT NOT NULL PRIMARY KEY, '
+        '"validityStartMjdTai" DOUBLE PRECISION NOT NULL, layout BIGINT NOT NULL, state {bytes} NOT NULL)'
+    )
+    if database.pages_have_room:
+        database.run(f"ALTER TABLE {{{CHECKPOINT}}} ALTER COLUMN state SET STORAGE EXTERNAL")
+    # What came later is found without a look at what came before. It does all that dax_apdb's own index does.
+    database.run(
+        'CREATE INDEX IF NOT EXISTS "StreamAssocDiaSource_later" '
+        'ON {DiaSource} ("diaObjectId", "timeProcessedMjdTai")'
+    )
+    database.run(f"DROP INDEX IF EXISTS {{{INDEX_BY_OBJECT}}}")
+
+
 def _nothing(_database: Database) -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -237,6 +254,7 @@ MIGRATIONS: Final = (
         _note_what_others_change,
     ),
     Migration("2.7.0", "leave out, by triggers, what others note that would stop a replica", _note_lag),
+    Migration("2.8.0", "keep states of objects, from which later ones are folded on", _keep_checkpoints),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

@@ -7,8 +7,8 @@ and take no lock of ours. Three rules keep what is derived from the rows right.
    DiaObjectLast outside of a batch raises the version of the tiles concerned,
    in the same transaction: no cached tile is believed any more.
 2. It notes the current object concerned in ``StreamAssocChanged``: no cached
-   state of it is believed. If its sources were changed or withdrawn, or one was
-   added that its version does not count, the object is *outdated*: the next
+   state of it is believed. Its checkpoint is deleted. If its sources were changed
+   or withdrawn, or one was added that its version does not count, the object is *outdated*: the next
    batch that comes over its tile folds it anew, gives it a new version or,
    without sources, closes it. A new version ends the note.
    The count of objects with a single source is kept too.

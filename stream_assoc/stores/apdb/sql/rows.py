@@ -16,11 +16,11 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.statements import FURTHER, N_COUNTER_SHARDS
+from stream_assoc.stores.apdb.sql.statements import CHECKPOINT, FURTHER, N_COUNTER_SHARDS
 
 KEYS: Final = {
     "DiaObject": ("diaObjectId", "validityStartMjdTai"),
@@ -45,6 +45,8 @@ class StoreRows:
         New rows of dax_apdb's tables and of our table beside DiaObject, where there are any.
     tiles : `numpy.ndarray` [int64]
         Sorted union of the tiles that change.
+    voided : `numpy.ndarray` [int64]
+        Objects whose checkpoints, if they have one, are to be deleted before the new ones are stored.
     shard, delta : `int`
         Row of the single-source counter to change, and by how much.
     """
@@ -53,6 +55,7 @@ class StoreRows:
     ends: FloatArray
     tables: dict[str, pa.Table]
     tiles: IntArray
+    voided: IntArray
     shard: int
     delta: int
 
@@ -79,15 +82,38 @@ def store_rows(changes: Sequence[BatchChanges]) -> StoreRows:
     further = [change.further_statistics for change in changes if change.further_statistics is not None]
     if further:
         tables[FURTHER] = pa.concat_tables(further)
+    tables[CHECKPOINT] = pa.concat_tables([_checkpoint_rows(change.checkpoints) for change in changes])
     tiles = np.unique(np.concatenate([np.asarray(change.tiles, np.int64) for change in changes]))
     return StoreRows(
         superseded=np.concatenate([superseded, *closed]),
         ends=np.concatenate([ends, *closing]),
         tables={name: table for name, table in tables.items() if table.num_rows},
         tiles=tiles,
+        voided=np.unique(
+            np.concatenate([*closed, *(ids for one in changes for ids in (one.voided, one.checkpoints.diaObjectId))])
+        ),
         shard=int(tiles[0]) % N_COUNTER_SHARDS if len(tiles) else 0,
         delta=sum(change.single_source_delta for change in changes),
     )
+
+
+def _checkpoint_rows(checkpoints: Checkpoints) -> pa.Table:
+    return pa.table(
+        {
+            "diaObjectId": checkpoints.diaObjectId,
+            "validityStartMjdTai": checkpoints.validityStartMjdTai,
+            "layout": np.full(len(checkpoints), checkpoints.layout, np.int64),
+            "state": pa.array([bytes(blob) for blob in checkpoints.blobs], pa.binary()),
+        }
+    )
+
+
+def checkpoints_of(rows: Sequence[Sequence[Any]], layout: int) -> Checkpoints:
+    """Return checkpoints of rows: diaObjectId, validityStartMjdTai, state."""
+    if not rows:
+        return Checkpoints.none(layout)
+    ids, versions, blobs = zip(*rows, strict=True)
+    return Checkpoints(np.array(ids, np.int64), np.array(versions), layout, blobs)
 
 
 def _close_versions(objects: pa.Table) -> tuple[pa.Table, IntArray, IntArray, FloatArray]:

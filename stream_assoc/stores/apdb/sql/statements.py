@@ -22,7 +22,8 @@ FURTHER: Final = further_statistics.TABLE
 IN_HAND: Final = "StreamAssocInHand"
 CHANGED: Final = "StreamAssocChanged"
 REPLICATION: Final = "StreamAssocReplication"
-OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED, REPLICATION)
+CHECKPOINT: Final = "StreamAssocCheckpoint"
+OUR_TABLES: Final = (LEDGER, OUTBOX, TILE, COUNTER, FURTHER, IN_HAND, CHANGED, REPLICATION, CHECKPOINT)
 
 UPDATES: Final = "ApdbUpdateRecordChunks"
 """Where dax_apdb notes changes of rows that may have been replicated already."""

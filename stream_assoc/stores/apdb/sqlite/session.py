@@ -1,6 +1,5 @@
 """One exclusive session on SQLite: plain statements over columns turned into rows."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
@@ -21,6 +20,7 @@ from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, S
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
+    checkpoints_of,
     forced_points,
     forced_source_table,
     histories,
@@ -35,6 +35,7 @@ from stream_assoc.stores.apdb.sql.rows import (
 from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
 from stream_assoc.stores.apdb.sql.statements import (
     CHANGED,
+    CHECKPOINT,
     COUNTER,
     LEDGER,
     LEDGER_COLUMNS,
@@ -54,7 +55,7 @@ from stream_assoc.stores.apdb.sql.statements import (
 from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 from stream_assoc.stores.apdb.sqlite.notes import CHOSEN, NoteWriter
 from stream_assoc.stores.apdb.sqlite.triggers import BEGIN_BATCH, END_BATCH
-from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, values_of
+from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, spans_of, values_of
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
 _FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"
@@ -122,7 +123,9 @@ class SqliteSession:
         pixelId, *columns = arrays_of(rows, "iiddffdn")
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
+    def load_histories(
+        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
+    ) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         asked = json_of(np.unique(diaObjectId))
         versions = self._fetch(
@@ -130,23 +133,33 @@ class SqliteSession:
             f"WHERE {_LATEST_VERSION.replace('?1', 'r.value')}",
             asked,
         )
+        ids = np.unique(diaObjectId) if after is None else diaObjectId
         points = self._fetch(
-            f'SELECT {self._points} FROM "DiaSource" WHERE "diaObjectId" IN (SELECT value FROM json_each(?)) '
+            f'SELECT {self._points} FROM json_each(?) r CROSS JOIN "DiaSource" '
+            "WHERE \"diaObjectId\" = json_extract(r.value, '$[0]') "
+            "AND \"timeProcessedMjdTai\" > json_extract(r.value, '$[1]') "
             'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
             'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
-            asked,
+            spans_of(ids, np.full(len(ids), -np.inf) if after is None else after),
             *(without or (None, None)),
         )
         source_object, *columns = arrays_of(points, "idddddddib")
         return histories(diaObjectId, arrays_of(versions, "idfff"), source_object, SourcePoints(*columns))
 
+    def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
+        """See `ApdbSession.load_checkpoints`."""
+        rows = self._fetch(
+            f'SELECT "diaObjectId", "validityStartMjdTai", state FROM "{CHECKPOINT}" '
+            'WHERE "diaObjectId" IN (SELECT value FROM json_each(?)) AND layout = ?',
+            json_of(diaObjectId),
+            layout,
+        )
+        return checkpoints_of(rows, layout)
+
     def load_forced_points(
         self, diaObjectId: IntArray, after: FloatArray, until: FloatArray, without: BatchId | None = None
     ) -> ForcedPoints:
         """See `ApdbSession.load_forced_points`."""
-        # JSON knows no infinity.
-        bounds = (np.clip(bound, -1e308, 1e308).tolist() for bound in (after, until))
-        spans = list(zip(diaObjectId.tolist(), *bounds, strict=True))
         rows = self._fetch(
             f'{_FORCED_SELECT} json_each(?) r CROSS JOIN "DiaForcedSource" '
             "WHERE \"diaObjectId\" = json_extract(r.value, '$[0]') "
@@ -154,7 +167,7 @@ class SqliteSession:
             "AND \"timeProcessedMjdTai\" <= json_extract(r.value, '$[2]') "
             'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
             'ORDER BY "diaObjectId", "timeProcessedMjdTai", visit, detector',
-            json.dumps(spans),
+            spans_of(diaObjectId, after, until),
             *(without or (None, None)),
         )
         return forced_points(arrays_of(rows, "idddi"))
@@ -268,6 +281,10 @@ class SqliteSession:
         )
         self._connection.executemany(
             f'UPDATE "DiaObject" SET "validityEndMjdTai" = ?2 WHERE {_LATEST_VERSION}', ended
+        )
+        self._connection.executemany(
+            f'DELETE FROM "{CHECKPOINT}" WHERE "diaObjectId" = ?',
+            [(identifier,) for identifier in rows.voided.tolist()],
         )
         renewed = np.intersect1d(self._seen.changed, rows.superseded)
         self._connection.executemany(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, OTHERS_SHARD, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import CHANGED, CHECKPOINT, COUNTER, OTHERS_SHARD, TILE, UPDATES
 
 _BATCH_KEY: Final = "stream_assoc:batch"
 
@@ -27,6 +27,7 @@ _IS_UNCOUNTED: Final = """
         IS NOT o."nDiaSources\""""
 """Whether a source that is added is in no version. One with it may have been stored just before."""
 _NOTE: Final = f"""
+    DELETE FROM "{CHECKPOINT}" WHERE "diaObjectId" = {{id}};
     INSERT INTO "{CHANGED}" ("diaObjectId", tile, is_outdated)
     SELECT o."diaObjectId", o."pixelId" >> {{shift}}, {{is_outdated}}{_LATEST}
     ON CONFLICT ("diaObjectId") DO UPDATE

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.core.model.types import IntArray
+from stream_assoc.core.model.types import FloatArray, IntArray
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
@@ -28,6 +28,12 @@ def arrays_of(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any,
     """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
     return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def spans_of(ids: IntArray, *bounds: FloatArray) -> str:
+    """Return rows of an id and bounds as a JSON array of arrays; JSON knows no infinity."""
+    finite = (np.clip(bound, -1e308, 1e308).tolist() for bound in bounds)
+    return json.dumps(list(zip(ids.tolist(), *finite, strict=True)))
 
 
 def json_of(values: IntArray) -> str:

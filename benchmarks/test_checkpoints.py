@@ -1,0 +1,101 @@
+"""What checkpoints cost a visit, and what they save one whose objects are in no cache."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg
+
+from benchmarks.deployed import first_visits, repeated_visit
+from benchmarks.pipeline_services import SETTINGS
+from benchmarks.side_by_side import Figure, in_turns
+from benchmarks.skies import Size
+from stream_assoc.core.statistics import ALL_PLUGINS
+from stream_assoc.pipeline.batches import arrive
+from stream_assoc.pipeline.process import process_batches
+from stream_assoc.pipeline.services import Services
+from stream_assoc.stores.apdb.create import init
+from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.wiring.pipeline import layout_of, services_of
+from tests.configured import configured
+
+SIZE = Size(10_000, 20_000)
+N_SOURCES_EACH = 60
+ROUNDS = 3
+EVERY = 16
+
+
+def test_cold_visits(postgresql_database: str, record: Callable[[Figure], None]) -> None:
+    settings = {
+        every: configured(**{**SETTINGS, "statistics": {"plugins": ALL_PLUGINS, "checkpoint_every": every}})
+        for every in (0, EVERY)
+    }
+    init(postgresql_database)
+    with (
+        closing(open_apdb(postgresql_database)) as apdb,
+        psycopg.connect(postgresql_database, autocommit=True) as server,
+    ):
+        cache = MemoryCache(layout_of(settings[EVERY]))
+        with_them, without = (services_of(settings[every], apdb, cache) for every in (EVERY, 0))
+        for batch in first_visits(SIZE):
+            process_batches([arrive(batch, with_them)], with_them)
+        visits = iter([repeated_visit(SIZE, number) for number in range(1, 2 * EVERY + 8 * (ROUNDS + 1))])
+
+        def process(services: Services, *, cold: bool) -> None:
+            if cold:
+                cache.flush()
+            process_batches([arrive(next(visits), services)], services)
+
+        few = in_turns(ROUNDS, cold=lambda: process(without, cold=True))
+        grow(server)
+        # The history is another now than what is cached and kept.
+        cache.flush()
+        for _ in range(2 * EVERY):
+            process(with_them, cold=False)
+        timed = in_turns(
+            ROUNDS,
+            cold=lambda: process(with_them, cold=True),
+            cold_without=lambda: process(without, cold=True),
+            warm=lambda: process(with_them, cold=False),
+            warm_without=lambda: process(without, cold=False),
+        )
+    seconds = timed.seconds | {"cold, one source each": few.seconds["cold"]}
+    record(
+        Figure(
+            f"a cold visit of 10k sources, {N_SOURCES_EACH} sources an object / 1 source an object",
+            timed.seconds["cold"] / few.seconds["cold"],
+            bar=1.5,
+            details=seconds,
+        )
+    )
+    record(Figure("a cold visit with checkpoints / without", timed.ratio("cold", "cold_without"), details=seconds))
+    record(Figure("a warm visit that writes checkpoints / without", timed.ratio("warm", "warm_without"), bar=1.1))
+
+
+def grow(server: psycopg.Connection) -> None:
+    """Give each object earlier sources, as if it had been seen for long."""
+    columns = [
+        name
+        for (name,) in server.execute(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_name = 'DiaSource' ORDER BY ordinal_position"
+        )
+    ]
+    server.execute(f"SET {BATCH_SETTING} = 'on'".encode())
+    # What is kept so far is no prefix of this history.
+    server.execute('DELETE FROM "StreamAssocCheckpoint"')
+    changed = {
+        "diaSourceId": '"diaSourceId" + n * 1000000000000',
+        "visit": "visit + n * 1000000",
+        "midpointMjdTai": '"midpointMjdTai" - n',
+        "timeProcessedMjdTai": '"timeProcessedMjdTai" - n / 1e3',
+    }
+    names = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
+    server.execute(
+        f'INSERT INTO "DiaSource" ({names}) SELECT {values} FROM (SELECT DISTINCT ON ("diaObjectId") * '
+        f'FROM "DiaSource" WHERE "diaObjectId" IS NOT NULL ORDER BY "diaObjectId", "timeProcessedMjdTai") s, '
+        f"generate_series(1, {N_SOURCES_EACH - 1}) n ORDER BY n".encode()
+    )
+    server.execute("ANALYZE")
