@@ -27,8 +27,10 @@ BATCH_SETTING: Final = "stream_assoc.batch"
 
 _WHEN: Final = f"WHEN (current_setting('{BATCH_SETTING}', true) IS DISTINCT FROM 'on')"
 
-_HERE: Final = "PERFORM set_config('search_path', format('%I, pg_catalog, pg_temp', TG_TABLE_SCHEMA), true);"
-"""First of every trigger function; the setting ends with it."""
+_HERE: Final = "PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);"
+"""First of every trigger function; the setting ends with it.
+
+The catalogue comes before the schema, where others may be free to make an operator of the same name."""
 
 _BODIES: Final = {
     # The triggers call the others.

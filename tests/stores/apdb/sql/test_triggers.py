@@ -9,7 +9,7 @@ import pytest
 from stream_assoc.stores.apdb.create import check, init, plan
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.testing.rows import BIG, FIRST, new_objects, store
+from stream_assoc.testing.rows import BIG, FIRST, TILES, new_objects, store
 from tests.stores.apdb.sql_urls import drop_triggers
 
 SQLITE_BREAKS = (
@@ -74,3 +74,17 @@ def test_a_role_without_rights_on_our_tables_can_write(postgresql_apdb_url: str)
         # The role belongs to the whole server, which other tests use.
         connection.rollback()
     assert noted == [(BIG, True)]
+
+
+@pytest.mark.integration
+def test_an_operator_that_somebody_makes_beside_the_tables_is_not_run_with_the_rights_of_their_owner(
+    postgresql_apdb_url: str,
+) -> None:
+    with closing(open_apdb(postgresql_apdb_url)) as apdb:
+        store(apdb, new_objects(FIRST, [BIG]))
+    with psycopg.connect(postgresql_apdb_url) as connection:
+        connection.execute("CREATE FUNCTION mine(bigint, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'")
+        connection.execute("CREATE OPERATOR >> (FUNCTION = mine, LEFTARG = bigint, RIGHTARG = integer)")
+        connection.execute('UPDATE "DiaSource" SET ra = ra')
+        (noted,) = connection.execute('SELECT tile FROM "StreamAssocChanged"').fetchall()
+    assert noted == (int(TILES[0]),)
