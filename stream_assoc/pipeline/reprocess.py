@@ -152,6 +152,7 @@ def _withdrawal(
     uncounted = uncounted_points(session, calculator, left, batch.id)
     emptied = np.setdiff1d(objects.diaObjectId, left.diaObjectId)
     living = np.setdiff1d(positions.diaObjectId[latest.is_open], emptied)
+    remade = ~latest.is_open & np.isin(positions.diaObjectId, batch.diaSourceId)
     return Withdrawal(
         revision=len(entries),
         n_sources=len(sources),
@@ -163,6 +164,8 @@ def _withdrawal(
         versions=np.concatenate(
             [
                 positions.validityStartMjdTai,
+                # An administrator may have closed an object that is made again, by a clock that is ahead of ours.
+                latest.validityEndMjdTai[remade],
                 uncounted.timeProcessedMjdTai,
                 [entry.timeProcessedMjdTai for entry in entries],
             ]

@@ -89,6 +89,7 @@ class ReprocessingTests(ApdbCase):
         assert len(nothing) == 0
         assert latest.positions.diaObjectId.tolist() == [BIG, BIG + 2, BIG + 4]
         assert latest.is_open.tolist() == [True, False, True]
+        np.testing.assert_array_equal(latest.validityEndMjdTai, [np.nan, 60002.0, np.nan])
         assert latest.positions.validityStartMjdTai.tolist() == [60002.0, 60000.6, 60002.0]
         assert histories.offsets.tolist() == [0, 1, 2]
         assert without.offsets.tolist() == [0, 0, 1]

@@ -240,6 +240,19 @@ def test_a_redelivered_batch_stays_one(sky: Sky, administrator: ApdbSql) -> None
     assert isinstance(outcome, Redelivered)
 
 
+def test_an_object_that_was_closed_ahead_of_our_clock_is_made_again_after_its_end(
+    sky: Sky, administrator: ApdbSql
+) -> None:
+    close_emptied(sky, administrator)
+    again = arrive(stars(1, A, B, C, psfFlux=99.0), sky.services, reprocessing=True)
+    process_batches([again], sky.services)
+    rows = columns(sky.url, "DiaObject", "diaObjectId", "validityStartMjdTai", "validityEndMjdTai")
+    closed, made_again = sorted(row[1:] for row in rows if row[0] == sky.a)[-2:]
+    assert closed[1] == WITHDRAWN.tai.mjd
+    assert made_again[0] > closed[1]
+    assert made_again[1] is None
+
+
 def test_several_batches_at_once(sky: Sky, administrator: ApdbSql) -> None:
     reassign_some(sky, administrator)
     processed_from(sky.services, 50, *(stars(visit, A, B, C) for visit in range(50, 54)))

@@ -103,12 +103,17 @@ class ObjectVersions:
     ----------
     positions : `ObjectPositions`
         Ascending by diaObjectId.
-    is_open : `numpy.ndarray` [bool], shape (n,)
-        Whether the version is the current one. A closed object has none.
+    validityEndMjdTai : `numpy.ndarray` [float64], shape (n,)
+        When the version ended, MJD TAI; NaN for one that is current. A closed object has none.
     """
 
     positions: ObjectPositions
-    is_open: BoolArray
+    validityEndMjdTai: FloatArray
+
+    @property
+    def is_open(self) -> BoolArray:
+        """Whether each version is the current one."""
+        return np.isnan(self.validityEndMjdTai)
 
 
 class SessionReader(Protocol):

@@ -55,8 +55,9 @@ LATEST: Final = """
         ORDER BY "validityStartMjdTai" DESC LIMIT 1) latest
 """
 IS_OPEN: Final = 'latest."validityEndMjdTai" IS NULL'
+LATEST_COLUMNS: Final = (*POSITION_COLUMNS[1:], "validityEndMjdTai")
 VERSIONS: Final = f"SELECT {quoted(VERSION_COLUMNS, 'latest.')} {LATEST} WHERE {IS_OPEN}"
-LATEST_VERSIONS: Final = f"SELECT {quoted(POSITION_COLUMNS[1:], 'latest.')}, {IS_OPEN} {LATEST} ORDER BY asked.id"
+LATEST_VERSIONS: Final = f"SELECT {quoted(LATEST_COLUMNS, 'latest.')} {LATEST} ORDER BY asked.id"
 CHECKPOINTS: Final = (
     f'SELECT "diaObjectId", "validityStartMjdTai", state FROM {{{CHECKPOINT}}} '
     'WHERE "diaObjectId" = ANY(%s::bigint[]) AND layout = %s'

@@ -192,8 +192,8 @@ class PostgresqlSession:
     def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
         """See `ApdbSession.latest_versions`."""
         ids = array_literal(np.unique(diaObjectId))
-        *columns, is_open = self._read(LATEST_VERSIONS, (*POSITION_TYPES[1:], "bool"), ids)
-        return ObjectVersions(ObjectPositions(*columns), is_open)
+        *columns, ends = self._read(LATEST_VERSIONS, (*POSITION_TYPES[1:], "float8"), ids)
+        return ObjectVersions(ObjectPositions(*columns), ends)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`: the server is sent the statement, and works on it until `commit`."""

@@ -212,14 +212,14 @@ class SqliteSession:
     def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
         """See `ApdbSession.latest_versions`."""
         rows = self._fetch(
-            f'SELECT {quoted(POSITION_COLUMNS[1:], "o.")}, o."validityEndMjdTai" IS NULL '
+            f'SELECT {quoted(POSITION_COLUMNS[1:], "o.")}, o."validityEndMjdTai" '
             'FROM json_each(?) r CROSS JOIN "DiaObject" o WHERE o."diaObjectId" = r.value AND '
             'o."validityStartMjdTai" = (SELECT max("validityStartMjdTai") FROM "DiaObject" '
             'WHERE "diaObjectId" = r.value) ORDER BY r.value',
             json_of(np.unique(diaObjectId)),
         )
-        *columns, is_open = arrays_of(rows, "iddffdnb")
-        return ObjectVersions(ObjectPositions(*columns), is_open)
+        *columns, ends = arrays_of(rows, "iddffdnd")
+        return ObjectVersions(ObjectPositions(*columns), ends)
 
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`; ignored, for SQLite works in the caller's own thread."""
