@@ -151,7 +151,9 @@ def _withdrawal(
     left = left.take(np.flatnonzero(calculator.positions(left).nDiaSources))
     uncounted = uncounted_points(session, calculator, left, batch.id)
     emptied = np.setdiff1d(objects.diaObjectId, left.diaObjectId)
-    living = np.setdiff1d(positions.diaObjectId[latest.is_open], emptied)
+    closed = positions.diaObjectId[~latest.is_open]
+    owning = closed[session.has_good_source(closed, None, without=batch.id)]
+    living = np.union1d(np.setdiff1d(positions.diaObjectId[latest.is_open], emptied), owning)
     remade = ~latest.is_open & np.isin(positions.diaObjectId, batch.diaSourceId)
     return Withdrawal(
         revision=len(entries),
@@ -187,9 +189,10 @@ def _new_ids(diaSourceId: IntArray, living: IntArray, revision: int) -> IntArray
     """Return the diaObjectId of objects that these sources create.
 
     That is the source's own id, unless an object of this name lives on: the
-    source that it is named after is withdrawn, but it has others. Then it is a
-    negative number, as no producer gives to a source, drawn from the id and
-    the revision, so that a repetition gives the same.
+    source that it is named after is withdrawn, but it has others, or an
+    administrator has closed it and left it some. Then it is a negative number,
+    as no producer gives to a source, drawn from the id and the revision, so
+    that a repetition gives the same.
     """
     names = diaSourceId.copy()
     for row in np.flatnonzero(np.isin(diaSourceId, living)).tolist():

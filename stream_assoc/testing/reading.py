@@ -121,6 +121,7 @@ class ReadingTests(ApdbCase):
         assert good_ones(lax) == [BIG, BIG + 1, BIG + 4, BIG + 40, BIG + 60]
         with apdb.exclusive(CELLS) as session:
             assert session.has_good_source(np.empty(0, np.int64), criteria).tolist() == []
+            assert session.has_good_source(np.empty(0, np.int64), None).tolist() == []
         store(apdb, changes(FIRST, time=60002.0, revision=1))
         assert good_ones(criteria) == [BIG + 60], "withdrawn sources do not count"
 

@@ -140,19 +140,23 @@ UPDATES: list[Update] = [
 ]
 
 
+def live_sources(sky: Sky) -> Counter[int]:
+    """Count the sources of each object that are not withdrawn."""
+    return Counter(
+        owner
+        for owner, withdrawn in columns(sky.url, "DiaSource", "diaObjectId", "timeWithdrawnMjdTai")
+        if withdrawn is None and owner
+    )
+
+
 def assert_sound(sky: Sky) -> None:
     """Check that versions, sources, the counter and the cache agree."""
     services = sky.services
     assert isinstance(services.cache, MemoryCache)
     stores = Stores(services.apdb, services.cache, services.calculator, services.partition)
     assert sum(verify(stores, services.apdb.known_tiles()), Verification()).n_left == 0
-    counted = Counter(
-        owner
-        for owner, withdrawn in columns(sky.url, "DiaSource", "diaObjectId", "timeWithdrawnMjdTai")
-        if withdrawn is None and owner
-    )
     last = sky.n_sources()
-    assert last == counted
+    assert last == live_sources(sky)
     versions = columns(sky.url, "DiaObject", "diaObjectId", "validityEndMjdTai")
     assert sorted(one for one, end in versions if end is None) == sorted(last)
     assert contents(sky.url, COUNTER)[COUNTER][0] == (list(last.values()).count(1),)
@@ -251,6 +255,17 @@ def test_an_object_that_was_closed_ahead_of_our_clock_is_made_again_after_its_en
     assert closed[1] == WITHDRAWN.tai.mjd
     assert made_again[0] > closed[1]
     assert made_again[1] is None
+
+
+def test_an_object_that_was_closed_with_living_sources_is_not_made_again_beside_them(
+    sky: Sky, administrator: ApdbSql
+) -> None:
+    assert administrator.setValidityEnd([DiaObjectId(diaObjectId=sky.a, ra=RA, dec=DEC)], WITHDRAWN) == 1
+    process_batches([arrive(stars(1, A, B, C, psfFlux=99.0), sky.services, reprocessing=True)], sky.services)
+    assert sky.a not in sky.objects()
+    sky.visit(N_VISITS + 1, A, B, C)
+    left = {owner: count for owner, count in live_sources(sky).items() if owner != sky.a}
+    assert sky.n_sources() == left
 
 
 def test_several_batches_at_once(sky: Sky, administrator: ApdbSql) -> None:

@@ -177,9 +177,9 @@ class SessionReader(Protocol):
         """Return the DiaForcedSource rows of a batch that count so far, every column, ascending by diaObjectId."""
 
     def has_good_source(
-        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+        self, diaObjectId: IntArray, criteria: GoodSources | None, without: BatchId | None = None
     ) -> BoolArray:
-        """Tell which of these objects have a good source, in the order asked.
+        """Tell which of these objects have a good source, without criteria any, in the order asked.
 
         Withdrawn sources do not count, nor do those of the batch ``without``.
         """

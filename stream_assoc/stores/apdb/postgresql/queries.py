@@ -16,7 +16,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     TILE,
     VERSION_COLUMNS,
     forced_expressions,
-    good_source_condition,
     quoted,
 )
 
@@ -89,9 +88,9 @@ COUNTED_FORCED: Final = (
     f'{FORCED} WHERE visit = %s AND detector = %s AND "timeWithdrawnMjdTai" IS NULL ORDER BY "diaObjectId"'
 )
 # One good source is enough, so the sources of an object are looked at until one is found.
-HAVE_GOOD_SOURCE: Final = f"""
+HAVE_SOURCE: Final = """
     SELECT id FROM unnest(%s::bigint[]) AS asked(id) CROSS JOIN LATERAL (
-        SELECT 1 FROM {{DiaSource}} WHERE "diaObjectId" = id AND {good_source_condition("%s")}
+        SELECT 1 FROM {DiaSource} WHERE "diaObjectId" = id AND {condition}
         AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint) LIMIT 1) good
 """
 BUMP_TILES: Final = (

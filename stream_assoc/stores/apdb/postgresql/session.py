@@ -34,7 +34,7 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     FORCED_TYPES,
     FORGET_CHANGED,
     GIVE_WAY,
-    HAVE_GOOD_SOURCE,
+    HAVE_SOURCE,
     LATER_POINTS,
     LATEST_VERSIONS,
     LEDGER_QUERY,
@@ -78,6 +78,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     ledger_values,
     outbox_values,
     quoted,
+    source_condition,
 )
 from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 
@@ -178,11 +179,12 @@ class PostgresqlSession:
         return forced_source_table(self._execute(forced_source_rows("%s"), *batch).fetchall())
 
     def has_good_source(
-        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+        self, diaObjectId: IntArray, criteria: GoodSources | None, without: BatchId | None = None
     ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
-        parameters = (criteria.min_reliability, criteria.max_trail_length, *(without or (None, None)))
-        (ids,) = self._read(HAVE_GOOD_SOURCE, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
+        condition, limits = source_condition("%s", criteria)
+        query, parameters = HAVE_SOURCE.replace("{condition}", condition), (*limits, *(without or (None, None)))
+        (ids,) = self._read(query, ("int8",), array_literal(np.unique(diaObjectId)), *parameters)
         return np.isin(diaObjectId, ids)
 
     def counted_sources(self, batch: BatchId) -> CountedSources:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from stream_assoc.core.model import further_statistics
 from stream_assoc.core.model.batch import BatchId, pack_revisions, unpack_revisions
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
+from stream_assoc.core.model.forced import GoodSources
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
@@ -159,6 +160,17 @@ def forced_expressions(position_function: str) -> str:
     return f"{quoted(FORCED_COLUMNS)}, {band_expression(position_function)}"
 
 
+LIVE: Final = '"timeWithdrawnMjdTai" IS NULL'
+"""The condition that a row of DiaSource counts."""
+
+
+def source_condition(mark: str, criteria: GoodSources | None) -> tuple[str, tuple[float, ...]]:
+    """Return the condition that a row of DiaSource is good, without criteria that it counts, and its parameters."""
+    if criteria is None:
+        return LIVE, ()
+    return good_source_condition(mark), (criteria.min_reliability, criteria.max_trail_length)
+
+
 def good_source_condition(mark: str) -> str:
     """Return the condition that a row of DiaSource is a good one; parameters: reliability, trail.
 
@@ -170,7 +182,7 @@ def good_source_condition(mark: str) -> str:
         The dialect's parameter.
     """
     return (
-        f'"timeWithdrawnMjdTai" IS NULL AND reliability >= {mark} AND reliability <= 1e30 '
+        f"{LIVE} AND reliability >= {mark} AND reliability <= 1e30 "
         f'AND "trailLength" <= {mark} AND NOT glint_trail AND NOT "isDipole"'
     )
 

@@ -47,10 +47,10 @@ from stream_assoc.stores.apdb.sql.statements import (
     duplicate_message,
     forced_expressions,
     forced_source_rows,
-    good_source_condition,
     ledger_values,
     outbox_values,
     quoted,
+    source_condition,
 )
 from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 from stream_assoc.stores.apdb.sqlite.notes import CHOSEN, NoteWriter
@@ -187,15 +187,15 @@ class SqliteSession:
         return forced_source_table(self._fetch(statement, *batch))
 
     def has_good_source(
-        self, diaObjectId: IntArray, criteria: GoodSources, without: BatchId | None = None
+        self, diaObjectId: IntArray, criteria: GoodSources | None, without: BatchId | None = None
     ) -> BoolArray:
         """See `ApdbSession.has_good_source`."""
+        condition, limits = source_condition("?", criteria)
         rows = self._fetch(
             'SELECT r.value FROM json_each(?) r WHERE EXISTS (SELECT 1 FROM "DiaSource" WHERE '
-            f'"diaObjectId" = r.value AND {good_source_condition("?")} AND NOT (visit IS ? AND detector IS ?))',
+            f'"diaObjectId" = r.value AND {condition} AND NOT (visit IS ? AND detector IS ?))',
             json_of(np.unique(diaObjectId)),
-            criteria.min_reliability,
-            criteria.max_trail_length,
+            *limits,
             *(without or (None, None)),
         )
         return np.isin(diaObjectId, arrays_of(rows, "i")[0])
