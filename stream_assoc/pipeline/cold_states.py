@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stream_assoc.core.model.states import ObjectHistories, ObjectStates
-from stream_assoc.core.model.types import BoolArray, IntArray
+from stream_assoc.core.model.states import ObjectStates
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.checkpoints import CheckpointPolicy
 from stream_assoc.pipeline.forced import rebuilt_states
@@ -50,39 +50,35 @@ def cold_states(
     kept = _kept(session, policy, diaObjectId)
     if kept is None:
         return rebuilt_states(session, calculator, diaObjectId)
-    place, has = _places(kept.diaObjectId, diaObjectId)
-    after = np.where(has, kept.validityStartMjdTai[place], -np.inf)
-    histories = session.load_histories(diaObjectId, after=after)
-    exists = np.isin(diaObjectId, histories.diaObjectId)
-    before = _before(histories, kept.take(place[has & exists]), has[exists], calculator)
-    states = calculator.rebuild(histories, before)
-    if not calculator.folds_forced:
-        return states
-    counted = session.load_forced_points(states.diaObjectId, after[exists], states.validityStartMjdTai)
-    return calculator.fold_forced(states, counted)
+    # Two questions, because they ask a database for two plans: a few rows each here, all rows of some there.
+    parts = [_folded_on(kept, session, calculator)]
+    without = ~np.isin(diaObjectId, kept.diaObjectId)
+    if without.any():
+        parts.append(rebuilt_states(session, calculator, diaObjectId[without]))
+    return _in_order(ObjectStates.concatenate(parts), diaObjectId)
 
 
 def _kept(session: SessionReader, policy: CheckpointPolicy | None, diaObjectId: IntArray) -> ObjectStates | None:
-    """Return the states that are kept of these objects, ascending; `None` if there are none."""
+    """Return the states that are kept of these objects; `None` if there are none."""
     if policy is None or not policy.every:
         return None
     states = policy.codec.unpack(session.load_checkpoints(diaObjectId, policy.codec.layout)).states
-    return states.take(np.argsort(states.diaObjectId)) if len(states) else None
+    return states if len(states) else None
 
 
-def _places(ids: IntArray, wanted: IntArray) -> tuple[IntArray, BoolArray]:
-    """Return where each wanted id is among some that ascend, and whether it is there; elsewhere the place is any."""
-    place = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    return place, ids[place] == wanted
+def _folded_on(kept: ObjectStates, session: SessionReader, calculator: StatisticsCalculator) -> ObjectStates:
+    """Return these states with all that came after them; those of objects that have no version are left out."""
+    histories = session.load_histories(kept.diaObjectId, after=kept.validityStartMjdTai)
+    kept = kept.take(np.flatnonzero(np.isin(kept.diaObjectId, histories.diaObjectId)))
+    states = calculator.rebuild(histories, kept)
+    if not calculator.folds_forced:
+        return states
+    counted = session.load_forced_points(states.diaObjectId, kept.validityStartMjdTai, states.validityStartMjdTai)
+    return calculator.fold_forced(states, counted)
 
 
-def _before(
-    histories: ObjectHistories, kept: ObjectStates, has: BoolArray, calculator: StatisticsCalculator
-) -> ObjectStates:
-    """Return the earlier state of each object of the histories: the one that is kept, or none."""
-    rows = np.flatnonzero(~has)
-    fresh = calculator.new_states(
-        histories.diaObjectId[rows], histories.raErr[rows], histories.decErr[rows], histories.ra_dec_Cov[rows]
-    )
-    order = np.argsort(np.concatenate([np.flatnonzero(has), rows]))
-    return ObjectStates.concatenate([kept, fresh]).take(order)
+def _in_order(states: ObjectStates, diaObjectId: IntArray) -> ObjectStates:
+    """Return the states in the order of these ids, of which some may have none."""
+    order = np.argsort(states.diaObjectId)
+    wanted = diaObjectId[np.isin(diaObjectId, states.diaObjectId)]
+    return states.take(order[np.searchsorted(states.diaObjectId[order], wanted)])

@@ -343,7 +343,10 @@ class PostgresqlSession:
         return RowsRefusedError(f"the APDB refuses the batch: {reason_of(error)}")
 
     def _read(self, statement: str, types: tuple[str, ...], *parameters: object) -> list[np.ndarray[Any, Any]]:
-        return columns_of(self._execute(column_query(statement, types), *parameters).fetchall()[0], types)
+        # Not prepared: a plan that is kept takes any array for one of ten, and looks for ten thousand one by one.
+        query = self._named(column_query(statement, types))
+        cursor = self._connection.execute(query, parameters or None, binary=True, prepare=False)
+        return columns_of(cursor.fetchall()[0], types)
 
     def _execute(self, statement: str, *parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
         return self._connection.execute(self._named(statement), parameters or None, binary=True)
