@@ -31,6 +31,7 @@ from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
+from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING
 from tests.chaos.nights import environment_of
 from tests.integration.deployment import Deployment
 from tests.pipeline.bench import batch_of
@@ -211,6 +212,9 @@ def copy_of(url: str, name: str) -> Iterator[psycopg.Connection]:
         )
         try:
             with psycopg.connect(url, dbname=name) as connection:
+                # Without the work of the triggers for other programs, which a daemon switches off too.
+                connection.execute(f"SET {BATCH_SETTING} = 'on'".encode())
+                connection.commit()
                 yield connection
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -15,6 +15,7 @@ from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.configured import configured
@@ -63,6 +64,8 @@ def fill(services: Services, connection: adbc.Connection) -> None:
     values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
     with connection.cursor() as cursor:
+        # As a daemon would have stored them.
+        cursor.execute(f"SET {BATCH_SETTING} = 'on'")
         cursor.execute(
             f'INSERT INTO "DiaSource" ({names}) SELECT {values} FROM "DiaSource", '
             f'generate_series(1, {N_SOURCES_EACH - 1}) n WHERE "diaObjectId" IS NOT NULL'
