@@ -8,7 +8,7 @@ That is why the cache may be lost at any moment without changing any result.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -152,6 +152,14 @@ class ObjectStates:
         slots = (rows[:, np.newaxis] * N_BANDS + np.arange(N_BANDS)).ravel()
         plain = {name: getattr(self, name)[rows] for name in self._PLAIN_COLUMNS}
         return ObjectStates(**plain, curves=self.curves.take(slots))
+
+    def with_own_fields(self) -> "ObjectStates":
+        """Return the same states with field arrays of their own, which may be changed."""
+        return replace(
+            self,
+            object_fields=np.array(self.object_fields, order="C"),
+            band_fields=np.array(self.band_fields, order="C"),
+        )
 
     @classmethod
     def concatenate(cls, parts: Sequence["ObjectStates"]) -> "ObjectStates":

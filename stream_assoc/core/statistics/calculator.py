@@ -154,15 +154,8 @@ class StatisticsCalculator:
         points = _compilable(points)
         n = len(points)
         curves = append_one_each(states.curves, points) if self._keeps_curves else states.curves
-        updated = ObjectStates(
-            diaObjectId=states.diaObjectId,
-            validityStartMjdTai=np.full(n, validityStartMjdTai),
-            raErr=states.raErr,
-            decErr=states.decErr,
-            ra_dec_Cov=states.ra_dec_Cov,
-            object_fields=np.array(states.object_fields, order="C"),
-            band_fields=np.array(states.band_fields, order="C"),
-            curves=curves,
+        updated = replace(
+            states.with_own_fields(), validityStartMjdTai=np.full(n, validityStartMjdTai), curves=curves
         )
         self._fold_sources(updated, points, np.arange(n + 1, dtype=np.int64))
         self._fold_one_each(updated, points)
@@ -188,7 +181,7 @@ class StatisticsCalculator:
         """
         n = len(histories.diaObjectId)
         errors = histories.raErr, histories.decErr, histories.ra_dec_Cov
-        before = self.new_states(histories.diaObjectId, *errors) if onto is None else onto
+        before = self.new_states(histories.diaObjectId, *errors) if onto is None else onto.with_own_fields()
         self._check_layout(before)
         if not np.array_equal(before.diaObjectId, histories.diaObjectId):
             raise ValueError("the earlier states are not those of the objects whose histories are folded onto them")
@@ -196,14 +189,12 @@ class StatisticsCalculator:
         offsets = np.require(histories.offsets, np.int64, ("C", "W"))
         owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
         curves = joined(before.curves, curves_of(points, owners, n))
-        states = ObjectStates(
-            diaObjectId=histories.diaObjectId,
+        states = replace(
+            before,
             validityStartMjdTai=histories.validityStartMjdTai,
             raErr=histories.raErr,
             decErr=histories.decErr,
             ra_dec_Cov=histories.ra_dec_Cov,
-            object_fields=np.array(before.object_fields, order="C"),
-            band_fields=np.array(before.band_fields, order="C"),
             curves=curves if self._keeps_curves else LightCurves.empty(curves.n_slots),
         )
         self._fold_sources(states, points, offsets)

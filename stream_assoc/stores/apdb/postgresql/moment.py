@@ -10,7 +10,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.catalogue import Catalogue, read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.reading import ESTIMATED, ESTIMATES
-from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
+from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
 from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import point_expressions
 
@@ -63,7 +63,7 @@ class PostgresqlMoment:
     def reader(self, flag_columns: Sequence[str]) -> SessionReader:
         """See `SqlMoment.reader`."""
         points = point_expressions(flag_columns, "strpos")
-        return PostgresqlSession(self._connection, self._catalogue.names, self._catalogue.columns, 0, points, None)
+        return PostgresqlSessionReader(self._connection, self._catalogue.names, 0, points)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import point_expressions
 from stream_assoc.stores.apdb.sqlite.apdb import one_name, translated
-from stream_assoc.stores.apdb.sqlite.session import SqliteSession
+from stream_assoc.stores.apdb.sqlite.session_reader import SqliteSessionReader
 
 _NAMES: Final = {name: f'"{name}"' for name in ALL_TABLES}
 _ESTIMATED: Final = ("DiaObject", "DiaSource", "DiaForcedSource")
@@ -49,7 +49,7 @@ class SqliteMoment:
 
     def reader(self, flag_columns: Sequence[str]) -> SessionReader:
         """See `SqlMoment.reader`."""
-        return SqliteSession(self._connection, 0, point_expressions(flag_columns, "instr"), None)
+        return SqliteSessionReader(self._connection, 0, point_expressions(flag_columns, "instr"))
 
 
 @contextmanager
