@@ -17,7 +17,7 @@ from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectStates, S
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates
 from stream_assoc.stores.cache.packing import state_words
-from stream_assoc.stores.cache.packing.authentication import BlobKey
+from stream_assoc.stores.cache.packing.authentication import BlobKey, codes_of_blobs
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, joined, slices, words_of
 
 
@@ -50,7 +50,9 @@ def pack_states(states: ObjectStates, layout: StateLayout, key: BlobKey) -> list
     initial = read_only(_initial_bits(layout))
     starts = state_words.measure(arrays, initial)
     buffer = np.empty(8 * int(starts[-1]), np.uint8)
-    state_words.fill(words_of(buffer), starts, _identity(layout, key), arrays, initial)
+    words = words_of(buffer)
+    state_words.fill(words, starts, _identity(layout), arrays, initial)
+    words.unsigned[starts[:-1]] = codes_of_blobs(words.unsigned, starts, key)
     return slices(buffer, starts)
 
 
@@ -83,8 +85,9 @@ def unpack_states(
     """
     words, starts = joined(blobs)
     validity_bits = np.asarray(validityStartMjdTai, np.float64).view(np.int64)
+    codes = codes_of_blobs(words.unsigned, starts, key)
     verdicts, lengths = state_words.examine(
-        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(validity_bits)
+        words, starts, _identity(layout), codes, read_only(diaObjectId), read_only(validity_bits)
     )
     current = np.flatnonzero(verdicts == state_words.CURRENT)
     states = new_states(offsets_of(lengths[current].ravel()), layout)
@@ -105,8 +108,9 @@ def unpack_state_versions(
     """
     words, starts = joined(blobs)
     none_asked_for = np.full(len(blobs), np.nan).view(np.int64)
+    codes = codes_of_blobs(words.unsigned, starts, key)
     verdicts, _ = state_words.examine(
-        words, starts, _identity(layout, key), read_only(diaObjectId), read_only(none_asked_for)
+        words, starts, _identity(layout), codes, read_only(diaObjectId), read_only(none_asked_for)
     )
     readable = np.flatnonzero(verdicts != state_words.UNREADABLE)
     versions = np.full(len(blobs), np.nan)
@@ -114,8 +118,8 @@ def unpack_state_versions(
     return versions
 
 
-def _identity(layout: StateLayout, key: BlobKey) -> state_words.Identity:
-    return state_words.Identity(key, LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields)
+def _identity(layout: StateLayout) -> state_words.Identity:
+    return state_words.Identity(LAYOUT_VERSION, layout.fingerprint, layout.n_object_fields, layout.n_band_fields)
 
 
 def _initial_bits(layout: StateLayout) -> IntArray:

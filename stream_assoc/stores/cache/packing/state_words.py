@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from stream_assoc.core.model.states import N_BANDS
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
+from stream_assoc.stores.cache.packing.authentication import UInt64Array
 from stream_assoc.stores.cache.packing.blobs import UInt32Array, Words
 
 CURRENT: Final = 0
@@ -45,9 +45,8 @@ _LOST_BITS: Final = (1 << 29) - 1
 
 
 class Identity(NamedTuple):
-    """What the header of every blob of one layout says, and what it is authenticated with."""
+    """What the header of every blob of one layout says."""
 
-    key: BlobKey
     layout_version: int
     fingerprint: int
     n_object_fields: int
@@ -108,7 +107,7 @@ def measure(arrays: StateArrays, initial: IntArray) -> IntArray:
 
 @numba.njit(cache=True, error_model="numpy")
 def fill(words: Words, starts: IntArray, identity: Identity, arrays: StateArrays, initial: IntArray) -> None:
-    """Write the blobs of all states into one buffer.
+    """Write the blobs of all states into one buffer, but for their codes.
 
     Parameters
     ----------
@@ -144,7 +143,6 @@ def fill(words: Words, starts: IntArray, identity: Identity, arrays: StateArrays
                 at = _fill_band(words, at, arrays, row, band)
                 n_bands += 1
         words.halves[half + 13] = n_bands
-        words.unsigned[start] = code_of_words(words.unsigned, start + 1, at, identity.key)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -172,7 +170,12 @@ def _fill_band(words: Words, at: int, arrays: StateArrays, row: int, band: int) 
 
 @numba.njit(cache=True, error_model="numpy")
 def examine(
-    words: Words, starts: IntArray, identity: Identity, diaObjectId: IntArray, validity_bits: IntArray
+    words: Words,
+    starts: IntArray,
+    identity: Identity,
+    codes: UInt64Array,
+    diaObjectId: IntArray,
+    validity_bits: IntArray,
 ) -> tuple[npt.NDArray[np.int8], IntArray]:
     """Judge each blob before anything is taken from it.
 
@@ -180,6 +183,8 @@ def examine(
     ----------
     words, starts, identity
         As in `fill`. A missing blob has no words.
+    codes : `numpy.ndarray` [uint64], shape (n,)
+        The code each must carry.
     diaObjectId, validity_bits : `numpy.ndarray` [int64], shape (n,)
         The object and version each blob must be of.
 
@@ -204,7 +209,7 @@ def examine(
             and halves[half + 4] == identity.n_object_fields
             and halves[half + 5] == identity.n_band_fields
             and words.signed[start + 3] == diaObjectId[row]
-            and words.unsigned[start] == code_of_words(words.unsigned, start + 1, stop, identity.key)
+            and words.unsigned[start] == codes[row]
             and _bands_fit(halves, start, stop, identity, lengths[row])
         ):
             verdicts[row] = CURRENT if words.signed[start + 4] == validity_bits[row] else OUTDATED

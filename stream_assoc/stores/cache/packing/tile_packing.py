@@ -32,7 +32,7 @@ from stream_assoc.core.model.arrays import as_is, offsets_of, read_only
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.ports.cache import CachedTiles
-from stream_assoc.stores.cache.packing.authentication import BlobKey, code_of_words
+from stream_assoc.stores.cache.packing.authentication import BlobKey, UInt64Array, codes_of_blobs
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, UInt32Array, Words, joined, slices, words_of
 
 _UNREADABLE: Final = -1
@@ -76,15 +76,16 @@ def pack_tiles(tiles: CachedTiles, key: BlobKey) -> list[memoryview]:
     starts = _measure(read_only(objects.offsets))
     # Zeros, for what pads a blob is authenticated too.
     buffer = np.zeros(8 * int(starts[-1]), np.uint8)
+    words = words_of(buffer)
     _fill(
-        words_of(buffer),
+        words,
         starts,
         read_only(objects.tiles),
         read_only(tiles.versions),
         read_only(objects.offsets),
         _columns(objects.positions, read_only),
-        key,
     )
+    words.unsigned[starts[:-1]] = codes_of_blobs(words.unsigned, starts, key)
     return slices(buffer, starts)
 
 
@@ -107,7 +108,8 @@ def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray, key: BlobKey) ->
         Blobs that no writer of this layout has written for this tile.
     """
     words, starts = joined(blobs)
-    n_objects, versions = _examine(words, starts, read_only(tiles), key)
+    codes = codes_of_blobs(words.unsigned, starts, key)
+    n_objects, versions = _examine(words, starts, read_only(tiles), codes)
     found = np.flatnonzero(n_objects != _UNREADABLE)
     offsets = offsets_of(n_objects[found])
     positions = _new_positions(int(offsets[-1]))
@@ -159,7 +161,7 @@ def _n_words(n_objects: int) -> int:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _examine(words: Words, starts: IntArray, tiles: IntArray, key: BlobKey) -> tuple[IntArray, IntArray]:
+def _examine(words: Words, starts: IntArray, tiles: IntArray, codes: UInt64Array) -> tuple[IntArray, IntArray]:
     """Judge each blob before anything is taken from it.
 
     Parameters
@@ -170,8 +172,8 @@ def _examine(words: Words, starts: IntArray, tiles: IntArray, key: BlobKey) -> t
         First word of each, and one past the last. A missing blob has no words.
     tiles : `numpy.ndarray` [int64], shape (n,)
         The tile each blob must be of.
-    key : `BlobKey`
-        What it must be authenticated with.
+    codes : `numpy.ndarray` [uint64], shape (n,)
+        The code each must carry.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def _examine(words: Words, starts: IntArray, tiles: IntArray, key: BlobKey) -> t
             and words.halves[half + 2] == LAYOUT_VERSION
             and stop - start == _n_words(int(words.halves[half + 3]))
             and words.signed[start + 2] == tiles[row]
-            and words.unsigned[start] == code_of_words(words.unsigned, start + 1, stop, key)
+            and words.unsigned[start] == codes[row]
         ):
             n_objects[row] = words.halves[half + 3]
             versions[row] = words.signed[start + 3]
@@ -224,16 +226,10 @@ def _read(words: Words, starts: IntArray, offsets: IntArray, columns: _TileColum
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _fill(  # noqa: PLR0913, PLR0917
-    words: Words,
-    starts: IntArray,
-    tiles: IntArray,
-    versions: IntArray,
-    offsets: IntArray,
-    columns: _TileColumns,
-    key: BlobKey,
+def _fill(
+    words: Words, starts: IntArray, tiles: IntArray, versions: IntArray, offsets: IntArray, columns: _TileColumns
 ) -> None:
-    """Write the blobs of all tiles into one buffer of zeros.
+    """Write the blobs of all tiles into one buffer of zeros, but for their codes.
 
     Parameters
     ----------
@@ -242,8 +238,6 @@ def _fill(  # noqa: PLR0913, PLR0917
     tiles, versions : `numpy.ndarray` [int64], shape (n,)
     offsets, columns
         As in `_read`.
-    key : `BlobKey`
-        What each is authenticated with.
     """
     for tile in range(len(tiles)):
         first, n = offsets[tile], offsets[tile + 1] - offsets[tile]
@@ -261,4 +255,3 @@ def _fill(  # noqa: PLR0913, PLR0917
         for k in range(_N_NARROW):
             words.halves[at : at + n] = columns.narrow[k][first : first + n]
             at += n
-        words.unsigned[start] = code_of_words(words.unsigned, start + 1, starts[tile + 1], key)

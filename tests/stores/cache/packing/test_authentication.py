@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stream_assoc.stores.cache.packing.authentication import BlobKey, CacheKeys, code_of_words
+from stream_assoc.stores.cache.packing.authentication import BlobKey, CacheKeys, code_of_words, codes_of_blobs
 
 KEY = BlobKey.of(bytes(range(16)))
 
@@ -62,6 +62,19 @@ def test_it_covers_the_words_asked_for_under_any_key(n_words: int) -> None:
     words = np.frombuffer(content, np.uint64)
     covered = content[16 : 16 + 8 * n_words]
     assert int(code_of_words(words, 2, 2 + n_words, BlobKey.of(key))) == reference(covered, key)
+
+
+@pytest.mark.parametrize("n_blobs", [0, 1, 15, 16, 17, 32, 100])
+def test_blobs_have_the_same_codes_together_as_alone(n_blobs: int) -> None:
+    random = np.random.default_rng(n_blobs)
+    # Some without a word, some with the code alone, some much longer than the others.
+    lengths = random.choice([0, 1, 2, 3, 40, 41, 42, 43, 400], n_blobs)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    content, key = random.bytes(8 * int(starts[-1])), random.bytes(16)
+    codes = codes_of_blobs(np.frombuffer(content, np.uint64), starts, BlobKey.of(key))
+    assert codes.shape == (n_blobs,)
+    for blob in np.flatnonzero(lengths).tolist():
+        assert int(codes[blob]) == reference(content[8 * (int(starts[blob]) + 1) : 8 * int(starts[blob + 1])], key)
 
 
 def test_keys_are_those_of_one_database_and_kind() -> None:
