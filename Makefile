@@ -117,7 +117,7 @@ format: $(STAMP)  ## Format the code and fix what a tool can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)  ## Generate the schemas, the reference pages and the Grafana dashboard anew
+docs: $(STAMP)  ## Generate the schemas, the reference pages, PostgreSQL settings and the Grafana dashboard anew
 	@$(BIN)/stream-assoc schemas generate
 	@$(BIN)/python -m stream_assoc.settings.reference
 	@$(BIN)/python docker/grafana/dashboard.py

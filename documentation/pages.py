@@ -1,12 +1,14 @@
-"""Which pages are generated, and by what."""
+"""Which pages, and which files for deployment, are generated, and by what."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from documentation import cli, metrics, schemas, topics
+from documentation import cli, metrics, postgresql, schemas, topics
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docker/kubernetes/postgresql.yml": postgresql.kubernetes,
+    "docker/postgresql/stream-assoc.conf": postgresql.compose,
     "docs/reference/cli.md": cli.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/schemas.md": schemas.page,

@@ -9,12 +9,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from documentation import postgresql
 from stream_assoc.settings import Settings, load_settings
 from stream_assoc.settings.fields import environment_name, fields
 from tests.monitoring.monitored import DOCKER, REPOSITORY
 
 COMPOSE = REPOSITORY / "docker-compose.yml"
 MANIFESTS = DOCKER / "kubernetes" / "stream-assoc.yml"
+POSTGRESQL_MANIFEST = DOCKER / "kubernetes" / "postgresql.yml"
 UNIT = DOCKER / "systemd" / "stream-assoc@.service"
 
 KUBERNETES_VERSIONS = ("1.33", "1.37")
@@ -41,8 +43,24 @@ def manifests():
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
 def test_manifests_are_what_kubernetes_accepts(manifests, version) -> None:
-    for manifest in manifests:
+    for manifest in (*manifests, yaml.safe_load(POSTGRESQL_MANIFEST.read_text())):
         kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_what_kubernetes_mounts_into_postgresql_is_what_is_advised() -> None:
+    data = yaml.safe_load(POSTGRESQL_MANIFEST.read_text())["data"]
+    assert data == {"stream-assoc.conf": postgresql.settings(postgresql.KUBERNETES)}
+
+
+def test_what_compose_mounts_into_postgresql_is_what_it_starts_it_with(services) -> None:
+    server = services["postgres"]
+    folder, place, _ = next(volume for volume in server["volumes"] if "docker/postgresql" in volume).split(":")
+    *_, option = server["command"].split()
+    assert option == f"config_file={place}/postgresql.conf"
+    included = re.findall(r"^include '(.*)'$", (REPOSITORY / folder / "postgresql.conf").read_text(), re.MULTILINE)
+    data = next(volume for volume in server["volumes"] if volume.startswith("postgres:")).split(":")[1]
+    assert included == [f"{data}/postgresql.conf", "stream-assoc.conf"]
+    assert (REPOSITORY / folder / "stream-assoc.conf").is_file()
 
 
 def test_the_configuration_of_the_manifests_is_valid(

@@ -40,7 +40,7 @@ SeedOption: TypeAlias = Annotated[
 ]
 AllOption: TypeAlias = Annotated[bool, typer.Option("--all", help="With --deep, fold every object, not a sample.")]
 JsonOption: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="With --deep, print each fault as one line of JSON.")
+    bool, typer.Option("--json", help="Print the outcome as a line of JSON; with --deep, a line for each fault.")
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_assoc.apps.cli.advise import ADVISE_HELP, LOSS_CODE, advise, as_json, harms_of, warn
 from stream_assoc.apps.cli.app import (
     App,
     CommandError,
@@ -195,7 +196,7 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
         "stream-assoc apdb check --deep",
         "stream-assoc apdb check --deep --all --json",
         codes="0 when it can be used, or nothing is wrong in it, 1 when the server is away, 2 when it is no APDB of "
-        "this version, 3 when --deep finds faults",
+        "this version, 3 when --deep finds faults, or a crash of the server may lose what was committed",
     ),
 )
 def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
@@ -209,6 +210,10 @@ def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its par
 ) -> None:
     """Tell whether the database is there and in the schema that this version writes; nothing is changed.
 
+    Warns, on standard error, of settings of a PostgreSQL server that would
+    hurt; `apdb advise` prints better ones. The check fails for those with
+    which a crash may lose what was committed (fsync, full_page_writes).
+
     With --deep, inspect what is in it instead: versions, DiaObjectLast,
     sources and their objects, statistics, tiles, ledger and outbox. The APDB
     may be one that another program wrote, or a standby, and daemons may run:
@@ -218,8 +223,8 @@ def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its par
     if deep:
         inspect(settings, sampling_of(sample, seed, everything=all_), as_json=json_)
         return
-    if sample is not None or seed or all_ or json_:
-        raise typer.BadParameter("--sample, --seed, --all and --json go with --deep")
+    if sample is not None or seed or all_:
+        raise typer.BadParameter("--sample, --seed and --all go with --deep")
 
     from stream_assoc.stores.apdb.create import check as check_apdb
     from stream_assoc.wiring.pipeline import calculator_of
@@ -231,7 +236,17 @@ def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its par
         cell_level=settings.sky.cell_level,
         statistics=calculator_of(settings).plugin_columns,
     )
-    typer.echo(describe(settings.apdb, report))
+    described, found = describe(settings.apdb, report), harms_of(settings)
+    if json_:
+        typer.echo(as_json(described, found))
+    else:
+        typer.echo(described)
+        warn(found)
+    if any(one.loses_data for one in found):
+        raise typer.Exit(LOSS_CODE)
+
+
+apdb_app.command("advise", epilog=ADVISE_HELP)(advise)
 
 
 def describe(apdb: ApdbSettings, report: "ApdbReport") -> str:

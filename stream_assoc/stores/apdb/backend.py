@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
+from stream_assoc.stores.apdb.server import ApdbServer
 
 if TYPE_CHECKING:
     from lsst.dax.apdb import ApdbConfig
@@ -145,6 +146,15 @@ class ApdbUrl(Protocol):
 
     def administration(self) -> Administration:
         """Return what creates and changes it."""
+
+    def server(self, patience: Patience) -> ApdbServer | None:
+        """Return the settings of the server that holds it; `None` where there is no PostgreSQL server.
+
+        Raises
+        ------
+        ApdbError
+            If the server cannot be reached, or refuses the user.
+        """
 
     def dax_config(self) -> "ApdbConfig":
         """Return how ``lsst.dax.apdb`` opens the same APDB. Importing that takes seconds."""

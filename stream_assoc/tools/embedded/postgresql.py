@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +28,9 @@ SYSTEM_FOLDER: Final = Path("/usr/lib/postgresql")
 MAX_SOCKET_PATH: Final = 107
 """Bytes of a Unix socket's path, ``sizeof(sun_path) - 1`` on Linux."""
 
-SETTINGS: Final = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "shared_buffers": "64MB",
-    "max_connections": "60",
-    "timezone": "UTC",
-}
+SETTINGS: Final = {"shared_buffers": "64MB", "max_connections": "60", "timezone": "UTC"}
+
+_PRIVATE: Final = {"listen_addresses": "", "unix_socket_permissions": "0700"}
 
 
 class EmbeddedPostgresql:
@@ -44,6 +41,17 @@ class EmbeddedPostgresql:
     data_directory : `pathlib.Path`, optional
         Where the databases live on after the server has stopped; initialised
         if it is empty. By default a temporary directory.
+    programs : `pathlib.Path`, optional
+        The directory of the PostgreSQL to run. By default the wheel's, else
+        the latest of the system.
+    settings : mapping, optional
+        What the server is started with. By default little memory, and room
+        for sixty sessions.
+
+    Attributes
+    ----------
+    programs : `pathlib.Path`
+        The directory of the programs it runs.
 
     Raises
     ------
@@ -60,10 +68,18 @@ class EmbeddedPostgresql:
     (42,)
     """
 
-    def __init__(self, data_directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_directory: Path | None = None,
+        *,
+        programs: Path | None = None,
+        settings: Mapping[str, str] = SETTINGS,
+    ) -> None:
+        self._user = _unprivileged_user() if os.getuid() == 0 else None
+        self.programs = _find_programs(self._user) if programs is None else programs
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_postgresql_")
         self._data = Path(self._folder.name, "data") if data_directory is None else data_directory.resolve()
-        self._user = _unprivileged_user() if os.getuid() == 0 else None
+        self._settings = settings
         self._process: ServerProcess | None = None
 
     @property
@@ -74,17 +90,17 @@ class EmbeddedPostgresql:
     def __enter__(self) -> Self:
         self._prepare_folders()
         if not (self._data / "PG_VERSION").exists():
-            self._initialise(_find_programs(self._user) / "initdb")
+            self._initialise(self.programs / "initdb")
         self.start()
         return self
 
     def start(self) -> None:
         """Start the server; again after `stop`, at the same place with the same data."""
-        settings = SETTINGS | {"unix_socket_directories": self._folder.name}
+        settings = {**_PRIVATE, **self._settings, "unix_socket_directories": self._folder.name}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions instead of waiting for them.
         self._process = ServerProcess(
-            [str(_find_programs(self._user) / "postgres"), "-D", str(self._data), *options],
+            [str(self.programs / "postgres"), "-D", str(self._data), *options],
             Path(self._folder.name, "postgresql.log"),
             user=self._user,
             stop_signal=signal.SIGINT,

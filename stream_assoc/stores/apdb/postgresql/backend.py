@@ -18,10 +18,12 @@ from stream_assoc.stores.apdb.postgresql.catalogue import find_schema
 from stream_assoc.stores.apdb.postgresql.connection import translated
 from stream_assoc.stores.apdb.postgresql.moment import moment_of
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
+from stream_assoc.stores.apdb.postgresql.server import read_server
 from stream_assoc.stores.apdb.postgresql.triggers import PostgresqlTriggers
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
+from stream_assoc.stores.apdb.server import ApdbServer
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEX_BY_OBJECT, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
@@ -81,6 +83,10 @@ class PostgresqlUrl:
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
         return SqlAdministration(self)
+
+    def server(self, patience: Patience) -> ApdbServer:
+        """See `ApdbUrl.server`."""
+        return read_server(self.conninfo, self.namespace, patience)
 
     @property
     def sqlalchemy_url(self) -> str:

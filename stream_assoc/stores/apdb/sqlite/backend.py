@@ -63,6 +63,10 @@ class SqliteUrl:
         """See `ApdbUrl.administration`."""
         return SqlAdministration(self)
 
+    def server(self, patience: Patience) -> None:
+        """See `ApdbUrl.server`: a file has none."""
+        return None
+
     @property
     def namespace(self) -> None:
         """See `SqlUrl.namespace`: SQLite has none."""
