@@ -141,8 +141,8 @@ def write_down(
         The rows to store for each.
     """
     states = ObjectStates.concatenate([one.states for one in decisions])
-    dia_objects = services.calculator.object_rows(states)
-    further = services.calculator.further_rows(states) if services.calculator.computes_further else None
+    dia_objects, further_rows = services.calculator.rows(states)
+    further = further_rows if services.calculator.computes_further else None
     messages = services.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
     begin, predecessors = 0, unpublished

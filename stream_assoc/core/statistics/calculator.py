@@ -88,10 +88,7 @@ class StatisticsCalculator:
         computed = layout.column_names(self._object_plugins, self._band_plugins)
         ours = frozenset(column.name for column in further_statistics())
         self.plugin_columns = tuple(name for name in computed if name not in ours | rows.stored_columns())
-        further = ours.union(self.plugin_columns)
-        self._stored_band_places = layout.those_that_make(rows.stored_columns(), self._band_places)
-        self._further_band_places = layout.those_that_make(further, self._band_places)
-        self.computes_further = not further.isdisjoint(computed)
+        self.computes_further = not ours.union(self.plugin_columns).isdisjoint(computed)
         self.folds_forced = bool(self._folds_forced)
         self._keeps_curves = any(needs_history(plugin) for plugin in chosen)
         self._initial_object = layout.initial_fields(self._object_plugins)
@@ -246,44 +243,46 @@ class StatisticsCalculator:
         statistics : `dict` [`str`, `numpy.ndarray`], each of shape (n,)
             Object columns, then those of each band in the order of ``BANDS``.
         """
-        return self._values(states, self._band_places)
-
-    def _values(self, states: ObjectStates, band_places: Sequence[tuple[BandPlugin, slice]]) -> dict[str, FloatArray]:
         self._check_layout(states)
         statistics = self._object_values(states)
-        flat = states.band_fields.reshape(len(states) * N_BANDS, self.n_band_fields)
+        by_field = layout.by_field(states.band_fields)
         by_column = {
-            name: values.reshape(len(states), N_BANDS)
-            for plugin, place in band_places
-            for name, values in layout.values_of(plugin, flat[:, place]).items()
+            name: values.reshape(N_BANDS, len(states))
+            for plugin, place in self._band_places
+            for name, values in layout.values_of(plugin, by_field[:, place]).items()
         }
         for index, band in enumerate(BANDS):
-            statistics |= {f"{band}_{name}": values[:, index] for name, values in by_column.items()}
+            statistics |= {f"{band}_{name}": values[index] for name, values in by_column.items()}
         return statistics
 
-    def object_rows(self, states: ObjectStates) -> pa.Table:
-        """Return the DiaObject rows of the states, one each, in order.
+    def rows(self, states: ObjectStates) -> tuple[pa.Table, pa.Table]:
+        """Return the rows of the states in the APDB, one each, in order.
 
         Returns
         -------
-        rows : `pyarrow.Table`
-            The APDB's columns and ``pixelId``; NaN becomes null,
+        dia_objects : `pyarrow.Table`
+            The APDB's columns of DiaObject and ``pixelId``; NaN becomes null,
             ``validityEndMjdTai`` and what no plugin computes is null.
+        further : `pyarrow.Table`
+            The statistics that DiaObject has no column for: those of
+            `~stream_assoc.core.model.further_statistics`, and those of plugins
+            of other packages, `plugin_columns`.
 
         Raises
         ------
         InvalidPositionError
             If an object has no position, which one with a valid source cannot be.
         """
-        return rows.dia_object_rows(states, self._values(states, self._stored_band_places))
+        statistics = self.statistics(states)
+        return rows.dia_object_rows(states, statistics), rows.further_rows(states, statistics, self.plugin_columns)
+
+    def object_rows(self, states: ObjectStates) -> pa.Table:
+        """Return the DiaObject rows of the states alone; see `rows`."""
+        return self.rows(states)[0]
 
     def further_rows(self, states: ObjectStates) -> pa.Table:
-        """Return the statistics that DiaObject has no column for, one row a state, in order.
-
-        They are those of `~stream_assoc.core.model.further_statistics`, and those
-        of plugins of other packages, `plugin_columns`.
-        """
-        return rows.further_rows(states, self._values(states, self._further_band_places), self.plugin_columns)
+        """Return the statistics that DiaObject has no column for alone; see `rows`."""
+        return self.rows(states)[1]
 
     def _object_values(self, states: ObjectStates) -> dict[str, FloatArray]:
         return {

@@ -2,16 +2,17 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 
 from stream_assoc.core.exceptions import PluginError
+from stream_assoc.core.model.arrays import read_only
 from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS, FloatArray
-from stream_assoc.core.statistics.plugin import BandPlugin, Plugin
+from stream_assoc.core.statistics.plugin import Plugin, kernel
 
 PluginKind = TypeVar("PluginKind", bound=Plugin)
 
@@ -34,15 +35,40 @@ def places(plugins: Sequence[PluginKind]) -> list[tuple[PluginKind, slice]]:
     return given
 
 
-def those_that_make(
-    columns: Collection[str], band_places: Sequence[tuple[BandPlugin, slice]]
-) -> list[tuple[BandPlugin, slice]]:
-    """Return those plugins that compute any of these columns."""
-    return [
-        (plugin, place)
-        for plugin, place in band_places
-        if any(f"{BANDS[0]}_{name}" in columns for name in plugin.columns)
-    ]
+def by_field(band_fields: FloatArray) -> FloatArray:
+    """Return the fields of every band so that the values of one lie side by side, those of a band together.
+
+    Columns are computed field by field, and in a state each value of a field
+    is in a cache line of its own.
+
+    Parameters
+    ----------
+    band_fields : `numpy.ndarray` [float64], shape (n, n_bands, k)
+
+    Returns
+    -------
+    fields : `numpy.ndarray` [float64], shape (n_bands * n, k)
+        All objects in the first band, then in the next; in Fortran's order.
+    """
+    n, n_bands, n_fields = band_fields.shape
+    return _fields_first(read_only(band_fields)).reshape(n_fields, n_bands * n).T
+
+
+_SIDE_BY_SIDE: Final = 8
+"""As many values as a cache line holds."""
+
+
+@kernel
+def _fields_first(band_fields: FloatArray) -> FloatArray:
+    n, n_bands, n_fields = band_fields.shape
+    turned = np.empty((n_fields, n_bands, n))
+    for first in range(0, n, _SIDE_BY_SIDE):
+        end = min(first + _SIDE_BY_SIDE, n)
+        for band in range(n_bands):
+            for field in range(n_fields):
+                for row in range(first, end):
+                    turned[field, band, row] = band_fields[row, band, field]
+    return turned
 
 
 def initial_fields(plugins: Sequence[Plugin]) -> FloatArray:

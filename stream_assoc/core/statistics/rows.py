@@ -100,7 +100,9 @@ def _column(column: Column, values: npt.NDArray[np.generic] | None, n_rows: int)
 def _array(values: npt.NDArray[np.generic], arrow_type: pa.DataType) -> pa.Array:
     """Return an Arrow array, NaN and overflow as null: four times as fast as `pyarrow.array`, without pandas."""
     data = np.ascontiguousarray(values, arrow_type.to_pandas_dtype())
-    valid = data == data  # noqa: PLR0124 - NaN alone differs from itself, and integers may be asked too
+    if data.dtype.kind != "f":
+        return pa.Array.from_buffers(arrow_type, len(data), [None, pa.py_buffer(data)], null_count=0)
+    valid = data == data  # noqa: PLR0124 - NaN alone differs from itself
     if data.dtype == np.float32 and np.isinf(data).any():
         # An infinity that was computed is upstream's; one that the narrower type made is no number at all.
         valid &= np.isfinite(data) | ~np.isfinite(values)

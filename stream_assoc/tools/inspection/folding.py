@@ -53,7 +53,7 @@ class Folding:
     def _folded(self, states: ObjectStates) -> tuple[list[str], FloatArray]:
         """Return the columns to compare and their values, one row a state."""
         computed = self.calculator.statistics(states).keys() - {_COUNTED}
-        tables = [self.calculator.object_rows(states), self.calculator.further_rows(states)]
+        tables = self.calculator.rows(states)
         names = [
             (table, name)
             for table in tables
