@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.messaging.avro.codec import ColumnWriter, RecordCodec, contiguous
+from stream_assoc.messaging.avro.codec import RecordCodec, contiguous
+from stream_assoc.messaging.avro.row_writer import RowWriter
 from stream_assoc.messaging.avro.schemas import (
     FORCED_SOURCE,
     METRICS,
@@ -24,7 +24,6 @@ from stream_assoc.messaging.avro.schemas import (
     load_schema,
 )
 from stream_assoc.messaging.avro.wire import header
-from stream_assoc.messaging.exceptions import EncodeError
 from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
 
 
@@ -69,15 +68,14 @@ class AvroOutputEncoder:
     def __init__(self, topics: OutputTopics | None = None, schema_ids: OutputSchemaIds | None = None) -> None:
         self._topics = topics or OutputTopics()
         ids = schema_ids or OutputSchemaIds()
-        self._object_header = header(ids.objects)
         self._metrics_header = header(ids.metrics)
-        self._objects = ColumnWriter(load_schema(OBJECT))
+        self._objects = RowWriter(load_schema(OBJECT), header(ids.objects))
         self._forced_source_header = header(ids.forced_sources)
         self._metrics = RecordCodec(load_schema(METRICS))
 
     @functools.cached_property
-    def _forced_sources(self) -> ColumnWriter:
-        return ColumnWriter(load_schema(FORCED_SOURCE))
+    def _forced_sources(self) -> RowWriter:
+        return RowWriter(load_schema(FORCED_SOURCE), self._forced_source_header)
 
     def encode(
         self, dia_objects: pa.Table, metrics: AssociationMetrics, further: pa.Table | None = None
@@ -111,7 +109,7 @@ class AvroOutputEncoder:
         rows = dia_objects.append_column(field, statistics_records(further, field.type, n_rows))
         others = _other_columns(further, field.type)
         rows = rows.append_column(plugin_field, plugin_statistics(others, plugin_field.type, n_rows))
-        return _messages(rows, self._objects, self._topics.objects, self._object_header)
+        return _messages(rows, self._objects, self._topics.objects)
 
     def encode_forced_sources(self, forced_sources: pa.Table) -> list[OutputMessage]:
         """Return one message for each DiaForcedSource, in order, keyed by its diaObjectId. See `encode`."""
@@ -120,7 +118,7 @@ class AvroOutputEncoder:
         detector = forced_sources.schema.get_field_index("detector")
         # Avro has no 16-bit integer.
         rows = forced_sources.set_column(detector, "detector", forced_sources.column("detector").cast(pa.int32()))
-        return _messages(rows, self._forced_sources, self._topics.forced_sources, self._forced_source_header)
+        return _messages(rows, self._forced_sources, self._topics.forced_sources)
 
     def encode_closed(self, diaObjectId: IntArray, validityEndMjdTai: float) -> list[OutputMessage]:
         """Return one message for each object that has ended: its key without a value.
@@ -152,16 +150,9 @@ class AvroOutputEncoder:
         )
 
 
-def _messages(rows: pa.Table, writer: ColumnWriter, topic: str, prefix: bytes) -> list[OutputMessage]:
+def _messages(rows: pa.Table, writer: RowWriter, topic: str) -> list[OutputMessage]:
     """Return one message for each row, keyed by its diaObjectId."""
-    schema = writer.arrow_schema
-    given = set(rows.column_names)
-    missing = [name for name in schema.names if name not in given]
-    if missing:
-        raise EncodeError(f"the rows for {topic} have no {', '.join(missing)}; give every column of the schema")
-    columns = [_without_nan(contiguous(rows.column(field.name)), field) for field in schema]
-    data = writer.write(pa.RecordBatch.from_arrays(columns, names=schema.names))
-    values = pc.binary_join_element_wise(pa.scalar(prefix), data, pa.scalar(b""))
+    values = writer.write(pa.RecordBatch.from_arrays(list(map(contiguous, rows.columns)), names=rows.column_names))
     keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
     return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
 
@@ -197,9 +188,3 @@ def plugin_statistics(columns: Mapping[str, pa.Array], kind: pa.MapType, n_rows:
     names = pa.array(columns, pa.string()).take(pa.array(np.tile(np.arange(n_columns), n_rows)))
     offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_columns)
     return pa.MapArray.from_arrays(offsets, names, values, kind)
-
-
-def _without_nan(values: pa.Array, field: pa.Field) -> pa.Array:
-    if not field.nullable or not pa.types.is_floating(values.type):
-        return values
-    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
