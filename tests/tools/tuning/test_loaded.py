@@ -51,7 +51,9 @@ def expect_in_force(server: EmbeddedPostgresql, settings: tuple[Advised, ...]) -
             "SELECT name, error FROM pg_file_settings WHERE (error IS NOT NULL OR NOT applied) "
             "AND sourcefile LIKE '%stream-assoc.conf'"
         ).fetchall()
-        in_force = dict(connection.execute("SELECT name, current_setting(name) FROM pg_settings").fetchall())
+        in_force: dict[str, str] = dict(
+            connection.execute("SELECT name, current_setting(name) FROM pg_settings").fetchall()
+        )
     assert faults == []
     wanted = {one.name: one.value for one in settings}
     shown = {name: in_force[name] for name in wanted}

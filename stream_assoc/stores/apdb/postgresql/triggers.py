@@ -25,7 +25,8 @@ from stream_assoc.stores.apdb.sql.statements import CHANGED, CHECKPOINT, COUNTER
 BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""
 
-_WHEN: Final = f"WHEN (current_setting('{BATCH_SETTING}', true) IS DISTINCT FROM 'on')"
+# In the words in which the server gives it back.
+_EACH_ROW: Final = f"FOR EACH ROW WHEN ((current_setting('{BATCH_SETTING}'::text, true) IS DISTINCT FROM 'on'::text))"
 
 _HERE: Final = "PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);"
 """First of every trigger function; the setting ends with it.
@@ -176,28 +177,57 @@ END""",
 """What an APDB with replication has besides; see `stream_assoc.stores.apdb.sql.other_records`."""
 
 _AS_OWNER: Final = "SECURITY DEFINER SET search_path = pg_catalog"
+_OF_OWNER: Final = (True, ["search_path=pg_catalog"])
+_OF_CALLER: Final = (False, None)
+"""The same, and its absence, in the server's catalogue."""
 
-_FUNCTIONS: Final = {
-    "DiaSource": "stream_assoc_source_changed",
-    "DiaForcedSource": "stream_assoc_source_changed",
-    "DiaObject": "stream_assoc_version_changed",
-    "DiaObjectLast": "stream_assoc_current_changed",
-}
-_REPLICA_TRIGGERS: Final = {
-    UPDATES: ("BEFORE", "stream_assoc_record_noted"),
-    "ApdbReplicaChunks": ("AFTER", "stream_assoc_chunk_begun"),
-}
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    """A trigger: its table and name, when it runs, and what."""
+
+    table: str
+    name: str
+    events: str
+    each: str
+    function: str
+
+    @property
+    def definition(self) -> str:
+        """What the server gives back, without table and function."""
+        return f"CREATE TRIGGER {self.name} {self.events} {self.each}"
+
+
 _ROW_TRIGGER: Final = "stream_assoc_rows"
 _TRUNCATE_TRIGGER: Final = "stream_assoc_truncate"
 
+_TRIGGERS: Final = tuple(
+    trigger
+    for table, function in {
+        "DiaSource": "stream_assoc_source_changed",
+        "DiaForcedSource": "stream_assoc_source_changed",
+        "DiaObject": "stream_assoc_version_changed",
+        "DiaObjectLast": "stream_assoc_current_changed",
+    }.items()
+    for trigger in (
+        _Trigger(table, _ROW_TRIGGER, "AFTER INSERT OR DELETE OR UPDATE", _EACH_ROW, function),
+        _Trigger(table, _TRUNCATE_TRIGGER, "AFTER TRUNCATE", "FOR EACH STATEMENT", "stream_assoc_truncated"),
+    )
+)
+_REPLICA_TRIGGERS: Final = (
+    _Trigger(UPDATES, _ROW_TRIGGER, "BEFORE INSERT", _EACH_ROW, "stream_assoc_record_noted"),
+    _Trigger("ApdbReplicaChunks", _ROW_TRIGGER, "AFTER INSERT", _EACH_ROW, "stream_assoc_chunk_begun"),
+)
+
 _CALLED: Final = tuple(signature.partition("(")[0] for signature in _BODIES if not signature.endswith("trigger"))
 
-_INSTALLED: Final = """
-    SELECT c.relname, t.tgname, p.prosrc FROM pg_trigger t
-    JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+_INSTALLED: Final = r"""
+    SELECT c.relname, t.tgname, p.prosrc, p.prosecdef, p.proconfig,
+        regexp_replace(pg_get_triggerdef(t.oid), ' ON .* (FOR EACH .*) EXECUTE .*', ' \1')
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE c.relnamespace = %s AND t.tgname = ANY(%s) AND t.tgenabled IN ('O', 'A')
     UNION ALL
-    SELECT '', p.proname, p.prosrc FROM pg_proc p
+    SELECT '', p.proname, p.prosrc, p.prosecdef, p.proconfig, NULL FROM pg_proc p
     WHERE p.pronamespace = %s AND p.proname = ANY(%s)
 """
 
@@ -227,26 +257,13 @@ class PostgresqlTriggers:
         ]
         triggers = [
             statement
-            for table, function in _FUNCTIONS.items()
+            for one in self._triggers
             for statement in (
-                f"DROP TRIGGER IF EXISTS {_ROW_TRIGGER} ON {self.names[table]}",
-                f"DROP TRIGGER IF EXISTS {_TRUNCATE_TRIGGER} ON {self.names[table]}",
-                f"CREATE TRIGGER {_ROW_TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {self.names[table]} "
-                f"FOR EACH ROW {_WHEN} EXECUTE FUNCTION {self._name}.{function}()",
-                f"CREATE TRIGGER {_TRUNCATE_TRIGGER} AFTER TRUNCATE ON {self.names[table]} "
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {self._name}.stream_assoc_truncated()",
+                f"DROP TRIGGER IF EXISTS {one.name} ON {self.names[one.table]}",
+                f"CREATE TRIGGER {one.name} {one.events} ON {self.names[one.table]} {one.each} "
+                f"EXECUTE FUNCTION {self._name}.{one.function}()",
             )
         ]
-        if self._is_replicated:
-            triggers += [
-                statement
-                for table, (when, function) in _REPLICA_TRIGGERS.items()
-                for statement in (
-                    f"DROP TRIGGER IF EXISTS {_ROW_TRIGGER} ON {self.names[table]}",
-                    f"CREATE TRIGGER {_ROW_TRIGGER} {when} INSERT ON {self.names[table]} "
-                    f"FOR EACH ROW {_WHEN} EXECUTE FUNCTION {self._name}.{function}()",
-                )
-            ]
         return [*functions, *triggers]
 
     def drop(self) -> Sequence[str]:
@@ -262,11 +279,11 @@ class PostgresqlTriggers:
         rows = self.connection.execute(
             _INSTALLED, (self.schema.oid, wanted, self.schema.oid, list(_CALLED))
         ).fetchall()
-        found = {(table, name): source for table, name, source in rows}
+        found = {(table, name): form for table, name, *form in rows}
         return [
             f"{name} on {table}" if table else name
-            for (table, name), source in self._expected(shift).items()
-            if found.get((table, name)) != source
+            for (table, name), form in self._expected(shift).items()
+            if found.get((table, name)) != form
         ]
 
     @property
@@ -278,17 +295,19 @@ class PostgresqlTriggers:
         return _BODIES | _REPLICA_BODIES if self._is_replicated else _BODIES
 
     @property
+    def _triggers(self) -> Sequence[_Trigger]:
+        return _TRIGGERS + _REPLICA_TRIGGERS if self._is_replicated else _TRIGGERS
+
+    @property
     def _is_replicated(self) -> bool:
         rows = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.names[UPDATES],)).fetchall()
         return bool(rows[0][0])
 
-    def _expected(self, shift: int) -> dict[tuple[str, str], str]:
+    def _expected(self, shift: int) -> dict[tuple[str, str], list[object]]:
         bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in self._bodies.items()}
-        expected = {("", name): bodies[name] for name in _CALLED}
-        for table, function in _FUNCTIONS.items():
-            expected[table, _ROW_TRIGGER] = bodies[function]
-            expected[table, _TRUNCATE_TRIGGER] = bodies["stream_assoc_truncated"]
-        if self._is_replicated:
-            for table, (_, function) in _REPLICA_TRIGGERS.items():
-                expected[table, _ROW_TRIGGER] = bodies[function]
-        return expected
+        called: dict[tuple[str, str], list[object]] = {
+            ("", name): [bodies[name], *_OF_CALLER, None] for name in _CALLED
+        }
+        return called | {
+            (one.table, one.name): [bodies[one.function], *_OF_OWNER, one.definition] for one in self._triggers
+        }

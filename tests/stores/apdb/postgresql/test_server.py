@@ -25,7 +25,9 @@ def told(url: str, namespace: str | None = None) -> ApdbServer:
 def test_settings_are_those_in_force(postgresql_apdb_url: str) -> None:
     server = told(postgresql_apdb_url)
     with psycopg.connect(postgresql_apdb_url) as connection:
-        shown = dict(connection.execute("SELECT name, current_setting(name) FROM pg_settings").fetchall())
+        shown: dict[str, str] = dict(
+            connection.execute("SELECT name, current_setting(name) FROM pg_settings").fetchall()
+        )
         assert server.version == connection.info.server_version // 10_000
     # It asks in a transaction that can change nothing.
     told_of = {name: one.shown for name, one in server.settings.items() if name != "transaction_read_only"}

@@ -17,12 +17,30 @@ SQLITE_BREAKS = (
     'DROP TRIGGER "stream_assoc_DiaObjectLast_delete"; CREATE TRIGGER "stream_assoc_DiaObjectLast_delete" '
     'AFTER DELETE ON "DiaObjectLast" BEGIN SELECT 1; END',
 )
+WHEN = "WHEN (current_setting('stream_assoc.batch', true) IS DISTINCT FROM 'on')"
 POSTGRESQL_BREAKS = (
     'DROP TRIGGER stream_assoc_rows ON "DiaSource"',
     'ALTER TABLE "DiaObject" DISABLE TRIGGER ALL',
     'ALTER TABLE "DiaForcedSource" DISABLE TRIGGER stream_assoc_truncate',
     "CREATE OR REPLACE FUNCTION stream_assoc_raise(pixel bigint) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'",
     "DROP FUNCTION stream_assoc_source_changed() CASCADE",
+    # Of another form, with the right function.
+    'DROP TRIGGER stream_assoc_rows ON "DiaSource"; CREATE TRIGGER stream_assoc_rows AFTER INSERT OR UPDATE OR '
+    'DELETE ON "DiaSource" FOR EACH ROW WHEN (false) EXECUTE FUNCTION stream_assoc_source_changed()',
+    'DROP TRIGGER stream_assoc_rows ON "DiaSource"; CREATE TRIGGER stream_assoc_rows AFTER INSERT OR UPDATE OR '
+    'DELETE ON "DiaSource" FOR EACH ROW EXECUTE FUNCTION stream_assoc_source_changed()',
+    'DROP TRIGGER stream_assoc_rows ON "DiaObject"; CREATE TRIGGER stream_assoc_rows AFTER INSERT OR UPDATE ON '
+    f'"DiaObject" FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_version_changed()',
+    'DROP TRIGGER stream_assoc_rows ON "DiaObject"; CREATE TRIGGER stream_assoc_rows AFTER INSERT OR UPDATE OF ra OR '
+    f'DELETE ON "DiaObject" FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_version_changed()',
+    'DROP TRIGGER stream_assoc_rows ON "DiaObjectLast"; CREATE CONSTRAINT TRIGGER stream_assoc_rows AFTER INSERT OR '
+    'UPDATE OR DELETE ON "DiaObjectLast" DEFERRABLE INITIALLY DEFERRED '
+    f"FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_current_changed()",
+    'DROP TRIGGER stream_assoc_rows ON "ApdbReplicaChunks"; CREATE TRIGGER stream_assoc_rows BEFORE INSERT '
+    f'ON "ApdbReplicaChunks" FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_chunk_begun()',
+    'ALTER TABLE "DiaSource" ENABLE REPLICA TRIGGER stream_assoc_rows',
+    "ALTER FUNCTION stream_assoc_source_changed() SECURITY INVOKER",
+    "ALTER FUNCTION stream_assoc_source_changed() RESET search_path",
 )
 
 
