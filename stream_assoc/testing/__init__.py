@@ -35,6 +35,7 @@ pytest.register_assert_rewrite(
             "other_writers",
             "reading",
             "reprocessing",
+            "unlocked_reading",
         )
     )
 )

@@ -20,11 +20,13 @@ from stream_assoc.testing.reading import ReadingTests
 from stream_assoc.testing.replication import ReplicationTests
 from stream_assoc.testing.reprocessing import ReprocessingTests
 from stream_assoc.testing.rows import CELLS, FIRST, changes
+from stream_assoc.testing.unlocked_reading import UnlockedReadingTests
 
 
 class ApdbConformance(
     LedgerTests,
     ReadingTests,
+    UnlockedReadingTests,
     CommitTests,
     ReprocessingTests,
     OtherWritersTests,

@@ -5,7 +5,7 @@ from typing import Protocol
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.ports.in_hand import InHandNotes
 from stream_assoc.pipeline.ports.outbox import ApdbOutbox
-from stream_assoc.pipeline.ports.sessions import ApdbSessions
+from stream_assoc.pipeline.ports.sessions import ApdbReaders, ApdbSessions
 
 
 class Apdb(ApdbSessions, ApdbOutbox, Protocol):
@@ -33,5 +33,5 @@ class Apdb(ApdbSessions, ApdbOutbox, Protocol):
         """Release every connection."""
 
 
-class DaemonApdb(Apdb, InHandNotes, Protocol):
-    """An APDB that also keeps the notes of daemons."""
+class DaemonApdb(Apdb, ApdbReaders, InHandNotes, Protocol):
+    """An APDB that can also be read without a session, and keeps the notes of daemons."""

@@ -93,7 +93,21 @@ class ObjectCache(Protocol):
         """Release every connection."""
 
 
-class InspectableCache(ObjectCache, Protocol):
+class WarmableCache(ObjectCache, Protocol):
+    """A cache that also tells, at little cost, which versions it holds: for who fills it, never for a batch.
+
+    What is told may be wrong, because no content is read with it and nothing
+    is authenticated. Whoever reads the entry finds that out.
+    """
+
+    def tile_versions(self, tiles: IntArray) -> IntArray:
+        """Return the version that each tile is cached with, -1 for one that is absent."""
+
+    def state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai that each state is cached with, NaN for one that is absent."""
+
+
+class InspectableCache(WarmableCache, Protocol):
     """A cache that also tells what it holds and should not: for its maintenance, never for a batch.
 
     Attributes

@@ -1,4 +1,4 @@
-"""What a session answers about the APDB: read-only questions."""
+"""What a session, or a reader without one, answers about the APDB: read-only questions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -128,3 +128,20 @@ class ApdbSessions(Protocol):
 
     def contains(self, batch: BatchId) -> bool:
         """Tell whether the ledger holds this batch."""
+
+
+class ApdbReaders(Protocol):
+    """Reads the APDB without a session."""
+
+    def reading(self) -> AbstractContextManager[SessionReader]:
+        """Read as of one moment, which begins with the first question, and hold nothing meanwhile.
+
+        All answers are of that moment: content that is read with a tile's version is the content of
+        that version, whatever is committed meanwhile. No cell is taken and none waited for, and nobody waits
+        for the reader. Databases keep what is outdated for as long as somebody may read it, so be brief.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If the database is away.
+        """

@@ -8,6 +8,7 @@ from stream_assoc.core.model.objects import TiledObjects
 from stream_assoc.core.model.states import ObjectStates, StateLayout
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
+from stream_assoc.stores.cache.packing import headers
 from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
@@ -66,6 +67,14 @@ class MemoryCache:
         """Return the validityStartMjdTai of each cached state, NaN for one that is absent or unreadable."""
         blobs = [self.states.get(key) for key in diaObjectId.tolist()]
         return unpack_state_versions(blobs, self._layout, diaObjectId, self._keys.states)
+
+    def tile_versions(self, tiles: IntArray) -> IntArray:
+        """Return the version that each tile is cached with, -1 for one that is absent."""
+        return headers.tile_versions([self.tiles.get(tile) for tile in tiles.tolist()], tiles)
+
+    def state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai that each state is cached with, NaN for one that is absent."""
+        return headers.state_versions([self.states.get(key) for key in diaObjectId.tolist()], diaObjectId)
 
     def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles and these states; never fails."""

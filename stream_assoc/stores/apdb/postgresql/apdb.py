@@ -12,6 +12,7 @@ from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.ports.in_hand import InHand
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
@@ -19,6 +20,7 @@ from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
+from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.chunks import COMMIT_SECONDS
@@ -173,6 +175,14 @@ class PostgresqlApdb:
             yield session
             session.abandon()
             connection.execute("SELECT pg_advisory_unlock_all()")
+
+    @contextmanager
+    def reading(self) -> Iterator[SessionReader]:
+        """Read as of one moment, and hold nothing. See `ApdbReaders.reading`."""
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            check_unchanged(self._notes, dict(self._rows(connection, _NOTES_QUERY, (list(NOTES),))))
+            yield PostgresqlSessionReader(connection, self._names, self._tile_level, self._points)
 
     def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
         """Return the unpublished outputs of one processing of a batch. See `Apdb.outbox_entry`."""

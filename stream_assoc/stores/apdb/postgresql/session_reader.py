@@ -53,12 +53,12 @@ from stream_assoc.stores.apdb.sql.statements import (
 
 
 class PostgresqlSessionReader:
-    """`SessionReader` on the connection that holds the locks.
+    """`SessionReader` on one connection.
 
     Parameters
     ----------
     connection : `BoundedConnection`
-        In autocommit mode.
+        In autocommit mode, or in a transaction that reads.
     names : mapping
         Quoted name of each table, from the catalogue.
     tile_level : `int`

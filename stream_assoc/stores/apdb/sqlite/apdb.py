@@ -18,6 +18,7 @@ from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbError, ApdbUnavailableError
 from stream_assoc.pipeline.ports.in_hand import InHand
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
+from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.private_files import create_like
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
@@ -49,6 +50,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     waiting_entry,
 )
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
+from stream_assoc.stores.apdb.sqlite.session_reader import SqliteSessionReader
 from stream_assoc.stores.apdb.sqlite.triggers import SqliteTriggers
 
 _OUTBOX_JOIN: Final = f'"{OUTBOX}" o JOIN "{LEDGER}" l USING (visit, detector, revision)'
@@ -112,7 +114,7 @@ class SqliteApdb:
         self._points = point_expressions(flag_columns, "instr")
         self._timeout = patience.lock_seconds
         self._pool = ConnectionPool(self._connect)
-        self._locks = ConnectionPool(self._connect_lock)
+        self._locks = ConnectionPool(lambda: _open_lock(self._path, self._timeout))
         # In a write-ahead log, a commit that does not wait for the disk outlives the process, as a note must.
         self._notebooks = ConnectionPool(lambda: self._connect(synchronous="NORMAL"))
         with self._reading() as connection:
@@ -149,6 +151,14 @@ class SqliteApdb:
                 check_unchanged(self._notes, dict(connection.execute(_NOTES_SELECT)))
                 yield SqliteSession(connection, self._tile_level, self._points, self._replication)
             lock.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[SessionReader]:
+        """Read as of one moment; with a write-ahead log nobody waits. See `ApdbReaders.reading`."""
+        with self._reading() as connection, connection:
+            connection.execute("BEGIN")
+            check_unchanged(self._notes, dict(connection.execute(_NOTES_SELECT)))
+            yield SqliteSessionReader(connection, self._tile_level, self._points)
 
     def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
         """Return the unpublished outputs of one processing of a batch. See `Apdb.outbox_entry`."""
@@ -255,9 +265,6 @@ class SqliteApdb:
             for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
         return connection
-
-    def _connect_lock(self) -> sqlite3.Connection:
-        return _open_lock(self._path, self._timeout)
 
 
 def one_name(path: Path) -> Path:

@@ -53,7 +53,7 @@ class SqliteSessionReader:
     Parameters
     ----------
     connection : `sqlite3.Connection`
-        In autocommit mode.
+        In autocommit mode, or in a transaction that reads.
     tile_level : `int`
         HTM level of the tiles.
     points : `str`

@@ -36,8 +36,9 @@ CURRENT: Final = 0
 OUTDATED: Final = 1
 UNREADABLE: Final = 2
 
+OBJECT: Final = 3
 VERSION: Final = 4
-"""The word that holds validityStartMjdTai."""
+"""The words that hold diaObjectId and validityStartMjdTai."""
 
 _HEADER: Final = 7
 _QUIET_NAN: Final = 1 << 51

@@ -38,6 +38,10 @@ from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob, UInt32
 _UNREADABLE: Final = -1
 """Stands for the number of objects of a blob that no writer of this layout wrote for this tile."""
 
+TILE: Final = 2
+VERSION: Final = 3
+"""The words that hold the tile's index and its version."""
+
 _HEADER: Final = 4
 _N_WIDE: Final = 4
 _N_NARROW: Final = 3

@@ -1,4 +1,4 @@
-"""The cache in Redis, Valkey or anything that speaks MGET and MSET."""
+"""The cache in Redis, Valkey or anything that speaks MGET and MSET, and GETRANGE where it is warmed."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from stream_assoc.core.model.states import ObjectStates, StateLayout
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.cache import CachedStates, CachedTiles, of_version
 from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheWritesRefusedError
+from stream_assoc.stores.cache.packing import headers
 from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
@@ -129,6 +130,26 @@ class RedisCache:
         blobs = self._get(self.state_keys(diaObjectId, cells))
         return unpack_state_versions(blobs, self._layout, diaObjectId, self._keys.states)
 
+    def tile_versions(self, tiles: IntArray) -> IntArray:
+        """Return the version that each tile is cached with, -1 for one that is absent.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `read_tiles`. The user needs GETRANGE.
+        """
+        return headers.tile_versions(self._beginnings([self.tile_key(tile) for tile in tiles.tolist()]), tiles)
+
+    def state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
+        """Return the validityStartMjdTai that each state is cached with, NaN for one that is absent.
+
+        Raises
+        ------
+        CacheUnavailableError, CacheConfigurationError
+            As `tile_versions`.
+        """
+        return headers.state_versions(self._beginnings(self.state_keys(diaObjectId, cells)), diaObjectId)
+
     def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in one round trip.
 
@@ -231,6 +252,11 @@ class RedisCache:
             replies = self._run(("MGET", *part) for part in _chunks(keys, self._chunk))
         return list(itertools.chain.from_iterable(replies))
 
+    def _beginnings(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the first bytes of many values, none for those that are missing."""
+        parts = (self._run(("GETRANGE", key, 0, headers.BYTES - 1) for key in part) for part in _chunks(keys, self._chunk))
+        return list(itertools.chain.from_iterable(parts))
+
     def _set(self, blobs: Mapping[str, Blob]) -> None:
         if isinstance(self._client, RedisCluster):
             with translated_errors(self._place):
@@ -240,7 +266,7 @@ class RedisCache:
             parts = _chunks(list(blobs.items()), self._chunk)
             self._run(("MSET", *itertools.chain.from_iterable(part)) for part in parts)
 
-    def _run(self, commands: Iterable[tuple[str | Blob, ...]]) -> list[Any]:
+    def _run(self, commands: Iterable[tuple[str | int | Blob, ...]]) -> list[Any]:
         """Send commands together and return their replies, or raise the first error among them."""
         with translated_errors(self._place):
             pipeline = self._client.pipeline(transaction=False)
