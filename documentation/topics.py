@@ -12,6 +12,7 @@ from stream_assoc.messaging.avro.schemas import (
     FORCED_SOURCE,
     METRICS,
     NAMES,
+    NEXT_VISIT,
     OBJECT,
     load_schema,
     schema_id,
@@ -94,6 +95,7 @@ def _topics() -> Iterator[tuple[str, str, str, str, str]]:
         ("forced_sources_topic", FORCED_SOURCE, "diaObjectId in decimal"),
         ("metrics_topic", METRICS, "visit.detector"),
         ("dead_letter_topic", DEAD_LETTER, "the original key; the value is the original's, unchanged"),
+        ("next_visits_topic", NEXT_VISIT, "the producer's; plain JSON is read too"),
     ):
         spec = specs[getattr(kafka, setting)]
         made = ", ".join(f"`{name}={value}`" for name, value in spec.config.items()) or "defaults"

@@ -24,6 +24,22 @@ class DecodeError(StreamError, PoisonError):
         self.reason = reason
 
 
+class AnnouncementError(StreamError, PoisonError):
+    """An announcement of a visit that cannot be used: nothing is warmed for it.
+
+    Parameters
+    ----------
+    message : `str`
+        What is wrong and what a producer would change.
+    reason : `str`
+        The machine-readable cause: ``not_on_sky``, ``coordinates``, ``position``, ``start`` or ``undecodable``.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class UnauthorisedError(StreamError, PoisonError):
     """A message asks in a header for what its sender may not ask for."""
 

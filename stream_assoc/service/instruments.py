@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from stream_assoc import __version__
 from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.service.warming.instruments import WarmingInstruments
 
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Rubin allows 60 s from shutter to alert; a replay may be years late.
@@ -130,6 +131,8 @@ class Instruments:
     ----------
     registry : `prometheus_client.CollectorRegistry`
         What `serve` exposes.
+    warming : `WarmingInstruments`
+        Those of the warming beside the daemon.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -138,6 +141,7 @@ class Instruments:
         gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
         histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
         self._results = _BatchResults(self.registry)
+        self.warming = WarmingInstruments(self.registry)
         # The process's own: CPU time, memory, open files, start time.
         ProcessCollector(registry=self.registry)
         build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])

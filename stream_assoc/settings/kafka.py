@@ -48,6 +48,9 @@ class KafkaSettings(KafkaConnectionSettings):
     dead_letter_topic: Topic = Field(
         default="dia-sources.dlq", description="Topic of the messages that could not be processed."
     )
+    next_visits_topic: Topic = Field(
+        default="next-visits", description="Topic of announced visits, whose sky is warmed in the cache ([warming])."
+    )
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="Partitions of a topic that `topics init` creates."
     )

@@ -17,6 +17,7 @@ from stream_assoc.settings.operation import (
 )
 from stream_assoc.settings.science import AssociationSettings, NewObjectSettings, SkySettings, StatisticsSettings
 from stream_assoc.settings.stores import ApdbSettings, RedisSettings
+from stream_assoc.settings.warming import WarmingSettings
 
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     operators: OperatorSettings = Field(default_factory=OperatorSettings)
     images: ImageSettings = Field(default_factory=ImageSettings)
     forced_photometry: ForcedPhotometrySettings = Field(default_factory=ForcedPhotometrySettings)
+    warming: WarmingSettings = Field(default_factory=WarmingSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)

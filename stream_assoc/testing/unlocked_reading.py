@@ -121,8 +121,7 @@ class UnlockedReadingTests(ApdbCase):
     def test_an_error_ends_the_reading(self, apdb: OpenApdb) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         with pytest.raises(LookupError), apdb.reading() as reader:
-            everything(reader)
-            raise LookupError
+            raise LookupError(everything(reader))
         store(apdb, BATCH)
         with apdb.reading() as reader:
             assert everything(reader)[1] == [2]

@@ -20,14 +20,14 @@ from stream_assoc.messaging.kafka.source import KafkaSource
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.marks import Partition
 from stream_assoc.pipeline.services import Services
-from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits
+from stream_assoc.service.daemon.daemon import Daemon, DaemonHooks, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health, probing
 from stream_assoc.service.daemon.lag import LagReporter
 from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
-from stream_assoc.service.daemon.retry import Backoff, RetryLoop
+from stream_assoc.service.daemon.retry import RetryLoop
 from stream_assoc.service.daemon.supervision import RestartBudget, supervise
 from stream_assoc.service.daemon.trial import ProcessTrial
 from stream_assoc.service.daemon.watched_handler import WatchedHandler
@@ -39,6 +39,7 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stores.cache.metered import MeteredCache
 from stream_assoc.wiring.pipeline import services_of
 from stream_assoc.wiring.stores import open_stores
+from stream_assoc.wiring.warming import Beside, backoff_of, warming_beside
 
 log = structlog.get_logger(__name__)
 
@@ -64,22 +65,27 @@ def run_daemon(settings: Settings, instruments: Instruments, stop: StopRequest, 
         Receives the state of the daemon and of each service; by default nobody reads it.
     """
     health = health or Health(instruments)
-    supervise(
-        lambda: open_daemon(settings, instruments, stop, health),
-        RestartBudget(settings.daemon.restart_budget, settings.daemon.restart_window_seconds),
-        backoff_of(settings),
-        stop,
-        health,
-    )
+    with warming_beside(settings, instruments.warming) as beside:
+        supervise(
+            lambda: open_daemon(settings, instruments, stop, health, beside),
+            RestartBudget(settings.daemon.restart_budget, settings.daemon.restart_window_seconds),
+            backoff_of(settings),
+            stop,
+            health,
+        )
 
 
 @contextlib.contextmanager
 def open_daemon(
-    settings: Settings, instruments: Instruments, stop: StopRequest, health: Health | None = None
+    settings: Settings,
+    instruments: Instruments,
+    stop: StopRequest,
+    health: Health | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[Daemon]:
     """Assemble a daemon as configured; leave the group and close everything at the end.
 
-    ``health`` receives the state of each service.
+    ``health`` receives the state of each service; ``beside`` is the warming beside it, by default none.
 
     Raises
     ------
@@ -89,13 +95,13 @@ def open_daemon(
         If one is away.
     """
     kafka = settings.kafka
-    health = health or Health(instruments)
+    health, beside = health or Health(instruments), beside or Beside()
     with contextlib.ExitStack() as stack:
         apdb, cache = stack.enter_context(open_stores(settings))
         services = services_of(settings, apdb, cache)
         services = replace(
             services,
-            cache=MeteredCache(services.cache, instruments.count_cache_reads),
+            cache=MeteredCache(services.cache, instruments.count_cache_reads, beside.announced),
             observe_micro_batch=_observing(instruments),
             on_progress=health.note_progress,
             on_tiles_changed=instruments.count_decided_again,
@@ -146,7 +152,7 @@ def open_daemon(
             MicroBatchLimits(
                 messages=micro_batch_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds
             ),
-            on_poll=LagReporter(source, instruments),
+            DaemonHooks(LagReporter(source, instruments), beside.in_hand),
         )
 
 
@@ -166,12 +172,6 @@ def micro_batch_messages_of(settings: Settings) -> int:
     """Return the most messages of a micro-batch: few where one may take long, as all are published together."""
     messages = settings.daemon.micro_batch_messages
     return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages
-
-
-def backoff_of(settings: Settings) -> Backoff:
-    """Return the configured waits between tries."""
-    daemon = settings.daemon
-    return Backoff(daemon.retry_initial_seconds, daemon.retry_max_seconds, daemon.retry_jitter)
 
 
 def _announcing(health: Health) -> Callable[[GroupState, Collection[Partition]], None]:

@@ -16,6 +16,7 @@ from stream_assoc.messaging.kafka.errors import describe, error_of
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.wiring.pipeline import association_algorithms_of, calculator_of, photometer_of
+from stream_assoc.wiring.warming import check_radius
 
 
 def check_settings(settings: Settings) -> None:
@@ -72,6 +73,11 @@ def _check_images(settings: Settings) -> None:
     photometer_of(settings.images, settings.forced_photometry)
 
 
+def _check_warming(settings: Settings) -> None:
+    if settings.warming.enabled:
+        check_radius(settings)
+
+
 def _check_apdb(settings: Settings) -> None:
     parse_url(settings.apdb.connection_url())
 
@@ -83,4 +89,5 @@ CHECKS: Final[tuple[Callable[[Settings], object], ...]] = (
     association_algorithms_of,
     check_consumer,
     check_producer,
+    _check_warming,
 )

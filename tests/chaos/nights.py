@@ -173,9 +173,9 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
     settings = deployment.settings
     kafka = settings.kafka
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic")
+    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits")
     ours = {
-        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
+        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *(f"{topic}_topic" for topic in topics))},
         # A static member that comes back gets its partitions at once; another would wait for the dead one's session.
         "kafka__group_instance_id": "the-only-one",
         "redis__url": settings.redis.url.get_secret_value(),

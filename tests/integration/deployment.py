@@ -196,6 +196,7 @@ def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Map
         "forced_sources_topic": f"{name}.dia-forced-sources",
         "metrics_topic": f"{name}.association-metrics",
         "dead_letter_topic": f"{name}.dlq",
+        "next_visits_topic": f"{name}.next-visits",
         "partitions": 4,
         **sections.pop("kafka", {}),
     }

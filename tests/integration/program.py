@@ -24,9 +24,9 @@ def environment(**settings: object) -> dict[str, str]:
 def environment_of(deployment: Deployment, **settings: object) -> dict[str, str]:
     kafka, redis = deployment.settings.kafka, deployment.settings.redis
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input_topic", "objects_topic", "forced_sources_topic", "metrics_topic", "dead_letter_topic")
+    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits")
     return environment(
-        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *topics)},
+        **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *(f"{topic}_topic" for topic in topics))},
         redis__url=redis.url.get_secret_value(),
         redis__prefix=redis.prefix,
         apdb__url=deployment.settings.apdb.url.get_secret_value(),

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stream_assoc.core.model.types import IntArray
-    from stream_assoc.tools.maintenance.fill import Filled
+    from stream_assoc.pipeline.ports.apdb import Apdb
+    from stream_assoc.pipeline.ports.cache import InspectableCache
+    from stream_assoc.pipeline.warming import Warmed
     from stream_assoc.tools.maintenance.stores import Stores
     from stream_assoc.tools.maintenance.verify import Tally, Verification
 
-    Work = TypeVar("Work", Filled, Verification)
+    Work = TypeVar("Work", Warmed, Verification)
 
 app = App(help="Compare the cache with the APDB, and fill it. No result ever depends on it.", no_args_is_help=True)
 
@@ -93,25 +95,47 @@ def rebuild(
     """
     from stream_assoc.tools.maintenance.fill import rebuild as rebuild_tiles
 
-    _fill(rebuild_tiles, Region.of(ra, dec, radius, tile), settings_of(config, set_))
+    region = Region.of(ra, dec, radius, tile)
+    with _stores(settings_of(config, set_)) as stores:
+        tiles = region.tiles_in(stores)
+        _tell_written(rebuild_tiles(stores, tiles), len(tiles))
 
 
-@app.command(epilog=closing("stream-assoc cache warm", "stream-assoc cache warm --ra 150.1 --dec 2.2 --radius 1.9"))
-def warm(
+@app.command(
+    epilog=closing(
+        "stream-assoc cache warm",
+        "stream-assoc cache warm --ra 150.1 --dec 2.2 --radius 1.9",
+        "stream-assoc cache warm --follow --set metrics.prometheus_port=9101",
+    )
+)
+def warm(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     ra: RaOption = None,
     dec: DecOption = None,
     radius: RadiusOption = None,
     tile: TileOption = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Warm the sky of each visit that is announced, until SIGTERM, SIGINT or SIGHUP."
+        ),
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Write what the cache lacks, or holds of an older version: before a visit, or after a flush; daemons may run.
 
-    Needs the APDB and Redis. Without a region, every tile that any batch has changed.
-    """
-    from stream_assoc.tools.maintenance.fill import warm as warm_tiles
+    Needs the APDB and Redis. Without a region, every tile that any batch has changed. No lock is taken.
 
-    _fill(warm_tiles, Region.of(ra, dec, radius, tile), settings_of(config, set_))
+    With --follow, read kafka.next_visits_topic and warm the sky around each position before the visit begins
+    ([warming]). Several followers share the visits. With metrics.prometheus_port set, /metrics answers there.
+    """
+    region, settings = Region.of(ra, dec, radius, tile), settings_of(config, set_)
+    if follow:
+        if region.is_given:
+            raise typer.BadParameter("--follow takes its regions from announcements; leave the region out")
+        _follow(settings)
+    else:
+        _warm(settings, region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +156,11 @@ class Region:
             raise typer.BadParameter("give either --ra, --dec and --radius or --tile")
         return cls((ra, dec, radius), ())
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it is a part only."""
+        return self.circle is not None or bool(self.tiles)
+
     def tiles_in(self, stores: "Stores") -> "IntArray":
         """Return the sorted tiles."""
         if self.circle is not None:
@@ -139,28 +168,64 @@ class Region:
         return stores.tiles_named(self.tiles) if self.tiles else stores.apdb.known_tiles()
 
 
-def _fill(work: "Callable[[Stores, IntArray], Iterator[Filled]]", region: Region, settings: Settings) -> None:
-    from stream_assoc.tools.maintenance.fill import Filled
+def _warm(settings: Settings, region: Region) -> None:
+    from stream_assoc.logs import log_beside_output
+    from stream_assoc.wiring.stores import open_stores
+    from stream_assoc.wiring.warming import warmer_of
 
-    with _stores(settings) as stores:
-        tiles = region.tiles_in(stores)
-        filled = _total(work(stores, tiles), Filled(), len(tiles), lambda one: one.tiles)
+    log_beside_output()
+    with open_stores(settings) as (apdb, cache):
+        tiles = region.tiles_in(_stores_of(settings, apdb, cache))
+        _tell_written(warmer_of(settings, apdb, cache).warm(tiles), len(tiles))
+
+
+def _follow(settings: Settings) -> None:
+    import structlog
+
+    from stream_assoc.apps.cli.serve import answering
+    from stream_assoc.logs import configure_logging
+    from stream_assoc.service.daemon.process import StopRequest
+    from stream_assoc.service.warming.instruments import WarmingInstruments
+    from stream_assoc.wiring.settings_check import check_settings
+    from stream_assoc.wiring.warming import follow
+
+    check_settings(settings)
+    configure_logging(settings.logging.format, settings.logging.level)
+    stop = StopRequest(settings.daemon.drain_deadline_seconds)
+    stop.on_signals()
+    instruments = WarmingInstruments()
+    log = structlog.get_logger("stream_assoc.warming")
+    with answering(settings, instruments, {}) as port:
+        log.info("starting", http_port=port)
+        follow(settings, stop, instruments)
+    log.info("stopped", asked_by=stop.asked_by)
+
+
+def _tell_written(pieces: "Iterator[Warmed]", n_tiles: int) -> None:
+    from stream_assoc.pipeline.warming import Warmed
+
+    written = _total(pieces, Warmed(), n_tiles, lambda one: one.tiles)
     typer.echo(
-        f"{filled.written_tiles} of {filled.tiles} tiles "
-        f"and {filled.written_states} of {filled.states} states written"
+        f"{written.written_tiles} of {written.tiles} tiles "
+        f"and {written.written_states} of {written.states} states written"
     )
 
 
 @contextlib.contextmanager
 def _stores(settings: Settings) -> "Iterator[Stores]":
     from stream_assoc.logs import log_beside_output
-    from stream_assoc.tools.maintenance.stores import Stores
-    from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
     from stream_assoc.wiring.stores import open_stores
 
     log_beside_output()
     with open_stores(settings) as (apdb, cache):
-        yield Stores(apdb, cache, calculator_of(settings), partition_of(settings), checkpoints_of(settings))
+        yield _stores_of(settings, apdb, cache)
+
+
+def _stores_of(settings: Settings, apdb: "Apdb", cache: "InspectableCache") -> "Stores":
+    from stream_assoc.tools.maintenance.stores import Stores
+    from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
+
+    return Stores(apdb, cache, calculator_of(settings), partition_of(settings), checkpoints_of(settings))
 
 
 def _total(pieces: "Iterator[Work]", nothing: "Work", n_tiles: int, tiles_of: "Callable[[Work], int]") -> "Work":

@@ -4,7 +4,7 @@ import contextlib
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from stream_assoc.apps.cli.app import ConfigOption, SetOption, closing, settings
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
-    from stream_assoc.service.daemon.health import Health
+    from stream_assoc.service.daemon.health import Health, Verdict
     from stream_assoc.service.daemon.process import StopRequest
+    from stream_assoc.service.http.endpoint import Registered
     from stream_assoc.service.instruments import Instruments
 
 SERVE_HELP = closing(
@@ -48,6 +49,7 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
 
     from stream_assoc.logs import configure_logging
     from stream_assoc.service.daemon.process import StopRequest
+    from stream_assoc.service.http.endpoint import ALIVE_PATH, READY_PATH
     from stream_assoc.service.http.limits import raise_descriptor_limit
     from stream_assoc.service.instruments import Instruments
     from stream_assoc.wiring.daemon import run_daemon
@@ -63,7 +65,8 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     health = _health(settings, instruments, stop)
     log = structlog.get_logger("stream_assoc.serve")
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(_answering(settings, instruments, health))
+        questions = {ALIVE_PATH: health.alive, READY_PATH: health.ready}
+        port = stack.enter_context(answering(settings, instruments, questions))
         log.info(
             "starting",
             version=__version__,
@@ -110,14 +113,15 @@ def _health(settings: Settings, instruments: "Instruments", stop: "StopRequest")
 
 
 @contextlib.contextmanager
-def _answering(settings: Settings, instruments: "Instruments", health: "Health") -> Iterator[int | None]:
+def answering(
+    settings: Settings, instruments: "Registered", questions: "Mapping[str, Callable[[], Verdict]]"
+) -> Iterator[int | None]:
     """Answer over HTTP where that is configured; give the port."""
-    from stream_assoc.service.http.endpoint import ALIVE_PATH, READY_PATH, MetricsServer
+    from stream_assoc.service.http.endpoint import MetricsServer
 
     if settings.metrics.prometheus_port is None:
         yield None
         return
-    questions = {ALIVE_PATH: health.alive, READY_PATH: health.ready}
     server = MetricsServer(instruments, settings.metrics.prometheus_port, settings.metrics.prometheus_host, questions)
     with contextlib.closing(server):
         yield server.port

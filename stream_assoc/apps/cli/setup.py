@@ -278,7 +278,8 @@ def init_topics(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Create the topics that do not exist yet; those that do are left as they are.
 
     Needs Kafka at kafka.bootstrap_servers and a user that may create topics:
-    the input, the objects (compacted), the metrics and the dead letters.
+    the input, the objects (compacted), the forced sources, the metrics, the
+    dead letters and the announced visits.
     """
     from stream_assoc.messaging.kafka.client import kafka_named
     from stream_assoc.messaging.kafka.topics import ensure_topics

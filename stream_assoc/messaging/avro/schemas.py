@@ -38,6 +38,7 @@ OBJECT: Final = "dia_object"
 FORCED_SOURCE: Final = "dia_forced_source"
 METRICS: Final = "association_metrics"
 DEAD_LETTER: Final = "dead_letter"
+NEXT_VISIT: Final = "next_visit"
 
 _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
     BATCH: {BATCH_SCHEMA_ID: ("diaSources.ssObjectId",)},
@@ -67,7 +68,7 @@ _COUNT_DEFAULT: Final = 0
 
 
 def _field(
-    name: str, avro_type: AvroType, doc: str, unit: str = "", **default: AvroType | int | None
+    name: str, avro_type: AvroType, doc: str, unit: str = "", **default: AvroType | float | None
 ) -> dict[str, Any]:
     field: dict[str, Any] = {"name": name, "type": avro_type, **default, "doc": doc}
     return field | {"unit": unit} if unit else field
@@ -213,12 +214,44 @@ def _dead_letter_schema() -> AvroSchema:
     )
 
 
+def _next_visit_schema() -> AvroSchema:
+    position: AvroType = ["null", {"type": "array", "items": "double"}]
+    return _record(
+        "NextVisit",
+        "A visit that is about to be taken: the event nextVisit of Rubin's ScriptQueue, as far as it is of use.",
+        (
+            _field("position", position, "Where the telescope will point: right ascension and declination.", "deg"),
+            _field("startTime", ["null", "double"], "When the visit is to begin, since 1970 TAI.", "s", default=None),
+            _field("groupId", "string", "The observatory's name for the visit.", default=""),
+            _field(
+                "coordinateSystem",
+                "long",
+                "Of the position: 1 for none, when the visit is not on the sky, 2 for ICRS. Others are refused.",
+                default=2,
+            ),
+            _field("rotationSystem", "long", "Of the camera's angle: 1 for none, 2 for the sky.", default=1),
+            _field("cameraAngle", "double", "Angle of the camera.", "deg", default=0.0),
+            _field("filters", "string", "Names of the filters, with commas between.", default=""),
+            _field("dome", "long", "State of the dome: 1 for closed, 2 for open, 3 for either.", default=3),
+            _field("duration", "double", "How long the visit will take.", "s", default=0.0),
+            _field("nimages", "long", "Expected number of images, 0 if unknown.", default=0),
+            _field("instrument", "string", "Short name of the camera.", default=""),
+            _field("survey", "string", "Name of the survey.", default=""),
+            _field("salIndex", "long", "The script queue.", default=0),
+            _field("scriptSalIndex", "long", "The script.", default=0),
+            _field("totalCheckpoints", "long", "Expected checkpoints of the script, 0 if unknown.", default=0),
+            _field("private_sndStamp", "double", "When it was announced, since 1970 TAI.", "s", default=0.0),
+        ),
+    )
+
+
 _GENERATORS: Final[dict[str, Callable[[], AvroSchema]]] = {
     BATCH: _batch_schema,
     OBJECT: _object_schema,
     FORCED_SOURCE: _forced_source_schema,
     METRICS: _metrics_schema,
     DEAD_LETTER: _dead_letter_schema,
+    NEXT_VISIT: _next_visit_schema,
 }
 NAMES: Final = tuple(_GENERATORS)
 

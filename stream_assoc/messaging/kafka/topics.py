@@ -59,6 +59,10 @@ class TopicSettings(Protocol):
         """Topic of messages that could not be processed."""
 
     @property
+    def next_visits_topic(self) -> str:
+        """Topic of announced visits."""
+
+    @property
     def partitions(self) -> int:
         """Partitions of each."""
 
@@ -117,6 +121,7 @@ def topic_specs(settings: TopicSettings) -> list[TopicSpec]:
                 "retention.ms": str(DEAD_LETTER_RETENTION_MS),
             },
         ),
+        TopicSpec(settings.next_visits_topic, partitions, replicas, KEEPS_UNREAD),
     ]
 
 

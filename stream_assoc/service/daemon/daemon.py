@@ -69,6 +69,22 @@ class MicroBatchLimits:
     poll_seconds: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class DaemonHooks:
+    """Who is told how a daemon goes on.
+
+    Attributes
+    ----------
+    on_poll : callable
+        Called after every poll, from the daemon's thread, with the messages it brought.
+    in_hand : callable
+        Makes the block in which a micro-batch is processed.
+    """
+
+    on_poll: Callable[[Sequence[InputMessage]], None] = lambda messages: None
+    in_hand: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+
+
 class Daemon:
     """Reads batches until asked to stop; each counts exactly once.
 
@@ -84,8 +100,8 @@ class Daemon:
         Retries while a service is away, and keeps the membership of the group.
     limits : `MicroBatchLimits`
         How large a micro-batch may be.
-    on_poll : callable, optional
-        Called after every poll, from this thread, with the messages it brought.
+    hooks : `DaemonHooks`, optional
+        Who is told how it goes on; by default nobody.
     """
 
     def __init__(
@@ -95,7 +111,7 @@ class Daemon:
         outbox: Outbox,
         retry_loop: RetryLoop,
         limits: MicroBatchLimits,
-        on_poll: Callable[[Sequence[InputMessage]], None] = lambda messages: None,
+        hooks: DaemonHooks | None = None,
     ) -> None:
         self._source = ends.source
         self._publisher = ends.publisher
@@ -103,7 +119,7 @@ class Daemon:
         self._outbox = outbox
         self._retry_loop = retry_loop
         self._limits = limits
-        self._on_poll = on_poll
+        self._hooks = hooks or DaemonHooks()
         self._membership = retry_loop.membership
 
     def run(self, stop: StopRequest) -> None:
@@ -124,11 +140,11 @@ class Daemon:
         messages = self._retry_loop.until_done(
             lambda: self._source.poll(self._limits.messages, self._limits.poll_seconds), []
         )
-        self._on_poll(messages)
+        self._hooks.on_poll(messages)
         self._settle_if_due()
         done = 0
         for micro_batch in micro_batches(messages, self._limits.bytes):
-            with self._membership.at_work(self._source):
+            with self._membership.at_work(self._source), self._hooks.in_hand():
                 left = self._process_micro_batch(micro_batch)
             if left is not None:
                 # A commit may have gone through without an answer: find out what is published before reading again.

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from prometheus_client import make_asgi_app
+from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,11 +16,18 @@ from stream_assoc.service.daemon.health import Verdict
 from stream_assoc.service.exceptions import MetricsPortError
 from stream_assoc.service.http.limits import Limits
 from stream_assoc.service.http.server import listen, serving
-from stream_assoc.service.instruments import Instruments
 
 METRICS_PATH: Final = "/metrics"
 ALIVE_PATH: Final = "/healthz"
 READY_PATH: Final = "/readyz"
+
+
+class Registered(Protocol):
+    """Instruments, of a daemon or of another program."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where they are."""
 
 
 class MetricsServer:
@@ -28,7 +35,7 @@ class MetricsServer:
 
     Parameters
     ----------
-    instruments : `Instruments`
+    instruments : `Registered`
         What is served.
     port : `int`
         0 picks a free one.
@@ -52,7 +59,7 @@ class MetricsServer:
 
     def __init__(
         self,
-        instruments: Instruments,
+        instruments: Registered,
         port: int,
         host: str = "127.0.0.1",
         questions: Mapping[str, Callable[[], Verdict]] | None = None,
@@ -77,14 +84,14 @@ class MetricsServer:
 class _Metrics:
     """The instruments in the format that the client asks for."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Registered) -> None:
         self._answer = make_asgi_app(instruments.registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive, send)
 
 
-def _application(instruments: Instruments, questions: Mapping[str, Callable[[], Verdict]]) -> Starlette:
+def _application(instruments: Registered, questions: Mapping[str, Callable[[], Verdict]]) -> Starlette:
     known = [METRICS_PATH, *questions]
     return Starlette(
         routes=[

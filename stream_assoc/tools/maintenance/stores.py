@@ -16,7 +16,7 @@ from stream_assoc.exceptions import FatalError, StreamAssocError
 from stream_assoc.pipeline.checkpoints import CheckpointPolicy
 from stream_assoc.pipeline.cold_states import cold_states
 from stream_assoc.pipeline.forced import rebuilt_states
-from stream_assoc.pipeline.ports.apdb import DaemonApdb
+from stream_assoc.pipeline.ports.apdb import Apdb
 from stream_assoc.pipeline.ports.cache import CachedTiles, InspectableCache
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.pipeline.region import SkyPartition
@@ -34,7 +34,7 @@ class UnknownTileError(FatalError, StreamAssocError):
 class Stores:
     """The two stores to compare, and the means to compute states and tiles, onto checkpoints too."""
 
-    apdb: DaemonApdb
+    apdb: Apdb
     cache: InspectableCache
     calculator: StatisticsCalculator
     partition: SkyPartition

@@ -52,6 +52,10 @@ class Settings:
     def dead_letter_topic(self) -> str:
         return self.prefix + "dia-sources.dlq"
 
+    @property
+    def next_visits_topic(self) -> str:
+        return self.prefix + "next-visits"
+
     def client_options(self) -> dict[str, str | bool | int | float]:
         return {"bootstrap.servers": self.bootstrap, "socket.timeout.ms": 3000}
 
@@ -74,6 +78,7 @@ def test_missing_topics_are_created_and_those_that_exist_are_left(settings: Sett
         settings.forced_sources_topic,
         settings.metrics_topic,
         settings.dead_letter_topic,
+        settings.next_visits_topic,
     ]
 
     assert ensure_topics(settings) == names

@@ -90,6 +90,28 @@ class CacheConformance(ABC):
         assert cache.peek_state_versions(some.diaObjectId[:0], NO_CELLS).tolist() == []
         assert cache.unreadable == 0
 
+    def test_versions_of_tiles_are_told_without_content(self, cache) -> None:
+        self.write_tiles(cache, together(tile(4, version=7), tile(0, FIRST_TILE + 1, version=0)))
+        self.put_tile_blob(cache, FIRST_TILE + 2, b"rubbish")
+        # Of another tile, under this one's key.
+        self.put_tile_blob(cache, FIRST_TILE + 3, bytes(self.tile_blob(cache, FIRST_TILE)))
+        asked = np.arange(FIRST_TILE, FIRST_TILE + 5)
+        assert cache.tile_versions(asked).tolist() == [7, 0, -1, -1, -1]
+        assert cache.tile_versions(NO_CELLS).tolist() == []
+        assert cache.unreadable == 0
+
+    def test_versions_of_states_are_told_without_content(self, cache) -> None:
+        some, cells = states(5), cells_of(states(5))
+        self.write_states(cache, some.take(np.array([0, 1, 3])))
+        first, second, *_, last = zip(some.diaObjectId.tolist(), cells.tolist(), strict=True)
+        self.put_state_blob(cache, *second, b"rubbish")
+        self.put_state_blob(cache, *last, bytes(self.state_blob(cache, *first)))
+        found = cache.state_versions(some.diaObjectId, cells)
+        np.testing.assert_array_equal(found[[0, 3]], some.validityStartMjdTai[[0, 3]])
+        assert np.isnan(found[[1, 2, 4]]).all()
+        assert cache.state_versions(some.diaObjectId[:0], NO_CELLS).tolist() == []
+        assert cache.unreadable == 0
+
     def test_a_later_write_replaces_a_tile(self, cache) -> None:
         self.write_tiles(cache, tile(4, version=1))
         self.write_tiles(cache, tile(2, version=2, seed=9))

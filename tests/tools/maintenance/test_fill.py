@@ -6,12 +6,17 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from stream_assoc.tools.maintenance.fill import Filled, rebuild, warm
+from stream_assoc.pipeline.warming import Warmed, Warmer
+from stream_assoc.tools.maintenance.fill import rebuild
 from tests.tools.maintenance.tampering import change_tile, fullest_tile, true_content
 
 
+def warm(stores, tiles):
+    return Warmer(stores.apdb, stores.cache, stores.calculator, stores.partition, stores.checkpoints).warm(tiles)
+
+
 def filled(work, stores, tiles=None):
-    return reduce(Filled.__add__, work(stores, stores.apdb.known_tiles() if tiles is None else tiles), Filled())
+    return reduce(Warmed.__add__, work(stores, stores.apdb.known_tiles() if tiles is None else tiles), Warmed())
 
 
 def blobs(cache):

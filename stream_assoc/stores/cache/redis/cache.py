@@ -138,7 +138,8 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `read_tiles`. The user needs GETRANGE.
         """
-        return headers.tile_versions(self._beginnings([self.tile_key(tile) for tile in tiles.tolist()]), tiles)
+        keys = [self.tile_key(tile) for tile in tiles.tolist()]
+        return headers.tile_versions(self._beginnings(keys, headers.TILE_BYTES), tiles)
 
     def state_versions(self, diaObjectId: IntArray, cells: IntArray) -> FloatArray:
         """Return the validityStartMjdTai that each state is cached with, NaN for one that is absent.
@@ -148,7 +149,8 @@ class RedisCache:
         CacheUnavailableError, CacheConfigurationError
             As `tile_versions`.
         """
-        return headers.state_versions(self._beginnings(self.state_keys(diaObjectId, cells)), diaObjectId)
+        keys = self.state_keys(diaObjectId, cells)
+        return headers.state_versions(self._beginnings(keys, headers.STATE_BYTES), diaObjectId)
 
     def write(self, tiles: CachedTiles, states: ObjectStates, cells: IntArray) -> None:
         """Store these tiles, and these states under their cells, in one round trip.
@@ -252,9 +254,9 @@ class RedisCache:
             replies = self._run(("MGET", *part) for part in _chunks(keys, self._chunk))
         return list(itertools.chain.from_iterable(replies))
 
-    def _beginnings(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the first bytes of many values, none for those that are missing."""
-        parts = (self._run(("GETRANGE", key, 0, headers.BYTES - 1) for key in part) for part in _chunks(keys, self._chunk))
+    def _beginnings(self, keys: Sequence[str], n_bytes: int) -> list[bytes]:
+        """Return the first bytes of many values, none of those that are missing."""
+        parts = (self._run(("GETRANGE", key, 0, n_bytes - 1) for key in part) for part in _chunks(keys, self._chunk))
         return list(itertools.chain.from_iterable(parts))
 
     def _set(self, blobs: Mapping[str, Blob]) -> None:

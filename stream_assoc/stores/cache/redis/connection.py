@@ -184,7 +184,7 @@ def _refusal(error: RedisError) -> str:
     if "HELLO must be called" in str(error):
         return "it asks for a password"
     if isinstance(error, NoPermissionError):
-        return f"{reason_of(error)}; it needs MGET, MSET and PING on the keys of redis.prefix"
+        return f"{reason_of(error)}; it needs MGET, MSET and PING on the keys of redis.prefix, and GETRANGE to warm"
     return reason_of(error)
 
 

@@ -1,0 +1,1 @@
+"""Warming the cache ahead of announced visits: what waits, at what pace, and the loop."""
