@@ -110,6 +110,19 @@ def quantiles(name: str) -> tuple[Query, ...]:
     )
 
 
+ANNOUNCED_READS: Final = "stream_assoc_announced_cache_reads_total"
+STATES: Final = '{,kind="state"}'
+HITS: Final = '{,kind="state",result="hit"}'
+
+
+def elsewhere(labels: str) -> str:
+    """Return the rate of reads of the cache outside of announced sky."""
+    everywhere, announced = (
+        f"sum(rate({name}{labels}[$__rate_interval]))" for name in ("stream_assoc_cache_reads_total", ANNOUNCED_READS)
+    )
+    return f"{everywhere} - {announced}"
+
+
 SOURCES: Final = "stream_assoc_dia_sources_total"
 
 ROWS: Final[dict[str, tuple[Panel, ...]]] = {
@@ -340,6 +353,53 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "none",
             (Query("sum by (reason) (increase(stream_assoc_dead_letters_total{}[15m]))", "{{reason}}"),),
             width=12,
+        ),
+    ),
+    "Announced visits": (
+        Panel(
+            "Announcements",
+            "Visits announced that can be warmed, and announcements dropped by reason, in the last 15 minutes. The "
+            "faults among these are coordinates, position, start, undecodable.",
+            "none",
+            (
+                Query("sum(increase(stream_assoc_announced_visits_total{}[15m]))", "announced"),
+                Query(
+                    "sum by (reason) (increase(stream_assoc_dropped_announcements_total{}[15m])) > 0",
+                    "dropped: {{reason}}",
+                ),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Lead",
+            "From when a visit was warm to when it begins. Negative: too late.",
+            "s",
+            quantiles("stream_assoc_warming_lead_seconds"),
+            width=6,
+        ),
+        Panel(
+            "Warming",
+            "Tiles and states written a second, and the time a visit takes, pauses left out.",
+            "none",
+            (
+                Query("sum by (kind) (rate(stream_assoc_warming_written_total{}[$__rate_interval]))", "{{kind}}s"),
+                Query(
+                    "sum(rate(stream_assoc_warming_seconds_sum{}[$__rate_interval])) "
+                    "/ sum(rate(stream_assoc_warming_seconds_count{}[$__rate_interval]))",
+                    "seconds a visit",
+                ),
+            ),
+            width=6,
+        ),
+        Panel(
+            "States found in the cache",
+            "Share of the states that batches ask for, where the sky was announced and where it was not.",
+            "percentunit",
+            (
+                Query(share(f"{ANNOUNCED_READS}{HITS}", f"{ANNOUNCED_READS}{STATES}"), "announced"),
+                Query(f"({elsewhere(HITS)}) / ({elsewhere(STATES)})", "not announced"),
+            ),
+            width=6,
         ),
     ),
     "Process": (

@@ -208,7 +208,8 @@ class Follower:
         self._finish(entry.position)
 
     def _drop(self, entry: Entry, reason: str) -> None:
-        log.info("announcement dropped", reason=reason, visit=entry.visit.name)
+        # A follower that begins may meet a week of what is past.
+        log.debug("announcement dropped", reason=reason, visit=entry.visit.name)
         self._means.observer.dropped(reason)
         self._finish(entry.position)
 
