@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -123,8 +123,10 @@ class Sender:
 
 
 @contextlib.contextmanager
-def serving(deployment: Deployment, folder: Path, name: str = "the-only-one") -> Iterator[psutil.Process]:
-    """Run a daemon as its operator does; stop it at the end of the block."""
+def serving(
+    deployment: Deployment, folder: Path, name: str = "the-only-one", settings: Mapping[str, str] | None = None
+) -> Iterator[psutil.Process]:
+    """Run a daemon as its operator does, with further variables of its settings; stop it at the end of the block."""
     command = [sys.executable, "-m", "stream_assoc", "serve"]
     environment = environment_of(deployment) | {
         "STREAM_ASSOC_NEW_OBJECTS__MAX_NEW_DIA_OBJECTS": "1000000",
@@ -133,6 +135,7 @@ def serving(deployment: Deployment, folder: Path, name: str = "the-only-one") ->
     }
     # Versions are to be stamped with the time, not with that of a test.
     environment.pop("STREAM_ASSOC_DAEMON__PIN_CLOCK_MJD", None)
+    environment |= settings or {}
     with (folder / "serve.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:

@@ -364,7 +364,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             (
                 Query("sum(increase(stream_assoc_announced_visits_total{}[15m]))", "announced"),
                 Query(
-                    "sum by (reason) (increase(stream_assoc_dropped_announcements_total{}[15m])) > 0",
+                    "sum by (reason) (increase(stream_assoc_dropped_announcements_total{}[15m]))",
                     "dropped: {{reason}}",
                 ),
             ),

@@ -23,6 +23,7 @@ from stream_assoc.service.warming.pace import Pace
 from stream_assoc.service.warming.process import WarmingProcess
 from stream_assoc.service.warming.sky import AnnouncedSky
 from stream_assoc.settings import ConfigurationError, Settings
+from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stores.cache.metered import CountReads
 from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
 from stream_assoc.wiring.stores import open_stores
@@ -33,6 +34,9 @@ WARMING_PROCESS: Final = "stream_assoc.wiring.warming_process"
 """The module that runs in the child process beside a daemon."""
 
 _LISTEN_SECONDS: Final = 0.5
+
+_SESSION_MS: Final = 10_000
+"""Brokers allow 6 s or more. Kafka's default of 45 s is as long as two visits take."""
 
 _MOST_TILES: Final = 500_000
 """Of one visit. A circle of 20 degrees has half of that with tiles of level 10."""
@@ -73,7 +77,7 @@ def open_follower(
         # Announcements of visits that are past are dropped at once, those of a night to come are not missed.
         reading = Reading(kafka.next_visits_topic, start="beginning", group=group_of(settings))
         means = Means(
-            stack.enter_context(TopicReader(kafka, reading)),
+            stack.enter_context(TopicReader(_soon_replaced(kafka), reading)),
             lambda value: decode_next_visit(value, registry),
             warmer_of(settings, apdb, cache),
             Pace(settings.warming.share, stop.wait, is_busy),
@@ -162,6 +166,12 @@ def backoff_of(settings: Settings) -> Backoff:
     """Return the configured waits between tries."""
     daemon = settings.daemon
     return Backoff(daemon.retry_initial_seconds, daemon.retry_max_seconds, daemon.retry_jitter)
+
+
+def _soon_replaced(kafka: KafkaSettings) -> KafkaSettings:
+    """Return settings of a member whose partitions go to another soon after it has died: visits do not wait."""
+    options = {"session.timeout.ms": _SESSION_MS, **kafka.librdkafka_consumer}
+    return kafka.model_copy(update={"librdkafka_consumer": options})
 
 
 def group_of(settings: Settings) -> str:

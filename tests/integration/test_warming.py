@@ -184,14 +184,15 @@ def test_a_follower_that_is_killed_changes_nothing(
     environment = environment_of(
         deployment, warming__share=1.0, daemon__pin_clock_mjd=PINNED["daemon"]["pin_clock_mjd"]
     )
+    deployment.send(night()[:N_BEFORE])
     with deployment.daemon(), (tmp_path / "follow.log").open("w") as log:
-        for turn, batch in enumerate(night()):
+        for turn, batch in enumerate(night()[N_BEFORE:]):
             command = [str(PROGRAM), "cache", "warm", "--follow"]
             follower = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
             try:
                 announce(deployment, *(announcement(batch, groupId=f"{turn} {again}") for again in range(3)))
                 flush(deployment)
-                if turn % 4 == 1:
+                if turn % 2:
                     # This one lives to see its visit warm.
                     deployment.wait_until(partial(is_beyond, deployment, n_taken_in(deployment)))
                 deployment.send([batch])

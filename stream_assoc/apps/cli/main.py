@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from stream_assoc import __version__
+from stream_assoc.apps.cli.announce import ANNOUNCE_HELP, announce
 from stream_assoc.apps.cli.app import FAILURE_CODES, App, CommandError, closing
 from stream_assoc.apps.cli.associate import ASSOCIATE_HELP, associate
 from stream_assoc.apps.cli.cache import app as cache_app
@@ -51,6 +52,7 @@ app.command(
 app.command(epilog=ASSOCIATE_HELP)(associate)
 # The name that `associate` had before.
 app.command("run-visit", epilog=ASSOCIATE_HELP, hidden=True)(associate)
+app.command(epilog=ANNOUNCE_HELP)(announce)
 app.command(epilog=SIMULATE_HELP)(simulate)
 app.command(epilog=DEMO_HELP)(demo)
 app.add_typer(apdb_app, name="apdb")
