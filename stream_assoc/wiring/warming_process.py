@@ -1,12 +1,13 @@
 """The child process of `stream_assoc.service.warming.process`, run with ``python -m``; stdin gives its settings."""
 
+import contextlib
 import json
 import os
 import pickle
 import signal
 import sys
 import threading
-from typing import Final
+from typing import Final, NoReturn
 
 from stream_assoc.exceptions import FatalError
 from stream_assoc.pipeline.warming import Warmed
@@ -47,7 +48,15 @@ class Telling:
 
     def tell(self, word: str, *values: object) -> None:
         """Write a line at once; lines of several threads do not mix, as a pipe takes each whole."""
-        os.write(self._descriptor, json.dumps([word, *values]).encode() + b"\n")
+        try:
+            os.write(self._descriptor, json.dumps([word, *values]).encode() + b"\n")
+        except BrokenPipeError:
+            end_with_daemon()
+
+
+def end_with_daemon() -> NoReturn:
+    """End this process, wherever it is: nothing is lost with one that warms."""
+    os._exit(0)
 
 
 class Hearing:
@@ -71,8 +80,7 @@ class Hearing:
     def _listen(self) -> None:
         while said := os.read(self._descriptor, 4096):
             self._is_busy = said[-1:] == BUSY
-        # Nothing is lost with a process that warms, wherever it is.
-        os._exit(0)
+        end_with_daemon()
 
 
 def read_settings(descriptor: int) -> Settings:
@@ -116,12 +124,18 @@ def main() -> None:
     from stream_assoc.wiring.warming import follow, sight
 
     configure_logging(settings.logging.format, settings.logging.level)
-    stop = StopRequest(0.0)
-    threading.Thread(target=sight, args=(settings, stop, telling.sighted), name="sightings", daemon=True).start()
+    stop, log = StopRequest(0.0), structlog.get_logger("stream_assoc.warming")
+
+    def sightings() -> None:
+        # What keeps it from reading keeps the follower too, which tells.
+        with contextlib.suppress(FatalError):
+            sight(settings, stop, telling.sighted)
+
+    threading.Thread(target=sightings, name="sightings", daemon=True).start()
     try:
         follow(settings, stop, telling, hearing.is_busy)
     except FatalError as error:
-        structlog.get_logger("stream_assoc.warming").error("cannot warm", error=str(error))
+        log.error("cannot warm", error=str(error))  # noqa: TRY400 - the sentence says it all
         sys.exit(CANNOT_WORK)
 
 
