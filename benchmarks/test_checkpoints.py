@@ -87,7 +87,7 @@ def test_cold_visits(postgresql_database: str, record: Callable[[Figure], None])
     )
 
 
-def grow(server: psycopg.Connection) -> None:
+def grow(server: psycopg.Connection, n_sources_each: int = N_SOURCES_EACH) -> None:
     """Give each object earlier sources, as if it had been seen for long."""
     columns = [
         name
@@ -110,6 +110,6 @@ def grow(server: psycopg.Connection) -> None:
     server.execute(
         f'INSERT INTO "DiaSource" ({names}) SELECT {values} FROM (SELECT DISTINCT ON ("diaObjectId") * '
         f'FROM "DiaSource" WHERE "diaObjectId" IS NOT NULL ORDER BY "diaObjectId", "timeProcessedMjdTai") s, '
-        f"generate_series(1, {N_SOURCES_EACH - 1}) n ORDER BY n".encode()
+        f"generate_series(1, {n_sources_each - 1}) n ORDER BY n".encode()
     )
     server.execute("ANALYZE")

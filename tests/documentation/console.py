@@ -20,6 +20,8 @@ NEEDS_A_MACHINE = {
     "kubectl": "needs a cluster",
     "kafka-consumer-groups.sh": "is Kafka's own",
     "kafka-configs.sh": "is Kafka's own",
+    "pg_dump": "is PostgreSQL's own; tests/stores/apdb/postgresql/test_data_only_dump.py runs it",
+    "psql": "is PostgreSQL's own; the same",
     "curl": "asks a running daemon; tests/monitoring does",
     "python3.12": "makes an environment for lsst-dax-ppdb, as `make test` does",
     "ppdb/bin/pip": "installs lsst-dax-ppdb, as `make test` does",

@@ -20,9 +20,9 @@ Made = TypeVar("Made")
 LOSS_CODE: Final = 3
 
 ADVISE_HELP: Final = closing(
-    "stream-assoc apdb advise --memory 64GiB --cpus 16 > /etc/postgresql/17/main/conf.d/stream-assoc.conf",
+    "stream-assoc apdb advise --memory 64GiB --cpus 16",
     "stream-assoc apdb advise --memory 16GiB --cpus 4 --disk hdd --postgresql 17 --lz4",
-    "stream-assoc apdb advise --form sql | psql postgresql://postgres@db/apdb",
+    "stream-assoc apdb advise --memory 64GiB --cpus 16 --form sql",
     codes="0, 2 when the usage or a setting is wrong, or the server refuses this user",
 )
 
