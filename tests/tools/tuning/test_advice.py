@@ -103,7 +103,7 @@ def test_the_version_and_the_build_count() -> None:
     machine, load = Machine(8 * GIB, 16), Load()
     assert "io_workers" not in values(advise(machine, load, Build(17)))
     assert values(advise(machine, load, Build(18)))["io_workers"] == "4"
-    assert values(advise(machine, load, Build(14)))["wal_compression"] == "on"
+    assert values(advise(machine, load, Build(14)))["wal_compression"] == "off"
     assert values(advise(machine, load, Build(15, has_lz4=True)))["wal_compression"] == "lz4"
 
 

@@ -25,6 +25,7 @@ DEFAULTS = {
     "max_wal_size": ServerSetting("4096", "4GB", "MB"),
     "checkpoint_timeout": ServerSetting("300", "5min", "s"),
     "statement_timeout": ServerSetting("0", "0", "ms"),
+    "wal_compression": ServerSetting("off", "off", None, ("pglz", "lz4", "on", "off")),
     "max_connections": ServerSetting("100", "100"),
     "max_locks_per_transaction": ServerSetting("64", "64"),
 }
@@ -100,6 +101,20 @@ def test_what_hurts_is_told_and_loses_nothing(name: str, setting: ServerSetting)
 )
 def test_what_is_enough_is_not_told(name: str, setting: ServerSetting) -> None:
     assert found(changed(**{name: setting})) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "choices", "advised"),
+    [
+        ("pglz", ("pglz", "lz4", "zstd", "on", "off"), ["lz4"]),
+        ("on", ("on", "off"), ["off"]),
+        ("lz4", ("pglz", "lz4", "on", "off"), []),
+        ("zstd", ("pglz", "zstd", "on", "off"), []),
+    ],
+)
+def test_slow_compression_of_the_log(value: str, choices: tuple[str, ...], advised: list[str]) -> None:
+    server = changed(wal_compression=ServerSetting(value, value, None, choices))
+    assert [one.advised for one in harms(server, Load())] == advised
 
 
 @pytest.mark.parametrize(
