@@ -106,7 +106,7 @@ class _Datum:
     def add(self, wanted: pa.Field, avro_type: AvroType, column: pa.Array) -> None:
         """Add a field of the record."""
         nullable = is_nullable(avro_type)
-        kind = avro_type[1] if nullable else avro_type
+        kind = avro_type[1] if is_nullable(avro_type) else avro_type
         n_null = column.null_count
         if not column.type.equals(wanted.type):
             raise EncodeError(
