@@ -10,7 +10,7 @@ import structlog
 from stream_assoc.core.model.batch import Batch, BatchRevision
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.exceptions import PoisonError
+from stream_assoc.exceptions import PoisonError, RetriableError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.authority import NOBODY, Authority
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
@@ -82,6 +82,7 @@ class MessageHandler:
         # has raised the version of every tile it concerns, so the cache is not believed. For the same reason cells
         # need not be locked until then: another daemon that asks for such a tile rebuilds it.
         self._postponed: deque[CacheWrite] = deque()
+        self._unwritten: RetriableError | None = None
         self._services = replace(services, write_cache=self._postponed.append, catch_up=self._write_cache)
         self._dead_letter_topic = dead_letter_topic
         self._instruments = instruments
@@ -119,10 +120,18 @@ class MessageHandler:
         """
         self._services.observe_micro_batch(seconds)
         self._write_cache()
+        if (error := self._unwritten) is not None:
+            self._unwritten = None
+            raise error
 
     def _write_cache(self) -> None:
-        while self._postponed:
-            self._postponed.popleft()()
+        """Do what was postponed. What cannot be written is dropped, for no batch waits for it; `finish` tells."""
+        try:
+            while self._postponed:
+                self._postponed.popleft()()
+        except RetriableError as error:
+            self._postponed.clear()
+            self._unwritten = error
 
     def _read(self, messages: Sequence[InputMessage]) -> list[Arrival | PoisonError]:
         watch = Stopwatch(self._services.clock)
