@@ -23,6 +23,7 @@ SETTINGS_FILE: Final = "stream-assoc.toml"
 LOG_FILE: Final = "daemon.log"
 APDB_FILE: Final = "apdb.sqlite3"
 
+_CACHE_MEMORY: Final = "1gb"
 _DRAIN_SECONDS: Final = 30.0
 _LOG_TAIL_LINES: Final = 15
 
@@ -37,7 +38,7 @@ def services(folder: Path) -> Iterator[Settings]:
 
     The settings stay in the folder, so that its APDB can be opened later.
     """
-    with MockKafka() as kafka, EmbeddedValkey() as valkey:
+    with MockKafka() as kafka, EmbeddedValkey(_CACHE_MEMORY) as valkey:
         images = folder / IMAGES_NAME
         roots = [str(images.resolve())] if images.is_dir() else []
         text = _settings_text(kafka, valkey.url, folder / APDB_FILE, roots)

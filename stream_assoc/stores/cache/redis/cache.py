@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
@@ -17,11 +17,17 @@ from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
-from stream_assoc.stores.cache.redis.connection import Client, connect, describe, translate, translated_errors
+from stream_assoc.stores.cache.redis.connection import (
+    Client,
+    connect,
+    database_of,
+    describe,
+    translate,
+    translated_errors,
+)
+from stream_assoc.stores.cache.redis.memory import memory_advice
 
 _Item = TypeVar("_Item")
-
-_EVICTING: Final = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
 
 
 class RedisCache:
@@ -191,9 +197,8 @@ class RedisCache:
         """Verify that the cache works, and return what an operator should know.
 
         Writes and reads two small keys of different cells. A server that takes no writes for now, being
-        full or a replica, is told and no obstacle, as it is none while batches are processed. One
-        that has a memory limit but evicts nothing will one day refuse writes, so
-        ``maxmemory-policy`` should then be one of the ``allkeys`` ones; without a limit any policy does.
+        full or a replica, is told and no obstacle, as it is none while batches are processed. What is told
+        of its memory is in `~stream_assoc.stores.cache.redis.memory`.
 
         Returns
         -------
@@ -215,18 +220,15 @@ class RedisCache:
         self._get(probes)
         with translated_errors(self._place):
             try:
-                nodes = self._memory()
+                nodes = self._information()
             except NoPermissionError:
                 unchecked = (
                     f"The user of redis.url may not run INFO, so the memory policy of {self._place} is unchecked"
                 )
                 return [*advice, unchecked]
-        advice += [
-            f"Redis at {place} has maxmemory-policy {memory['maxmemory_policy']} and will refuse writes when full: "
-            "set allkeys-lru (an evicted key is rebuilt from the APDB)"
-            for place, memory in nodes.items()
-            if memory.get("maxmemory") and memory.get("maxmemory_policy") not in _EVICTING
-        ]
+        database = database_of(self._client)
+        for place, (memory, keyspace) in nodes.items():
+            advice += memory_advice(place, memory, keyspace, database)
         return advice
 
     def tile_key(self, tile: int) -> str:
@@ -238,11 +240,15 @@ class RedisCache:
         pairs = zip(diaObjectId.tolist(), cells.tolist(), strict=True)
         return [f"{self._stem}{{{cell}}}:object:{key}" for key, cell in pairs]
 
-    def _memory(self) -> dict[str, dict[str, Any]]:
+    def _information(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """Return what each server tells of its memory and of its databases."""
         if isinstance(self._client, RedisCluster):
             nodes = self._client.get_primaries()  # type: ignore[no-untyped-call]
-            return {str(node.name): self._client.info("memory", target_nodes=node) for node in nodes}
-        return {self._place: self._client.info("memory")}
+            return {str(node.name): self._information_of(target_nodes=node) for node in nodes}
+        return {self._place: self._information_of()}
+
+    def _information_of(self, **node: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._client.info("memory", **node), self._client.info("keyspace", **node)
 
     def _get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of many keys, `None` for those that are missing."""

@@ -103,13 +103,59 @@ class TestRedisCache(RedisConformance):
         self.write_tiles(cache, tile(1))
         assert self.client.ttl(cache.tile_key(FIRST_TILE)) == -1
 
-    def test_a_check_of_a_good_server_has_no_advice(self, cache) -> None:
+
+LIMITED = {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}
+
+
+@pytest.fixture
+def server_of_its_own():
+    """A server as docs/how-to/size.md asks for it."""
+    with ValkeyServer(config=LIMITED) as server, redis.Redis(port=server.port) as client:
+        yield server, client
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+def test_a_check_of_a_good_server_has_no_advice(server_of_its_own, policy: str) -> None:
+    server, client = server_of_its_own
+    client.config_set("maxmemory-policy", policy)
+    with RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache:
+        cache.write(tile(3), LAYOUT.empty_states(), NO_CELLS)
         assert cache.check() == []
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"])
+def test_a_policy_that_evicts_none_of_our_keys_is_advised_against(server_of_its_own, policy: str) -> None:
+    server, client = server_of_its_own
+    client.config_set("maxmemory-policy", policy)
+    with RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache:
+        (advice,) = cache.check()
+    assert f"maxmemory-policy {policy}" in advice
+    assert "set allkeys-lru" in advice
+
+
+def test_a_server_without_a_limit_is_advised_against(server_of_its_own) -> None:
+    server, client = server_of_its_own
+    client.config_set("maxmemory", 0)
+    with RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache:
+        (advice,) = cache.check()
+    assert "has no maxmemory" in advice
+    assert "Set maxmemory" in advice
+
+
+def test_keys_of_other_programs_are_told(server_of_its_own) -> None:
+    server, client = server_of_its_own
+    client.set("session:1", "theirs", ex=3600)
+    with redis.Redis(port=server.port, db=3) as other:
+        other.set("queue", "theirs")
+    with RedisCache(server.connection_url, LAYOUT, **LEVELS) as cache:
+        (advice,) = cache.check()
+    assert "1 that expire in db0, 1 in db3" in advice
+    assert "a Redis of its own" in advice
 
 
 @pytest.fixture(scope="module")
 def cluster_url():
-    with ValkeyServer(config={"cluster-enabled": "yes"}) as server:
+    with ValkeyServer(config={**LIMITED, "cluster-enabled": "yes"}) as server:
         node = redis.Redis(port=server.port)
         node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         wait_for_cluster(node)
@@ -126,8 +172,12 @@ class TestRedisCluster(RedisConformance):
             self.client = node
             yield cache
 
-    def test_a_check_asks_every_node(self, cache) -> None:
+    def test_a_check_asks_every_node(self, cache, cluster_url) -> None:
         assert cache.check() == []
+        self.client.config_set("maxmemory-policy", "noeviction")
+        (advice,) = cache.check()
+        self.client.config_set("maxmemory-policy", "allkeys-lru")
+        assert f":{self.client.connection_pool.connection_kwargs['port']} has maxmemory-policy noeviction" in advice
 
     def test_a_client_that_knows_no_cluster_is_told_so(self, cluster_url) -> None:
         with (
@@ -172,7 +222,7 @@ def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def locked_server():
-    with ValkeyServer() as server:
+    with ValkeyServer(config=LIMITED) as server:
         with redis.Redis(port=server.port) as client:
             client.execute_command(
                 "ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+mget", "+ping", "+client"
