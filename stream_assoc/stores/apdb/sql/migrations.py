@@ -219,13 +219,18 @@ def _note_lag(database: Database) -> None:
 
 
 def _keep_checkpoints(database: Database) -> None:
-    """Make room for states, each in a page of its own or a few: compressed, they would take longer to read."""
+    """Make room for states, each in a page of its own or a few: compressed, they would take longer to read.
+
+    Outputs in the outbox are compressed before they come: the server would try
+    again in vain, for longer than all else takes that it does with them.
+    """
     database.run(
         f'CREATE TABLE IF NOT EXISTS {{{CHECKPOINT}}} ("diaObjectId" BIGINT NOT NULL PRIMARY KEY, '
         '"validityStartMjdTai" DOUBLE PRECISION NOT NULL, layout BIGINT NOT NULL, state {bytes} NOT NULL)'
     )
     if database.pages_have_room:
-        database.run(f"ALTER TABLE {{{CHECKPOINT}}} ALTER COLUMN state SET STORAGE EXTERNAL")
+        for table, column in ((CHECKPOINT, "state"), (OUTBOX, "outputs")):
+            database.run(f"ALTER TABLE {{{table}}} ALTER COLUMN {column} SET STORAGE EXTERNAL")
     # What came later is found without a look at what came before. It does all that dax_apdb's own index does.
     database.run(
         'CREATE INDEX IF NOT EXISTS "StreamAssocDiaSource_later" '

@@ -50,6 +50,15 @@ class TestPostgresql(ApdbConformance):
             self.enter(apdb, cells, threading.Event())
         done.set()
 
+    def test_the_server_does_not_compress_what_is_compressed(self, url: str) -> None:
+        open_apdb(url).close()
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT attname, attstorage FROM pg_attribute WHERE attname IN ('outputs', 'state') AND attrelid = "
+                """ANY (ARRAY['"StreamAssocOutbox"'::regclass, '"StreamAssocCheckpoint"'::regclass])"""
+            ).fetchall()
+        assert sorted(rows) == [("outputs", "e"), ("state", "e")]
+
     def test_lost_connection_loses_lock_and_transaction(self, apdb: OpenApdb, url: str) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         with pytest.raises(FencedError, match="locks on the sky"):
