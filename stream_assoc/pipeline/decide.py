@@ -186,14 +186,17 @@ def _summarise(
     batch, calculator, positions = arrival.batch, services.calculator, matches.objects.positions
     matched = positions.take(matches.object_row[matches.associated])
     new = calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
-    before = ObjectStates.concatenate([neighbourhood.states(matched), new])
+    known = neighbourhood.states(matched)
+    before = ObjectStates.concatenate([known, new])
     uncounted = uncounted_points(neighbourhood.session, calculator, before, batch.id)
     # Whatever may be measured needs a time after its version, too.
     versions = positions.validityStartMjdTai if arrival.images else matched.validityStartMjdTai
     after = np.empty(0) if constraints is None else constraints.after
     time = later(services.clock.processing_time(), np.concatenate([versions, uncounted.timeProcessedMjdTai, after]))
     points = source_points(batch, np.concatenate([matches.associated, matches.new]), services.flag_columns)
-    return _Summary(matched, calculator.update(before, points, time), uncounted, time)
+    # Those of the neighbourhood are its own; put together with new ones they are a copy.
+    states = calculator.update(before, points, time, in_place=before is not known)
+    return _Summary(matched, states, uncounted, time)
 
 
 def _photometer(

@@ -122,7 +122,7 @@ def match_sources(
     object_row[searched] = association.object_row
     associated = np.flatnonzero(object_row >= 0)
 
-    unmatched = np.setdiff1d(searched, associated)
+    unmatched = searched[object_row[searched] < 0]
     new = _creators(batch, unmatched, algorithms.new_objects, unlimited=unlimited)
 
     diaObjectId = np.zeros(n, np.int64)

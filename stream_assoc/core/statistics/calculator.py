@@ -127,17 +127,21 @@ class StatisticsCalculator:
             curves=LightCurves.empty(n * N_BANDS),
         )
 
-    def update(self, states: ObjectStates, points: SourcePoints, validityStartMjdTai: float) -> ObjectStates:
+    def update(
+        self, states: ObjectStates, points: SourcePoints, validityStartMjdTai: float, *, in_place: bool = False
+    ) -> ObjectStates:
         """Return the states after one more source each.
 
         Parameters
         ----------
         states : `ObjectStates`
-            Not changed.
+            Not changed, unless ``in_place``.
         points : `SourcePoints`
             Point ``i`` belongs to object ``i``.
         validityStartMjdTai : `float`
             The version that the new states belong to, MJD TAI.
+        in_place : `bool`, optional
+            Whether the field arrays of ``states``, which nobody needs any more, may become those of the new states.
 
         Raises
         ------
@@ -152,7 +156,9 @@ class StatisticsCalculator:
         n = len(points)
         curves = append_one_each(states.curves, points) if self._keeps_curves else states.curves
         updated = replace(
-            states.with_own_fields(), validityStartMjdTai=np.full(n, validityStartMjdTai), curves=curves
+            states if in_place else states.with_own_fields(),
+            validityStartMjdTai=np.full(n, validityStartMjdTai),
+            curves=curves,
         )
         self._fold_sources(updated, points, np.arange(n + 1, dtype=np.int64))
         self._fold_one_each(updated, points)

@@ -45,6 +45,9 @@ class OutputSchemaIds:
     forced_sources: int = SCHEMA_ID
 
 
+_NEW_MESSAGE: Final = functools.partial(tuple.__new__, OutputMessage)
+"""Takes the fields of a message as one tuple; a named tuple's own constructor is written in Python, and slower."""
+
 _OBJECT_KEY: Final = ("diaObjectId", "validityStartMjdTai")
 
 
@@ -154,7 +157,7 @@ def _messages(rows: pa.Table, writer: RowWriter, topic: str) -> list[OutputMessa
     """Return one message for each row, keyed by its diaObjectId."""
     values = writer.write(pa.RecordBatch.from_arrays(list(map(contiguous, rows.columns)), names=rows.column_names))
     keys = contiguous(rows.column("diaObjectId")).cast(pa.string()).cast(pa.binary())
-    return list(map(OutputMessage, repeat(topic), keys.to_pylist(), values.to_pylist()))
+    return list(map(_NEW_MESSAGE, zip(repeat(topic), keys.to_pylist(), values.to_pylist(), repeat(()))))
 
 
 def statistics_records(further: pa.Table | None, record: pa.StructType, n_rows: int) -> pa.Array:

@@ -91,6 +91,17 @@ def test_update_does_not_touch_what_it_is_given(points_of: Points, histories_of:
     assert updated.validityStartMjdTai.tolist() == [62000.0, 62000.0]
 
 
+def test_in_place_an_update_gives_the_same_bits(points_of: Points, histories_of: Histories) -> None:
+    calculator = StatisticsCalculator(ALL_PLUGINS)
+    rows = [(60000, 1, 1, 0), (60001, 2, 1, 1), (60000, 3, 1, 0)]
+    states = calculator.rebuild(histories_of(points_of(rows), [2, 1]))
+    points = points_of([(60002, 3, 1, 0), (60003, 4, 1, 1)])
+    wanted = calculator.update(states, points, 62000.0)
+    updated = calculator.update(states, points, 62000.0, in_place=True)
+    assert same_bits(updated, wanted)
+    assert updated.band_fields is states.band_fields
+
+
 def test_a_broken_source_harms_only_itself(points_of: Points, histories_of: Histories) -> None:
     calculator = StatisticsCalculator(ALL_PLUGINS)
     good = [(60000.0 + t, 10.0 + t * t, 2.0, 1) for t in range(6)]
