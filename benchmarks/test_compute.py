@@ -39,7 +39,7 @@ def test_compute_path(record: Record) -> None:
         Figure(
             "compute path of 10k sources x 500k objects / pyruhvro decoding the message",
             timed.ratio("compute", "decode"),
-            bar=5.0,
+            bar=12.0,
             details=timed.seconds,
             is_explained=True,
         )
