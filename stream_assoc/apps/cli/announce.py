@@ -48,7 +48,7 @@ def announce(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     in_: Annotated[
         float | None, typer.Option("--in", min=0.0, help="The same, seconds from now.", show_default=False)
     ] = None,
-    name: Annotated[str, typer.Option(help="groupId; a later announcement replaces one of its name.")] = "",
+    name: Annotated[str, typer.Option(help="Its groupId: a later announcement of the name takes its place.")] = "",
     instrument: Annotated[str, typer.Option(help="The camera, for warming.instruments.")] = "",
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -162,8 +162,10 @@ class Follower:
         try:
             visit = self._means.decode(message.value)
         except AnnouncementError as error:
-            tell = log.info if error.reason == NOT_ON_SKY else log.warning
-            tell("announcement dropped", reason=error.reason, error=str(error), message=place)
+            if error.reason == NOT_ON_SKY:
+                log.info("announcement not of the sky", error=str(error), message=place)
+            else:
+                log.warning("announcement of no use", reason=error.reason, error=str(error), message=place)
             self._means.observer.dropped(error.reason)
             self._finish(message.position)
             return
