@@ -1,10 +1,11 @@
 """``stream-assoc announce``: tell followers where the telescope will point, by hand or from a schedule."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -14,6 +15,22 @@ from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from stream_assoc.core.model.announced_visits import AnnouncedVisit
+    from stream_assoc.core.model.messages import OutputMessage
+    from stream_assoc.tools.replay.options import Due
+
+Ahead: TypeAlias = "Callable[[Iterable[Due]], Iterable[Due]]"
+"""Puts announcements before the plan of a replay."""
+
+AnnounceOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        help="Announce each visit on kafka.next_visits_topic so long before its first message is due; the replay "
+        "begins so much later. Needs --speed or --rate.",
+        show_default=False,
+    ),
+]
 
 ANNOUNCE_HELP = closing(
     "stream-assoc announce --ra 150.1 --dec 2.2 --in 20",
@@ -118,8 +135,16 @@ def scheduled(file: Path) -> Iterator["AnnouncedVisit"]:
                 raise CommandError(f"{file}, line {number}: {error}; nothing was announced") from error
 
 
-def send(visits: list["AnnouncedVisit"], kafka: KafkaSettings) -> None:
-    """Announce these visits; with a Schema Registry, register the schema there first."""
+def send(visits: Sequence["AnnouncedVisit"], kafka: KafkaSettings) -> None:
+    """Announce these visits."""
+    encoded = encoding(kafka)
+    with made_producers(kafka, 1) as (producer,):
+        producer.send(map(encoded, visits))
+        producer.flush()
+
+
+def encoding(kafka: KafkaSettings) -> "Callable[[AnnouncedVisit], OutputMessage]":
+    """Return what makes a message of a visit; with a Schema Registry, register the schema there first."""
     from stream_assoc.core.model.messages import OutputMessage
     from stream_assoc.messaging.avro.next_visits import encode_next_visit
     from stream_assoc.messaging.avro.registry import registry_of
@@ -129,9 +154,33 @@ def send(visits: list["AnnouncedVisit"], kafka: KafkaSettings) -> None:
     identifier = (
         schema_id(NEXT_VISIT) if registry is None else registry.register(f"{topic}-value", load_schema(NEXT_VISIT))
     )
+
+    def encoded(visit: "AnnouncedVisit") -> OutputMessage:
+        # Keyed by its name, so that an announcement that replaces another comes after it.
+        return OutputMessage(topic, visit.groupId.encode() or None, encode_next_visit(visit, identifier))
+
+    return encoded
+
+
+def unannounced(plan: Iterable["Due"]) -> Iterable["Due"]:
+    """Return a plan as it is."""
+    return plan
+
+
+@contextmanager
+def announced(kafka: KafkaSettings, lead_seconds: float | None) -> Iterator[Ahead]:
+    """Give what announces the visits of a plan so long ahead, or not at all."""
+    from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.tools.replay.announcing import Announcing
+
+    if lead_seconds is None:
+        yield unannounced
+        return
+    encoded = encoding(kafka)
     with made_producers(kafka, 1) as (producer,):
-        # By their names, so that an announcement that replaces another comes after it.
-        producer.send(
-            OutputMessage(topic, one.groupId.encode() or None, encode_next_visit(one, identifier)) for one in visits
-        )
-        producer.flush()
+
+        def tell(visit: "AnnouncedVisit") -> None:
+            producer.send([encoded(visit)])
+            producer.flush()
+
+        yield Announcing(lead_seconds, tell, registry_of(kafka))

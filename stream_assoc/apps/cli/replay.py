@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from stream_assoc.apps.cli.announce import Ahead, AnnounceOption, announced, unannounced
 from stream_assoc.apps.cli.app import (
     App,
     CommandError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from stream_assoc.tools.replay.manifest import Manifest, PlanTotals
     from stream_assoc.tools.replay.options import ReplayOptions
     from stream_assoc.tools.replay.runner import ReplayReport
+
 
 MEBIBYTE = 1024**2
 RUN = "run"
@@ -128,6 +130,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
             show_default=False,
         ),
     ] = None,
+    announce: AnnounceOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; tell what would be sent.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -150,12 +153,16 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
         duplicate=duplicate, drop=drop, late=late, late_by_seconds=late_by, corrupt=corrupt, key=key, seed=seed,
     )  # fmt: skip
     destination = topic or kafka.input_topic
+    if announce is not None and speed is None and rate is None:
+        raise typer.BadParameter("--announce needs --speed or --rate: without a pace everything is due at once")
     if dry_run:
         tell_plan(options, file, destination, kafka)
-    elif record is None:
-        tell_sent(send(options, file, destination, kafka, producers), destination)
-    else:
-        begin_recorded(options, file, destination, kafka, producers, record)
+        return
+    with announced(kafka, announce) as ahead:
+        if record is None:
+            tell_sent(send(options, file, destination, kafka, producers, ahead), destination)
+        else:
+            begin_recorded(options, file, destination, kafka, producers, record, ahead)
 
 
 @app.command(epilog=closing("stream-assoc replay resume run/"))
@@ -231,19 +238,30 @@ app.command(
 )(diff)
 
 
-def begin_recorded(
-    options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int, folder: Path
+def begin_recorded(  # noqa: PLR0913, PLR0917 - what is sent, and how
+    options: "ReplayOptions",
+    file: Path,
+    topic: str,
+    kafka: KafkaSettings,
+    n_producers: int,
+    folder: Path,
+    ahead: Ahead,
 ) -> None:
     """Begin a recorded replay, and carry it out."""
     from stream_assoc.tools.replay.recording import begin
     from stream_assoc.tools.replay.topics import KafkaTarget
 
     manifest = begin(folder, file, options, topic, KafkaTarget(kafka, topic), n_producers=n_producers)
-    carry_out_recorded(manifest, folder, kafka)
+    carry_out_recorded(manifest, folder, kafka, ahead)
 
 
 def carry_out_recorded(
-    manifest: "Manifest", folder: Path, kafka: KafkaSettings, *, resend_doubtful: bool = False
+    manifest: "Manifest",
+    folder: Path,
+    kafka: KafkaSettings,
+    ahead: Ahead = unannounced,
+    *,
+    resend_doubtful: bool = False,
 ) -> None:
     """Send what is left of a recorded replay, and tell what became of it."""
     from stream_assoc.messaging.avro.registry import registry_of
@@ -263,13 +281,19 @@ def carry_out_recorded(
             manifest.source.path, messages_to(manifest.topic, kafka), registry_of(kafka), tell_table
         )
         with made_producers(kafka, manifest.n_producers) as producers, Progress().count("messages") as progress:
-            manifest, report = carry_out(manifest, folder, journal, steps, producers, left, progress=progress)
+            manifest, report = carry_out(
+                *(manifest, folder, journal, steps, producers, left),
+                progress=progress,
+                announcing=ahead,
+            )
     tell_sent(report, manifest.topic, f"`stream-assoc replay resume {folder}` tries again")
     if manifest.totals is not None:
         typer.echo(f"{described(manifest.totals)}\nrun {manifest.run}: {folder}")
 
 
-def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int) -> "ReplayReport":
+def send(
+    options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int, ahead: Ahead
+) -> "ReplayReport":
     """Send a file byte for byte, without a record, under a progress bar."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.runner import Observer, Replayer
@@ -281,7 +305,7 @@ def send(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings,
             def after(self, n_steps: int) -> None:
                 progress(n_steps)
 
-        return Replayer(producers, Counter()).run(plan)
+        return Replayer(producers, Counter()).run(ahead(plan))
 
 
 def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:

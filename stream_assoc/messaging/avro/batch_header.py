@@ -5,9 +5,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import fastavro
+import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.positions import has_position
+from stream_assoc.core.model.types import FloatArray
 from stream_assoc.messaging.avro.codec import MALFORMED, SealedReader
 from stream_assoc.messaging.avro.schemas import BATCH, known_schemas
 from stream_assoc.messaging.avro.wire import AvroSchema, WriterSchemas, split
@@ -70,6 +73,25 @@ def _beginning(fields: tuple[tuple[str, str], ...]) -> AvroSchema:
         {"type": "record", "name": "Beginning", "fields": [{"name": name, "type": kind} for name, kind in fields]}
     )
     return dict(parsed)
+
+
+def batch_outline(value: bytes | None, schemas: WriterSchemas | None = None) -> tuple[int, FloatArray]:
+    """Return the visit of a message and its footprint, shape (k, 2), ra and dec in degrees; nothing is validated.
+
+    Raises
+    ------
+    DecodeError
+        If the bytes cannot be read with their writer's schema, or there is no footprint.
+    RegistryUnavailableError
+        If the schema must be asked for and the registry does not answer.
+    """
+    schema_id, payload = split(value)
+    schema = (schemas or known_schemas(BATCH)).writer_schema(schema_id)
+    (row,) = SealedReader(schema).read([payload]).select(["visit", "footprint"]).to_pylist()
+    corners = np.array([(one["ra"], one["dec"]) for one in row["footprint"]], np.float64).reshape(-1, 2)
+    if not len(corners) or not has_position(corners[:, 0], corners[:, 1]).all():
+        raise DecodeError("the batch has no footprint on the sky", "undecodable")
+    return int(row["visit"]), corners
 
 
 def batch_header(value: bytes | None, schemas: WriterSchemas | None = None) -> dict[str, Any]:

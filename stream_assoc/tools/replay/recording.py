@@ -125,6 +125,7 @@ def carry_out(  # noqa: PLR0913 - what a replay needs
     left: Outlook,
     *,
     progress: Callable[[int], None] = lambda number: None,
+    announcing: Callable[[Iterable[Due]], Iterable[Due]] = lambda plan: plan,
     timer: Timer | None = None,
 ) -> tuple[Manifest, ReplayReport]:
     """Send what is left of a recorded replay, and complete its manifest when all is sent.
@@ -143,6 +144,8 @@ def carry_out(  # noqa: PLR0913 - what a replay needs
         What is left.
     progress : callable, optional
         Told the number of each step.
+    announcing : callable, optional
+        Returns what is left of the plan with announcements of its visits before.
     timer : `Timer`, optional
 
     Returns
@@ -156,7 +159,7 @@ def carry_out(  # noqa: PLR0913 - what a replay needs
     recorder = _Recorder(manifest.run, journal, left, progress)
     plan = manifest.options.paced(_tallied(steps, tally))
     rest: Iterable[Due] = itertools.islice(plan, left.n_done, None)
-    report = Replayer(producers, recorder, timer).run(rest, left.n_done)
+    report = Replayer(producers, recorder, timer).run(announcing(rest), left.n_done)
     if report.succeeded:
         manifest = manifest.model_copy(update={"totals": tally.totals()})
         manifest.write(folder)
