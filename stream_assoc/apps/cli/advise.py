@@ -2,14 +2,23 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from stream_assoc.apps.cli.app import ConfigOption, SetOption, closing, note, settings_of
 from stream_assoc.settings import Settings
-from stream_assoc.tools.tuning.machine import Build, Disk, Load, Machine, bytes_of, this_machine
+from stream_assoc.tools.tuning.machine import (
+    LEAST_MEMORY,
+    Build,
+    Disk,
+    Load,
+    Machine,
+    bytes_of,
+    cpus_here,
+    memory_here,
+)
 from stream_assoc.tools.tuning.rendering import Form, heading, render
 
 if TYPE_CHECKING:
@@ -90,14 +99,13 @@ def advise(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
 
 def _machine(memory: str | None, cpus: int | None, disk: Disk) -> Machine:
-    here = _given(lambda: this_machine(disk))
-    machine = _given(lambda: here if memory is None else replace(here, memory=bytes_of(memory)))
     if memory is None or cpus is None:
         note(
             "what is not given is that of this machine; if the server runs elsewhere, or beside other programs, give "
             "--memory and --cpus"
         )
-    return machine if cpus is None else replace(machine, cpus=cpus)
+    n_bytes = memory_here() if memory is None else _given(lambda: bytes_of(memory))
+    return _given(lambda: Machine(n_bytes, cpus_here() if cpus is None else cpus, disk))
 
 
 def _build(settings: Settings) -> Build:
@@ -140,7 +148,8 @@ def harms_of(settings: Settings) -> "Sequence[Harm]":
     server = parse_url(apdb.connection_url(), apdb.namespace).server(patience_of(settings))
     if server is None:
         return ()
-    machine = this_machine() if server.is_local else None
+    is_known = server.is_local and memory_here() >= LEAST_MEMORY
+    machine = Machine(memory_here(), cpus_here()) if is_known else None
     return harms(server, Load(cells_each=settings.daemon.micro_batch_cells), machine)
 
 

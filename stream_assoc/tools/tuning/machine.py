@@ -103,22 +103,21 @@ def bytes_of(text: str) -> int:
     return round(float(found[1]) * _UNITS[found[2].lower()])
 
 
-def this_machine(disk: Disk = Disk.SSD, cgroups: Path = _CGROUPS) -> Machine:
-    """Return the machine, or the part of it that a container's limits leave.
+def memory_here(cgroups: Path = _CGROUPS) -> int:
+    """Return the bytes of this machine's memory, or what a container's limit leaves of it.
 
     Parameters
     ----------
-    disk : `Disk`
-        Nothing tells where a server keeps its data.
     cgroups : `~pathlib.Path`
         Where the kernel shows the limits.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Machine(
-        memory=min([memory, *_limits(cgroups, "memory.max", "memory/memory.limit_in_bytes")]),
-        cpus=min([len(os.sched_getaffinity(0)), *_cpu_limits(cgroups)]),
-        disk=disk,
-    )
+    return min([memory, *_limits(cgroups, "memory.max", "memory/memory.limit_in_bytes")])
+
+
+def cpus_here(cgroups: Path = _CGROUPS) -> int:
+    """Return the processors of this machine, or what a container's limit leaves of them; see `memory_here`."""
+    return min([len(os.sched_getaffinity(0)), *_cpu_limits(cgroups)])
 
 
 def _limits(cgroups: Path, *names: str) -> list[int]:

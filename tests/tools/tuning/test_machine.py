@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.tools.tuning.machine import GIB, MIB, Build, Machine, bytes_of, this_machine
+from stream_assoc.tools.tuning.machine import GIB, MIB, Build, Machine, bytes_of, cpus_here, memory_here
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 AVAILABLE = len(os.sched_getaffinity(0))
@@ -68,7 +68,7 @@ def test_limits_of_a_container_count(files: dict[str, str], memory: int, cpus: i
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert this_machine(cgroups=tmp_path) == Machine(memory, cpus)
+    assert (memory_here(tmp_path), cpus_here(tmp_path)) == (memory, cpus)
 
 
 def test_what_is_too_small_is_refused() -> None:
