@@ -76,7 +76,7 @@ class Visit:
         staged = StagedCache(self.services.cache, self.services.layout)
         neighbourhood = Neighbourhood(session, staged, self.services.calculator, self.services.partition, versions)
         decision = apply(decide(arrival, neighbourhood, 0, self.services), neighbourhood)
-        write_down([decision], (), self.services)
+        write_down([decision], (), self.services, np.empty(0, np.int64))
         return decision
 
 

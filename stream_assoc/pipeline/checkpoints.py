@@ -7,7 +7,9 @@ or adds an earlier one, deletes the checkpoint in the same transaction.
 
 A checkpoint is written when an object's number of sources comes to its own turn
 among ``every``: drawn from its id, so that few of the objects of a visit have
-their turn together, and no one has to be remembered.
+their turn together, and no one has to be remembered. An object that had more
+than that folded is overdue, because its checkpoint was deleted or its history is older
+than checkpoints are; it has its turn at once.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream_assoc.core.model.states import Checkpoints, ObjectStates
-from stream_assoc.core.model.types import BoolArray
+from stream_assoc.core.model.types import BoolArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.ports.checkpoints import StateCodec
 
@@ -38,7 +40,9 @@ class CheckpointPolicy:
     codec: StateCodec
     every: int
 
-    def of(self, states: Sequence[ObjectStates], calculator: StatisticsCalculator) -> list[Checkpoints]:
+    def of(
+        self, states: Sequence[ObjectStates], calculator: StatisticsCalculator, overdue: IntArray
+    ) -> list[Checkpoints]:
         """Return the checkpoints to write of each batch of a transaction; of an object the latest only.
 
         Parameters
@@ -47,18 +51,30 @@ class CheckpointPolicy:
             Those that each batch made, in the order of the batches.
         calculator : `StatisticsCalculator`
             Counts their sources.
+        overdue : `numpy.ndarray` [int64]
+            Objects that have their turn whatever their number is.
         """
         chosen: list[Checkpoints] = []
         later = np.empty(0, np.int64)
         for made in reversed(states):
-            due = np.flatnonzero(self._is_due(made, calculator) & ~np.isin(made.diaObjectId, later))
+            is_due = self._has_turn(made, calculator) | np.isin(made.diaObjectId, overdue)
+            due = np.flatnonzero(is_due & ~np.isin(made.diaObjectId, later))
             chosen.append(self.codec.pack(made.take(due)) if len(due) else Checkpoints.none())
             later = np.concatenate([later, made.diaObjectId[due]])
         return chosen[::-1]
 
-    def _is_due(self, states: ObjectStates, calculator: StatisticsCalculator) -> BoolArray:
+    def is_overdue(self, n_folded: IntArray) -> BoolArray:
+        """Tell which objects have missed their turn, by how many sources of each were folded."""
+        return (n_folded > self.every) & (self.every > 0)
+
+    def _has_turn(self, states: ObjectStates, calculator: StatisticsCalculator) -> BoolArray:
         if not self.every or not len(states):
             return np.zeros(len(states), np.bool_)
-        n_sources = calculator.positions(states).nDiaSources
+        n = n_sources(states, calculator)
         turns = (states.diaObjectId.view(np.uint64) * _MIX >> np.uint64(32)).astype(np.int64)
-        return np.asarray((n_sources >= self.every) & ((n_sources + turns) % self.every == 0))
+        return np.asarray((n >= self.every) & ((n + turns) % self.every == 0))
+
+
+def n_sources(states: ObjectStates, calculator: StatisticsCalculator) -> IntArray:
+    """Return the number of sources of each state."""
+    return calculator.positions(states).nDiaSources.astype(np.int64)

@@ -89,7 +89,7 @@ def commit(
         superseded, first = np.unique(ids, return_index=True)
         had_version = np.isin(superseded, np.concatenate([one.superseded for one in decisions]))
         session.prepare(superseded[had_version], starts[first][had_version])
-        processed, changes = write_down(decisions, unpublished, services)
+        processed, changes = write_down(decisions, unpublished, services, neighbourhood.overdue)
     failpoint("before-store")
     with watch.stage("store"):
         versions = session.commit(changes)
@@ -108,15 +108,18 @@ def _write_cache(neighbourhood: Neighbourhood, tiles: IntArray, versions: IntArr
     services.observe_micro_batch(watch.seconds)
 
 
-def checkpoints_of(decisions: Sequence[Decision], services: Services) -> list[Checkpoints]:
+def checkpoints_of(decisions: Sequence[Decision], services: Services, overdue: IntArray) -> list[Checkpoints]:
     """Return the states to keep in the APDB, for each decision."""
     if services.checkpoints is None:
         return [Checkpoints.none() for _ in decisions]
-    return services.checkpoints.of([one.states for one in decisions], services.calculator)
+    return services.checkpoints.of([one.states for one in decisions], services.calculator, overdue)
 
 
 def write_down(
-    decisions: Sequence[Decision], unpublished: tuple[BatchRevision, ...], services: Services
+    decisions: Sequence[Decision],
+    unpublished: tuple[BatchRevision, ...],
+    services: Services,
+    overdue: IntArray,
 ) -> tuple[list[Processed], list[BatchChanges]]:
     """Turn decisions into rows and messages.
 
@@ -132,6 +135,8 @@ def write_down(
         Batches that the first is published after.
     services : `Services`
         Algorithms and the encoder.
+    overdue : `numpy.ndarray` [int64]
+        Objects whose states are to be kept in the APDB whatever their number of sources is.
 
     Returns
     -------
@@ -146,7 +151,7 @@ def write_down(
     messages = services.encoder.encode_objects(dia_objects, further)
     processed, changes = [], []
     begin, predecessors = 0, unpublished
-    kept = checkpoints_of(decisions, services)
+    kept = checkpoints_of(decisions, services, overdue)
     for one, checkpoints in zip(decisions, kept, strict=True):
         end = begin + len(one.states)
         outputs = [

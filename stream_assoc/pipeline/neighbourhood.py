@@ -61,6 +61,8 @@ class Neighbourhood:
     ----------
     session : `ApdbSession`
         As given.
+    overdue : `numpy.ndarray` [int64]
+        Objects whose states were folded from so many sources that they should be kept in the APDB.
     """
 
     def __init__(
@@ -79,8 +81,8 @@ class Neighbourhood:
         self._versions = versions
         cold = cold or ColdStates()
         self._changed, self._checkpoints = cold.changed, cold.policy
-        nothing = np.empty(0, np.float32)
-        self._no_states = calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
+        self.overdue = np.empty(0, np.int64)
+        self._no_states = calculator.no_states()
 
     def objects(self, tiles: IntArray) -> TiledObjects:
         """Return every object of these tiles, which ascend, and keep those that were not here yet."""
@@ -100,9 +102,14 @@ class Neighbourhood:
         if len(cached.found) == len(objects):
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
-        rebuilt = cold_states(self.session, self._calculator, self._checkpoints, objects.diaObjectId[missing])
+        folded = cold_states(self.session, self._calculator, self._checkpoints, objects.take(missing))
+        if self._checkpoints is not None:
+            overdue = folded.states.diaObjectId[self._checkpoints.is_overdue(folded.n_folded)]
+            self.overdue = np.concatenate([self.overdue, overdue])
+        if not len(cached.found):
+            return folded.states
         order = np.argsort(np.concatenate([cached.found, missing]))
-        return ObjectStates.concatenate([cached.states, rebuilt]).take(order)
+        return ObjectStates.concatenate([cached.states, folded.states]).take(order)
 
     def _cached_states(self, objects: ObjectPositions) -> CachedStates:
         """Return the states that are staged or cached, but for those that another program has made out of date."""

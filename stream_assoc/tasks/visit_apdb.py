@@ -131,6 +131,8 @@ class VisitSession:
         self.stored: Stored | None = None
         # What is not limited is the session's own.
         self.read_snapshot = session.read_snapshot
+        self.keep = session.keep
+        self.load_later_points = session.load_later_points
         self.load_forced_points = session.load_forced_points
         self.counted_forced_sources = session.counted_forced_sources
         self.forced_source_rows = session.forced_source_rows
@@ -145,11 +147,9 @@ class VisitSession:
         self._known = known.take(np.argsort(known.diaObjectId))
         return loaded
 
-    def load_histories(
-        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
-    ) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`; without the sources that are too old."""
-        return self._limits.cut(self._session.load_histories(diaObjectId, without, after))
+        return self._limits.cut(self._session.load_histories(diaObjectId, without))
 
     def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
         """See `ApdbSession.load_checkpoints`: there are none, for they hold sources that are too old."""

@@ -93,9 +93,8 @@ class CheckpointTests(ApdbCase):
         store(apdb, first(), second)
         with apdb.exclusive(CELLS) as session:
             ids = np.array([OTHER, KEPT])
-            later = session.load_histories(ids, after=np.array([-np.inf, 60000.6]))
-            none = session.load_histories(ids, after=np.array([60000.6, 60001.0]))
-        assert later.diaObjectId.tolist() == [OTHER, KEPT]
+            later = session.load_later_points(ids, np.array([-np.inf, 60000.6]))
+            none = session.load_later_points(ids, np.array([60000.6, 60001.0]))
         assert later.offsets.tolist() == [0, 1, 2]
         assert later.points.psfFlux[1] == 5.0
         assert none.offsets.tolist() == [0, 0, 0]

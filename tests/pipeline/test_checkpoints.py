@@ -57,9 +57,9 @@ def blobs(states: ObjectStates, services: Services) -> list[bytes]:
 def assert_bits_are_those_of_a_whole_fold(services: Services) -> None:
     tiles = services.apdb.known_tiles()
     with services.apdb.exclusive(np.unique(services.partition.cells(tiles))) as session:
-        ids = session.load_tiles(tiles).positions.diaObjectId
-        cold = cold_states(session, services.calculator, services.checkpoints, ids)
-        whole = rebuilt_states(session, services.calculator, ids)
+        objects = session.load_tiles(tiles).positions
+        cold = cold_states(session, services.calculator, services.checkpoints, objects).states
+        whole = rebuilt_states(session, services.calculator, objects.diaObjectId)
     assert blobs(cold, services) == blobs(whole, services)
 
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from stream_assoc.pipeline.ports.apdb import Apdb
     from stream_assoc.pipeline.ports.cache import InspectableCache
     from stream_assoc.pipeline.warming import Warmed
+    from stream_assoc.tools.maintenance.checkpoints import Kept
     from stream_assoc.tools.maintenance.stores import Stores
     from stream_assoc.tools.maintenance.verify import Tally, Verification
 
-    Work = TypeVar("Work", Warmed, Verification)
+    Work = TypeVar("Work", Kept, Warmed, Verification)
 
 app = App(help="Compare the cache with the APDB, and fill it. No result ever depends on it.", no_args_is_help=True)
 
@@ -136,6 +137,31 @@ def warm(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         _follow(settings)
     else:
         _warm(settings, region)
+
+
+@app.command(
+    epilog=closing("stream-assoc cache checkpoint", "stream-assoc cache checkpoint --ra 150.1 --dec 2.2 --radius 1.9")
+)
+def checkpoint(
+    ra: RaOption = None,
+    dec: DecOption = None,
+    radius: RadiusOption = None,
+    tile: TileOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write checkpoints of states to the APDB where they are missing or far behind; daemons may run.
+
+    Needs the APDB and Redis. For an APDB that has grown without checkpoints: a batch writes them too,
+    but the first visit of each field would take long. Without a region, every tile that any batch has changed.
+    """
+    from stream_assoc.tools.maintenance.checkpoints import Kept, keep
+
+    region = Region.of(ra, dec, radius, tile)
+    with _stores(settings_of(config, set_)) as stores:
+        tiles = region.tiles_in(stores)
+        kept = _total(keep(stores, tiles), Kept(), len(tiles), lambda one: one.tiles)
+    typer.echo(f"{kept.written} checkpoints of {kept.states} states in {kept.tiles} tiles written")
 
 
 @dataclass(frozen=True, slots=True)

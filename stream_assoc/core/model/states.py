@@ -209,6 +209,22 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class PointsOfObjects:
+    """Sources of some objects, those of one object together.
+
+    Attributes
+    ----------
+    offsets : `numpy.ndarray` [int64], shape (n + 1,)
+        Object ``i`` owns the points ``offsets[i]:offsets[i + 1]``.
+    points : `SourcePoints`
+        Ordered within an object by (timeProcessedMjdTai, diaSourceId).
+    """
+
+    offsets: IntArray
+    points: SourcePoints
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectHistories:
     """Stored, not withdrawn sources of some objects, in the order they were processed.
 

@@ -127,6 +127,11 @@ class StatisticsCalculator:
             curves=LightCurves.empty(n * N_BANDS),
         )
 
+    def no_states(self) -> ObjectStates:
+        """Return the states of no object."""
+        nothing = np.empty(0, np.float32)
+        return self.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
+
     def update(
         self, states: ObjectStates, points: SourcePoints, validityStartMjdTai: float, *, in_place: bool = False
     ) -> ObjectStates:

@@ -11,7 +11,7 @@ from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import Checkpoints, ObjectHistories
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsOfObjects
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 
 
@@ -130,9 +130,7 @@ class SessionReader(Protocol):
     def load_tiles(self, tiles: IntArray) -> TiledObjects:
         """Return the current objects of these tiles, also of those that hold nothing."""
 
-    def load_histories(
-        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
-    ) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """Return the stored sources of these objects, from which states are rebuilt.
 
         Withdrawn sources are left out, and those of the batch ``without``.
@@ -140,10 +138,18 @@ class SessionReader(Protocol):
         Parameters
         ----------
         diaObjectId : `numpy.ndarray` [int64], shape (n,)
-            Each once if ``after`` is given.
         without : `BatchId`, optional
-        after : `numpy.ndarray` [float64], shape (n,), optional
-            Of each object, only the sources whose timeProcessedMjdTai is above this, MJD TAI.
+        """
+
+    def load_later_points(self, diaObjectId: IntArray, after: FloatArray) -> PointsOfObjects:
+        """Return the stored sources of these objects that were processed after a time; withdrawn ones are left out.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+            Each once.
+        after : `numpy.ndarray` [float64], shape (n,)
+            Those of object ``i`` whose timeProcessedMjdTai is above ``after[i]``, MJD TAI.
         """
 
     def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:

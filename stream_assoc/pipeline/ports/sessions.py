@@ -26,6 +26,7 @@ from typing import Protocol
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import SessionReader
 
@@ -107,6 +108,22 @@ class ApdbSession(SessionReader, Protocol):
         ApdbUnavailableError
             If the database went away. Either nothing is stored, or everything
             is; the ledger says which.
+        """
+
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """Store checkpoints outside of a batch, in place of those that there are; may be called more than once.
+
+        The objects lie in tiles that `read_snapshot` has told the versions of.
+
+        Raises
+        ------
+        FencedError
+            If the session had lost its cells. Nothing is stored.
+        TilesChangedError
+            If another program has raised the version of a tile since
+            `read_snapshot`. Nothing is stored.
+        ApdbUnavailableError
+            If the database went away.
         """
 
 

@@ -64,9 +64,7 @@ class Stores:
     def write_tiles(self, tiles: CachedTiles) -> None:
         """Store these tiles in the cache."""
         if len(tiles):
-            nothing = np.empty(0, np.float32)
-            none = self.calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
-            self.cache.write(tiles, none, np.empty(0, np.int64))
+            self.cache.write(tiles, self.calculator.no_states(), np.empty(0, np.int64))
 
     def write_states(self, states: ObjectStates, cell: int) -> None:
         """Store these states, of objects of one cell, in the cache."""
@@ -79,7 +77,7 @@ class Stores:
 
     def cold(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
         """Return the same states as `rebuilt`, sooner: what is kept in the APDB is believed."""
-        return cold_states(session, self.calculator, self.checkpoints, objects.diaObjectId)
+        return cold_states(session, self.calculator, self.checkpoints, objects).states
 
     def folded_onto_checkpoints(self, session: ApdbSession, objects: ObjectPositions) -> ObjectStates:
         """Return the states of those of the objects that have a checkpoint, folded onto it, in their order."""
@@ -87,8 +85,8 @@ class Stores:
         if policy is None:
             return self.rebuilt(session, objects.take(np.empty(0, np.int64)))
         kept = session.load_checkpoints(objects.diaObjectId, policy.codec.layout)
-        wanted = objects.diaObjectId[np.isin(objects.diaObjectId, kept.diaObjectId)]
-        return cold_states(session, self.calculator, policy, wanted)
+        wanted = objects.take(np.isin(objects.diaObjectId, kept.diaObjectId))
+        return cold_states(session, self.calculator, policy, wanted).states
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.server import ApdbServer
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
-from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEX_BY_OBJECT, Database
+from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEXES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sql.statements import DATABASE_CELL
@@ -135,7 +135,7 @@ class PostgresqlUrl:
                 )
                 return frozenset(name for (name,) in rows)
 
-            names = {name: schema.full_name(server, name) for name in (*ALL_TABLES, INDEX_BY_OBJECT)}
+            names = {name: schema.full_name(server, name) for name in (*ALL_TABLES, *INDEXES)}
             triggers = PostgresqlTriggers(server, schema, names)
             yield Database(names | _TYPES, columns_of, True, triggers, execute)
 

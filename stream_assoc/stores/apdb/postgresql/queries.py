@@ -28,6 +28,11 @@ TILE_QUERY: Final = (
     f"LEFT JOIN {{{OUTBOX}}} o USING (visit, detector, revision) WHERE t.tile = ANY(%s::bigint[])"
 )
 READ_TILES: Final = f"SELECT tile, version FROM {{{TILE}}} WHERE tile = ANY(%s::bigint[])"
+# Who changes one of these tiles waits for the end of the transaction, or this waits for theirs.
+HOLD_TILES: Final = (
+    f"INSERT INTO {{{TILE}}} AS t (tile, version) SELECT tile, 0 FROM unnest(%s::bigint[]) AS tile "
+    "ON CONFLICT (tile) DO UPDATE SET version = t.version RETURNING tile, version"
+)
 CHANGED_QUERY: Final = (
     f'SELECT "diaObjectId", tile, is_outdated FROM {{{CHANGED}}} WHERE tile = ANY(%s::bigint[]) ORDER BY 1'
 )
@@ -74,7 +79,7 @@ POINTS: Final = """
 LATER_POINTS: Final = """
     SELECT {points} FROM {DiaSource} JOIN unnest(%s::bigint[], %s::float8[]) AS asked(id, after)
         ON "diaObjectId" = id AND "timeProcessedMjdTai" > after
-    WHERE "timeWithdrawnMjdTai" IS NULL AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
+    WHERE "timeWithdrawnMjdTai" IS NULL
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
 FORCED: Final = f"SELECT {forced_expressions('strpos')} FROM {{DiaForcedSource}}"

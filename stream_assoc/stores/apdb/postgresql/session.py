@@ -1,14 +1,15 @@
 """One exclusive session on PostgreSQL: columns in, columns out, few round trips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 
 from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, FencedError, LedgerConflictError, RowsRefusedError
@@ -22,6 +23,7 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     COUNT,
     FORGET_CHANGED,
     GIVE_WAY,
+    HOLD_TILES,
     MANY,
     READ_TILES,
     SUPERSEDE,
@@ -32,6 +34,7 @@ from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSession
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
+    checkpoint_rows,
     int_column,
     repeated,
     store_rows,
@@ -39,6 +42,7 @@ from stream_assoc.stores.apdb.sql.rows import (
     versions_of,
 )
 from stream_assoc.stores.apdb.sql.statements import (
+    CHECKPOINT,
     LEDGER,
     LEDGER_COLUMNS,
     OUTBOX,
@@ -51,6 +55,8 @@ from stream_assoc.stores.apdb.sql.statements import (
 from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 
 BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
+
+Result = TypeVar("Result")
 
 
 class PostgresqlSession(PostgresqlSessionReader):
@@ -105,7 +111,7 @@ class PostgresqlSession(PostgresqlSessionReader):
         rows = store_rows(changes)
         try:
             with self._transaction:
-                return self._write_or_be_fenced(changes, rows)
+                return self._unless_fenced(lambda: self._write(changes, rows))
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
@@ -116,16 +122,21 @@ class PostgresqlSession(PostgresqlSessionReader):
         except pa.ArrowInvalid as error:
             raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
 
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """See `ApdbSession.keep`."""
+        with self._transaction:
+            self._unless_fenced(lambda: self._write_checkpoints(checkpoints))
+
     def _begin(self) -> None:
         self._transaction.enter_context(self._connection.transaction())
         self._transaction.enter_context(self._pipeline)
 
-    def _write_or_be_fenced(self, changes: Sequence[BatchChanges], rows: StoreRows) -> IntArray:
+    def _unless_fenced(self, write: Callable[[], Result]) -> Result:
         """Write everything but COMMIT. A connection that dies before has lost its locks, and nothing is stored."""
         try:
             if not len(self._prepared):
                 self._begin()
-            return self._write(changes, rows)
+            return write()
         except psycopg.OperationalError as error:
             if self._connection.closed:
                 raise FencedError(
@@ -157,9 +168,8 @@ class PostgresqlSession(PostgresqlSessionReader):
         raised = dict(versions.fetchall())
         self._seen.check({tile: version - (tile in raised) for tile, version in read.fetchall()})
         taken = [self._take_back(change) if change.entry.revision else {} for change in changes]
-        for statement, data in copies:
-            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.write(data)
+        for encoded in copies:
+            self._copy(*encoded)
         chunk = self._notes and self._notes.choose_chunk(changes)
         with self._connection.pipeline():
             if self._notes and chunk:
@@ -173,6 +183,21 @@ class PostgresqlSession(PostgresqlSessionReader):
         # The locks are those of the session that the connection was made with.
         self._connection.check_backend(backend.fetchall()[0][0])
         return versions_of(rows.tiles, raised)
+
+    def _write_checkpoints(self, checkpoints: Checkpoints) -> None:
+        with self._connection.pipeline():
+            backend = self._execute(BACKEND_QUERY)
+            self._execute(GIVE_WAY)
+            held = self._execute(HOLD_TILES, array_literal(np.array(list(self._seen.versions), np.int64)))
+            self._execute(VOID_CHECKPOINTS, array_literal(checkpoints.diaObjectId))
+        self._pipeline.close()
+        self._seen.check(dict(held.fetchall()))
+        self._copy(*self._encoded(CHECKPOINT, checkpoint_rows(checkpoints)))
+        self._connection.check_backend(backend.fetchall()[0][0])
+
+    def _copy(self, statement: bytes, data: memoryview) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(data)
 
     def _forget_changed(self, rows: StoreRows) -> None:
         """Objects with a new version, and closed ones, are as this session folded them."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsOfObjects, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.postgresql.column_query import array_literal, column_query, columns_of
@@ -41,6 +41,7 @@ from stream_assoc.stores.apdb.sql.rows import (
     forced_source_table,
     histories,
     pixel_ranges,
+    points_of_objects,
     tiled,
 )
 from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
@@ -97,19 +98,21 @@ class PostgresqlSessionReader:
         pixelId, *columns = self._read(statement, POSITION_TYPES)
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(
-        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
-    ) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         ids = array_literal(np.unique(diaObjectId))
         versions = self._read(VERSIONS, VERSION_TYPES, ids)
-        query, asked = POINTS, [ids]
-        if after is not None:
-            query, asked = LATER_POINTS, [array_literal(diaObjectId), array_literal(after)]
-        query = query.replace("{points}", self._points)
-        source_object, *columns = self._read(query, POINT_TYPES, *asked, *(without or (None, None)))
-        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)])
-        return histories(diaObjectId, versions, source_object, points)
+        return histories(diaObjectId, versions, *self._read_points(POINTS, ids, *(without or (None, None))))
+
+    def load_later_points(self, diaObjectId: IntArray, after: FloatArray) -> PointsOfObjects:
+        """See `ApdbSession.load_later_points`."""
+        asked = array_literal(diaObjectId), array_literal(after)
+        return points_of_objects(diaObjectId, *self._read_points(LATER_POINTS, *asked))
+
+    def _read_points(self, query: str, *parameters: object) -> tuple[IntArray, SourcePoints]:
+        source_object, *columns = self._read(query.replace("{points}", self._points), POINT_TYPES, *parameters)
+        points = [column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)]
+        return source_object, SourcePoints(*points)
 
     def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
         """See `ApdbSession.load_checkpoints`."""

@@ -156,7 +156,7 @@ class SqlAdministration:
         three indexes alone: half the time, and a fifth of the write-ahead log.
         """
         with self._url.transaction(writes=True) as database:
-            if database is not None and database.pages_have_room:
+            if database is not None and database.has_storage_options:
                 database.run("ALTER TABLE {DiaObject} SET (fillfactor = 50)")
 
     def _drop(self) -> None:

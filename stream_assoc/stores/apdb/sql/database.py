@@ -9,6 +9,11 @@ from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 
 INDEX_BY_OBJECT: Final = "IDX_DiaSource_diaObjectId"
 """dax_apdb's index of DiaSource by object, for which a migration of ours makes a better one."""
+INDEX_OF_LATER: Final = "StreamAssocDiaSource_later"
+"""That better one: what came after a time is found without a look at what came before."""
+INDEX_OF_POINTS: Final = "StreamAssocDiaSource_points"
+"""The same, with what states are folded from beside the key, where a database can keep it there."""
+INDEXES: Final = (INDEX_BY_OBJECT, INDEX_OF_LATER, INDEX_OF_POINTS)
 
 ALL_TABLES: Final = ("metadata", *DAX_TABLES, *OUR_TABLES)
 
@@ -37,15 +42,15 @@ class Database:
         database's own ``{bytes}`` and ``{sequence}``.
     columns_of : callable
         Returns the columns of a table; none if there is no such table.
-    pages_have_room : `bool`
-        Whether a table may be told to leave room in its pages.
+    has_storage_options : `bool`
+        Whether tables and indexes take options of storage, such as room in pages and columns beside a key.
     triggers : `Triggers`
         Of `~stream_assoc.stores.apdb.sql.other_writers`.
     """
 
     words: Mapping[str, str]
     columns_of: Callable[[str], frozenset[str]]
-    pages_have_room: bool
+    has_storage_options: bool
     triggers: Triggers
     _execute: Callable[[str, tuple[object, ...]], Any]
 

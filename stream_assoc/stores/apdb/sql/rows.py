@@ -16,7 +16,7 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.forced import ForcedPoints
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsOfObjects, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
@@ -82,7 +82,7 @@ def store_rows(changes: Sequence[BatchChanges]) -> StoreRows:
     further = [change.further_statistics for change in changes if change.further_statistics is not None]
     if further:
         tables[FURTHER] = pa.concat_tables(further)
-    tables[CHECKPOINT] = pa.concat_tables([_checkpoint_rows(change.checkpoints) for change in changes])
+    tables[CHECKPOINT] = pa.concat_tables([checkpoint_rows(change.checkpoints) for change in changes])
     tiles = np.unique(np.concatenate([np.asarray(change.tiles, np.int64) for change in changes]))
     return StoreRows(
         superseded=np.concatenate([superseded, *closed]),
@@ -97,7 +97,8 @@ def store_rows(changes: Sequence[BatchChanges]) -> StoreRows:
     )
 
 
-def _checkpoint_rows(checkpoints: Checkpoints) -> pa.Table:
+def checkpoint_rows(checkpoints: Checkpoints) -> pa.Table:
+    """Return the rows of these checkpoints."""
     return pa.table(
         {
             "diaObjectId": checkpoints.diaObjectId,
@@ -223,25 +224,44 @@ def histories(
     ApdbSchemaError
         If a source's band is not one of `BANDS`.
     """
-    _check_bands("DiaSource", source_object, points.band)
     by_id = np.argsort(versions[0])
     ids, starts, raErr, decErr, covariance = (np.asarray(column)[by_id] for column in versions)
     place = np.searchsorted(ids, asked)
     exists = place < len(ids)
     exists[exists] = ids[place[exists]] == asked[exists]
     place, wanted = place[exists], asked[exists]
-    low = np.searchsorted(source_object, wanted, side="left")
-    counts = np.searchsorted(source_object, wanted, side="right") - low
-    rows, offsets = rows_of(low, counts)
+    theirs = points_of_objects(wanted, source_object, points)
     return ObjectHistories(
         diaObjectId=wanted,
         validityStartMjdTai=starts[place],
         raErr=raErr[place],
         decErr=decErr[place],
         ra_dec_Cov=covariance[place],
-        offsets=offsets,
-        points=points.take(rows),
+        offsets=theirs.offsets,
+        points=theirs.points,
     )
+
+
+def points_of_objects(asked: IntArray, source_object: IntArray, points: SourcePoints) -> PointsOfObjects:
+    """Return the points of the asked objects, in the order asked.
+
+    Parameters
+    ----------
+    asked, source_object, points
+        As for `histories`.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If a source's band is not one of `BANDS`.
+    """
+    _check_bands("DiaSource", source_object, points.band)
+    low = np.searchsorted(source_object, asked, side="left")
+    counts = np.searchsorted(source_object, asked, side="right") - low
+    rows, offsets = rows_of(low, counts)
+    if len(rows) == len(points) and (rows == np.arange(len(rows))).all():
+        return PointsOfObjects(offsets, points)
+    return PointsOfObjects(offsets, points.take(rows))
 
 
 def forced_points(columns: Sequence[np.ndarray]) -> ForcedPoints:

@@ -108,6 +108,8 @@ POINT_COLUMNS: Final = (
     "scienceFluxErr",
 )
 """Columns of DiaSource that `load_histories` reads, in this order, before band index and flag."""
+GATHERED_COLUMNS: Final = (*POINT_COLUMNS[1:], "band", "visit", "detector", "timeWithdrawnMjdTai")
+"""Columns of DiaSource that `load_histories` asks for without flags, besides those that it orders by."""
 
 
 FORCED_COLUMNS: Final = ("diaObjectId", "timeProcessedMjdTai", "psfFlux", "psfFluxErr")

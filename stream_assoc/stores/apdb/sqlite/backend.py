@@ -16,7 +16,7 @@ from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
-from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEX_BY_OBJECT, Database
+from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEXES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb, hold_lock, one_name, translated
@@ -112,7 +112,7 @@ def _database(connection: sqlite3.Connection) -> Database:
     def columns_of(table: str) -> frozenset[str]:
         return frozenset(name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
 
-    names = {name: f'"{name}"' for name in (*ALL_TABLES, INDEX_BY_OBJECT)}
+    names = {name: f'"{name}"' for name in (*ALL_TABLES, *INDEXES)}
     return Database(names | _TYPES, columns_of, False, SqliteTriggers(connection), connection.execute)
 
 

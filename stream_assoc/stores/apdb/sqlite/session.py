@@ -9,12 +9,14 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.rows import (
     StoreRows,
+    checkpoint_rows,
     int_column,
     repeated,
     store_rows,
@@ -89,6 +91,13 @@ class SqliteSession(SqliteSessionReader):
         except sqlite3.IntegrityError as error:
             raise self._refusal(error, changes) from error
 
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """See `ApdbSession.keep`."""
+        with transaction(self._connection):
+            self._check_tiles()
+            self._void(checkpoints.diaObjectId)
+            self._insert(CHECKPOINT, checkpoint_rows(checkpoints))
+
     def _check_tiles(self) -> None:
         read = json_of(np.array(list(self._seen.versions), np.int64))
         self._seen.check(
@@ -122,13 +131,16 @@ class SqliteSession(SqliteSessionReader):
             [(identifier,) for identifier, _ in ended],
         )
         self._connection.executemany(f'UPDATE "DiaObject" SET "validityEndMjdTai" = ?2 WHERE {LATEST_VERSION}', ended)
-        self._connection.executemany(
-            f'DELETE FROM "{CHECKPOINT}" WHERE "diaObjectId" = ?',
-            [(identifier,) for identifier in rows.voided.tolist()],
-        )
+        self._void(rows.voided)
         renewed = np.intersect1d(self._seen.changed, rows.superseded)
         self._connection.executemany(
             f'DELETE FROM "{CHANGED}" WHERE "diaObjectId" = ?', [(identifier,) for identifier in renewed.tolist()]
+        )
+
+    def _void(self, diaObjectId: IntArray) -> None:
+        self._connection.executemany(
+            f'DELETE FROM "{CHECKPOINT}" WHERE "diaObjectId" = ?',
+            [(identifier,) for identifier in diaObjectId.tolist()],
         )
 
     def _take_back(self, change: BatchChanges) -> TakenBackRows:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.forced import ForcedPoints, GoodSources
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import Checkpoints, ObjectHistories, SourcePoints
+from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsOfObjects, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.sql.rows import (
@@ -19,6 +19,7 @@ from stream_assoc.stores.apdb.sql.rows import (
     forced_source_table,
     histories,
     pixel_ranges,
+    points_of_objects,
     tiled,
 )
 from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
@@ -100,9 +101,7 @@ class SqliteSessionReader:
         pixelId, *columns = arrays_of(rows, "iiddffdn")
         return tiled(tiles, self._tile_level, pixelId, ObjectPositions(*columns))
 
-    def load_histories(
-        self, diaObjectId: IntArray, without: BatchId | None = None, after: FloatArray | None = None
-    ) -> ObjectHistories:
+    def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `ApdbSession.load_histories`."""
         asked = json_of(np.unique(diaObjectId))
         versions = self._fetch(
@@ -110,18 +109,28 @@ class SqliteSessionReader:
             f"WHERE {LATEST_VERSION.replace('?1', 'r.value')}",
             asked,
         )
-        ids = np.unique(diaObjectId) if after is None else diaObjectId
+        ids = np.unique(diaObjectId)
+        ever = np.full(len(ids), -np.inf)
+        return histories(diaObjectId, arrays_of(versions, "idfff"), *self._points_after(ids, ever, without))
+
+    def load_later_points(self, diaObjectId: IntArray, after: FloatArray) -> PointsOfObjects:
+        """See `ApdbSession.load_later_points`."""
+        return points_of_objects(diaObjectId, *self._points_after(diaObjectId, after, None))
+
+    def _points_after(
+        self, diaObjectId: IntArray, after: FloatArray, without: BatchId | None
+    ) -> tuple[IntArray, SourcePoints]:
         points = self._fetch(
             f'SELECT {self._points} FROM json_each(?) r CROSS JOIN "DiaSource" '
             "WHERE \"diaObjectId\" = json_extract(r.value, '$[0]') "
             "AND \"timeProcessedMjdTai\" > json_extract(r.value, '$[1]') "
             'AND "timeWithdrawnMjdTai" IS NULL AND NOT (visit IS ? AND detector IS ?) '
             'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"',
-            spans_of(ids, np.full(len(ids), -np.inf) if after is None else after),
+            spans_of(diaObjectId, after),
             *(without or (None, None)),
         )
         source_object, *columns = arrays_of(points, "idddddddib")
-        return histories(diaObjectId, arrays_of(versions, "idfff"), source_object, SourcePoints(*columns))
+        return source_object, SourcePoints(*columns)
 
     def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
         """See `ApdbSession.load_checkpoints`."""
