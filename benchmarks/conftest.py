@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 import pytest
@@ -39,14 +39,19 @@ def record() -> Iterator[Callable[[Figure], None]]:
 def pytest_terminal_summary() -> Iterator[None]:
     """Print the table and write it as JSON."""
     if _FIGURES:
-        table = Table("figure", "value", "bar", "met")
-        for figure in _FIGURES:
-            bar = "" if figure.bar is None else f"{'≥' if figure.at_least else '≤'} {figure.bar:g}"
-            table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", bar, verdict(figure))
-        Console().print(table)
+        Console().print(table_of(_FIGURES))
         write(_FIGURES, machine())
         Console().print(f"Written to {LATEST}")
     yield
+
+
+def table_of(figures: Sequence[Figure]) -> Table:
+    """Return the figures as a table to print."""
+    table = Table("figure", "value", "bar", "met")
+    for figure in figures:
+        bar = "" if figure.bar is None else f"{'≥' if figure.at_least else '≤'} {figure.bar:g}"
+        table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", bar, verdict(figure))
+    return table
 
 
 def verdict(figure: Figure) -> str:

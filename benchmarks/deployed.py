@@ -211,7 +211,9 @@ def copy_of(url: str, name: str) -> Iterator[psycopg.Connection]:
         # Whoever made the database may still hold a pooled connection to it.
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source])
         server.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(str(source)))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(str(source))
+            )
         )
         try:
             with psycopg.connect(url, dbname=name) as connection:

@@ -49,6 +49,19 @@ def n_rows(url: str, table: str) -> int:
     return int(_select(url, f'SELECT count(*) FROM "{table}"')[1][0][0])
 
 
+def execute(url: str, *statements: str) -> None:
+    """Execute statements in one transaction, as some program may that knows nothing of ours."""
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        with contextlib.closing(sqlite3.connect(Path(parsed.path))) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+    else:
+        with psycopg.connect(url) as server:
+            for statement in statements:
+                server.execute(statement.encode())
+
+
 def _rows(url: str, table: str, without: set[str]) -> Rows:
     names, rows = _select(url, f'SELECT * FROM "{table}"')
     if table == COUNTER:

@@ -7,10 +7,11 @@ import pytest
 
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.states import Checkpoints
+from stream_assoc.pipeline.exceptions import TilesChangedError
 from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.testing.case import ApdbCase, DaxClient
 from stream_assoc.testing.other_writers import KEPT, OTHER, UPDATES
-from stream_assoc.testing.rows import CELLS, FIRST, SECOND, changes, dia_object, forced, source, store
+from stream_assoc.testing.rows import CELLS, FIRST, SECOND, TILES, changes, dia_object, forced, source, store
 
 LAYOUT = 2**31 + 5
 
@@ -98,3 +99,26 @@ class CheckpointTests(ApdbCase):
         assert later.offsets.tolist() == [0, 1, 2]
         assert later.points.psfFlux[1] == 5.0
         assert none.offsets.tolist() == [0, 0, 0]
+
+    def test_they_are_also_stored_outside_of_a_batch(self, apdb: OpenApdb) -> None:
+        store(apdb, first())
+        with apdb.exclusive(CELLS) as session:
+            session.read_snapshot([], TILES)
+            session.keep(Checkpoints(np.array([KEPT]), np.array([60001.0]), LAYOUT, [b"anew"]))
+            session.keep(Checkpoints(np.array([OTHER]), np.array([60002.0]), LAYOUT + 1, [b"of another layout"]))
+        assert self.kept(apdb) == {KEPT: (60001.0, b"anew")}
+        assert self.kept(apdb, LAYOUT + 1) == {OTHER: (60002.0, b"of another layout")}
+
+    @pytest.mark.parametrize("name", UPDATES)
+    def test_none_is_stored_of_tiles_that_another_program_has_changed(
+        self, apdb: OpenApdb, client: DaxClient, name: str
+    ) -> None:
+        store(apdb, first())
+        update, outdated = UPDATES[name]
+        with apdb.exclusive(CELLS) as session:
+            session.read_snapshot([], TILES)
+            update(client)
+            with pytest.raises(TilesChangedError, match="another program changed objects"):
+                session.keep(Checkpoints(np.array([OTHER]), np.array([60001.0]), LAYOUT, [b"too late"]))
+        assert self.kept(apdb).get(OTHER) != (60001.0, b"too late")
+        assert not set(self.kept(apdb)) & set(outdated)

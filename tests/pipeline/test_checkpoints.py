@@ -20,7 +20,7 @@ from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.state_packing import pack_states
 from stream_assoc.wiring.pipeline import layout_of, services_of
-from tests.contents import SCIENCE_TABLES, columns, contents
+from tests.contents import CHECKPOINT, SCIENCE_TABLES, columns, contents, execute
 from tests.pipeline.exposed import exposed_night
 from tests.pipeline.skies import ARCSEC, PINNED, apdb_url, batch, pinned_services, processed_from, square
 
@@ -64,7 +64,7 @@ def assert_bits_are_those_of_a_whole_fold(services: Services) -> None:
 
 
 def kept(url: str) -> dict[int, float]:
-    return dict(columns(url, "StreamAssocCheckpoint", "diaObjectId", "validityStartMjdTai"))
+    return dict(columns(url, CHECKPOINT, "diaObjectId", "validityStartMjdTai"))
 
 
 def test_every_object_has_one_once_it_has_sources_enough(services: Services, url: str) -> None:
@@ -102,6 +102,21 @@ def test_a_reprocessing_leaves_none_that_holds_what_it_took_back(services: Servi
     (outcome,) = process_batches([arrive(again, services, reprocessing=True)], services)
     assert isinstance(outcome, Processed)
     assert all(version == outcome.metrics.timeProcessedMjdTai for version in kept(url).values())
+    assert_bits_are_those_of_a_whole_fold(services)
+
+
+def test_what_had_more_folded_than_its_turn_is_kept_at_once(services: Services, url: str) -> None:
+    assert isinstance(services.cache, MemoryCache)
+    for visit in range(1, 3 * EVERY):
+        processed_from(services, visit, stars(visit, [0, 10, 20, 30]))
+    execute(url, f'DELETE FROM "{CHECKPOINT}"')
+    # What is in the cache need not be folded, so nothing is overdue for it.
+    processed_from(services, 20, stars(20, [0]))
+    assert len(kept(url)) <= 1
+    execute(url, f'DELETE FROM "{CHECKPOINT}"')
+    services.cache.flush()
+    (outcome,) = processed_from(services, 21, stars(21, [10, 20]))
+    assert list(kept(url).values()) == [outcome.metrics.timeProcessedMjdTai] * 2
     assert_bits_are_those_of_a_whole_fold(services)
 
 

@@ -1,13 +1,10 @@
 """An APDB of any earlier version becomes one of this version; a writer that would lose a column does not start."""
 
 import itertools
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -24,7 +21,7 @@ from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
 from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects, store
-from tests.contents import columns
+from tests.contents import columns, execute
 from tests.stores.apdb.sql_urls import drop_triggers, sql_url
 
 VERSIONS = [one.version for one in MIGRATIONS]
@@ -41,17 +38,6 @@ def apdb(url: str) -> Iterator[OpenApdb]:
     apdb = open_apdb(url)
     yield apdb
     apdb.close()
-
-
-def execute(url: str, *statements: str) -> None:
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-            for statement in statements:
-                connection.execute(statement)
-    else:
-        with psycopg.connect(url) as server:
-            for statement in statements:
-                server.execute(statement.encode())
 
 
 def undo(url: str) -> None:

@@ -1,0 +1,146 @@
+"""Visits of a field, from Kafka to Kafka, and raw copies of their rows."""
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import redis
+
+from benchmarks.deployed import SECTIONS, Listener, Sender, copy_of, first_visits, repeated_visit, serving
+from benchmarks.raw_copy import raw_copy_seconds
+from benchmarks.skies import Size
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.statistics import ALL_PLUGINS
+from stream_assoc.tools.maintenance.checkpoints import keep
+from stream_assoc.tools.maintenance.fill import warm
+from stream_assoc.tools.maintenance.stores import Stores
+from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
+from stream_assoc.wiring.stores import open_stores
+from tests.integration.deployment import Deployment, deploy
+
+RAW = "raw_copy"
+"""The name of the copy of the database that rows are copied into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the servers are."""
+
+    kafka: str
+    cache: str
+    apdb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of each visit of a kind, from when the broker had it until subscribers had its metrics.
+
+    Attributes
+    ----------
+    warm, cold, copies : `list` [`float`]
+        With every tile and state cached; with an empty cache; a raw COPY of the rows of a warm one.
+    log_bytes : `list` [`float`]
+        Of PostgreSQL's write-ahead log, for each warm visit.
+    """
+
+    warm: list[float] = field(default_factory=list)
+    cold: list[float] = field(default_factory=list)
+    copies: list[float] = field(default_factory=list)
+    log_bytes: list[float] = field(default_factory=list)
+
+
+class Field:
+    """A field of the sky with a deployment of its own.
+
+    Parameters
+    ----------
+    servers : `Servers`
+    n_sources, n_objects : `int`
+        Of each visit, and of the field.
+    folder : `~pathlib.Path`
+        Where the daemon logs.
+    """
+
+    def __init__(self, servers: Servers, n_sources: int, n_objects: int, folder: Path) -> None:
+        self._size = Size(n_sources, n_objects)
+        self._servers = servers
+        self._folder = folder
+        self._deployment: Deployment = deploy(
+            servers.kafka, servers.cache, servers.apdb, **SECTIONS, statistics={"plugins": ALL_PLUGINS}
+        )
+        self._sender = Sender(self._deployment)
+        self._numbers = itertools.count(1)
+
+    def make_objects(self) -> None:
+        """Let a daemon make all objects, one source each."""
+        with self._daemon() as listener:
+            for batch in first_visits(self._size):
+                self._seconds(batch, listener)
+
+    def write_checkpoints(self) -> None:
+        """Write the checkpoints of all objects, as ``stream-assoc cache checkpoint`` does."""
+        with self._stores() as stores:
+            for _ in keep(stores, stores.apdb.known_tiles()):
+                pass
+
+    def measure(self, n_visits: int) -> Measured:
+        """Process so many visits of each kind, and copy the rows of the warm ones."""
+        measured = Measured()
+        with (
+            copy_of(self._servers.apdb, RAW) as raw,
+            self._daemon() as listener,
+            psycopg.connect(self._servers.apdb, autocommit=True) as apdb,
+        ):
+            # The first visit of a daemon opens connections and loads kernels.
+            self._seconds(self._next(), listener)
+            for _ in range(n_visits):
+                self._flush()
+                measured.cold.append(self._seconds(self._next(), listener))
+            self._warm()
+            for _ in range(n_visits):
+                batch, before = self._next(), _log_position(apdb)
+                measured.warm.append(self._seconds(batch, listener))
+                measured.log_bytes.append(_log_position(apdb) - before)
+                measured.copies.append(raw_copy_seconds(apdb, raw, batch.id.visit))
+        return measured
+
+    def _next(self) -> Batch:
+        return repeated_visit(self._size, next(self._numbers))
+
+    def _seconds(self, batch: Batch, listener: Listener) -> float:
+        sent = self._sender.send([self._sender.encoded(batch)])
+        (seen,) = listener.wait_for([batch.id])
+        return seen - sent
+
+    def _flush(self) -> None:
+        with redis.Redis.from_url(self._servers.cache) as client:
+            client.flushall()
+
+    def _warm(self) -> None:
+        with self._stores() as stores:
+            for _ in warm(stores, stores.apdb.known_tiles()):
+                pass
+
+    @contextlib.contextmanager
+    def _daemon(self) -> Iterator[Listener]:
+        plugins = {"STREAM_ASSOC_STATISTICS__PLUGINS": json.dumps(ALL_PLUGINS)}
+        with (
+            Listener.on(self._deployment) as listener,
+            serving(self._deployment, self._folder, more=plugins),
+        ):
+            yield listener
+
+    @contextlib.contextmanager
+    def _stores(self) -> Iterator[Stores]:
+        settings = self._deployment.settings
+        with open_stores(settings) as (apdb, cache):
+            yield Stores(apdb, cache, calculator_of(settings), partition_of(settings), checkpoints_of(settings))
+
+
+def _log_position(database: psycopg.Connection) -> float:
+    ((position,),) = database.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')").fetchall()
+    return float(position)
