@@ -16,10 +16,10 @@ from benchmarks.skies import Size
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.statistics import ALL_PLUGINS
 from stream_assoc.tools.maintenance.checkpoints import keep
-from stream_assoc.tools.maintenance.fill import warm
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
 from stream_assoc.wiring.stores import open_stores
+from stream_assoc.wiring.warming import warmer_of
 from tests.integration.deployment import Deployment, deploy
 
 RAW = "raw_copy"
@@ -121,8 +121,9 @@ class Field:
             client.flushall()
 
     def _warm(self) -> None:
-        with self._stores() as stores:
-            for _ in warm(stores, stores.apdb.known_tiles()):
+        settings = self._deployment.settings
+        with open_stores(settings) as (apdb, cache):
+            for _ in warmer_of(settings, apdb, cache).warm(apdb.known_tiles()):
                 pass
 
     @contextlib.contextmanager
@@ -130,7 +131,7 @@ class Field:
         plugins = {"STREAM_ASSOC_STATISTICS__PLUGINS": json.dumps(ALL_PLUGINS)}
         with (
             Listener.on(self._deployment) as listener,
-            serving(self._deployment, self._folder, more=plugins),
+            serving(self._deployment, self._folder, settings=plugins),
         ):
             yield listener
 

@@ -59,7 +59,8 @@ def cold_states(
     policy : `CheckpointPolicy` or `None`
         `None` to fold everything.
     objects : `ObjectPositions`
-        The current version of each object, as the session's tiles have it.
+        The current version of each object at the moment that the session sees: what was processed
+        later than a checkpoint is folded onto it, and the state is said to be of this version.
 
     Returns
     -------

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
-from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.checkpoints import CheckpointPolicy
@@ -122,14 +121,17 @@ class Warmer:
         if not len(tiles):
             return 0
         tiles = tiles.take(np.flatnonzero(self.cache.tile_versions(tiles.objects.tiles) < tiles.versions))
-        self.cache.write(tiles, self._no_states(), np.empty(0, np.int64))
+        self.cache.write(tiles, self.calculator.no_states(), np.empty(0, np.int64))
         return len(tiles)
 
     def _warm_states(self, objects: ObjectPositions) -> int:
         """Write the states of these objects, but for those that somebody has written in a later version meanwhile."""
         with self.apdb.reading() as reader:
-            states = cold_states(reader, self.calculator, self.checkpoints, objects.diaObjectId)
-        cells = self._cells(objects)[np.isin(objects.diaObjectId, states.diaObjectId)]
+            # Not the versions that the tiles told: batches have been stored since.
+            latest = reader.latest_versions(objects.diaObjectId)
+            objects = latest.positions.take(latest.is_open)
+            states = cold_states(reader, self.calculator, self.checkpoints, objects).states
+        cells = self._cells(objects)
         # NaN, for a state that is absent, is not below any number either.
         is_new = ~(self.cache.state_versions(states.diaObjectId, cells) >= states.validityStartMjdTai)
         self.cache.write(CachedTiles.none(), states.take(np.flatnonzero(is_new)), cells[is_new])
@@ -137,10 +139,6 @@ class Warmer:
 
     def _cells(self, objects: ObjectPositions) -> IntArray:
         return self.partition.cells(tiles_of(objects, self.partition))
-
-    def _no_states(self) -> ObjectStates:
-        nothing = np.empty(0, np.float32)
-        return self.calculator.new_states(np.empty(0, np.int64), nothing, nothing, nothing)
 
 
 def _portions(n: int, size: int) -> Iterator[slice]:

@@ -47,7 +47,7 @@ def everything(reader: SessionReader) -> list[object]:
     ids = np.array([BIG])
     snapshot = reader.read_snapshot([SECOND], TILES)
     tiles, histories = reader.load_tiles(TILES), reader.load_histories(ids)
-    later = reader.load_histories(ids, after=np.array([60000.6]))
+    later = reader.load_later_points(ids, np.array([60000.6]))
     checkpoints = reader.load_checkpoints(ids, LAYOUT)
     points = reader.load_forced_points(ids, np.array([-np.inf]), np.array([np.inf]))
     return [

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from stream_assoc.pipeline.checkpoints import CheckpointPolicy
+from stream_assoc.pipeline.warming import Warmed
 from stream_assoc.settings import Settings
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.tools.maintenance.checkpoints import Kept, NoCheckpointsError, keep
-from stream_assoc.tools.maintenance.fill import Filled, rebuild
+from stream_assoc.tools.maintenance.fill import rebuild
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.wiring.pipeline import checkpoints_of
 from tests.contents import CHECKPOINT, columns, execute
@@ -59,7 +60,7 @@ def test_states_folded_onto_them_are_the_blobs_of_before(keeping: Stores) -> Non
     before = dict(cache.states)
     kept(keeping)
     cache.flush()
-    filled = reduce(Filled.__add__, rebuild(keeping, keeping.apdb.known_tiles()))
+    filled = reduce(Warmed.__add__, rebuild(keeping, keeping.apdb.known_tiles()))
     assert filled.written_states == len(before)
     assert cache.states == before
 

@@ -111,8 +111,8 @@ class PostgresqlSessionReader:
 
     def _read_points(self, query: str, *parameters: object) -> tuple[IntArray, SourcePoints]:
         source_object, *columns = self._read(query.replace("{points}", self._points), POINT_TYPES, *parameters)
-        points = [column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)]
-        return source_object, SourcePoints(*points)
+        points = SourcePoints(*[column.astype(dtype) for column, dtype in zip(columns, POINT_DTYPES, strict=True)])
+        return source_object, points
 
     def load_checkpoints(self, diaObjectId: IntArray, layout: int) -> Checkpoints:
         """See `ApdbSession.load_checkpoints`."""
