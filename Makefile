@@ -11,11 +11,11 @@ WORKERS ?= 2
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test versions coverage chaos bench check format docs site clean
+.PHONY: help install demo dashboard test versions coverage chaos bench bench-survey check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv and install the package with everything it needs
 
@@ -101,6 +101,11 @@ bench: $(STAMP)  ## Measure every figure of docs/performance.md, side by side wi
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/pytest benchmarks --timeout 3600
 	@$(BIN)/python -m benchmarks.report
+
+bench-survey: $(STAMP)  ## Measure visits of fields with ever longer histories (SURVEY_LONG=1: up to 1,000 sources an object)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.survey --plot docs/figures/survey.svg
+	@if [ -n "$(SURVEY_LONG)" ]; then $(BIN)/python -m benchmarks.survey --objects 10000 --sizes 1 1000; fi
 
 check: $(STAMP)  ## Lint, check formatting, types, the direction of imports, and drift of generated files
 	@$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import dataclasses
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,15 +75,17 @@ class Announcer:
 
 
 @contextlib.contextmanager
-def serving_and_warming(deployment: Deployment, folder: Path) -> Iterator[Announcer]:
-    """Run a daemon that warms beside its work; stop it at the end of the block."""
+def serving_and_warming(
+    deployment: Deployment, folder: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[Announcer]:
+    """Run a daemon that warms beside its work, with further variables of its settings; stop it at the end."""
     (port,) = free_ports(1)
-    settings = {
+    warming = {
         "STREAM_ASSOC_WARMING__ENABLED": "true",
         "STREAM_ASSOC_WARMING__RADIUS_DEG": str(RADIUS_DEG),
         "STREAM_ASSOC_METRICS__PROMETHEUS_PORT": str(port),
     }
-    with serving(deployment, folder, settings=settings):
+    with serving(deployment, folder, settings=warming | dict(settings or {})):
         yield Announcer(deployment, port)
 
 

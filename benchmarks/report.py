@@ -6,7 +6,10 @@ from benchmarks.side_by_side import LATEST, Figure, read
 def row(figure: Figure) -> str:
     """Return a figure as a row of a Markdown table."""
     bar = "" if figure.bar is None else f"{'≥' if figure.at_least else '≤'} {figure.bar:.3g} {figure.unit}"
-    made_of = ", ".join(f"{name} {1000.0 * seconds:.0f} ms" for name, seconds in figure.details.items())
+    made_of = ", ".join(
+        f"{value:.1f} {name}" if name.startswith("MiB") else f"{name} {1000.0 * value:.0f} ms"
+        for name, value in figure.details.items()
+    )
     met = "" if figure.bar is None else "yes" if figure.holds else "**no**"
     return f"| {figure.name} | {figure.value:.3g} {figure.unit} | {bar} | {met} | {made_of} |"
 

@@ -66,6 +66,12 @@ def test_cold_visits(postgresql_database: str, record: Callable[[Figure], None])
             with_them=lambda: process(with_them, cold=True),
             without=lambda: process(without, cold=True),
         )
+        written = dict.fromkeys(("with_them", "without"), 0.0)
+        for _ in range(ROUNDS):
+            for name, services in (("with_them", with_them), ("without", without)):
+                before = log_position(server)
+                process(services, cold=False)
+                written[name] += (log_position(server) - before) / ROUNDS
     seconds = {f"cold, {name}": value for name, value in cold.seconds.items()}
     seconds |= {"cold, one source each": few.seconds["cold"]}
     record(
@@ -85,6 +91,20 @@ def test_cold_visits(postgresql_database: str, record: Callable[[Figure], None])
             details=warm.seconds,
         )
     )
+    record(
+        Figure(
+            "log written for a warm visit that writes checkpoints / without",
+            written["with_them"] / written["without"],
+            bar=1.1,
+            details={f"MiB, {name}": value / 2**20 for name, value in written.items()},
+        )
+    )
+
+
+def log_position(server: psycopg.Connection) -> float:
+    """Return how many bytes of write-ahead log there have been."""
+    ((position,),) = server.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')").fetchall()
+    return float(position)
 
 
 def grow(server: psycopg.Connection, n_sources_each: int = N_SOURCES_EACH) -> None:

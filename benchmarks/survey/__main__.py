@@ -81,12 +81,10 @@ def _grown(sky: Field, servers: Servers, sizes: Sequence[int], n_visits: int) ->
         measured = sky.measure(n_visits)
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             mean = sources_each(database)
-        warm, cold, copies, log = map(np.median, (measured.warm, measured.cold, measured.copies, measured.log_bytes))
-        print(
-            f"{mean:7.1f} sources an object: warm {warm:.2f} s, cold {cold:.2f} s, raw COPY {copies:.2f} s, "
-            f"{log / 2**20:.0f} MiB of log",
-            flush=True,
-        )
+        kinds = ("warm", "cold", "announced", "copies")
+        seconds = ", ".join(f"{kind} {np.median(getattr(measured, kind)):.2f} s" for kind in kinds)
+        log = np.median(measured.log_bytes) / 2**20
+        print(f"{mean:7.1f} sources an object: {seconds}, {log:.0f} MiB of log a visit", flush=True)
         yield size, measured
 
 
@@ -103,6 +101,11 @@ def _figures(measured: dict[int, Measured], n_objects: int) -> Iterator[Figure]:
                 bar=BARS[kind].get(size),
                 details={"mean": float(np.mean(seconds)), "median": float(np.median(seconds)), "worst": max(seconds)},
             )
+        yield Figure(
+            f"an announced visit {where} / a visit with a warm cache",
+            float(np.median(one.announced) / np.median(one.warm)),
+            bar=1.2,
+        )
         yield Figure(
             f"a warm visit {where} / raw binary COPY of its rows",
             min(one.warm) / min(one.copies),

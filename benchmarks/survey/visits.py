@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-import redis
 
-from benchmarks.deployed import SECTIONS, Listener, Sender, copy_of, first_visits, repeated_visit, serving
+from benchmarks.announced import Announcer, forget, serving_and_warming
+from benchmarks.deployed import SECTIONS, Listener, Sender, copy_of, first_visits, repeated_visit
 from benchmarks.raw_copy import raw_copy_seconds
 from benchmarks.skies import Size
+from benchmarks.test_checkpoints import log_position
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.statistics import ALL_PLUGINS
 from stream_assoc.tools.maintenance.checkpoints import keep
@@ -41,14 +42,16 @@ class Measured:
 
     Attributes
     ----------
-    warm, cold, copies : `list` [`float`]
-        With every tile and state cached; with an empty cache; a raw COPY of the rows of a warm one.
+    warm, cold, announced, copies : `list` [`float`]
+        With every tile and state cached; with an empty cache; with an empty cache, but announced
+        while the visit before was processed; and a raw COPY of the rows of a warm one.
     log_bytes : `list` [`float`]
         Of PostgreSQL's write-ahead log, for each warm visit.
     """
 
     warm: list[float] = field(default_factory=list)
     cold: list[float] = field(default_factory=list)
+    announced: list[float] = field(default_factory=list)
     copies: list[float] = field(default_factory=list)
     log_bytes: list[float] = field(default_factory=list)
 
@@ -77,7 +80,7 @@ class Field:
 
     def make_objects(self) -> None:
         """Let a daemon make all objects, one source each."""
-        with self._daemon() as listener:
+        with self._daemon() as (listener, _):
             for batch in first_visits(self._size):
                 self._seconds(batch, listener)
 
@@ -92,19 +95,26 @@ class Field:
         measured = Measured()
         with (
             copy_of(self._servers.apdb, RAW) as raw,
-            self._daemon() as listener,
+            self._daemon() as (listener, announcer),
             psycopg.connect(self._servers.apdb, autocommit=True) as apdb,
         ):
             # The first visit of a daemon opens connections and loads kernels.
             self._seconds(self._next(), listener)
             for _ in range(n_visits):
-                self._flush()
+                forget(self._deployment)
                 measured.cold.append(self._seconds(self._next(), listener))
+            for _ in range(n_visits):
+                forget(self._deployment)
+                before, batch = self._next(), self._next()
+                self._sender.send([self._sender.encoded(before)])
+                announcer.warm(batch)
+                listener.wait_for([before.id])
+                measured.announced.append(self._seconds(batch, listener))
             self._warm()
             for _ in range(n_visits):
-                batch, before = self._next(), _log_position(apdb)
+                batch, position = self._next(), log_position(apdb)
                 measured.warm.append(self._seconds(batch, listener))
-                measured.log_bytes.append(_log_position(apdb) - before)
+                measured.log_bytes.append(log_position(apdb) - position)
                 measured.copies.append(raw_copy_seconds(apdb, raw, batch.id.visit))
         return measured
 
@@ -116,10 +126,6 @@ class Field:
         (seen,) = listener.wait_for([batch.id])
         return seen - sent
 
-    def _flush(self) -> None:
-        with redis.Redis.from_url(self._servers.cache) as client:
-            client.flushall()
-
     def _warm(self) -> None:
         settings = self._deployment.settings
         with open_stores(settings) as (apdb, cache):
@@ -127,21 +133,16 @@ class Field:
                 pass
 
     @contextlib.contextmanager
-    def _daemon(self) -> Iterator[Listener]:
+    def _daemon(self) -> Iterator[tuple[Listener, Announcer]]:
         plugins = {"STREAM_ASSOC_STATISTICS__PLUGINS": json.dumps(ALL_PLUGINS)}
         with (
             Listener.on(self._deployment) as listener,
-            serving(self._deployment, self._folder, settings=plugins),
+            serving_and_warming(self._deployment, self._folder, plugins) as announcer,
         ):
-            yield listener
+            yield listener, announcer
 
     @contextlib.contextmanager
     def _stores(self) -> Iterator[Stores]:
         settings = self._deployment.settings
         with open_stores(settings) as (apdb, cache):
             yield Stores(apdb, cache, calculator_of(settings), partition_of(settings), checkpoints_of(settings))
-
-
-def _log_position(database: psycopg.Connection) -> float:
-    ((position,),) = database.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')").fetchall()
-    return float(position)

@@ -95,8 +95,7 @@ class Warmer:
             warmed, objects = self._warm_tiles(tiles[some])
             cold.append(objects)
             yield warmed
-        objects = ObjectPositions.concatenate(cold)
-        objects = objects.take(np.argsort(objects.nDiaSources <= 1, kind="stable"))
+        objects = _seen_once_last(ObjectPositions.concatenate(cold))
         for some in _portions(len(objects), _STATES_A_PORTION):
             yield Warmed(written_states=self._warm_states(objects.rows(some.start, some.stop)))
 
@@ -129,7 +128,7 @@ class Warmer:
         with self.apdb.reading() as reader:
             # Not the versions that the tiles told: batches have been stored since.
             latest = reader.latest_versions(objects.diaObjectId)
-            objects = latest.positions.take(latest.is_open)
+            objects = _seen_once_last(latest.positions.take(latest.is_open))
             states = cold_states(reader, self.calculator, self.checkpoints, objects).states
         cells = self._cells(objects)
         # NaN, for a state that is absent, is not below any number either.
@@ -139,6 +138,10 @@ class Warmer:
 
     def _cells(self, objects: ObjectPositions) -> IntArray:
         return self.partition.cells(tiles_of(objects, self.partition))
+
+
+def _seen_once_last(objects: ObjectPositions) -> ObjectPositions:
+    return objects.take(np.argsort(objects.nDiaSources <= 1, kind="stable"))
 
 
 def _portions(n: int, size: int) -> Iterator[slice]:
