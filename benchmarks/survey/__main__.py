@@ -21,7 +21,7 @@ from benchmarks.survey.plot import draw
 from benchmarks.survey.visits import Field, Measured, Servers
 from stream_assoc.tools.embedded import EmbeddedPostgresql
 from stream_assoc.tools.tuning.advice import advise
-from stream_assoc.tools.tuning.machine import Build, Load, Machine, this_machine
+from stream_assoc.tools.tuning.machine import Build, Disk, Load, Machine, cpus_here, memory_here
 from tests import services
 
 N_SOURCES = 10_000
@@ -55,8 +55,7 @@ def main() -> None:
 @contextlib.contextmanager
 def _servers() -> Iterator[Servers]:
     """Start servers, PostgreSQL with what ``stream-assoc apdb advise`` says for half of this machine."""
-    whole = this_machine()
-    part = Machine(round(SHARE_OF_DATABASE * whole.memory), whole.cpus, whole.disk)
+    part = Machine(round(SHARE_OF_DATABASE * memory_here()), cpus_here(), Disk.SSD)
     advised = {one.name: one.value for one in advise(part, Load(), Build())}
     with (
         services.kafka() as kafka,
