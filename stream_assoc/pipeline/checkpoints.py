@@ -7,8 +7,8 @@ or adds an earlier one, deletes the checkpoint in the same transaction.
 
 A checkpoint is written when an object's number of sources comes to its own turn
 among ``every``: drawn from its id, so that few of the objects of a visit have
-their turn together, and no one has to be remembered. An object that had more
-than that folded is overdue, because its checkpoint was deleted or its history is older
+their turn together, and no one has to be remembered. An object that had twice as
+many folded is overdue, because its checkpoint was deleted or its history is older
 than checkpoints are; it has its turn at once.
 """
 
@@ -64,8 +64,11 @@ class CheckpointPolicy:
         return chosen[::-1]
 
     def is_overdue(self, n_folded: IntArray) -> BoolArray:
-        """Tell which objects have missed their turn, by how many sources of each were folded."""
-        return (n_folded > self.every) & (self.every > 0)
+        """Tell which objects have missed their turn, by how many sources of each were folded.
+
+        The first turn comes before the object has twice as many as `every`.
+        """
+        return (n_folded >= 2 * self.every) & (self.every > 0)
 
     def _has_turn(self, states: ObjectStates, calculator: StatisticsCalculator) -> BoolArray:
         if not self.every or not len(states):

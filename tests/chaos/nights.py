@@ -35,6 +35,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
     # One partition: the order is that of sending, so that an object's sources always come in the same order.
     "kafka": {"partitions": 1},
     "daemon": {**PINNED["daemon"], "micro_batch_messages": 2, "poll_timeout_seconds": 0.2},
+    # So few that every life writes some, and a cold one folds onto them.
+    "statistics": {"checkpoint_every": 4},
 }
 
 
@@ -182,6 +184,7 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "redis__prefix": settings.redis.prefix,
         "apdb__url": settings.apdb.url.get_secret_value(),
         **{f"daemon__{name}": getattr(settings.daemon, name) for name in SECTIONS["daemon"]},
+        "statistics__checkpoint_every": settings.statistics.checkpoint_every,
         "images__roots": json.dumps(settings.images.roots),
         "logging__format": "json",
     }
