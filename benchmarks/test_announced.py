@@ -14,8 +14,8 @@ from benchmarks.test_checkpoints import N_SOURCES_EACH, grow
 from stream_assoc.core.model.batch import Batch
 from tests.integration.deployment import deploy
 
-SIZE = Size(10_000, 50_000)
-ROUNDS = 5
+SIZE = Size(10_000, 20_000)
+ROUNDS = 4
 FIRST_OTHER_VISIT = 100_000
 
 
