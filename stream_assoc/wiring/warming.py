@@ -2,12 +2,14 @@
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from stream_assoc.core.model.times import mjd_tai_of_unix
 from stream_assoc.messaging.avro.next_visits import decode_next_visit
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.exceptions import AnnouncementError
@@ -17,6 +19,7 @@ from stream_assoc.pipeline.ports.sessions import ApdbReaders
 from stream_assoc.pipeline.warming import Warmed, Warmer
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff
+from stream_assoc.service.warming.agenda import Agenda, entry_of
 from stream_assoc.service.warming.follower import Follower, Means, Observer, patiently
 from stream_assoc.service.warming.instruments import WarmingInstruments
 from stream_assoc.service.warming.pace import Pace
@@ -107,23 +110,31 @@ def follow(
 
 
 def sight(settings: Settings, stop: StopRequest, tell: Callable[[float, float], None]) -> None:
-    """Tell right ascension and declination of every visit that is announced, whoever warms it, until asked to stop.
+    """Tell right ascension and declination of every announced visit that is near, whoever warms it.
+
+    It goes on until asked to stop.
 
     Raises
     ------
     FatalError
         If there is no topic of announcements, or the broker refuses this client.
     """
-    kafka, registry = settings.kafka, registry_of(settings.kafka)
+    kafka, warming, registry = settings.kafka, settings.warming, registry_of(settings.kafka)
+
+    def now() -> float:
+        return mjd_tai_of_unix(time.time())
+
+    # The follower that it is for counts what is dropped, and what cannot be used.
+    agenda = Agenda(warming.ahead_seconds, warming.past_after_seconds, now, lambda entry, reason: None)
 
     def run() -> None:
         with TopicReader(kafka, Reading(kafka.next_visits_topic)) as reader:
             while not stop.is_set():
                 for message in reader.read(_LISTEN_SECONDS):
-                    # The follower that it is for counts what cannot be used.
                     with contextlib.suppress(AnnouncementError):
-                        visit = decode_next_visit(message.value, registry)
-                        tell(visit.ra, visit.dec)
+                        agenda.add(entry_of(message, decode_next_visit(message.value, registry), now()))
+                while (entry := agenda.next()) is not None:
+                    tell(entry.visit.ra, entry.visit.dec)
 
     patiently(run, backoff_of(settings), stop)
 

@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 
 from stream_assoc.core.model.announced_visits import AnnouncedVisit
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.times import SECONDS_PER_DAY
+from stream_assoc.core.model.messages import InputMessage
+from stream_assoc.core.model.times import SECONDS_PER_DAY, mjd_tai_of_unix
 
 PAST: Final = "past"
 SUPERSEDED: Final = "superseded"
@@ -49,6 +50,14 @@ class Entry:
     def name(self) -> Name | None:
         """What another announcement of the same visit has too; `None` if nothing tells."""
         return (self.visit.instrument, self.visit.groupId) if self.visit.groupId else None
+
+
+def entry_of(message: InputMessage, visit: AnnouncedVisit, now: float) -> Entry:
+    """Return the entry of a message that announces this visit; ``now`` is the time, MJD TAI."""
+    begins = visit.startMjdTai
+    if begins is None:
+        begins = now if message.timestamp_ms < 0 else mjd_tai_of_unix(message.timestamp_ms / 1000)
+    return Entry(visit, message.position, begins)
 
 
 class Agenda:

@@ -28,7 +28,7 @@ from stream_assoc.pipeline.region import SkyPartition
 from stream_assoc.pipeline.warming import Warmed
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff
-from stream_assoc.service.warming.agenda import OTHER_INSTRUMENT, Agenda, Entry, Unfinished
+from stream_assoc.service.warming.agenda import OTHER_INSTRUMENT, Agenda, Entry, Unfinished, entry_of
 from stream_assoc.service.warming.pace import Pace
 from stream_assoc.settings.warming import WarmingSettings
 
@@ -169,9 +169,7 @@ class Follower:
             self._means.observer.dropped(error.reason)
             self._finish(message.position)
             return
-        announced = self._now() if message.timestamp_ms < 0 else mjd_tai_of_unix(message.timestamp_ms / 1000)
-        begins = announced if visit.startMjdTai is None else visit.startMjdTai
-        entry = Entry(visit, message.position, begins)
+        entry = entry_of(message, visit, self._now())
         if self._settings.instruments and visit.instrument not in ("", *self._settings.instruments):
             self._drop(entry, OTHER_INSTRUMENT)
             return

@@ -122,7 +122,7 @@ class WarmingProcess:
             # A signal from the terminal is for the daemon.
             start_new_session=True,
         )
-        assert child.stdin is not None  # noqa: S101 - asked for above
+        assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - asked for above
         try:
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.write(len(self._task).to_bytes(LENGTH_BYTES, "big") + self._task)
@@ -138,7 +138,10 @@ class WarmingProcess:
             with self._mutex:
                 self._child = None
                 child.kill()
-                child.stdin.close()
+                # What it did not take before it died is still to be written.
+                with contextlib.suppress(BrokenPipeError):
+                    child.stdin.close()
+            child.stdout.close()
             child.wait()
 
     def _listen(self, child: "subprocess.Popen[bytes]") -> None:

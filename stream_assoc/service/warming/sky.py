@@ -1,6 +1,5 @@
 """The sky that was announced lately, so that what a batch misses there can be told from what it misses elsewhere."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -36,19 +35,21 @@ class AnnouncedSky:
         self._radius_arcsec = radius_deg * _ARCSEC_PER_DEGREE
         self._partition = partition
         self._monotonic = monotonic
-        self._mutex = threading.Lock()
-        self._circles: list[tuple[float, IntArray]] = []
+        self._circles: dict[tuple[float, float], tuple[float, IntArray]] = {}
         self._tiles = self._cells = np.empty(0, np.int64)
 
     def add(self, ra: float, dec: float) -> None:
         """Note a position that is announced now, degrees."""
         tiles = trixels_near([ra], [dec], self._radius_arcsec, self._partition.tile_level)
-        with self._mutex:
-            now = self._monotonic()
-            self._circles = [one for one in self._circles if now - one[0] < _KEPT_SECONDS]
-            self._circles.append((now, tiles))
-            self._tiles = np.unique(np.concatenate([one for _, one in self._circles]))
-            self._cells = np.unique(self._partition.cells(self._tiles))
+        now = self._monotonic()
+        is_known = (ra, dec) in self._circles
+        self._circles[ra, dec] = (now, tiles)
+        kept = {place: one for place, one in self._circles.items() if now - one[0] < _KEPT_SECONDS}
+        if is_known and len(kept) == len(self._circles):
+            return
+        self._circles = kept
+        self._tiles = np.unique(np.concatenate([one for _, one in kept.values()]))
+        self._cells = np.unique(self._partition.cells(self._tiles))
 
     def has_tiles(self, tiles: IntArray) -> BoolArray:
         """Tell which of these tiles were announced."""
