@@ -26,6 +26,9 @@ from tests.integration.deployment import Deployment, deploy
 RAW = "raw_copy"
 """The name of the copy of the database that rows are copied into."""
 
+N_ANNOUNCED = 3
+"""Visits that are announced, at each size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Servers:
@@ -91,7 +94,10 @@ class Field:
                 pass
 
     def measure(self, n_visits: int) -> Measured:
-        """Process so many visits of each kind, and copy the rows of the warm ones."""
+        """Process so many visits with a cold and with a warm cache, and some that are announced.
+
+        The rows of the warm ones are copied too.
+        """
         measured = Measured()
         with (
             copy_of(self._servers.apdb, RAW) as raw,
@@ -103,7 +109,8 @@ class Field:
             for _ in range(n_visits):
                 forget(self._deployment)
                 measured.cold.append(self._seconds(self._next(), listener))
-            for _ in range(n_visits):
+            # Each warms the states of the whole field, which takes a while.
+            for _ in range(N_ANNOUNCED):
                 forget(self._deployment)
                 before, batch = self._next(), self._next()
                 self._sender.send([self._sender.encoded(before)])
