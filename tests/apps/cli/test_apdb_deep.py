@@ -90,7 +90,7 @@ def test_what_awaits_its_next_batch_is_a_note(check: Check) -> None:
     [
         (["--all"], "go with --deep"),
         (["--sample", 5], "go with --deep"),
-        (["--json"], "go with --deep"),
+        (["--seed", 3], "go with --deep"),
         (["--deep", "--all", "--sample", 5], "either --sample or --all"),
         (["--deep", "--sample", -1], "'--sample'"),
     ],
