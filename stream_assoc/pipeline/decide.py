@@ -64,6 +64,8 @@ class Proposal:
         The objects around the batch, as they were.
     matched : `ObjectPositions`
         Those of them that it changes.
+    matched_tiles : `numpy.ndarray` [int64]
+        The tile that each of these is in.
     watch : `Stopwatch`
         Has timed the stages so far.
     """
@@ -71,6 +73,7 @@ class Proposal:
     decision: Decision
     objects: TiledObjects
     matched: ObjectPositions
+    matched_tiles: IntArray
     watch: Stopwatch
 
 
@@ -159,18 +162,19 @@ def decide(
         single_source_delta=metrics.totalUnassociatedDiaObjects - n_single_source,
         image_error=arrival.image_error,
     )
-    return Proposal(decision, objects, summary.matched, watch)
+    return Proposal(decision, objects, summary.matched, summary.matched_tiles, watch)
 
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
     """The objects of a batch with its sources folded in, before forced photometry.
 
-    ``matched`` are the objects as they were, ``states`` those and the new ones
+    ``matched`` are the objects as they were, in ``matched_tiles``, ``states`` those and the new ones
     as they are, ``uncounted`` the forced sources that no version counts yet.
     """
 
     matched: ObjectPositions
+    matched_tiles: IntArray
     states: ObjectStates
     uncounted: ForcedPoints
     timeProcessedMjdTai: float
@@ -186,7 +190,8 @@ def _summarise(
     batch, calculator, positions = arrival.batch, services.calculator, matches.objects.positions
     matched = positions.take(matches.object_row[matches.associated])
     new = calculator.new_states(matches.diaObjectId[matches.new], *first_errors(batch, matches.new))
-    known = neighbourhood.states(matched)
+    matched_tiles = matches.objects.tile_of(matches.object_row[matches.associated])
+    known = neighbourhood.states(matched, matched_tiles)
     before = ObjectStates.concatenate([known, new])
     uncounted = uncounted_points(neighbourhood.session, calculator, before, batch.id)
     # Whatever may be measured needs a time after its version, too.
@@ -196,7 +201,7 @@ def _summarise(
     points = source_points(batch, np.concatenate([matches.associated, matches.new]), services.flag_columns)
     # Those of the neighbourhood are its own; put together with new ones they are a copy.
     states = calculator.update(before, points, time, in_place=before is not known)
-    return _Summary(matched, states, uncounted, time)
+    return _Summary(matched, matched_tiles, states, uncounted, time)
 
 
 def _photometer(
@@ -242,5 +247,5 @@ def apply(proposal: Proposal, neighbourhood: Neighbourhood) -> Decision:
     """
     decision, watch = proposal.decision, proposal.watch
     with watch.stage("replace"):
-        tiles = neighbourhood.replace(proposal.objects, proposal.matched, decision.states)
+        tiles = neighbourhood.replace(proposal.objects, proposal.matched, proposal.matched_tiles, decision.states)
     return replace(decision, tiles=tiles, metrics=replace(decision.metrics, stageSeconds=dict(watch.seconds)))

@@ -34,8 +34,8 @@ class Surroundings(Protocol):
     def objects(self, tiles: IntArray) -> TiledObjects:
         """Return every object of these tiles, which ascend."""
 
-    def states(self, objects: ObjectPositions) -> ObjectStates:
-        """Return the states of these objects, in their order."""
+    def states(self, objects: ObjectPositions, tiles: IntArray) -> ObjectStates:
+        """Return the states of these objects, each in its tile, in their order."""
 
 
 class Neighbourhood:
@@ -96,9 +96,9 @@ class Neighbourhood:
         )
         return TiledObjects.merged([present, rebuilt])
 
-    def states(self, objects: ObjectPositions) -> ObjectStates:
-        """Return the states of these objects, in their order."""
-        cached = self._cached_states(objects)
+    def states(self, objects: ObjectPositions, tiles: IntArray) -> ObjectStates:
+        """Return the states of these objects, each in its tile, in their order."""
+        cached = self._cached_states(objects, tiles)
         if len(cached.found) == len(objects):
             return cached.states
         missing = np.setdiff1d(np.arange(len(objects)), cached.found)
@@ -111,15 +111,19 @@ class Neighbourhood:
         order = np.argsort(np.concatenate([cached.found, missing]))
         return ObjectStates.concatenate([cached.states, folded.states]).take(order)
 
-    def _cached_states(self, objects: ObjectPositions) -> CachedStates:
+    def _cached_states(self, objects: ObjectPositions, tiles: IntArray) -> CachedStates:
         """Return the states that are staged or cached, but for those that another program has made out of date."""
-        cached = self._staged.read_states(objects.diaObjectId, self._cells(objects), objects.validityStartMjdTai)
+        cached = self._staged.read_states(
+            objects.diaObjectId, self._partition.cells(tiles), objects.validityStartMjdTai
+        )
         is_valid = ~np.isin(cached.states.diaObjectId, self._changed)
         if is_valid.all():
             return cached
         return CachedStates(cached.found[is_valid], cached.states.take(np.flatnonzero(is_valid)))
 
-    def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+    def replace(
+        self, around: TiledObjects, matched: ObjectPositions, matched_tiles: IntArray, states: ObjectStates
+    ) -> IntArray:
         """Put changed and new objects where they are now.
 
         Parameters
@@ -128,6 +132,8 @@ class Neighbourhood:
             As `objects` returned some tiles, most of those concerned among them; not changed since.
         matched : `ObjectPositions`
             The objects as they were; they leave their tiles.
+        matched_tiles : `numpy.ndarray` [int64]
+            The tile that each of them is in.
         states : `ObjectStates`
             Their new states, and those of new objects.
 
@@ -137,17 +143,19 @@ class Neighbourhood:
             The sorted tiles whose content has changed.
         """
         positions = self._calculator.positions(states)
-        old_tiles, new_tiles = self._tiles(matched), self._tiles(positions)
-        changed = np.union1d(old_tiles, new_tiles)
+        new_tiles = tiles_of(positions, self._partition)
+        changed = np.union1d(matched_tiles, new_tiles)
         # A tile that was not loaded is not rewritten: its new version makes any cached copy out of date.
-        loaded = np.array([tile for tile in changed.tolist() if tile in self._versions], np.int64)
-        leaving, arriving = np.isin(old_tiles, loaded), np.isin(new_tiles, loaded)
+        is_loaded = np.array([tile in self._versions for tile in changed.tolist()], np.bool_)
+        loaded = changed[is_loaded]
+        leaving = is_loaded[np.searchsorted(changed, matched_tiles)]
+        arriving = is_loaded[np.searchsorted(changed, new_tiles)]
         beyond = np.setdiff1d(loaded, around.tiles, assume_unique=True)
         after = without_and_with(
             TiledObjects.merged([around, self.objects(beyond)]),
             loaded,
             matched.diaObjectId[leaving],
-            old_tiles[leaving],
+            matched_tiles[leaving],
             positions.take(arriving),
             new_tiles[arriving],
         )
@@ -169,12 +177,6 @@ class Neighbourhood:
 
     def _versions_of(self, tiles: IntArray) -> IntArray:
         return np.array([self._versions[tile] for tile in tiles.tolist()], np.int64)
-
-    def _tiles(self, objects: ObjectPositions) -> IntArray:
-        return tiles_of(objects, self._partition)
-
-    def _cells(self, objects: ObjectPositions) -> IntArray:
-        return self._partition.cells(self._tiles(objects))
 
 
 def neighbourhood_of(

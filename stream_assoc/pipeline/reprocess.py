@@ -217,14 +217,17 @@ def _replace_earlier(
     tiles: IntArray,
 ) -> Outcome:
     neighbourhood = neighbourhood_of(session, snapshot, tiles, services)
-    left_tiles = neighbourhood.replace(neighbourhood.objects(tiles), withdrawal.objects, withdrawal.left)
+    withdrawn_tiles = tiles_of(withdrawal.objects, services.partition)
+    left_tiles = neighbourhood.replace(
+        neighbourhood.objects(tiles), withdrawal.objects, withdrawn_tiles, withdrawal.left
+    )
     n_single = np.count_nonzero(services.calculator.positions(withdrawal.left).nDiaSources == 1)
     withdrawn_delta = int(n_single - np.count_nonzero(withdrawal.objects.nDiaSources == 1))
     n_single_source = snapshot.n_single_source + withdrawn_delta
     constraints = Constraints(withdrawal.new_ids, withdrawal.versions)
     proposal = decide(arrival, neighbourhood, n_single_source, services, constraints)
     decision = apply(proposal, neighbourhood)
-    states, moved_tiles = _with_objects_that_lost_sources(decision, withdrawal, neighbourhood, services.calculator)
+    states, moved_tiles = _with_objects_that_lost_sources(decision, withdrawal, neighbourhood, services)
     closed = withdrawal.objects.take(~np.isin(withdrawal.objects.diaObjectId, states.diaObjectId))
     completed = dataclasses.replace(
         decision,
@@ -256,9 +259,10 @@ def _withdrawn(forced_sources: pa.Table, decision: Decision) -> pa.Table:
 
 
 def _with_objects_that_lost_sources(
-    decision: Decision, withdrawal: Withdrawal, neighbourhood: Neighbourhood, calculator: StatisticsCalculator
+    decision: Decision, withdrawal: Withdrawal, neighbourhood: Neighbourhood, services: Services
 ) -> tuple[ObjectStates, IntArray]:
     """Return the states of all objects that have changed, with those that only lost a source, and their tiles."""
+    calculator = services.calculator
     rows = np.flatnonzero(~np.isin(withdrawal.left.diaObjectId, decision.states.diaObjectId))
     before = withdrawal.left.take(rows)
     versions = np.full(len(rows), decision.entry.timeProcessedMjdTai)
@@ -266,5 +270,7 @@ def _with_objects_that_lost_sources(
     if calculator.folds_forced:
         points = ForcedPoints.concatenate([withdrawal.uncounted, ForcedPoints.of(decision.forced_sources)])
         reduced = calculator.fold_forced(reduced, points)
-    tiles = neighbourhood.replace(TiledObjects.empty(), calculator.positions(before), reduced)
+    positions = calculator.positions(before)
+    before_tiles = tiles_of(positions, services.partition)
+    tiles = neighbourhood.replace(TiledObjects.empty(), positions, before_tiles, reduced)
     return ObjectStates.concatenate([decision.states, reduced]), tiles

@@ -97,7 +97,7 @@ def sky_in(services: Services) -> dict[str, bytes]:
         # How often a tile was written depends on which batches shared a transaction.
         blobs = pack_tiles(CachedTiles(objects, np.zeros(len(tiles), np.int64)), KEYS.tiles)
         sky = {f"tile {tile}": bytes(blob) for tile, blob in zip(tiles.tolist(), blobs, strict=True)}
-        states = neighbourhood.states(objects.positions)
+        states = neighbourhood.states(objects.positions, objects.tile_of(np.arange(len(objects))))
         blobs = pack_states(states, services.layout, KEYS.states)
         sky |= {f"state {key}": bytes(blob) for key, blob in zip(states.diaObjectId.tolist(), blobs, strict=True)}
     return sky

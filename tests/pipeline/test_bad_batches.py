@@ -192,12 +192,14 @@ def test_a_refusal_while_the_sky_is_changed_undoes_the_session(
     class Spoilt(Neighbourhood):
         """Refuses to put the objects of one batch in their places."""
 
-        def replace(self, around: TiledObjects, matched: ObjectPositions, states: ObjectStates) -> IntArray:
+        def replace(
+            self, around: TiledObjects, matched: ObjectPositions, matched_tiles: IntArray, states: ObjectStates
+        ) -> IntArray:
             events.append("change")
             if len(matched) == 1 and len(states) == 1:
                 events.append("refuse")
                 raise RowsRefusedError("a position that is none")
-            return super().replace(around, matched, states)
+            return super().replace(around, matched, matched_tiles, states)
 
     monkeypatch.setattr(neighbourhood, "Neighbourhood", Spoilt)
     store = services.apdb.exclusive

@@ -210,7 +210,7 @@ class Associator:
             max_pairs=self.config.max_candidate_pairs,
         )
         dropped = ~has_position(sources.ra, sources.dec)
-        mode = self._mode(sources, objects, dropped) if len(candidates) else "none"
+        mode = self._mode(sources, objects) if len(candidates) else "none"
         scores = self._scores(sources, objects, candidates, mode)
         unmatched_cost = self._unmatched_cost(scores, mode)
         pair = match_at_least_cost(candidates.source_row, candidates.object_row, scores, len(sources), unmatched_cost)
@@ -230,15 +230,9 @@ class Associator:
             candidate_score=scores,
         )
 
-    def _mode(self, sources: SourcePositions, objects: ObjectPositions, dropped: BoolArray) -> Mode:
-        known = has_position(objects.ra, objects.dec)
-        columns = (
-            (sources.raErr, ~dropped),
-            (sources.decErr, ~dropped),
-            (objects.raErr, known),
-            (objects.decErr, known),
-        )
-        return "nll" if all(any_usable(errors, counts) for errors, counts in columns) else "chord"
+    def _mode(self, sources: SourcePositions, objects: ObjectPositions) -> Mode:
+        errors = ((each, column) for each in (sources, objects) for column in (each.raErr, each.decErr))
+        return "nll" if all(any_usable(column, each.ra, each.dec) for each, column in errors) else "chord"
 
     def _scores(
         self, sources: SourcePositions, objects: ObjectPositions, candidates: Candidates, mode: Mode

@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.model.positions import has_position
+from stream_assoc.core.model.types import FloatArray, IntArray
 
 ARCSEC_PER_DEGREE: Final = 3600.0
 
@@ -15,14 +16,14 @@ _GREATEST_ERROR: Final = float(np.finfo(np.float32).max)
 """What the schema's column cannot hold is missing; the square of anything below is finite."""
 
 
-def any_usable(errors: npt.NDArray[np.floating], counts: BoolArray) -> bool:
-    """Tell whether at least one error is finite and positive, of the rows that count.
+def any_usable(errors: npt.NDArray[np.floating], ra: FloatArray, dec: FloatArray) -> bool:
+    """Tell whether at least one error is finite and positive, of the rows that have a position.
 
     Usually one of the first is, and the others are not looked at.
     """
     for begin in range(0, len(errors), _LOOKED_AT_ONCE):
         part = slice(begin, begin + _LOOKED_AT_ONCE)
-        if np.any(counts[part] & np.isfinite(errors[part]) & (errors[part] > 0.0)):
+        if np.any(has_position(ra[part], dec[part]) & np.isfinite(errors[part]) & (errors[part] > 0.0)):
             return True
     return False
 

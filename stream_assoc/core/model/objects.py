@@ -124,6 +124,10 @@ class TiledObjects:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def tile_of(self, rows: IntArray) -> IntArray:
+        """Return the tile that holds each of these rows."""
+        return self.tiles[np.searchsorted(self.offsets, rows, side="right") - 1]
+
     def take_tiles(self, slots: IntArray) -> "TiledObjects":
         """Return the tiles in these places; without copying anything where they are all, in order."""
         if len(slots) == len(self.tiles) and (slots == np.arange(len(slots))).all():

@@ -97,9 +97,12 @@ class LightCurves:
 
     @classmethod
     def concatenate(cls, parts: Sequence["LightCurves"]) -> "LightCurves":
-        """Return the slots of all parts, in order."""
+        """Return the slots of all parts, in order; where only one of them has points, in its arrays."""
         lengths = [np.diff(part.offsets) for part in parts]
         offsets = offsets_of(np.concatenate(lengths))
+        parts = [part for part in parts if part.offsets[-1]] or parts[:1]
+        if len(parts) == 1:
+            return replace(parts[0], offsets=offsets)
         return cls(offsets, *(np.concatenate([getattr(part, name) for part in parts]) for name in cls.COLUMNS))
 
 

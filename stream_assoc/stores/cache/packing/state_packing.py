@@ -92,7 +92,9 @@ def unpack_states(
     current = np.flatnonzero(verdicts == state_words.CURRENT)
     states = new_states(offsets_of(lengths[current].ravel()), layout)
     state_words.read(words, starts, current, read_only(_initial_bits(layout)), _arrays(states, as_is))
-    n_unreadable = int(np.count_nonzero(verdicts == state_words.UNREADABLE)) - blobs.count(None)
+    n_not_readable = int(np.count_nonzero(verdicts == state_words.UNREADABLE))
+    # To look at every blob for that is slow, and mostly needless.
+    n_unreadable = n_not_readable - blobs.count(None) if n_not_readable else 0
     return CachedStates(current, states), n_unreadable
 
 

@@ -118,7 +118,9 @@ def unpack_tiles(blobs: Sequence[Blob | None], tiles: IntArray, key: BlobKey) ->
     offsets = offsets_of(n_objects[found])
     positions = _new_positions(int(offsets[-1]))
     _read(words, starts[found], offsets, _columns(positions, as_is))
-    n_unreadable = len(blobs) - blobs.count(None) - len(found)
+    n_not_found = len(blobs) - len(found)
+    # To look at every blob for that is slow, and mostly needless.
+    n_unreadable = n_not_found - blobs.count(None) if n_not_found else 0
     return CachedTiles(TiledObjects(tiles[found], offsets, positions), versions[found]), n_unreadable
 
 
