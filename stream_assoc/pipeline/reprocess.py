@@ -142,7 +142,8 @@ def _withdrawal(
 ) -> Withdrawal:
     sources = session.counted_sources(batch.id)
     owners = sources.diaObjectId[sources.diaObjectId != 0]
-    forced = session.counted_forced_sources(batch.id) if calculator.folds_forced else ForcedPoints.none()
+    # Whether or not this daemon counts them: another one, with other plugins, may have.
+    forced = session.counted_forced_sources(batch.id)
     latest = session.latest_versions(np.concatenate([owners, forced.diaObjectId, outdated, batch.diaSourceId]))
     positions = latest.positions
     lose = np.isin(positions.diaObjectId, np.concatenate([owners, outdated])) | _count(positions, forced)

@@ -252,6 +252,23 @@ def test_a_reprocessing_takes_measurements_back(services, tmp_path: Path) -> Non
     assert_stores_agree(services, tmp_path)
 
 
+def test_a_daemon_that_counts_none_takes_measurements_back_for_those_that_do(tmp_path: Path) -> None:
+    kept = {"statistics": {"checkpoint_every": 2}}
+    counting, other = measuring(tmp_path, **kept), pinned_services(tmp_path, **kept)
+    process_from(counting, 0, *(good(visit, [0, 10]) for visit in range(1, 4)), good(4, [50]), good(5, [0, 10, 50]))
+    # Visit 4 measured two objects that it did not update. Cached states and checkpoints count that.
+    reprocessed(other, 5, stars(4, [50.1]))
+    for is_warm in (True, False):
+        if not is_warm:
+            assert isinstance(counting.cache, MemoryCache)
+            counting.cache.flush()
+        turn = 6 + is_warm
+        processed_from(counting, turn, stars(turn, [0, 10, 50]))
+        assert_means_are_right(tmp_path)
+    for services in (counting, other):
+        services.apdb.close()
+
+
 def leave_alone(cache: MemoryCache) -> None:
     pass
 
