@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final, TypeAlias
 from stream_assoc.core.model.announced_visits import AnnouncedVisit
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
-from stream_assoc.core.model.times import SECONDS_PER_DAY, mjd_tai_of_unix
+from stream_assoc.core.model.times import SECONDS_PER_DAY, is_plausible_mjd, mjd_tai_of_unix
 
 PAST: Final = "past"
 SUPERSEDED: Final = "superseded"
@@ -55,9 +56,18 @@ class Entry:
 def entry_of(message: InputMessage, visit: AnnouncedVisit, now: float) -> Entry:
     """Return the entry of a message that announces this visit; ``now`` is the time, MJD TAI."""
     begins = visit.startMjdTai
-    if begins is None:
-        begins = now if message.timestamp_ms < 0 else mjd_tai_of_unix(message.timestamp_ms / 1000)
-    return Entry(visit, message.position, begins)
+    return Entry(visit, message.position, _announced(message, now) if begins is None else begins)
+
+
+def _announced(message: InputMessage, now: float) -> float:
+    """Return when a message was sent; of one whose producer gave it no date of a calendar, when it is read."""
+    if message.timestamp_ms <= 0:
+        return now
+    try:
+        announced = mjd_tai_of_unix(message.timestamp_ms / 1000)
+    except ValueError:
+        return now
+    return announced if is_plausible_mjd(announced) else now
 
 
 class Agenda:
@@ -95,17 +105,18 @@ class Agenda:
         """Take in an announcement; one of the same visit that says something else takes the earlier one's place."""
         if entry.begins + self._past < self._now():
             self._on_drop(entry, PAST)
-        elif len(self._waiting) >= MOST_WAITING:
-            self._on_drop(entry, CROWDED)
         elif entry.name is not None and self._is_known(entry.name, entry):
             self._on_drop(entry, REPEATED)
         else:
-            heapq.heappush(self._waiting, (entry.begins, next(self._tickets), entry))
+            insort(self._waiting, (entry.begins, next(self._tickets), entry))
+            # Whoever announces years to come does not keep out what begins sooner.
+            if len(self._waiting) > MOST_WAITING:
+                self._crowd_out(self._waiting.pop()[-1])
 
     def next(self) -> Entry | None:
         """Return the visit to be warmed now, and take it off the agenda; `None` if there is none for now."""
         while self._waiting and self._waiting[0][0] - self._ahead <= self._now():
-            _, _, entry = heapq.heappop(self._waiting)
+            _, _, entry = self._waiting.pop(0)
             if (reason := self.why_not(entry)) is None:
                 return entry
             self._on_drop(entry, reason)
@@ -119,6 +130,12 @@ class Agenda:
         if entry.name is not None and self._latest.get(entry.name, entry) is not entry:
             return SUPERSEDED
         return None
+
+    def _crowd_out(self, entry: Entry) -> None:
+        """Drop an entry so that it can be announced again."""
+        if entry.name is not None and self._latest.get(entry.name) is entry:
+            del self._latest[entry.name]
+        self._on_drop(entry, CROWDED)
 
     def _is_known(self, name: Name, entry: Entry) -> bool:
         """Tell whether the same was announced before; remember it otherwise."""
@@ -137,18 +154,23 @@ class Unfinished:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int], set[int]] = {}
+        # Of each partition the same and others that are finished, the lowest on top.
+        self._begun: dict[tuple[str, int], list[int]] = {}
         self._last: dict[tuple[str, int], int] = {}
 
     def begin(self, position: InputPosition) -> None:
         """Take note of a message."""
         partition = (position.topic, position.partition)
         self._open.setdefault(partition, set()).add(position.offset)
+        heapq.heappush(self._begun.setdefault(partition, []), position.offset)
         self._last[partition] = max(self._last.get(partition, -1), position.offset)
 
     def finish(self, position: InputPosition) -> InputPosition | None:
         """Finish a message; return the last one up to which all are, `None` if there is none."""
         partition = (position.topic, position.partition)
-        still_open = self._open.get(partition, set())
+        still_open, begun = self._open.get(partition, set()), self._begun.get(partition, [])
         still_open.discard(position.offset)
-        last = min(still_open) - 1 if still_open else self._last.get(partition, position.offset)
+        while begun and begun[0] not in still_open:
+            heapq.heappop(begun)
+        last = begun[0] - 1 if begun else self._last.get(partition, position.offset)
         return InputPosition(*partition, last) if last >= 0 else None

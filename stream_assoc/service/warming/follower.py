@@ -130,6 +130,7 @@ class Follower:
         self._unix_time = unix_time
         self._agenda = Agenda(settings.ahead_seconds, settings.past_after_seconds, self._now, self._drop)
         self._unfinished = Unfinished()
+        self._is_told = True
 
     def run(self) -> None:
         """Follow announcements until asked to stop.
@@ -156,6 +157,7 @@ class Follower:
         for message in messages:
             self._unfinished.begin(message.position)
             self._patiently(partial(self._put, message))
+        self._tell_finished()
 
     def _put(self, message: InputMessage) -> None:
         place = f"{message.position.topic}[{message.position.partition}]@{message.position.offset}"
@@ -206,6 +208,7 @@ class Follower:
             lead_seconds=round(lead, 1),
         )
         self._finish(entry.position)
+        self._tell_finished()
 
     def _drop(self, entry: Entry, reason: str) -> None:
         # A follower that begins may meet a week of what is past.
@@ -216,7 +219,13 @@ class Follower:
     def _finish(self, position: InputPosition) -> None:
         if (done := self._unfinished.finish(position)) is not None:
             self._means.announcements.done_with(done)
-            self._means.announcements.commit()
+            self._is_told = False
+
+    def _tell_finished(self) -> None:
+        """Tell the broker what is finished, of many messages at once: each time it is waited for."""
+        if not self._is_told:
+            self._patiently(self._means.announcements.commit)
+            self._is_told = True
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
         return patiently(action, self._means.backoff, self._stop)

@@ -19,6 +19,9 @@ OTHER_SESSIONS: Final = 40
 _SESSION_MEMORY: Final = 4 * MIB
 """Of the process of each, whatever it does."""
 
+_MOST_CACHED: Final = 8192 * GIB
+"""The server counts pages of 8 kB in 31 bits, and does not start where a setting has more."""
+
 _DEFAULT_CONNECTIONS: Final = 100
 _DEFAULT_LOCKS: Final = 64
 
@@ -139,7 +142,7 @@ def _memory(machine: Machine, load: Load) -> Iterator[Setting]:
     yield "huge_pages", "try", "Used where the kernel has reserved some (vm.nr_hugepages); nothing is lost if not."
     yield (
         "effective_cache_size",
-        amount(machine.memory * 3 // 4),
+        amount(min(machine.memory * 3 // 4, _MOST_CACHED)),
         "Takes no memory: it tells the planner how much of the tables is likely to be cached.",
     )
     yield (

@@ -87,11 +87,18 @@ def test_visits_without_a_name_are_each_their_own(clocked: Clocked) -> None:
     assert [clocked.agenda.next() is not None for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_flood_has_an_end(clocked: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_has_an_end_and_does_not_keep_out_what_begins_sooner(
+    clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(agenda, "MOST_WAITING", 5)
-    for offset in range(8):
-        clocked.agenda.add(entry(20.0, str(offset), offset=offset))
-    assert [why for _, why in clocked.dropped] == [agenda.CROWDED] * 3
+    years = [entry(1e8 + offset, str(offset), offset=offset) for offset in range(8)]
+    tonight = entry(20.0, "tonight", offset=8)
+    for one in (*years, tonight):
+        clocked.agenda.add(one)
+    assert clocked.dropped == [(one, agenda.CROWDED) for one in (*years[5:], years[4])]
+    assert len(clocked.agenda) == 5
+    assert clocked.agenda.next() is tonight
+    clocked.agenda.add(years[4])
     assert len(clocked.agenda) == 5
 
 
@@ -113,3 +120,16 @@ def test_nothing_is_before_the_first_message() -> None:
     unfinished.begin(second)
     assert unfinished.finish(second) is None
     assert unfinished.finish(first) == second
+
+
+def test_messages_that_come_again_are_waited_for_again() -> None:
+    """A partition may go to another member and come back, from an earlier offset."""
+    unfinished = Unfinished()
+    places = [InputPosition("next-visits", 0, offset) for offset in range(3, 8)]
+    for place in (*places[2:], *places):
+        unfinished.begin(place)
+    assert unfinished.finish(places[4]) == InputPosition("next-visits", 0, 2)
+    for place in places[:3]:
+        done = unfinished.finish(place)
+    assert done == InputPosition("next-visits", 0, 5)
+    assert unfinished.finish(places[3]) == InputPosition("next-visits", 0, 7)

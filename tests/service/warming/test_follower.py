@@ -36,6 +36,8 @@ class FakeAnnouncements:
     done: list[int] = field(default_factory=list)
     failures: int = 0
     n_sent: int = 0
+    n_commits: int = 0
+    timestamp_ms: int = round(NOW * 1000)
 
     def read(self, seconds: float) -> list[InputMessage]:
         if self.failures:
@@ -46,14 +48,15 @@ class FakeAnnouncements:
     def done_with(self, position: InputPosition) -> None:
         self.done.append(position.offset)
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        self.n_commits += 1
 
     def say(self, *values: bytes | None) -> None:
         """Let these arrive together."""
         first, self.n_sent = self.n_sent, self.n_sent + len(values)
         self.polls.append(
             [
-                InputMessage(InputPosition("next-visits", 0, first + i), round(NOW * 1000), None, value)
+                InputMessage(InputPosition("next-visits", 0, first + i), self.timestamp_ms, None, value)
                 for i, value in enumerate(values)
             ]
         )
@@ -222,3 +225,22 @@ def test_a_request_to_stop_ends_it_after_the_portion_and_leaves_the_visit_to_oth
     stage.follower.run()
     assert stage.seen.total.tiles == 1
     assert stage.announcements.done == []
+
+
+@pytest.mark.parametrize("timestamp_ms", [-(2**63), -1, 0, 2**53, 2**62, 2**63 - 1])
+def test_a_message_whose_producer_dates_it_out_of_any_calendar_is_of_now(stage: Stage, timestamp_ms: int) -> None:
+    stage.announcements.timestamp_ms = timestamp_ms
+    stage.announcements.say(visit(), visit(None, ra=30.0))
+    stage.turns(2)
+    assert sorted(stage.seen.leads) == [0.0, 20.0]
+    assert stage.announcements.done[-1] == 1
+
+
+def test_the_broker_is_told_of_many_finished_messages_at_once(stage: Stage) -> None:
+    stage.announcements.say(*[visit(-500.0)] * 1000)
+    stage.turns(2)
+    assert stage.announcements.done[-1] == 999
+    assert stage.announcements.n_commits == 1
+    stage.announcements.say(visit())
+    stage.turns(2)
+    assert stage.announcements.n_commits == 2

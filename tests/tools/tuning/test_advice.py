@@ -88,6 +88,16 @@ def test_each_setting_is_given_once_with_a_reason(machine: Machine, load: Load, 
     assert groups == sorted(groups, key=groups.index), "a group is in one piece"
 
 
+@pytest.mark.parametrize("tebibytes", [1, 16, 22, 64, 10**6])
+def test_a_server_of_any_memory_starts(tebibytes: int) -> None:
+    machine = Machine(tebibytes * 1024 * GIB, 10**6)
+    for one in advise(machine, Load(), Build(18, has_lz4=True)):
+        if one.value.endswith(("MB", "GB")):
+            # Pages, or kB, in 31 bits.
+            unit = 8 << 10 if one.name in {"shared_buffers", "effective_cache_size", "wal_buffers"} else 1 << 10
+            assert bytes_of(one.value) // unit < 2**31, one.name
+
+
 def test_a_machine_of_the_least_memory_is_advised() -> None:
     of = values(advise(Machine(512 * MIB, 1), Load(), Build()))
     assert bytes_of(of["shared_buffers"]) == 128 * MIB
