@@ -12,7 +12,7 @@ from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import N_BANDS, LightCurves, ObjectHistories, ObjectStates, SourcePoints
 from stream_assoc.core.model.types import BANDS, Float32Array, FloatArray, IntArray
 from stream_assoc.core.statistics import layout, rows
-from stream_assoc.core.statistics.light_curves import append_one_each, curves_of, joined
+from stream_assoc.core.statistics.light_curves import append_one_each, compilable, curves_of, joined
 from stream_assoc.core.statistics.plugin import (
     BandPlugin,
     ForcedPlugin,
@@ -157,7 +157,7 @@ class StatisticsCalculator:
         if len(points) != len(states):
             raise ValueError(f"{len(points)} points for {len(states)} states: there must be one each")
         self._check_layout(states)
-        points = _compilable(points)
+        points = compilable(points)
         n = len(points)
         curves = append_one_each(states.curves, points) if self._keeps_curves else states.curves
         updated = replace(
@@ -193,7 +193,7 @@ class StatisticsCalculator:
         self._check_layout(before)
         if not np.array_equal(before.diaObjectId, histories.diaObjectId):
             raise ValueError("the earlier states are not those of the objects whose histories are folded onto them")
-        points = _compilable(histories.points)
+        points = compilable(histories.points)
         offsets = np.require(histories.offsets, np.int64, ("C", "W"))
         owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
         curves = joined(before.curves, curves_of(points, owners, n))
@@ -347,8 +347,3 @@ def _found(wanted: IntArray, ids: IntArray) -> tuple[IntArray, IntArray]:
     rows = order[place[within]]
     same = ids[rows] == wanted[within]
     return within[same], rows[same]
-
-
-def _compilable(points: SourcePoints) -> SourcePoints:
-    """Return the points in plain arrays: numba would compile a second time for read-only ones."""
-    return SourcePoints(*(np.require(getattr(points, name), requirements=("C", "W")) for name in points.__slots__))

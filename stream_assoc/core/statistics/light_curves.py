@@ -75,6 +75,11 @@ def joined(before: LightCurves, after: LightCurves) -> LightCurves:
     return LightCurves(offsets, *columns)
 
 
+def compilable(points: SourcePoints) -> SourcePoints:
+    """Return the points in plain arrays: numba would compile a second time for read-only ones."""
+    return SourcePoints(*(np.require(getattr(points, name), requirements=("C", "W")) for name in points.__slots__))
+
+
 @kernel
 def _appended(column: FloatArray, offsets: IntArray, slots: IntArray, new: FloatArray) -> FloatArray:
     """Return the column with each new value behind the points of its slot; the slots ascend."""
