@@ -24,7 +24,7 @@ from tests.configured import configured
 SIZE = Size(10_000, 20_000)
 N_SOURCES_EACH = 60
 ROUNDS = 3
-EVERY = 16
+EVERY = 32
 N_VISITS_BEFORE = 64
 """Each sees half of the objects: nearly all have had their turn."""
 
@@ -61,17 +61,19 @@ def test_cold_visits(postgresql_database: str, record: Callable[[Figure], None])
             with_them=lambda: process(with_them, cold=False),
             without=lambda: process(without, cold=False),
         )
+        written = dict.fromkeys(("with_them", "without"), 0.0)
+        for _ in range(ROUNDS):
+            for name, services in (("with_them", with_them), ("without", without)):
+                # Each writes whole pages then, whatever the one before it has written.
+                server.execute("CHECKPOINT")
+                before = log_position(server)
+                process(services, cold=False)
+                written[name] += (log_position(server) - before) / ROUNDS
         cold = in_turns(
             ROUNDS,
             with_them=lambda: process(with_them, cold=True),
             without=lambda: process(without, cold=True),
         )
-        written = dict.fromkeys(("with_them", "without"), 0.0)
-        for _ in range(ROUNDS):
-            for name, services in (("with_them", with_them), ("without", without)):
-                before = log_position(server)
-                process(services, cold=False)
-                written[name] += (log_position(server) - before) / ROUNDS
     seconds = {f"cold, {name}": value for name, value in cold.seconds.items()}
     seconds |= {"cold, one source each": few.seconds["cold"]}
     record(
