@@ -198,8 +198,11 @@ def _finite(value: object, name: str, reason: str) -> float:
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
+    """Return a text, at most 200 characters of it, and none that a terminal would obey: it goes to the log."""
     value = record.get(name)
-    return value[:200] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value[:200])
 
 
 def _shown(value: object) -> str:

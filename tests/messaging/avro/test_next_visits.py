@@ -89,6 +89,14 @@ def test_avro_of_rubins_own_schema_is_understood() -> None:
     assert decode_next_visit(as_rubin_avro(RUBIN), KnownSchemas({7: RUBIN_SCHEMA})) == VISIT
 
 
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\r", "\n", "\x07", "\u202e", "\ud800"])
+def test_no_text_can_steer_a_terminal(hostile: str) -> None:
+    visit = decode_next_visit(as_json({**RUBIN, "groupId": f"a{hostile}b", "instrument": hostile}))
+    assert (visit.groupId + visit.instrument).isprintable()
+    assert visit.groupId.startswith("a")
+    assert visit.groupId.endswith("b")
+
+
 def test_a_position_is_enough() -> None:
     assert decode_next_visit(b'{"position": [10, -5]}') == AnnouncedVisit(10.0, -5.0)
 
