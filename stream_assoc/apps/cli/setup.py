@@ -314,7 +314,8 @@ def generate_schemas(
 
     Columns, units and descriptions are those of the installed lsst-sdm-schemas.
     """
-    from stream_assoc.messaging.avro.schemas import NAMES, generate_schema, schema_text, write_schemas
+    from stream_assoc.messaging.avro.schema_generation import generate_schema, schema_text, write_schemas
+    from stream_assoc.messaging.avro.schemas import NAMES
 
     if not check:
         for file in write_schemas(folder):

@@ -1,6 +1,4 @@
-import json
 from dataclasses import fields
-from pathlib import Path
 
 import fastavro
 import pytest
@@ -8,24 +6,8 @@ import pytest
 from stream_assoc.core.model.batch import measured_columns
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.messaging.avro.schemas import (
-    BATCH,
-    METRICS,
-    NAMES,
-    OBJECT,
-    generate_schema,
-    load_schema,
-    schema_folder,
-    schema_text,
-    write_schemas,
-)
+from stream_assoc.messaging.avro.schemas import BATCH, METRICS, NAMES, OBJECT, load_schema
 from stream_assoc.messaging.exceptions import AvroSchemaError
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_checked_in_schema_is_the_generated_one(name) -> None:
-    checked_in = (schema_folder() / f"{name}.avsc").read_text(encoding="utf-8")
-    assert checked_in == schema_text(generate_schema(name)), "run `python -m stream_assoc.messaging.avro.schemas`"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,15 +15,6 @@ def test_the_schema_is_valid_avro(name) -> None:
     schema = fastavro.parse_schema(load_schema(name))
     assert isinstance(schema, dict)
     assert schema["name"].startswith("stream_assoc.v1_0.")
-
-
-def test_there_is_no_file_that_is_not_generated() -> None:
-    assert sorted(file.name for file in schema_folder().iterdir()) == sorted(f"{name}.avsc" for name in NAMES)
-
-
-def test_schemas_are_written_to_a_folder(tmp_path: Path) -> None:
-    files = write_schemas(tmp_path / "new")
-    assert [json.loads(file.read_text()) for file in files] == [generate_schema(name) for name in NAMES]
 
 
 def test_sources_carry_rubins_columns_units_and_documentation() -> None:
