@@ -26,7 +26,8 @@ BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""
 
 # In the words in which the server gives it back.
-_EACH_ROW: Final = f"FOR EACH ROW WHEN ((current_setting('{BATCH_SETTING}'::text, true) IS DISTINCT FROM 'on'::text))"
+_CONDITION: Final = f"(current_setting('{BATCH_SETTING}'::text, true) IS DISTINCT FROM 'on'::text)"
+_EACH_ROW: Final = f"FOR EACH ROW WHEN ({_CONDITION})"
 
 _HERE: Final = "PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);"
 """First of every trigger function; the setting ends with it.
@@ -193,9 +194,11 @@ class _Trigger:
     function: str
 
     @property
-    def definition(self) -> str:
-        """What the server gives back, without table and function."""
-        return f"CREATE TRIGGER {self.name} {self.events} {self.each}"
+    def definition(self) -> list[object]:
+        """What the server's catalogue holds of when it runs, as `_INSTALLED` asks for it."""
+        words = f"{self.events} {self.each}"
+        kind = sum(bit for word, bit in _TYPE_BITS.items() if word in words)
+        return [kind, True, _CONDITION if self.each == _EACH_ROW else None]
 
 
 _ROW_TRIGGER: Final = "stream_assoc_rows"
@@ -221,13 +224,19 @@ _REPLICA_TRIGGERS: Final = (
 
 _CALLED: Final = tuple(signature.partition("(")[0] for signature in _BODIES if not signature.endswith("trigger"))
 
-_INSTALLED: Final = r"""
-    SELECT c.relname, t.tgname, p.prosrc, p.prosecdef, p.proconfig,
-        regexp_replace(pg_get_triggerdef(t.oid), ' ON .* (FOR EACH .*) EXECUTE .*', ' \1')
+_TYPE_BITS: Final = {"FOR EACH ROW": 1, "BEFORE": 2, "INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
+"""Of ``pg_trigger.tgtype``."""
+
+# pg_get_triggerdef would wait for whoever holds the table. Without a table pg_get_expr waits for nobody,
+# but takes no condition on the columns of a row, which none of ours is.
+_INSTALLED: Final = """
+    SELECT c.relname, t.tgname, p.prosrc, p.prosecdef, p.proconfig, t.tgtype::integer,
+        t.tgattr::text = '' AND t.tgconstraint = 0 AND t.tgoldtable IS NULL AND t.tgnewtable IS NULL,
+        CASE WHEN position('{VAR ' IN t.tgqual::text) > 0 THEN 'on columns' ELSE pg_get_expr(t.tgqual, 0) END
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE c.relnamespace = %s AND t.tgname = ANY(%s) AND t.tgenabled IN ('O', 'A')
     UNION ALL
-    SELECT '', p.proname, p.prosrc, p.prosecdef, p.proconfig, NULL FROM pg_proc p
+    SELECT '', p.proname, p.prosrc, p.prosecdef, p.proconfig, NULL, NULL, NULL FROM pg_proc p
     WHERE p.pronamespace = %s AND p.proname = ANY(%s)
 """
 
@@ -306,8 +315,8 @@ class PostgresqlTriggers:
     def _expected(self, shift: int) -> dict[tuple[str, str], list[object]]:
         bodies = {signature.partition("(")[0]: body.format(shift=shift) for signature, body in self._bodies.items()}
         called: dict[tuple[str, str], list[object]] = {
-            ("", name): [bodies[name], *_OF_CALLER, None] for name in _CALLED
+            ("", name): [bodies[name], *_OF_CALLER, None, None, None] for name in _CALLED
         }
         return called | {
-            (one.table, one.name): [bodies[one.function], *_OF_OWNER, one.definition] for one in self._triggers
+            (one.table, one.name): [bodies[one.function], *_OF_OWNER, *one.definition] for one in self._triggers
         }

@@ -9,6 +9,7 @@ import pytest
 from stream_assoc.stores.apdb.create import check, init, plan
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.testing.rows import BIG, FIRST, TILES, new_objects, store
 from tests.stores.apdb.sql_urls import drop_triggers
 
@@ -38,6 +39,8 @@ POSTGRESQL_BREAKS = (
     f"FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_current_changed()",
     'DROP TRIGGER stream_assoc_rows ON "ApdbReplicaChunks"; CREATE TRIGGER stream_assoc_rows BEFORE INSERT '
     f'ON "ApdbReplicaChunks" FOR EACH ROW {WHEN} EXECUTE FUNCTION stream_assoc_chunk_begun()',
+    'DROP TRIGGER stream_assoc_rows ON "DiaSource"; CREATE TRIGGER stream_assoc_rows AFTER UPDATE ON "DiaSource" '
+    "FOR EACH ROW WHEN (OLD.ra <> NEW.ra) EXECUTE FUNCTION stream_assoc_source_changed()",
     'ALTER TABLE "DiaSource" ENABLE REPLICA TRIGGER stream_assoc_rows',
     "ALTER FUNCTION stream_assoc_source_changed() SECURITY INVOKER",
     "ALTER FUNCTION stream_assoc_source_changed() RESET search_path",
@@ -69,6 +72,13 @@ def test_the_same_on_postgresql(postgresql_apdb_url: str, statement: str) -> Non
     with psycopg.connect(postgresql_apdb_url) as connection:
         connection.execute(statement.encode())
     assert_refused_until_made_anew(postgresql_apdb_url)
+
+
+@pytest.mark.integration
+def test_a_daemon_starts_while_another_program_holds_the_tables(postgresql_apdb_url: str) -> None:
+    with psycopg.connect(postgresql_apdb_url) as connection:
+        connection.execute('LOCK TABLE "DiaSource", "DiaObject", "DiaObjectLast", "DiaForcedSource"')
+        open_apdb(postgresql_apdb_url, patience=Patience(lock_seconds=0.1)).close()
 
 
 def test_without_any_the_message_stays_short(sqlite_apdb_url: str) -> None:
