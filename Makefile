@@ -11,7 +11,7 @@ WORKERS ?= 2
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test versions coverage chaos bench bench-survey check format docs site clean
+.PHONY: help install demo dashboard test versions coverage chaos model model-long bench bench-survey check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -96,6 +96,12 @@ chaos: $(STAMP)  ## Kill, cut, fill and flood for hours (CHAOS_KILLS=200 CHAOS_V
 	  STREAM_ASSOC_TEST_CHAOS_CUT_SECONDS=30 STREAM_ASSOC_TEST_CHAOS_NIGHTS=5 \
 	  STREAM_ASSOC_TEST_CHAOS_BROKER_CRASHES=4 STREAM_ASSOC_TEST_CHAOS_REPROCESSING=1 \
 	  STREAM_ASSOC_TEST_CHAOS_FUZZ=200000 $(BIN)/pytest -m chaos --timeout 14400
+
+model: $(STAMP)  ## Check the specification of the protocol on Cassandra with TLC, each rule left out (needs Java and Maven)
+	@$(BIN)/python -m specifications
+
+model-long: $(STAMP)  ## The same, with the models that take minutes each
+	@$(BIN)/python -m specifications --long
 
 bench: $(STAMP)  ## Measure every figure of docs/performance.md, side by side with what it is compared with
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

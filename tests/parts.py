@@ -51,12 +51,13 @@ KAFKA: Final = Part(
 ENCRYPTION: Final = Part(
     "encrypted servers", ("openssl", "/usr/lib/postgresql/*/bin/initdb"), ("openssl", "postgresql")
 )
-PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION)
+MODELS: Final = Part("TLC, which checks the models", ("java", "mvn"), ("openjdk-17-jre-headless", "maven"))
+PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION, MODELS)
 
 
 def installing(parts: Sequence[Part]) -> str:
     """Return the command that brings what these parts need."""
-    packages = [package for part in parts for package in part.packages]
+    packages = dict.fromkeys(package for part in parts for package in part.packages)
     return f"apt-get install --no-install-recommends {' '.join(packages)}"
 
 

@@ -1,0 +1,1 @@
+"""Specifications in TLA+, and the program that checks them: ``python -m specifications``."""
