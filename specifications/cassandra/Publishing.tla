@@ -4,10 +4,12 @@
 (* cell in the order in which the batches changed it.                      *)
 (*                                                                         *)
 (* Batch b changes the cells CellsOf[b] and came from the input partition  *)
-(* PartitionOf[b].  Batches are committed and applied in any order: that   *)
-(* is Leases.tla.  A Kafka transaction appends the outputs and commits the *)
-(* input offset with a mark that names the batch; the broker refuses it    *)
-(* when the partition has gone to another owner.                           *)
+(* PartitionOf[b]; its number is the offset of its message.  Batches are   *)
+(* committed and applied in any order: that is Leases.tla.  A Kafka        *)
+(* transaction appends the outputs and commits the input offset with a     *)
+(* mark that names the batch; the broker refuses it when the partition has *)
+(* gone to another owner.  Only messages from the offset on are delivered, *)
+(* and a batch without a message is never looked at again.                 *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 
@@ -26,18 +28,21 @@ VARIABLES
     order,      \* the batches that changed each cell, in order
     owner,      \* the owner of each partition
     generation, \* how often the partition has changed hands
+    offset,     \* the committed offset of each partition
     mark,       \* the batch that the last transaction of the partition has published
     outputs,    \* what a subscriber sees
     daemon,     \* what each daemon is at
     crashes
 
-vars == <<state, before, last, order, owner, generation, mark, outputs, daemon, crashes>>
+vars == <<state, before, last, order, owner, generation, offset, mark, outputs, daemon, crashes>>
 
 Rule(name) == name \notin LeftOut
 
 \* Three batches: the second follows the first in one cell and comes before the third in the other.
 CellsOf == <<{1}, {1, 2}, {2}>>
 PartitionOf == <<1, 2, 1>>
+\* The first two were committed by one group intent.
+GroupOf == <<1, 1, 2>>
 
 None == 0
 Idle == [at |-> "idle"]
@@ -50,6 +55,7 @@ Init ==
     /\ order = [c \in Cells |-> <<>>]
     /\ owner \in [Partitions -> Daemons]
     /\ generation = [p \in Partitions |-> 0]
+    /\ offset = [p \in Partitions |-> 1]
     /\ mark = [p \in Partitions |-> None]
     /\ outputs = <<>>
     /\ daemon = [d \in Daemons |-> Idle]
@@ -60,12 +66,13 @@ Store(b) ==
     LET found == {last[c] : c \in CellsOf[b]} \ {None}
         unpublished == {other \in found : ~Published(other)}
     IN  /\ state[b] = "none"
+        /\ b >= offset[PartitionOf[b]]
         /\ Rule("KafkaStallsNothing") \/ unpublished = {}
         /\ state' = [state EXCEPT ![b] = "applied"]
         /\ before' = [before EXCEPT ![b] = IF Rule("LeaseCarriesLast") THEN unpublished ELSE {}]
         /\ last' = [c \in Cells |-> IF c \in CellsOf[b] THEN b ELSE last[c]]
         /\ order' = [c \in Cells |-> IF c \in CellsOf[b] THEN Append(order[c], b) ELSE order[c]]
-        /\ UNCHANGED <<owner, generation, mark, outputs, daemon, crashes>>
+        /\ UNCHANGED <<owner, generation, offset, mark, outputs, daemon, crashes>>
 
 -----------------------------------------------------------------------------
 
@@ -77,13 +84,19 @@ Turn(d, b) ==
     LET p == PartitionOf[b] IN
     /\ daemon[d].at = "idle"
     /\ state[b] = "applied"
+    /\ b >= offset[p]
     /\ owner[p] = d \/ ~Rule("OwnerPublishes")
     /\ Rule("MarkIsRead") => mark[p] # b
     /\ Rule("SettleFirst") /\ mark[p] # None => mark[p] = b \/ Published(mark[p])
     /\ Rule("QueueDoesNotBlock") => Ready(b)
     /\ IF Rule("PublishedAfterKafka") THEN UNCHANGED state ELSE state' = [state EXCEPT ![b] = "published"]
     /\ daemon' = [daemon EXCEPT ![d] = [at |-> "send", batch |-> b, generation |-> generation[p]]]
-    /\ UNCHANGED <<before, last, order, owner, generation, mark, outputs, crashes>>
+    /\ UNCHANGED <<before, last, order, owner, generation, offset, mark, outputs, crashes>>
+
+\* The first message of the partition whose batch is not known to be published, once this one is.
+FirstUnpublished(p, b) ==
+    LET waiting == {other \in Batches : PartitionOf[other] = p /\ other # b /\ ~Published(other)} IN
+    IF waiting = {} THEN Cardinality(Batches) + 1 ELSE CHOOSE first \in waiting : \A other \in waiting : first <= other
 
 \* The Kafka transaction.  The broker compares the generation; without an owner's offset in it there is nothing to compare.
 Send(d) ==
@@ -95,17 +108,22 @@ Send(d) ==
         /\ IF Rule("OwnerPublishes") => owner[p] = d /\ generation[p] = me.generation
            THEN /\ outputs' = Append(outputs, me.batch)
                 /\ mark' = [mark EXCEPT ![p] = me.batch]
+                /\ offset' = [offset EXCEPT ![p] =
+                        IF Rule("OffsetStaysBehind") THEN FirstUnpublished(p, me.batch) ELSE me.batch + 1]
                 /\ daemon' = [daemon EXCEPT ![d].at = "tell"]
            ELSE /\ daemon' = [daemon EXCEPT ![d] = Idle]
-                /\ UNCHANGED <<outputs, mark>>
+                /\ UNCHANGED <<outputs, mark, offset>>
         /\ UNCHANGED <<state, before, last, order, owner, generation, crashes>>
 
-\* After the Kafka transaction the intent is published.
+\* After the Kafka transaction the batch is published.  The others of its group may have another owner.
 Tell(d) ==
+    LET b == daemon[d].batch
+        told == IF Rule("PublishedPerBatch") THEN {b} ELSE {other \in Batches : GroupOf[other] = GroupOf[b]}
+    IN
     /\ daemon[d].at = "tell"
-    /\ state' = [state EXCEPT ![daemon[d].batch] = "published"]
+    /\ state' = [other \in Batches |-> IF other \in told /\ state[other] = "applied" THEN "published" ELSE state[other]]
     /\ daemon' = [daemon EXCEPT ![d] = Idle]
-    /\ UNCHANGED <<before, last, order, owner, generation, mark, outputs, crashes>>
+    /\ UNCHANGED <<before, last, order, owner, generation, offset, mark, outputs, crashes>>
 
 \* The owner reads its partition's mark: what that names is published.
 Settle(d, p) ==
@@ -116,21 +134,21 @@ Settle(d, p) ==
     /\ mark[p] # None
     /\ state[mark[p]] = "applied"
     /\ state' = [state EXCEPT ![mark[p]] = "published"]
-    /\ UNCHANGED <<before, last, order, owner, generation, mark, outputs, daemon, crashes>>
+    /\ UNCHANGED <<before, last, order, owner, generation, offset, mark, outputs, daemon, crashes>>
 
 Crash(d) ==
     /\ daemon[d].at # "idle"
     /\ crashes < MaxCrashes
     /\ crashes' = crashes + 1
     /\ daemon' = [daemon EXCEPT ![d] = Idle]
-    /\ UNCHANGED <<state, before, last, order, owner, generation, mark, outputs>>
+    /\ UNCHANGED <<state, before, last, order, owner, generation, offset, mark, outputs>>
 
 Rebalance(p, d) ==
     /\ generation[p] < MaxRebalances
     /\ owner[p] # d
     /\ owner' = [owner EXCEPT ![p] = d]
     /\ generation' = [generation EXCEPT ![p] = @ + 1]
-    /\ UNCHANGED <<state, before, last, order, mark, outputs, daemon, crashes>>
+    /\ UNCHANGED <<state, before, last, order, offset, mark, outputs, daemon, crashes>>
 
 Act(d) ==
     \/ \E b \in Batches : Turn(d, b)

@@ -91,6 +91,19 @@ Release ==
     /\ before' = lease.version
     /\ UNCHANGED <<batches, rows, cache, holder, warmer>>
 
+\* Or its daemon is dead, and the next batch has applied the rows in its place and takes the lease from it.
+TakeFromApplied ==
+    LET version == IF Rule("VersionAfterRows") /\ Rule("VersionIsRaised") /\ Rule("TakerRaisesToo")
+                   THEN lease.version + 1 ELSE lease.version
+    IN  /\ lease.held = "committed"
+        /\ rows = Whole(batches)
+        /\ lease' = [held |-> "preparing", version |-> version]
+        /\ before' = lease.version
+        /\ \E tile \in cache \cup {[version |-> version, content |-> rows]} :
+            /\ tile.version = version
+            /\ holder' = [known |-> TRUE, content |-> tile.content]
+        /\ UNCHANGED <<batches, rows, cache, warmer, owed>>
+
 \* A daemon writes the tile to the cache, perhaps after a long sleep.
 WriteCache ==
     /\ \E tile \in owed : cache' = cache \cup {tile} /\ owed' = owed \ {tile}
@@ -124,7 +137,7 @@ Finish ==
     /\ UNCHANGED <<lease, before, batches, rows, cache, holder>>
 
 Next ==
-    \/ Take \/ Abort \/ Commit \/ Release \/ WriteCache \/ Begin \/ Finish
+    \/ Take \/ TakeFromApplied \/ Abort \/ Commit \/ Release \/ WriteCache \/ Begin \/ Finish
     \/ \E r \in Rows : Apply(r) \/ ReadRow(r)
 
 Spec == Init /\ [][Next]_vars
