@@ -8,6 +8,8 @@ CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
 # Tests wait for servers most of the time, so two at once take little more than half as long, on two cores too.
 WORKERS ?= 2
+# In the order of collection: xdist's own begins with the files of most tests, and ends with the longest ones.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -45,9 +47,9 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 	@$(BIN)/stream-assoc demo --dashboard
 
 test: $(STAMP)  ## Run all tests, the fast ones first
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data'
+	@$(BIN)/pytest $(PARALLEL) -m 'not integration and not real_data'
 	@$(MAKE) --no-print-directory $(PPDB)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'integration or real_data'
+	@$(BIN)/pytest $(PARALLEL) -m 'integration or real_data'
 	@$(BIN)/pytest benchmarks/test_gate.py
 
 # lsst-dax-ppdb, which replicates an APDB, needs Python 3.12 or later, so it has an environment of its own: the first that
@@ -80,13 +82,13 @@ versions: $(STAMP)  ## Run the fast tests on the other Pythons at hand (VERSIONS
 	  $(BIN)/uv venv --quiet --clear --python "$$python" .cache/python-$$version && \
 	  $(BIN)/uv pip install --quiet --python .cache/python-$$version/bin/python --constraint constraints.txt \
 	    --editable '.[test,check]' && \
-	  .cache/python-$$version/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not integration and not real_data' \
+	  .cache/python-$$version/bin/python -m pytest $(PARALLEL) -m 'not integration and not real_data' \
 	    || exit 1; \
 	done
 
 coverage: $(STAMP)  ## Run all tests and show which lines none of them has run (docs/testing.md)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=
+	@$(BIN)/pytest $(PARALLEL) --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --sort=cover
 	@$(BIN)/coverage html --quiet
 	@echo "Line by line: .cache/coverage/index.html"

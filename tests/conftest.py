@@ -26,6 +26,11 @@ hypothesis.settings.register_profile("explore", _UNTIMED)
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker waits for another at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_report_header() -> list[str]:
     """Say at the start what this machine cannot run, so that nothing is skipped unseen."""
     # Whoever has Docker needs no Java.

@@ -14,7 +14,7 @@ from stream_assoc.failpoints import FAILPOINTS
 from tests.chaos.nights import Night, batches
 from tests.chaos.outcome import Outcome, assert_nothing_shows, empty_cache
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.long]
 
 N_KILLS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_KILLS", "4"))
 """On each of the databases."""

@@ -9,7 +9,7 @@ import pytest
 from tests.contents import LEDGER, columns
 from tests.documentation.session import typed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def test_the_readme(kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.documentation.console import python_blocks
 from tests.documentation.session import typed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def test_the_tutorial(tmp_path: Path) -> None:

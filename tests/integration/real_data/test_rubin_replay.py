@@ -12,7 +12,7 @@ from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
 # The longest test there is: 27,000 transactions' worth of batches, on whatever machine.
-pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.long, pytest.mark.timeout(3600)]
 
 
 def test_rubin_through_real_servers(deployed: Callable[..., Deployment], shared_data: Path) -> None:

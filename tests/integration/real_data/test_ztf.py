@@ -11,7 +11,7 @@ from stream_assoc.tools.simulation.truth import score
 from tests.integration.deployment import Deployment
 from tests.integration.real_data.replaying import IN_ORDER, column, replay
 
-pytestmark = [pytest.mark.integration, pytest.mark.real_data]
+pytestmark = [pytest.mark.integration, pytest.mark.real_data, pytest.mark.long]
 
 
 def test_ztf_through_real_servers(deployed: Callable[..., Deployment], shared_data: Path) -> None:
