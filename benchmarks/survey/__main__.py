@@ -74,9 +74,8 @@ def _grown(sky: Field, servers: Servers, sizes: Sequence[int], n_visits: int) ->
     there = 1
     for size in sizes:
         with psycopg.connect(servers.apdb, autocommit=True) as database:
-            grow(database, range(there, size))
+            grow(database, range(there, size), sky.write_checkpoints)
         there = size
-        sky.write_checkpoints()
         measured = sky.measure(n_visits)
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             mean = sources_each(database)

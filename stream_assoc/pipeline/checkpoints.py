@@ -14,6 +14,7 @@ than checkpoints are; it has its turn at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -22,8 +23,11 @@ from stream_assoc.core.model.types import BoolArray, IntArray
 from stream_assoc.core.statistics.calculator import StatisticsCalculator
 from stream_assoc.pipeline.ports.checkpoints import StateCodec
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 """Of Fibonacci hashing: ids that follow each other come to have turns far apart."""
+
+FIRST_AT: Final = 8
+"""Sources of an object that has its first turn, or more: reading a checkpoint costs as much as folding six."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class CheckpointPolicy:
     def is_overdue(self, n_folded: IntArray) -> BoolArray:
         """Tell which objects have missed their turn, by how many sources of each were folded.
 
-        The first turn comes before the object has twice as many as `every`.
+        The first turn comes before the object has so many.
         """
         return (n_folded >= 2 * self.every) & (self.every > 0)
 
@@ -75,7 +79,7 @@ class CheckpointPolicy:
             return np.zeros(len(states), np.bool_)
         n = n_sources(states, calculator)
         turns = (states.diaObjectId.view(np.uint64) * _MIX >> np.uint64(32)).astype(np.int64)
-        return np.asarray((n >= self.every) & ((n + turns) % self.every == 0))
+        return np.asarray((n >= min(self.every, FIRST_AT)) & ((n + turns) % self.every == 0))
 
 
 def n_sources(states: ObjectStates, calculator: StatisticsCalculator) -> IntArray:

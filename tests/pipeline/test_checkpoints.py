@@ -1,5 +1,6 @@
 """A state folded onto a checkpoint has the very bits of a whole fold, wherever the checkpoint stands."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from stream_assoc.core.model.states import ObjectStates
 from stream_assoc.pipeline.batches import Processed, arrive
+from stream_assoc.pipeline.checkpoints import FIRST_AT
 from stream_assoc.pipeline.cold_states import cold_states
 from stream_assoc.pipeline.forced import rebuilt_states
 from stream_assoc.pipeline.process import process_batches
@@ -77,6 +79,30 @@ def test_every_object_has_one_once_it_has_sources_enough(services: Services, url
         assert len(kept(url)) >= before
         assert_bits_are_those_of_a_whole_fold(services)
     assert len(kept(url)) == 4
+
+
+def test_the_first_turn_comes_early_and_the_next_after_as_many_sources_as_the_settings_say(
+    sqlite_apdb_url: str,
+) -> None:
+    every, n_stars = 16, 40
+    sections: dict[str, Any] = {**PINNED, "statistics": {"checkpoint_every": every}}
+    settings = Settings(**sections)
+    made = services_of(settings, open_apdb(sqlite_apdb_url), MemoryCache(layout_of(settings)))
+    turns: dict[int, list[int]] = {}
+    before: dict[int, float] = {}
+    for visit in range(1, FIRST_AT + 2 * every):
+        processed_from(made, visit, stars(visit, [10.0 * place for place in range(n_stars)]))
+        now = kept(sqlite_apdb_url)
+        for identifier in now.keys() - {one for one in now if before.get(one) == now[one]}:
+            turns.setdefault(identifier, []).append(visit)
+        before = now
+    made.apdb.close()
+    assert len(turns) == n_stars
+    for first, second in turns.values():
+        assert FIRST_AT <= first < FIRST_AT + every
+        assert second == first + every
+    # No visit writes those of all objects.
+    assert max(Counter(first for first, _ in turns.values()).values()) < n_stars / 2
 
 
 def test_a_flushed_cache_changes_no_row(services: Services, url: str) -> None:
