@@ -7,7 +7,7 @@ sources each, and, in its long form, over 10,000 objects with 1 and 1,000.
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +38,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 60, 150], help="sources an object")
     parser.add_argument("--objects", type=int, default=100_000, help="objects of the field")
     parser.add_argument("--visits", type=int, default=8, help="visits of each kind at each size")
+    parser.add_argument("--announced", type=int, default=3, help="visits that are announced at each size")
     parser.add_argument("--plot", type=Path, help="where an SVG goes, if wanted")
     options = parser.parse_args()
     with _servers() as servers, tempfile.TemporaryDirectory() as folder:
         sky = Field(servers, N_SOURCES, options.objects, Path(folder))
-        measured = dict(_grown(sky, servers, options.sizes, options.visits))
+        measured = dict(_grown(sky, servers, options))
     figures = [*_figures(measured, options.objects)]
     Console().print(table_of(figures))
     write(figures, machine(), LATEST.with_name(f"survey-{options.objects}.json"))
@@ -66,21 +67,23 @@ def _servers() -> Iterator[Servers]:
         yield Servers(kafka, cache, apdb)
 
 
-def _grown(sky: Field, servers: Servers, sizes: Sequence[int], n_visits: int) -> Iterator[tuple[int, Measured]]:
+def _grown(sky: Field, servers: Servers, options: argparse.Namespace) -> Iterator[tuple[int, Measured]]:
     """Make the objects, then yield what was measured at each number of sources."""
     sky.make_objects()
     with psycopg.connect(servers.apdb, autocommit=True) as database:
         begin(database)
     there = 1
-    for size in sizes:
+    for size in options.sizes:
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             grow(database, range(there, size), sky.write_checkpoints)
         there = size
-        measured = sky.measure(n_visits)
+        measured = sky.measure(options.visits, options.announced)
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             mean = sources_each(database)
         kinds = ("warm", "cold", "announced", "copies")
-        seconds = ", ".join(f"{kind} {np.median(getattr(measured, kind)):.2f} s" for kind in kinds)
+        seconds = ", ".join(
+            f"{kind} {np.median(getattr(measured, kind)):.2f} s" for kind in kinds if getattr(measured, kind)
+        )
         log = np.median(measured.log_bytes) / 2**20
         print(f"{mean:7.1f} sources an object: {seconds}, {log:.0f} MiB of log a visit", flush=True)
         yield size, measured
@@ -99,11 +102,12 @@ def _figures(measured: dict[int, Measured], n_objects: int) -> Iterator[Figure]:
                 bar=BARS[kind].get(size),
                 details={"mean": float(np.mean(seconds)), "median": float(np.median(seconds)), "worst": max(seconds)},
             )
-        yield Figure(
-            f"an announced visit {where} / a visit with a warm cache",
-            float(np.median(one.announced) / np.median(one.warm)),
-            bar=1.2,
-        )
+        if one.announced:
+            yield Figure(
+                f"an announced visit {where} / a visit with a warm cache",
+                float(np.median(one.announced) / np.median(one.warm)),
+                bar=1.2,
+            )
         yield Figure(
             f"a warm visit {where} / raw binary COPY of its rows",
             min(one.warm) / min(one.copies),

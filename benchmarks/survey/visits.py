@@ -26,9 +26,6 @@ from tests.integration.deployment import Deployment, deploy
 RAW = "raw_copy"
 """The name of the copy of the database that rows are copied into."""
 
-N_ANNOUNCED = 3
-"""Visits that are announced, at each size."""
-
 
 @dataclass(frozen=True, slots=True)
 class Servers:
@@ -93,8 +90,8 @@ class Field:
             for _ in keep(stores, stores.apdb.known_tiles()):
                 pass
 
-    def measure(self, n_visits: int) -> Measured:
-        """Process so many visits with a cold and with a warm cache, and some that are announced.
+    def measure(self, n_visits: int, n_announced: int) -> Measured:
+        """Process so many visits with a cold and with a warm cache, and so many that are announced.
 
         The rows of the warm ones are copied too.
         """
@@ -110,7 +107,7 @@ class Field:
                 forget(self._deployment)
                 measured.cold.append(self._seconds(self._next(), listener))
             # Each warms the states of the whole field, which takes a while.
-            for _ in range(N_ANNOUNCED):
+            for _ in range(n_announced):
                 forget(self._deployment)
                 before, batch = self._next(), self._next()
                 self._sender.send([self._sender.encoded(before)])
