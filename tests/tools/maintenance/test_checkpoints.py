@@ -22,8 +22,9 @@ EVERY = 2
 
 
 @pytest.fixture
-def keeping(stores: Stores) -> Stores:
-    """The stores of a night that was processed without checkpoints."""
+def keeping(stores: Stores, url: str) -> Stores:
+    """The stores of a night, as if it had been processed without checkpoints."""
+    execute(url, f'DELETE FROM "{CHECKPOINT}"')
     return replace(stores, checkpoints=policy_of(EVERY))
 
 
