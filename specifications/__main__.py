@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from specifications.jars import NoModelCheckerError, tlc_jars
+from specifications.jars import tlc_jars
 from specifications.models import Run, all_runs
 from specifications.tlc import Outcome, check
+from tests.jars import JarsUnavailableError
 
 
 def verdict(run: Run, outcome: Outcome) -> tuple[bool, str]:
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         jars = tlc_jars()
-    except NoModelCheckerError as error:
+    except JarsUnavailableError as error:
         print(f"The models cannot be checked: {error}", file=sys.stderr)  # noqa: T201
         return 2
     wrong = check_all(runs, partial(check, jars=jars), options.trace)

@@ -4,11 +4,8 @@ In this order: the environment variable that names a running one; a container,
 when a Docker engine answers; a process of our own.
 """
 
-import fcntl
 import importlib
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -23,6 +20,7 @@ from psycopg import sql
 from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports, single_node_settings
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
+from tests.jars import JarsUnavailableError, jars_of
 from tests.parts import KAFKA
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
@@ -38,7 +36,6 @@ KAFKA_CACHE: Final = Path(__file__).parents[1] / ".cache" / "kafka"
 
 DOCKER_TIMEOUT_SECONDS: Final = 3
 KAFKA_CONTAINER_TIMEOUT_SECONDS: Final = 120
-MAVEN_TIMEOUT_SECONDS: Final = 300
 
 
 class ServiceUnavailableError(Exception):
@@ -126,24 +123,10 @@ def kafka_jars() -> Path:
     """
     if not KAFKA.is_here:
         raise ServiceUnavailableError(f"{KAFKA.reason}; or set {KAFKA_VARIABLE}, or start Docker")
-    jars = KAFKA_CACHE / "jars"
-    KAFKA_CACHE.mkdir(parents=True, exist_ok=True)
-    # Test runs may start at the same time; the folder gets its name when it is complete.
-    with (KAFKA_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not jars.exists():
-            _copy_dependencies(KAFKA_CACHE / "partial").rename(jars)
-    return jars
-
-
-def _copy_dependencies(target: Path) -> Path:
-    shutil.rmtree(target, ignore_errors=True)
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(KAFKA_POM), *goal]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=MAVEN_TIMEOUT_SECONDS, check=False)
-    if result.returncode != 0:
-        raise ServiceUnavailableError(f"no Kafka: Maven cannot resolve its jars: {result.stdout}{result.stderr}")
-    return target
+    try:
+        return jars_of(KAFKA_POM, KAFKA_CACHE)
+    except JarsUnavailableError as error:
+        raise ServiceUnavailableError(f"no Kafka: {error}") from error
 
 
 @contextmanager

@@ -80,10 +80,8 @@ def _grown(sky: Field, servers: Servers, options: argparse.Namespace) -> Iterato
         measured = sky.measure(options.visits, options.announced)
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             mean = sources_each(database)
-        kinds = ("warm", "cold", "announced", "copies")
-        seconds = ", ".join(
-            f"{kind} {np.median(getattr(measured, kind)):.2f} s" for kind in kinds if getattr(measured, kind)
-        )
+        kinds = {kind: getattr(measured, kind) for kind in ("warm", "cold", "announced", "copies")}
+        seconds = ", ".join(f"{kind} {np.median(of_kind):.2f} s" for kind, of_kind in kinds.items() if of_kind)
         log = np.median(measured.log_bytes) / 2**20
         print(f"{mean:7.1f} sources an object: {seconds}, {log:.0f} MiB of log a visit", flush=True)
         yield size, measured

@@ -17,9 +17,6 @@ from tests.integration.deployment import Deployment
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([serve.__module__])
 
-SESSION: Final = {"session.timeout.ms": 2500, "heartbeat.interval.ms": 500}
-"""A daemon that is silent for so long has its partitions taken away."""
-
 EXIT_SECONDS: Final = 60.0
 
 

@@ -19,10 +19,10 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.stores.apdb.sql.snapshot import SeenTiles
-from tests.chaos.fleet import SESSION, Fleet
+from tests.chaos.fleet import Fleet
 from tests.chaos.serial import NOTHING, judge
 from tests.contents import n_rows
-from tests.integration.deployment import Deployment, deploy
+from tests.integration.deployment import SHORT_SESSION, Deployment, deploy
 from tests.pipeline.focal_plane import FocalPlane, visits
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -38,7 +38,7 @@ VISITS_IN_FLIGHT = 4
 CAMERA = FocalPlane(columns=(1.0, 20.0), rows=(8.0,))
 
 SECTIONS: dict[str, dict[str, object]] = {
-    "kafka": {"partitions": len(CAMERA.detectors), "librdkafka_consumer": SESSION},
+    "kafka": {"partitions": len(CAMERA.detectors), "librdkafka_consumer": SHORT_SESSION},
     # Hands of several batches want the cells of several detectors at once.
     "daemon": {"micro_batch_messages": 3},
 }

@@ -31,6 +31,9 @@ from tests.configured import configured
 
 DEADLINE_SECONDS = 600.0
 
+SHORT_SESSION = {"session.timeout.ms": 2500, "heartbeat.interval.ms": 500}
+"""Of a consumer: one that is silent for so long has its partitions taken away."""
+
 STARTING = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,

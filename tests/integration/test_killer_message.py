@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contents import LEDGER, columns
-from tests.integration.deployment import Deployment
+from tests.integration.deployment import SHORT_SESSION, Deployment
 from tests.integration.program import environment_of, serve
 from tests.pipeline.skies import batch, night
 
@@ -40,8 +40,8 @@ def test_a_message_that_ends_two_daemons_becomes_a_dead_letter(
     deployment = make(kafka={"partitions": 1})
     deployment.send([*night()[:4], KILLER, *night()[4:8]])
     (tmp_path / "sitecustomize.py").write_text(FAULT)
-    # The group waits for as long before it gives the partition of a member that has died to the next.
-    session = json.dumps({"session.timeout.ms": 2500, "heartbeat.interval.ms": 500})
+    # The next daemon has the partition of one that has died when its session is over.
+    session = json.dumps(SHORT_SESSION)
     variables = environment_of(deployment, kafka__partitions=1, kafka__librdkafka_consumer=session)
     variables |= {"PYTHONPATH": str(tmp_path)}
     for _ in range(2):

@@ -1,14 +1,16 @@
 """What TLC says is read right, and what is not as expected fails."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from specifications import jars as model_checker
 from specifications.__main__ import check_all, main, verdict
-from specifications.jars import NoModelCheckerError, tlc_jars
 from specifications.models import Run, runs_of
 from specifications.tlc import Outcome, check, read
+from tests.jars import JarsUnavailableError
 from tests.parts import MODELS
 
 MODULE = """\
@@ -124,14 +126,24 @@ def test_runs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Leases/without Fence" in capsys.readouterr().out.splitlines()
 
 
-def test_without_java_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoModelCheckerError, match=r"no java and no mvn: apt-get install .* maven"):
-        tlc_jars(tmp_path)
+def test_without_java_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(model_checker, "MODELS", replace(MODELS, programs=("no-such-program",)))
+    assert main(["Leases/without Fence"]) == 2
+    assert re.search(r"no no-such-program: apt-get install .* maven", capsys.readouterr().err)
+
+
+@pytest.fixture(scope="module")
+def tlc() -> Path:
+    """The folder of TLC's jar."""
+    try:
+        return model_checker.tlc_jars()
+    except JarsUnavailableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not MODELS.is_here, reason=MODELS.reason)
 @pytest.mark.parametrize(
     ("changes", "finished", "violated"),
     [
@@ -143,22 +155,23 @@ def test_without_java_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         ({"invariants": ("NoSuchName",)}, False, None),
     ],
 )
-def test_tlc_itself(tmp_path: Path, changes: dict[str, object], finished: bool, violated: str | None) -> None:
-    outcome = check(tiny(tmp_path, **changes), tlc_jars())
+def test_tlc_itself(
+    tlc: Path, tmp_path: Path, changes: dict[str, object], finished: bool, violated: str | None
+) -> None:
+    outcome = check(tiny(tmp_path, **changes), tlc)
     assert (outcome.finished, outcome.violated) == (finished, violated), outcome.details
     if finished:
         assert outcome.states == 3
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not MODELS.is_here, reason=MODELS.reason)
-def test_a_run_that_takes_too_long_is_no_verdict(tmp_path: Path) -> None:
-    outcome = check(tiny(tmp_path), tlc_jars(), timeout=0.001)
+def test_a_run_that_takes_too_long_is_no_verdict(tlc: Path, tmp_path: Path) -> None:
+    outcome = check(tiny(tmp_path), tlc, timeout=0.001)
     assert (outcome.finished, outcome.details) == (False, "not finished after 0 s")
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not MODELS.is_here, reason=MODELS.reason)
+@pytest.mark.usefixtures("tlc")
 def test_the_command_finds_a_counter_example_of_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["Tiles/without VersionIsRaised"]) == 0
     assert capsys.readouterr().out.endswith("1 of 1 runs are as expected\n")
