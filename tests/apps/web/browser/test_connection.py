@@ -65,7 +65,7 @@ def test_updates_come_through_the_stream_in_order_and_complete(site, open_page) 
     expect(page.locator("#connection")).to_have_text("live")
     for visit in range(200):
         site.feed.add_batches([metrics(visit)])
-    page.wait_for_function("import('/static/js/live.js').then(({ live }) => live.total === 200)")
+    expect(page.locator(".tile", has_text="Batches seen").locator("dd")).to_have_text("200")
     seen = page.evaluate("import('/static/js/live.js').then(({ live }) => live.batches.map((one) => one.visit))")
     assert seen == [str(visit) for visit in range(200)]
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import expect
@@ -87,6 +88,8 @@ def test_from_the_list_to_the_light_curve_in_one_click(site, open_page) -> None:
 
 
 def test_an_object(site, open_page, stored_object) -> None:
+    # What computes the statistics is compiled once on a machine, longer than a page waits for a text.
+    urlopen(f"{site.url}api/objects/{stored_object}/statistics").close()
     page = open_page(f"{site.url}#/object/{stored_object}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(str(stored_object))
     bands = page.locator("svg.curve path[data-forced='no']")

@@ -215,7 +215,7 @@ def test_batches_of_several_partitions_stand_in_the_order_of_time(site: Site, op
     minutes = [3, 7, 40, 1, 5, 59, 2]
     site.feed.add_batches([metrics(k, timeProcessedMjdTai=61_000.0 + k / 1440.0) for k in minutes])
     site.feed.add_batches([metrics(4, timeProcessedMjdTai=61_000.0 + 4 / 1440.0)])
-    page.wait_for_function("import('/static/js/live.js').then(({ live }) => live.total === 8)")
+    expect(page.locator(".tile", has_text="Batches seen").locator("dd")).to_have_text("8")
     seen = page.evaluate("import('/static/js/live.js').then(({ live }) => live.batches.map((one) => one.visit))")
     assert seen == [str(k) for k in sorted([*minutes, 4])]
 
