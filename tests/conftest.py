@@ -14,6 +14,7 @@ from psycopg import sql
 
 from stream_assoc.stores.apdb.create import init
 from tests import parts, services
+from tests.cassandra.ring import Ring
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
 # pytest --hypothesis-profile explore
@@ -69,6 +70,27 @@ def postgresql_database(postgresql_url: str) -> Iterator[str]:
     """URL of an empty database that ends with the test."""
     with services.new_database(postgresql_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cassandra_node() -> Iterator[Ring]:
+    """A ring of one node, shared by all tests: give keyspaces names of their own."""
+    with _ring(1) as ring:
+        yield ring
+
+
+@pytest.fixture(scope="session")
+def cassandra_ring() -> Iterator[Ring]:
+    """A ring of three nodes, shared by all tests: start again what you kill."""
+    with _ring(3) as ring:
+        yield ring
+
+
+def _ring(n_nodes: int) -> Ring:
+    try:
+        return Ring(services.cassandra_jars(), n_nodes)
+    except services.ServiceUnavailableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

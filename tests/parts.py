@@ -52,7 +52,8 @@ ENCRYPTION: Final = Part(
     "encrypted servers", ("openssl", "/usr/lib/postgresql/*/bin/initdb"), ("openssl", "postgresql")
 )
 MODELS: Final = Part("TLC, which checks the models", ("java", "mvn"), ("openjdk-17-jre-headless", "maven"))
-PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION, MODELS)
+CASSANDRA: Final = Part("everything on a ring of Cassandra", ("java", "mvn"), ("openjdk-17-jre-headless", "maven"))
+PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION, MODELS, CASSANDRA)
 
 
 def installing(parts: Sequence[Part]) -> str:

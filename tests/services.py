@@ -21,7 +21,7 @@ from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports, single_
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.jars import JarsUnavailableError, jars_of
-from tests.parts import KAFKA
+from tests.parts import CASSANDRA, KAFKA
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
 REDIS_VARIABLE: Final = "STREAM_ASSOC_TEST_REDIS"
@@ -33,6 +33,8 @@ POSTGRESQL_IMAGE: Final = "postgres:18"
 
 KAFKA_POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
 KAFKA_CACHE: Final = Path(__file__).parents[1] / ".cache" / "kafka"
+CASSANDRA_POM: Final = Path(__file__).parent / "cassandra" / "pom.xml"
+CASSANDRA_CACHE: Final = Path(__file__).parents[1] / ".cache" / "cassandra"
 
 DOCKER_TIMEOUT_SECONDS: Final = 3
 KAFKA_CONTAINER_TIMEOUT_SECONDS: Final = 120
@@ -127,6 +129,22 @@ def kafka_jars() -> Path:
         return jars_of(KAFKA_POM, KAFKA_CACHE)
     except JarsUnavailableError as error:
         raise ServiceUnavailableError(f"no Kafka: {error}") from error
+
+
+def cassandra_jars() -> Path:
+    """Return the folder of the jars of Cassandra's nodes, fetched from Maven Central the first time.
+
+    Raises
+    ------
+    ServiceUnavailableError
+        If there is no Java or no Maven, or Maven cannot resolve them.
+    """
+    if not CASSANDRA.is_here:
+        raise ServiceUnavailableError(CASSANDRA.reason)
+    try:
+        return jars_of(CASSANDRA_POM, CASSANDRA_CACHE)
+    except JarsUnavailableError as error:
+        raise ServiceUnavailableError(f"no Cassandra: {error}") from error
 
 
 @contextmanager

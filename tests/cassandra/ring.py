@@ -1,0 +1,150 @@
+"""A ring of real Apache Cassandra nodes, run from their jars by the installed Java."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import yaml
+
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
+from tests.cassandra.settings import (
+    EXPORTED_PACKAGES,
+    JVM_OPTIONS,
+    LOGGING,
+    NODE_PROPERTIES,
+    OPENED_PACKAGES,
+    node_settings,
+)
+
+START_TIMEOUT_SECONDS: Final = 180.0
+STOP_TIMEOUT_SECONDS: Final = 30.0
+
+CLIENT_PORT: Final = 9042
+STORAGE_PORT: Final = 7000
+"""The same of all nodes, as clients and nodes expect: a ring has loopback addresses of its own."""
+
+
+class Ring:
+    """Nodes that form one cluster, each on an address of the loopback network.
+
+    Parameters
+    ----------
+    jars : `pathlib.Path`
+        Folder of Cassandra's jars.
+    n_nodes : `int`
+        How many nodes.
+    """
+
+    def __init__(self, jars: Path, n_nodes: int) -> None:
+        self._jars = jars
+        self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_ring_")
+        network = _free_network(n_nodes)
+        self.addresses: Final = tuple(f"{network}.{number}" for number in range(1, n_nodes + 1))
+        self._nodes = [self._node(number) for number in range(n_nodes)]
+
+    def __enter__(self) -> Self:
+        try:
+            for number in range(len(self.addresses)):
+                self.start(number)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def start(self, number: int) -> None:
+        """Start a node, counted from 0; again after `kill`, with the same data."""
+        address = self.addresses[number]
+        self._nodes[number].start(lambda: _listens(address), START_TIMEOUT_SECONDS)
+
+    def kill(self, number: int) -> None:
+        """End a node with SIGKILL, as a crash would. Idempotent."""
+        self._nodes[number].stop(stop_signal=signal.SIGKILL)
+
+    def suspend(self, number: int) -> None:
+        """Let a node stand still, as one that the network does not reach."""
+        os.kill(self._pid(number), signal.SIGSTOP)
+
+    def resume(self, number: int) -> None:
+        """Let a suspended node go on."""
+        os.kill(self._pid(number), signal.SIGCONT)
+
+    def _pid(self, number: int) -> int:
+        pid = self._nodes[number].pid
+        if pid is None:
+            raise EmbeddedServiceError(f"node {number} of the ring does not run")
+        return pid
+
+    def _end(self) -> None:
+        for number in range(len(self.addresses)):
+            self.kill(number)
+        self._folder.cleanup()
+
+    def _node(self, number: int) -> ServerProcess:
+        folder = Path(self._folder.name, f"node{number}")
+        folder.mkdir()
+        token = -(2**63) + number * (2**64 // len(self.addresses))
+        settings = node_settings(folder, self.addresses[number], self.addresses[0], token)
+        (folder / "cassandra.yaml").write_text(yaml.safe_dump(settings))
+        (folder / "logback.xml").write_text(LOGGING)
+        return ServerProcess(self._command(folder), folder / "node.log")
+
+    def _command(self, folder: Path) -> list[str]:
+        java = shutil.which("java")
+        if java is None:
+            raise EmbeddedServiceError("Apache Cassandra needs Java 17, and no `java` is on PATH")
+        (agent,) = self._jars.glob("jamm-*.jar")
+        properties = (
+            *NODE_PROPERTIES,
+            f"cassandra.config={(folder / 'cassandra.yaml').as_uri()}",
+            f"cassandra.storagedir={folder}",
+            f"cassandra.logdir={folder}",
+            f"logback.configurationFile={folder / 'logback.xml'}",
+        )
+        return [
+            java,
+            *JVM_OPTIONS,
+            f"-javaagent:{agent}",
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES),
+            *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED_PACKAGES),
+            *(f"-D{assignment}" for assignment in properties),
+            "-cp",
+            f"{folder}:{self._jars}/*",
+            "org.apache.cassandra.service.CassandraDaemon",
+        ]
+
+
+def _free_network(n_nodes: int) -> str:
+    """Return the first three numbers of loopback addresses that nobody listens on."""
+    while True:
+        network = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"
+        addresses = [f"{network}.{number}" for number in range(1, n_nodes + 1)]
+        if all(_is_free(address, port) for address in addresses for port in (CLIENT_PORT, STORAGE_PORT)):
+            return network
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address, CLIENT_PORT), 0.5).close()
+    except OSError:
+        return False
+    return True
