@@ -259,11 +259,14 @@ def read(words: Words, starts: IntArray, rows: IntArray, initial: IntArray, arra
         for field in range(n_object_fields):
             arrays.object_bits[target, field] = words.signed[at + field]
         at += n_object_fields
+        n_left = words.halves[half + 13]
         for band in range(N_BANDS):
-            for field in range(len(initial)):
-                arrays.band_bits[target, band, field] = initial[field]
-        for _ in range(words.halves[half + 13]):
-            at = _read_band(words, at, arrays, target)
+            if n_left > 0 and words.halves[2 * at] == band:
+                at = _read_band(words, at, arrays, target)
+                n_left -= 1
+            else:
+                for field in range(len(initial)):
+                    arrays.band_bits[target, band, field] = initial[field]
 
 
 @numba.njit(cache=True, error_model="numpy")
