@@ -95,13 +95,16 @@ class _Datum:
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
-        self._parts: list[tuple[int, int]] = []
+        self._parts: list[tuple[int, int, int]] = []
         self._numbers: list[npt.NDArray[np.int32] | IntArray] = []
         self._pieces: list[pa.BinaryArray] = []
 
     def add_byte(self, value: int) -> None:
-        """Add a byte that is the same in every row."""
-        self._parts.append((_Kind.BYTE, value))
+        """Add a byte that is the same in every row; a run of equal ones is one part."""
+        if self._parts and self._parts[-1][:2] == (_Kind.BYTE, value):
+            self._parts[-1] = (_Kind.BYTE, value, self._parts[-1][2] + 1)
+        else:
+            self._parts.append((_Kind.BYTE, value, 1))
 
     def add(self, wanted: pa.Field, avro_type: AvroType, column: pa.Array) -> None:
         """Add a field of the record."""
@@ -133,11 +136,11 @@ class _Datum:
     def _add_piece(self, avro_type: AvroType, column: pa.Array) -> None:
         """Add a field that another writer writes: a record's datum is that of its fields, one behind the other."""
         writer = ColumnWriter({"type": "record", "name": "piece", "fields": [{"name": "v", "type": avro_type}]})
-        self._parts.append((_Kind.PIECE, len(self._pieces)))
+        self._parts.append((_Kind.PIECE, len(self._pieces), 1))
         self._pieces.append(writer.write(pa.RecordBatch.from_arrays([column], schema=writer.arrow_schema)))
 
     def _add_numbers(self, kind: _Kind, values: npt.NDArray[np.int32] | IntArray) -> None:
-        self._parts.append((kind, len(self._numbers)))
+        self._parts.append((kind, len(self._numbers), 1))
         self._numbers.append(values)
 
     def written(self) -> pa.LargeBinaryArray:
@@ -148,11 +151,10 @@ class _Datum:
         pieces = pa.concat_arrays([pa.array([], pa.binary()), *self._pieces])
         bounds = np.frombuffer(pieces.buffers()[1] or bytes(4), np.int32)
         elsewhere = np.frombuffer(pieces.buffers()[2] or b"", np.uint8)
-        most = self._n_rows * (_LONGEST * len(numbers) + len(self._parts)) + len(elsewhere)
+        parts = np.array(self._parts, np.int64).reshape(-1, 3)
+        most = self._n_rows * (_LONGEST * len(numbers) + int(parts[:, 2].sum())) + len(elsewhere)
         data = np.empty(most, np.uint8)
-        offsets = _write(
-            np.array(self._parts, np.int64).reshape(-1, 2), numbers, bounds, elsewhere, self._n_rows, data
-        )
+        offsets = _write(parts, numbers, bounds, elsewhere, self._n_rows, data)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])]
         return pa.Array.from_buffers(pa.large_binary(), self._n_rows, buffers, null_count=0)
 
@@ -180,8 +182,8 @@ def _write(
 
     Parameters
     ----------
-    parts : `numpy.ndarray` [int64], shape (n_parts, 2)
-        The kind of each, and the row of ``numbers``, the byte, or the number of the piece.
+    parts : `numpy.ndarray` [int64], shape (n_parts, 3)
+        The kind of each; the row of ``numbers``, the byte, or the number of the piece; and how often a byte comes.
     numbers : `numpy.ndarray` [int64], shape (n_numbers, n_rows)
         Integers, and the bits of floating-point numbers, so that no register touches a NaN.
     bounds, elsewhere
@@ -194,10 +196,11 @@ def _write(
     at = 0
     for row in range(n_rows):
         for part in range(len(parts)):
-            kind, place = parts[part]
+            kind, place, n = parts[part]
             if kind == _Kind.BYTE:
-                data[at] = place
-                at += 1
+                for k in range(n):
+                    data[at + k] = place
+                at += n
             elif kind == _Kind.PIECE:
                 begin, end = bounds[place * n_rows + row], bounds[place * n_rows + row + 1]
                 data[at : at + end - begin] = elsewhere[begin:end]
@@ -229,8 +232,10 @@ def _write_unless(is_null: bool, data: npt.NDArray[np.uint8], at: int, bits: int
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
 def _write_bits(data: npt.NDArray[np.uint8], at: int, bits: int, n_bytes: int) -> int:
+    # Of an unsigned place the compiler knows that it counts from the beginning, and writes all bytes at once.
+    place = np.uint64(at)
     for k in range(n_bytes):
-        data[at + k] = (bits >> (8 * k)) & 0xFF
+        data[place + np.uint64(k)] = (bits >> (8 * k)) & 0xFF
     return at + n_bytes
 
 
