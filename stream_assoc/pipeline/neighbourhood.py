@@ -161,7 +161,8 @@ class Neighbourhood:
         )
         self._staged.stage(after, states, self._partition.cells(new_tiles))
         # From here on the staged state is the object's.
-        self._changed = self._changed[~np.isin(self._changed, states.diaObjectId)]
+        if len(self._changed):
+            self._changed = self._changed[~np.isin(self._changed, states.diaObjectId)]
         return changed
 
     def flush(self, tiles: IntArray, versions: IntArray) -> None:

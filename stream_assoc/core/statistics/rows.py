@@ -102,10 +102,10 @@ def _array(values: npt.NDArray[np.generic], arrow_type: pa.DataType) -> pa.Array
     data = np.ascontiguousarray(values, arrow_type.to_pandas_dtype())
     if data.dtype.kind != "f":
         return pa.Array.from_buffers(arrow_type, len(data), [None, pa.py_buffer(data)], null_count=0)
-    valid = data == data  # noqa: PLR0124 - NaN alone differs from itself
-    if data.dtype == np.float32 and np.isinf(data).any():
+    valid = np.isfinite(data)
+    if not valid.all():
         # An infinity that was computed is upstream's; one that the narrower type made is no number at all.
-        valid &= np.isfinite(data) | ~np.isfinite(values)
+        valid |= np.isinf(values)
     n_null = len(data) - int(np.count_nonzero(valid))
     bitmap = pa.py_buffer(np.packbits(valid, bitorder="little")) if n_null else None
     return pa.Array.from_buffers(arrow_type, len(data), [bitmap, pa.py_buffer(data)], null_count=n_null)
