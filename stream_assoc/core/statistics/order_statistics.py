@@ -18,8 +18,9 @@ from stream_assoc.core.statistics.plugin import kernel
 
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 
-INSERTED_AT_MOST: Final = 40
-"""Light curves up to that long are put in order by insertion, which is then faster than anything."""
+INSERTED_AT_MOST: Final = 100
+"""Light curves up to that long are put in order by insertion, which is then faster than anything, unless most of
+their fluxes fall."""
 
 
 @kernel

@@ -2,14 +2,23 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_assoc.core.statistics.order_statistics import PERCENTILES
+from stream_assoc.core.statistics.order_statistics import INSERTED_AT_MOST, PERCENTILES
 
 Evaluate = Callable[..., dict[str, float]]
 
 NAMES = ("ap_minMaxFlux", "ap_percentileFlux", "ap_madFlux")
+
+
+@pytest.mark.parametrize("n", [INSERTED_AT_MOST, INSERTED_AT_MOST + 1, 3 * INSERTED_AT_MOST])
+def test_long_light_curves(evaluate: Evaluate, n: int) -> None:
+    flux = np.random.default_rng(6).normal(0.0, 100.0, n)
+    values = evaluate("ap_percentileFlux", flux, flux, flux)
+    percentiles = [values[f"psfFluxPercentile{percentile:02d}"] for percentile in PERCENTILES]
+    np.testing.assert_allclose(percentiles, np.percentile(flux, PERCENTILES), rtol=1e-12, atol=1e-9)
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.just(math.nan) | st.just(math.inf), min_size=1, max_size=40))

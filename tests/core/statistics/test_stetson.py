@@ -4,6 +4,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from stream_assoc.core.model.arrays import offsets_of
+from stream_assoc.core.model.states import LightCurves
+from stream_assoc.core.model.types import FloatArray
+from stream_assoc.core.statistics.stetson import StetsonJ
+
 Evaluate = Callable[..., dict[str, float]]
 
 
@@ -44,3 +49,22 @@ def test_unusable_points_are_left_out(evaluate: Evaluate) -> None:
 
 def test_fewer_than_two_points_give_nan(evaluate: Evaluate) -> None:
     assert math.isnan(j_of(evaluate, [1.0, math.nan], [1.0, 1.0]))
+
+
+def test_light_curves_side_by_side_give_the_bits_of_each_alone() -> None:
+    generator = np.random.default_rng(5)
+    offsets = offsets_of(generator.integers(0, 40, 200))
+    n = int(offsets[-1])
+    flux, error = generator.normal(0.0, 100.0, n), generator.choice([1.0, 50.0, 1e4, math.nan, 0.0], n)
+
+    def folded(first: int, last: int) -> FloatArray:
+        points = slice(offsets[first], offsets[last])
+        columns = flux[points], flux[points], error[points], flux[points], error[points]
+        curves = LightCurves(offsets[first : last + 1] - offsets[first], *columns)
+        fields = np.full((last - first, 1), math.nan)
+        StetsonJ().fold(fields, curves, curves.offsets[:-1])
+        return fields
+
+    alone = np.concatenate([folded(slot, slot + 1) for slot in range(200)])
+    assert folded(0, 200).tobytes() == alone.tobytes()
+    assert np.isfinite(alone).sum() > 100
