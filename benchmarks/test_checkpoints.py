@@ -24,7 +24,7 @@ from tests.configured import configured
 SIZE = Size(10_000, 20_000)
 N_SOURCES_EACH = 60
 ROUNDS = 3
-EVERY = 32
+EVERY = 16
 N_VISITS_BEFORE = 64
 """Each sees half of the objects: nearly all have had their turn."""
 

@@ -93,7 +93,7 @@ class StatisticsSettings(Section):
         description="DiaSource flag columns; an object is flagged when one of them is set in any of its sources.",
     )
     checkpoint_every: int = Field(
-        default=32,
+        default=16,
         ge=0,
         le=10_000,
         description="An object's state is kept in the APDB once in so many sources, so that one that is not in Redis "
