@@ -113,7 +113,7 @@ bench: $(STAMP)  ## Measure every figure of docs/performance.md, side by side wi
 bench-survey: $(STAMP)  ## Measure visits of fields with ever longer histories (SURVEY_LONG=1: up to 1,000 sources an object)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.survey --plot docs/figures/survey.svg
-	@if [ -n "$(SURVEY_LONG)" ]; then $(BIN)/python -m benchmarks.survey --objects 10000 --sizes 1 1000; fi
+	@if [ -n "$(SURVEY_LONG)" ]; then $(BIN)/python -m benchmarks.survey --objects 10000 --sizes 1 1000 --plugins all --settling 1; fi
 
 check: $(STAMP)  ## Lint, check formatting, types, the direction of imports, and drift of generated files
 	@$(BIN)/ruff check .

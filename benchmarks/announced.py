@@ -57,12 +57,20 @@ class Announcer:
 
     def n_warm(self) -> float:
         """Return how many visits the daemon has warmed."""
+        return self._total("stream_assoc_warming_seconds_count")
+
+    def n_written(self) -> float:
+        """Return how many micro-batches the daemon has written to the cache, which it does after publishing them."""
+        return self._total('stream_assoc_micro_batch_step_seconds_count{step="write_cache"}')
+
+    def _total(self, series: str) -> float:
+        """Return the sum of a metric's series that begin so; 0 while nobody serves them yet."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return 0.0
-        return sum(float(line.split()[-1]) for line in lines if line.startswith("stream_assoc_warming_seconds_count"))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 
     def warm(self, batch: Batch, lead_seconds: float = 20.0, timeout_seconds: float = 300.0) -> float:
         """Announce a visit, wait until its sky is warm, and return how long that took, seconds."""

@@ -1,7 +1,8 @@
 """Visits of 10,000 sources over objects with ever longer histories: measured, compared with their bars, and drawn.
 
-``make bench-survey`` runs it twice: over 100,000 objects with 1, 20, 60 and 150
-sources each, and, in its long form, over 10,000 objects with 1 and 1,000.
+``make bench-survey`` runs it over 100,000 objects with 1, 20, 60 and 150 sources each
+and the statistics of the production set, and, in its long form, also over 10,000 objects
+with 1 and 1,000, and all statistics.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from benchmarks.side_by_side import LATEST, Figure, write
 from benchmarks.survey.history import begin, grow, sources_each
 from benchmarks.survey.plot import draw
 from benchmarks.survey.visits import Field, Measured, Servers
+from stream_assoc.core.statistics import ALL_PLUGINS, PRODUCTION_PLUGINS
 from stream_assoc.tools.embedded import EmbeddedPostgresql
 from stream_assoc.tools.tuning.advice import advise
 from stream_assoc.tools.tuning.machine import Build, Disk, Load, Machine, cpus_here, memory_here
@@ -27,6 +29,11 @@ from tests import services
 N_SOURCES = 10_000
 SHARE_OF_DATABASE = 0.5
 """Of the machine's memory; Kafka, the cache and the daemon have the rest."""
+
+N_SETTLING = 12
+"""Half of the visits that Rubin takes between two of PostgreSQL's checkpoints, a quarter of an hour."""
+
+PLUGINS = {"production": PRODUCTION_PLUGINS, "all": ALL_PLUGINS}
 
 BARS = {"cold": {150: 1.5, 1000: 2.0}, "warm": {150: 1.3}}
 """How much longer a visit may take at so many sources an object than at one."""
@@ -37,16 +44,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.survey", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 60, 150], help="sources an object")
     parser.add_argument("--objects", type=int, default=100_000, help="objects of the field")
+    parser.add_argument("--plugins", choices=PLUGINS, default="production", help="statistics that are computed")
+    parser.add_argument("--settling", type=int, default=N_SETTLING, help="visits before those that are measured")
     parser.add_argument("--visits", type=int, default=8, help="visits of each kind at each size")
     parser.add_argument("--announced", type=int, default=3, help="visits that are announced at each size")
     parser.add_argument("--plot", type=Path, help="where an SVG goes, if wanted")
     options = parser.parse_args()
     with _servers() as servers, tempfile.TemporaryDirectory() as folder:
-        sky = Field(servers, N_SOURCES, options.objects, Path(folder))
+        sky = Field(servers, N_SOURCES, options.objects, PLUGINS[options.plugins], Path(folder))
         measured = dict(_grown(sky, servers, options))
     figures = [*_figures(measured, options.objects)]
     Console().print(table_of(figures))
-    write(figures, machine(), LATEST.with_name(f"survey-{options.objects}.json"))
+    write(figures, machine(), LATEST.with_name(f"survey-{options.objects}-{options.plugins}.json"))
     if options.plot is not None:
         draw(measured, options.plot)
     if missed := [one.name for one in figures if not one.holds]:
@@ -77,7 +86,7 @@ def _grown(sky: Field, servers: Servers, options: argparse.Namespace) -> Iterato
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             grow(database, range(there, size), sky.write_checkpoints)
         there = size
-        measured = sky.measure(options.visits, options.announced)
+        measured = sky.measure(options.settling, options.visits, options.announced)
         with psycopg.connect(servers.apdb, autocommit=True) as database:
             mean = sources_each(database)
         kinds = {kind: getattr(measured, kind) for kind in ("warm", "cold", "announced", "copies")}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
+from stream_assoc.settings.science import StatisticsSettings
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING
 from stream_assoc.stores.apdb.sql.statements import CHECKPOINT
 
@@ -14,14 +15,14 @@ FIRST = "first_sources"
 DAYS = 4_000.0
 """Before the first visit; the history is not older."""
 
-N_RECENT = 20
-"""Visits since the checkpoints were written: half of what passes between two of an object."""
-
 RECENT_DAYS = 1e-7
 """Between the processing of two of these: all come after what a daemon has processed, and before what it will."""
 
 SHARE_SEEN = 0.8
 """Of the objects in each of these visits, so that all have another number of sources."""
+
+N_RECENT = round(StatisticsSettings().checkpoint_every / 2 / SHARE_SEEN)
+"""Visits since the checkpoints were written: half of what passes between two of an object."""
 
 
 def begin(server: psycopg.Connection) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,14 @@ from benchmarks.raw_copy import raw_copy_seconds
 from benchmarks.skies import Size
 from benchmarks.test_checkpoints import log_position
 from stream_assoc.core.model.batch import Batch
-from stream_assoc.core.statistics import ALL_PLUGINS
 from stream_assoc.tools.maintenance.checkpoints import keep
 from stream_assoc.tools.maintenance.stores import Stores
 from stream_assoc.wiring.pipeline import calculator_of, checkpoints_of, partition_of
 from stream_assoc.wiring.stores import open_stores
 from stream_assoc.wiring.warming import warmer_of
 from tests.integration.deployment import Deployment, deploy
+
+WRITTEN_WITHIN_SECONDS = 60.0
 
 RAW = "raw_copy"
 """The name of the copy of the database that rows are copied into."""
@@ -64,19 +66,25 @@ class Field:
     servers : `Servers`
     n_sources, n_objects : `int`
         Of each visit, and of the field.
+    plugins : `tuple` [`str`]
+        Statistics that are computed.
     folder : `~pathlib.Path`
         Where the daemon logs.
     """
 
-    def __init__(self, servers: Servers, n_sources: int, n_objects: int, folder: Path) -> None:
+    def __init__(
+        self, servers: Servers, n_sources: int, n_objects: int, plugins: tuple[str, ...], folder: Path
+    ) -> None:
+        self._plugins = plugins
         self._size = Size(n_sources, n_objects)
         self._servers = servers
         self._folder = folder
         self._deployment: Deployment = deploy(
-            servers.kafka, servers.cache, servers.apdb, **SECTIONS, statistics={"plugins": ALL_PLUGINS}
+            servers.kafka, servers.cache, servers.apdb, **SECTIONS, statistics={"plugins": plugins}
         )
         self._sender = Sender(self._deployment)
         self._numbers = itertools.count(1)
+        self._n_sent = 0
 
     def make_objects(self) -> None:
         """Let a daemon make all objects, one source each."""
@@ -90,10 +98,11 @@ class Field:
             for _ in keep(stores, stores.apdb.known_tiles()):
                 pass
 
-    def measure(self, n_visits: int, n_announced: int) -> Measured:
+    def measure(self, n_settling: int, n_visits: int, n_announced: int) -> Measured:
         """Process so many visits with a cold and with a warm cache, and so many that are announced.
 
-        The rows of the warm ones are copied too.
+        A checkpoint of PostgreSQL and visits that are not measured come before: right after the one, each page
+        that is touched is logged whole, and a daemon's first visit is slow. The rows of the warm ones are copied too.
         """
         measured = Measured()
         with (
@@ -101,16 +110,17 @@ class Field:
             self._daemon() as (listener, announcer),
             psycopg.connect(self._servers.apdb, autocommit=True) as apdb,
         ):
-            # The first visit of a daemon opens connections and loads kernels.
-            self._seconds(self._next(), listener)
+            apdb.execute("CHECKPOINT")
+            for _ in range(n_settling):
+                self._seconds(self._next(), listener)
             for _ in range(n_visits):
-                forget(self._deployment)
+                self._forget(announcer)
                 measured.cold.append(self._seconds(self._next(), listener))
             # Each warms the states of the whole field, which takes a while.
             for _ in range(n_announced):
-                forget(self._deployment)
+                self._forget(announcer)
                 before, batch = self._next(), self._next()
-                self._sender.send([self._sender.encoded(before)])
+                self._send(before)
                 announcer.warm(batch)
                 listener.wait_for([before.id])
                 measured.announced.append(self._seconds(batch, listener))
@@ -125,10 +135,22 @@ class Field:
     def _next(self) -> Batch:
         return repeated_visit(self._size, next(self._numbers))
 
+    def _send(self, batch: Batch) -> float:
+        self._n_sent += 1
+        return self._sender.send([self._sender.encoded(batch)])
+
     def _seconds(self, batch: Batch, listener: Listener) -> float:
-        sent = self._sender.send([self._sender.encoded(batch)])
+        sent = self._send(batch)
         (seen,) = listener.wait_for([batch.id])
         return seen - sent
+
+    def _forget(self, announcer: Announcer) -> None:
+        """Empty the cache, once the visit before is in it too: its subscribers have it earlier."""
+        deadline = time.monotonic() + WRITTEN_WITHIN_SECONDS
+        while announcer.n_written() < self._n_sent:
+            assert time.monotonic() < deadline, "the daemon has not written the last visit to the cache"
+            time.sleep(0.05)
+        forget(self._deployment)
 
     def _warm(self) -> None:
         settings = self._deployment.settings
@@ -138,11 +160,12 @@ class Field:
 
     @contextlib.contextmanager
     def _daemon(self) -> Iterator[tuple[Listener, Announcer]]:
-        plugins = {"STREAM_ASSOC_STATISTICS__PLUGINS": json.dumps(ALL_PLUGINS)}
+        plugins = {"STREAM_ASSOC_STATISTICS__PLUGINS": json.dumps(self._plugins)}
         with (
             Listener.on(self._deployment) as listener,
             serving_and_warming(self._deployment, self._folder, plugins) as announcer,
         ):
+            self._n_sent = 0
             yield listener, announcer
 
     @contextlib.contextmanager
