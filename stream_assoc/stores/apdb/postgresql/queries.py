@@ -76,7 +76,7 @@ POINTS: Final = """
     AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
-# The index gives each object's sources in order. If the objects come in order too, only those of one object are sorted.
+# The index has each object's sources in order. If the objects come in order too, only those of one are sorted.
 LATER_POINTS: Final = """
     SELECT {points} FROM (SELECT * FROM unnest(%s::bigint[], %s::float8[]) AS a(id, after) ORDER BY id) asked
         JOIN {DiaSource} ON "diaObjectId" = id AND "timeProcessedMjdTai" > after
