@@ -1,0 +1,167 @@
+"""Statements on one keyspace, and what each kind of them promises."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+from cassandra import ConsistencyLevel, DriverException, OperationTimedOut, RequestExecutionException, WriteTimeout
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
+
+from stream_assoc.exceptions import reason_of
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.patience import Patience
+
+PROTOCOL_VERSION: Final = 5
+RECONNECT_SECONDS: Final = 0.5
+CONCURRENCY: Final = 64
+"""Statements that are on their way at once."""
+
+
+class UnknownOutcomeError(ApdbUnavailableError):
+    """A conditional write may have happened, or may happen yet; only another conditional write can tell."""
+
+
+class Connection:
+    """A connection to the ring, on one keyspace. Threads may share it.
+
+    Rows are read and written at QUORUM. What is written under conditions is
+    read at SERIAL, which finishes whatever conditional write has begun.
+    Nothing is tried again unseen: a repeated conditional write would find its own first try.
+
+    Parameters
+    ----------
+    hosts : sequence of `str`
+        Some nodes of the ring.
+    keyspace : `str`
+        Holds the tables.
+    patience : `Patience`
+        How long to wait for the ring.
+
+    Raises
+    ------
+    ApdbUnavailableError
+        If no node answers, or there is no such keyspace.
+    """
+
+    def __init__(self, hosts: Sequence[str], keyspace: str, patience: Patience) -> None:
+        profile = ExecutionProfile(
+            load_balancing_policy=TokenAwarePolicy(RoundRobinPolicy()),
+            retry_policy=FallthroughRetryPolicy(),
+            consistency_level=ConsistencyLevel.QUORUM,
+            serial_consistency_level=ConsistencyLevel.SERIAL,
+            request_timeout=patience.answer_seconds,
+            row_factory=tuple_factory,
+        )
+        self._cluster = Cluster(
+            list(hosts),
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            protocol_version=PROTOCOL_VERSION,
+            reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, None),
+            connect_timeout=patience.connect_seconds,
+        )
+        with translated():
+            try:
+                self._session: Session = self._cluster.connect(keyspace)
+            except BaseException:
+                self._cluster.shutdown()
+                raise
+        self.keyspace = keyspace
+        self._prepare = lru_cache(maxsize=None)(self._prepared)
+
+    def read(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows that a quorum knows."""
+        with translated():
+            return list(self._session.execute(self._prepare(statement, ConsistencyLevel.QUORUM), parameters))
+
+    def read_each(self, statement: str, parameters: Iterable[Sequence[object]]) -> list[list[tuple[Any, ...]]]:
+        """Return the rows of each of these parameters, which are read side by side."""
+        prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
+        with translated():
+            answers = execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
+            return [list(answer.result_or_exc) for answer in answers]
+
+    def read_serial(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows of one partition as all conditional writes that have ended have left them."""
+        with translated():
+            return list(self._session.execute(self._prepare(statement, ConsistencyLevel.SERIAL), parameters))
+
+    def write(self, statement: str, *parameters: object) -> None:
+        """Write to a quorum."""
+        with translated():
+            self._session.execute(self._prepare(statement, ConsistencyLevel.QUORUM), parameters)
+
+    def write_each(self, statement: str, parameters: Iterable[Sequence[object]]) -> None:
+        """Write these rows to a quorum each, side by side and in any order."""
+        prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
+        with translated():
+            execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
+
+    def write_all(self, statements: Iterable[tuple[str, Sequence[object]]]) -> None:
+        """Write rows of several tables to a quorum each, side by side and in any order."""
+        prepared = ((self._prepare(one, ConsistencyLevel.QUORUM), parameters) for one, parameters in statements)
+        with translated():
+            execute_concurrent(self._session, prepared, concurrency=CONCURRENCY)
+
+    def decide(self, statement: str, *parameters: object) -> bool:
+        """Write if the statement's condition holds, and tell whether it did.
+
+        Raises
+        ------
+        UnknownOutcomeError
+            If the answer did not come.
+        """
+        with undecided():
+            answer = self._session.execute(self._prepare(statement, ConsistencyLevel.QUORUM), parameters)
+            return bool(answer.was_applied)
+
+    def decide_together(self, statements: Sequence[tuple[str, Sequence[object]]]) -> bool:
+        """Write rows of one partition if the conditions of all hold, and tell whether they did.
+
+        Raises
+        ------
+        UnknownOutcomeError
+            If the answer did not come.
+        """
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.QUORUM)
+        for statement, parameters in statements:
+            batch.add(self._prepare(statement, ConsistencyLevel.QUORUM), parameters)
+        with undecided():
+            return bool(self._session.execute(batch).was_applied)
+
+    def change_tables(self, statement: str) -> None:
+        """Create, alter or drop a table; returns when all nodes agree on it."""
+        with translated():
+            self._session.execute(statement)
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._cluster.shutdown()
+
+    def _prepared(self, statement: str, consistency: int) -> PreparedStatement:
+        prepared = self._session.prepare(statement)
+        prepared.consistency_level = consistency
+        return prepared
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the driver raises as what a caller can do about it."""
+    try:
+        yield
+    except (NoHostAvailable, DriverException, OSError) as error:
+        raise ApdbUnavailableError(f"Cassandra does not answer (apdb.url): {reason_of(error)}") from error
+
+
+@contextmanager
+def undecided() -> Iterator[None]:
+    """Raise as an unknown outcome whatever leaves a conditional write without an answer."""
+    try:
+        yield
+    except (OperationTimedOut, WriteTimeout, RequestExecutionException, NoHostAvailable, OSError) as error:
+        raise UnknownOutcomeError(f"a conditional write got no answer: {reason_of(error)}") from error
+    except DriverException as error:
+        raise ApdbUnavailableError(f"Cassandra refuses a conditional write: {reason_of(error)}") from error

@@ -1,0 +1,270 @@
+"""Leases of cells: a lease points to a group, and passes on only when that group can never commit, or is applied.
+
+The cells of a region lie in one partition, so that one conditional write takes
+or frees all that a session needs of it. Regions are taken one after another,
+in ascending order, by everybody, so that no two sessions wait for each other.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final
+
+from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError
+from stream_assoc.stores.apdb.cassandra.applier import Applier
+from stream_assoc.stores.apdb.cassandra.connection import Connection, UnknownOutcomeError
+from stream_assoc.stores.apdb.cassandra.groups import Commitment, Group, Groups, State
+from stream_assoc.stores.apdb.cassandra.tables import LEASE
+
+REGION_LEVELS: Final = 3
+"""How many HTM levels a region is above a cell: at level 8 it is about 5 square degrees."""
+
+LOOK_SECONDS: Final = 0.02
+"""How long to wait before a lease that somebody holds is looked at again."""
+
+_COLUMNS: Final = "cell, holder, last_timestamp, tile_versions, last_batches"
+_READ: Final = f'SELECT {_COLUMNS}, n_single_source FROM "{LEASE}" WHERE region = ? AND cell IN ?'
+_TAKE: Final = f'UPDATE "{LEASE}" SET holder = ? WHERE region = ? AND cell = ? IF holder = ?'
+_FREE: Final = f'UPDATE "{LEASE}" SET holder = NULL WHERE region = ? AND cell = ? IF holder = ?'
+_RELEASE: Final = (
+    f'UPDATE "{LEASE}" SET holder = NULL, last_timestamp = ?, tile_versions = ?, last_batches = ? '
+    "WHERE region = ? AND cell = ? IF holder = ?"
+)
+_COUNT: Final = f'UPDATE "{LEASE}" SET n_single_source = ? WHERE region = ? IF n_single_source = ?'
+_RAISE: Final = f'UPDATE "{LEASE}" SET last_timestamp = ? WHERE region = ? AND cell = ? IF holder = ?'
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What is known of a cell.
+
+    Attributes
+    ----------
+    cell : `int`
+    holder : `uuid.UUID` or `None`
+        The group that has it.
+    last_timestamp : `int`
+        Above this one is whatever is written next, microseconds.
+    tile_versions : mapping
+        Version of each tile that a batch has changed.
+    last_batches : mapping
+        The batch that changed each tile last.
+    """
+
+    cell: int
+    holder: uuid.UUID | None = None
+    last_timestamp: int = 0
+    tile_versions: Mapping[int, int] = field(default_factory=dict)
+    last_batches: Mapping[int, BatchRevision] = field(default_factory=dict)
+
+
+class Leases:
+    """The table of leases, which is written by conditional writes alone.
+
+    Parameters
+    ----------
+    connection : `Connection`
+    groups : `Groups`
+    applier : `Applier`
+        Finishes what a holder has committed.
+    tile_shift : `int`
+        Bits between the index of a tile and that of its cell.
+    patience_seconds : `float`
+        How long a holder's counter may stand still before its group is aborted, on this process's own clock.
+    monotonic : callable
+        That clock, seconds.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        groups: Groups,
+        applier: Applier,
+        *,
+        tile_shift: int,
+        patience_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._groups = groups
+        self._applier = applier
+        self._tile_shift = tile_shift
+        self._patience_seconds = patience_seconds
+        self._monotonic = monotonic
+
+    def take(self, group_id: uuid.UUID, cells: Iterable[int], wait_seconds: float) -> dict[int, Lease]:
+        """Wait for these cells, and return what their last holders have left.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If they were not free in time.
+        """
+        deadline = self._monotonic() + wait_seconds
+        watch = _Watch(self._patience_seconds, self._monotonic)
+        taken: dict[int, Lease] = {}
+        for region, theirs in groupby(sorted(cells), region_of):
+            taken |= self._take_region(group_id, region, list(theirs), watch, deadline)
+        return taken
+
+    def read(self, cells: Iterable[int]) -> dict[int, Lease]:
+        """Return what is known of these cells; a cell that no session has ever had is free."""
+        found: dict[int, Lease] = {}
+        for region, theirs in groupby(sorted(cells), region_of):
+            asked = list(theirs)
+            rows = self._connection.read_serial(_READ, region, asked)
+            found |= {cell: Lease(cell) for cell in asked} | {row[0]: _lease(row[:-1]) for row in rows}
+        return found
+
+    def hold(self, group_id: uuid.UUID, cells: Iterable[int], timestamp: int) -> None:
+        """Let what follows be later than a timestamp, if the group holds these cells.
+
+        Raises
+        ------
+        FencedError
+            If it does not.
+        """
+        for region, theirs in groupby(sorted(cells), region_of):
+            raised = [(_RAISE, (timestamp, region, cell, group_id)) for cell in theirs]
+            if not self._connection.decide_together(raised):
+                raise FencedError(f"the cells of the group {group_id} went to another session")
+
+    def pass_on(self, group: Group, cells: Iterable[int] = ()) -> None:
+        """Free the cells of a group that is applied or aborted; an applied one raises versions, once.
+
+        Anybody may do it, and again: each region changes in the one conditional write that frees its cells.
+
+        Parameters
+        ----------
+        group : `Group`
+        cells : iterable of `int`
+            Further cells that point to it: one that was aborted may have taken some that it never noted.
+        """
+        commitment = group.commitment if group.state is State.APPLIED else None
+        for region, theirs in groupby(sorted({*group.cells, *cells}), region_of):
+            # What it counts is kept in one of its regions.
+            is_first = region == region_of(min(group.cells))
+            delta = commitment.single_source_delta if commitment is not None and is_first else 0
+            self._pass_on_region(group.group_id, region, list(theirs), commitment, delta)
+
+    def single_source_objects(self) -> int:
+        """Return the number of objects with one source, as the batches that are released have counted."""
+        rows = self._connection.read(f'SELECT DISTINCT region, n_single_source FROM "{LEASE}"')
+        return sum(number or 0 for _, number in rows)
+
+    def known_tiles(self) -> list[int]:
+        """Return every tile that any batch has changed, ascending."""
+        rows = self._connection.read(f'SELECT tile_versions FROM "{LEASE}"')
+        return sorted(tile for (versions,) in rows for tile in (versions or ()))
+
+    def clear(self, holder: uuid.UUID, cells: Iterable[int] = ()) -> State:
+        """Finish what a group has committed, and free its cells and these if it is decided; return its state."""
+        group = self._groups.read(holder)
+        if group.state is State.COMMITTED:
+            self._applier.apply(group)
+            group = self._groups.read(holder)
+        if group.state is not State.PREPARING:
+            self.pass_on(group, cells)
+        return group.state
+
+    def _take_region(
+        self, group_id: uuid.UUID, region: int, cells: Sequence[int], watch: "_Watch", deadline: float
+    ) -> dict[int, Lease]:
+        while True:
+            leases = self.read(cells)
+            holders = {lease.holder for lease in leases.values()} - {None}
+            if holders == {group_id}:
+                return leases
+            # In an answer that never came the cells were taken together.
+            if not holders:
+                self._try([(_TAKE, (group_id, region, cell, None)) for cell in cells])
+                continue
+            for holder in holders:
+                self._clear_or_wait(holder, cells, watch, deadline)
+
+    def _clear_or_wait(
+        self, holder: uuid.UUID | None, cells: Sequence[int], watch: "_Watch", deadline: float
+    ) -> None:
+        if holder is None or self.clear(holder, cells) is not State.PREPARING:
+            return
+        if watch.is_abandoned(holder, self._groups.read(holder).counter):
+            self._groups.abort(holder)
+        elif self._monotonic() > deadline:
+            raise ApdbUnavailableError(
+                "another session holds some of the cells; wait longer (apdb.lock_timeout_seconds), or look for a "
+                "daemon that does not come on"
+            )
+        else:
+            _pause(LOOK_SECONDS)
+
+    def _pass_on_region(
+        self, group_id: uuid.UUID, region: int, cells: Sequence[int], commitment: Commitment | None, delta: int
+    ) -> None:
+        while True:
+            rows = self._connection.read_serial(_READ, region, list(cells))
+            held = [_lease(row[:-1]) for row in rows if row[1] == group_id]
+            if not held:
+                return
+            if commitment is None:
+                statements: list[tuple[str, Sequence[object]]] = [
+                    (_FREE, (region, lease.cell, group_id)) for lease in held
+                ]
+            else:
+                statements = [self._release(region, lease, group_id, commitment) for lease in held]
+            if delta:
+                counted = rows[0][-1]
+                statements.append((_COUNT, ((counted or 0) + delta, region, counted)))
+            if self._try(statements):
+                return
+
+    def _release(
+        self, region: int, lease: Lease, group_id: uuid.UUID, commitment: Commitment
+    ) -> tuple[str, Sequence[object]]:
+        tiles = [tile for tile in commitment.tiles if tile >> self._tile_shift == lease.cell]
+        versions = {**lease.tile_versions, **{tile: lease.tile_versions.get(tile, 0) + 1 for tile in tiles}}
+        last = {**lease.last_batches, **dict.fromkeys(tiles, commitment.last_batch)}
+        timestamp = max(lease.last_timestamp, commitment.timestamp)
+        return _RELEASE, (timestamp, versions, last, region, lease.cell, group_id)
+
+    def _try(self, statements: Sequence[tuple[str, Sequence[object]]]) -> bool:
+        """Decide, and tell whether it has happened for certain; otherwise the rows have to be read again."""
+        try:
+            return self._connection.decide_together(statements)
+        except UnknownOutcomeError:
+            return False
+
+
+class _Watch:
+    """Which holders have stood still, as one waiting session sees it."""
+
+    def __init__(self, patience_seconds: float, monotonic: Callable[[], float]) -> None:
+        self._patience_seconds = patience_seconds
+        self._monotonic = monotonic
+        self._seen: dict[uuid.UUID, tuple[int, float]] = {}
+
+    def is_abandoned(self, holder: uuid.UUID, counter: int) -> bool:
+        now = self._monotonic()
+        before, since = self._seen.get(holder, (None, now))
+        if counter != before:
+            self._seen[holder] = (counter, now)
+            return False
+        return now - since > self._patience_seconds
+
+
+def region_of(cell: int) -> int:
+    """Return the partition in which the lease of a cell is kept."""
+    return cell >> (2 * REGION_LEVELS)
+
+
+def _lease(row: Sequence[object]) -> Lease:
+    cell, holder, last_timestamp, versions, batches = row
+    known = {tile: BatchRevision(*batch) for tile, batch in dict(batches or {}).items()}  # type: ignore[call-overload]
+    return Lease(cell, holder, last_timestamp or 0, dict(versions or {}), known)  # type: ignore[arg-type,call-overload]
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)

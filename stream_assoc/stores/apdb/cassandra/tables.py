@@ -1,0 +1,50 @@
+"""Our tables on Cassandra, beside those of dax_apdb.
+
+What is decided by lightweight transaction (LWT) is in `GROUP`, `LEASE` and
+`LEDGER`, which nothing else ever writes to. No table has a TTL.
+"""
+
+from typing import Final
+
+GROUP: Final = "StreamAssocGroup"
+"""The intents: one row for each try to store some batches together. Never deleted."""
+LEASE: Final = "StreamAssocLease"
+"""Who holds each cell, and what its last batch has left; one partition for the cells of a region."""
+LEDGER: Final = "StreamAssocLedger"
+"""The batches that a group has claimed; they count once the group is committed."""
+PLAN: Final = "StreamAssocPlan"
+"""All rows of a group, in chunks."""
+UNFINISHED: Final = "StreamAssocUnfinished"
+"""The groups that may be committed and not applied. It may name others too."""
+
+N_SHARDS: Final = 16
+"""Partitions of the tables that are read as a whole."""
+
+_BATCH: Final = "frozen<tuple<bigint, int, int>>"
+
+DEFINITIONS: Final = {
+    GROUP: """
+        group_id uuid PRIMARY KEY, state text, counter bigint, cells frozen<list<bigint>>, timestamp bigint,
+        n_chunks int, digest blob, tiles frozen<list<bigint>>, last_batch {batch}, single_source_delta bigint
+    """,
+    LEASE: """
+        region bigint, cell bigint, n_single_source bigint STATIC, holder uuid, last_timestamp bigint,
+        tile_versions frozen<map<bigint, bigint>>, last_batches frozen<map<bigint, {batch}>>,
+        PRIMARY KEY ((region), cell)
+    """,
+    LEDGER: """
+        visit bigint, detector int, revision int, group_id uuid, digest blob, "timeProcessedMjdTai" double,
+        n_sources int, n_stored int, input_topic text, input_partition int, input_offset bigint, is_published boolean,
+        PRIMARY KEY ((visit, detector), revision)
+    """,
+    PLAN: "group_id uuid, chunk int, body blob, PRIMARY KEY ((group_id), chunk)",
+    UNFINISHED: "shard int, group_id uuid, PRIMARY KEY ((shard), group_id)",
+}
+
+
+def statements() -> list[str]:
+    """Return what creates our tables where they are missing."""
+    return [
+        f'CREATE TABLE IF NOT EXISTS "{table}" ({columns.format(batch=_BATCH)})'
+        for table, columns in DEFINITIONS.items()
+    ]

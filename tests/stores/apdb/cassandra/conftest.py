@@ -1,0 +1,35 @@
+"""A keyspace with our tables and one of the test's own."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from cassandra.cluster import Cluster
+
+from stream_assoc.stores.apdb.cassandra.tables import statements
+from tests.cassandra.ring import Ring
+from tests.stores.apdb.cassandra.daemon import ITEMS, Daemon
+
+
+@pytest.fixture
+def keyspace(cassandra_node: Ring) -> Iterator[str]:
+    """Make a keyspace of the test's own."""
+    name = f"test_{uuid4().hex}"
+    with Cluster(cassandra_node.addresses, protocol_version=5) as cluster:
+        session = cluster.connect()
+        replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
+        session.execute(f"CREATE KEYSPACE {name} WITH replication = {replication}")
+        session.set_keyspace(name)
+        for statement in [*statements(), ITEMS]:
+            session.execute(statement)
+        yield name
+        session.execute(f"DROP KEYSPACE {name}")
+
+
+@pytest.fixture
+def daemons(cassandra_node: Ring, keyspace: str) -> Iterator[tuple[Daemon, Daemon]]:
+    """Return two daemons, each with a connection and a clock of its own."""
+    both = Daemon(cassandra_node.addresses, keyspace), Daemon(cassandra_node.addresses, keyspace)
+    yield both
+    for daemon in both:
+        daemon.connection.close()
