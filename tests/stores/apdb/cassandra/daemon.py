@@ -1,7 +1,7 @@
 """A daemon that stores items: the parts of the protocol, put together step by step."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.stores.apdb.cassandra.applier import Applier
+from stream_assoc.stores.apdb.cassandra.claims import Claims
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.groups import Commitment, Groups
 from stream_assoc.stores.apdb.cassandra.leases import Leases
@@ -36,10 +37,18 @@ def items(rows: Sequence[tuple[int, str, str | None]], *, overwrites: bool = Tru
 class Daemon:
     """What a process has; its clock moves when the test says so, and at each look a little."""
 
-    def __init__(self, hosts: Sequence[str], keyspace: str) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        keyspace: str,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self.now = 0.0
         self.connection = Connection(hosts, keyspace, DEFAULT_PATIENCE)
         self.groups = Groups(self.connection)
+        self.claims = Claims(self.connection, self.groups)
         self.plans = Plans(self.connection)
         self.applier = Applier(self.connection, self.groups)
         self.leases = Leases(
@@ -47,8 +56,8 @@ class Daemon:
             self.groups,
             self.applier,
             tile_shift=TILE_SHIFT,
-            patience_seconds=PATIENCE_SECONDS,
-            monotonic=self.monotonic,
+            patience_seconds=patience_seconds,
+            monotonic=monotonic or self.monotonic,
         )
 
     def monotonic(self) -> float:

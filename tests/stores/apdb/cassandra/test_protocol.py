@@ -2,7 +2,8 @@
 
 import pytest
 
-from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError
+from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, LedgerConflictError
 from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 from tests.stores.apdb.cassandra.daemon import FAR, NEAR, TILE, Daemon, items
@@ -137,3 +138,30 @@ def test_what_was_written_outside_of_a_batch_is_earlier_than_the_next_one(daemon
     assert first == timestamp + 8
     with pytest.raises(FencedError):
         one.leases.hold(group_id, [NEAR], timestamp + 9)
+
+
+def test_a_batch_counts_with_one_group(daemons: Two) -> None:
+    one, other = daemons
+    batch = BatchRevision(2**40, 188, 0)
+    first, timestamp = one.take(NEAR)
+    second, _ = other.take(FAR)
+    one.claims.claim(batch, first)
+    one.claims.claim(batch, first)
+    assert not other.claims.counts(batch)
+    one.commit(first, timestamp, [])
+    assert other.claims.counts(batch)
+    with pytest.raises(LedgerConflictError):
+        other.claims.claim(batch, second)
+
+
+def test_a_claim_passes_only_from_a_group_that_can_never_commit(daemons: Two) -> None:
+    slow, other = daemons
+    batch = BatchRevision(1, 2, 3)
+    first, timestamp = slow.take(NEAR)
+    second, later = other.take(FAR)
+    slow.claims.claim(batch, first)
+    other.claims.claim(batch, second)
+    with pytest.raises(FencedError):
+        slow.commit(first, timestamp, [])
+    other.commit(second, later, [])
+    assert slow.claims.counts(batch)
