@@ -6,11 +6,13 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import yaml
+from cassandra.cluster import Cluster
 
 from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
 from tests.cassandra.settings import (
@@ -23,7 +25,7 @@ from tests.cassandra.settings import (
 )
 
 START_TIMEOUT_SECONDS: Final = 180.0
-STOP_TIMEOUT_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 0.1
 
 CLIENT_PORT: Final = 9042
 STORAGE_PORT: Final = 7000
@@ -52,6 +54,7 @@ class Ring:
         try:
             for number in range(len(self.addresses)):
                 self.start(number)
+            self._wait_until_whole()
         except BaseException:
             self._end()
             raise
@@ -78,6 +81,17 @@ class Ring:
     def resume(self, number: int) -> None:
         """Let a suspended node go on."""
         os.kill(self._pid(number), signal.SIGCONT)
+
+    def _wait_until_whole(self) -> None:
+        """Return once every node lists all others: a driver takes for the ring what its first node knows of it."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        for address in self.addresses:
+            with Cluster([address], protocol_version=5) as cluster:
+                session = cluster.connect()
+                while len(list(session.execute("SELECT peer FROM system.peers"))) < len(self.addresses) - 1:
+                    if time.monotonic() > deadline:
+                        raise EmbeddedServiceError(f"the node at {address} does not know all nodes of its ring")
+                    time.sleep(LOOK_SECONDS)
 
     def _pid(self, number: int) -> int:
         pid = self._nodes[number].pid
