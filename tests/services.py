@@ -21,7 +21,7 @@ from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports, single_
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.jars import JarsUnavailableError, jars_of
-from tests.parts import CASSANDRA, KAFKA
+from tests.parts import CASSANDRA, KAFKA, Part
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
 REDIS_VARIABLE: Final = "STREAM_ASSOC_TEST_REDIS"
@@ -123,12 +123,7 @@ def kafka_jars() -> Path:
     ServiceUnavailableError
         If there is no Java or no Maven, or Maven cannot resolve them.
     """
-    if not KAFKA.is_here:
-        raise ServiceUnavailableError(f"{KAFKA.reason}; or set {KAFKA_VARIABLE}, or start Docker")
-    try:
-        return jars_of(KAFKA_POM, KAFKA_CACHE)
-    except JarsUnavailableError as error:
-        raise ServiceUnavailableError(f"no Kafka: {error}") from error
+    return _jars(KAFKA, f"{KAFKA.reason}; or set {KAFKA_VARIABLE}, or start Docker", KAFKA_POM, KAFKA_CACHE)
 
 
 def cassandra_jars() -> Path:
@@ -139,12 +134,16 @@ def cassandra_jars() -> Path:
     ServiceUnavailableError
         If there is no Java or no Maven, or Maven cannot resolve them.
     """
-    if not CASSANDRA.is_here:
-        raise ServiceUnavailableError(CASSANDRA.reason)
+    return _jars(CASSANDRA, CASSANDRA.reason, CASSANDRA_POM, CASSANDRA_CACHE)
+
+
+def _jars(part: Part, what_is_missing: str, pom: Path, cache: Path) -> Path:
+    if not part.is_here:
+        raise ServiceUnavailableError(what_is_missing)
     try:
-        return jars_of(CASSANDRA_POM, CASSANDRA_CACHE)
+        return jars_of(pom, cache)
     except JarsUnavailableError as error:
-        raise ServiceUnavailableError(f"no Cassandra: {error}") from error
+        raise ServiceUnavailableError(f"cannot test {part.name}: {error}") from error
 
 
 @contextmanager
