@@ -76,10 +76,9 @@ POINTS: Final = """
     AND (visit, detector) IS DISTINCT FROM (%s::bigint, %s::smallint)
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
-# The index has each object's sources in order. If the objects come in order too, only those of one are sorted.
 LATER_POINTS: Final = """
-    SELECT {points} FROM (SELECT * FROM unnest(%s::bigint[], %s::float8[]) AS a(id, after) ORDER BY id) asked
-        JOIN {DiaSource} ON "diaObjectId" = id AND "timeProcessedMjdTai" > after
+    SELECT {points} FROM {DiaSource} JOIN unnest(%s::bigint[], %s::float8[]) AS asked(id, after)
+        ON "diaObjectId" = id AND "timeProcessedMjdTai" > after
     WHERE "timeWithdrawnMjdTai" IS NULL
     ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId"
 """
