@@ -10,6 +10,9 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LedgerConflic
 from tests.stores.apdb.cassandra.daemon import FAR, NEAR, Daemon, items
 
 N_BATCHES = 60
+PATIENCE_SECONDS = 4.0
+"""Far above what a session takes on a busy machine: nothing renews a holder here, so a slow one would be aborted."""
+
 CELLS = (NEAR, NEAR + 1, FAR)
 """Each has one item, of the same number."""
 
@@ -36,7 +39,7 @@ def store(daemon: Daemon, batch: int) -> None:
 
 def main(hosts: str, keyspace: str, begin: str) -> None:
     """Store all batches, those of other processes too."""
-    daemon = Daemon(hosts.split(","), keyspace, patience_seconds=1.0, monotonic=time.monotonic)
+    daemon = Daemon(hosts.split(","), keyspace, patience_seconds=PATIENCE_SECONDS, monotonic=time.monotonic)
     for batch in islice(cycle(range(N_BATCHES)), int(begin), int(begin) + N_BATCHES):
         while True:
             try:
