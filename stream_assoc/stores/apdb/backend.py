@@ -61,6 +61,26 @@ class ApdbReport:
         return replace(self, identity=f"{self.identity}.{place}")
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterChoices:
+    """What is chosen when an APDB is created on a cluster of many nodes, and cannot be changed by us later.
+
+    Attributes
+    ----------
+    replication_factor : `int` or `None`
+        How many nodes keep each row. `None`: 3, or what the keyspace has where it is there already.
+    time_partition_tables : `bool`
+        Whether each time partition has tables of its own, so that old ones can be dropped.
+    time_partition_start, time_partition_end : `str` or `None`
+        The time that these tables cover, such as ``2026-01-01T00:00:00``, TAI. `None`: dax_apdb's own choice.
+    """
+
+    replication_factor: int | None = None
+    time_partition_tables: bool = False
+    time_partition_start: str | None = None
+    time_partition_end: str | None = None
+
+
 class OpenApdb(DaemonApdb, Protocol):
     """An APDB opened to be written, its schema checked."""
 
@@ -93,8 +113,22 @@ class Administration(Protocol):
     or daemons hold it, and `ApdbSchemaError` if it cannot be what was asked for.
     """
 
-    def init(self, *, drop: bool, replication: bool, tile_level: int, cell_level: int) -> None:
-        """Create the APDB, or complete one that exists; ``drop`` deletes it before, *with all its data*."""
+    def init(
+        self,
+        *,
+        drop: bool,
+        replication: bool,
+        tile_level: int,
+        cell_level: int,
+        cluster: ClusterChoices | None = None,
+    ) -> None:
+        """Create the APDB, or complete one that exists; ``drop`` deletes it before, *with all its data*.
+
+        Raises
+        ------
+        ApdbConfigurationError
+            If there are choices about a cluster, and the database is none.
+        """
 
     def plan(self, *, drop: bool, statistics: Sequence[str]) -> list[str]:
         """Return what `init` and `add_columns` would do, a line for each step. Nothing is changed."""

@@ -3,11 +3,12 @@
 from typing import Final
 
 from stream_assoc.stores.apdb.backend import ApdbUrl, Backend
+from stream_assoc.stores.apdb.cassandra.backend import CASSANDRA
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.postgresql.backend import POSTGRESQL
 from stream_assoc.stores.apdb.sqlite.backend import SQLITE
 
-BACKENDS: Final[tuple[Backend, ...]] = (SQLITE, POSTGRESQL)
+BACKENDS: Final[tuple[Backend, ...]] = (SQLITE, POSTGRESQL, CASSANDRA)
 
 
 def parse_url(url: str, namespace: str | None = None) -> ApdbUrl:
@@ -18,7 +19,8 @@ def parse_url(url: str, namespace: str | None = None) -> ApdbUrl:
     url : `str`
         ``sqlite:///relative/path``, ``sqlite:////absolute/path``, percent-encoded, or
         ``postgresql://user:password@host:port/database``; a SQLAlchemy driver
-        after the scheme (``postgresql+psycopg2``) is ignored.
+        after the scheme (``postgresql+psycopg2``) is ignored. Or
+        ``cassandra://user:password@host1,host2/keyspace``.
     namespace : `str`, optional
         PostgreSQL schema that holds the tables.
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.stores.apdb.notes import partition_name
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
-from stream_assoc.stores.apdb.sql.compatibility import partition_name
 
 
 def open_apdb(  # noqa: PLR0913 - all but one are optional

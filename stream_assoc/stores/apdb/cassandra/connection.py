@@ -5,7 +5,16 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from cassandra import ConsistencyLevel, DriverException, OperationTimedOut, RequestExecutionException, WriteTimeout
+from cassandra import (
+    AuthenticationFailed,
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    OperationTimedOut,
+    RequestExecutionException,
+    WriteTimeout,
+)
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
@@ -13,6 +22,9 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_
 
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.stores.apdb.cassandra.backend import DEFAULT_PORT
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.stores.apdb.notes import INIT_REMEDY
 from stream_assoc.stores.apdb.patience import Patience
 
 PROTOCOL_VERSION: Final = 5
@@ -40,14 +52,31 @@ class Connection:
         Holds the tables.
     patience : `Patience`
         How long to wait for the ring.
+    port : `int`
+        Where all nodes listen to clients.
+    user, password : `str`, optional
+        What the nodes ask for.
 
     Raises
     ------
+    ApdbConfigurationError
+        If the nodes refuse the user.
+    ApdbSchemaError
+        If there is no such keyspace.
     ApdbUnavailableError
-        If no node answers, or there is no such keyspace.
+        If no node answers.
     """
 
-    def __init__(self, hosts: Sequence[str], keyspace: str, patience: Patience) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        keyspace: str,
+        patience: Patience,
+        *,
+        port: int = DEFAULT_PORT,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> None:
         profile = ExecutionProfile(
             load_balancing_policy=TokenAwarePolicy(RoundRobinPolicy()),
             retry_policy=FallthroughRetryPolicy(),
@@ -58,17 +87,18 @@ class Connection:
         )
         self._cluster = Cluster(
             list(hosts),
+            port=port,
+            auth_provider=None if user is None else PlainTextAuthProvider(user, password),
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             protocol_version=PROTOCOL_VERSION,
             reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, None),
             connect_timeout=patience.connect_seconds,
         )
-        with translated():
-            try:
-                self._session: Session = self._cluster.connect(keyspace)
-            except BaseException:
-                self._cluster.shutdown()
-                raise
+        try:
+            self._session = _opened(self._cluster, keyspace)
+        except BaseException:
+            self._cluster.shutdown()
+            raise
         self.keyspace = keyspace
         self._prepare = lru_cache(maxsize=None)(self._prepared)
 
@@ -142,9 +172,35 @@ class Connection:
         self._cluster.shutdown()
 
     def _prepared(self, statement: str, consistency: int) -> PreparedStatement:
-        prepared = self._session.prepare(statement)
+        try:
+            prepared = self._session.prepare(statement)
+        except InvalidRequest as error:
+            raise ApdbSchemaError(
+                f"the keyspace {self.keyspace} lacks a table or column of an APDB of this version "
+                f"({reason_of(error)}); {INIT_REMEDY}"
+            ) from error
         prepared.consistency_level = consistency
         return prepared
+
+
+def _opened(cluster: Cluster, keyspace: str) -> Session:
+    """Return a session on a keyspace."""
+    with translated():
+        try:
+            session = cluster.connect()
+            session.set_keyspace(keyspace)
+        except InvalidRequest as error:
+            raise ApdbSchemaError(
+                f"the Cassandra ring that apdb.url names has no keyspace {keyspace}; {INIT_REMEDY}"
+            ) from error
+        except NoHostAvailable as error:
+            reasons = error.errors.values() if isinstance(error.errors, dict) else ()
+            if any(isinstance(one, AuthenticationFailed) for one in reasons):
+                raise ApdbConfigurationError(
+                    "Cassandra refuses the user of apdb.url: check the user, and its password (apdb.password)"
+                ) from None
+            raise
+    return session
 
 
 @contextmanager

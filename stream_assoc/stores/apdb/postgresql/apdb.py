@@ -14,6 +14,8 @@ from stream_assoc.pipeline.ports.in_hand import InHand
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.pipeline.ports.sessions import ApdbSession
+from stream_assoc.stores.apdb.columns import check_columns
+from stream_assoc.stores.apdb.notes import NOTES, check_unchanged, tile_level_of
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
@@ -24,7 +26,7 @@ from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSession
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.chunks import COMMIT_SECONDS
-from stream_assoc.stores.apdb.sql.compatibility import check_columns, check_compatible, check_unchanged, tile_level_of
+from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
 from stream_assoc.stores.apdb.sql.statements import (
@@ -33,7 +35,6 @@ from stream_assoc.stores.apdb.sql.statements import (
     IN_HAND_COLUMNS,
     LEDGER,
     NOTE_IN_HAND,
-    NOTES,
     OUTBOX,
     TILE,
     WAITING_COLUMNS,

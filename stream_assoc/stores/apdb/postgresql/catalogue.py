@@ -16,8 +16,8 @@ import psycopg
 from psycopg import sql
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.notes import INIT_REMEDY
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn
-from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 
 _ANCHOR: Final = "DiaObject"

@@ -4,45 +4,41 @@
 that import costs seconds.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stream_assoc.core.model.further_statistics import further_statistics
 from stream_assoc.core.model.schema import schema_version
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.compatibility import (
-    CONFIGURATION_KEY,
-    DIA_OBJECT_INDEX,
+from stream_assoc.stores.apdb.backend import ClusterChoices
+from stream_assoc.stores.apdb.columns import statistics_columns
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.stores.apdb.notes import (
     INIT_REMEDY,
+    NOTES,
+    OUR_VERSION_KEY,
+    PARTITION_KEY,
     SCHEMA_VERSION_KEY,
-    check_dax,
     check_not_newer,
+    new_names,
     partition_name,
     tile_level_of,
 )
+from stream_assoc.stores.apdb.sql.compatibility import CONFIGURATION_KEY, DIA_OBJECT_INDEX, check_dax
 from stream_assoc.stores.apdb.sql.database import Database, SqlUrl
 from stream_assoc.stores.apdb.sql.migrations import (
     OUR_VERSION,
     add_statistics,
     migrate,
     missing_statistics,
-    new_secret,
     pending,
 )
 from stream_assoc.stores.apdb.sql.other_writers import pixel_shift
 from stream_assoc.stores.apdb.sql.rows import KEYS
 from stream_assoc.stores.apdb.sql.statements import (
-    CACHE_SECRET_KEY,
     CHANGED,
     FURTHER,
-    IDENTITY_KEY,
-    NOTES,
     OUR_TABLES,
-    OUR_VERSION_KEY,
-    PARTITION_KEY,
     UPDATE_KEY,
     UPDATES,
 )
@@ -63,8 +59,21 @@ class SqlAdministration:
     def __init__(self, url: SqlUrl) -> None:
         self._url = url
 
-    def init(self, *, drop: bool, replication: bool, tile_level: int, cell_level: int) -> None:
+    def init(
+        self,
+        *,
+        drop: bool,
+        replication: bool,
+        tile_level: int,
+        cell_level: int,
+        cluster: ClusterChoices | None = None,
+    ) -> None:
         """See `Administration.init`."""
+        if cluster is not None:
+            raise ApdbConfigurationError(
+                "a replication factor and tables of time partitions are for Cassandra; apdb.url names SQLite or "
+                "PostgreSQL"
+            )
         with self._url.transaction(writes=False) as database:
             exists = database is not None and database.holds_apdb
         if drop and exists:
@@ -85,7 +94,7 @@ class SqlAdministration:
             else:
                 _check_before(kept)
             steps += [f"migrate to {one.version}: {one.purpose}" for one in pending(kept)]
-            if columns := missing_statistics(kept, _columns(statistics)):
+            if columns := missing_statistics(kept, statistics_columns(statistics)):
                 steps.append(f"add to {FURTHER}: {', '.join(columns)}")
             if kept is not None and not pending(kept) and _lacks_triggers(kept):
                 steps.append("make the triggers anew that note what other programs change")
@@ -105,8 +114,8 @@ class SqlAdministration:
                     migrate(database, left[0])
                 else:
                     _check_after(database)
-                    add_statistics(database, missing_statistics(database, _columns()))
-                    notes = _new_names() | {PARTITION_KEY: partition_name(tile_level, cell_level)}
+                    add_statistics(database, missing_statistics(database, statistics_columns()))
+                    notes = new_names() | {PARTITION_KEY: partition_name(tile_level, cell_level)}
                     for key, value in notes.items():
                         if database.note(key) is None:
                             database.set_note(key, value)
@@ -128,7 +137,7 @@ class SqlAdministration:
         """See `Administration.repartition`."""
         with self._url.transaction(writes=True) as database:
             if database is not None and database.exists("metadata"):
-                for key, value in _new_names().items():
+                for key, value in new_names().items():
                     database.set_note(key, value)
                 database.set_note(PARTITION_KEY, partition_name(tile_level, cell_level))
                 if database.exists(CHANGED):
@@ -216,22 +225,13 @@ def _shift(database: Database) -> int:
     return pixel_shift(tile_level_of(database.note(PARTITION_KEY) or ""))
 
 
-def _new_names() -> dict[str, str]:
-    """Return the notes by which nothing that was cached before is found, or believed, again."""
-    return {IDENTITY_KEY: uuid.uuid4().hex, CACHE_SECRET_KEY: new_secret()}
-
-
-def _columns(statistics: Sequence[str] = ()) -> list[str]:
-    return list(dict.fromkeys([*(column.name for column in further_statistics()), *statistics]))
-
-
 def _check_before(database: Database) -> None:
     """Refuse what this version cannot migrate, before anything is changed."""
     notes = {key: value for key in (SCHEMA_VERSION_KEY, CONFIGURATION_KEY) if (value := database.note(key))}
     if SCHEMA_VERSION_KEY in notes:
         check_dax(notes)
     if version := database.note(OUR_VERSION_KEY):
-        check_not_newer(version)
+        check_not_newer(version, OUR_VERSION)
 
 
 def _check_after(database: Database) -> None:

@@ -10,24 +10,21 @@ Columns of statistics are not versions: which there are depends on the
 settings, so they are compared by name (`missing_statistics`).
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.notes import CACHE_SECRET_KEY, IDENTITY_KEY, OUR_VERSION_KEY, new_secret, numbers
 from stream_assoc.stores.apdb.sql.database import INDEX_BY_OBJECT, INDEX_OF_LATER, INDEX_OF_POINTS, Database
 from stream_assoc.stores.apdb.sql.statements import (
-    CACHE_SECRET_KEY,
     CHANGED,
     CHECKPOINT,
     COUNTER,
     FURTHER,
     GATHERED_COLUMNS,
-    IDENTITY_KEY,
     IN_HAND,
     LEDGER,
-    OUR_VERSION_KEY,
     OUTBOX,
     REPLICATION,
     TILE,
@@ -52,21 +49,6 @@ class Migration:
     version: str
     purpose: str
     apply: Callable[[Database], None]
-
-
-def numbers(version: str) -> tuple[int, int]:
-    """Return what two versions are compared by: major and minor.
-
-    Raises
-    ------
-    ApdbSchemaError
-        If it is no version.
-    """
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0]
-    if not (major.isdecimal() and minor.isdecimal()):
-        raise ApdbSchemaError(f"the APDB's table metadata holds {version!r} where a version such as 1.2.0 should be")
-    return int(major), int(minor)
 
 
 def pending(database: Database | None) -> tuple[Migration, ...]:
@@ -183,11 +165,6 @@ def _order_outputs(database: Database) -> None:
         (TILE, "revision SMALLINT"),
     ):
         database.run(f"ALTER TABLE {{{table}}} ADD COLUMN {column}")
-
-
-def new_secret() -> str:
-    """Return a secret that only readers of this database know."""
-    return secrets.token_hex(32)
 
 
 def _add_cache_secret(database: Database) -> None:

@@ -29,7 +29,7 @@ from typing import Final
 
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
-from stream_assoc.stores.apdb.sql.compatibility import INIT_REMEDY
+from stream_assoc.stores.apdb.notes import INIT_REMEDY
 
 _SHOWN: Final = 3
 

@@ -44,14 +44,6 @@ DAX_TABLES: Final = (
 )
 """Tables of dax_apdb that we write; the last five exist when replication is on."""
 
-OUR_VERSION_KEY: Final = "version:stream_assoc"
-"""The row of dax_apdb's ``metadata`` table that holds the version of our tables."""
-IDENTITY_KEY: Final = "stream_assoc:identity"
-PARTITION_KEY: Final = "stream_assoc:partition"
-CACHE_SECRET_KEY: Final = "stream_assoc:cache_secret"  # noqa: S105 - its name, not itself
-NOTES: Final = (OUR_VERSION_KEY, IDENTITY_KEY, PARTITION_KEY, CACHE_SECRET_KEY)
-"""Our rows of that table. While a daemon runs none of them may change."""
-
 COUNTED_TABLES: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", LEDGER, OUTBOX)
 """What `Apdb.count_rows` reports on."""
 

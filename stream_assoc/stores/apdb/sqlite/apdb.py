@@ -21,16 +21,14 @@ from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.pipeline.ports.sessions import ApdbSession
 from stream_assoc.private_files import create_like
+from stream_assoc.stores.apdb.columns import check_columns
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbDamagedError, ApdbSchemaError
+from stream_assoc.stores.apdb.notes import INIT_REMEDY, check_unchanged, tile_level_of
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
 from stream_assoc.stores.apdb.sql.compatibility import (
-    INIT_REMEDY,
-    check_columns,
     check_compatible,
-    check_unchanged,
-    tile_level_of,
 )
 from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift

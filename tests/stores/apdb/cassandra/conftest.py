@@ -1,4 +1,4 @@
-"""A keyspace with our tables and one of the test's own."""
+"""A keyspace with our tables and one of the test's own, and a prepared APDB."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -6,9 +6,11 @@ from uuid import uuid4
 import pytest
 from cassandra.cluster import Cluster
 
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.tables import statements
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.cassandra.daemon import ITEMS, Daemon
+from tests.stores.apdb.cassandra.prepared import PreparedApdb
 
 
 @pytest.fixture
@@ -33,3 +35,18 @@ def daemons(cassandra_node: Ring, keyspace: str) -> Iterator[tuple[Daemon, Daemo
     yield both
     for daemon in both:
         daemon.connection.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_apdb(cassandra_node: Ring) -> Iterator[PreparedApdb]:
+    """An APDB for `cassandra_apdb`, made once."""
+    apdb = PreparedApdb(CassandraUrl(cassandra_node.addresses, f"prepared_{uuid4().hex}"))
+    yield apdb
+    apdb.close()
+
+
+@pytest.fixture
+def cassandra_apdb(prepared_apdb: PreparedApdb) -> CassandraUrl:
+    """URL of an empty, prepared APDB: a test may write rows, but change no table."""
+    prepared_apdb.empty()
+    return prepared_apdb.url

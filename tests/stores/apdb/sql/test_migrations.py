@@ -14,12 +14,13 @@ from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.create import add_columns, check, init, plan, repartition
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.notes import OUR_VERSION_KEY, numbers
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql import migrations
 from stream_assoc.stores.apdb.sql.database import Database
-from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate, numbers
-from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES, OUR_VERSION_KEY
+from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate
+from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects, store
 from tests.contents import columns, execute
 from tests.stores.apdb.sql_urls import drop_triggers, sql_url
@@ -154,7 +155,8 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
     before = shape(url)
     done = Migration("9.1.0", "works", empty_the_outbox)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, done, Migration("9.2.0", "fails", break_off)))
-    monkeypatch.setattr("stream_assoc.stores.apdb.sql.compatibility.OUR_VERSION", "9.2.0")
+    for module in ("administration", "compatibility"):
+        monkeypatch.setattr(f"stream_assoc.stores.apdb.sql.{module}.OUR_VERSION", "9.2.0")
     with pytest.raises(ApdbUnavailableError, match="the power is off"):
         init(url)
     assert stored_version(url) == "9.1.0"

@@ -1,0 +1,177 @@
+"""Apache Cassandra as a backend: URLs. The driver is imported by what they open, and not before."""
+
+import importlib.util
+import re
+import urllib.parse
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
+from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
+from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
+from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.replication import Replication
+
+if TYPE_CHECKING:
+    from lsst.dax.apdb import ApdbConfig
+
+    from stream_assoc.stores.apdb.cassandra.connection import Connection
+
+DEFAULT_PORT: Final = 9042
+_GREATEST_PORT: Final = 65535
+
+_HOST: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+_KEYSPACE: Final = re.compile(r"(?!system(_|$))[A-Za-z][A-Za-z0-9_]{0,47}")
+
+
+@dataclass(frozen=True, slots=True)
+class CassandraUrl:
+    """`ApdbUrl` of a keyspace on a ring of Cassandra nodes.
+
+    Attributes
+    ----------
+    hosts : `tuple` [`str`, ...]
+        Some nodes of the ring, as names or addresses.
+    keyspace : `str`
+        Holds the tables.
+    port : `int`
+        Where all nodes listen to clients.
+    user, password : `str` or `None`
+        What the nodes ask for; shown in no message.
+    """
+
+    hosts: tuple[str, ...]
+    keyspace: str
+    port: int = DEFAULT_PORT
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    def connect(self, patience: Patience, keyspace: str | None = None) -> "Connection":
+        """Return a connection to this keyspace, or to another one of the same ring; close it after use.
+
+        Raises
+        ------
+        ApdbConfigurationError
+            If the ring refuses the user.
+        ApdbSchemaError
+            If there is no such keyspace.
+        ApdbUnavailableError
+            If no node answers.
+        """
+        from stream_assoc.stores.apdb.cassandra.connection import Connection
+
+        chosen = self.keyspace if keyspace is None else keyspace
+        return Connection(self.hosts, chosen, patience, port=self.port, user=self.user, password=self.password)
+
+    def open(
+        self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
+    ) -> OpenApdb:
+        """See `ApdbUrl.open`."""
+        raise _not_yet("write to")
+
+    def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
+        """See `ApdbUrl.open_reader`."""
+        raise _not_yet("read")
+
+    def inspection(
+        self, patience: Patience, *, flag_columns: Sequence[str]
+    ) -> AbstractContextManager[ApdbInspection]:
+        """See `ApdbUrl.inspection`."""
+        raise _not_yet("inspect")
+
+    def administration(self) -> Administration:
+        """See `ApdbUrl.administration`."""
+        from stream_assoc.stores.apdb.cassandra.administration import CassandraAdministration
+
+        return CassandraAdministration(self)
+
+    def server(self, patience: Patience) -> None:
+        """See `ApdbUrl.server`: it is about PostgreSQL."""
+        return None
+
+    def dax_config(self) -> "ApdbConfig":
+        """See `ApdbUrl.dax_config`: with what was fixed when the APDB was created, as its metadata says.
+
+        It never holds the password: dax_apdb looks for that in ``db-auth.yaml``.
+        """
+        from lsst.dax.apdb.apdbConfigFreezer import ApdbConfigFreezer
+        from lsst.dax.apdb.cassandra.config import ApdbCassandraConfig, ApdbCassandraConnectionConfig
+        from lsst.dax.apdb.cassandra.connectionContext import ConnectionContext
+
+        from stream_assoc.stores.apdb.cassandra.compatibility import CONFIGURATION_KEY, read_notes
+
+        connection_config = ApdbCassandraConnectionConfig(port=self.port, username=self.user or "")
+        config = ApdbCassandraConfig(
+            contact_points=self.hosts, keyspace=self.keyspace, connection_config=connection_config
+        )
+        with closing(self.connect(DEFAULT_PATIENCE)) as connection:
+            frozen = read_notes(connection).get(CONFIGURATION_KEY, "{}")
+        return ApdbConfigFreezer[ApdbCassandraConfig](ConnectionContext.frozen_parameters).update(config, frozen)
+
+
+class CassandraBackend:
+    """`Backend` of Apache Cassandra."""
+
+    scheme = "cassandra"
+    form = "cassandra://host1,host2/keyspace"
+
+    def parse(self, rest: str, namespace: str | None) -> CassandraUrl:
+        """See `Backend.parse`."""
+        if namespace is not None:
+            raise ApdbConfigurationError(
+                "the setting apdb.namespace is for PostgreSQL; on Cassandra apdb.url names the keyspace"
+            )
+        if importlib.util.find_spec("cassandra") is None:
+            raise ApdbConfigurationError(
+                "the setting apdb.url names Cassandra, whose driver is not installed: pip install "
+                '"stream_assoc[cassandra]"'
+            )
+        place, _, keyspace = rest.partition("/")
+        login, _, nodes = place.rpartition("@")
+        if _KEYSPACE.fullmatch(keyspace) is None:
+            raise ApdbConfigurationError(
+                f"the setting apdb.url names no keyspace: write {self.form}, without parameters; a keyspace is a "
+                "letter and up to 47 letters, digits and underscores, and not one of Cassandra's own (system...)"
+            )
+        hosts, port = _nodes_of(nodes, self.form)
+        user, password = _login_of(login)
+        return CassandraUrl(hosts, keyspace, port, user, password)
+
+
+CASSANDRA: Final = CassandraBackend()
+
+
+def _nodes_of(text: str, form: str) -> tuple[tuple[str, ...], int]:
+    """Return the nodes that a URL names, and the one port of all."""
+    matches = [_HOST.fullmatch(host) for host in text.split(",")]
+    known = [match for match in matches if match is not None]
+    ports = {int(match["port"] or DEFAULT_PORT) for match in known}
+    if len(known) < len(matches) or len(ports) > 1 or not all(1 <= port <= _GREATEST_PORT for port in ports):
+        raise ApdbConfigurationError(
+            f"the setting apdb.url names no nodes that can be read: write {form}, a port after each host "
+            "(host1:9043,host2:9043) where it is not 9042 and the same for all, and user and password, "
+            "percent-encoded, before an @"
+        )
+    return tuple(match["name"].strip("[]") for match in known), ports.pop()
+
+
+def _login_of(text: str) -> tuple[str | None, str | None]:
+    """Return user and password, percent-decoded; neither where the URL has none."""
+    if not text:
+        return None, None
+    user, _, password = text.partition(":")
+    if not user or not password or "@" in text or ":" in password:
+        raise ApdbConfigurationError(
+            "the setting apdb.url: write user and password as user:password@host, both percent-encoded, or leave "
+            "both out; the password may be in apdb.password instead"
+        )
+    return urllib.parse.unquote(user), urllib.parse.unquote(password)
+
+
+def _not_yet(what: str) -> ApdbConfigurationError:
+    return ApdbConfigurationError(
+        f"this version cannot {what} an APDB on Cassandra yet: name one in SQLite or PostgreSQL (apdb.url)"
+    )

@@ -1,0 +1,130 @@
+"""The tables of dax_apdb in a keyspace: made by its own code, and dropped with ours."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
+
+from stream_assoc.stores.apdb.backend import ClusterChoices
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
+from stream_assoc.stores.apdb.cassandra.compatibility import METADATA, OUR_TABLES, TIME_PARTITIONED, read_tables
+from stream_assoc.stores.apdb.cassandra.connection import Connection, translated
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
+
+REPLICATION_FACTOR: Final = 3
+"""With it one node may be away."""
+
+_SCHEMA: Final = "system_schema"
+_CREDENTIALS: Final = "LSST_DB_AUTH_CREDENTIALS"
+"""The variable in which dax_apdb looks for users and passwords, before it looks for its file."""
+
+
+def create(url: CassandraUrl, choices: ClusterChoices, *, replication: bool) -> None:
+    """Let dax_apdb create its tables where they are missing, and the keyspace.
+
+    Raises
+    ------
+    ApdbConfigurationError
+        If the ring has too few nodes for the replication factor, or the times are none.
+    ApdbSchemaError
+        If the keyspace is there with another replication factor.
+    ApdbUnavailableError
+        If the ring is away.
+    """
+    with closing(url.connect(DEFAULT_PATIENCE, _SCHEMA)) as connection:
+        factor = _replication_factor(connection, url.keyspace, choices.replication_factor)
+    from lsst.dax.apdb.cassandra import ApdbCassandra
+
+    with translated(), _lent_credentials(url):
+        try:
+            ApdbCassandra.init_database(
+                url.hosts,
+                url.keyspace,
+                enable_replica=replication,
+                port=url.port,
+                username=url.user,
+                time_partition_tables=choices.time_partition_tables,
+                time_partition_start=choices.time_partition_start,
+                time_partition_end=choices.time_partition_end,
+                replication_factor=factor,
+            )
+        except ValueError as error:
+            raise ApdbConfigurationError(f"dax_apdb cannot create the APDB: {error}") from error
+
+
+def drop_tables(url: CassandraUrl) -> None:
+    """Drop the tables of dax_apdb and ours, with all rows; other tables of the keyspace stay.
+
+    The table ``metadata`` goes last, so that what was interrupted is not taken for a new APDB.
+    """
+    from lsst.dax.apdb.apdbSchema import ApdbTables
+    from lsst.dax.apdb.cassandra.apdbCassandraSchema import ExtraTables
+
+    try:
+        connection = url.connect(DEFAULT_PATIENCE)
+    except ApdbSchemaError:
+        return
+    theirs = {table.table_name() for table in (*ApdbTables, *ExtraTables)}
+    of_a_time = re.compile(f"({'|'.join(TIME_PARTITIONED)})_[0-9]+")
+    with closing(connection):
+        for table in sorted(read_tables(connection), key=lambda table: (table == METADATA, table)):
+            if table in theirs or table in OUR_TABLES or of_a_time.fullmatch(table):
+                connection.change_tables(f'DROP TABLE IF EXISTS "{table}"')
+
+
+def _replication_factor(connection: Connection, keyspace: str, asked: int | None) -> int:
+    """Return how many nodes are to keep each row."""
+    if there := read_replication(connection, keyspace):
+        factors = set(there.values())
+        if asked is not None and asked not in factors:
+            raise ApdbSchemaError(
+                f"the keyspace {keyspace} is there with the replication factor {_shown(factors)}, not {asked}; leave "
+                "out --replication-factor, or change the keyspace's by ALTER KEYSPACE and repair it"
+            )
+        return asked or min(factors)
+    factor = asked or REPLICATION_FACTOR
+    data_centers = Counter(
+        name for table in ("local", "peers") for (name,) in connection.read(f"SELECT data_center FROM system.{table}")
+    )
+    name, n_nodes = min(data_centers.items(), key=lambda one: one[1])
+    if factor > n_nodes:
+        raise ApdbConfigurationError(
+            f"each row is to be kept by {factor} nodes, and the data center {name} of the ring has {n_nodes}; add "
+            "nodes, or choose fewer (--replication-factor): with fewer than 3 the APDB stops when one node is away"
+        )
+    return factor
+
+
+def read_replication(connection: Connection, keyspace: str) -> dict[str, int]:
+    """Return how many nodes of each data center keep a row; of all together, for the simple strategy."""
+    rows = connection.read("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", keyspace)
+    return {name: int(value) for (one,) in rows for name, value in one.items() if value.isdecimal()}
+
+
+def _shown(factors: set[int]) -> str:
+    return " and ".join(map(str, sorted(factors)))
+
+
+@contextmanager
+def _lent_credentials(url: CassandraUrl) -> Iterator[None]:
+    """Let dax_apdb find the user and password of a URL: it takes none from its caller."""
+    if url.user is None:
+        yield
+        return
+    before = os.environ.get(_CREDENTIALS)
+    entries = [
+        {"url": f"cassandra://{host}:{url.port}/{url.keyspace}", "username": url.user, "password": url.password}
+        for host in url.hosts
+    ]
+    os.environ[_CREDENTIALS] = json.dumps(entries)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CREDENTIALS]
+        else:
+            os.environ[_CREDENTIALS] = before
