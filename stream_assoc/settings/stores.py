@@ -10,7 +10,7 @@ from stream_assoc.settings.secrets import SecretUrl, redacted
 from stream_assoc.settings.section import Section, require_pair
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-APDB_SCHEMES = ("sqlite:///", "postgresql://")
+APDB_SCHEMES = ("sqlite:///", "postgresql://", "cassandra://")
 _POSTGRESQL_PARAMETERS = {
     "password": "password",
     "ssl_mode": "sslmode",
@@ -97,11 +97,11 @@ class ApdbSettings(Section):
 
     url: SecretUrl = Field(
         default=SecretUrl("sqlite:///stream-assoc.sqlite3"),
-        description="The APDB: sqlite:///relative.db, sqlite:////absolute.db (percent-encoded, no parameters) or "
-        "postgresql://user:password@host:5432/database.",
+        description="The APDB: sqlite:///relative.db, sqlite:////absolute.db (percent-encoded, no parameters), "
+        "postgresql://user:password@host:5432/database or cassandra://user:password@host1,host2/keyspace.",
     )
     password: SecretStr | None = Field(
-        default=None, min_length=1, description="Password of PostgreSQL's user, instead of one in the URL."
+        default=None, min_length=1, description="Password of the user in the URL, instead of one there."
     )
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
         default=None,
@@ -158,13 +158,14 @@ class ApdbSettings(Section):
     def _security_is_complete(self) -> Self:
         url = self.url.get_secret_value()
         given = [name for name in _POSTGRESQL_PARAMETERS if getattr(self, name) is not None]
-        if given and not url.startswith("postgresql://"):
+        given += ["namespace"] if self.namespace is not None else []
+        if url.startswith("sqlite:///") and given:
             raise ValueError(f"apdb.{given[0]} is for PostgreSQL; apdb.url names an SQLite file")
-        if self.namespace is not None and not url.startswith("postgresql://"):
-            raise ValueError("apdb.namespace is for PostgreSQL; apdb.url names an SQLite file")
+        if url.startswith("cassandra://") and (refused := [name for name in given if name != "password"]):
+            raise ValueError(f"apdb.{refused[0]} is for PostgreSQL; apdb.url names a keyspace of Cassandra")
         in_url = parse_qs(urlsplit(url).query)
         for name in given:
-            if (parameter := _POSTGRESQL_PARAMETERS[name]) in in_url:
+            if (parameter := _POSTGRESQL_PARAMETERS.get(name)) in in_url:
                 raise ValueError(f"apdb.url holds {parameter}, and so does apdb.{name}; keep one of them")
         if self.password is not None and ":" in urlsplit(url).netloc.rpartition("@")[0]:
             raise ValueError("apdb.url holds a password, and so does apdb.password; keep one of them")

@@ -80,6 +80,7 @@ class TestFlags:
             "metrics.prometheus_port and dashboard.port are both 9100",
         ),
         ({"apdb.namespace": "night"}, "apdb.namespace is for PostgreSQL"),
+        ({"apdb.url": "cassandra://node/apdb", "apdb.namespace": "night"}, "names a keyspace of Cassandra"),
         ({"redis.cluster": True, "redis.url": "redis://cache:6379/3"}, "redis.cluster needs a redis.url of"),
         ({"redis.cluster": True, "redis.url": "unix:///run/redis.sock"}, "redis.cluster needs a redis.url of"),
         ({"forced_photometry.bad_planes": ["SATT"]}, "'SATT' is no mask plane of Rubin's; did you mean SAT?"),

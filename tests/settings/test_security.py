@@ -6,6 +6,8 @@ import psycopg.conninfo
 import pytest
 
 from stream_assoc.settings import ConfigurationError, load_settings
+from stream_assoc.stores.apdb.backends import parse_url
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 
 SECRET = "hunter2"
 SASL = {
@@ -90,6 +92,15 @@ def test_postgresql_gets_its_own_names_whatever_the_password(pem: str) -> None:
     assert password not in repr(settings)
 
 
+@pytest.mark.parametrize("password", [SECRET, "p@ss w+rd&=?%41"])
+def test_the_password_of_cassandra_may_be_beside_its_url(password: str) -> None:
+    given = {"apdb.url": "cassandra://daemon@node1,node2/apdb", "apdb.password": password}
+    settings = load_settings(overrides=given)
+    url = CassandraUrl(("node1", "node2"), "apdb", user="daemon", password=password)
+    assert parse_url(settings.apdb.connection_url()) == url
+    assert password not in repr(settings)
+
+
 def test_without_any_of_it_the_url_is_as_it_was() -> None:
     assert load_settings(overrides=POSTGRESQL).apdb.connection_url() == POSTGRESQL["apdb.url"]
     assert load_settings().redis.client_options() == {}
@@ -118,6 +129,8 @@ def test_without_any_of_it_the_url_is_as_it_was() -> None:
         ({"redis.url": f"redis://:{SECRET}@cache", "redis.password": SECRET}, "keep one of them"),
         ({"apdb.password": SECRET}, "apdb.password is for PostgreSQL"),
         ({"apdb.url": f"postgresql://u:{SECRET}@db/apdb", "apdb.password": SECRET}, "keep one of them"),
+        ({"apdb.url": f"cassandra://u:{SECRET}@node/apdb", "apdb.password": SECRET}, "keep one of them"),
+        ({"apdb.url": "cassandra://node/apdb", "apdb.ssl_mode": "require"}, "apdb.ssl_mode is for PostgreSQL"),
         (POSTGRESQL | {"apdb.ssl_ca_file": "PEM"}, "has no effect with apdb.ssl_mode prefer"),
         (POSTGRESQL | {"apdb.ssl_mode": "verify-full"}, "apdb.ssl_mode verify-full needs apdb.ssl_ca_file"),
         (POSTGRESQL | {"apdb.ssl_key_file": "PEM"}, "apdb.ssl_key_file needs apdb.ssl_certificate_file"),

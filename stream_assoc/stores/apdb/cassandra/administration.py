@@ -26,6 +26,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
 )
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.creation import create, drop_tables
+from stream_assoc.stores.apdb.cassandra.ending import end_sessions
 from stream_assoc.stores.apdb.cassandra.tables import statements
 from stream_assoc.stores.apdb.columns import statistics_columns
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
@@ -36,6 +37,7 @@ from stream_assoc.stores.apdb.notes import (
     check_not_newer,
     new_names,
     partition_name,
+    tile_level_of,
 )
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 
@@ -123,6 +125,7 @@ class CassandraAdministration:
             changed = [(_CHANGE, (value, key, before[key])) for key, value in now.items()]
             if not connection.decide_together(changed):
                 raise ApdbSchemaError("another `stream-assoc apdb init` has just changed the APDB; try again")
+            end_sessions(connection, _tile_shift(before[PARTITION_KEY]))
 
     def withdraw_notes(
         self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
@@ -152,6 +155,14 @@ def _check(notes: Mapping[str, str], tables: Collection[str]) -> None:
             f"the APDB says that it is of version {version} of the stream_assoc tables, but {', '.join(lost)} is "
             "not there; restore it from a backup"
         )
+
+
+def _tile_shift(partition: str) -> int:
+    """Return the bits between the index of a tile and that of its cell."""
+    cell_level = partition.partition("/")[2]
+    if not cell_level.isdecimal():
+        raise ApdbSchemaError(f"the row {PARTITION_KEY} of the APDB's table metadata is damaged: {partition!r}")
+    return 2 * (tile_level_of(partition) - int(cell_level))
 
 
 def _further_statistics() -> str:

@@ -129,15 +129,16 @@ class CassandraBackend:
                 "the setting apdb.url names Cassandra, whose driver is not installed: pip install "
                 '"stream_assoc[cassandra]"'
             )
-        place, _, keyspace = rest.partition("/")
+        named, _, parameters = rest.partition("?")
+        place, _, keyspace = named.partition("/")
         login, _, nodes = place.rpartition("@")
         if _KEYSPACE.fullmatch(keyspace) is None:
             raise ApdbConfigurationError(
-                f"the setting apdb.url names no keyspace: write {self.form}, without parameters; a keyspace is a "
-                "letter and up to 47 letters, digits and underscores, and not one of Cassandra's own (system...)"
+                f"the setting apdb.url names no keyspace: write {self.form}; a keyspace is a letter and up to 47 "
+                "letters, digits and underscores, and not one of Cassandra's own (system...)"
             )
         hosts, port = _nodes_of(nodes, self.form)
-        user, password = _login_of(login)
+        user, password = _login_of(login, parameters)
         return CassandraUrl(hosts, keyspace, port, user, password)
 
 
@@ -158,15 +159,20 @@ def _nodes_of(text: str, form: str) -> tuple[tuple[str, ...], int]:
     return tuple(match["name"].strip("[]") for match in known), ports.pop()
 
 
-def _login_of(text: str) -> tuple[str | None, str | None]:
-    """Return user and password, percent-decoded; neither where the URL has none."""
-    if not text:
+def _login_of(text: str, parameters: str) -> tuple[str | None, str | None]:
+    """Return user and password, percent-decoded; neither where the URL has none.
+
+    The password may be the one parameter of the URL, as settings write it there.
+    """
+    if not text and not parameters:
         return None, None
-    user, _, password = text.partition(":")
-    if not user or not password or "@" in text or ":" in password:
+    user, _, beside = text.partition(":")
+    password = parameters.removeprefix("password=") or beside
+    is_readable = not set(beside) & {"@", ":"} and not set(password) & {"&", "="} and not (parameters and beside)
+    if not user or not password or not is_readable:
         raise ApdbConfigurationError(
             "the setting apdb.url: write user and password as user:password@host, both percent-encoded, or leave "
-            "both out; the password may be in apdb.password instead"
+            "both out, and no parameters; the password may be in apdb.password instead"
         )
     return urllib.parse.unquote(user), urllib.parse.unquote(password)
 
