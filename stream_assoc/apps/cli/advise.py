@@ -1,6 +1,7 @@
 """``stream-assoc apdb advise``, and what ``apdb check`` says of the server's settings."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -133,20 +134,24 @@ def _given(make: Callable[[], Made]) -> Made:
 
 
 def harms_of(settings: Settings) -> "Sequence[Harm]":
-    """Return what of the server's settings would hurt; the machine is known if the server is on this one.
+    """Return what of the server's or the ring's settings would hurt; a machine is known if the server is on this one.
 
     Raises
     ------
     ApdbError
         If the server cannot be reached.
     """
+    from stream_assoc.core.model.times import mjd_tai_of_unix
     from stream_assoc.stores.apdb.backends import parse_url
     from stream_assoc.tools.tuning.harm import harms
+    from stream_assoc.tools.tuning.ring_harm import ring_harms
     from stream_assoc.wiring.stores import patience_of
 
     apdb = settings.apdb
-    server = parse_url(apdb.connection_url(), apdb.namespace).server(patience_of(settings))
-    if server is None:
+    place, patience = parse_url(apdb.connection_url(), apdb.namespace), patience_of(settings)
+    if (ring := place.ring(patience)) is not None:
+        return ring_harms(ring, mjd_tai_of_unix(time.time()))
+    if (server := place.server(patience)) is None:
         return ()
     is_known = server.is_local and memory_here() >= LEAST_MEMORY
     machine = Machine(memory_here(), cpus_here()) if is_known else None

@@ -17,6 +17,13 @@ from stream_assoc.apps.cli.app import (
     settings_of,
     without_client_logs,
 )
+from stream_assoc.apps.cli.cluster import (
+    ReplicationFactorOption,
+    TimePartitionEndOption,
+    TimePartitionStartOption,
+    TimePartitionTablesOption,
+    choices_of,
+)
 from stream_assoc.apps.cli.inspection import (
     AllOption,
     DeepOption,
@@ -123,6 +130,7 @@ apdb_app = App(help="Make and check the Alert Production Database.", no_args_is_
         "stream-assoc apdb init --config-out apdb.yaml",
         "stream-assoc apdb init --dry-run",
         "stream-assoc apdb init --repartition --set sky.tile_level=11",
+        "stream-assoc apdb init --replication-factor 3 --set apdb.url=cassandra://node1,node2/apdb",
     ),
 )
 def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
@@ -145,6 +153,10 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
             help="Also write the file that apdb-cli and ppdb-replication ask for. It may hold a password.",
         ),
     ] = None,
+    replication_factor: ReplicationFactorOption = None,
+    time_partition_tables: TimePartitionTablesOption = False,
+    time_partition_start: TimePartitionStartOption = None,
+    time_partition_end: TimePartitionEndOption = None,
 ) -> None:
     """Create the tables of lsst-dax-apdb and those of stream_assoc; in an existing APDB, add what is missing.
 
@@ -155,12 +167,19 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     packages (statistics.plugins) get their columns, and must be installed here
     too.
 
+    On Cassandra the keyspace is made too. There nothing is a transaction:
+    what was interrupted is gone on with by running it again.
+
     --config-out writes how lsst-dax-apdb opens this APDB, the password of
     apdb.url or apdb.password in plain text; only its owner can read a new file.
+    Of Cassandra it holds none: lsst-dax-apdb looks for that in db-auth.yaml.
     """
     from stream_assoc.stores.apdb import create
     from stream_assoc.wiring.pipeline import calculator_of
 
+    cluster = choices_of(
+        replication_factor, time_partition_start, time_partition_end, time_partition_tables=time_partition_tables
+    )
     settings = settings_of(config, set_)
     statistics = calculator_of(settings).plugin_columns
     url, namespace = settings.apdb.connection_url(), settings.apdb.namespace
@@ -175,7 +194,7 @@ def init_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     if repartition:
         report = create.repartition(url, namespace, **levels)
     else:
-        report = create.init(url, namespace, drop=drop, replication=replication, **levels)
+        report = create.init(url, namespace, drop=drop, replication=replication, cluster=cluster, **levels)
         create.add_columns(url, namespace, statistics)
     typer.echo(describe(settings.apdb, report))
     if config_out is not None:
@@ -212,7 +231,8 @@ def check_apdb(  # noqa: PLR0913, PLR0917 - the options of a command are its par
 
     Warns, on standard error, of settings of a PostgreSQL server that would
     hurt; `apdb advise` prints better ones. The check fails for those with
-    which a crash may lose what was committed (fsync, full_page_writes).
+    which a crash may lose what was committed (fsync, full_page_writes). Of a
+    ring of Cassandra each node is asked, and the keyspace.
 
     With --deep, inspect what is in it instead: versions, DiaObjectLast,
     sources and their objects, statistics, tiles, ledger and outbox. The APDB

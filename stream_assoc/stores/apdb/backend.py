@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
+from stream_assoc.stores.apdb.ring import ApdbRing
 from stream_assoc.stores.apdb.server import ApdbServer
 
 if TYPE_CHECKING:
@@ -188,6 +189,15 @@ class ApdbUrl(Protocol):
         ------
         ApdbError
             If the server cannot be reached, or refuses the user.
+        """
+
+    def ring(self, patience: Patience) -> ApdbRing | None:
+        """Return what the ring that holds it is set to; `None` where there is no ring of Cassandra nodes.
+
+        Raises
+        ------
+        ApdbError
+            If the ring cannot be reached, or refuses the user.
         """
 
     def dax_config(self) -> "ApdbConfig":

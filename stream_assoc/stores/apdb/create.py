@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stream_assoc.private_files import create_private
-from stream_assoc.stores.apdb.backend import ApdbReport
+from stream_assoc.stores.apdb.backend import ApdbReport, ClusterChoices
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.factory import open_apdb
 
 
-def init(
+def init(  # noqa: PLR0913 - all but one are optional
     url: str,
     namespace: str | None = None,
     *,
@@ -17,13 +17,14 @@ def init(
     replication: bool = True,
     tile_level: int = 10,
     cell_level: int = 8,
+    cluster: ClusterChoices | None = None,
 ) -> ApdbReport:
     """Create an APDB, or complete one that exists.
 
     Parameters
     ----------
     url : `str`
-        ``sqlite:///path`` or ``postgresql://...``.
+        ``sqlite:///path``, ``postgresql://...`` or ``cassandra://...``.
     namespace : `str`, optional
         PostgreSQL schema for all tables.
     drop : `bool`
@@ -33,6 +34,8 @@ def init(
         only, because dax_apdb freezes it at creation.
     tile_level, cell_level : `int`
         HTM levels of the tiles and cells; of an APDB without our tables only.
+    cluster : `ClusterChoices`, optional
+        How a new APDB on Cassandra is spread over its nodes.
 
     Returns
     -------
@@ -42,14 +45,16 @@ def init(
     Raises
     ------
     ApdbConfigurationError
-        If ``url`` is of another kind of database.
+        If ``url`` is of another kind of database, or not of one that ``cluster`` is for.
     ApdbSchemaError
         If an APDB exists that this package cannot write to.
     ApdbUnavailableError
         If the database cannot be reached.
     """
     administration = parse_url(url, namespace).administration()
-    administration.init(drop=drop, replication=replication, tile_level=tile_level, cell_level=cell_level)
+    administration.init(
+        drop=drop, replication=replication, tile_level=tile_level, cell_level=cell_level, cluster=cluster
+    )
     return check(url, namespace, tile_level=tile_level, cell_level=cell_level)
 
 

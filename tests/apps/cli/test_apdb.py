@@ -7,9 +7,10 @@ import pytest
 from typer.testing import Result
 
 from stream_assoc.pipeline.exceptions import ApdbError
-from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
+from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS
 from tests.apps.cli.invoking import Invoke
+from tests.cassandra.ring import Ring
 
 
 def test_database_is_made_then_found_ready(invoke: Invoke) -> None:
@@ -60,3 +61,32 @@ def test_the_configuration_of_dax_apdb_is_written_of_a_new_and_of_an_existing_da
     assert invoke(*asked).exit_code == 0
     assert Path("apdb.yaml").read_text(encoding="utf-8") == written
     assert Path("night.db").read_bytes() == database
+
+
+@pytest.mark.parametrize("option", [("--replication-factor", "3"), ("--time-partition-tables",)])
+def test_choices_of_a_cluster_are_refused_for_one_machine(invoke: Invoke, option: tuple[str, ...]) -> None:
+    with pytest.raises(ApdbConfigurationError, match="are for Cassandra"):
+        invoke("apdb", "init", *option, "--set", "apdb.url=sqlite:///night.db")
+    assert not Path("night.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--time-partition-start", "2026-01-01T00:00:00"), "go with --time-partition-tables"),
+        (("--time-partition-tables", "--time-partition-end", "2026-01-01"), "yyyy-mm-ddThh:mm:ss"),
+        (("--replication-factor", "0"), "greater than or equal to 1"),
+    ],
+)
+def test_times_and_numbers_that_make_no_sense_are_refused(
+    invoke: Invoke, options: tuple[str, ...], words: str
+) -> None:
+    refused = invoke("apdb", "init", *options)
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.stderr.replace("│", " ").split())
+
+
+@pytest.mark.integration
+def test_a_dry_run_on_a_ring_tells_the_steps(invoke: Invoke, cassandra_node: Ring) -> None:
+    told = invoke("apdb", "init", "--dry-run", "--set", f"apdb.url=cassandra://{cassandra_node.addresses[0]}/absent")
+    assert told.stdout.startswith("would create the tables of lsst.dax.apdb, APDB schema ")

@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
+from stream_assoc.stores.apdb.ring import ApdbRing
 
 if TYPE_CHECKING:
     from lsst.dax.apdb import ApdbConfig
@@ -91,6 +92,12 @@ class CassandraUrl:
     def server(self, patience: Patience) -> None:
         """See `ApdbUrl.server`: it is about PostgreSQL."""
         return None
+
+    def ring(self, patience: Patience) -> ApdbRing:
+        """See `ApdbUrl.ring`."""
+        from stream_assoc.stores.apdb.cassandra.ring import read_ring
+
+        return read_ring(self, patience)
 
     def dax_config(self) -> "ApdbConfig":
         """See `ApdbUrl.dax_config`: with what was fixed when the APDB was created, as its metadata says.

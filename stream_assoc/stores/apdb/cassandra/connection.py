@@ -119,6 +119,12 @@ class Connection:
         with translated():
             return list(self._session.execute(self._prepare(statement, ConsistencyLevel.SERIAL), parameters))
 
+    def read_of_each_node(self, statement: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Return what each node of the ring that answers says of itself, by its address."""
+        with translated():
+            hosts = [host for host in self._cluster.metadata.all_hosts() if host.is_up]
+            return {host.address: list(self._session.execute(statement, host=host)) for host in hosts}
+
     def write(self, statement: str, *parameters: object) -> None:
         """Write to a quorum."""
         with translated():

@@ -12,6 +12,7 @@ from stream_assoc.stores.apdb.backend import ClusterChoices
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.compatibility import METADATA, OUR_TABLES, TIME_PARTITIONED, read_tables
 from stream_assoc.stores.apdb.cassandra.connection import Connection, translated
+from stream_assoc.stores.apdb.cassandra.ring import read_replication
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 
@@ -97,12 +98,6 @@ def _replication_factor(connection: Connection, keyspace: str, asked: int | None
             "nodes, or choose fewer (--replication-factor): with fewer than 3 the APDB stops when one node is away"
         )
     return factor
-
-
-def read_replication(connection: Connection, keyspace: str) -> dict[str, int]:
-    """Return how many nodes of each data center keep a row; of all together, for the simple strategy."""
-    rows = connection.read("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", keyspace)
-    return {name: int(value) for (one,) in rows for name, value in one.items() if value.isdecimal()}
 
 
 def _shown(factors: set[int]) -> str:

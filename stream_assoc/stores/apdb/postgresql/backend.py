@@ -88,6 +88,10 @@ class PostgresqlUrl:
         """See `ApdbUrl.server`."""
         return read_server(self.conninfo, self.namespace, patience)
 
+    def ring(self, patience: Patience) -> None:
+        """See `ApdbUrl.ring`: a server is none."""
+        return None
+
     @property
     def sqlalchemy_url(self) -> str:
         """See `SqlUrl.sqlalchemy_url`: what libpq reads in ours, spelled so that SQLAlchemy reads the same.

@@ -67,6 +67,10 @@ class SqliteUrl:
         """See `ApdbUrl.server`: a file has none."""
         return None
 
+    def ring(self, patience: Patience) -> None:
+        """See `ApdbUrl.ring`: a file has none."""
+        return None
+
     @property
     def namespace(self) -> None:
         """See `SqlUrl.namespace`: SQLite has none."""
