@@ -152,7 +152,9 @@ class Administration(Protocol):
     def withdraw_notes(
         self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
     ) -> None:
-        """Withdraw what is noted for replication, in one transaction; the rows themselves are left as they are.
+        """Withdraw what is noted for replication; the rows themselves are left as they are.
+
+        In one transaction, where there are any. What has been withdrawn may be withdrawn again.
 
         Parameters
         ----------

@@ -40,10 +40,25 @@ def tile_level_of(partition: str) -> int:
     ApdbSchemaError
         If it is damaged.
     """
-    tile_level, _, _ = partition.partition("/")
-    if not tile_level.isdecimal():
+    return _levels_of(partition)[0]
+
+
+def cell_level_of(partition: str) -> int:
+    """Return the level of the cells of a partition as it is written in the database.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If it is damaged.
+    """
+    return _levels_of(partition)[1]
+
+
+def _levels_of(partition: str) -> tuple[int, int]:
+    tile_level, _, cell_level = partition.partition("/")
+    if not (tile_level.isdecimal() and cell_level.isdecimal()):
         raise ApdbSchemaError(f"the row {PARTITION_KEY} of the APDB's table metadata is damaged: {partition!r}")
-    return int(tile_level)
+    return int(tile_level), int(cell_level)
 
 
 def new_secret() -> str:

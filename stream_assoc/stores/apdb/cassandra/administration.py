@@ -21,6 +21,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
     layout_of,
     no_apdb,
     read_columns,
+    read_layout,
     read_notes,
     read_tables,
 )
@@ -28,12 +29,14 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.creation import create, drop_tables
 from stream_assoc.stores.apdb.cassandra.ending import end_sessions
 from stream_assoc.stores.apdb.cassandra.tables import statements
+from stream_assoc.stores.apdb.cassandra.withdrawing import withdraw_records, withdraw_rows
 from stream_assoc.stores.apdb.columns import statistics_columns
-from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import (
     INIT_REMEDY,
     OUR_VERSION_KEY,
     PARTITION_KEY,
+    cell_level_of,
     check_not_newer,
     new_names,
     partition_name,
@@ -125,13 +128,19 @@ class CassandraAdministration:
             changed = [(_CHANGE, (value, key, before[key])) for key, value in now.items()]
             if not connection.decide_together(changed):
                 raise ApdbSchemaError("another `stream-assoc apdb init` has just changed the APDB; try again")
-            end_sessions(connection, _tile_shift(before[PARTITION_KEY]))
+            divided = before[PARTITION_KEY]
+            end_sessions(connection, 2 * (tile_level_of(divided) - cell_level_of(divided)))
 
     def withdraw_notes(
         self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
     ) -> None:
         """See `Administration.withdraw_notes`."""
-        raise ApdbConfigurationError("this version cannot withdraw what an APDB on Cassandra notes for replicas yet")
+        with closing(self._url.connect(DEFAULT_PATIENCE)) as connection:
+            layout = read_layout(connection)
+            for table, keys in rows.items():
+                withdraw_rows(connection, layout, table, keys)
+            if records:
+                withdraw_records(connection, layout, records)
 
     def _holds_apdb(self) -> bool:
         """Tell whether dax_apdb has created all of its tables."""
@@ -155,14 +164,6 @@ def _check(notes: Mapping[str, str], tables: Collection[str]) -> None:
             f"the APDB says that it is of version {version} of the stream_assoc tables, but {', '.join(lost)} is "
             "not there; restore it from a backup"
         )
-
-
-def _tile_shift(partition: str) -> int:
-    """Return the bits between the index of a tile and that of its cell."""
-    cell_level = partition.partition("/")[2]
-    if not cell_level.isdecimal():
-        raise ApdbSchemaError(f"the row {PARTITION_KEY} of the APDB's table metadata is damaged: {partition!r}")
-    return 2 * (tile_level_of(partition) - int(cell_level))
 
 
 def _further_statistics() -> str:

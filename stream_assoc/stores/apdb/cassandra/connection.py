@@ -12,6 +12,7 @@ from cassandra import (
     InvalidRequest,
     OperationTimedOut,
     RequestExecutionException,
+    Unauthorized,
     WriteTimeout,
 )
 from cassandra.auth import PlainTextAuthProvider
@@ -214,6 +215,8 @@ def translated() -> Iterator[None]:
     """Raise what the driver raises as what a caller can do about it."""
     try:
         yield
+    except Unauthorized as error:
+        raise _forbidden(error) from error
     except (NoHostAvailable, DriverException, OSError) as error:
         raise ApdbUnavailableError(f"Cassandra does not answer (apdb.url): {reason_of(error)}") from error
 
@@ -223,7 +226,15 @@ def undecided() -> Iterator[None]:
     """Raise as an unknown outcome whatever leaves a conditional write without an answer."""
     try:
         yield
+    except Unauthorized as error:
+        raise _forbidden(error) from error
     except (OperationTimedOut, WriteTimeout, RequestExecutionException, NoHostAvailable, OSError) as error:
         raise UnknownOutcomeError(f"a conditional write got no answer: {reason_of(error)}") from error
     except DriverException as error:
         raise ApdbUnavailableError(f"Cassandra refuses a conditional write: {reason_of(error)}") from error
+
+
+def _forbidden(error: Unauthorized) -> ApdbConfigurationError:
+    return ApdbConfigurationError(
+        f"the user of apdb.url may not do on Cassandra what is needed: {reason_of(error)}; grant it, or name another"
+    )

@@ -20,7 +20,7 @@ REPLICATION_FACTOR: Final = 3
 """With it one node may be away."""
 
 _SCHEMA: Final = "system_schema"
-_CREDENTIALS: Final = "LSST_DB_AUTH_CREDENTIALS"
+CREDENTIALS: Final = "LSST_DB_AUTH_CREDENTIALS"
 """The variable in which dax_apdb looks for users and passwords, before it looks for its file."""
 
 
@@ -40,7 +40,7 @@ def create(url: CassandraUrl, choices: ClusterChoices, *, replication: bool) -> 
         factor = _replication_factor(connection, url.keyspace, choices.replication_factor)
     from lsst.dax.apdb.cassandra import ApdbCassandra
 
-    with translated(), _lent_credentials(url):
+    with translated(), lent_credentials(url):
         try:
             ApdbCassandra.init_database(
                 url.hosts,
@@ -105,21 +105,22 @@ def _shown(factors: set[int]) -> str:
 
 
 @contextmanager
-def _lent_credentials(url: CassandraUrl) -> Iterator[None]:
+def lent_credentials(url: CassandraUrl) -> Iterator[None]:
     """Let dax_apdb find the user and password of a URL: it takes none from its caller."""
     if url.user is None:
         yield
         return
-    before = os.environ.get(_CREDENTIALS)
+    before = os.environ.get(CREDENTIALS)
+    hosts = [f"[{host}]" if ":" in host else host for host in url.hosts]
     entries = [
         {"url": f"cassandra://{host}:{url.port}/{url.keyspace}", "username": url.user, "password": url.password}
-        for host in url.hosts
+        for host in hosts
     ]
-    os.environ[_CREDENTIALS] = json.dumps(entries)
+    os.environ[CREDENTIALS] = json.dumps(entries)
     try:
         yield
     finally:
         if before is None:
-            del os.environ[_CREDENTIALS]
+            del os.environ[CREDENTIALS]
         else:
-            os.environ[_CREDENTIALS] = before
+            os.environ[CREDENTIALS] = before

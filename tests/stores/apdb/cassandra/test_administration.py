@@ -1,12 +1,15 @@
 """Creating an APDB in a keyspace, completing it, dividing the sky anew, and dropping it."""
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from uuid import uuid4
 
 import pytest
 from lsst.dax.apdb.cassandra import ApdbCassandra
+from lsst.utils.db_auth import DbAuth
 
 from stream_assoc.core.model.further_statistics import TABLE as FURTHER
 from stream_assoc.pipeline.exceptions import FencedError
@@ -23,6 +26,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
     read_tables,
 )
 from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.creation import CREDENTIALS, lent_credentials
 from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import CACHE_SECRET_KEY, NOTES, OUR_VERSION_KEY
@@ -217,3 +221,35 @@ def test_what_was_not_prepared_is_not_divided(new: CassandraUrl) -> None:
     create_as_dax_does(new)
     with pytest.raises(ApdbSchemaError, match="lacks what stream_assoc adds to it"):
         new.administration().repartition(tile_level=11, cell_level=9)
+
+
+def test_what_is_noted_for_replicas_is_withdrawn_whenever_it_was_written(cassandra_apdb: CassandraUrl) -> None:
+    ahead = time.time_ns() // 1000 + 3_600_000_000
+    with connected(cassandra_apdb) as connection:
+        write = connection.write
+        write('INSERT INTO "ApdbReplicaChunks" (partition, apdb_replica_chunk) VALUES (0, 5)')
+        source = 'INSERT INTO "DiaSourceChunks2" (apdb_replica_chunk, apdb_replica_subchunk, "diaSourceId", ra)'
+        for subchunk, identifier in ((0, 1), (63, 2), (63, 3)):
+            write(f"{source} VALUES (5, ?, ?, 1.0) USING TIMESTAMP ?", subchunk, identifier, ahead)
+        record = 'INSERT INTO "ApdbUpdateRecordChunks" (apdb_replica_chunk, apdb_replica_subchunk, update_time_ns, '
+        names = [uuid4(), uuid4()]
+        for name in names:
+            values = "update_order, update_unique_id, update_payload) VALUES (5, 7, 8, 0, ?, '')"
+            write(record + values, name)
+        for _ in range(2):
+            cassandra_apdb.administration().withdraw_notes({"DiaSource": [(1,), (3,)]}, [(5, 8, 0, names[0])])
+        assert connection.read('SELECT "diaSourceId" FROM "DiaSourceChunks2"') == [(2,)]
+        assert connection.read('SELECT update_unique_id FROM "ApdbUpdateRecordChunks"') == [(names[1],)]
+
+
+def test_dax_apdb_is_lent_the_password_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CREDENTIALS, raising=False)
+    url = CassandraUrl(("node", "::1"), "night", user="u s", password="p@")
+    with lent_credentials(url):
+        assert DbAuth().getAuth("cassandra", "u s", "node", 9042, "night") == ("u s", "p@")
+        assert DbAuth().getAuth("cassandra", "", "::1", 9042, "night") == ("u s", "p@")
+    assert CREDENTIALS not in os.environ
+    monkeypatch.setenv(CREDENTIALS, "[]")
+    with lent_credentials(url):
+        pass
+    assert os.environ[CREDENTIALS] == "[]"
