@@ -13,9 +13,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.testing.checkpoints import CheckpointTests
 from stream_assoc.testing.commits import CommitTests
 from stream_assoc.testing.dax import DaxTests
-from stream_assoc.testing.inspection import InspectionTests
 from stream_assoc.testing.ledger import LedgerTests
-from stream_assoc.testing.other_writers import OtherWritersTests
 from stream_assoc.testing.reading import ReadingTests
 from stream_assoc.testing.replication import ReplicationTests
 from stream_assoc.testing.reprocessing import ReprocessingTests
@@ -29,10 +27,8 @@ class ApdbConformance(
     UnlockedReadingTests,
     CommitTests,
     ReprocessingTests,
-    OtherWritersTests,
     CheckpointTests,
     ReplicationTests,
-    InspectionTests,
     DaxTests,
 ):
     """Everything that a backend promises. A subclass overrides the fixture ``place``."""

@@ -36,53 +36,46 @@ def first() -> BatchChanges:
     return with_checkpoints(made, {KEPT: b"a state\x00\xff", OTHER: bytes(range(256)) * 40})
 
 
+def kept(apdb: OpenApdb, layout: int = LAYOUT) -> dict[int, tuple[float, bytes]]:
+    """Return version and state of each checkpoint."""
+    with apdb.exclusive(CELLS) as session:
+        found = session.load_checkpoints(np.array([KEPT, OTHER, 7]), layout)
+    assert found.layout == layout
+    columns = found.diaObjectId.tolist(), found.validityStartMjdTai.tolist(), map(bytes, found.blobs)
+    return {identifier: (version, blob) for identifier, version, blob in zip(*columns, strict=True)}
+
+
 class CheckpointTests(ApdbCase):
     """States that are kept beside the rows: one an object, and none that another row contradicts."""
 
-    @staticmethod
-    def kept(apdb: OpenApdb, layout: int = LAYOUT) -> dict[int, tuple[float, bytes]]:
-        """Return version and state of each checkpoint."""
-        with apdb.exclusive(CELLS) as session:
-            found = session.load_checkpoints(np.array([KEPT, OTHER, 7]), layout)
-        assert found.layout == layout
-        columns = found.diaObjectId.tolist(), found.validityStartMjdTai.tolist(), map(bytes, found.blobs)
-        return {identifier: (version, blob) for identifier, version, blob in zip(*columns, strict=True)}
-
     def test_they_come_back_as_they_were(self, apdb: OpenApdb) -> None:
-        assert self.kept(apdb) == {}
+        assert kept(apdb) == {}
         store(apdb, first())
-        assert self.kept(apdb) == {KEPT: (60000.6, b"a state\x00\xff"), OTHER: (60000.6, bytes(range(256)) * 40)}
+        assert kept(apdb) == {KEPT: (60000.6, b"a state\x00\xff"), OTHER: (60000.6, bytes(range(256)) * 40)}
 
     def test_those_of_another_layout_are_not_found(self, apdb: OpenApdb) -> None:
         store(apdb, first())
-        assert self.kept(apdb, LAYOUT + 1) == {}
+        assert kept(apdb, LAYOUT + 1) == {}
         later = changes(SECOND, objects=[dia_object(KEPT, 60001.0)], time=60001.0)
         store(apdb, with_checkpoints(later, {KEPT: b"other"}, LAYOUT + 1))
-        assert self.kept(apdb, LAYOUT + 1) == {KEPT: (60001.0, b"other")}
-        assert list(self.kept(apdb)) == [OTHER]
+        assert kept(apdb, LAYOUT + 1) == {KEPT: (60001.0, b"other")}
+        assert list(kept(apdb)) == [OTHER]
 
     def test_a_later_one_takes_the_place_of_the_earlier(self, apdb: OpenApdb) -> None:
         store(apdb, first())
         later = changes(SECOND, objects=[dia_object(KEPT, 60001.0)], time=60001.0)
         store(apdb, with_checkpoints(later, {KEPT: b"later"}))
-        assert self.kept(apdb)[KEPT] == (60001.0, b"later")
+        assert kept(apdb)[KEPT] == (60001.0, b"later")
 
     def test_a_version_alone_leaves_it(self, apdb: OpenApdb) -> None:
         store(apdb, first(), changes(SECOND, objects=[dia_object(KEPT, 60001.0)], time=60001.0))
-        assert list(self.kept(apdb)) == [KEPT, OTHER]
+        assert list(kept(apdb)) == [KEPT, OTHER]
 
     def test_none_stays_of_what_is_voided_or_closed(self, apdb: OpenApdb) -> None:
         store(apdb, first())
         again = changes(FIRST, [source(KEPT)], [dia_object(KEPT, 60002.0)], time=60002.0, revision=1, closed=[OTHER])
         store(apdb, replace(again, voided=np.array([KEPT])))
-        assert self.kept(apdb) == {}
-
-    @pytest.mark.parametrize("name", UPDATES)
-    def test_none_stays_of_what_another_program_changes(self, apdb: OpenApdb, client: DaxClient, name: str) -> None:
-        store(apdb, first())
-        update, outdated = UPDATES[name]
-        update(client)
-        assert not set(self.kept(apdb)) & {*outdated, OTHER}
+        assert kept(apdb) == {}
 
     def test_later_sources_are_read_alone(self, apdb: OpenApdb) -> None:
         second = changes(
@@ -106,8 +99,19 @@ class CheckpointTests(ApdbCase):
             session.read_snapshot([], TILES)
             session.keep(Checkpoints(np.array([KEPT]), np.array([60001.0]), LAYOUT, [b"anew"]))
             session.keep(Checkpoints(np.array([OTHER]), np.array([60002.0]), LAYOUT + 1, [b"of another layout"]))
-        assert self.kept(apdb) == {KEPT: (60001.0, b"anew")}
-        assert self.kept(apdb, LAYOUT + 1) == {OTHER: (60002.0, b"of another layout")}
+        assert kept(apdb) == {KEPT: (60001.0, b"anew")}
+        assert kept(apdb, LAYOUT + 1) == {OTHER: (60002.0, b"of another layout")}
+
+
+class OutdatedCheckpointTests(ApdbCase):
+    """States that another program contradicts."""
+
+    @pytest.mark.parametrize("name", UPDATES)
+    def test_none_stays_of_what_another_program_changes(self, apdb: OpenApdb, client: DaxClient, name: str) -> None:
+        store(apdb, first())
+        update, outdated = UPDATES[name]
+        update(client)
+        assert not set(kept(apdb)) & {*outdated, OTHER}
 
     @pytest.mark.parametrize("name", UPDATES)
     def test_none_is_stored_of_tiles_that_another_program_has_changed(
@@ -120,5 +124,5 @@ class CheckpointTests(ApdbCase):
             update(client)
             with pytest.raises(TilesChangedError, match="another program changed objects"):
                 session.keep(Checkpoints(np.array([OTHER]), np.array([60001.0]), LAYOUT, [b"too late"]))
-        assert self.kept(apdb).get(OTHER) != (60001.0, b"too late")
-        assert not set(self.kept(apdb)) & set(outdated)
+        assert kept(apdb).get(OTHER) != (60001.0, b"too late")
+        assert not set(kept(apdb)) & set(outdated)

@@ -136,38 +136,6 @@ class ReadingTests(ApdbCase):
             "StreamAssocOutbox": 1,
         }
 
-    def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: OpenApdb, place: ApdbUrl) -> None:
-        first, second = [BIG, BIG + 2], [BIG, 5]
-        batches = []
-        for batch, ids, start in ((FIRST, first, 60000.6), (SECOND, second, 60001.6)):
-            further = pa.table(
-                {
-                    "diaObjectId": pa.array(ids, pa.int64()),
-                    "validityStartMjdTai": pa.array([start] * 2, pa.float64()),
-                    "flags": pa.array([0.0, 1.0]),
-                    "r_psfFluxSkew": pa.array([None, -0.1]),
-                    "y_multiPhase": pa.array([math.inf, start]),
-                }
-            )
-            objects = changes(batch, objects=[dia_object(one, start) for one in ids], time=start)
-            batches.append(replace(objects, further_statistics=further))
-        store(apdb, *batches)
-        without = BatchId(FIRST.visit + 7, 1)
-        store(apdb, changes(without, objects=[dia_object(7, 60002.0)], time=60002.0))
-        with contextlib.closing(place.open_reader(DEFAULT_PATIENCE, any_version=False)) as reader:
-            further = reader.all_further_statistics()
-        names = ["diaObjectId", "validityStartMjdTai", "flags", "r_psfFluxSkew", "y_multiPhase", "g_psfFluxChi2"]
-        rows = [
-            tuple(None if isinstance(value, float) and math.isnan(value) else value for value in row.values())
-            for row in further.select(names).to_pylist()
-        ]
-        assert sorted(rows, key=lambda row: row[:2]) == [
-            (5, 60001.6, 1.0, -0.1, 60001.6, None),
-            (BIG, 60000.6, 0.0, None, math.inf, None),
-            (BIG, 60001.6, 0.0, None, math.inf, None),
-            (BIG + 2, 60000.6, 1.0, -0.1, 60000.6, None),
-        ]
-
     def test_tiles_hold_their_current_objects(self, apdb: OpenApdb) -> None:
         rows = [
             dia_object(BIG + 2, 60000.6),
@@ -211,3 +179,39 @@ class ReadingTests(ApdbCase):
         assert points.psfFlux[1] == np.float64(np.float32(1.1))
         np.testing.assert_array_equal(np.isnan(points.scienceFluxErr), [True, True, False, False])
         assert histories.ra_dec_Cov.tolist() == [np.float32(1e-12)] * 2
+
+
+class FurtherStatisticsTests(ApdbCase):
+    """Statistics that DiaObject has no column for."""
+
+    def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: OpenApdb, place: ApdbUrl) -> None:
+        first, second = [BIG, BIG + 2], [BIG, 5]
+        batches = []
+        for batch, ids, start in ((FIRST, first, 60000.6), (SECOND, second, 60001.6)):
+            further = pa.table(
+                {
+                    "diaObjectId": pa.array(ids, pa.int64()),
+                    "validityStartMjdTai": pa.array([start] * 2, pa.float64()),
+                    "flags": pa.array([0.0, 1.0]),
+                    "r_psfFluxSkew": pa.array([None, -0.1]),
+                    "y_multiPhase": pa.array([math.inf, start]),
+                }
+            )
+            objects = changes(batch, objects=[dia_object(one, start) for one in ids], time=start)
+            batches.append(replace(objects, further_statistics=further))
+        store(apdb, *batches)
+        without = BatchId(FIRST.visit + 7, 1)
+        store(apdb, changes(without, objects=[dia_object(7, 60002.0)], time=60002.0))
+        with contextlib.closing(place.open_reader(DEFAULT_PATIENCE, any_version=False)) as reader:
+            further = reader.all_further_statistics()
+        names = ["diaObjectId", "validityStartMjdTai", "flags", "r_psfFluxSkew", "y_multiPhase", "g_psfFluxChi2"]
+        rows = [
+            tuple(None if isinstance(value, float) and math.isnan(value) else value for value in row.values())
+            for row in further.select(names).to_pylist()
+        ]
+        assert sorted(rows, key=lambda row: row[:2]) == [
+            (5, 60001.6, 1.0, -0.1, 60001.6, None),
+            (BIG, 60000.6, 0.0, None, math.inf, None),
+            (BIG, 60001.6, 0.0, None, math.inf, None),
+            (BIG + 2, 60000.6, 1.0, -0.1, 60000.6, None),
+        ]

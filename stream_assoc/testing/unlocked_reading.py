@@ -1,4 +1,4 @@
-"""Readers that hold nothing: they see one moment, wait for nobody, and nobody waits for them."""
+"""Readers that hold nothing."""
 
 import contextlib
 
@@ -66,7 +66,40 @@ def everything(reader: SessionReader) -> list[object]:
 
 
 class UnlockedReadingTests(ApdbCase):
-    """Readers that hold nothing: they see one moment, wait for nobody, and nobody waits for them."""
+    """Readers that hold nothing: they wait for nobody, and nobody waits for them."""
+
+    def test_no_cell_is_taken_and_none_waited_for(self, apdb: OpenApdb, place: ApdbUrl) -> None:
+        store(apdb, new_objects(FIRST, [BIG]))
+        with contextlib.closing(self.open(place, IMPATIENT)) as other:
+            with other.exclusive(CELLS), apdb.reading() as reader:
+                assert len(reader.load_tiles(TILES)) == 1
+            with apdb.reading() as reader:
+                everything(reader)
+                with other.exclusive(CELLS) as session:
+                    session.commit([BATCH])
+                assert len(reader.load_tiles(TILES)) == 1
+
+    def test_several_read_at_the_same_time(self, apdb: OpenApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG]))
+        with apdb.reading() as one, apdb.reading() as other:
+            assert everything(one) == everything(other)
+
+    def test_an_error_ends_the_reading(self, apdb: OpenApdb) -> None:
+        store(apdb, new_objects(FIRST, [BIG]))
+        with pytest.raises(LookupError), apdb.reading() as reader:
+            raise LookupError(everything(reader))
+        store(apdb, BATCH)
+        with apdb.reading() as reader:
+            assert everything(reader)[1] == [2]
+
+    def test_an_apdb_that_was_divided_anew_is_not_read(self, apdb: OpenApdb, place: ApdbUrl) -> None:
+        place.administration().repartition(tile_level=11, cell_level=8)
+        with pytest.raises(ApdbSchemaError, match="start it anew"), apdb.reading():
+            pass
+
+
+class OneMomentTests(ApdbCase):
+    """Readers that hold nothing and see one moment, where the database has snapshots."""
 
     def test_a_batch_that_commits_meanwhile_is_not_seen(self, apdb: OpenApdb, place: ApdbUrl) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
@@ -101,32 +134,3 @@ class UnlockedReadingTests(ApdbCase):
             assert everything(reader) == before
         with apdb.reading() as reader:
             assert everything(reader)[1] != before[1]
-
-    def test_no_cell_is_taken_and_none_waited_for(self, apdb: OpenApdb, place: ApdbUrl) -> None:
-        store(apdb, new_objects(FIRST, [BIG]))
-        with contextlib.closing(self.open(place, IMPATIENT)) as other:
-            with other.exclusive(CELLS), apdb.reading() as reader:
-                assert len(reader.load_tiles(TILES)) == 1
-            with apdb.reading() as reader:
-                everything(reader)
-                with other.exclusive(CELLS) as session:
-                    session.commit([BATCH])
-                assert len(reader.load_tiles(TILES)) == 1
-
-    def test_several_read_at_the_same_time(self, apdb: OpenApdb) -> None:
-        store(apdb, new_objects(FIRST, [BIG]))
-        with apdb.reading() as one, apdb.reading() as other:
-            assert everything(one) == everything(other)
-
-    def test_an_error_ends_the_reading(self, apdb: OpenApdb) -> None:
-        store(apdb, new_objects(FIRST, [BIG]))
-        with pytest.raises(LookupError), apdb.reading() as reader:
-            raise LookupError(everything(reader))
-        store(apdb, BATCH)
-        with apdb.reading() as reader:
-            assert everything(reader)[1] == [2]
-
-    def test_an_apdb_that_was_divided_anew_is_not_read(self, apdb: OpenApdb, place: ApdbUrl) -> None:
-        place.administration().repartition(tile_level=11, cell_level=8)
-        with pytest.raises(ApdbSchemaError, match="start it anew"), apdb.reading():
-            pass

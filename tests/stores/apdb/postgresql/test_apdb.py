@@ -8,13 +8,13 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, 
 from stream_assoc.stores.apdb.backend import ApdbUrl, OpenApdb
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.testing.apdb import ApdbConformance
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, changes, new_objects, pixel, source, store
+from stream_assoc.testing.sql import SqlConformance
 
 pytestmark = pytest.mark.integration
 
 
-class TestPostgresql(ApdbConformance):
+class TestPostgresql(SqlConformance):
     @pytest.fixture
     def url(self, postgresql_apdb_url: str) -> str:
         return postgresql_apdb_url

@@ -13,11 +13,11 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.sqlite.apdb import SqliteApdb
-from stream_assoc.testing.apdb import ApdbConformance
 from stream_assoc.testing.rows import CELLS
+from stream_assoc.testing.sql import SqlConformance
 
 
-class TestSqlite(ApdbConformance):
+class TestSqlite(SqlConformance):
     @pytest.fixture
     def place(self, sqlite_apdb_url: str) -> ApdbUrl:
         return parse_url(sqlite_apdb_url)
