@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ class Applier:
         )
 
     def apply(self, group: Group) -> None:
-        """Write all rows of a committed group, and note that it is applied. May be done again and side by side.
+        """Write the plan of a committed group, and note that it is applied. May be done again and side by side.
 
         Raises
         ------
@@ -61,17 +61,29 @@ class Applier:
         commitment = group.commitment
         if commitment is None:
             raise ApdbDamagedError(f"the group {group.group_id} is {group.state} without a timestamp")
-        deadline = self._monotonic() + APPLYING_SECONDS
         changes = self._plans.read(group.group_id, commitment.n_chunks, commitment.digest)
-        statements = (one for change in changes for one in statements_of(change, commitment.timestamp))
+        self.apply_changes(group.group_id, changes, commitment.timestamp)
+
+    def apply_changes(self, group_id: uuid.UUID, changes: Iterable[Change], timestamp: int) -> None:
+        """Write the rows of a group whose commit and plan are known; see `apply`."""
+        self.write(changes, timestamp)
+        self._groups.mark_applied(group_id)
+        self.forget(group_id)
+
+    def write(self, changes: Iterable[Change], timestamp: int) -> None:
+        """Write rows at a timestamp.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If the ring is away, or this took too long.
+        """
+        deadline = self._monotonic() + APPLYING_SECONDS
+        statements = (one for change in changes for one in statements_of(change, timestamp))
         while stretch := list(islice(statements, STRETCH)):
             if self._monotonic() > deadline:
-                raise ApdbUnavailableError(
-                    f"the group {group.group_id} was not applied within {APPLYING_SECONDS:g} s"
-                )
+                raise ApdbUnavailableError(f"rows at {timestamp} were not written within {APPLYING_SECONDS:g} s")
             self._connection.write_all(stretch)
-        self._groups.mark_applied(group.group_id)
-        self.forget(group.group_id)
 
     def forget(self, group_id: uuid.UUID) -> None:
         """Note that nobody needs to apply this group, any more or ever."""
@@ -115,6 +127,9 @@ def _rows(table: pa.Table) -> Iterator[Sequence[Any]]:
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
     values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        # dax_apdb stores NaN as NULL.
+        return [None if value is None or value != value else value for value in values]  # noqa: PLR0124
     if pa.types.is_fixed_size_binary(column.type):
         return [uuid.UUID(bytes=value) for value in values]
     return values

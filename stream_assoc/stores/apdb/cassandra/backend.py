@@ -71,7 +71,11 @@ class CassandraUrl:
         self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
     ) -> OpenApdb:
         """See `ApdbUrl.open`."""
-        raise _not_yet("write to")
+        from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
+
+        return CassandraApdb(
+            self, tile_level=tile_level, flag_columns=flag_columns, patience=patience, replication=replication
+        )
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """See `ApdbUrl.open_reader`."""

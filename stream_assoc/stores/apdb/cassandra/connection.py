@@ -33,6 +33,9 @@ RECONNECT_SECONDS: Final = 0.5
 CONCURRENCY: Final = 64
 """Statements that are on their way at once."""
 
+IN_AT_ONCE: Final = 64
+"""Partitions that one statement asks for: each statement costs the client more than each row costs a server."""
+
 
 class UnknownOutcomeError(ApdbUnavailableError):
     """A conditional write may have happened, or may happen yet; only another conditional write can tell."""
@@ -115,6 +118,15 @@ class Connection:
             answers = execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
             return [list(answer.result_or_exc) for answer in answers]
 
+    def read_in(self, statement: str, values: Sequence[object], *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows whose partition is among these values, the statement's first parameter, in any order."""
+        stretches = [values[begin : begin + IN_AT_ONCE] for begin in range(0, len(values), IN_AT_ONCE)]
+        return [
+            row
+            for rows in self.read_each(statement, [(stretch, *parameters) for stretch in stretches])
+            for row in rows
+        ]
+
     def read_serial(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of one partition as all conditional writes that have ended have left them."""
         with translated():
@@ -139,7 +151,8 @@ class Connection:
 
     def write_all(self, statements: Iterable[tuple[str, Sequence[object]]]) -> None:
         """Write rows of several tables to a quorum each, side by side and in any order."""
-        prepared = ((self._prepare(one, ConsistencyLevel.QUORUM), parameters) for one, parameters in statements)
+        # Complete before the first is sent: the driver would ask for the next in the thread that hears the answers.
+        prepared = [(self._prepare(one, ConsistencyLevel.QUORUM), parameters) for one, parameters in statements]
         with translated():
             execute_concurrent(self._session, prepared, concurrency=CONCURRENCY)
 

@@ -93,8 +93,8 @@ class Leases:
         self._groups = groups
         self._applier = applier
         self._tile_shift = tile_shift
-        self._patience_seconds = patience_seconds
         self._monotonic = monotonic
+        self._watch = Watch(patience_seconds, monotonic)
 
     def take(self, group_id: uuid.UUID, cells: Iterable[int], wait_seconds: float) -> dict[int, Lease]:
         """Wait for these cells, and return what their last holders have left.
@@ -105,10 +105,9 @@ class Leases:
             If they were not free in time.
         """
         deadline = self._monotonic() + wait_seconds
-        watch = _Watch(self._patience_seconds, self._monotonic)
         taken: dict[int, Lease] = {}
         for region, theirs in groupby(sorted(cells), region_of):
-            taken |= self._take_region(group_id, region, list(theirs), watch, deadline)
+            taken |= self._take_region(group_id, region, list(theirs), deadline)
         return taken
 
     def read(self, cells: Iterable[int]) -> dict[int, Lease]:
@@ -169,10 +168,34 @@ class Leases:
             group = self._groups.read(holder)
         if group.state is not State.PREPARING:
             self.pass_on(group, cells)
+            self._watch.forget(holder)
         return group.state
 
+    def try_take(self, group_id: uuid.UUID, cell: int) -> bool:
+        """Take a cell if it is free; tell whether the group has it."""
+        if self._try([(_TAKE, (group_id, region_of(cell), cell, None))]):
+            return True
+        return self.read([cell])[cell].holder == group_id
+
+    def clear_abandoned(self, holder: uuid.UUID, cells: Iterable[int]) -> bool:
+        """Do what `clear` does, and abort a group that has stood still; tell whether the cells are free of it."""
+        state = self.clear(holder, cells)
+        if state is State.PREPARING and self._watch.is_abandoned(holder, self._groups.read(holder).counter):
+            self._groups.abort(holder)
+            state = self.clear(holder, cells)
+        return state is not State.PREPARING
+
+    def finish(self, group_id: uuid.UUID) -> None:
+        """Apply a group that has been committed for long, and forget one that nobody needs to apply."""
+        group = self._groups.read(group_id)
+        if group.state is State.COMMITTED and not self._watch.is_abandoned(group_id, group.counter):
+            return
+        if group.state is not State.PREPARING:
+            self.clear(group_id)
+            self._applier.forget(group_id)
+
     def _take_region(
-        self, group_id: uuid.UUID, region: int, cells: Sequence[int], watch: "_Watch", deadline: float
+        self, group_id: uuid.UUID, region: int, cells: Sequence[int], deadline: float
     ) -> dict[int, Lease]:
         while True:
             leases = self.read(cells)
@@ -184,16 +207,12 @@ class Leases:
                 self._try([(_TAKE, (group_id, region, cell, None)) for cell in cells])
                 continue
             for holder in holders:
-                self._clear_or_wait(holder, cells, watch, deadline)
+                self._clear_or_wait(holder, cells, deadline)
 
-    def _clear_or_wait(
-        self, holder: uuid.UUID | None, cells: Sequence[int], watch: "_Watch", deadline: float
-    ) -> None:
-        if holder is None or self.clear(holder, cells) is not State.PREPARING:
+    def _clear_or_wait(self, holder: uuid.UUID | None, cells: Sequence[int], deadline: float) -> None:
+        if holder is None or self.clear_abandoned(holder, cells):
             return
-        if watch.is_abandoned(holder, self._groups.read(holder).counter):
-            self._groups.abort(holder)
-        elif self._monotonic() > deadline:
+        if self._monotonic() > deadline:
             raise ApdbUnavailableError(
                 "another session holds some of the cells; wait longer (apdb.lock_timeout_seconds), or look for a "
                 "daemon that does not come on"
@@ -238,21 +257,34 @@ class Leases:
             return False
 
 
-class _Watch:
-    """Which holders have stood still, as one waiting session sees it."""
+class Watch:
+    """Which groups have stood still, as one process sees it.
+
+    Parameters
+    ----------
+    patience_seconds : `float`
+        How long a counter may stand still.
+    monotonic : callable
+        A clock that never goes back, seconds.
+    """
 
     def __init__(self, patience_seconds: float, monotonic: Callable[[], float]) -> None:
         self._patience_seconds = patience_seconds
         self._monotonic = monotonic
         self._seen: dict[uuid.UUID, tuple[int, float]] = {}
 
-    def is_abandoned(self, holder: uuid.UUID, counter: int) -> bool:
+    def is_abandoned(self, group_id: uuid.UUID, counter: int) -> bool:
+        """Tell whether this counter of a group has been seen for too long."""
         now = self._monotonic()
-        before, since = self._seen.get(holder, (None, now))
+        before, since = self._seen.get(group_id, (None, now))
         if counter != before:
-            self._seen[holder] = (counter, now)
+            self._seen[group_id] = (counter, now)
             return False
         return now - since > self._patience_seconds
+
+    def forget(self, group_id: uuid.UUID) -> None:
+        """Watch a group that is decided no longer."""
+        self._seen.pop(group_id, None)
 
 
 def region_of(cell: int) -> int:

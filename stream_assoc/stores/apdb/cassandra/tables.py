@@ -17,6 +17,21 @@ PLAN: Final = "StreamAssocPlan"
 UNFINISHED: Final = "StreamAssocUnfinished"
 """The groups that may be committed and not applied. It may name others too."""
 
+OBJECT: Final = "StreamAssocObject"
+"""The latest version of each object, also of one that has ended, and the partition of DiaObject that it is in."""
+PLACE: Final = "StreamAssocPlace"
+"""The partitions of DiaSource and of DiaForcedSource in which rows of an object are."""
+BATCH_ROWS: Final = "StreamAssocBatchRows"
+"""The keys of the rows of a visit and detector, of all its revisions."""
+CHECKPOINT: Final = "StreamAssocCheckpoint"
+"""States to fold on from."""
+OUTBOX: Final = "StreamAssocOutbox"
+"""Outputs that are not published, in chunks."""
+WAITING: Final = "StreamAssocWaiting"
+"""What is in the outbox, in the order in which it was stored."""
+IN_HAND: Final = "StreamAssocInHand"
+"""The messages that daemons have in hand."""
+
 N_SHARDS: Final = 16
 """Partitions of the tables that are read as a whole."""
 
@@ -34,11 +49,35 @@ DEFINITIONS: Final = {
     """,
     LEDGER: """
         visit bigint, detector int, revision int, group_id uuid, digest blob, "timeProcessedMjdTai" double,
-        n_sources int, n_stored int, input_topic text, input_partition int, input_offset bigint, is_published boolean,
+        n_sources int, n_stored int, input_topic text, input_partition int, input_offset bigint,
         PRIMARY KEY ((visit, detector), revision)
     """,
     PLAN: "group_id uuid, chunk int, body blob, PRIMARY KEY ((group_id), chunk)",
     UNFINISHED: "shard int, group_id uuid, PRIMARY KEY ((shard), group_id)",
+    OBJECT: """
+        "diaObjectId" bigint PRIMARY KEY, apdb_part bigint, apdb_time_part int, ra double, dec double,
+        "raErr" float, "decErr" float, "ra_dec_Cov" float, "validityStartMjdTai" double,
+        "validityEndMjdTai" double, "nDiaSources" int, apdb_replica_chunk bigint
+    """,
+    PLACE: """
+        "diaObjectId" bigint, kind text, apdb_part bigint, apdb_time_part int,
+        PRIMARY KEY (("diaObjectId"), kind, apdb_part, apdb_time_part)
+    """,
+    BATCH_ROWS: "visit bigint, detector int, kind text, keys blob, PRIMARY KEY ((visit, detector), kind)",
+    CHECKPOINT: '"diaObjectId" bigint PRIMARY KEY, "validityStartMjdTai" double, layout bigint, state blob',
+    OUTBOX: """
+        visit bigint, detector int, revision int, timestamp bigint STATIC, position int STATIC, n_chunks int STATIC,
+        predecessors blob STATIC, consumer_group text STATIC, chunk int, body blob,
+        PRIMARY KEY ((visit, detector, revision), chunk)
+    """,
+    WAITING: """
+        shard int, timestamp bigint, position int, visit bigint, detector int, revision int,
+        PRIMARY KEY ((shard), timestamp, position, visit, detector, revision)
+    """,
+    IN_HAND: """
+        topic text, partition int, first_offset bigint, last_offset bigint, is_suspect boolean,
+        PRIMARY KEY ((topic, partition))
+    """,
 }
 
 

@@ -13,6 +13,7 @@ from stream_assoc.core.model.objects import ObjectPositions, TiledObjects
 from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsOfObjects, SourcePoints
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
+from stream_assoc.stores.apdb.arrays import arrays_of
 from stream_assoc.stores.apdb.sql.rows import (
     checkpoints_of,
     forced_points,
@@ -38,7 +39,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     quoted,
     source_condition,
 )
-from stream_assoc.stores.apdb.sqlite.values import arrays_of, json_of, spans_of
+from stream_assoc.stores.apdb.sqlite.values import json_of, spans_of
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'
 _FORCED_SELECT: Final = f"SELECT {forced_expressions('instr')} FROM"

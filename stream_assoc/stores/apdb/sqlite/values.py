@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +18,6 @@ def values_of(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_boolean(column.type):
         return [None if value is None else int(value) for value in values]
     return values
-
-
-_DTYPES: Final = {"i": np.int64, "n": np.int32, "d": np.float64, "f": np.float32, "b": np.bool_}
-
-
-def arrays_of(rows: Sequence[Sequence[Any]], kinds: str) -> list[np.ndarray[Any, Any]]:
-    """Return rows as arrays, one a letter of ``kinds``; NULL becomes NaN."""
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in kinds]
-    return [np.array(column, dtype=_DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
 
 
 def spans_of(ids: IntArray, *bounds: FloatArray) -> str:

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.core.model.batch import BatchRevision
+from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.stores.apdb.cassandra.applier import Applier
 from stream_assoc.stores.apdb.cassandra.claims import Claims
 from stream_assoc.stores.apdb.cassandra.connection import Connection
@@ -32,6 +33,11 @@ def items(rows: Sequence[tuple[int, str, str | None]], *, overwrites: bool = Tru
     columns = zip(*rows, strict=True)
     table = pa.table([pa.array(column, kind) for column, kind in zip(columns, types, strict=True)], names)
     return Change("Item", table, overwrites=overwrites)
+
+
+def entry(batch: BatchRevision) -> LedgerEntry:
+    """Return an entry of the ledger."""
+    return LedgerEntry(BatchId(batch.visit, batch.detector), b"\x01" * 32, 60000.5, 1, 1, None, batch.revision)
 
 
 class Daemon:

@@ -6,7 +6,7 @@ from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, LedgerConflictError
 from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
-from tests.stores.apdb.cassandra.daemon import FAR, NEAR, TILE, Daemon, items
+from tests.stores.apdb.cassandra.daemon import FAR, NEAR, TILE, Daemon, entry, items
 
 pytestmark = pytest.mark.integration
 
@@ -145,13 +145,13 @@ def test_a_batch_counts_with_one_group(daemons: Two) -> None:
     batch = BatchRevision(2**40, 188, 0)
     first, timestamp = one.take(NEAR)
     second, _ = other.take(FAR)
-    one.claims.claim(batch, first)
-    one.claims.claim(batch, first)
+    one.claims.claim(entry(batch), first)
+    one.claims.claim(entry(batch), first)
     assert not other.claims.counts(batch)
     one.commit(first, timestamp, [])
     assert other.claims.counts(batch)
     with pytest.raises(LedgerConflictError):
-        other.claims.claim(batch, second)
+        other.claims.claim(entry(batch), second)
 
 
 def test_a_claim_passes_only_from_a_group_that_can_never_commit(daemons: Two) -> None:
@@ -159,8 +159,8 @@ def test_a_claim_passes_only_from_a_group_that_can_never_commit(daemons: Two) ->
     batch = BatchRevision(1, 2, 3)
     first, timestamp = slow.take(NEAR)
     second, later = other.take(FAR)
-    slow.claims.claim(batch, first)
-    other.claims.claim(batch, second)
+    slow.claims.claim(entry(batch), first)
+    other.claims.claim(entry(batch), second)
     with pytest.raises(FencedError):
         slow.commit(first, timestamp, [])
     other.commit(second, later, [])

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LedgerConflictError
-from tests.stores.apdb.cassandra.daemon import FAR, NEAR, Daemon, items
+from tests.stores.apdb.cassandra.daemon import FAR, NEAR, Daemon, entry, items
 
 N_BATCHES = 60
 PATIENCE_SECONDS = 4.0
@@ -29,7 +29,7 @@ def store(daemon: Daemon, batch: int) -> None:
         return
     group_id, timestamp = daemon.take(*cells_of(batch))
     try:
-        daemon.claims.claim(key, group_id)
+        daemon.claims.claim(entry(key), group_id)
         rows = [(cell, f"{(daemon.item(cell) or ('',))[0]}{batch},", None) for cell in sorted(cells_of(batch))]
         daemon.commit(group_id, timestamp, [items(rows)], tuple(cell << 4 for cell in cells_of(batch)), 1)
     except LedgerConflictError:

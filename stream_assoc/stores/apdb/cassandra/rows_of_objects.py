@@ -1,0 +1,63 @@
+"""Reading rows of DiaSource and DiaForcedSource by what they belong to."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.stores.apdb.cassandra.batch_rows import read_row_keys
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
+from stream_assoc.stores.apdb.cassandra.tables import PLACE
+
+_PLACES = f'SELECT apdb_part, apdb_time_part FROM "{PLACE}" WHERE "diaObjectId" IN ? AND kind = ?'
+
+
+class RowsOfObjects:
+    """Reads whole partitions, and chooses: rows of neighbours that are asked for too are read once.
+
+    Parameters
+    ----------
+    connection : `Connection`
+    places : `Places`
+    """
+
+    def __init__(self, connection: Connection, places: Places) -> None:
+        self._connection = connection
+        self._places = places
+
+    def of_objects(self, kind: str, diaObjectId: IntArray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return rows of these objects, withdrawn ones too, in any order.
+
+        Parameters
+        ----------
+        kind : `str`
+            ``DiaSource`` or ``DiaForcedSource``.
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        columns : sequence of `str`
+            The first is diaObjectId.
+        """
+        asked = diaObjectId.tolist()
+        partitions = set(self._connection.read_in(_PLACES, asked, kind))
+        wanted = frozenset(asked)
+        return [row for row in self.in_partitions(kind, partitions, columns) if row[0] in wanted]
+
+    def of_batch(self, kind: str, batch: BatchId, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return rows of a visit and detector, withdrawn ones too, in any order; the first columns are these two."""
+        partitions = read_row_keys(self._connection, batch, kind).partitions
+        return [row for row in self.in_partitions(kind, partitions, columns) if row[:2] == batch]
+
+    def in_partitions(
+        self, kind: str, partitions: Iterable[Partition], columns: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Return every row of these partitions."""
+        selected = ", ".join(f'"{name}"' for name in columns)
+        found: list[tuple[Any, ...]] = []
+        for time_part, parts in by_time_part(partitions).items():
+            table = self._places.table(kind, time_part)
+            statement = f'SELECT {selected} FROM "{table}" WHERE apdb_part IN ?'
+            if self._places.has_time_tables:
+                found += self._connection.read_in(statement, parts)
+            else:
+                found += self._connection.read_in(f"{statement} AND apdb_time_part = ?", parts, time_part)
+        return found

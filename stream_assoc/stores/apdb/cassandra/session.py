@@ -1,0 +1,123 @@
+"""One exclusive session on Cassandra: a group that prepares, and its commit."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.states import Checkpoints
+from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.pipeline.exceptions import FencedError
+from stream_assoc.stores.apdb.cassandra.database import Database
+from stream_assoc.stores.apdb.cassandra.groups import Commitment
+from stream_assoc.stores.apdb.cassandra.leases import Lease
+from stream_assoc.stores.apdb.cassandra.outbox import outbox_rows
+from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
+from stream_assoc.stores.apdb.cassandra.planner import Planner, check_values
+from stream_assoc.stores.apdb.cassandra.plans import Change, encode
+from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
+from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
+from stream_assoc.stores.apdb.sql.rows import StoreRows, checkpoint_rows, store_rows
+
+_LAST_WRITTEN: Final = (
+    'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part = ? AND "diaObjectId" IN ?'
+)
+
+
+class CassandraSession(CassandraSessionReader):
+    """`ApdbSession` of one group.
+
+    Parameters
+    ----------
+    database : `Database`
+    group_id : `uuid.UUID`
+        The group, which prepares.
+    held : `dict` [`int`, `Lease`]
+        Its cells, as their last holders have left them.
+    """
+
+    def __init__(self, database: Database, group_id: uuid.UUID, held: dict[int, Lease]) -> None:
+        super().__init__(database)
+        self._planner = Planner(database)
+        self._group_id = group_id
+        self._held = held
+        self.is_committed = False
+
+    def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
+        """See `ApdbSession.prepare`; ignored."""
+
+    def commit(self, changes: Sequence[BatchChanges]) -> IntArray:
+        """See `ApdbSession.commit`."""
+        if self.is_committed:
+            raise FencedError("a session commits once")
+        rows = store_rows(changes)
+        check_values(rows)
+        self._hold_too(rows)
+        for change in sorted(changes, key=lambda one: one.entry.key):
+            self._database.claims.claim(change.entry, self._group_id)
+        planned, stored = self._planner.plan(changes, rows)
+        timestamp = self._timestamp(stored)
+        planned += outbox_rows(changes, timestamp)
+        self._commit(planned, timestamp, rows, changes)
+        return self._versions(rows.tiles)
+
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """See `ApdbSession.keep`."""
+        timestamp = self._timestamp(StoredVersions.none())
+        self._database.leases.hold(self._group_id, self._held, timestamp)
+        self._held = {cell: replace(lease, last_timestamp=timestamp) for cell, lease in self._held.items()}
+        # Later than all before it, and outdated for whoever holds the cells next, however late it arrives.
+        self._database.applier.write([Change(CHECKPOINT, checkpoint_rows(checkpoints), overwrites=True)], timestamp)
+
+    def _commit(
+        self, planned: Sequence[Change], timestamp: int, rows: StoreRows, changes: Sequence[BatchChanges]
+    ) -> None:
+        plan = encode(planned)
+        self._database.plans.write(self._group_id, plan)
+        self._database.applier.announce(self._group_id)
+        self._planner.check_time()
+        tiles = tuple(rows.tiles.tolist())
+        commitment = Commitment(timestamp, len(plan.chunks), plan.digest, tiles, changes[-1].entry.key, rows.delta)
+        self._database.groups.commit(self._group_id, commitment)
+        self.is_committed = True
+        self._database.applier.apply_changes(self._group_id, planned, timestamp)
+
+    def _versions(self, tiles: IntArray) -> IntArray:
+        """Return the versions that these tiles have once the cells are freed."""
+        before = (self._held[tile >> self._database.tile_shift].tile_versions.get(tile, 0) for tile in tiles.tolist())
+        return np.fromiter(before, np.int64, len(tiles)) + 1
+
+    def _leases_of(self, cells: Sequence[int]) -> dict[int, Lease]:
+        others = [cell for cell in cells if cell not in self._held]
+        return self._held | (self._database.leases.read(others) if others else {})
+
+    def _hold_too(self, rows: StoreRows) -> None:
+        """Take the cells that the plan changes and the session does not hold, such as those that objects move to."""
+        needed = set((rows.tiles >> self._database.tile_shift).tolist())
+        last = rows.tables.get("DiaObjectLast")
+        if last is not None:
+            ra, dec = (np.asarray(last.column(name).to_numpy(), np.float64) for name in ("ra", "dec"))
+            needed |= set(np.unique(htm_index(ra, dec, self._database.cell_level)).tolist())
+        if further := sorted(needed - set(self._held)):
+            self._database.groups.extend(self._group_id, sorted({*self._held, *further}))
+            self._held |= self._database.leases.take(self._group_id, further, self._database.lock_seconds)
+
+    def _timestamp(self, overwritten: StoredVersions) -> int:
+        """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
+        by_part: dict[int, list[int]] = {}
+        for part, identifier in zip(overwritten.parts.tolist(), overwritten.diaObjectId.tolist(), strict=True):
+            by_part.setdefault(part, []).append(identifier)
+        found = self._database.connection.read_each(_LAST_WRITTEN, list(by_part.items()))
+        written: list[int] = [time for rows in found for row in rows for time in row if time is not None]
+        last = [lease.last_timestamp for lease in self._held.values()]
+        return max(time_now(), *(one + 1 for one in (*written, *last)))
+
+
+def time_now() -> int:
+    """Return this client's time as Cassandra writes it, microseconds."""
+    return time.time_ns() // 1000

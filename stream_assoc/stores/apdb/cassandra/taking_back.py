@@ -1,0 +1,93 @@
+"""Taking back what an earlier processing of a batch stored: rows that do not come again are withdrawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys, read_row_keys
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.places import Places
+from stream_assoc.stores.apdb.cassandra.plan_rows import partitioned
+from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
+from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, Withdrawable
+
+_COLUMNS: Final = ("visit", "detector", "timeWithdrawnMjdTai", "diaObjectId")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier processing of a batch stored in one table.
+
+    Attributes
+    ----------
+    keys : `RowKeys`
+        Of all rows, withdrawn ones too.
+    taken : `TakenBack`
+        What becomes of those that count so far, and of those that come again.
+    """
+
+    keys: RowKeys
+    taken: TakenBack
+
+
+def read_earlier(
+    connection: Connection, rows: RowsOfObjects, change: BatchChanges, now: dict[str, RowKeys]
+) -> dict[Withdrawable, Earlier]:
+    """Return what earlier processings of a batch stored.
+
+    Parameters
+    ----------
+    connection : `Connection`
+    rows : `RowsOfObjects`
+    change : `BatchChanges`
+        The processing that takes their place.
+    now : `dict` [`str`, `RowKeys`]
+        The keys of its rows, by table.
+    """
+    batch = change.entry.id
+    return {table: _read(connection, rows, table, batch, now[table.table]) for table in (SOURCES, FORCED_SOURCES)}
+
+
+def _read(connection: Connection, rows: RowsOfObjects, table: Withdrawable, batch: BatchId, now: RowKeys) -> Earlier:
+    columns = (*_COLUMNS, table.key, *table.columns)
+    stored = [(row[2], row[4], row[3], *row[5:]) for row in rows.of_batch(table.table, batch, columns)]
+    again = frozenset(now.identifiers.tolist())
+    replaced = [row[1:] for row in stored if row[1] in again]
+    withdrawn = [row[1:] for row in stored if row[1] not in again and row[0] is None]
+    keys = read_row_keys(connection, batch, table.table)
+    return Earlier(keys, TakenBack((), replaced, withdrawn))
+
+
+def taken_back(
+    table: Withdrawable, earlier: Earlier, now: RowKeys, change: BatchChanges, places: Places
+) -> Iterator[Change]:
+    """Yield the withdrawal of what does not come again, and the deletion of what comes again at another place."""
+    keys = earlier.keys
+    withdrawn = np.sort(np.array([row[0] for row in earlier.taken.withdrawn], np.int64))
+    rows = _key_columns(table, keys, np.searchsorted(keys.identifiers, withdrawn), change.entry.id)
+    time = change.entry.timeProcessedMjdTai
+    marked = rows.append_column("timeWithdrawnMjdTai", pa.array(np.full(rows.num_rows, time)))
+    yield from partitioned(table.table, marked, places)
+    is_again = np.isin(keys.identifiers, now.identifiers)
+    at = np.searchsorted(now.identifiers, keys.identifiers[is_again])
+    has_moved = (keys.parts[is_again] != now.parts[at]) | (keys.time_parts[is_again] != now.time_parts[at])
+    moved = np.flatnonzero(is_again)[has_moved]
+    yield from partitioned(table.table, _key_columns(table, keys, moved, change.entry.id), places, deletes=True)
+
+
+def _key_columns(table: Withdrawable, keys: RowKeys, rows: Any, batch: BatchId) -> pa.Table:  # noqa: ANN401
+    columns: dict[str, Any] = {
+        "apdb_part": keys.parts[rows],
+        "apdb_time_part": keys.time_parts[rows],
+        table.key: keys.identifiers[rows],
+    }
+    if table is FORCED_SOURCES:
+        columns["visit"] = np.full(len(rows), batch.visit, np.int64)
+        columns["detector"] = pa.array(np.full(len(rows), batch.detector), pa.int16())
+    return pa.table(columns)

@@ -1,0 +1,24 @@
+"""The conformance suite on Cassandra."""
+
+import pytest
+from lsst.dax.apdb import Apdb
+
+from stream_assoc.stores.apdb.backend import ApdbUrl
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
+from stream_assoc.testing.apdb import ApdbConformance
+from stream_assoc.testing.case import DaxClient
+from tests.stores.apdb.cassandra import prepared
+
+
+class TestCassandra(ApdbConformance):
+    @pytest.fixture
+    def place(self, cassandra_apdb: CassandraUrl) -> ApdbUrl:
+        return cassandra_apdb
+
+    @pytest.fixture
+    def client(self, place: ApdbUrl) -> DaxClient:
+        return Apdb.from_config(place.dax_config())
+
+    @staticmethod
+    def select(client: DaxClient, table: str, *columns: str) -> list[tuple[object, ...]]:
+        return prepared.select(client, table, *columns)
