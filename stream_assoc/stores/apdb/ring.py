@@ -16,6 +16,8 @@ class ApdbRing:
         Settings of each node that answers, by its address and their names.
     lives_of_tables : mapping
         After how many seconds rows vanish by themselves, for tables in which they do.
+    gc_graces : mapping
+        How many seconds it is kept in mind that a row was deleted, by table.
     time_partitions_end : `float` or `None`
         MJD, TAI, from which on there are no tables for new rows; `None` where one table holds all times.
     """
@@ -23,4 +25,5 @@ class ApdbRing:
     replication_factors: Mapping[str, int]
     settings: Mapping[str, Mapping[str, str]]
     lives_of_tables: Mapping[str, int]
+    gc_graces: Mapping[str, int]
     time_partitions_end: float | None

@@ -12,6 +12,8 @@ LEAST_NODES: Final = 3
 LEAST_BATCH: Final = 1_000_000
 """Bytes of the largest batch of dax_apdb."""
 LEAST_DAYS: Final = 60.0
+LEAST_GC_GRACE: Final = 86_400
+"""Seconds; rows are written up to an hour after they were committed, and a node may be away for some."""
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB}
 
@@ -25,7 +27,13 @@ def ring_harms(ring: ApdbRing, now: float) -> tuple[Harm, ...]:
     now : `float`
         The time, MJD TAI.
     """
-    found = [*_of_nodes(ring), *_of_replication(ring), *_of_tables(ring), *_of_time_partitions(ring, now)]
+    found = [
+        *_of_nodes(ring),
+        *_of_replication(ring),
+        *_of_tables(ring),
+        *_of_deleted_rows(ring),
+        *_of_time_partitions(ring, now),
+    ]
     return tuple(sorted(found, key=lambda one: not one.loses_data))
 
 
@@ -70,6 +78,18 @@ def _of_tables(ring: ApdbRing) -> Iterator[Harm]:
             "rows vanish by themselves; what counts on them finds none, or half of them",
             loses_data=True,
         )
+
+
+def _of_deleted_rows(ring: ApdbRing) -> Iterator[Harm]:
+    for table, seconds in ring.gc_graces.items():
+        if seconds < LEAST_GC_GRACE:
+            yield Harm(
+                f"{table}.gc_grace_seconds",
+                f"{seconds} s",
+                "864000",
+                "that a row was deleted is forgotten before all nodes and daemons know it: the row comes back",
+                loses_data=True,
+            )
 
 
 def _of_time_partitions(ring: ApdbRing, now: float) -> Iterator[Harm]:

@@ -9,7 +9,7 @@ from stream_assoc.tools.tuning.ring_harm import ring_harms
 
 NOW = 61_000.0
 GOOD = {"commitlog_sync": "group", "batch_size_fail_threshold": "1MiB"}
-SOUND = ApdbRing({"here": 3, "there": 5}, {"n1": GOOD, "n2": GOOD}, {}, NOW + 60.0)
+SOUND = ApdbRing({"here": 3, "there": 5}, {"n1": GOOD, "n2": GOOD}, {}, {"DiaSource": 86_400}, NOW + 60.0)
 
 
 def test_nothing_is_said_of_a_sound_ring() -> None:
@@ -17,7 +17,7 @@ def test_nothing_is_said_of_a_sound_ring() -> None:
 
 
 def test_nothing_is_said_of_what_a_ring_does_not_tell() -> None:
-    assert ring_harms(ApdbRing({}, {"n1": {}}, {}, None), NOW) == ()
+    assert ring_harms(ApdbRing({}, {"n1": {}}, {}, {}, None), NOW) == ()
 
 
 def test_what_loses_data_comes_first_and_names_its_nodes() -> None:
@@ -31,6 +31,11 @@ def test_what_loses_data_comes_first_and_names_its_nodes() -> None:
 def test_rows_that_vanish_lose_data() -> None:
     (harm,) = ring_harms(replace(SOUND, lives_of_tables={"DiaSource": 60}), NOW)
     assert (harm.setting, harm.found, harm.loses_data) == ("DiaSource.default_time_to_live", "60 s", True)
+
+
+def test_deleted_rows_that_come_back_are_told() -> None:
+    (harm,) = ring_harms(replace(SOUND, gc_graces={"DiaObject": 864_000, "DiaSource": 3600}), NOW)
+    assert (harm.setting, harm.found, harm.loses_data) == ("DiaSource.gc_grace_seconds", "3600 s", True)
 
 
 @pytest.mark.parametrize("limit", ["50KiB", "976KiB", "999999B", "0"])

@@ -26,7 +26,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
     read_tables,
 )
 from stream_assoc.stores.apdb.cassandra.connection import Connection
-from stream_assoc.stores.apdb.cassandra.creation import create, drop_tables
+from stream_assoc.stores.apdb.cassandra.creation import check_choices, create, drop_tables
 from stream_assoc.stores.apdb.cassandra.ending import end_sessions
 from stream_assoc.stores.apdb.cassandra.tables import statements
 from stream_assoc.stores.apdb.cassandra.withdrawing import withdraw_records, withdraw_rows
@@ -72,8 +72,11 @@ class CassandraAdministration:
         """See `Administration.init`."""
         if drop:
             drop_tables(self._url)
+        choices = cluster or ClusterChoices()
         if drop or not self._holds_apdb():
-            create(self._url, cluster or ClusterChoices(), replication=replication)
+            create(self._url, choices, replication=replication)
+        else:
+            check_choices(self._url, choices)
         self.extend(tile_level=tile_level, cell_level=cell_level)
 
     def plan(self, *, drop: bool, statistics: Sequence[str]) -> list[str]:

@@ -94,10 +94,13 @@ class TableOptions:
         The ring's own name of it; a table that is made again gets another one.
     time_to_live : `int`
         After how many seconds rows vanish; 0: never.
+    gc_grace : `int`
+        How many seconds it is kept in mind that a row was deleted.
     """
 
     table_id: uuid.UUID
     time_to_live: int
+    gc_grace: int
 
 
 def read_notes(connection: Connection) -> dict[str, str]:
@@ -114,10 +117,11 @@ def read_notes(connection: Connection) -> dict[str, str]:
 def read_tables(connection: Connection) -> dict[str, TableOptions]:
     """Return all tables of the keyspace, by name."""
     rows = connection.read(
-        "SELECT table_name, id, default_time_to_live FROM system_schema.tables WHERE keyspace_name = ?",
+        "SELECT table_name, id, default_time_to_live, gc_grace_seconds FROM system_schema.tables "
+        "WHERE keyspace_name = ?",
         connection.keyspace,
     )
-    return {name: TableOptions(table_id, time_to_live or 0) for name, table_id, time_to_live in rows}
+    return {name: TableOptions(*options) for name, *options in rows}
 
 
 def read_columns(connection: Connection) -> dict[str, frozenset[str]]:

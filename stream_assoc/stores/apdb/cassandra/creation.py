@@ -4,13 +4,19 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Final
 
 from stream_assoc.stores.apdb.backend import ClusterChoices
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
-from stream_assoc.stores.apdb.cassandra.compatibility import METADATA, OUR_TABLES, TIME_PARTITIONED, read_tables
+from stream_assoc.stores.apdb.cassandra.compatibility import (
+    METADATA,
+    OUR_TABLES,
+    TIME_PARTITIONED,
+    read_layout,
+    read_tables,
+)
 from stream_assoc.stores.apdb.cassandra.connection import Connection, translated
 from stream_assoc.stores.apdb.cassandra.ring import read_replication
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
@@ -57,6 +63,23 @@ def create(url: CassandraUrl, choices: ClusterChoices, *, replication: bool) -> 
             raise ApdbConfigurationError(f"dax_apdb cannot create the APDB: {error}") from error
 
 
+def check_choices(url: CassandraUrl, choices: ClusterChoices) -> None:
+    """Tell whether an APDB that is there was made by other choices than these.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If it was: nothing changes them later.
+    """
+    with closing(url.connect(DEFAULT_PATIENCE)) as connection:
+        _known_factor(read_replication(connection, url.keyspace), choices.replication_factor)
+        if choices.time_partition_tables and read_layout(connection).time_partitions is None:
+            raise ApdbSchemaError(
+                "the APDB is there with one table for all times, and dax_apdb cannot divide it; leave out "
+                "--time-partition-tables, or make another keyspace"
+            )
+
+
 def drop_tables(url: CassandraUrl) -> None:
     """Drop the tables of dax_apdb and ours, with all rows; other tables of the keyspace stay.
 
@@ -80,28 +103,29 @@ def drop_tables(url: CassandraUrl) -> None:
 def _replication_factor(connection: Connection, keyspace: str, asked: int | None) -> int:
     """Return how many nodes are to keep each row."""
     if there := read_replication(connection, keyspace):
-        factors = set(there.values())
-        if asked is not None and asked not in factors:
-            raise ApdbSchemaError(
-                f"the keyspace {keyspace} is there with the replication factor {_shown(factors)}, not {asked}; leave "
-                "out --replication-factor, or change the keyspace's by ALTER KEYSPACE and repair it"
-            )
-        return asked or min(factors)
+        return _known_factor(there, asked)
     factor = asked or REPLICATION_FACTOR
-    data_centers = Counter(
-        name for table in ("local", "peers") for (name,) in connection.read(f"SELECT data_center FROM system.{table}")
-    )
+    said = connection.read_of_each_node("SELECT data_center FROM system.local")
+    data_centers = Counter(name for rows in said.values() for (name,) in rows)
     name, n_nodes = min(data_centers.items(), key=lambda one: one[1])
     if factor > n_nodes:
         raise ApdbConfigurationError(
-            f"each row is to be kept by {factor} nodes, and the data center {name} of the ring has {n_nodes}; add "
-            "nodes, or choose fewer (--replication-factor): with fewer than 3 the APDB stops when one node is away"
+            f"each row is to be kept by {factor} nodes, and of the data center {name} {n_nodes} can be reached; "
+            "start or add nodes, or choose fewer (--replication-factor): with fewer than 3 nothing goes on while one "
+            "node is away"
         )
     return factor
 
 
-def _shown(factors: set[int]) -> str:
-    return " and ".join(map(str, sorted(factors)))
+def _known_factor(there: Mapping[str, int], asked: int | None) -> int:
+    """Return the replication factor of a keyspace that is there, if it is what is asked for."""
+    factors = sorted(set(there.values()))
+    if asked is not None and asked not in factors:
+        raise ApdbSchemaError(
+            f"the keyspace is there with the replication factor {' and '.join(map(str, factors))}, not {asked}; "
+            "leave out --replication-factor, or change the keyspace's by ALTER KEYSPACE and repair it"
+        )
+    return asked or factors[0]
 
 
 @contextmanager

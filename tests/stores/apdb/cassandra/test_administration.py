@@ -163,7 +163,7 @@ def test_each_time_partition_may_have_tables_of_its_own(new: CassandraUrl) -> No
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (None, "kept by 3 nodes, and the data center .* has 1; add nodes, or choose fewer .--replication-factor"),
+        (None, "kept by 3 nodes, and of the data center .* 1 can be reached; .* choose fewer .--replication-factor"),
         (ClusterChoices(2), "kept by 2 nodes"),
         (ClusterChoices(1, True, "tomorrow"), "dax_apdb cannot create the APDB"),
     ],
@@ -179,6 +179,29 @@ def test_a_keyspace_keeps_its_replication_factor(cassandra_apdb: CassandraUrl, k
     there = CassandraUrl(cassandra_apdb.hosts, keyspace)
     with pytest.raises(ApdbSchemaError, match=r"factor 1, not 3; leave out --replication-factor"):
         init(there, cluster=ClusterChoices(3))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [(ClusterChoices(3), "factor 1, not 3"), (ClusterChoices(1, True), "one table for all times")],
+)
+def test_other_choices_than_an_apdb_was_made_by_are_refused(
+    cassandra_apdb: CassandraUrl, choices: ClusterChoices, message: str
+) -> None:
+    with pytest.raises(ApdbSchemaError, match=message):
+        init(cassandra_apdb, cluster=choices)
+
+
+def test_three_nodes_keep_each_row_where_nothing_else_is_said(cassandra_ring: Ring) -> None:
+    url = CassandraUrl(cassandra_ring.addresses[:1], f"new_{uuid4().hex}")
+    report = init(url, cluster=None)
+    assert url.ring(DEFAULT_PATIENCE).replication_factors == {"datacenter1": 3}
+    assert len(url.ring(DEFAULT_PATIENCE).settings) == 3
+    cassandra_ring.kill(2)
+    try:
+        assert init(url, cluster=None) == report
+    finally:
+        cassandra_ring.start(2)
 
 
 def test_columns_of_plugins_are_added_once(new: CassandraUrl) -> None:

@@ -19,6 +19,8 @@ def test_each_node_tells_its_settings(cassandra_apdb: CassandraUrl) -> None:
     assert settings["batch_size_fail_threshold"] == "16MiB"
     assert list(ring.replication_factors.values()) == [1]
     assert ring.lives_of_tables == {}
+    assert set(ring.gc_graces.values()) == {864_000}
+    assert "ApdbVisitDetector" not in ring.gc_graces
     assert ring.time_partitions_end is None
     (harm,) = ring_harms(ring, 61_000.0)
     assert harm.setting.startswith("replication factor in ")
