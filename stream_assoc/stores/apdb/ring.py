@@ -12,6 +12,8 @@ class ApdbRing:
     ----------
     replication_factors : mapping
         How many nodes of each data center keep a row.
+    has_durable_writes : `bool`
+        Whether what is written to the keyspace goes into the commit logs of nodes.
     settings : mapping
         Settings of each node that answers, by its address and their names.
     lives_of_tables : mapping
@@ -23,6 +25,7 @@ class ApdbRing:
     """
 
     replication_factors: Mapping[str, int]
+    has_durable_writes: bool
     settings: Mapping[str, Mapping[str, str]]
     lives_of_tables: Mapping[str, int]
     gc_graces: Mapping[str, int]

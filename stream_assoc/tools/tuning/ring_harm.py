@@ -29,7 +29,7 @@ def ring_harms(ring: ApdbRing, now: float) -> tuple[Harm, ...]:
     """
     found = [
         *_of_nodes(ring),
-        *_of_replication(ring),
+        *_of_keyspace(ring),
         *_of_tables(ring),
         *_of_deleted_rows(ring),
         *_of_time_partitions(ring, now),
@@ -58,7 +58,15 @@ def _of_nodes(ring: ApdbRing) -> Iterator[Harm]:
         )
 
 
-def _of_replication(ring: ApdbRing) -> Iterator[Harm]:
+def _of_keyspace(ring: ApdbRing) -> Iterator[Harm]:
+    if not ring.has_durable_writes:
+        yield Harm(
+            "durable_writes of the keyspace",
+            "false",
+            "true",
+            "nodes acknowledge what they hold in memory alone: one that is killed forgets it",
+            loses_data=True,
+        )
     for name, factor in ring.replication_factors.items():
         if factor < LEAST_NODES:
             yield Harm(

@@ -9,7 +9,7 @@ from stream_assoc.tools.tuning.ring_harm import ring_harms
 
 NOW = 61_000.0
 GOOD = {"commitlog_sync": "group", "batch_size_fail_threshold": "1MiB"}
-SOUND = ApdbRing({"here": 3, "there": 5}, {"n1": GOOD, "n2": GOOD}, {}, {"DiaSource": 86_400}, NOW + 60.0)
+SOUND = ApdbRing({"here": 3, "there": 5}, True, {"n1": GOOD, "n2": GOOD}, {}, {"DiaSource": 86_400}, NOW + 60.0)
 
 
 def test_nothing_is_said_of_a_sound_ring() -> None:
@@ -17,7 +17,7 @@ def test_nothing_is_said_of_a_sound_ring() -> None:
 
 
 def test_nothing_is_said_of_what_a_ring_does_not_tell() -> None:
-    assert ring_harms(ApdbRing({}, {"n1": {}}, {}, {}, None), NOW) == ()
+    assert ring_harms(ApdbRing({}, True, {"n1": {}}, {}, {}, None), NOW) == ()
 
 
 def test_what_loses_data_comes_first_and_names_its_nodes() -> None:
@@ -26,6 +26,11 @@ def test_what_loses_data_comes_first_and_names_its_nodes() -> None:
     first, second = ring_harms(ring, NOW)
     assert (first.setting, first.found, first.loses_data) == ("commitlog_sync of n2, n3", "periodic", True)
     assert (second.setting, second.found, second.loses_data) == ("replication factor in here", "2", False)
+
+
+def test_a_keyspace_without_a_commit_log_loses_data() -> None:
+    (harm,) = ring_harms(replace(SOUND, has_durable_writes=False), NOW)
+    assert (harm.setting, harm.found, harm.loses_data) == ("durable_writes of the keyspace", "false", True)
 
 
 def test_rows_that_vanish_lose_data() -> None:

@@ -26,9 +26,13 @@ def read_ring(url: CassandraUrl, patience: Patience) -> ApdbRing:
     with closing(url.connect(patience)) as connection:
         layout = read_layout(connection)
         rows = connection.read_of_each_node("SELECT name, value FROM system_views.settings")
+        ((durable_writes,),) = connection.read(
+            "SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?", url.keyspace
+        )
         tables = {name: options for name, options in read_tables(connection).items() if name != VISITS}
         return ApdbRing(
             replication_factors=read_replication(connection, url.keyspace),
+            has_durable_writes=durable_writes,
             settings={node: {name: value for name, value in said if value} for node, said in rows.items()},
             lives_of_tables={name: one.time_to_live for name, one in tables.items() if one.time_to_live},
             gc_graces={name: one.gc_grace for name, one in tables.items()},

@@ -28,6 +28,8 @@ class PreparedApdb:
         url.administration().init(drop=False, replication=True, tile_level=10, cell_level=8, cluster=ONE_NODE)
         self.url = url
         self._connection = url.connect(DEFAULT_PATIENCE)
+        # What is not in the commit log need not be flushed before it is truncated, which takes a third of the time.
+        self._connection.change_tables(f'ALTER KEYSPACE "{url.keyspace}" WITH durable_writes = false')
         self._notes = read_notes(self._connection)
         self._tables = sorted(read_tables(self._connection))
 
