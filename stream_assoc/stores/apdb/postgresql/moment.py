@@ -11,7 +11,7 @@ from stream_assoc.stores.apdb.postgresql.catalogue import Catalogue, read_catalo
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.reading import ESTIMATED, ESTIMATES
 from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
-from stream_assoc.stores.apdb.sql.reading import Row
+from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.sql.statements import point_expressions
 
 _SILENCE_SECONDS: Final = 3600.0

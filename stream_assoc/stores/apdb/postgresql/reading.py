@@ -9,8 +9,8 @@ from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
+from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
-from stream_assoc.stores.apdb.sql.reading import Row
 
 ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
 _ROWS_A_CHUNK: Final = 50_000

@@ -10,6 +10,7 @@ from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import OUR_VERSION_KEY, tile_level_of
+from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.reading.inspection import Fault, Find, Part, Placements, Stretch
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
@@ -28,7 +29,6 @@ from stream_assoc.stores.apdb.sql.faults import (
 )
 from stream_assoc.stores.apdb.sql.moment import SqlMoment
 from stream_assoc.stores.apdb.sql.own_faults import batch_finders, tile_finders
-from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, FURTHER, LEDGER, TILE
 
 _ROWS_A_STRETCH: Final = 20_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from stream_assoc.pipeline.ports.reader import SessionReader
-from stream_assoc.stores.apdb.sql.reading import Row
+from stream_assoc.stores.apdb.reading.answers import Row
 
 
 class SqlMoment(Protocol):

@@ -7,8 +7,8 @@ numbers is bound as JSON text and read back by `SqlDatabase.numbers` or
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,16 @@ from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.circles import trixels_near
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.core.sky.vectors import separation_arcsec
-from stream_assoc.stores.apdb.reading.port import MAX_ROWS, AnswerTooLargeError, Nearby, NotStoredError, Overview
+from stream_assoc.stores.apdb.reading.answers import (
+    Row,
+    check_ids,
+    checked_limit,
+    positions_of,
+    schema_of,
+    table_of,
+    too_many_objects,
+)
+from stream_assoc.stores.apdb.reading.port import MAX_ROWS, Nearby, Overview
 from stream_assoc.stores.apdb.sql.rows import KEYS, pixel_ranges
 from stream_assoc.stores.apdb.sql.statements import (
     COUNTER,
@@ -34,17 +43,13 @@ from stream_assoc.stores.apdb.sql.statements import (
     quoted,
 )
 
-Row: TypeAlias = tuple[Any, ...]
-
 _POSITIONS: Final = POSITION_COLUMNS[1:]
-_DTYPES: Final = (np.int64, np.float64, np.float64, np.float32, np.float32, np.float64, np.int32)
 _SEARCH_ROWS: Final = 20_000
 """The most objects read for one cone; a cone that holds more is narrowed."""
 _NARROWER: Final = 3.0
 _LEAST_RADIUS_ARCSEC: Final = 0.1
 _DEEPEST_CONE_LEVEL: Final = 16
 _RANGES_A_QUERY: Final = 500
-_MAX_ID: Final = 2**63 - 1
 _REVISIONS: Final = 1000
 
 
@@ -116,7 +121,7 @@ class SqlReader:
         return self._select(
             "DiaObject",
             'WHERE "diaObjectId" = ? ORDER BY "validityStartMjdTai" DESC LIMIT ?',
-            (diaObjectId, _checked(limit)),
+            (diaObjectId, checked_limit(limit)),
         )
 
     def first_version(self, diaObjectId: int) -> float | None:
@@ -131,13 +136,13 @@ class SqlReader:
         return self._select(
             "DiaObject",
             'WHERE "validityEndMjdTai" IS NULL ORDER BY "validityStartMjdTai" DESC LIMIT ?',
-            (_checked(limit),),
+            (checked_limit(limit),),
         )
 
     def near(self, ra: float, dec: float, radius_deg: float, limit: int = 1000) -> Nearby:
         """See `ApdbReader.near`."""
         radius_arcsec = 3600.0 * radius_deg
-        _checked(limit)
+        checked_limit(limit)
         is_narrowed = False
         while True:
             rows = self._database.fetch(
@@ -150,7 +155,7 @@ class SqlReader:
             # The rows read are any of the objects; the nearest may not be among them.
             radius_arcsec /= _NARROWER
             is_narrowed = True
-        found = _positions(rows)
+        found = positions_of(rows)
         separation = separation_arcsec(ra, dec, found.ra, found.dec)
         order = np.argsort(separation, kind="stable")
         order = order[separation[order] <= radius_arcsec]
@@ -170,13 +175,11 @@ class SqlReader:
                 f"SELECT {quoted(_POSITIONS, 'o.')} FROM ({self._database.ranges}) r CROSS JOIN {{DiaObject}} o "
                 'WHERE o."pixelId" BETWEEN r.low AND r.high AND o."validityStartMjdTai" < ? '
                 'AND (o."validityEndMjdTai" IS NULL OR o."validityEndMjdTai" >= ?) LIMIT ?',
-                (_json(some), time, time, _checked(limit) + 1 - len(rows)),
+                (_json(some), time, time, checked_limit(limit) + 1 - len(rows)),
             )
             if len(rows) > limit:
-                raise AnswerTooLargeError(
-                    f"more than {limit:,} objects lie around these positions, too many to read at once"
-                )
-        found = _positions(rows)
+                raise too_many_objects(limit)
+        found = positions_of(rows)
         return found.take(np.argsort(found.diaObjectId, kind="stable"))
 
     def source(self, diaSourceId: int) -> pa.Table:
@@ -191,7 +194,7 @@ class SqlReader:
             "DiaSource",
             f'WHERE "diaObjectId" IN ({self._database.numbers}) '
             'ORDER BY "diaObjectId", "timeProcessedMjdTai", "diaSourceId" LIMIT ?',
-            (_json(np.unique(diaObjectId)), _checked(limit)),
+            (_json(np.unique(diaObjectId)), checked_limit(limit)),
             columns,
         )
 
@@ -200,7 +203,7 @@ class SqlReader:
         return self._select(
             "DiaForcedSource",
             'WHERE "diaObjectId" = ? ORDER BY "diaObjectId", visit, detector LIMIT ?',
-            (diaObjectId, _checked(limit)),
+            (diaObjectId, checked_limit(limit)),
             columns,
         )
 
@@ -209,7 +212,7 @@ class SqlReader:
     ) -> pa.Table:
         """See `ApdbReader.sources_of_batch`."""
         chosen = '"timeWithdrawnMjdTai" IS NULL' if time is None else '"timeProcessedMjdTai" = ?'
-        parameters = (*batch, _checked(limit)) if time is None else (*batch, time, _checked(limit))
+        parameters = (*batch, checked_limit(limit)) if time is None else (*batch, time, checked_limit(limit))
         return self._select(
             "DiaSource",
             f'WHERE visit = ? AND detector = ? AND {chosen} ORDER BY "diaSourceId" LIMIT ?',
@@ -224,18 +227,18 @@ class SqlReader:
 
     def batches_of_visit(self, visit: int, limit: int = 1000) -> list[LedgerEntry]:
         """See `ApdbReader.batches_of_visit`."""
-        return self._ledger("WHERE visit = ? ORDER BY detector, revision LIMIT ?", (visit, _checked(limit)))
+        return self._ledger("WHERE visit = ? ORDER BY detector, revision LIMIT ?", (visit, checked_limit(limit)))
 
     def recent_batches(self, limit: int = 100) -> list[LedgerEntry]:
         """See `ApdbReader.recent_batches`."""
-        return self._ledger("ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?", (_checked(limit),))
+        return self._ledger("ORDER BY visit DESC, detector DESC, revision DESC LIMIT ?", (checked_limit(limit),))
 
     def coverage(self, tile_level: int, level: int, limit: int = 40_000) -> tuple[IntArray, IntArray]:
         """See `ApdbReader.coverage`."""
         rows = self._database.fetch(
             f"SELECT tile >> {2 * (tile_level - level)} AS trixel, CAST(sum(version) AS BIGINT) FROM {{{TILE}}} "
             "GROUP BY trixel ORDER BY trixel LIMIT ?",
-            (_checked(limit),),
+            (checked_limit(limit),),
         )
         columns = np.array(rows, np.int64).reshape(-1, 2).T
         return columns[0], columns[1]
@@ -250,7 +253,9 @@ class SqlReader:
         names = [*keys, *(name for name in self._database.column_names(FURTHER) if name not in keys)]
         # Every version has a row, which says nothing without a statistic.
         chunks = self._database.stream(f"SELECT {quoted(names)} FROM {{{FURTHER}}}") if len(names) > len(keys) else ()
-        return _table(pa.schema([(name, pa.int64() if name == keys[0] else pa.float64()) for name in names]), chunks)
+        return table_of(
+            pa.schema([(name, pa.int64() if name == keys[0] else pa.float64()) for name in names]), chunks
+        )
 
     def all_sources(
         self,
@@ -282,7 +287,7 @@ class SqlReader:
     ) -> pa.Table:
         columns = columns or apdb_table(table).names
         rows = self._fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
-        return _table(_schema(table, columns), [rows] if rows else [])
+        return table_of(schema_of(table, columns), [rows] if rows else [])
 
     def _scan(
         self, table: str, columns: Sequence[str] | None, conditions: Sequence[str] = (), values: Sequence[float] = ()
@@ -290,28 +295,15 @@ class SqlReader:
         columns = columns or apdb_table(table).names
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         chunks = self._database.stream(f"SELECT {quoted(columns)} FROM {{{table}}}{where}", values)
-        return _table(_schema(table, columns), chunks)
+        return table_of(schema_of(table, columns), chunks)
 
     def _ledger(self, rest: str, parameters: Sequence[object]) -> list[LedgerEntry]:
         rows = self._fetch(f"SELECT {quoted(LEDGER_COLUMNS)} FROM {{{LEDGER}}} {rest}", parameters)
         return [ledger_entry(row) for row in rows]
 
     def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Row]:
-        for value in parameters:
-            if isinstance(value, int) and abs(value) > _MAX_ID:
-                raise NotStoredError("the APDB holds nothing under so large an id: ids have 64 bits")
+        check_ids(parameters)
         return self._database.fetch(statement, parameters)
-
-
-def _checked(limit: int) -> int:
-    if not 0 <= limit <= MAX_ROWS:
-        raise ValueError(f"a limit of {limit:,} rows is beyond the {MAX_ROWS:,} that are read at once")
-    return limit
-
-
-def _positions(rows: Sequence[Row]) -> ObjectPositions:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_DTYPES)
-    return ObjectPositions(*(np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)))
 
 
 def _cone(ra: Sequence[float] | FloatArray, dec: Sequence[float] | FloatArray, radius_arcsec: float) -> IntArray:
@@ -324,26 +316,3 @@ def _cone(ra: Sequence[float] | FloatArray, dec: Sequence[float] | FloatArray, r
 
 def _json(values: IntArray) -> str:
     return json.dumps(values.tolist())
-
-
-def _schema(table: str, columns: Sequence[str]) -> pa.Schema:
-    # A column that is never null is the database's promise, and not checked here.
-    return pa.schema([apdb_table(table).column(name).arrow_field().with_nullable(True) for name in columns])
-
-
-def _table(schema: pa.Schema, chunks: Iterable[list[Row]]) -> pa.Table:
-    batches = [
-        pa.RecordBatch.from_arrays(
-            [_array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)],
-            schema=schema,
-        )
-        for rows in chunks
-    ]
-    return pa.Table.from_batches(batches, schema)
-
-
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    # SQLite keeps booleans as 0 and 1.
-    if pa.types.is_boolean(kind):
-        return pa.array([None if value is None else bool(value) for value in values], kind)
-    return pa.array(values, kind)

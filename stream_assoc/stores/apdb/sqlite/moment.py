@@ -9,8 +9,8 @@ from typing import Final
 
 from stream_assoc.pipeline.ports.reader import SessionReader
 from stream_assoc.stores.apdb.patience import Patience
+from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
-from stream_assoc.stores.apdb.sql.reading import Row
 from stream_assoc.stores.apdb.sql.statements import point_expressions
 from stream_assoc.stores.apdb.sqlite.apdb import one_name, translated
 from stream_assoc.stores.apdb.sqlite.session_reader import SqliteSessionReader
