@@ -1,8 +1,10 @@
 """Statements on one keyspace, and what each kind of them promises."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from cassandra import (
@@ -16,7 +18,14 @@ from cassandra import (
     WriteTimeout,
 )
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    ResponseFuture,
+    Session,
+)
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
@@ -35,6 +44,11 @@ CONCURRENCY: Final = 64
 
 IN_AT_ONCE: Final = 64
 """Partitions that one statement asks for: each statement costs the client more than each row costs a server."""
+
+
+PAGE_ROWS: Final = 5_000
+PAGES_AT_ONCE: Final = 8
+"""Answers that are read page by page side by side: no more than that many pages wait for whoever takes them."""
 
 
 class UnknownOutcomeError(ApdbUnavailableError):
@@ -126,6 +140,37 @@ class Connection:
             for rows in self.read_each(statement, [(stretch, *parameters) for stretch in stretches])
             for row in rows
         ]
+
+    def pages(
+        self, statement: str, parameters: Iterable[Sequence[object]], page_rows: int = PAGE_ROWS
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of each of these parameters a page at a time, in any order; never an empty page.
+
+        The pages of one answer come in its order. Some answers are read side by
+        side and no further ahead than a page, however slowly the pages are taken.
+        """
+        prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
+        asked = iter(parameters)
+        waiting: deque[ResponseFuture] = deque()
+
+        def ask(some: Iterable[Sequence[object]]) -> None:
+            for values in some:
+                bound = prepared.bind(values)
+                bound.fetch_size = page_rows
+                waiting.append(self._session.execute_async(bound))
+
+        with translated():
+            ask(islice(asked, PAGES_AT_ONCE))
+            while waiting:
+                answer = waiting.popleft()
+                page = answer.result().current_rows
+                if answer.has_more_pages:
+                    answer.start_fetching_next_page()
+                    waiting.append(answer)
+                else:
+                    ask(islice(asked, 1))
+                if page:
+                    yield page
 
     def read_serial(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of one partition as all conditional writes that have ended have left them."""
