@@ -14,6 +14,7 @@ from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.sky import sky_changes, sky_trixels
 from stream_assoc.stores.apdb.cassandra.tables import BATCH_ROWS, CHECKPOINT, OBJECT, PLACE
 from stream_assoc.stores.apdb.sql.rows import StoreRows, int_column
 from stream_assoc.stores.apdb.sql.statements import FURTHER
@@ -26,6 +27,7 @@ VISIT_DETECTOR: Final = "ApdbVisitDetector"
 N_DEDUP_PARTS: Final = 64
 """Partitions of DiaObjectDedup by dax_apdb's default; it draws one of them, we derive it from the object."""
 
+_PARTITION: Final = ("apdb_part", "apdb_time_part")
 _VERSION: Final = ("ra", "dec", "raErr", "decErr", "ra_dec_Cov", "validityStartMjdTai", "nDiaSources")
 _DEDUP: Final = ("diaObjectId", "validityStartMjdTai", "ra", "dec", "nDiaSources", "firstDiaSourceMjdTai")
 
@@ -41,6 +43,8 @@ class StoredVersions:
     validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
     is_open : `numpy.ndarray` [bool], shape (n,)
         Whether the version has not ended.
+    ra, dec : `numpy.ndarray` [float64], shape (n,)
+        Degrees.
     """
 
     diaObjectId: IntArray
@@ -48,12 +52,14 @@ class StoredVersions:
     time_parts: IntArray
     validityStartMjdTai: FloatArray
     is_open: BoolArray
+    ra: FloatArray
+    dec: FloatArray
 
     @classmethod
     def none(cls) -> "StoredVersions":
         """Return no version."""
         ids = np.empty(0, np.int64)
-        return cls(ids, ids, ids, np.empty(0), np.empty(0, np.bool_))
+        return cls(ids, ids, ids, np.empty(0), np.empty(0, np.bool_), np.empty(0), np.empty(0))
 
 
 def object_changes(
@@ -67,6 +73,7 @@ def object_changes(
         return
     versions = _with_partition(new, places, "validityStartMjdTai")
     yield from partitioned("DiaObject", versions, places)
+    yield from _whereabouts(versions, stored)
     last = rows.tables["DiaObjectLast"].drop_columns(["pixelId"])
     parts = places.pixels(_floats(last, "ra"), _floats(last, "dec"))
     ids = int_column(last, "diaObjectId")
@@ -182,6 +189,19 @@ def _leave_last(superseded: IntArray, stored: StoredVersions, last: Mapping[int,
     yield Change("DiaObjectLast", pa.table({"apdb_part": parts, "diaObjectId": ids}), deletes=True)
     gone = np.array([one for _, one in left if one not in last], np.int64)
     yield Change(LAST_TO_PARTITION, pa.table({"diaObjectId": gone}), deletes=True)
+
+
+def _whereabouts(versions: pa.Table, stored: StoredVersions) -> Iterator[Change]:
+    """Yield the notes of partitions and trixels that objects were not in with the versions before."""
+    ids = int_column(versions, "diaObjectId").tolist()
+    partitions = zip(ids, *(versions.column(name).to_pylist() for name in _PARTITION), strict=True)
+    before = zip(stored.diaObjectId.tolist(), stored.parts.tolist(), stored.time_parts.tolist(), strict=True)
+    entered = np.array(sorted(set(partitions) - set(before)), np.int64).reshape(-1, 3).T
+    places = dict(zip(("diaObjectId", *_PARTITION), entered, strict=True))
+    yield Change(PLACE, pa.table({**places, "kind": pa.array(["DiaObject"] * entered.shape[1], pa.string())}))
+    trixels = zip(sky_trixels(_floats(versions, "ra"), _floats(versions, "dec")).tolist(), ids, strict=True)
+    trixels_before = zip(sky_trixels(stored.ra, stored.dec).tolist(), stored.diaObjectId.tolist(), strict=True)
+    yield sky_changes(set(trixels) - set(trixels_before))
 
 
 def _latest(versions: pa.Table) -> pa.Table:

@@ -13,6 +13,7 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, RowsRefusedError
 from stream_assoc.stores.apdb.arrays import arrays_of
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
+from stream_assoc.stores.apdb.cassandra.contents import contents_changes
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.plan_rows import (
     SOURCE_TO_PARTITION,
@@ -33,7 +34,7 @@ from stream_assoc.stores.apdb.sql.statements import duplicate_message
 from stream_assoc.stores.apdb.sql.withdrawal import SOURCES, Withdrawable
 
 _STORED: Final = (
-    'SELECT "diaObjectId", apdb_part, apdb_time_part, "validityStartMjdTai", "validityEndMjdTai" '
+    'SELECT "diaObjectId", apdb_part, apdb_time_part, "validityStartMjdTai", "validityEndMjdTai", ra, dec '
     f'FROM "{OBJECT}" WHERE "diaObjectId" IN ?'
 )
 _SOURCE_IDS: Final = f'SELECT "diaSourceId" FROM "{SOURCE_TO_PARTITION}" WHERE "diaSourceId" IN ?'
@@ -74,6 +75,7 @@ class Planner:
             *(one for change in changes for one in self._measured(change, chosen)),
             batch_rows_changes(self._keys),
             visit_changes(changes),
+            *contents_changes(changes),
         ]
         self._check_sources(changes)
         if self._notes is not None and chosen is not None:
@@ -122,8 +124,8 @@ class Planner:
 
     def _stored_versions(self, diaObjectId: IntArray) -> StoredVersions:
         rows = sorted(self._database.connection.read_in(_STORED, np.unique(diaObjectId).tolist()))
-        ids, parts, time_parts, starts, ends = arrays_of(rows, "iiidd")
-        return StoredVersions(ids, parts, time_parts, starts, np.isnan(ends))
+        ids, parts, time_parts, starts, ends, ra, dec = arrays_of(rows, "iiidddd")
+        return StoredVersions(ids, parts, time_parts, starts, np.isnan(ends), ra, dec)
 
 
 def check_values(rows: StoreRows) -> None:

@@ -20,9 +20,17 @@ UNFINISHED: Final = "StreamAssocUnfinished"
 OBJECT: Final = "StreamAssocObject"
 """The latest version of each object, also of one that has ended, and the partition of DiaObject that it is in."""
 PLACE: Final = "StreamAssocPlace"
-"""The partitions of DiaSource and of DiaForcedSource in which rows of an object are."""
+"""The partitions of DiaObject, DiaSource and DiaForcedSource in which rows of an object are."""
 BATCH_ROWS: Final = "StreamAssocBatchRows"
 """The keys of the rows of a visit and detector, of all its revisions."""
+SKY: Final = "StreamAssocSky"
+"""The objects that have ever had a version in a trixel; those of a tile in one partition."""
+VISIT: Final = "StreamAssocVisit"
+"""The batches of each visit that are stored."""
+RENEWED: Final = "StreamAssocRenewed"
+"""The objects that each batch has given a version, by the day of its processing."""
+CONTENTS: Final = "StreamAssocContents"
+"""Which visits and days there are, in their order, which Cassandra's partitions are not in."""
 CHECKPOINT: Final = "StreamAssocCheckpoint"
 """States to fold on from."""
 OUTBOX: Final = "StreamAssocOutbox"
@@ -64,6 +72,13 @@ DEFINITIONS: Final = {
         PRIMARY KEY (("diaObjectId"), kind, apdb_part, apdb_time_part)
     """,
     BATCH_ROWS: "visit bigint, detector int, kind text, keys blob, PRIMARY KEY ((visit, detector), kind)",
+    SKY: 'tile bigint, trixel bigint, "diaObjectId" bigint, PRIMARY KEY ((tile), trixel, "diaObjectId")',
+    VISIT: "visit bigint, detector int, revision int, PRIMARY KEY ((visit), detector, revision)",
+    RENEWED: """
+        day int, shard int, "timeProcessedMjdTai" double, visit bigint, detector int, revision int, objects blob,
+        PRIMARY KEY ((day, shard), "timeProcessedMjdTai", visit, detector, revision)
+    """,
+    CONTENTS: "kind text, stretch bigint, value bigint, PRIMARY KEY ((kind, stretch), value)",
     CHECKPOINT: '"diaObjectId" bigint PRIMARY KEY, "validityStartMjdTai" double, layout bigint, state blob',
     OUTBOX: """
         visit bigint, detector int, revision int, timestamp bigint STATIC, position int STATIC, n_chunks int STATIC,
