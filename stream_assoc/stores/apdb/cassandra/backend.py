@@ -79,7 +79,9 @@ class CassandraUrl:
 
     def open_reader(self, patience: Patience, *, any_version: bool) -> ApdbReader:
         """See `ApdbUrl.open_reader`."""
-        raise _not_yet("read")
+        from stream_assoc.stores.apdb.cassandra.reading import CassandraReader
+
+        return CassandraReader(self, patience, any_version=any_version)
 
     def inspection(
         self, patience: Patience, *, flag_columns: Sequence[str]

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 from lsst.sphgeom import (
+    Angle,
+    Circle,
     HealpixPixelization,
     HtmPixelization,
     LonLat,
@@ -63,6 +65,12 @@ class Places:
         triangle, envelope = HtmPixelization(tile_level).triangle, self._pixels.envelope
         ranges = {span for tile in tiles.tolist() for span in envelope(triangle(tile)).ranges()}
         return np.unique(np.concatenate([np.empty(0, np.int64), *(np.arange(*span) for span in ranges)]))
+
+    def spans_around(self, ra: float, dec: float, radius_arcsec: float) -> list[tuple[int, int]]:
+        """Return spans, ends exclusive, of every ``apdb_part`` that a circle round a position touches."""
+        circle = Circle(UnitVector3d(LonLat.fromDegrees(ra, dec)), Angle.fromDegrees(radius_arcsec / 3600.0))
+        spans: list[tuple[int, int]] = self._pixels.envelope(circle).ranges()
+        return spans
 
     def time_parts(self, mjd_tai: FloatArray) -> IntArray:
         """Return ``apdb_time_part`` of times, MJD TAI, by dax_apdb's rule."""

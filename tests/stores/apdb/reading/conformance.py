@@ -28,6 +28,9 @@ def ids(table, name="diaSourceId"):
 class ReaderConformance(ABC):
     """Tests of one adapter; a subclass says where the night is stored, and what is missing elsewhere."""
 
+    most_rows = "stream_assoc.stores.apdb.sql.reading._SEARCH_ROWS"
+    """The constant that says how many objects are read for one circle."""
+
     @pytest.fixture
     @abstractmethod
     def stored(self) -> StoredNight: ...
@@ -90,10 +93,6 @@ class ReaderConformance(ABC):
         assert len(reader.sky_before(ra, dec, 2.0, time, n)) == n
         with pytest.raises(AnswerTooLargeError, match=f"more than {n - 1}"):
             reader.sky_before(ra, dec, 2.0, time, n - 1)
-
-    def test_it_cannot_write(self, reader) -> None:
-        with pytest.raises(Exception, match=r"read-only|readonly"):
-            reader._database.fetch("DELETE FROM {DiaSource}")
 
     def test_the_overview_counts(self, reader, every_object) -> None:
         overview = reader.overview()
@@ -179,7 +178,7 @@ class ReaderConformance(ABC):
     def test_a_cone_that_holds_too_much_is_narrowed_to_the_nearest(
         self, reader, every_object, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("stream_assoc.stores.apdb.sql.reading._SEARCH_ROWS", 40)
+        monkeypatch.setattr(self.most_rows, 40)
         ra, dec = every_object["ra"][0].as_py(), every_object["dec"][0].as_py()
         cut = reader.near(ra, dec, 5.0)
         separation = separation_arcsec(ra, dec, every_object["ra"].to_numpy(), every_object["dec"].to_numpy())
@@ -240,12 +239,6 @@ class ReaderConformance(ABC):
         assert sorted(ids(chosen)) == sorted(sources["diaSourceId"].to_numpy()[is_chosen].tolist())
         assert chosen.num_rows
 
-    def test_a_scan_that_is_given_up_leaves_the_reader_usable(self, reader) -> None:
-        rows = reader._database.stream('SELECT "diaSourceId" FROM {DiaSource}')
-        assert next(rows)
-        rows.close()
-        assert reader.all_sources(["diaSourceId"]).num_rows
-
     def test_threads_share_it(self, reader, every_object) -> None:
         found: list[int] = []
 
@@ -264,3 +257,17 @@ class ReaderConformance(ABC):
     def test_a_database_that_is_no_apdb_is_refused_with_the_remedy(self, missing_url) -> None:
         with pytest.raises(ApdbSchemaError, match="stream-assoc apdb init"):
             open_reader(missing_url)
+
+
+class SqlReaderConformance(ReaderConformance):
+    """What every reader of an SQL database must answer besides."""
+
+    def test_it_cannot_write(self, reader) -> None:
+        with pytest.raises(Exception, match=r"read-only|readonly"):
+            reader._database.fetch("DELETE FROM {DiaSource}")
+
+    def test_a_scan_that_is_given_up_leaves_the_reader_usable(self, reader) -> None:
+        rows = reader._database.stream('SELECT "diaSourceId" FROM {DiaSource}')
+        assert next(rows)
+        rows.close()
+        assert reader.all_sources(["diaSourceId"]).num_rows

@@ -8,7 +8,7 @@ from stream_assoc.stores.apdb.postgresql.backend import PostgresqlUrl
 from stream_assoc.stores.apdb.postgresql.reading import PostgresqlDatabase
 from stream_assoc.stores.apdb.reading.open import open_reader
 from tests import services
-from tests.stores.apdb.reading.conformance import ReaderConformance
+from tests.stores.apdb.reading.conformance import SqlReaderConformance
 from tests.stores.apdb.sql_urls import sql_url
 
 pytestmark = pytest.mark.integration
@@ -21,7 +21,7 @@ def empty_database(postgresql_url: str):
         yield url
 
 
-class TestPostgresql(ReaderConformance):
+class TestPostgresql(SqlReaderConformance):
     @pytest.fixture(autouse=True)
     def analysed(self, stored) -> None:
         """Statistics of a table reach the server's view with a delay, unless ANALYZE writes them."""

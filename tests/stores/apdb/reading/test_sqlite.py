@@ -6,7 +6,7 @@ import pytest
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.reading.open import open_reader
-from tests.stores.apdb.reading.conformance import ReaderConformance
+from tests.stores.apdb.reading.conformance import SqlReaderConformance
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory):
     return path
 
 
-class TestSqlite(ReaderConformance):
+class TestSqlite(SqlReaderConformance):
     @pytest.fixture
     def stored(self, sqlite_night):
         return sqlite_night
