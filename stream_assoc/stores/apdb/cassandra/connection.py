@@ -128,8 +128,10 @@ class Connection:
     def read_each(self, statement: str, parameters: Iterable[Sequence[object]]) -> list[list[tuple[Any, ...]]]:
         """Return the rows of each of these parameters, which are read side by side."""
         prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
+        # Complete before the first is sent: the driver would ask for the next in the thread that hears the answers.
+        asked = list(parameters)
         with translated():
-            answers = execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
+            answers = execute_concurrent_with_args(self._session, prepared, asked, concurrency=CONCURRENCY)
             return [list(answer.result_or_exc) for answer in answers]
 
     def read_in(self, statement: str, values: Sequence[object], *parameters: object) -> list[tuple[Any, ...]]:
