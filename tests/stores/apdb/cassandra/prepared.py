@@ -48,6 +48,11 @@ class PreparedApdb:
         self._connection.close()
 
 
+def written(url: CassandraUrl) -> str:
+    """Return a URL as a user writes it."""
+    return f"cassandra://{','.join(url.hosts)}/{url.keyspace}"
+
+
 def select(client: Any, table: str, *columns: str) -> list[tuple[object, ...]]:
     """Return columns of a table as the client of dax_apdb has it, sorted; ``pixelId``, which SQL has, is computed."""
     names = [name for column in columns for name in (("ra", "dec") if column == "pixelId" else (column,))]

@@ -10,17 +10,12 @@ from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
 from tests.cassandra.ring import Ring
-from tests.stores.apdb.cassandra.prepared import PreparedApdb
+from tests.stores.apdb.cassandra.prepared import PreparedApdb, written
 from tests.stores.apdb.reading.conformance import ReaderConformance
 from tests.stores.apdb.reading.nights import StoredNight
 from tests.stores.apdb.reading.stored import store_night
 
 pytestmark = pytest.mark.integration
-
-
-def written(url: CassandraUrl) -> str:
-    """Return what a user writes."""
-    return f"cassandra://{','.join(url.hosts)}/{url.keyspace}"
 
 
 @pytest.fixture(scope="module")
