@@ -180,10 +180,6 @@ class ReadingTests(ApdbCase):
         np.testing.assert_array_equal(np.isnan(points.scienceFluxErr), [True, True, False, False])
         assert histories.ra_dec_Cov.tolist() == [np.float32(1e-12)] * 2
 
-
-class FurtherStatisticsTests(ApdbCase):
-    """Statistics that DiaObject has no column for."""
-
     def test_further_statistics_are_rows_beside_those_of_the_objects(self, apdb: OpenApdb, place: ApdbUrl) -> None:
         first, second = [BIG, BIG + 2], [BIG, 5]
         batches = []

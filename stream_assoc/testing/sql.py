@@ -6,13 +6,11 @@ from stream_assoc.testing.dax import DaxCountTests
 from stream_assoc.testing.inspection import InspectionTests
 from stream_assoc.testing.other_records import OtherRecordsTests
 from stream_assoc.testing.other_writers import OtherWritersTests
-from stream_assoc.testing.reading import FurtherStatisticsTests
 from stream_assoc.testing.unlocked_reading import OneMomentTests
 
 
 class SqlConformance(
     ApdbConformance,
-    FurtherStatisticsTests,
     OneMomentTests,
     OtherWritersTests,
     OutdatedCheckpointTests,
