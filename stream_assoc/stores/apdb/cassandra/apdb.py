@@ -99,12 +99,7 @@ class CassandraApdb:
         claims, applier = Claims(connection, groups), Applier(connection, groups)
         cell_level = cell_level_of(self.report.partition)
         self._layout = layout
-        places = Places(
-            layout.pixelization,
-            layout.pixelization_level,
-            layout.time_partition_days,
-            has_time_tables=layout.time_partitions is not None,
-        )
+        places = Places.of(layout)
         leases = Leases(
             connection,
             groups,

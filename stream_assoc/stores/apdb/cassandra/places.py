@@ -19,6 +19,7 @@ from lsst.sphgeom import (
 
 from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH
 from stream_assoc.core.model.types import FloatArray, IntArray
+from stream_assoc.stores.apdb.cassandra.compatibility import Layout
 
 _PIXELIZATIONS: Final[dict[str, Any]] = {
     "healpix": HealpixPixelization,
@@ -49,6 +50,16 @@ class Places:
     days: int = 30
     has_time_tables: bool = False
     _pixels: Pixelization = field(init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, layout: Layout) -> "Places":
+        """Return the divisions of an APDB."""
+        return cls(
+            layout.pixelization,
+            layout.pixelization_level,
+            layout.time_partition_days,
+            has_time_tables=layout.time_partitions is not None,
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pixels", _PIXELIZATIONS[self.pixelization](self.level))

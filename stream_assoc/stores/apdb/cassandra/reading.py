@@ -91,12 +91,7 @@ class CassandraReader:
         except BaseException:
             self._connection.close()
             raise
-        self._places = Places(
-            layout.pixelization,
-            layout.pixelization_level,
-            layout.time_partition_days,
-            has_time_tables=layout.time_partitions is not None,
-        )
+        self._places = Places.of(layout)
         self._whole = WholeTables(self._connection, layout)
         self._rows = KeyedRows(self._connection, self._places)
         self._contents = Contents(self._connection)
