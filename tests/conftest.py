@@ -12,8 +12,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.create import init
 from tests import parts, services
+from tests.cassandra.prepared import PreparedApdb
 from tests.cassandra.ring import Ring
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
@@ -84,6 +86,14 @@ def cassandra_ring() -> Iterator[Ring]:
     """A ring of three nodes, shared by all tests: start again what you kill."""
     with _ring(3) as ring:
         yield ring
+
+
+@pytest.fixture(scope="session")
+def prepared_apdb(cassandra_node: Ring) -> Iterator[PreparedApdb]:
+    """An APDB for `cassandra_apdb`, made once."""
+    apdb = PreparedApdb(CassandraUrl(cassandra_node.addresses, f"prepared_{uuid4().hex}"))
+    yield apdb
+    apdb.close()
 
 
 def _ring(n_nodes: int) -> Ring:

@@ -9,8 +9,10 @@ from typing import Any
 import psycopg
 
 from stream_assoc.stores.apdb.backends import parse_url
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.sql.statements import quoted
 from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
+from tests.cassandra.contents import read_table
 
 FURTHER = "StreamAssocDiaObject"
 SCIENCE_TABLES = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource", FURTHER)
@@ -41,11 +43,16 @@ def column(url: str, table: str, name: str) -> list[Any]:
 
 def columns(url: str, table: str, *names: str) -> Rows:
     """Return some columns of a table, row by row, in no order."""
+    if isinstance(place := parse_url(url), CassandraUrl):
+        found, rows = read_table(place, table)
+        return [tuple(row[found.index(name)] for name in names) for row in rows]
     return _select(url, f'SELECT {quoted(names)} FROM "{table}"')[1]
 
 
 def n_rows(url: str, table: str) -> int:
     """Return the number of rows of a table."""
+    if isinstance(place := parse_url(url), CassandraUrl):
+        return len(read_table(place, table)[1])
     return int(_select(url, f'SELECT count(*) FROM "{table}"')[1][0][0])
 
 
@@ -63,7 +70,11 @@ def execute(url: str, *statements: str) -> None:
 
 
 def _rows(url: str, table: str, without: set[str]) -> Rows:
-    names, rows = _select(url, f'SELECT * FROM "{table}"')
+    place = parse_url(url)
+    if isinstance(place, CassandraUrl):
+        names, rows = read_table(place, table)
+    else:
+        names, rows = _select(url, f'SELECT * FROM "{table}"')
     if table == COUNTER:
         return [(sum(row[names.index("n_single_source")] for row in rows),)]
     kept = sorted((name, index) for index, name in enumerate(names) if name not in without)

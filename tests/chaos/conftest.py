@@ -12,7 +12,7 @@ from tests.chaos.outcome import Outcome
 from tests.services import new_database
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", "sqlite", "cassandra"])
 def make_night(
     request: pytest.FixtureRequest, kafka_bootstrap: str, valkey_url: str, tmp_path: Path
 ) -> Iterator[Callable[[], Night]]:
@@ -25,6 +25,8 @@ def make_night(
             folder.mkdir()
             if request.param == "sqlite":
                 url = f"sqlite:///{folder / 'apdb.sqlite3'}"
+            elif request.param == "cassandra":
+                url = request.getfixturevalue("prepared_apdb").emptied()
             else:
                 url = stack.enter_context(new_database(request.getfixturevalue("postgresql_url")))
             return night_on(kafka_bootstrap, valkey_url, url, folder)

@@ -8,9 +8,9 @@ from cassandra.cluster import Cluster
 
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.tables import statements
+from tests.cassandra.prepared import PreparedApdb
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.cassandra.daemon import ITEMS, Daemon
-from tests.stores.apdb.cassandra.prepared import PreparedApdb
 
 
 @pytest.fixture
@@ -35,14 +35,6 @@ def daemons(cassandra_node: Ring, keyspace: str) -> Iterator[tuple[Daemon, Daemo
     yield both
     for daemon in both:
         daemon.connection.close()
-
-
-@pytest.fixture(scope="session")
-def prepared_apdb(cassandra_node: Ring) -> Iterator[PreparedApdb]:
-    """An APDB for `cassandra_apdb`, made once."""
-    apdb = PreparedApdb(CassandraUrl(cassandra_node.addresses, f"prepared_{uuid4().hex}"))
-    yield apdb
-    apdb.close()
 
 
 @pytest.fixture

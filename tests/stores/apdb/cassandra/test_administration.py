@@ -31,9 +31,9 @@ from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import CACHE_SECRET_KEY, NOTES, OUR_VERSION_KEY
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
+from tests.cassandra.prepared import ONE_NODE
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.cassandra.daemon import FAR, ITEMS, NEAR, Daemon, items
-from tests.stores.apdb.cassandra.prepared import ONE_NODE
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ from stream_assoc.stores.apdb.backend import ApdbUrl
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.testing.apdb import ApdbConformance
 from stream_assoc.testing.case import DaxClient
-from tests.stores.apdb.cassandra import prepared
+from tests.cassandra import prepared
 
 
 class TestCassandra(ApdbConformance):

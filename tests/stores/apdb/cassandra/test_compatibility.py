@@ -28,7 +28,7 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import IDENTITY_KEY, OUR_VERSION_KEY, SCHEMA_VERSION_KEY
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
-from tests.stores.apdb.cassandra.prepared import PreparedApdb, select
+from tests.cassandra.prepared import PreparedApdb, select
 
 pytestmark = pytest.mark.integration
 

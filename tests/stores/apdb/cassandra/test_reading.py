@@ -9,8 +9,8 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
+from tests.cassandra.prepared import PreparedApdb, written
 from tests.cassandra.ring import Ring
-from tests.stores.apdb.cassandra.prepared import PreparedApdb, written
 from tests.stores.apdb.reading.conformance import ReaderConformance
 from tests.stores.apdb.reading.nights import StoredNight
 from tests.stores.apdb.reading.stored import store_night

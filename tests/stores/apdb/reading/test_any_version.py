@@ -20,8 +20,8 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSche
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.stores.apdb.sql.statements import OUR_TABLES, quoted
+from tests.cassandra.prepared import PreparedApdb, written
 from tests.cassandra.ring import Ring
-from tests.stores.apdb.cassandra.prepared import PreparedApdb, written
 from tests.stores.apdb.sql_urls import drop_triggers, sql_url
 
 LARGE = 2**60 + 1

@@ -33,6 +33,11 @@ class PreparedApdb:
         self._notes = read_notes(self._connection)
         self._tables = sorted(read_tables(self._connection))
 
+    def emptied(self) -> str:
+        """Return the URL as a setting names it, after `empty`."""
+        self.empty()
+        return f"cassandra://{','.join(self.url.hosts)}/{self.url.keyspace}"
+
     def empty(self) -> None:
         """Delete all rows, and make another APDB of it, with an identity and a secret of its own."""
         # By TRUNCATE: a deleted row would hide what the next test writes at an earlier time.
