@@ -138,11 +138,12 @@ class CassandraApdb:
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
         """Wait for, then hold, exclusive access to ``cells``. See `Apdb.exclusive`."""
         self._clock.check()
-        self._check_unchanged()
         group_id = self._database.groups.begin(cells)
         with self._renewal.of(group_id):
             try:
                 held = self._database.leases.take(group_id, cells.tolist(), self._database.lock_seconds)
+                # With the cells held: whoever divides the sky anew notes it first, and then ends who holds any.
+                self._check_unchanged()
                 yield CassandraSession(self._database, group_id, held)
             finally:
                 self._leave(group_id)

@@ -3,7 +3,6 @@
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,8 +18,8 @@ from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 APPLYING_SECONDS: Final = 3600.0
 """How long one application may take: far below every table's gc_grace, after which deleted rows could come back."""
 
-STRETCH: Final = 512
-"""Rows between two looks at the clock."""
+STRETCH: Final = 1024
+"""Requests between two looks at the clock."""
 
 Statement = tuple[str, Sequence[object]]
 
@@ -79,11 +78,11 @@ class Applier:
             If the ring is away, or this took too long.
         """
         deadline = self._monotonic() + APPLYING_SECONDS
-        statements = (one for change in changes for one in statements_of(change, timestamp))
-        while stretch := list(islice(statements, STRETCH)):
+        requests = self._connection.requests(one for change in changes for one in statements_of(change, timestamp))
+        for begin in range(0, len(requests), STRETCH):
             if self._monotonic() > deadline:
                 raise ApdbUnavailableError(f"rows at {timestamp} were not written within {APPLYING_SECONDS:g} s")
-            self._connection.write_all(stretch)
+            self._connection.send(requests[begin : begin + STRETCH])
 
     def forget(self, group_id: uuid.UUID) -> None:
         """Note that nobody needs to apply this group, any more or ever."""

@@ -1,11 +1,12 @@
 """Statements on one keyspace, and what each kind of them promises."""
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cassandra import (
     AuthenticationFailed,
@@ -28,7 +29,7 @@ from cassandra.cluster import (
 )
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
-from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
 
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
@@ -42,6 +43,14 @@ RECONNECT_SECONDS: Final = 0.5
 CONCURRENCY: Final = 64
 """Statements that are on their way at once."""
 
+BATCH_BYTES: Final = 256 * 1024
+"""Values of one request, far below what servers that dax_apdb works with take."""
+
+BATCH_PARTITIONS: Final = 10
+"""Partitions of one request: by default servers warn of more."""
+
+Request: TypeAlias = BoundStatement | BatchStatement
+
 IN_AT_ONCE: Final = 64
 """Partitions that one statement asks for: each statement costs the client more than each row costs a server."""
 
@@ -49,6 +58,17 @@ IN_AT_ONCE: Final = 64
 PAGE_ROWS: Final = 5_000
 PAGES_AT_ONCE: Final = 8
 """Answers that are read page by page side by side: no more than that many pages wait for whoever takes them."""
+_ABOUT_NAMES: Final = "`USE <keyspace>` with prepared statements"
+
+
+class _OtherWarnings(logging.Filter):
+    """Leaves out what servers say of each statement that does not repeat the keyspace; each connection has one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _ABOUT_NAMES not in record.getMessage()
+
+
+logging.getLogger("cassandra.protocol").addFilter(_OtherWarnings())
 
 
 class UnknownOutcomeError(ApdbUnavailableError):
@@ -196,12 +216,22 @@ class Connection:
         with translated():
             execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
 
-    def write_all(self, statements: Iterable[tuple[str, Sequence[object]]]) -> None:
-        """Write rows of several tables to a quorum each, side by side and in any order."""
-        # Complete before the first is sent: the driver would ask for the next in the thread that hears the answers.
-        prepared = [(self._prepare(one, ConsistencyLevel.QUORUM), parameters) for one, parameters in statements]
+    def requests(self, rows: Iterable[tuple[str, Sequence[object]]]) -> list[Request]:
+        """Return what `send` sends to write rows of several tables: rows that lie on the same nodes go together."""
+        partitions: dict[bytes, list[BoundStatement]] = {}
+        for statement, parameters in rows:
+            bound = self._prepare(statement, ConsistencyLevel.QUORUM).bind(parameters)
+            partitions.setdefault(bound.routing_key, []).append(bound)
+        by_nodes: dict[tuple[object, ...], list[list[BoundStatement]]] = {}
+        for key, together in partitions.items():
+            nodes = tuple(host.endpoint for host in self._cluster.metadata.get_replicas(self.keyspace, key))
+            by_nodes.setdefault(nodes, []).append(together)
+        return [request for together in by_nodes.values() for request in _requests_of(together)]
+
+    def send(self, requests: Sequence[Request]) -> None:
+        """Write to a quorum each, side by side and in any order."""
         with translated():
-            execute_concurrent(self._session, prepared, concurrency=CONCURRENCY)
+            execute_concurrent(self._session, [(request, ()) for request in requests], concurrency=CONCURRENCY)
 
     def decide(self, statement: str, *parameters: object) -> bool:
         """Write if the statement's condition holds, and tell whether it did.
@@ -248,6 +278,31 @@ class Connection:
             ) from error
         prepared.consistency_level = consistency
         return prepared
+
+
+def _requests_of(partitions: Sequence[Sequence[BoundStatement]]) -> Iterator[Request]:
+    """Yield the fewest requests that write rows of these partitions, none of them too large for a server."""
+    stretch: list[BoundStatement] = []
+    n_bytes = n_partitions = 0
+    for partition in partitions:
+        n_partitions += 1
+        for bound in partition:
+            size = sum([len(value) for value in bound.values if value.__class__ is bytes])
+            if stretch and (n_bytes + size > BATCH_BYTES or n_partitions > BATCH_PARTITIONS):
+                yield _request_of(stretch)
+                stretch, n_bytes, n_partitions = [], 0, 1
+            stretch.append(bound)
+            n_bytes += size
+    yield _request_of(stretch)
+
+
+def _request_of(stretch: Sequence[BoundStatement]) -> Request:
+    if len(stretch) == 1:
+        return stretch[0]
+    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.QUORUM)
+    for bound in stretch:
+        batch.add(bound)
+    return batch
 
 
 def _opened(cluster: Cluster, keyspace: str) -> Session:

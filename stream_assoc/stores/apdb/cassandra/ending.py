@@ -14,8 +14,8 @@ from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 def end_sessions(connection: Connection, tile_shift: int) -> None:
     """Abort the groups that prepare, apply those that are committed, and free all cells.
 
-    A session that holds cells is found here, and can never commit. One that
-    takes cells later has to read the notes that are written now: whoever reads them before is not found.
+    A session that holds cells is found here, and can never commit. One that takes cells later reads the notes
+    once it has them, and finds those that are written now.
 
     Parameters
     ----------

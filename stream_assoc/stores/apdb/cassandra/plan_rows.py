@@ -1,6 +1,6 @@
 """From batches to the rows of a plan: each primary key once, every key derived from the plan alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,10 @@ N_DEDUP_PARTS: Final = 64
 _PARTITION: Final = ("apdb_part", "apdb_time_part")
 _VERSION: Final = ("ra", "dec", "raErr", "decErr", "ra_dec_Cov", "validityStartMjdTai", "nDiaSources")
 _DEDUP: Final = ("diaObjectId", "validityStartMjdTai", "ra", "dec", "nDiaSources", "firstDiaSourceMjdTai")
+
+
+Place = tuple[int, int, int]
+"""diaObjectId, and the partition in which rows of it are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,10 @@ def object_changes(
     ids = int_column(last, "diaObjectId")
     yield from _leave_last(rows.superseded, stored, dict(zip(ids.tolist(), parts.tolist(), strict=True)))
     yield Change("DiaObjectLast", last.append_column("apdb_part", pa.array(parts)), overwrites=True)
-    yield Change(LAST_TO_PARTITION, pa.table({"diaObjectId": ids, "apdb_part": parts}))
+    at = np.searchsorted(stored.diaObjectId, ids)
+    stays = np.isin(ids, stored.diaObjectId[stored.is_open])
+    stays[stays] = stored.parts[at[stays]] == parts[stays]
+    yield Change(LAST_TO_PARTITION, pa.table({"diaObjectId": ids[~stays], "apdb_part": parts[~stays]}))
     latest = _latest(versions)
     noted = pa.repeat(pa.scalar(replica_chunk, pa.int64()), latest.num_rows)
     yield Change(OBJECT, latest.append_column("apdb_replica_chunk", noted), overwrites=True)
@@ -102,16 +109,31 @@ def checkpoint_changes(rows: StoreRows) -> Iterator[Change]:
     yield Change(CHECKPOINT, pa.table({"diaObjectId": np.setdiff1d(rows.voided, kept)}), deletes=True)
 
 
-def measured_changes(kind: str, rows: pa.Table, places: Places, *, overwrites: bool) -> tuple[list[Change], RowKeys]:
-    """Return the new rows of one batch in DiaSource or DiaForcedSource, and their keys."""
+def measured_changes(
+    kind: str, rows: pa.Table, places: Places, known: Callable[[str, IntArray], frozenset[Place]], *, overwrites: bool
+) -> tuple[list[Change], RowKeys]:
+    """Return the new rows of one batch in DiaSource or DiaForcedSource, and their keys.
+
+    Parameters
+    ----------
+    kind : `str`
+        The table.
+    rows : `pyarrow.Table`
+    places : `Places`
+    known : callable
+        Tells, of rows of this kind of some objects, the object and partition of each that is noted.
+    overwrites : `bool`
+        Whether rows of the same keys may be there.
+    """
     placed = _with_partition(rows, places, "midpointMjdTai")
-    owners = placed.select(["diaObjectId", "apdb_part", "apdb_time_part"]).filter(
-        pc.is_valid(placed.column("diaObjectId"))
-    )
-    distinct = owners.group_by(owners.column_names).aggregate([])
+    owners = placed.select(["diaObjectId", "apdb_part", "apdb_time_part"]).drop_null()
+    asked = np.unique(int_column(owners, "diaObjectId"))
+    named = set(zip(*(column.to_pylist() for column in owners.columns), strict=True)) - known(kind, asked)
+    columns = np.array(sorted(named), np.int64).reshape(-1, 3).T
+    new_places = dict(zip(owners.column_names, columns, strict=True))
     changes = [
         *partitioned(kind, placed, places, overwrites=overwrites),
-        Change(PLACE, distinct.append_column("kind", pa.array([kind] * distinct.num_rows, pa.string()))),
+        Change(PLACE, pa.table(new_places | {"kind": pa.array([kind] * len(named), pa.string())})),
     ]
     return changes, _keys_of(kind, placed)
 

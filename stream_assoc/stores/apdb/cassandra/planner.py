@@ -94,7 +94,8 @@ class Planner:
         batch, places, now = change.entry.id, self._database.places, dict[str, RowKeys]()
         tables = {"DiaSource": change.dia_sources, "DiaForcedSource": change.forced_sources}
         for kind, rows in tables.items():
-            new, keys = measured_changes(kind, rows, places, overwrites=change.entry.revision > 0)
+            known, overwrites = self._database.rows.places_of, change.entry.revision > 0
+            new, keys = measured_changes(kind, rows, places, known, overwrites=overwrites)
             yield from new
             now[kind] = keys if chosen is None else with_notes(keys, chosen)
         earlier: Mapping[Withdrawable, Earlier] = {}

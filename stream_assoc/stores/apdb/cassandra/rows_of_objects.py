@@ -10,7 +10,7 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
 from stream_assoc.stores.apdb.cassandra.tables import PLACE
 
-_PLACES = f'SELECT apdb_part, apdb_time_part FROM "{PLACE}" WHERE "diaObjectId" IN ? AND kind = ?'
+_PLACES = f'SELECT "diaObjectId", apdb_part, apdb_time_part FROM "{PLACE}" WHERE "diaObjectId" IN ? AND kind = ?'
 
 
 class RowsOfObjects:
@@ -37,10 +37,13 @@ class RowsOfObjects:
         columns : sequence of `str`
             The first is diaObjectId.
         """
-        asked = diaObjectId.tolist()
-        partitions = set(self._connection.read_in(_PLACES, asked, kind))
-        wanted = frozenset(asked)
+        partitions = {place[1:] for place in self.places_of(kind, diaObjectId)}
+        wanted = frozenset(diaObjectId.tolist())
         return [row for row in self.in_partitions(kind, partitions, columns) if row[0] in wanted]
+
+    def places_of(self, kind: str, diaObjectId: IntArray) -> frozenset[tuple[int, int, int]]:
+        """Return object and partition of rows of these objects, as it is noted."""
+        return frozenset(self._connection.read_in(_PLACES, diaObjectId.tolist(), kind))
 
     def of_batch(self, kind: str, batch: BatchId, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return rows of a visit and detector, withdrawn ones too, in any order; the first columns are these two."""

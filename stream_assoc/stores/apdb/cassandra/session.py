@@ -13,6 +13,7 @@ from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.pipeline.exceptions import FencedError
+from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.groups import Commitment
 from stream_assoc.stores.apdb.cassandra.leases import Lease
@@ -25,7 +26,7 @@ from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
 from stream_assoc.stores.apdb.sql.rows import StoreRows, checkpoint_rows, store_rows
 
 _LAST_WRITTEN: Final = (
-    'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part = ? AND "diaObjectId" IN ?'
+    'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part IN ? AND "diaObjectId" IN ?'
 )
 
 
@@ -109,10 +110,11 @@ class CassandraSession(CassandraSessionReader):
 
     def _timestamp(self, overwritten: StoredVersions) -> int:
         """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
-        by_part: dict[int, list[int]] = {}
-        for part, identifier in zip(overwritten.parts.tolist(), overwritten.diaObjectId.tolist(), strict=True):
-            by_part.setdefault(part, []).append(identifier)
-        found = self._database.connection.read_each(_LAST_WRITTEN, list(by_part.items()))
+        order = np.argsort(overwritten.parts, kind="stable")
+        parts, ids = overwritten.parts[order].tolist(), overwritten.diaObjectId[order].tolist()
+        stretches = range(0, len(ids), IN_AT_ONCE)
+        asked = [(sorted({*parts[at : at + IN_AT_ONCE]}), sorted(ids[at : at + IN_AT_ONCE])) for at in stretches]
+        found = self._database.connection.read_each(_LAST_WRITTEN, asked)
         written: list[int] = [time for rows in found for row in rows for time in row if time is not None]
         last = [lease.last_timestamp for lease in self._held.values()]
         return max(time_now(), *(one + 1 for one in (*written, *last)))
