@@ -13,6 +13,7 @@ from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.testing.checkpoints import CheckpointTests
 from stream_assoc.testing.commits import CommitTests
 from stream_assoc.testing.dax import DaxTests
+from stream_assoc.testing.inspection import InspectionTests
 from stream_assoc.testing.ledger import LedgerTests
 from stream_assoc.testing.reading import ReadingTests
 from stream_assoc.testing.replication import ReplicationTests
@@ -30,6 +31,7 @@ class ApdbConformance(
     CheckpointTests,
     ReplicationTests,
     DaxTests,
+    InspectionTests,
 ):
     """Everything that a backend promises. A subclass overrides the fixture ``place``."""
 

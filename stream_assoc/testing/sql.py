@@ -3,7 +3,7 @@
 from stream_assoc.testing.apdb import ApdbConformance
 from stream_assoc.testing.checkpoints import OutdatedCheckpointTests
 from stream_assoc.testing.dax import DaxCountTests
-from stream_assoc.testing.inspection import InspectionTests
+from stream_assoc.testing.inspection import InspectionOfOneMomentTests
 from stream_assoc.testing.other_records import OtherRecordsTests
 from stream_assoc.testing.other_writers import OtherWritersTests
 from stream_assoc.testing.unlocked_reading import OneMomentTests
@@ -15,7 +15,7 @@ class SqlConformance(
     OtherWritersTests,
     OutdatedCheckpointTests,
     OtherRecordsTests,
-    InspectionTests,
+    InspectionOfOneMomentTests,
     DaxCountTests,
 ):
     """Everything that an SQL backend promises. A subclass overrides the fixture ``place``."""

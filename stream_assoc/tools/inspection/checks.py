@@ -63,12 +63,14 @@ CHECKS: Final = (
     ),
     Check(
         Fault.LAST_DIFFERS_FROM_VERSION,
-        "A row of DiaObjectLast equals the open version in every column that both have.",
+        "A row of DiaObjectLast equals the open version in every column that both have; on Cassandra "
+        "DiaObjectLastToPartition and StreamAssocObject say where the two are.",
         _COPY_VERSION,
     ),
     Check(
         Fault.WRONG_PIXEL_ID,
-        "pixelId is the HTM level-20 index of ra and dec, in DiaObjectLast and in the open version.",
+        "pixelId is the HTM level-20 index of ra and dec, in DiaObjectLast and in the open version; on Cassandra "
+        "apdb_part is their pixel.",
         "set pixelId of both rows to the expected one: the object is looked for there, and nowhere else",
     ),
     Check(
@@ -122,8 +124,10 @@ CHECKS: Final = (
     ),
     Check(
         Fault.WRONG_SINGLE_SOURCE_COUNT,
-        "The counter of StreamAssocCounter is the number of open versions with one source.",
-        "add the difference to one row of StreamAssocCounter; metrics report totalUnassociatedDiaObjects from it",
+        "The counter of StreamAssocCounter is the number of open versions with one source; on Cassandra that of "
+        "StreamAssocLease.",
+        "add the difference to one row of StreamAssocCounter, on Cassandra to n_single_source of one region by an "
+        "UPDATE with IF; metrics report totalUnassociatedDiaObjects from it",
     ),
     Check(
         Fault.BATCH_NOT_IN_LEDGER,

@@ -87,7 +87,9 @@ class CassandraUrl:
         self, patience: Patience, *, flag_columns: Sequence[str]
     ) -> AbstractContextManager[ApdbInspection]:
         """See `ApdbUrl.inspection`."""
-        raise _not_yet("inspect")
+        from stream_assoc.stores.apdb.cassandra.inspection import inspected
+
+        return inspected(self, patience, flag_columns)
 
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
@@ -188,9 +190,3 @@ def _login_of(text: str, parameters: str) -> tuple[str | None, str | None]:
             "both out, and no parameters; the password may be in apdb.password instead"
         )
     return urllib.parse.unquote(user), urllib.parse.unquote(password)
-
-
-def _not_yet(what: str) -> ApdbConfigurationError:
-    return ApdbConfigurationError(
-        f"this version cannot {what} an APDB on Cassandra yet: name one in SQLite or PostgreSQL (apdb.url)"
-    )

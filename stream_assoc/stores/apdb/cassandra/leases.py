@@ -152,8 +152,7 @@ class Leases:
 
     def single_source_objects(self) -> int:
         """Return the number of objects with one source, as the batches that are released have counted."""
-        rows = self._connection.read(f'SELECT DISTINCT region, n_single_source FROM "{LEASE}"')
-        return sum(number or 0 for _, number in rows)
+        return count_single_source_objects(self._connection)
 
     def known_tiles(self) -> list[int]:
         """Return every tile that any batch has changed, ascending."""
@@ -285,6 +284,12 @@ class Watch:
     def forget(self, group_id: uuid.UUID) -> None:
         """Watch a group that is decided no longer."""
         self._seen.pop(group_id, None)
+
+
+def count_single_source_objects(connection: Connection) -> int:
+    """Return the number of objects with one source; see `Leases.single_source_objects`."""
+    rows = connection.read(f'SELECT DISTINCT region, n_single_source FROM "{LEASE}"')
+    return sum(number or 0 for _, number in rows)
 
 
 def region_of(cell: int) -> int:

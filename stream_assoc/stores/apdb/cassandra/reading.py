@@ -24,6 +24,7 @@ from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys, read_row_keys
 from stream_assoc.stores.apdb.cassandra.compatibility import read_columns, read_layout, read_report
 from stream_assoc.stores.apdb.cassandra.contents import Contents
 from stream_assoc.stores.apdb.cassandra.keyed_rows import KeyedRows
+from stream_assoc.stores.apdb.cassandra.leases import count_single_source_objects
 from stream_assoc.stores.apdb.cassandra.near import objects_near
 from stream_assoc.stores.apdb.cassandra.past import Past
 from stream_assoc.stores.apdb.cassandra.places import Places
@@ -99,13 +100,12 @@ class CassandraReader:
 
     def overview(self) -> Overview:
         """See `ApdbReader.overview`: rows are estimated by samples of the tokens."""
-        counted = self._connection.pages(f'SELECT DISTINCT region, n_single_source FROM "{LEASE}"', [()])
         return Overview(
             n_objects=self._whole.estimated_rows("DiaObjectLast"),
             n_object_versions=self._whole.estimated_rows("DiaObject"),
             n_sources=self._whole.estimated_rows("DiaSource"),
             n_forced_sources=self._whole.estimated_rows("DiaForcedSource"),
-            n_single_source=sum(number or 0 for page in counted for _, number in page),
+            n_single_source=count_single_source_objects(self._connection),
             last_processed=self._past.latest_start(),
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stream_assoc.stores.apdb.cassandra.compatibility import TIME_PARTITIONED, Layout
-from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.connection import PAGE_ROWS, Connection
 from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.sql.statements import quoted
 
@@ -31,8 +31,10 @@ class WholeTables:
         self._connection = connection
         self._layout = layout
 
-    def pages(self, table: str, columns: Sequence[str], key: Sequence[str] = ()) -> Iterator[list[Row]]:
-        """Yield all rows, some thousands at a time.
+    def pages(
+        self, table: str, columns: Sequence[str], key: Sequence[str] = (), page_rows: int = PAGE_ROWS
+    ) -> Iterator[list[Row]]:
+        """Yield all rows, some thousands at a time. The rows of a partition follow one another.
 
         Parameters
         ----------
@@ -41,18 +43,26 @@ class WholeTables:
         columns : sequence of `str`
         key : sequence of `str`, optional
             Its partition key; the default is that of dax_apdb's tables.
+        page_rows : `int`, optional
+            How many rows at a time.
         """
-        names = self._names(table)
+        names = self.names(table)
         token = f"token({quoted(key or self._key(table))})"
         stretches = token_stretches(max(STRETCHES // len(names), 1))
         for name in names:
             statement = f'SELECT {quoted(columns)} FROM "{name}" WHERE {token} > ? AND {token} <= ?'
-            yield from self._connection.pages(statement, stretches)
+            yield from self._connection.pages(statement, stretches, page_rows)
 
     def estimated_rows(self, table: str) -> int:
         """Return about how many rows a table of dax_apdb has: exactly, if these are few."""
-        names = self._names(table)
+        names = self.names(table)
         return sum(self._estimated(name, table, max(_SAMPLES // len(names), 1)) for name in names)
+
+    def names(self, table: str) -> list[str]:
+        """Return the tables that the rows of a table are in."""
+        if table in TIME_PARTITIONED and self._layout.time_partitions is not None:
+            return [f"{table}_{number}" for number in self._layout.time_partitions]
+        return [table]
 
     def _estimated(self, name: str, table: str, n_samples: int) -> int:
         token = f"token({quoted(self._key(table))})"
@@ -63,11 +73,6 @@ class WholeTables:
             len(rows) if len(rows) < _ROWS_A_SAMPLE else len(rows) * (high - low) // max(rows[-1][0] - low, 1)
             for (low, high), rows in zip(stretches, found, strict=True)
         )
-
-    def _names(self, table: str) -> list[str]:
-        if table in TIME_PARTITIONED and self._layout.time_partitions is not None:
-            return [f"{table}_{number}" for number in self._layout.time_partitions]
-        return [table]
 
     def _key(self, table: str) -> tuple[str, ...]:
         if table in TIME_PARTITIONED and self._layout.time_partitions is None:

@@ -1,20 +1,26 @@
-"""The questions by which a whole APDB is inspected, all answered from one moment of it.
+"""The questions by which a whole APDB is inspected, all answered from one moment of it if it has moments.
 
 `Fault` names every way in which the tables may contradict each other.
 `stream_assoc.tools.inspection` says what each means and what to do about it;
-a backend finds them. `stream_assoc.stores.apdb.sql.inspection` does for the
-SQL backends.
+a backend finds them: `stream_assoc.stores.apdb.sql.inspection`, or
+`stream_assoc.stores.apdb.cassandra.inspection`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from stream_assoc.core.model.types import FloatArray, IntArray
+import numpy as np
+
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import SessionReader
 
 Value: TypeAlias = int | float | str | None
+Pixels: TypeAlias = Callable[[FloatArray, FloatArray], IntArray]
+
+NOWHERE: Final = -1
+"""In place of a pixel where there is no position."""
 
 
 class Fault(StrEnum):
@@ -103,7 +109,9 @@ class Placements:
     ra, dec : `numpy.ndarray` [float64], shape (n,)
         Degrees, those of DiaObjectLast.
     pixelId, pixel_of_version : `numpy.ndarray` [int64], shape (n,)
-        In DiaObjectLast, and in the open version in DiaObject.
+        In DiaObjectLast, and in the open version in DiaObject; on Cassandra ``apdb_part``.
+    pixel_of_position : `numpy.ndarray` [int64], shape (n,)
+        Where they have to be; `NOWHERE` if ra and dec are no position.
     """
 
     diaObjectId: IntArray
@@ -111,13 +119,32 @@ class Placements:
     dec: FloatArray
     pixelId: IntArray
     pixel_of_version: IntArray
+    pixel_of_position: IntArray
 
     def __len__(self) -> int:
         return len(self.diaObjectId)
 
 
+def pixels_of_positions(ra: FloatArray, dec: FloatArray, pixels: Pixels) -> IntArray:
+    """Return the pixel of each position, and `NOWHERE` for what is none.
+
+    Parameters
+    ----------
+    ra, dec : `numpy.ndarray` [float64], shape (n,)
+        Degrees.
+    pixels : callable
+        Returns the pixels of positions.
+    """
+    exists: BoolArray = np.isfinite(ra) & (np.abs(dec) <= 90.0)
+    found = np.full(len(ra), NOWHERE, np.int64)
+    found[exists] = pixels(ra[exists], dec[exists])
+    return found
+
+
 class ApdbInspection(Protocol):
     """An APDB as it was at one moment, however long it is read and whatever is written meanwhile.
+
+    Cassandra has no such moment: there nothing may be written meanwhile.
 
     Nothing here changes it. Tables are read some ten thousand rows at a time,
     in the order of a key.

@@ -1,17 +1,19 @@
 """`ApdbInspection` of databases that speak SQL."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from stream_assoc.core.model.schema import PIXEL_ID
 from stream_assoc.core.model.types import BANDS, FloatArray, IntArray
-from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
+from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL, htm_index
+from stream_assoc.stores.apdb.arrays import arrays_of
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import OUR_VERSION_KEY, tile_level_of
 from stream_assoc.stores.apdb.reading.answers import Row
-from stream_assoc.stores.apdb.reading.inspection import Fault, Find, Part, Placements, Stretch
+from stream_assoc.stores.apdb.reading.inspection import Fault, Find, Part, Placements, Stretch, pixels_of_positions
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 from stream_assoc.stores.apdb.sql.faults import (
@@ -96,14 +98,9 @@ class SqlInspection:
                 low,
                 high,
             )
-            ids, ra, dec, pixel, version_pixel = zip(*rows, strict=True) if rows else [()] * 5
-            yield Placements(
-                np.array(ids, np.int64),
-                np.array(ra, np.float64),
-                np.array(dec, np.float64),
-                np.array(pixel, np.int64),
-                np.array(version_pixel, np.int64),
-            )
+            ids, ra, dec, pixels, pixels_of_versions = arrays_of(rows, "iddii")
+            expected = pixels_of_positions(ra, dec, partial(htm_index, level=PIXEL_ID_LEVEL))
+            yield Placements(ids, ra, dec, pixels, pixels_of_versions, expected)
 
     def single_source_objects(self) -> Iterator[int]:
         """See `ApdbInspection.single_source_objects`."""
