@@ -22,10 +22,12 @@ class PreparedApdb:
     ----------
     url : `CassandraUrl`
         A keyspace that is not there yet.
+    choices : `ClusterChoices`, optional
+        How it is laid out.
     """
 
-    def __init__(self, url: CassandraUrl) -> None:
-        url.administration().init(drop=False, replication=True, tile_level=10, cell_level=8, cluster=ONE_NODE)
+    def __init__(self, url: CassandraUrl, choices: ClusterChoices = ONE_NODE) -> None:
+        url.administration().init(drop=False, replication=True, tile_level=10, cell_level=8, cluster=choices)
         self.url = url
         self._connection = url.connect(DEFAULT_PATIENCE)
         # What is not in the commit log need not be flushed before it is truncated, which takes a third of the time.
@@ -36,7 +38,7 @@ class PreparedApdb:
     def emptied(self) -> str:
         """Return the URL as a setting names it, after `empty`."""
         self.empty()
-        return f"cassandra://{','.join(self.url.hosts)}/{self.url.keyspace}"
+        return written(self.url)
 
     def empty(self) -> None:
         """Delete all rows, and make another APDB of it, with an identity and a secret of its own."""

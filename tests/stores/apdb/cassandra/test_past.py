@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from stream_assoc.stores.apdb.cassandra.reading import CassandraReader
 from stream_assoc.stores.apdb.cassandra.whole_tables import token_stretches
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.testing.case import ApdbCase
-from stream_assoc.testing.rows import BIG, FIRST, changes, dia_object, new_objects, source, store
+from stream_assoc.testing.inspection import finds
+from stream_assoc.testing.rows import BIG, FIRST, changes, dia_object, forced, new_objects, source, store
+from tests.cassandra.prepared import ONE_NODE, PreparedApdb
+from tests.cassandra.ring import Ring
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +35,20 @@ def observed(visit: int, time: float, ra: float = 10.0, identifier: int = BIG, *
     """Return a batch with one source of an object, which gets a version."""
     row = source(visit, ra=ra, diaObjectId=identifier, timeProcessedMjdTai=time, midpointMjdTai=time - 0.1)
     return changes(BatchId(visit, 3), [row], [dia_object(identifier, time, ra=ra, **values)], time=time)
+
+
+@pytest.fixture
+def divided_apdb(cassandra_node: Ring) -> Iterator[CassandraUrl]:
+    """An APDB whose time partitions have tables of their own."""
+    choices = replace(
+        ONE_NODE,
+        time_partition_tables=True,
+        time_partition_start="2023-02-23T00:00:00",
+        time_partition_end="2023-04-20T00:00:00",
+    )
+    apdb = PreparedApdb(CassandraUrl(cassandra_node.addresses, f"divided_{uuid4().hex}"), choices)
+    yield apdb.url
+    apdb.close()
 
 
 @pytest.fixture
@@ -107,6 +126,27 @@ def test_rows_are_estimated_where_they_are_many(
     assert reader.overview().n_object_versions == 4
     monkeypatch.setattr(whole_tables, "_ROWS_A_SAMPLE", 1)
     assert reader.overview().n_object_versions >= 3
+
+
+def test_tables_of_time_partitions_are_read_as_one(divided_apdb: CassandraUrl) -> None:
+    with closing(ApdbCase.open(divided_apdb)) as apdb:
+        store(apdb, observed(1, EARLY))
+        store(apdb, observed(2, EARLY + 30.0, nDiaSources=2))
+        store(apdb, changes(FIRST, forced_sources=[forced(1, BIG, *FIRST)], time=EARLY + 31.0))
+    with closing(CassandraReader(divided_apdb, DEFAULT_PATIENCE, any_version=False)) as reader:
+        assert reader.versions(BIG)["nDiaSources"].to_pylist() == [2, 1]
+        assert reader.recent_objects()["nDiaSources"].to_pylist() == [2]
+        assert reader.source(1)["visit"].to_pylist() == [1]
+        assert reader.source(2)["visit"].to_pylist() == [2]
+        assert reader.sources_of_objects(np.array([BIG]))["diaSourceId"].to_pylist() == [1, 2]
+        assert reader.sources_of_batch(BatchId(2, 3))["diaSourceId"].to_pylist() == [2]
+        assert reader.forced_sources(BIG).num_rows == reader.all_forced_sources().num_rows == 1
+        assert sorted(reader.all_sources()["diaSourceId"].to_pylist()) == [1, 2]
+        assert reader.all_versions(["nDiaSources"], only_current=True).to_pylist() == [{"nDiaSources": 2}]
+        overview = reader.overview()
+        assert (overview.n_objects, overview.n_object_versions, overview.n_sources) == (1, 2, 2)
+    with divided_apdb.inspection(DEFAULT_PATIENCE, flag_columns=()) as inspection:
+        assert finds(inspection) == []
 
 
 def test_stretches_hold_every_token_once() -> None:
