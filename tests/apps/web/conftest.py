@@ -3,9 +3,9 @@
 import pytest
 
 from stream_assoc.stores.apdb.create import init
-from tests.stores.apdb.reading.nights import postgresql_night, sqlite_night
+from tests.stores.apdb.reading.nights import cassandra_night, postgresql_night, sqlite_night
 
-__all__ = ["postgresql_night", "sqlite_night"]
+__all__ = ["cassandra_night", "postgresql_night", "sqlite_night"]
 
 
 @pytest.fixture(scope="session")

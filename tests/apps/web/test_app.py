@@ -26,7 +26,9 @@ def client_of(url, **dashboard):
     return library, TestClient(make_app(settings, Feed(10), library), base_url="http://localhost:8765")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(kind, marks=pytest.mark.integration) for kind in ("postgresql", "cassandra"))]
+)
 def stored(request: pytest.FixtureRequest):
     return request.getfixturevalue(f"{request.param}_night")
 

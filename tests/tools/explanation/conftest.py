@@ -9,10 +9,10 @@ from stream_assoc.stores.apdb.reading.open import open_reader
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.wiring.pipeline import association_algorithms_of
 from tests.pipeline.skies import apdb_url, pinned_services
-from tests.stores.apdb.reading.nights import postgresql_night, sqlite_night
+from tests.stores.apdb.reading.nights import cassandra_night, postgresql_night, sqlite_night
 from tests.stores.apdb.reading.stored import services_at
 
-__all__ = ["postgresql_night", "sqlite_night"]
+__all__ = ["cassandra_night", "postgresql_night", "sqlite_night"]
 
 
 @pytest.fixture

@@ -201,7 +201,9 @@ def test_objects_of_too_many_sources_are_not_averaged_again(
         explained(BIG + 3)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+@pytest.mark.parametrize(
+    "kind", ["sqlite", *(pytest.param(kind, marks=pytest.mark.integration) for kind in ("postgresql", "cassandra"))]
+)
 def test_every_third_source_of_a_night_comes_out_as_it_is_stored(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -1,28 +1,19 @@
 """The questions of a reader, on Cassandra."""
 
-from collections.abc import Iterator
-from uuid import uuid4
-
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
-from tests.cassandra.prepared import PreparedApdb, written
+from tests.cassandra.prepared import written
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.reading.conformance import ReaderConformance
-from tests.stores.apdb.reading.nights import StoredNight
-from tests.stores.apdb.reading.stored import store_night
+from tests.stores.apdb.reading.nights import StoredNight, cassandra_night
+
+__all__ = ["cassandra_night"]
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def cassandra_night(cassandra_node: Ring) -> Iterator[StoredNight]:
-    apdb = PreparedApdb(CassandraUrl(cassandra_node.addresses, f"night_{uuid4().hex}"))
-    yield StoredNight(written(apdb.url), store_night(written(apdb.url)))
-    apdb.close()
 
 
 class TestCassandra(ReaderConformance):
