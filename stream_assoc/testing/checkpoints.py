@@ -10,7 +10,7 @@ from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.pipeline.exceptions import TilesChangedError
 from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.testing.case import ApdbCase, DaxClient
-from stream_assoc.testing.other_writers import KEPT, OTHER, UPDATES
+from stream_assoc.testing.other_writers import KEPT, OTHER, UPDATES, OtherWritersTests
 from stream_assoc.testing.rows import CELLS, FIRST, SECOND, TILES, changes, dia_object, forced, source, store
 
 LAYOUT = 2**31 + 5
@@ -103,17 +103,15 @@ class CheckpointTests(ApdbCase):
         assert kept(apdb, LAYOUT + 1) == {OTHER: (60002.0, b"of another layout")}
 
 
-class OutdatedCheckpointTests(ApdbCase):
+class OutdatedCheckpointTests(OtherWritersTests):
     """States that another program contradicts."""
 
-    @pytest.mark.parametrize("name", UPDATES)
     def test_none_stays_of_what_another_program_changes(self, apdb: OpenApdb, client: DaxClient, name: str) -> None:
         store(apdb, first())
         update, outdated = UPDATES[name]
         update(client)
         assert not set(kept(apdb)) & {*outdated, OTHER}
 
-    @pytest.mark.parametrize("name", UPDATES)
     def test_none_is_stored_of_tiles_that_another_program_has_changed(
         self, apdb: OpenApdb, client: DaxClient, name: str
     ) -> None:

@@ -5,14 +5,14 @@ from stream_assoc.testing.checkpoints import OutdatedCheckpointTests
 from stream_assoc.testing.dax import DaxCountTests
 from stream_assoc.testing.inspection import InspectionOfOneMomentTests
 from stream_assoc.testing.other_records import OtherRecordsTests
-from stream_assoc.testing.other_writers import OtherWritersTests
+from stream_assoc.testing.other_writers import UnannouncedWritersTests
 from stream_assoc.testing.unlocked_reading import OneMomentTests
 
 
 class SqlConformance(
     ApdbConformance,
     OneMomentTests,
-    OtherWritersTests,
+    UnannouncedWritersTests,
     OutdatedCheckpointTests,
     OtherRecordsTests,
     InspectionOfOneMomentTests,

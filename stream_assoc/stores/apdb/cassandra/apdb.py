@@ -24,6 +24,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import check_room, read_la
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.groups import Groups, State
 from stream_assoc.stores.apdb.cassandra.leases import Leases
+from stream_assoc.stores.apdb.cassandra.notices import Notices
 from stream_assoc.stores.apdb.cassandra.outbox import Outbox
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Plans
@@ -32,6 +33,7 @@ from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.tables import IN_HAND, LEDGER, OUTBOX
+from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog
 from stream_assoc.stores.apdb.notes import cell_level_of, check_unchanged
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.replication import Replication
@@ -107,6 +109,8 @@ class CassandraApdb:
             tile_shift=2 * (tile_level - cell_level),
             patience_seconds=PATIENCE_SECONDS,
         )
+        rows = RowsOfObjects(connection, places)
+        log = UpdateLog(connection, layout.n_subchunks) if layout.replication else None
         self._database = Database(
             connection,
             places,
@@ -116,7 +120,8 @@ class CassandraApdb:
             Plans(connection),
             applier,
             Outbox(connection, claims),
-            RowsOfObjects(connection, places),
+            rows,
+            Notices(connection, rows, log, tile_level=tile_level, cell_level=cell_level),
             tile_level=tile_level,
             cell_level=cell_level,
             flag_columns=tuple(flag_columns),
@@ -138,15 +143,13 @@ class CassandraApdb:
     def exclusive(self, cells: IntArray) -> Iterator[ApdbSession]:
         """Wait for, then hold, exclusive access to ``cells``. See `Apdb.exclusive`."""
         self._clock.check()
-        group_id = self._database.groups.begin(cells)
-        with self._renewal.of(group_id):
-            try:
-                held = self._database.leases.take(group_id, cells.tolist(), self._database.lock_seconds)
-                # With the cells held: whoever divides the sky anew notes it first, and then ends who holds any.
-                self._check_unchanged()
-                yield CassandraSession(self._database, group_id, held)
-            finally:
-                self._leave(group_id)
+        is_open = False
+        while not is_open:
+            with self._holding(cells) as session:
+                # What other programs have changed is stored by a session of its own, before the caller's.
+                if not session.deal_with_notices():
+                    is_open = True
+                    yield session
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[SessionReader]:
@@ -234,6 +237,18 @@ class CassandraApdb:
         names = self._connection.read("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
         theirs = [name for (name,) in names if name == table or name.startswith(f"{table}_")]
         return sum(int(self._connection.read(f'SELECT count(*) FROM "{name}"')[0][0]) for name in theirs)
+
+    @contextlib.contextmanager
+    def _holding(self, cells: IntArray) -> Iterator[CassandraSession]:
+        group_id = self._database.groups.begin(cells)
+        with self._renewal.of(group_id):
+            try:
+                held = self._database.leases.take(group_id, cells.tolist(), self._database.lock_seconds)
+                # With the cells held: whoever divides the sky anew notes it first, and then ends who holds any.
+                self._check_unchanged()
+                yield CassandraSession(self._database, group_id, held)
+            finally:
+                self._leave(group_id)
 
     def _check_unchanged(self) -> None:
         check_unchanged(self._notes, read_notes(self._connection))

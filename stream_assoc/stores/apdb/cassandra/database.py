@@ -7,6 +7,7 @@ from stream_assoc.stores.apdb.cassandra.claims import Claims
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.groups import Groups
 from stream_assoc.stores.apdb.cassandra.leases import Leases
+from stream_assoc.stores.apdb.cassandra.notices import Notices
 from stream_assoc.stores.apdb.cassandra.outbox import Outbox
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Plans
@@ -27,6 +28,8 @@ class Database:
         The protocol.
     outbox : `Outbox`
     rows : `RowsOfObjects`
+    notices : `Notices`
+        What other programs have changed.
     tile_level, cell_level : `int`
         HTM levels of the tiles and cells.
     flag_columns : `tuple` [`str`, ...]
@@ -48,6 +51,7 @@ class Database:
     applier: Applier
     outbox: Outbox
     rows: RowsOfObjects
+    notices: Notices
     tile_level: int
     cell_level: int
     flag_columns: tuple[str, ...]

@@ -244,7 +244,9 @@ class Leases:
     ) -> tuple[str, Sequence[object]]:
         tiles = [tile for tile in commitment.tiles if tile >> self._tile_shift == lease.cell]
         versions = {**lease.tile_versions, **{tile: lease.tile_versions.get(tile, 0) + 1 for tile in tiles}}
-        last = {**lease.last_batches, **dict.fromkeys(tiles, commitment.last_batch)}
+        last = dict(lease.last_batches)
+        if commitment.last_batch is not None:
+            last |= dict.fromkeys(tiles, commitment.last_batch)
         timestamp = max(lease.last_timestamp, commitment.timestamp)
         return _RELEASE, (timestamp, versions, last, region, lease.cell, group_id)
 

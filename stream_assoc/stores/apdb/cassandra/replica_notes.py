@@ -23,6 +23,7 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier
+from stream_assoc.stores.apdb.cassandra.update_log import our_unique_id
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.chunks import (
     COMMIT_SECONDS,
@@ -188,7 +189,7 @@ class ReplicaNotes:
                 chosen.subchunk,
                 one["update_time_ns"],
                 one["update_order"],
-                one["update_unique_id"].bytes,
+                our_unique_id().bytes,
             )
             for one in written
         ]

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
@@ -17,6 +18,8 @@ from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.groups import Commitment
 from stream_assoc.stores.apdb.cassandra.leases import Lease
+from stream_assoc.stores.apdb.cassandra.notices import Notice
+from stream_assoc.stores.apdb.cassandra.noticing import forgotten, noticed
 from stream_assoc.stores.apdb.cassandra.outbox import outbox_rows
 from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
 from stream_assoc.stores.apdb.cassandra.planner import Planner, check_values
@@ -49,6 +52,15 @@ class CassandraSession(CassandraSessionReader):
         self._held = held
         self.is_committed = False
 
+    def deal_with_notices(self) -> bool:
+        """Store what other programs have changed, if they have; tell whether the session is over for that."""
+        notices = [one for one in self._database.notices.of(self._held) if not one.is_noticed]
+        if notices:
+            dealt = noticed(self._database, notices)
+            timestamp = self._timestamp(StoredVersions.none())
+            self._commit(dealt.changes, timestamp, dealt.tiles, None, dealt.single_source_delta)
+        return bool(notices)
+
     def prepare(self, diaObjectId: IntArray, validityEndMjdTai: FloatArray) -> None:
         """See `ApdbSession.prepare`; ignored."""
 
@@ -58,32 +70,48 @@ class CassandraSession(CassandraSessionReader):
             raise FencedError("a session commits once")
         rows = store_rows(changes)
         check_values(rows)
+        notices = self._seen_notices()
         self._hold_too(rows)
         for change in sorted(changes, key=lambda one: one.entry.key):
             self._database.claims.claim(change.entry, self._group_id)
         planned, stored = self._planner.plan(changes, rows)
         timestamp = self._timestamp(stored)
         planned += outbox_rows(changes, timestamp)
-        self._commit(planned, timestamp, rows, changes)
+        renewed = frozenset(rows.superseded.tolist())
+        planned.append(forgotten(one for one in notices if one.diaObjectId in renewed))
+        self._commit(planned, timestamp, tuple(rows.tiles.tolist()), changes[-1].entry.key, rows.delta)
         return self._versions(rows.tiles)
 
     def keep(self, checkpoints: Checkpoints) -> None:
         """See `ApdbSession.keep`."""
+        self._seen_notices()
         timestamp = self._timestamp(StoredVersions.none())
         self._database.leases.hold(self._group_id, self._held, timestamp)
         self._held = {cell: replace(lease, last_timestamp=timestamp) for cell, lease in self._held.items()}
         # Later than all before it, and outdated for whoever holds the cells next, however late it arrives.
         self._database.applier.write([Change(CHECKPOINT, checkpoint_rows(checkpoints), overwrites=True)], timestamp)
 
+    def _seen_notices(self) -> list[Notice]:
+        """Return the notices of the held cells, if no program has changed anything since the session has read it."""
+        notices = self._database.notices.of(self._held)
+        changed = {one.tile for one in notices if not one.is_noticed}
+        versions = self._seen.versions.items()
+        self._seen.check({tile: version + (tile in changed) for tile, version in versions})
+        return notices
+
     def _commit(
-        self, planned: Sequence[Change], timestamp: int, rows: StoreRows, changes: Sequence[BatchChanges]
+        self,
+        planned: Sequence[Change],
+        timestamp: int,
+        tiles: tuple[int, ...],
+        last_batch: BatchRevision | None,
+        single_source_delta: int,
     ) -> None:
         plan = encode(planned)
         self._database.plans.write(self._group_id, plan)
         self._database.applier.announce(self._group_id)
         self._planner.check_time()
-        tiles = tuple(rows.tiles.tolist())
-        commitment = Commitment(timestamp, len(plan.chunks), plan.digest, tiles, changes[-1].entry.key, rows.delta)
+        commitment = Commitment(timestamp, len(plan.chunks), plan.digest, tiles, last_batch, single_source_delta)
         self._database.groups.commit(self._group_id, commitment)
         self.is_committed = True
         self._database.applier.apply_changes(self._group_id, planned, timestamp)

@@ -69,7 +69,7 @@ class CassandraSessionReader:
             tile_versions=np.array(versions, np.int64),
             n_single_source=self._database.leases.single_source_objects(),
             unpublished=tuple(sorted(self._database.outbox.still_waiting(last))),
-            changed=ChangedObjects.none(),
+            changed=self._changed_objects(tiles),
         )
         self._seen.add(tiles, snapshot)
         return snapshot
@@ -151,6 +151,18 @@ class CassandraSessionReader:
         rows = sorted(self._database.connection.read_in(_VERSIONS, np.unique(diaObjectId).tolist()))
         *columns, ends, _ = arrays_of(rows, "iddffdndf")
         return ObjectVersions(ObjectPositions(*columns), ends)
+
+    def _changed_objects(self, tiles: IntArray) -> ChangedObjects:
+        cells = np.unique(tiles >> self._database.tile_shift)
+        asked = frozenset(tiles.tolist())
+        changed = {
+            one.diaObjectId: one.tile
+            for one in self._database.notices.read(cells.tolist())
+            if one.makes_outdated and one.tile in asked
+        }
+        ids = np.array(sorted(changed), np.int64)
+        of_tiles = np.array([changed[one] for one in ids.tolist()], np.int64)
+        return ChangedObjects(ids, of_tiles, np.ones(len(ids), np.bool_))
 
     def _leases_of(self, cells: Sequence[int]) -> dict[int, Lease]:
         """Return what is known of these cells."""

@@ -40,6 +40,11 @@ WAITING: Final = "StreamAssocWaiting"
 IN_HAND: Final = "StreamAssocInHand"
 """The messages that daemons have in hand."""
 
+NOTICE: Final = "StreamAssocNotice"
+"""What update records of other programs say of the objects of a cell, until a batch has dealt with it."""
+CURSOR: Final = "StreamAssocCursor"
+"""Up to where the update records are turned into notices."""
+
 N_SHARDS: Final = 16
 """Partitions of the tables that are read as a whole."""
 
@@ -89,6 +94,12 @@ DEFINITIONS: Final = {
         shard int, timestamp bigint, position int, visit bigint, detector int, revision int,
         PRIMARY KEY ((shard), timestamp, position, visit, detector, revision)
     """,
+    NOTICE: """
+        cell bigint, update_time_ns bigint, update_order int, update_unique_id uuid, "diaObjectId" bigint,
+        tile bigint, kind text, payload text, is_noticed boolean,
+        PRIMARY KEY ((cell), update_time_ns, update_order, update_unique_id, "diaObjectId")
+    """,
+    CURSOR: "name text PRIMARY KEY, chunk bigint",
     IN_HAND: """
         topic text, partition int, first_offset bigint, last_offset bigint, is_suspect boolean,
         PRIMARY KEY ((topic, partition))

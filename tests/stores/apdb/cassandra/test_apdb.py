@@ -7,10 +7,19 @@ from stream_assoc.stores.apdb.backend import ApdbUrl
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.testing.apdb import ApdbConformance
 from stream_assoc.testing.case import DaxClient
+from stream_assoc.testing.checkpoints import OutdatedCheckpointTests
+from stream_assoc.testing.other_writers import UPDATES
 from tests.cassandra import prepared
 
+ANNOUNCED = [name for name in UPDATES if name != "reassign_to_solar_system"]
+"""What dax_apdb leaves a record of on Cassandra (DM-50190 is about the other)."""
 
-class TestCassandra(ApdbConformance):
+
+class TestCassandra(ApdbConformance, OutdatedCheckpointTests):
+    @pytest.fixture(params=ANNOUNCED)
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
     @pytest.fixture
     def place(self, cassandra_apdb: CassandraUrl) -> ApdbUrl:
         return cassandra_apdb
