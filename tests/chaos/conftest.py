@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from stream_assoc.tools.embedded.kafka import EmbeddedKafka
 from tests.chaos.nights import Night, night_on
 from tests.chaos.outcome import Outcome
-from tests.services import new_database
+from tests.services import ServiceUnavailableError, kafka_jars, new_database
 
 
 @pytest.fixture(params=["postgresql", "sqlite", "cassandra"])
@@ -37,6 +38,17 @@ def make_night(
 @pytest.fixture
 def interrupted(make_night: Callable[[], Night]) -> Night:
     return make_night()
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedKafka]:
+    """A Kafka of the test's own."""
+    try:
+        jars = kafka_jars()
+    except ServiceUnavailableError as error:
+        pytest.skip(str(error))
+    with EmbeddedKafka(jars) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,28 @@ from typing import Final
 
 from tests.chaos.daemon_process import serve
 from tests.contents import LEDGER, n_rows
-from tests.integration.deployment import Deployment
+from tests.integration.deployment import SHORT_SESSION, Deployment, deploy
+from tests.pipeline.focal_plane import FocalPlane
 
 # Every daemon is forked from one process that is ready to work: getting there takes seconds.
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([serve.__module__])
 
 EXIT_SECONDS: Final = 60.0
+
+CAMERA: Final = FocalPlane(columns=(1.0, 20.0), rows=(8.0,))
+
+
+def deploy_for_a_fleet(kafka_bootstrap: str, valkey_url: str, apdb_url: str) -> Deployment:
+    """Return a deployment for the detectors of `CAMERA`, with a partition for each."""
+    return deploy(
+        kafka_bootstrap,
+        valkey_url,
+        apdb_url,
+        kafka={"partitions": len(CAMERA.detectors), "librdkafka_consumer": SHORT_SESSION},
+        # Hands of several batches want the cells of several detectors at once.
+        daemon={"micro_batch_messages": 3},
+    )
 
 
 class Fleet:
@@ -82,11 +97,21 @@ class Fleet:
 
     def freeze(self, number: int) -> None:
         """Stop a daemon where it is, locks and all, until the others take it for dead; then let it go on."""
+        with self._frozen(number):
+            self._await_members(len(self._members) - 1)
+
+    def freeze_until_others_are_done(self, number: int) -> None:
+        """Stop a daemon where it is until the others have done what it had in hand too; then let it go on."""
+        with self._frozen(number):
+            self.await_everything()
+
+    @contextlib.contextmanager
+    def _frozen(self, number: int) -> Iterator[None]:
         process = self._members[number]
         assert process.pid is not None
         os.kill(process.pid, signal.SIGSTOP)
         try:
-            self._await_members(len(self._members) - 1)
+            yield
         finally:
             os.kill(process.pid, signal.SIGCONT)
 

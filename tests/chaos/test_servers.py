@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.chaos.nights import Night, batches, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
-from tests.services import ServiceUnavailableError, kafka_jars
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
@@ -23,17 +22,6 @@ N_CRASHES = 4
 
 N_BROKER_CRASHES = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_BROKER_CRASHES", "1"))
 """Fewer, because a broker takes some seconds to start."""
-
-
-@pytest.fixture
-def broker() -> Iterator[EmbeddedKafka]:
-    """A Kafka of the test's own."""
-    try:
-        jars = kafka_jars()
-    except ServiceUnavailableError as error:
-        pytest.skip(str(error))
-    with EmbeddedKafka(jars) as broker:
-        yield broker
 
 
 def test_valkey_is_killed_and_comes_back_empty(

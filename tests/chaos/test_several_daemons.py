@@ -3,10 +3,11 @@
 The number of visits is in the environment: STREAM_ASSOC_TEST_CHAOS_VISITS (``make chaos``).
 """
 
+import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.stores.apdb.sql.snapshot import SeenTiles
-from tests.chaos.fleet import Fleet
+from tests.cassandra.prepared import PreparedApdb
+from tests.chaos.fleet import CAMERA, Fleet, deploy_for_a_fleet
 from tests.chaos.serial import NOTHING, judge
 from tests.contents import n_rows
-from tests.integration.deployment import SHORT_SESSION, Deployment, deploy
-from tests.pipeline.focal_plane import FocalPlane, visits
+from tests.integration.deployment import Deployment, deploy
+from tests.pipeline.focal_plane import visits
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
@@ -35,54 +37,49 @@ VISITS_BETWEEN_DISTURBANCES = 3 if N_VISITS < 100 else 12
 VISITS_IN_FLIGHT = 4
 """Visits are sent that far ahead of what has counted."""
 
-CAMERA = FocalPlane(columns=(1.0, 20.0), rows=(8.0,))
-
-SECTIONS: dict[str, dict[str, object]] = {
-    "kafka": {"partitions": len(CAMERA.detectors), "librdkafka_consumer": SHORT_SESSION},
-    # Hands of several batches want the cells of several detectors at once.
-    "daemon": {"micro_batch_messages": 3},
-}
-
 NO_CELLS = np.empty(0, np.int64)
 
 
-@pytest.fixture
-def deployment(kafka_bootstrap: str, valkey_url: str, postgresql_database: str) -> Deployment:
-    return deploy(kafka_bootstrap, valkey_url, postgresql_database, **copy_of(SECTIONS))
-
-
-def copy_of(sections: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    return {name: dict(section) for name, section in sections.items()}
-
-
 @pytest.mark.parametrize("n_daemons", [2, 4])
-def test_daemons_that_come_and_go_do_what_one_does(deployment: Deployment, n_daemons: int, tmp_path: Path) -> None:
+def test_daemons_that_come_and_go_do_what_one_does(
+    kafka_bootstrap: str, valkey_url: str, postgresql_database: str, n_daemons: int, tmp_path: Path
+) -> None:
+    deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, postgresql_database)
     fleet = Fleet(deployment, tmp_path)
+    sent = process(fleet, n_daemons, N_VISITS, (fleet.leave, fleet.kill, fleet.freeze))
+    assert judge(deployment, sent, tmp_path) == NOTHING
+    assert n_deadlocks(deployment) == 0
+
+
+def test_on_cassandra_others_go_on_without_a_frozen_daemon_too(
+    kafka_bootstrap: str, valkey_url: str, prepared_apdb: PreparedApdb, tmp_path: Path
+) -> None:
+    deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, prepared_apdb.emptied())
+    fleet = Fleet(deployment, tmp_path)
+    sent = process(fleet, 2, 2 * N_VISITS // 3, (fleet.kill, fleet.freeze_until_others_are_done))
+    assert judge(deployment, sent, tmp_path) == NOTHING
+
+
+def process(
+    fleet: Fleet, n_daemons: int, n_visits: int, disturbances: Sequence[Callable[[int], None]]
+) -> list[Batch]:
+    """Let daemons process visits while something is done to one after the other; return the batches."""
+    random = np.random.default_rng(n_daemons)
+    disturb = itertools.cycle(disturbances)
     sent: list[Batch] = []
     start = time.monotonic()
     with fleet.running(n_daemons):
-        disturbances = disturb(fleet, n_daemons)
-        for number, visit in enumerate(visits(CAMERA, N_VISITS), start=1):
-            deployment.send_into([(one.id.detector, one) for one in visit])
+        for number, visit in enumerate(visits(CAMERA, n_visits), start=1):
+            fleet.deployment.send_into([(one.id.detector, one) for one in visit])
             sent += visit
             fleet.await_counted(len(sent) - VISITS_IN_FLIGHT * len(visit))
             if number % VISITS_BETWEEN_DISTURBANCES == 0:
-                next(disturbances)
+                next(disturb)(int(random.integers(n_daemons)))
         fleet.await_everything()
         seconds = time.monotonic() - start
-    assert judge(deployment, sent, tmp_path) == NOTHING
-    assert n_deadlocks(deployment) == 0
-    n_objects = n_rows(deployment.settings.apdb.url.get_secret_value(), "DiaObjectLast")
+    n_objects = n_rows(fleet.deployment.settings.apdb.url.get_secret_value(), "DiaObjectLast")
     print(f"{n_daemons} daemons, {len(sent)} batches, {n_objects} objects, {seconds:.0f} s")
-
-
-def disturb(fleet: Fleet, n_daemons: int) -> Iterator[None]:
-    """Do something to one daemon after the other."""
-    random = np.random.default_rng(n_daemons)
-    while True:
-        for disturb_one in (fleet.leave, fleet.kill, fleet.freeze):
-            disturb_one(int(random.integers(n_daemons)))
-            yield
+    return sent
 
 
 def n_deadlocks(deployment: Deployment) -> int:
@@ -132,7 +129,7 @@ def test_copies_to_two_daemons_change_nothing(
         url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    deployment = deploy(kafka_bootstrap, valkey_url, url, **copy_of(SECTIONS))
+    deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, url)
     random = np.random.default_rng(11)
     sent = [one for visit in visits(CAMERA, 2) for one in visit]
     copies = [one for one in sent for _ in range(random.integers(2, 6))]
