@@ -269,13 +269,15 @@ class Connection:
         self._cluster.shutdown()
 
     def _prepared(self, statement: str, consistency: int) -> PreparedStatement:
-        try:
-            prepared = self._session.prepare(statement)
-        except InvalidRequest as error:
-            raise ApdbSchemaError(
-                f"the keyspace {self.keyspace} lacks a table or column of an APDB of this version "
-                f"({reason_of(error)}); {INIT_REMEDY}"
-            ) from error
+        # Whoever asks for it may have no translation of errors around it.
+        with translated():
+            try:
+                prepared = self._session.prepare(statement)
+            except InvalidRequest as error:
+                raise ApdbSchemaError(
+                    f"the keyspace {self.keyspace} lacks a table or column of an APDB of this version "
+                    f"({reason_of(error)}); {INIT_REMEDY}"
+                ) from error
         prepared.consistency_level = consistency
         return prepared
 

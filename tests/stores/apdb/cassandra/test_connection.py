@@ -1,17 +1,21 @@
 """What is said of a ring that is not there, or lets nobody in."""
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from uuid import uuid4
 
 import pytest
-from cassandra import AuthenticationFailed, Unauthorized
-from cassandra.cluster import Cluster, NoHostAvailable
+from cassandra import AuthenticationFailed, OperationTimedOut, Unauthorized
+from cassandra.cluster import Cluster, NoHostAvailable, Session
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.connection import translated, undecided
+from stream_assoc.stores.apdb.cassandra.tables import UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import Patience
+from tests.cassandra.ring import Ring
 
 URL = CassandraUrl(("127.0.0.1",), "apdb", 1, user="u", password="secret")
 
@@ -37,3 +41,26 @@ def test_what_a_user_may_not_do_is_a_setting_that_is_wrong(
 ) -> None:
     with pytest.raises(ApdbConfigurationError, match=r"may not do .* MODIFY"), raised():
         raise Unauthorized("User u has no MODIFY permission")
+
+
+@pytest.mark.integration
+def test_a_statement_that_no_node_takes_in_may_be_taken_in_later(
+    cassandra_node: Ring, keyspace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_session: Session, _statement: str) -> None:
+        raise OperationTimedOut("no answer")
+
+    statement = f'INSERT INTO "{UNFINISHED}" (shard, group_id) VALUES (?, ?)'
+    with contextlib.closing(CassandraUrl(cassandra_node.addresses, keyspace).connect(Patience())) as connection:
+        row = (0, uuid4())
+        for attempt in (
+            lambda: connection.requests([(statement, row)]),
+            lambda: connection.decide_together([(statement, row)]),
+            lambda: connection.write_each(statement, [row]),
+            lambda: connection.read_each(f'SELECT shard FROM "{UNFINISHED}" WHERE shard = ?', [(0,)]),
+        ):
+            with monkeypatch.context() as away:
+                away.setattr(Session, "prepare", nobody)
+                with pytest.raises(ApdbUnavailableError, match="does not answer"):
+                    attempt()
+        connection.send(connection.requests([(statement, row)]))
