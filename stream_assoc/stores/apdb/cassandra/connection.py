@@ -216,6 +216,16 @@ class Connection:
         with translated():
             execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
 
+    def write_together(self, groups: Iterable[Sequence[tuple[str, Sequence[object]]]]) -> None:
+        """Write groups of rows to a quorum: what has begun of a group ends without us, though perhaps later."""
+        batches = []
+        for group in groups:
+            batch = BatchStatement(BatchType.LOGGED, consistency_level=ConsistencyLevel.QUORUM)
+            for statement, parameters in group:
+                batch.add(self._prepare(statement, ConsistencyLevel.QUORUM), parameters)
+            batches.append(batch)
+        self.send(batches)
+
     def requests(self, rows: Iterable[tuple[str, Sequence[object]]]) -> list[Request]:
         """Return what `send` sends to write rows of several tables: rows that lie on the same nodes go together."""
         partitions: dict[bytes, list[BoundStatement]] = {}

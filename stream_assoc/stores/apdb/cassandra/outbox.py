@@ -93,18 +93,21 @@ class Outbox:
         return frozenset(key for key, rows in zip(asked, found, strict=True) if rows)
 
     def forget(self, keys: Sequence[BatchRevision]) -> None:
-        """Delete the outputs of these batches; the order lets whoever finds one in `batches` find its outputs too."""
+        """Delete the outputs of these batches.
+
+        Both tables change together: of an entry without its row in `WAITING` nobody would learn any more that it
+        is published, and what comes after it would wait for ever.
+        """
         heads = self._connection.read_each(_HEAD, keys)
         kept = [(key, *rows[0][:2]) for key, rows in zip(keys, heads, strict=True) if rows]
         now = time.time_ns() // 1000
-        self._connection.write_each(
-            _FORGET_WAITING,
+        self._connection.write_together(
             [
-                (max(now, timestamp + 1), shard_of(key), timestamp, position, *key)
-                for key, timestamp, position in kept
-            ],
+                (_FORGET_WAITING, (max(now, timestamp + 1), shard_of(key), timestamp, position, *key)),
+                (_FORGET, (max(now, timestamp + 1), *key)),
+            ]
+            for key, timestamp, position in kept
         )
-        self._connection.write_each(_FORGET, [(max(now, timestamp + 1), *key) for key, timestamp, _ in kept])
 
 
 def outbox_rows(changes: Sequence[BatchChanges], timestamp: int) -> Iterator[Change]:
