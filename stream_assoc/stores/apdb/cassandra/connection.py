@@ -16,7 +16,6 @@ from cassandra import (
     OperationTimedOut,
     RequestExecutionException,
     Unauthorized,
-    WriteTimeout,
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
@@ -28,6 +27,7 @@ from cassandra.cluster import (
     Session,
 )
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.connection import ConnectionException
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
 
@@ -344,7 +344,8 @@ def translated() -> Iterator[None]:
         yield
     except Unauthorized as error:
         raise _forbidden(error) from error
-    except (NoHostAvailable, DriverException, OSError) as error:
+    # That of a node which is killed while it works for us is no DriverException.
+    except (NoHostAvailable, DriverException, ConnectionException, OSError) as error:
         raise ApdbUnavailableError(f"Cassandra does not answer (apdb.url): {reason_of(error)}") from error
 
 
@@ -355,7 +356,7 @@ def undecided() -> Iterator[None]:
         yield
     except Unauthorized as error:
         raise _forbidden(error) from error
-    except (OperationTimedOut, WriteTimeout, RequestExecutionException, NoHostAvailable, OSError) as error:
+    except (OperationTimedOut, RequestExecutionException, NoHostAvailable, ConnectionException, OSError) as error:
         raise UnknownOutcomeError(f"a conditional write got no answer: {reason_of(error)}") from error
     except DriverException as error:
         raise ApdbUnavailableError(f"Cassandra refuses a conditional write: {reason_of(error)}") from error

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 from cassandra import AuthenticationFailed, OperationTimedOut, Unauthorized
 from cassandra.cluster import Cluster, NoHostAvailable, Session
+from cassandra.connection import ConnectionShutdown
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
-from stream_assoc.stores.apdb.cassandra.connection import translated, undecided
+from stream_assoc.stores.apdb.cassandra.connection import UnknownOutcomeError, translated, undecided
 from stream_assoc.stores.apdb.cassandra.tables import UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import Patience
@@ -41,6 +42,15 @@ def test_what_a_user_may_not_do_is_a_setting_that_is_wrong(
 ) -> None:
     with pytest.raises(ApdbConfigurationError, match=r"may not do .* MODIFY"), raised():
         raise Unauthorized("User u has no MODIFY permission")
+
+
+def test_a_node_that_is_killed_at_work_leaves_it_undone_or_in_doubt() -> None:
+    killed = ConnectionShutdown("[Errno 104] Connection reset by peer")
+    with pytest.raises(ApdbUnavailableError, match="reset by peer") as caught, translated():
+        raise killed
+    assert not isinstance(caught.value, UnknownOutcomeError)
+    with pytest.raises(UnknownOutcomeError, match="reset by peer"), undecided():
+        raise killed
 
 
 @pytest.mark.integration
