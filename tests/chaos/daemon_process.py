@@ -1,5 +1,9 @@
 """What a daemon's process runs. The fork server imports this, so that a daemon starts in no time."""
 
+import os
+import signal
+import threading
+import uuid
 from pathlib import Path
 
 from stream_assoc.core.sky.vectors import unit_vectors
@@ -7,6 +11,7 @@ from stream_assoc.logs import configure_logging
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import Settings
+from stream_assoc.stores.apdb.cassandra.groups import Commitment, Groups
 from stream_assoc.wiring.daemon import run_daemon
 
 # The first use of any compiled function loads the compiler, which takes longer than all imports.
@@ -19,4 +24,20 @@ def serve(settings: Settings, log: Path) -> None:
         configure_logging("json", "info", stream)
         stop = StopRequest(settings.daemon.drain_deadline_seconds)
         stop.on_signals()
+        stand_still_when_asked()
         run_daemon(settings, Instruments(), stop)
+
+
+def stand_still_when_asked() -> None:
+    """Let SIGUSR1 make the process stop itself before its next commit on Cassandra, when it holds cells."""
+    commit, asked = Groups.commit, threading.Event()
+
+    def commit_or_stand_still(groups: Groups, group_id: uuid.UUID, commitment: Commitment) -> None:
+        if asked.is_set():
+            asked.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        commit(groups, group_id, commitment)
+
+    # The process is a test's own, and runs one daemon.
+    Groups.commit = commit_or_stand_still  # type: ignore[assignment, method-assign]
+    signal.signal(signal.SIGUSR1, lambda *_: asked.set())

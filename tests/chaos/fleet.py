@@ -9,6 +9,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.chaos.daemon_process import serve
 from tests.contents import LEDGER, n_rows
 from tests.integration.deployment import SHORT_SESSION, Deployment, deploy
@@ -80,6 +82,10 @@ class Fleet:
         """Wait until this holds, as long as every daemon lives."""
         self.deployment.wait_until(lambda: self._is_alive() and condition())
 
+    def logs(self) -> str:
+        """Return what all daemons have logged."""
+        return "".join(path.read_text() for path in self._folder.glob("daemon-*.log"))
+
     def leave(self, number: int) -> None:
         """Let a daemon leave in order, and come back: its partitions go to the others, and some return."""
         self._members[number].terminate()
@@ -97,23 +103,37 @@ class Fleet:
 
     def freeze(self, number: int) -> None:
         """Stop a daemon where it is, locks and all, until the others take it for dead; then let it go on."""
-        with self._frozen(number):
-            self._await_members(len(self._members) - 1)
-
-    def freeze_until_others_are_done(self, number: int) -> None:
-        """Stop a daemon where it is until the others have done what it had in hand too; then let it go on."""
-        with self._frozen(number):
-            self.await_everything()
-
-    @contextlib.contextmanager
-    def _frozen(self, number: int) -> Iterator[None]:
-        process = self._members[number]
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGSTOP)
+        pid = self._pid(number)
+        os.kill(pid, signal.SIGSTOP)
         try:
-            yield
+            self._await_members(len(self._members) - 1)
         finally:
-            os.kill(process.pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
+
+    def freeze_before_a_commit(self, number: int, send: Callable[[], object]) -> None:
+        """Let a daemon stand still before its next commit on Cassandra, cells and all, until the others have done it.
+
+        Parameters
+        ----------
+        number : `int`
+            Which daemon.
+        send : callable
+            Sends messages into all partitions, so that there is something to commit.
+        """
+        self._await_members(len(self._members))
+        pid = self._pid(number)
+        os.kill(pid, signal.SIGUSR1)
+        send()
+        self.await_condition(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        try:
+            self.await_everything()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def _pid(self, number: int) -> int:
+        pid = self._members[number].pid
+        assert pid is not None
+        return pid
 
     @property
     def _apdb_url(self) -> str:

@@ -3,6 +3,7 @@
 The number of visits is in the environment: STREAM_ASSOC_TEST_CHAOS_VISITS (``make chaos``).
 """
 
+import functools
 import itertools
 import os
 import threading
@@ -37,6 +38,12 @@ VISITS_BETWEEN_DISTURBANCES = 3 if N_VISITS < 100 else 12
 VISITS_IN_FLIGHT = 4
 """Visits are sent that far ahead of what has counted."""
 
+Disturbance = Callable[[int, Callable[[], None]], None]
+"""Does something to a daemon while what the callable sends is processed."""
+
+ABORTED = "which has aborted its group"
+"""What a daemon says whose cells have gone to another one."""
+
 NO_CELLS = np.empty(0, np.int64)
 
 
@@ -46,7 +53,7 @@ def test_daemons_that_come_and_go_do_what_one_does(
 ) -> None:
     deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, postgresql_database)
     fleet = Fleet(deployment, tmp_path)
-    sent = process(fleet, n_daemons, N_VISITS, (fleet.leave, fleet.kill, fleet.freeze))
+    sent = process(fleet, n_daemons, N_VISITS, [at_work(one) for one in (fleet.leave, fleet.kill, fleet.freeze)])
     assert judge(deployment, sent, tmp_path) == NOTHING
     assert n_deadlocks(deployment) == 0
 
@@ -56,13 +63,22 @@ def test_on_cassandra_others_go_on_without_a_frozen_daemon_too(
 ) -> None:
     deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, prepared_apdb.emptied())
     fleet = Fleet(deployment, tmp_path)
-    sent = process(fleet, 2, 2 * N_VISITS // 3, (fleet.kill, fleet.freeze_until_others_are_done))
+    sent = process(fleet, 2, 2 * N_VISITS // 3, [at_work(fleet.kill), fleet.freeze_before_a_commit])
     assert judge(deployment, sent, tmp_path) == NOTHING
+    assert ABORTED in fleet.logs()
 
 
-def process(
-    fleet: Fleet, n_daemons: int, n_visits: int, disturbances: Sequence[Callable[[int], None]]
-) -> list[Batch]:
+def at_work(disturb: Callable[[int], None]) -> Disturbance:
+    """Return a disturbance of a daemon that has been sent something."""
+
+    def send_and_disturb(number: int, send: Callable[[], None]) -> None:
+        send()
+        disturb(number)
+
+    return send_and_disturb
+
+
+def process(fleet: Fleet, n_daemons: int, n_visits: int, disturbances: Sequence[Disturbance]) -> list[Batch]:
     """Let daemons process visits while something is done to one after the other; return the batches."""
     random = np.random.default_rng(n_daemons)
     disturb = itertools.cycle(disturbances)
@@ -70,11 +86,13 @@ def process(
     start = time.monotonic()
     with fleet.running(n_daemons):
         for number, visit in enumerate(visits(CAMERA, n_visits), start=1):
-            fleet.deployment.send_into([(one.id.detector, one) for one in visit])
+            fleet.await_counted(len(sent) - (VISITS_IN_FLIGHT - 1) * len(visit))
+            send = functools.partial(fleet.deployment.send_into, [(one.id.detector, one) for one in visit])
             sent += visit
-            fleet.await_counted(len(sent) - VISITS_IN_FLIGHT * len(visit))
             if number % VISITS_BETWEEN_DISTURBANCES == 0:
-                next(disturb)(int(random.integers(n_daemons)))
+                next(disturb)(int(random.integers(n_daemons)), send)
+            else:
+                send()
         fleet.await_everything()
         seconds = time.monotonic() - start
     n_objects = n_rows(fleet.deployment.settings.apdb.url.get_secret_value(), "DiaObjectLast")
