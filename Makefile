@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 PPDB := .cache/ppdb/.installed
 CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
+RING_DISTURBANCES ?= 15
 # Tests wait for servers most of the time, so two at once take little more than half as long, on two cores too.
 WORKERS ?= 2
 # In the order of collection: xdist's own begins with the files of most tests, and ends with the longest ones.
@@ -13,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test versions coverage chaos model model-long bench bench-survey check format docs site clean
+.PHONY: help install demo dashboard test test-ring versions coverage chaos model model-long bench bench-survey check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -49,8 +50,11 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest $(PARALLEL) -m 'not integration and not real_data'
 	@$(MAKE) --no-print-directory $(PPDB)
-	@$(BIN)/pytest $(PARALLEL) -m 'integration or real_data'
+	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring'
 	@$(BIN)/pytest benchmarks/test_gate.py
+
+test-ring: $(STAMP)  ## Kill and freeze daemons, and kill nodes of Cassandra, and compare (RING_DISTURBANCES=100: the better part of an hour)
+	@STREAM_ASSOC_TEST_RING_DISTURBANCES=$(RING_DISTURBANCES) $(BIN)/pytest -m ring -s --timeout 14400
 
 # lsst-dax-ppdb, which replicates an APDB, needs Python 3.12 or later, so it has an environment of its own: the first that
 # one of these interpreters can make. Without one the tests of replication are skipped, and say so.
@@ -88,7 +92,7 @@ versions: $(STAMP)  ## Run the fast tests on the other Pythons at hand (VERSIONS
 
 coverage: $(STAMP)  ## Run all tests and show which lines none of them has run (docs/testing.md)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest $(PARALLEL) --cov --cov-report=
+	@$(BIN)/pytest $(PARALLEL) -m 'not ring' --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --sort=cover
 	@$(BIN)/coverage html --quiet
 	@echo "Line by line: .cache/coverage/index.html"

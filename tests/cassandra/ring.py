@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Final, Self
 
 import yaml
-from cassandra.cluster import Cluster
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.policies import WhiteListRoundRobinPolicy
+from cassandra.query import SimpleStatement
 
 from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
 from tests.cassandra.settings import (
@@ -81,6 +84,19 @@ class Ring:
     def resume(self, number: int) -> None:
         """Let a suspended node go on."""
         os.kill(self._pid(number), signal.SIGCONT)
+
+    def wait_until_reached(self, table: str) -> None:
+        """Return once each node reaches all replicas of a table: seconds pass before all notice that one is back."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        everywhere = SimpleStatement(f"SELECT * FROM {table} LIMIT 1", consistency_level=ConsistencyLevel.ALL)
+        for address in self.addresses:
+            only = {EXEC_PROFILE_DEFAULT: ExecutionProfile(WhiteListRoundRobinPolicy([address]))}
+            with Cluster([address], protocol_version=5, execution_profiles=only) as cluster:
+                session = cluster.connect()
+                while not _answers(session, everywhere):
+                    if time.monotonic() > deadline:
+                        raise EmbeddedServiceError(f"the node at {address} does not reach all nodes of its ring")
+                    time.sleep(LOOK_SECONDS)
 
     def _wait_until_whole(self) -> None:
         """Return once every node lists all others: a driver takes for the ring what its first node knows of it."""
@@ -153,6 +169,14 @@ def _is_free(address: str, port: int) -> bool:
             probe.bind((address, port))
         except OSError:
             return False
+    return True
+
+
+def _answers(session: Session, statement: SimpleStatement) -> bool:
+    try:
+        session.execute(statement)
+    except (DriverException, NoHostAvailable):
+        return False
     return True
 
 
