@@ -134,7 +134,10 @@ class CassandraSession(CassandraSessionReader):
             needed |= set(np.unique(htm_index(ra, dec, self._database.cell_level)).tolist())
         if further := sorted(needed - set(self._held)):
             self._database.groups.extend(self._group_id, sorted({*self._held, *further}))
-            self._held |= self._database.leases.take(self._group_id, further, self._database.lock_seconds)
+            # Cells are waited for in ascending order. Who has them may wait for ours: then both are tried again.
+            in_order = further[0] > max(self._held, default=-1)
+            wait_seconds = self._database.lock_seconds if in_order else 0.0
+            self._held |= self._database.leases.take(self._group_id, further, wait_seconds)
 
     def _timestamp(self, overwritten: StoredVersions) -> int:
         """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
