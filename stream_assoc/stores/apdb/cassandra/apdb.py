@@ -32,6 +32,7 @@ from stream_assoc.stores.apdb.cassandra.renewal import Renewal
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
+from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.cassandra.tables import IN_HAND, LEDGER, OUTBOX
 from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog
 from stream_assoc.stores.apdb.notes import cell_level_of, check_unchanged
@@ -116,6 +117,7 @@ class CassandraApdb:
             places,
             groups,
             claims,
+            SourceClaims(connection, groups, leases),
             leases,
             Plans(connection),
             applier,

@@ -12,6 +12,7 @@ from stream_assoc.stores.apdb.cassandra.outbox import Outbox
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Plans
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
+from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.replication import Replication
 
 
@@ -24,7 +25,7 @@ class Database:
     connection : `Connection`
     places : `Places`
         Where rows are.
-    groups, claims, leases, plans, applier
+    groups, claims, source_claims, leases, plans, applier
         The protocol.
     outbox : `Outbox`
     rows : `RowsOfObjects`
@@ -46,6 +47,7 @@ class Database:
     places: Places
     groups: Groups
     claims: Claims
+    source_claims: SourceClaims
     leases: Leases
     plans: Plans
     applier: Applier

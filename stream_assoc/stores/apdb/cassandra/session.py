@@ -26,7 +26,7 @@ from stream_assoc.stores.apdb.cassandra.planner import Planner, check_values
 from stream_assoc.stores.apdb.cassandra.plans import Change, encode
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
-from stream_assoc.stores.apdb.sql.rows import StoreRows, checkpoint_rows, store_rows
+from stream_assoc.stores.apdb.sql.rows import StoreRows, checkpoint_rows, int_column, store_rows
 
 _LAST_WRITTEN: Final = (
     'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part IN ? AND "diaObjectId" IN ?'
@@ -74,12 +74,15 @@ class CassandraSession(CassandraSessionReader):
         self._hold_too(rows)
         for change in sorted(changes, key=lambda one: one.entry.key):
             self._database.claims.claim(change.entry, self._group_id)
+        sources = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
+        self._database.source_claims.claim(sources, self._group_id)
         planned, stored = self._planner.plan(changes, rows)
         timestamp = self._timestamp(stored)
         planned += outbox_rows(changes, timestamp)
         renewed = frozenset(rows.superseded.tolist())
         planned.append(forgotten(one for one in notices if one.diaObjectId in renewed))
         self._commit(planned, timestamp, tuple(rows.tiles.tolist()), changes[-1].entry.key, rows.delta)
+        self._database.source_claims.release(sources, self._group_id)
         return self._versions(rows.tiles)
 
     def keep(self, checkpoints: Checkpoints) -> None:

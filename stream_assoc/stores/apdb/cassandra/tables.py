@@ -40,6 +40,8 @@ WAITING: Final = "StreamAssocWaiting"
 IN_HAND: Final = "StreamAssocInHand"
 """The messages that daemons have in hand."""
 
+SOURCE_CLAIM: Final = "StreamAssocSourceClaim"
+"""The source ids that groups which prepare are about to store, in blocks."""
 NOTICE: Final = "StreamAssocNotice"
 """What update records of other programs say of the objects of a cell, until a batch has dealt with it."""
 CURSOR: Final = "StreamAssocCursor"
@@ -94,6 +96,7 @@ DEFINITIONS: Final = {
         shard int, timestamp bigint, position int, visit bigint, detector int, revision int,
         PRIMARY KEY ((shard), timestamp, position, visit, detector, revision)
     """,
+    SOURCE_CLAIM: "block bigint, group_id uuid, ids blob, PRIMARY KEY ((block), group_id)",
     NOTICE: """
         cell bigint, update_time_ns bigint, update_order int, update_unique_id uuid, "diaObjectId" bigint,
         tile bigint, kind text, payload text, is_noticed boolean,

@@ -21,7 +21,7 @@ from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.compatibility import read_tables
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.leases import Watch
-from stream_assoc.stores.apdb.cassandra.tables import GROUP, PLAN, UNFINISHED
+from stream_assoc.stores.apdb.cassandra.tables import GROUP, PLAN, SOURCE_CLAIM, UNFINISHED
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
 from stream_assoc.testing.rows import FIRST, SECOND, changes, dia_object, new_objects, pixel, source
@@ -94,7 +94,7 @@ def opened(url: CassandraUrl) -> CassandraApdb:
 def contents_of(url: CassandraUrl) -> dict[str, list[Any]]:
     """Return the rows of all tables, but those that tell of tries."""
     with contextlib.closing(url.connect(DEFAULT_PATIENCE)) as connection:
-        names = set(read_tables(connection)) - {GROUP, PLAN, UNFINISHED}
+        names = set(read_tables(connection)) - {GROUP, PLAN, SOURCE_CLAIM, UNFINISHED}
     return {name: sorted(read_table(url, name)[1], key=repr) for name in names}
 
 
