@@ -90,8 +90,7 @@ class Ring:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         everywhere = SimpleStatement(f"SELECT * FROM {table} LIMIT 1", consistency_level=ConsistencyLevel.ALL)
         for address in self.addresses:
-            only = {EXEC_PROFILE_DEFAULT: ExecutionProfile(WhiteListRoundRobinPolicy([address]))}
-            with Cluster([address], protocol_version=5, execution_profiles=only) as cluster:
+            with _only(address) as cluster:
                 session = cluster.connect()
                 while not _answers(session, everywhere):
                     if time.monotonic() > deadline:
@@ -102,7 +101,7 @@ class Ring:
         """Return once every node lists all others: a driver takes for the ring what its first node knows of it."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         for address in self.addresses:
-            with Cluster([address], protocol_version=5) as cluster:
+            with _only(address) as cluster:
                 session = cluster.connect()
                 while len(list(session.execute("SELECT peer FROM system.peers"))) < len(self.addresses) - 1:
                     if time.monotonic() > deadline:
@@ -170,6 +169,18 @@ def _is_free(address: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _only(address: str) -> Cluster:
+    """Return a client of one node, which is patient: a busy machine takes seconds to tell of all tables."""
+    profile = ExecutionProfile(WhiteListRoundRobinPolicy([address]))
+    return Cluster(
+        [address],
+        protocol_version=5,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connect_timeout=START_TIMEOUT_SECONDS,
+        control_connection_timeout=START_TIMEOUT_SECONDS,
+    )
 
 
 def _answers(session: Session, statement: SimpleStatement) -> bool:
