@@ -12,6 +12,7 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.groups import Group, Groups
 from stream_assoc.stores.apdb.cassandra.plans import Change, Plans
+from stream_assoc.stores.apdb.cassandra.requests import Request
 from stream_assoc.stores.apdb.cassandra.tables import N_SHARDS, UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 
@@ -61,16 +62,23 @@ class Applier:
         if commitment is None:
             raise ApdbDamagedError(f"the group {group.group_id} is {group.state} without a timestamp")
         changes = self._plans.read(group.group_id, commitment.n_chunks, commitment.digest)
-        self.apply_changes(group.group_id, changes, commitment.timestamp)
+        self.apply_requests(group.group_id, self.requests(changes, commitment.timestamp))
 
-    def apply_changes(self, group_id: uuid.UUID, changes: Iterable[Change], timestamp: int) -> None:
-        """Write the rows of a group whose commit and plan are known; see `apply`."""
-        self.write(changes, timestamp)
+    def requests(self, changes: Iterable[Change], timestamp: int) -> list[Request]:
+        """Return what writes these rows at a timestamp; see `Connection.requests`.
+
+        Made before the commit, for rows that cannot be written must not be committed.
+        """
+        return self._connection.requests(one for change in changes for one in statements_of(change, timestamp))
+
+    def apply_requests(self, group_id: uuid.UUID, requests: Sequence[Request]) -> None:
+        """Write the rows of a committed group; see `apply`."""
+        self.write(requests)
         self._groups.mark_applied(group_id)
         self.forget(group_id)
 
-    def write(self, changes: Iterable[Change], timestamp: int) -> None:
-        """Write rows at a timestamp.
+    def write(self, requests: Sequence[Request]) -> None:
+        """Write rows.
 
         Raises
         ------
@@ -78,10 +86,9 @@ class Applier:
             If the ring is away, or this took too long.
         """
         deadline = self._monotonic() + APPLYING_SECONDS
-        requests = self._connection.requests(one for change in changes for one in statements_of(change, timestamp))
         for begin in range(0, len(requests), STRETCH):
             if self._monotonic() > deadline:
-                raise ApdbUnavailableError(f"rows at {timestamp} were not written within {APPLYING_SECONDS:g} s")
+                raise ApdbUnavailableError(f"{len(requests)} requests were not sent within {APPLYING_SECONDS:g} s")
             self._connection.send(requests[begin : begin + STRETCH])
 
     def forget(self, group_id: uuid.UUID) -> None:

@@ -1,12 +1,13 @@
 """Statements on one keyspace, and what each kind of them promises."""
 
 import logging
+import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from cassandra import (
     AuthenticationFailed,
@@ -32,8 +33,9 @@ from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolic
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
 
 from stream_assoc.exceptions import reason_of
-from stream_assoc.pipeline.exceptions import ApdbUnavailableError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError, RowsRefusedError
 from stream_assoc.stores.apdb.cassandra.backend import DEFAULT_PORT
+from stream_assoc.stores.apdb.cassandra.requests import Request, requests_of
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import INIT_REMEDY
 from stream_assoc.stores.apdb.patience import Patience
@@ -42,14 +44,6 @@ PROTOCOL_VERSION: Final = 5
 RECONNECT_SECONDS: Final = 0.5
 CONCURRENCY: Final = 64
 """Statements that are on their way at once."""
-
-BATCH_BYTES: Final = 256 * 1024
-"""Values of one request, far below what servers that dax_apdb works with take."""
-
-BATCH_PARTITIONS: Final = 10
-"""Partitions of one request: by default servers warn of more."""
-
-Request: TypeAlias = BoundStatement | BatchStatement
 
 IN_AT_ONCE: Final = 64
 """Partitions that one statement asks for: each statement costs the client more than each row costs a server."""
@@ -227,16 +221,26 @@ class Connection:
         self.send(batches)
 
     def requests(self, rows: Iterable[tuple[str, Sequence[object]]]) -> list[Request]:
-        """Return what `send` sends to write rows of several tables: rows that lie on the same nodes go together."""
+        """Return what `send` sends to write rows of several tables: rows that lie on the same nodes go together.
+
+        Raises
+        ------
+        RowsRefusedError
+            If a value is none of its column's type.
+        """
         partitions: dict[bytes, list[BoundStatement]] = {}
         for statement, parameters in rows:
-            bound = self._prepare(statement, ConsistencyLevel.QUORUM).bind(parameters)
+            prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
+            try:
+                bound = prepared.bind(parameters)
+            except (TypeError, ValueError, OverflowError, struct.error) as error:
+                raise RowsRefusedError(f"Cassandra cannot take a value of {statement}: {reason_of(error)}") from error
             partitions.setdefault(bound.routing_key, []).append(bound)
         by_nodes: dict[tuple[object, ...], list[list[BoundStatement]]] = {}
         for key, together in partitions.items():
             nodes = tuple(host.endpoint for host in self._cluster.metadata.get_replicas(self.keyspace, key))
             by_nodes.setdefault(nodes, []).append(together)
-        return [request for together in by_nodes.values() for request in _requests_of(together)]
+        return [request for together in by_nodes.values() for request in requests_of(together)]
 
     def send(self, requests: Sequence[Request]) -> None:
         """Write to a quorum each, side by side and in any order."""
@@ -290,31 +294,6 @@ class Connection:
                 ) from error
         prepared.consistency_level = consistency
         return prepared
-
-
-def _requests_of(partitions: Sequence[Sequence[BoundStatement]]) -> Iterator[Request]:
-    """Yield the fewest requests that write rows of these partitions, none of them too large for a server."""
-    stretch: list[BoundStatement] = []
-    n_bytes = n_partitions = 0
-    for partition in partitions:
-        n_partitions += 1
-        for bound in partition:
-            size = sum([len(value) for value in bound.values if value.__class__ is bytes])
-            if stretch and (n_bytes + size > BATCH_BYTES or n_partitions > BATCH_PARTITIONS):
-                yield _request_of(stretch)
-                stretch, n_bytes, n_partitions = [], 0, 1
-            stretch.append(bound)
-            n_bytes += size
-    yield _request_of(stretch)
-
-
-def _request_of(stretch: Sequence[BoundStatement]) -> Request:
-    if len(stretch) == 1:
-        return stretch[0]
-    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.QUORUM)
-    for bound in stretch:
-        batch.add(bound)
-    return batch
 
 
 def _opened(cluster: Cluster, keyspace: str) -> Session:

@@ -41,14 +41,14 @@ class Places:
         Its level.
     days : `int`
         Length of a time partition.
-    has_time_tables : `bool`
-        Whether each time partition is a table of its own, and not a part of the partition key.
+    time_partitions : `range` or `None`
+        The time partitions that have tables of their own; `None` where all are in one table, by its partition key.
     """
 
     pixelization: str = "mq3c"
     level: int = 11
     days: int = 30
-    has_time_tables: bool = False
+    time_partitions: range | None = None
     _pixels: Pixelization = field(init=False, repr=False, compare=False)
 
     @classmethod
@@ -58,8 +58,13 @@ class Places:
             layout.pixelization,
             layout.pixelization_level,
             layout.time_partition_days,
-            has_time_tables=layout.time_partitions is not None,
+            layout.time_partitions,
         )
+
+    @property
+    def has_time_tables(self) -> bool:
+        """Whether each time partition is a table of its own."""
+        return self.time_partitions is not None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pixels", _PIXELIZATIONS[self.pixelization](self.level))

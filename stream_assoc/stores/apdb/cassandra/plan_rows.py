@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.pipeline.exceptions import RowsRefusedError
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Change
@@ -29,6 +30,11 @@ N_DEDUP_PARTS: Final = 64
 
 _PARTITION: Final = ("apdb_part", "apdb_time_part")
 _VERSION: Final = ("ra", "dec", "raErr", "decErr", "ra_dec_Cov", "validityStartMjdTai", "nDiaSources")
+_TIMES: Final = {
+    "DiaObject": "validityStartMjdTai",
+    "DiaSource": "midpointMjdTai",
+    "DiaForcedSource": "midpointMjdTai",
+}
 _DEDUP: Final = ("diaObjectId", "validityStartMjdTai", "ra", "dec", "nDiaSources", "firstDiaSourceMjdTai")
 
 
@@ -175,11 +181,23 @@ def visit_changes(changes: Sequence[BatchChanges]) -> Change:
 def partitioned(
     kind: str, placed: pa.Table, places: Places, *, deletes: bool = False, overwrites: bool = False
 ) -> Iterator[Change]:
-    """Yield rows of DiaObject, DiaSource or DiaForcedSource for the tables that they are in."""
-    if not places.has_time_tables:
+    """Yield rows of DiaObject, DiaSource or DiaForcedSource for the tables that they are in.
+
+    Raises
+    ------
+    RowsRefusedError
+        If a row is of a time for which there is no table.
+    """
+    if places.time_partitions is None:
         yield Change(kind, placed, deletes=deletes, overwrites=overwrites)
         return
     for time_part in pc.unique(placed.column("apdb_time_part")).to_pylist():
+        if time_part not in places.time_partitions:
+            first, last = places.time_partitions[0], places.time_partitions[-1]
+            raise RowsRefusedError(
+                f"the APDB has no table {places.table(kind, time_part)}, only those of {first} to {last}. See that "
+                f"{_TIMES[kind]} is right; add tables by `apdb-cli partition extend-temporal`, and restart the daemons"
+            )
         theirs = placed.filter(pc.equal(placed.column("apdb_time_part"), time_part)).drop_columns(["apdb_time_part"])
         yield Change(places.table(kind, time_part), theirs, deletes=deletes, overwrites=overwrites)
 

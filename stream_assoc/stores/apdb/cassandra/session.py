@@ -92,7 +92,8 @@ class CassandraSession(CassandraSessionReader):
         self._database.leases.hold(self._group_id, self._held, timestamp)
         self._held = {cell: replace(lease, last_timestamp=timestamp) for cell, lease in self._held.items()}
         # Later than all before it, and outdated for whoever holds the cells next, however late it arrives.
-        self._database.applier.write([Change(CHECKPOINT, checkpoint_rows(checkpoints), overwrites=True)], timestamp)
+        rows = Change(CHECKPOINT, checkpoint_rows(checkpoints), overwrites=True)
+        self._database.applier.write(self._database.applier.requests([rows], timestamp))
 
     def _seen_notices(self) -> list[Notice]:
         """Return the notices of the held cells, if no program has changed anything since the session has read it."""
@@ -110,6 +111,7 @@ class CassandraSession(CassandraSessionReader):
         last_batch: BatchRevision | None,
         single_source_delta: int,
     ) -> None:
+        requests = self._database.applier.requests(planned, timestamp)
         plan = encode(planned)
         self._database.plans.write(self._group_id, plan)
         self._database.applier.announce(self._group_id)
@@ -117,7 +119,7 @@ class CassandraSession(CassandraSessionReader):
         commitment = Commitment(timestamp, len(plan.chunks), plan.digest, tiles, last_batch, single_source_delta)
         self._database.groups.commit(self._group_id, commitment)
         self.is_committed = True
-        self._database.applier.apply_changes(self._group_id, planned, timestamp)
+        self._database.applier.apply_requests(self._group_id, requests)
 
     def _versions(self, tiles: IntArray) -> IntArray:
         """Return the versions that these tiles have once the cells are freed."""

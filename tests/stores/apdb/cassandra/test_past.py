@@ -12,6 +12,7 @@ import pytest
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import FloatArray
+from stream_assoc.pipeline.exceptions import RowsRefusedError
 from stream_assoc.stores.apdb.cassandra import whole_tables
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.reading import CassandraReader
@@ -155,3 +156,11 @@ def test_stretches_hold_every_token_once() -> None:
         assert [low for low, _ in stretches[1:]] == [high for _, high in stretches[:-1]]
         # No key has the least token.
         assert (stretches[0][0], stretches[-1][1]) == (-(2**63), 2**63 - 1)
+
+
+def test_a_time_that_has_no_table_is_refused_before_the_commit(divided_apdb: CassandraUrl) -> None:
+    with closing(ApdbCase.open(divided_apdb)) as apdb:
+        with pytest.raises(RowsRefusedError, match=r"no table DiaSource_\d+.*midpointMjdTai.*extend-temporal"):
+            store(apdb, changes(FIRST, [source(BIG, midpointMjdTai=EARLY + 1000.0)], time=EARLY))
+        store(apdb, observed(VISITS[0], EARLY))
+        assert not apdb.contains(FIRST)

@@ -81,7 +81,7 @@ def test_a_source_that_is_committed_and_not_applied_is_found(
     def die(*_: object) -> None:
         raise ApdbUnavailableError("killed")
 
-    monkeypatch.setattr(dying._database.applier, "apply_changes", die)
+    monkeypatch.setattr(dying._database.applier, "apply_requests", die)
     monkeypatch.setattr(dying, "_leave", lambda *_: None)
     with pytest.raises(ApdbUnavailableError, match="killed"):
         store(dying, FIRST, HERE)

@@ -150,7 +150,7 @@ def test_rows_and_deletes_that_come_late_change_nothing(
     """Rules `RollForward`, `DerivedTimestamps`, `TimestampsGrow`, `OneTimestamp`: the object is back where it was."""
     store(other, new_objects(FIRST, [OBJECT]))
     back = version(BatchId(5, 1), 60001.5, HERE)
-    left = sleep_before(database.applier, "apply_changes", lambda: store(other, back))
+    left = sleep_before(database.applier, "apply_requests", lambda: store(other, back))
     store(sleeper, version(SECOND, 60001.0, THERE))
     assert left == [contents_of(cassandra_apdb)]
     assert [60001.5 in row for row in left[0]["DiaObjectLast"]] == [True]
@@ -198,7 +198,7 @@ def test_outputs_that_come_late_are_not_published_again(
         assert entry.outputs == batch.outputs
         other.mark_published([batch.entry.key])
 
-    left = sleep_before(database.applier, "apply_changes", publish)
+    left = sleep_before(database.applier, "apply_requests", publish)
     store(sleeper, batch)
     assert sleeper.outbox_entry(batch.entry.key) is None
     assert sleeper.unpublished() == []
