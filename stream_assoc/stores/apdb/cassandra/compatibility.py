@@ -4,7 +4,6 @@
 daemon's start does not have.
 """
 
-import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -228,7 +227,9 @@ def is_complete(notes: Mapping[str, str]) -> bool:
 
 def no_apdb(keyspace: str, tables: Collection[str]) -> ApdbSchemaError:
     """Return the error about a keyspace without an APDB that can be opened."""
-    if prefixed := [match[1] for table in tables if (match := re.fullmatch(f"(.+){METADATA}", table))]:
+    if prefixed := [
+        table.removesuffix(METADATA) for table in tables if table.endswith(METADATA) and table != METADATA
+    ]:
         return ApdbSchemaError(
             f"the tables of the APDB in the keyspace {keyspace} have the prefix {prefixed[0]!r}, and stream_assoc "
             f"takes none; {INIT_REMEDY} on another keyspace"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -93,11 +92,16 @@ def drop_tables(url: CassandraUrl) -> None:
     except ApdbSchemaError:
         return
     theirs = {table.table_name() for table in (*ApdbTables, *ExtraTables)}
-    of_a_time = re.compile(f"({'|'.join(TIME_PARTITIONED)})_[0-9]+")
     with closing(connection):
         for table in sorted(read_tables(connection), key=lambda table: (table == METADATA, table)):
-            if table in theirs or table in OUR_TABLES or of_a_time.fullmatch(table):
+            if table in theirs or table in OUR_TABLES or _is_of_a_time(table):
                 connection.change_tables(f'DROP TABLE IF EXISTS "{table}"')
+
+
+def _is_of_a_time(table: str) -> bool:
+    """Tell whether a table has the rows of one time partition."""
+    name, _, time_part = table.rpartition("_")
+    return name in TIME_PARTITIONED and time_part.isdecimal()
 
 
 def _replication_factor(connection: Connection, keyspace: str, asked: int | None) -> int:

@@ -196,7 +196,7 @@ def partitioned(
             first, last = places.time_partitions[0], places.time_partitions[-1]
             raise RowsRefusedError(
                 f"the APDB has no table {places.table(kind, time_part)}, only those of {first} to {last}. See that "
-                f"{_TIMES[kind]} is right; add tables by `apdb-cli partition extend-temporal`, and restart the daemons"
+                f"{_TIMES[kind]} is right; add tables by `apdb-cli partition extend-temporal`, and restart daemons"
             )
         theirs = placed.filter(pc.equal(placed.column("apdb_time_part"), time_part)).drop_columns(["apdb_time_part"])
         yield Change(places.table(kind, time_part), theirs, deletes=deletes, overwrites=overwrites)
