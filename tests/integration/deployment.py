@@ -38,8 +38,9 @@ STARTING = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError._TIMED_OUT,
 )
-"""What a broker that has just started says of its groups."""
+"""What a broker that has just started says of its groups, if it says anything."""
 
 
 def of_a_start(error: KafkaException) -> bool:
