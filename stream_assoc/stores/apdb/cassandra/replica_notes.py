@@ -21,7 +21,7 @@ from stream_assoc.pipeline.exceptions import FencedError
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.plans import Change
-from stream_assoc.stores.apdb.cassandra.tables import OBJECT
+from stream_assoc.stores.apdb.cassandra.tables import LEDGER, OBJECT
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier
 from stream_assoc.stores.apdb.cassandra.update_log import our_unique_id
 from stream_assoc.stores.apdb.replication import Replication
@@ -52,9 +52,7 @@ _RECORDS: Final = (
     "SELECT apdb_replica_chunk, apdb_replica_subchunk, update_time_ns, update_order, update_unique_id, "
     f'update_payload FROM "{UPDATES}" WHERE apdb_replica_chunk = ? AND apdb_replica_subchunk IN ?'
 )
-_FIRST: Final = (
-    'SELECT "timeProcessedMjdTai" FROM "StreamAssocLedger" WHERE visit = ? AND detector = ? AND revision = 0'
-)
+_FIRST: Final = f'SELECT "timeProcessedMjdTai" FROM "{LEDGER}" WHERE visit = ? AND detector = ? AND revision = 0'
 _RECORD_KEY: Final = pa.schema(
     [
         ("apdb_replica_chunk", pa.int64()),
@@ -132,22 +130,12 @@ class ReplicaNotes:
         """Yield the chunk, and the one before it where this one is begun; none seems older than it was."""
         chunk = chosen.chunk
         changed = self._changed([chunk.id] if chunk.before is None else [chunk.before, chunk.id])
-        rows = [(chunk.id, max(chunk.last_update_time, changed.get(chunk.id, chunk.last_update_time)))]
-        table = {
-            "partition": pa.array([0], pa.int32()),
-            "apdb_replica_chunk": pa.array([rows[0][0]], pa.int64()),
-            "last_update_time": pa.array([rows[0][1]], pa.timestamp("ms", "UTC")),
-            "unique_id": pa.array([chunk.unique_id.bytes], pa.binary(16)),
-            "has_subchunks": pa.array([True]),
-        }
-        if chunk.before is not None and changed.get(chunk.before, chunk.last_update_time) < chunk.last_update_time:
-            before = {
-                "partition": table["partition"],
-                "apdb_replica_chunk": pa.array([chunk.before], pa.int64()),
-                "last_update_time": pa.array([chunk.last_update_time], pa.timestamp("ms", "UTC")),
-            }
-            yield Change(CHUNKS, pa.table(before))
-        yield Change(CHUNKS, pa.table(table))
+        now = chunk.last_update_time
+        if chunk.before is not None and changed.get(chunk.before, now) < now:
+            yield Change(CHUNKS, _changed_at(chunk.before, now))
+        row = _changed_at(chunk.id, max(now, changed.get(chunk.id, now)))
+        row = row.append_column("unique_id", pa.array([chunk.unique_id.bytes], pa.binary(16)))
+        yield Change(CHUNKS, row.append_column("has_subchunks", pa.array([True])))
 
     def copies(self, kind: str, rows: pa.Table, chosen: Chosen, earlier: RowKeys | None = None) -> Iterator[Change]:
         """Yield the copies of rows; one that comes again is copied where it was noted first, if that is still there.
@@ -244,6 +232,16 @@ def with_notes(keys: RowKeys, chosen: Chosen) -> RowKeys:
     """Return the keys of new rows with where they are noted."""
     places = np.full(len(keys.identifiers), chosen.chunk.id), np.full(len(keys.identifiers), chosen.subchunk)
     return replace(keys, chunks=places[0], subchunks=places[1])
+
+
+def _changed_at(chunk: int, time: datetime.datetime) -> pa.Table:
+    return pa.table(
+        {
+            "partition": pa.array([0], pa.int32()),
+            "apdb_replica_chunk": pa.array([chunk], pa.int64()),
+            "last_update_time": pa.array([time], pa.timestamp("ms", "UTC")),
+        }
+    )
 
 
 def _noted(kind: str, rows: pa.Table, chunk: int, subchunk: int, *, overwrites: bool) -> Change:
