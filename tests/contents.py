@@ -10,7 +10,7 @@ import psycopg
 
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
-from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.rows.tables import quoted
 from stream_assoc.stores.apdb.sqlite.backend import SqliteUrl
 from tests.cassandra.contents import read_table
 

@@ -7,7 +7,7 @@ import psycopg
 
 from stream_assoc.settings.science import StatisticsSettings
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING
-from stream_assoc.stores.apdb.sql.statements import CHECKPOINT
+from stream_assoc.stores.apdb.rows.tables import CHECKPOINT
 
 FIRST = "first_sources"
 """A table of ours: one source of each object, which others are made after."""

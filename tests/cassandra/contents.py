@@ -15,8 +15,8 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import LEDGER_COLUMNS, ledger_values, quoted
+from stream_assoc.stores.apdb.rows.entries import ledger_values
+from stream_assoc.stores.apdb.rows.tables import KEYS, LEDGER_COLUMNS, quoted
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
 

@@ -20,7 +20,7 @@ from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
-from stream_assoc.stores.apdb.sql.snapshot import SeenTiles
+from stream_assoc.stores.apdb.rows.snapshot import SeenTiles
 from tests.cassandra.prepared import PreparedApdb
 from tests.chaos.fleet import CAMERA, Fleet, deploy_for_a_fleet
 from tests.chaos.serial import NOTHING, judge

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.create import init, save_dax_config
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 
 ENVIRONMENT: Final = Path(__file__).parents[2] / ".cache" / "ppdb"
 IS_INSTALLED: Final = (ENVIRONMENT / ".installed").is_file()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from stream_assoc.core.model.types import BANDS
-from stream_assoc.stores.apdb.sql.statements import FURTHER
+from stream_assoc.stores.apdb.rows.tables import FURTHER
 from tests.contents import columns
 from tests.integration.deployment import Deployment
 from tests.integration.program import EXIT_SECONDS, PROGRAM, environment_of, serve

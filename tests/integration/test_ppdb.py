@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from stream_assoc.apps.cli.main import app
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.integration.ppdb import IS_INSTALLED, Programs, Replica, programs, replica_on_postgresql, replica_on_sqlite

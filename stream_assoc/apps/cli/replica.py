@@ -83,7 +83,7 @@ def repair(
 
 def _compare(settings: Settings, ppdb: str, schema: str | None, *, repair: bool) -> "Findings":
     from stream_assoc.stores.apdb.backends import parse_url
-    from stream_assoc.stores.apdb.sql.rows import KEYS
+    from stream_assoc.stores.apdb.rows.tables import KEYS
     from stream_assoc.tools.replica.check import comparing
     from stream_assoc.tools.replica.databases import apdb_side, ppdb_side
     from stream_assoc.tools.replica.findings import Findings, TableTally

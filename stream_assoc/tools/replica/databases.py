@@ -13,8 +13,7 @@ from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.exceptions import reason_of
 from stream_assoc.settings import ConfigurationError
 from stream_assoc.stores.apdb.backends import parse_url
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import UPDATES
+from stream_assoc.stores.apdb.rows.tables import KEYS, UPDATES
 from stream_assoc.tools.replica.compare import Comparison
 from stream_assoc.tools.replica.exceptions import ReplicaError, ReplicaUnavailableError
 from stream_assoc.tools.replica.place import PpdbPlace

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 from stream_assoc.tools.replica.exceptions import ReplicaError
 
 Key: TypeAlias = tuple[Any, ...]

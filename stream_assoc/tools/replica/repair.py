@@ -18,7 +18,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from stream_assoc.stores.apdb.backend import Administration
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 from stream_assoc.tools.replica.check import Comparing
 from stream_assoc.tools.replica.compare import Judgement, Verdict
 from stream_assoc.tools.replica.databases import CHUNK, PPDB_CHUNKS, Side, chunks_of

@@ -13,8 +13,8 @@ from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.stores.apdb.create import check, extend, init, repartition
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.rows.tables import OUR_TABLES
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION
-from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, TILES, changes, new_objects, store
 from tests.stores.apdb.sql_urls import drop_triggers
 

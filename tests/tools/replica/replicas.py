@@ -10,7 +10,7 @@ from pathlib import Path
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 from stream_assoc.testing.rows import BIG, changes, dia_object, forced, source, store
 
 N = 4

@@ -9,8 +9,7 @@ import pytest
 
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.stores.apdb.backends import parse_url
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.rows.tables import KEYS, quoted
 from stream_assoc.testing.rows import BIG
 from stream_assoc.tools.replica.check import comparing
 from stream_assoc.tools.replica.databases import Side, apdb_side, ppdb_side

@@ -38,7 +38,7 @@ from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog
 from stream_assoc.stores.apdb.notes import cell_level_of, check_unchanged
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.statements import IN_HAND_COLUMNS, quoted
+from stream_assoc.stores.apdb.rows.tables import IN_HAND_COLUMNS, quoted
 
 if TYPE_CHECKING:
     from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl

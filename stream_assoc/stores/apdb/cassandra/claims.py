@@ -10,13 +10,8 @@ from stream_assoc.pipeline.exceptions import LedgerConflictError
 from stream_assoc.stores.apdb.cassandra.connection import Connection, UnknownOutcomeError
 from stream_assoc.stores.apdb.cassandra.groups import Group, Groups
 from stream_assoc.stores.apdb.cassandra.tables import LEDGER
-from stream_assoc.stores.apdb.sql.statements import (
-    LEDGER_COLUMNS,
-    entries_by_batch,
-    ledger_entry,
-    ledger_values,
-    quoted,
-)
+from stream_assoc.stores.apdb.rows.entries import entries_by_batch, ledger_entry, ledger_values
+from stream_assoc.stores.apdb.rows.tables import LEDGER_COLUMNS, quoted
 
 _KEY: Final = "visit = ? AND detector = ? AND revision = ?"
 _CLAIM: Final = (

@@ -20,7 +20,7 @@ from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.outbox import shard_of
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.tables import CONTENTS, N_SHARDS, RENEWED, VISIT
-from stream_assoc.stores.apdb.sql.rows import int_column
+from stream_assoc.stores.apdb.rows.written import int_column
 
 VISITS: Final = "visits"
 """Kind of the visits of a stretch."""

@@ -43,7 +43,7 @@ from stream_assoc.stores.apdb.reading.inspection import (
     pixels_of_positions,
 )
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
-from stream_assoc.stores.apdb.sql.statements import FURTHER
+from stream_assoc.stores.apdb.rows.tables import FURTHER
 
 _ROWS_A_STRETCH: Final = 1_000
 _OBJECT: Final = ("diaObjectId",)

@@ -7,7 +7,7 @@ from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE, Connection
 from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
 from stream_assoc.stores.apdb.cassandra.tables import PLACE
 from stream_assoc.stores.apdb.reading.answers import Row
-from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.rows.tables import quoted
 
 _FIRST: Final = {"DiaObject": "diaObjectId", "DiaSource": "diaSourceId", "DiaForcedSource": "diaObjectId"}
 _PLACES: Final = (

@@ -9,7 +9,7 @@ from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE, Connection
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.reading.answers import Row, positions_of
 from stream_assoc.stores.apdb.reading.port import Nearby
-from stream_assoc.stores.apdb.sql.statements import POSITION_COLUMNS, quoted
+from stream_assoc.stores.apdb.rows.tables import POSITION_COLUMNS, quoted
 
 SEARCH_ROWS: Final = 20_000
 """The most objects read for one circle; a circle that holds more is narrowed."""

@@ -16,7 +16,7 @@ from stream_assoc.stores.apdb.cassandra.places import Partition, Places
 from stream_assoc.stores.apdb.cassandra.sky import Trixels
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.apdb.reading.answers import Row, positions_of, too_many_objects
-from stream_assoc.stores.apdb.sql.statements import POSITION_COLUMNS
+from stream_assoc.stores.apdb.rows.tables import POSITION_COLUMNS
 
 _START: Final = "validityStartMjdTai"
 _POSITIONS: Final = POSITION_COLUMNS[1:]

@@ -17,8 +17,8 @@ from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.sky import sky_changes, sky_trixels
 from stream_assoc.stores.apdb.cassandra.tables import BATCH_ROWS, CHECKPOINT, OBJECT, PLACE
-from stream_assoc.stores.apdb.sql.rows import StoreRows, int_column
-from stream_assoc.stores.apdb.sql.statements import FURTHER
+from stream_assoc.stores.apdb.rows.tables import FURTHER
+from stream_assoc.stores.apdb.rows.written import StoreRows, int_column
 
 LAST_TO_PARTITION: Final = "DiaObjectLastToPartition"
 SOURCE_TO_PARTITION: Final = "DiaSourceToPartition"

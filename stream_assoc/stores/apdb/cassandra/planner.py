@@ -29,9 +29,10 @@ from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.replica_notes import Chosen, ReplicaNotes, with_notes
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier, read_earlier, taken_back
-from stream_assoc.stores.apdb.sql.rows import KEYS, StoreRows, int_column, repeated
-from stream_assoc.stores.apdb.sql.statements import duplicate_message
-from stream_assoc.stores.apdb.sql.withdrawal import SOURCES, Withdrawable
+from stream_assoc.stores.apdb.rows.entries import duplicate_message
+from stream_assoc.stores.apdb.rows.tables import KEYS
+from stream_assoc.stores.apdb.rows.withdrawal import SOURCES, Withdrawable
+from stream_assoc.stores.apdb.rows.written import StoreRows, int_column, repeated
 
 _STORED: Final = (
     'SELECT "diaObjectId", apdb_part, apdb_time_part, "validityStartMjdTai", "validityEndMjdTai", ra, dec '

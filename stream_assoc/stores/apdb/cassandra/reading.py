@@ -41,13 +41,8 @@ from stream_assoc.stores.apdb.reading.answers import (
     table_of,
 )
 from stream_assoc.stores.apdb.reading.port import MAX_ROWS, Nearby, Overview
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import (
-    FURTHER,
-    LEDGER_COLUMNS,
-    ledger_entry,
-    quoted,
-)
+from stream_assoc.stores.apdb.rows.entries import ledger_entry
+from stream_assoc.stores.apdb.rows.tables import FURTHER, KEYS, LEDGER_COLUMNS, quoted
 
 _REVISIONS: Final = 1000
 _GREATEST_DETECTOR: Final = 2**31 - 1

@@ -25,7 +25,7 @@ from stream_assoc.stores.apdb.cassandra.tables import LEDGER, OBJECT
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier
 from stream_assoc.stores.apdb.cassandra.update_log import our_unique_id
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.chunks import (
+from stream_assoc.stores.apdb.rows.chunks import (
     COMMIT_SECONDS,
     MAX_CHUNK_SECONDS,
     ReplicaChunk,
@@ -33,10 +33,10 @@ from stream_assoc.stores.apdb.sql.chunks import (
     commit_time,
     unix_tai,
 )
-from stream_assoc.stores.apdb.sql.notes import UPDATE_COLUMNS, notes_of
-from stream_assoc.stores.apdb.sql.rows import KEYS, int_column
-from stream_assoc.stores.apdb.sql.statements import UPDATES
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, Withdrawable
+from stream_assoc.stores.apdb.rows.notes import UPDATE_COLUMNS, notes_of
+from stream_assoc.stores.apdb.rows.tables import KEYS, UPDATES
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, Withdrawable
+from stream_assoc.stores.apdb.rows.written import int_column
 
 CHUNKS: Final = "ApdbReplicaChunks"
 _NEWEST: Final = (

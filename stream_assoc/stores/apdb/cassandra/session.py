@@ -26,7 +26,7 @@ from stream_assoc.stores.apdb.cassandra.planner import Planner, check_values
 from stream_assoc.stores.apdb.cassandra.plans import Change, encode
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
-from stream_assoc.stores.apdb.sql.rows import StoreRows, checkpoint_rows, int_column, store_rows
+from stream_assoc.stores.apdb.rows.written import StoreRows, checkpoint_rows, int_column, store_rows
 
 _LAST_WRITTEN: Final = (
     'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part IN ? AND "diaObjectId" IN ?'

@@ -18,7 +18,7 @@ from stream_assoc.stores.apdb.arrays import arrays_of
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.leases import Lease
 from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT, OBJECT
-from stream_assoc.stores.apdb.sql.rows import (
+from stream_assoc.stores.apdb.rows.read import (
     checkpoints_of,
     forced_points,
     forced_source_table,
@@ -26,8 +26,8 @@ from stream_assoc.stores.apdb.sql.rows import (
     points_of_objects,
     tiled,
 )
-from stream_assoc.stores.apdb.sql.snapshot import SeenTiles
-from stream_assoc.stores.apdb.sql.statements import FORCED_COLUMNS, POINT_COLUMNS, POSITION_COLUMNS, quoted
+from stream_assoc.stores.apdb.rows.snapshot import SeenTiles
+from stream_assoc.stores.apdb.rows.tables import FORCED_COLUMNS, POINT_COLUMNS, POSITION_COLUMNS, quoted
 
 SOURCES: Final = "DiaSource"
 FORCED_SOURCES: Final = "DiaForcedSource"

@@ -9,7 +9,7 @@ from stream_assoc.stores.apdb.cassandra.keyed_rows import KeyedRows
 from stream_assoc.stores.apdb.cassandra.places import Partition
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.apdb.reading.answers import Row
-from stream_assoc.stores.apdb.sql.statements import FURTHER, quoted
+from stream_assoc.stores.apdb.rows.tables import FURTHER, quoted
 
 _LATEST: Final = (
     'SELECT "diaObjectId", apdb_part, apdb_time_part, "validityStartMjdTai", "validityEndMjdTai", "nDiaSources" '

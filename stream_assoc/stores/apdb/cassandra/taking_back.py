@@ -15,7 +15,7 @@ from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plan_rows import partitioned
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, Withdrawable
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, Withdrawable
 
 _COLUMNS: Final = ("visit", "detector", "timeWithdrawnMjdTai", "diaObjectId")
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.tables import CURSOR
-from stream_assoc.stores.apdb.sql.chunks import MAX_CHUNK_SECONDS
-from stream_assoc.stores.apdb.sql.statements import UPDATES
+from stream_assoc.stores.apdb.rows.chunks import MAX_CHUNK_SECONDS
+from stream_assoc.stores.apdb.rows.tables import UPDATES
 
 CALL_SECONDS: Final = 3600
 """How long a call of another program may take from its beginning until its records are written."""

@@ -6,7 +6,7 @@ from typing import Final
 from stream_assoc.stores.apdb.cassandra.compatibility import TIME_PARTITIONED, Layout
 from stream_assoc.stores.apdb.cassandra.connection import PAGE_ROWS, Connection
 from stream_assoc.stores.apdb.reading.answers import Row
-from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.rows.tables import quoted
 
 STRETCHES: Final = 64
 """So many stretches has a table, or all tables together that one is divided into."""

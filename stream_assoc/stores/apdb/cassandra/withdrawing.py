@@ -8,7 +8,7 @@ from typing import Final
 
 from stream_assoc.stores.apdb.cassandra.compatibility import Layout
 from stream_assoc.stores.apdb.cassandra.connection import Connection
-from stream_assoc.stores.apdb.sql.rows import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS
 
 _PART: Final = "apdb_replica_chunk = ? AND apdb_replica_subchunk = ?"
 

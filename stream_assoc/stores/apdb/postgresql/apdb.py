@@ -25,24 +25,21 @@ from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, Postgresq
 from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
-from stream_assoc.stores.apdb.sql.chunks import COMMIT_SECONDS
-from stream_assoc.stores.apdb.sql.compatibility import check_compatible
-from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
-from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.chunks import COMMIT_SECONDS
+from stream_assoc.stores.apdb.rows.entries import outbox_entry, waiting_entry
+from stream_assoc.stores.apdb.rows.tables import (
     COUNTED_TABLES,
     IN_HAND,
     IN_HAND_COLUMNS,
     LEDGER,
-    NOTE_IN_HAND,
     OUTBOX,
     TILE,
-    WAITING_COLUMNS,
-    outbox_entry,
-    point_expressions,
     quoted,
-    waiting_entry,
 )
+from stream_assoc.stores.apdb.sql.compatibility import check_compatible
+from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
+from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
+from stream_assoc.stores.apdb.sql.statements import NOTE_IN_HAND, WAITING_COLUMNS, point_expressions
 
 Connection: TypeAlias = BoundedConnection
 

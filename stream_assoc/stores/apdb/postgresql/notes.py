@@ -15,7 +15,7 @@ from stream_assoc.pipeline.exceptions import FencedError
 from stream_assoc.stores.apdb.postgresql.column_query import array_literal
 from stream_assoc.stores.apdb.postgresql.copy_binary import CopyColumn
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.chunks import (
+from stream_assoc.stores.apdb.rows.chunks import (
     CHANGED_LATER,
     COMMIT_SECONDS,
     NEWEST_CHUNK,
@@ -23,15 +23,15 @@ from stream_assoc.stores.apdb.sql.chunks import (
     choose_chunk,
     commit_time,
 )
-from stream_assoc.stores.apdb.sql.notes import (
-    UPDATE_COLUMNS,
+from stream_assoc.stores.apdb.rows.notes import UPDATE_COLUMNS, notes_of
+from stream_assoc.stores.apdb.rows.tables import UPDATES, quoted
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.sql.taking_back import (
     PayloadField,
     forget_statement,
-    notes_of,
+    notes_statement,
     uncopied_statement,
 )
-from stream_assoc.stores.apdb.sql.statements import UPDATES, quoted
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
 
 CHOSEN: Final = "= ANY(%s::bigint[])"
 _NEWEST: Final = NEWEST_CHUNK.format(mark="%s")
@@ -91,7 +91,7 @@ class NoteWriter:
         """
         row = () if table is SOURCES else batch
         self._execute(_FORGET_WITHDRAWALS[table], *batch, *row, array_literal(again))
-        return self._execute(table.notes_statement("%s", CHOSEN), *batch, array_literal(again)).fetchall()
+        return self._execute(notes_statement(table, "%s", CHOSEN), *batch, array_literal(again)).fetchall()
 
     def choose_chunk(self, changes: Sequence[BatchChanges]) -> ReplicaChunk:
         """Return the chunk of this transaction. COMMIT must follow within `COMMIT_SECONDS`; see `check_time`."""

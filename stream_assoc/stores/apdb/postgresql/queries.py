@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from stream_assoc.stores.apdb.postgresql.connection import PATIENCE_SETTING
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.tables import (
     CHANGED,
     CHECKPOINT,
     COUNTER,
@@ -15,9 +15,9 @@ from stream_assoc.stores.apdb.sql.statements import (
     POSITION_COLUMNS,
     TILE,
     VERSION_COLUMNS,
-    forced_expressions,
     quoted,
 )
+from stream_assoc.stores.apdb.sql.statements import forced_expressions
 
 LEDGER_QUERY: Final = (
     f"SELECT {quoted(LEDGER_COLUMNS, 'l.')} FROM {{{LEDGER}}} l "

@@ -32,27 +32,19 @@ from stream_assoc.stores.apdb.postgresql.queries import (
 )
 from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.rows import (
+from stream_assoc.stores.apdb.rows.entries import duplicate_message, ledger_values, outbox_values
+from stream_assoc.stores.apdb.rows.read import versions_of
+from stream_assoc.stores.apdb.rows.tables import CHECKPOINT, LEDGER, LEDGER_COLUMNS, OUTBOX, OUTBOX_COLUMNS, quoted
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.rows.written import (
     StoreRows,
     checkpoint_rows,
     int_column,
     repeated,
     store_rows,
     stored_elsewhere,
-    versions_of,
 )
-from stream_assoc.stores.apdb.sql.statements import (
-    CHECKPOINT,
-    LEDGER,
-    LEDGER_COLUMNS,
-    OUTBOX,
-    OUTBOX_COLUMNS,
-    duplicate_message,
-    ledger_values,
-    outbox_values,
-    quoted,
-)
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.sql.taking_back import replace_statement, withdraw_statement
 
 BACKEND_QUERY: Final = "SELECT pg_backend_pid()"
 
@@ -224,8 +216,8 @@ class PostgresqlSession(PostgresqlSessionReader):
         for table, rows in ((SOURCES, change.dia_sources), (FORCED_SOURCES, change.forced_sources)):
             ids = int_column(rows, table.key)
             noted = self._notes.noted(table, batch, ids) if self._notes else []
-            replaced = self._execute(table.replace_statement("%s", CHOSEN), *batch, array_literal(ids)).fetchall()
-            left = self._execute(table.withdraw_statement("%s"), change.entry.timeProcessedMjdTai, *batch).fetchall()
+            replaced = self._execute(replace_statement(table, "%s", CHOSEN), *batch, array_literal(ids)).fetchall()
+            left = self._execute(withdraw_statement(table, "%s"), change.entry.timeProcessedMjdTai, *batch).fetchall()
             taken[table] = TakenBack(noted, replaced, left)
         self._execute(WAIT)
         return taken

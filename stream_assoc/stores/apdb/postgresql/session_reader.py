@@ -35,7 +35,7 @@ from stream_assoc.stores.apdb.postgresql.queries import (
     VERSION_TYPES,
     VERSIONS,
 )
-from stream_assoc.stores.apdb.sql.rows import (
+from stream_assoc.stores.apdb.rows.read import (
     checkpoints_of,
     forced_points,
     forced_source_table,
@@ -44,13 +44,9 @@ from stream_assoc.stores.apdb.sql.rows import (
     points_of_objects,
     tiled,
 )
-from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
-from stream_assoc.stores.apdb.sql.statements import (
-    POSITION_COLUMNS,
-    forced_source_rows,
-    quoted,
-    source_condition,
-)
+from stream_assoc.stores.apdb.rows.snapshot import SeenTiles, snapshot_of
+from stream_assoc.stores.apdb.rows.tables import POSITION_COLUMNS, quoted
+from stream_assoc.stores.apdb.sql.statements import forced_source_rows, source_condition
 
 
 class PostgresqlSessionReader:

@@ -19,8 +19,9 @@ from typing import Any, Final
 import psycopg
 
 from stream_assoc.stores.apdb.postgresql.catalogue import Schema
+from stream_assoc.stores.apdb.rows.tables import CHANGED, CHECKPOINT, COUNTER, TILE, UPDATES
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, CHECKPOINT, COUNTER, OTHERS_SHARD, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import OTHERS_SHARD
 
 BATCH_SETTING: Final = "stream_assoc.batch"
 """``on`` in the sessions of batches, which keep versions and notes themselves."""

@@ -24,6 +24,7 @@ from stream_assoc.stores.apdb.notes import (
     partition_name,
     tile_level_of,
 )
+from stream_assoc.stores.apdb.rows.tables import CHANGED, FURTHER, KEYS, OUR_TABLES, UPDATE_KEY, UPDATES
 from stream_assoc.stores.apdb.sql.compatibility import CONFIGURATION_KEY, DIA_OBJECT_INDEX, check_dax
 from stream_assoc.stores.apdb.sql.database import Database, SqlUrl
 from stream_assoc.stores.apdb.sql.migrations import (
@@ -34,14 +35,6 @@ from stream_assoc.stores.apdb.sql.migrations import (
     pending,
 )
 from stream_assoc.stores.apdb.sql.other_writers import pixel_shift
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import (
-    CHANGED,
-    FURTHER,
-    OUR_TABLES,
-    UPDATE_KEY,
-    UPDATES,
-)
 
 if TYPE_CHECKING:
     from lsst.dax.apdb import ApdbConfig

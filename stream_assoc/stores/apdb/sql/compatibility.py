@@ -17,8 +17,8 @@ from stream_assoc.stores.apdb.notes import (
     frozen_configuration,
     report_of,
 )
+from stream_assoc.stores.apdb.rows.tables import OUR_TABLES
 from stream_assoc.stores.apdb.sql.migrations import OUR_VERSION
-from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
 
 CONFIGURATION_KEY: Final = "config:apdb-sql.json"
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
+from stream_assoc.stores.apdb.rows.tables import DAX_TABLES, OUR_TABLES
 
 INDEX_BY_OBJECT: Final = "IDX_DiaSource_diaObjectId"
 """dax_apdb's index of DiaSource by object, for which a migration of ours makes a better one."""

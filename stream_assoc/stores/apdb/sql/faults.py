@@ -13,7 +13,7 @@ from typing import Final
 
 from stream_assoc.core.model.types import BANDS
 from stream_assoc.stores.apdb.reading.inspection import Fault
-from stream_assoc.stores.apdb.sql.statements import CHANGED, LEDGER
+from stream_assoc.stores.apdb.rows.tables import CHANGED, LEDGER
 
 
 @dataclass(frozen=True, slots=True)

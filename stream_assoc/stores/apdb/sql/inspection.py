@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import OUR_VERSION_KEY, tile_level_of
 from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.reading.inspection import Fault, Find, Part, Placements, Stretch, pixels_of_positions
+from stream_assoc.stores.apdb.rows.tables import CHANGED, COUNTER, FURTHER, LEDGER, TILE
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES
 from stream_assoc.stores.apdb.sql.faults import (
@@ -31,7 +32,6 @@ from stream_assoc.stores.apdb.sql.faults import (
 )
 from stream_assoc.stores.apdb.sql.moment import SqlMoment
 from stream_assoc.stores.apdb.sql.own_faults import batch_finders, tile_finders
-from stream_assoc.stores.apdb.sql.statements import CHANGED, COUNTER, FURTHER, LEDGER, TILE
 
 _ROWS_A_STRETCH: Final = 20_000
 _GREATEST: Final = 2**63 - 1

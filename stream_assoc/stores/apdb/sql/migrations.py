@@ -16,8 +16,7 @@ from typing import Final
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.notes import CACHE_SECRET_KEY, IDENTITY_KEY, OUR_VERSION_KEY, new_secret, numbers
-from stream_assoc.stores.apdb.sql.database import INDEX_BY_OBJECT, INDEX_OF_LATER, INDEX_OF_POINTS, Database
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.tables import (
     CHANGED,
     CHECKPOINT,
     COUNTER,
@@ -30,6 +29,7 @@ from stream_assoc.stores.apdb.sql.statements import (
     TILE,
     quoted,
 )
+from stream_assoc.stores.apdb.sql.database import INDEX_BY_OBJECT, INDEX_OF_LATER, INDEX_OF_POINTS, Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ so triggers leave out, of the records that others insert,
 * those of a DIASource without an owner.
 
 They also do for other programs what a batch does itself: whoever begins a chunk
-notes that the one before it has changed (`~stream_assoc.stores.apdb.sql.chunks`).
+notes that the one before it has changed (`~stream_assoc.stores.apdb.rows.chunks`).
 
 The triggers read how far replicas may lag from the table ``StreamAssocReplication``.
 A daemon writes it there when it starts.
@@ -18,8 +18,8 @@ A daemon writes it there when it starts.
 from typing import Final
 
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
-from stream_assoc.stores.apdb.sql.chunks import MAX_CHUNK_SECONDS, MIN_WAIT_SECONDS
-from stream_assoc.stores.apdb.sql.statements import REPLICATION
+from stream_assoc.stores.apdb.rows.chunks import MAX_CHUNK_SECONDS, MIN_WAIT_SECONDS
+from stream_assoc.stores.apdb.rows.tables import REPLICATION
 
 LAG: Final = f'coalesce((SELECT max(lag_seconds) FROM "{REPLICATION}"), {DEFAULT_REPLICATION.lag_seconds})'
 """The expression of how far replicas may lag, seconds."""

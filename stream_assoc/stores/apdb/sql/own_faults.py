@@ -5,8 +5,8 @@ from typing import Final
 
 from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.stores.apdb.reading.inspection import Fault
+from stream_assoc.stores.apdb.rows.tables import FURTHER, LEDGER, OUTBOX, TILE
 from stream_assoc.stores.apdb.sql.faults import BATCH, IS_LIVE, LAST, OBJECT, Finder, Walk
-from stream_assoc.stores.apdb.sql.statements import FURTHER, LEDGER, OUTBOX, TILE
 
 STATISTICS: Final = Walk(FURTHER, "diaObjectId")
 BATCHES: Final = Walk("DiaSource", "visit")

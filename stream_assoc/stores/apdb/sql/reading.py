@@ -31,15 +31,16 @@ from stream_assoc.stores.apdb.reading.answers import (
     too_many_objects,
 )
 from stream_assoc.stores.apdb.reading.port import MAX_ROWS, Nearby, Overview
-from stream_assoc.stores.apdb.sql.rows import KEYS, pixel_ranges
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.entries import ledger_entry
+from stream_assoc.stores.apdb.rows.read import pixel_ranges
+from stream_assoc.stores.apdb.rows.tables import (
     COUNTER,
     FURTHER,
+    KEYS,
     LEDGER,
     LEDGER_COLUMNS,
     POSITION_COLUMNS,
     TILE,
-    ledger_entry,
     quoted,
 )
 

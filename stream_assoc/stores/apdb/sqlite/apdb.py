@@ -27,26 +27,23 @@ from stream_assoc.stores.apdb.notes import INIT_REMEDY, check_unchanged, tile_le
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION, Replication
+from stream_assoc.stores.apdb.rows.entries import outbox_entry, waiting_entry
+from stream_assoc.stores.apdb.rows.tables import (
+    COUNTED_TABLES,
+    IN_HAND,
+    IN_HAND_COLUMNS,
+    LEDGER,
+    OUTBOX,
+    REPLICATION,
+    TILE,
+    quoted,
+)
 from stream_assoc.stores.apdb.sql.compatibility import (
     check_compatible,
 )
 from stream_assoc.stores.apdb.sql.other_records import NOTE_LAG
 from stream_assoc.stores.apdb.sql.other_writers import check_triggers, pixel_shift
-from stream_assoc.stores.apdb.sql.statements import (
-    COUNTED_TABLES,
-    IN_HAND,
-    IN_HAND_COLUMNS,
-    LEDGER,
-    NOTE_IN_HAND,
-    OUTBOX,
-    REPLICATION,
-    TILE,
-    WAITING_COLUMNS,
-    outbox_entry,
-    point_expressions,
-    quoted,
-    waiting_entry,
-)
+from stream_assoc.stores.apdb.sql.statements import NOTE_IN_HAND, WAITING_COLUMNS, point_expressions
 from stream_assoc.stores.apdb.sqlite.session import SqliteSession, transaction
 from stream_assoc.stores.apdb.sqlite.session_reader import SqliteSessionReader
 from stream_assoc.stores.apdb.sqlite.triggers import SqliteTriggers

@@ -11,17 +11,16 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.chunks import CHANGED_LATER, NEWEST_CHUNK, ReplicaChunk, choose_chunk, commit_time
-from stream_assoc.stores.apdb.sql.notes import (
-    UPDATE_COLUMNS,
-    Notes,
+from stream_assoc.stores.apdb.rows.chunks import CHANGED_LATER, NEWEST_CHUNK, ReplicaChunk, choose_chunk, commit_time
+from stream_assoc.stores.apdb.rows.notes import UPDATE_COLUMNS, Notes, notes_of
+from stream_assoc.stores.apdb.rows.tables import LEDGER, UPDATES, quoted
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.sql.taking_back import (
     PayloadField,
     forget_statement,
-    notes_of,
+    notes_statement,
     uncopied_statement,
 )
-from stream_assoc.stores.apdb.sql.statements import LEDGER, UPDATES, quoted
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
 from stream_assoc.stores.apdb.sqlite.values import json_of
 
 CHOSEN: Final = "IN (SELECT value FROM json_each(?))"
@@ -78,7 +77,7 @@ class NoteWriter:
         """
         row = () if table is SOURCES else batch
         self._connection.execute(_FORGET_WITHDRAWALS[table], (*batch, *row, json_of(again)))
-        statement = table.notes_statement("?", CHOSEN).format(**_NAMES)
+        statement = notes_statement(table, "?", CHOSEN).format(**_NAMES)
         return self._connection.execute(statement, (*batch, json_of(again))).fetchall()
 
     def write(self, changes: Sequence[BatchChanges], taken: Sequence[TakenBackRows]) -> Notes:

@@ -10,8 +10,8 @@ from typing import Final
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.reading.answers import Row
+from stream_assoc.stores.apdb.rows.tables import DAX_TABLES, OUR_TABLES
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
-from stream_assoc.stores.apdb.sql.statements import DAX_TABLES, OUR_TABLES
 from stream_assoc.stores.apdb.sqlite.apdb import one_name, translated
 
 _COUNT_UP_TO: Final = 1_000_000

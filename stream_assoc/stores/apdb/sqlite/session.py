@@ -14,16 +14,9 @@ from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.exceptions import reason_of
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, LedgerConflictError, RowsRefusedError
 from stream_assoc.stores.apdb.replication import Replication
-from stream_assoc.stores.apdb.sql.rows import (
-    StoreRows,
-    checkpoint_rows,
-    int_column,
-    repeated,
-    store_rows,
-    stored_elsewhere,
-    versions_of,
-)
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.entries import duplicate_message, ledger_values, outbox_values
+from stream_assoc.stores.apdb.rows.read import versions_of
+from stream_assoc.stores.apdb.rows.tables import (
     CHANGED,
     CHECKPOINT,
     COUNTER,
@@ -32,12 +25,18 @@ from stream_assoc.stores.apdb.sql.statements import (
     OUTBOX,
     OUTBOX_COLUMNS,
     TILE,
-    duplicate_message,
-    ledger_values,
-    outbox_values,
     quoted,
 )
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.rows.written import (
+    StoreRows,
+    checkpoint_rows,
+    int_column,
+    repeated,
+    store_rows,
+    stored_elsewhere,
+)
+from stream_assoc.stores.apdb.sql.taking_back import replace_statement, withdraw_statement
 from stream_assoc.stores.apdb.sqlite.notes import CHOSEN, NoteWriter
 from stream_assoc.stores.apdb.sqlite.session_reader import LATEST_VERSION, SqliteSessionReader
 from stream_assoc.stores.apdb.sqlite.triggers import BEGIN_BATCH, END_BATCH
@@ -150,8 +149,8 @@ class SqliteSession(SqliteSessionReader):
             names = {table.table: f'"{table.table}"'}
             ids = int_column(rows, table.key)
             noted = [] if self._notes is None else self._notes.noted(table, batch, ids)
-            replaced = self._fetch(table.replace_statement("?", CHOSEN).format(**names), *batch, json_of(ids))
-            statement = table.withdraw_statement("?").format(**names)
+            replaced = self._fetch(replace_statement(table, "?", CHOSEN).format(**names), *batch, json_of(ids))
+            statement = withdraw_statement(table, "?").format(**names)
             left = self._fetch(statement, change.entry.timeProcessedMjdTai, *batch)
             taken[table] = TakenBack(noted, replaced, left)
         return taken

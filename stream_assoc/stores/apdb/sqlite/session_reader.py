@@ -14,7 +14,7 @@ from stream_assoc.core.model.states import Checkpoints, ObjectHistories, PointsO
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.ports.reader import CountedSources, ObjectVersions, SessionSnapshot
 from stream_assoc.stores.apdb.arrays import arrays_of
-from stream_assoc.stores.apdb.sql.rows import (
+from stream_assoc.stores.apdb.rows.read import (
     checkpoints_of,
     forced_points,
     forced_source_table,
@@ -23,8 +23,8 @@ from stream_assoc.stores.apdb.sql.rows import (
     points_of_objects,
     tiled,
 )
-from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
-from stream_assoc.stores.apdb.sql.statements import (
+from stream_assoc.stores.apdb.rows.snapshot import SeenTiles, snapshot_of
+from stream_assoc.stores.apdb.rows.tables import (
     CHANGED,
     CHECKPOINT,
     COUNTER,
@@ -34,11 +34,9 @@ from stream_assoc.stores.apdb.sql.statements import (
     POSITION_COLUMNS,
     TILE,
     VERSION_COLUMNS,
-    forced_expressions,
-    forced_source_rows,
     quoted,
-    source_condition,
 )
+from stream_assoc.stores.apdb.sql.statements import forced_expressions, forced_source_rows, source_condition
 from stream_assoc.stores.apdb.sqlite.values import json_of, spans_of
 
 _LEDGER_SELECT: Final = f'SELECT {quoted(LEDGER_COLUMNS, "l.")} FROM "{LEDGER}" l'

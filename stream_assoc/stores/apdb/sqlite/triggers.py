@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stream_assoc.stores.apdb.rows.tables import CHANGED, CHECKPOINT, COUNTER, TILE, UPDATES
 from stream_assoc.stores.apdb.sql.other_records import LAG, OBJECT_RECORDS, REACH_SECONDS
-from stream_assoc.stores.apdb.sql.statements import CHANGED, CHECKPOINT, COUNTER, OTHERS_SHARD, TILE, UPDATES
+from stream_assoc.stores.apdb.sql.statements import OTHERS_SHARD
 
 _BATCH_KEY: Final = "stream_assoc:batch"
 

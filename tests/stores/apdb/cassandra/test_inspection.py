@@ -11,7 +11,7 @@ from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.reading.inspection import Fault, Find
-from stream_assoc.stores.apdb.sql.statements import quoted
+from stream_assoc.stores.apdb.rows.tables import quoted
 from stream_assoc.testing.case import ApdbCase
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, TILES, changes, forced, new_objects, store
 from stream_assoc.tools.inspection.sampling import Sampling

@@ -15,7 +15,7 @@ from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
-from stream_assoc.stores.apdb.sql.statements import OUR_TABLES
+from stream_assoc.stores.apdb.rows.tables import OUR_TABLES
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, new_objects, store
 from tests.contents import n_rows
 

@@ -19,7 +19,7 @@ from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.reading.open import open_reader
-from stream_assoc.stores.apdb.sql.statements import OUR_TABLES, quoted
+from stream_assoc.stores.apdb.rows.tables import OUR_TABLES, quoted
 from tests.cassandra.prepared import PreparedApdb, written
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.sql_urls import drop_triggers, sql_url

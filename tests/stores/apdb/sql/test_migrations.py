@@ -17,10 +17,10 @@ from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.apdb.notes import OUR_VERSION_KEY, numbers
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.open import open_reader
+from stream_assoc.stores.apdb.rows.tables import FURTHER, OUR_TABLES
 from stream_assoc.stores.apdb.sql import migrations
 from stream_assoc.stores.apdb.sql.database import Database
 from stream_assoc.stores.apdb.sql.migrations import MIGRATIONS, OUR_VERSION, Migration, migrate
-from stream_assoc.stores.apdb.sql.statements import FURTHER, OUR_TABLES
 from stream_assoc.testing.rows import BIG, CELLS, FIRST, SECOND, new_objects, store
 from tests.contents import columns, execute
 from tests.stores.apdb.sql_urls import drop_triggers, sql_url

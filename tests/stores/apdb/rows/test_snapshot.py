@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stream_assoc.pipeline.exceptions import TilesChangedError
-from stream_assoc.stores.apdb.sql.snapshot import SeenTiles, snapshot_of
+from stream_assoc.stores.apdb.rows.snapshot import SeenTiles, snapshot_of
 
 TILES = np.array([4, 7, 9])
 

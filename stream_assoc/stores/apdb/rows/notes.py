@@ -23,12 +23,11 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
-from stream_assoc.core.model.times import MJD_OF_UNIX_EPOCH, SECONDS_PER_DAY
 from stream_assoc.core.model.types import IntArray
-from stream_assoc.stores.apdb.sql.chunks import MAX_CHUNK_SECONDS, unix_tai
-from stream_assoc.stores.apdb.sql.rows import KEYS, int_column
-from stream_assoc.stores.apdb.sql.statements import LEDGER, UPDATES
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.rows.chunks import unix_tai
+from stream_assoc.stores.apdb.rows.tables import KEYS
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBackRows, Withdrawable
+from stream_assoc.stores.apdb.rows.written import int_column
 
 UPDATE_COLUMNS: Final = (
     "apdb_replica_chunk",
@@ -96,59 +95,6 @@ def notes_of(
         records += [(chunk, time_ns, order, unique_id, json.dumps(one)) for order, one in enumerate(payloads)]
     tables = {name: pa.concat_tables(parts) for name, parts in keys.items()}
     return Notes({name: table for name, table in tables.items() if table.num_rows}, records, moved)
-
-
-def uncopied_statement(mark: str, chosen: str) -> str:
-    """Return the query of those objects that were noted in a chunk that changed after a time.
-
-    Parameters
-    ----------
-    mark : `str`
-        The dialect's parameter, the time.
-    chosen : `str`
-        See `Withdrawable.replace_statement`; the first parameter.
-    """
-    return (
-        'SELECT DISTINCT n."diaObjectId" FROM {DiaObjectChunks} n JOIN {ApdbReplicaChunks} c '
-        f'USING (apdb_replica_chunk) WHERE n."diaObjectId" {chosen} AND c.last_update_time > {mark}'
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadField:
-    """How a dialect reads a field ``{name}`` of ``update_payload``: as text, and as a whole number."""
-
-    text: str
-    number: str
-
-
-def forget_statement(table: Withdrawable, mark: str, chosen: str, field: PayloadField, *, all_kinds: bool) -> str:
-    """Return the statement that deletes update records of rows of a batch that come again.
-
-    They tell of the row before. A replica that has not copied it yet would
-    apply them to the row that took its place.
-
-    Parameters
-    ----------
-    table : `Withdrawable`
-        The table of the rows.
-    mark : `str`
-        The dialect's parameter: visit and detector, for forced sources once more.
-    chosen : `str`
-        See `Withdrawable.replace_statement`; the last parameter.
-    field : `PayloadField`
-    all_kinds : `bool`
-        Whether to delete all of them, or those that tell of a withdrawal.
-    """
-    kind = "" if all_kinds else f" AND {field.text.format(name='update_type')} = '{table.update_type}'"
-    others = [f" AND {field.number.format(name=name)} = {mark}" for name in KEYS[table.table] if name != table.key]
-    # No record of a row is in a chunk before that of its first processing.
-    return (
-        f"DELETE FROM {{{UPDATES}}} WHERE apdb_replica_chunk >= "
-        f'(SELECT (min("timeProcessedMjdTai") - {MJD_OF_UNIX_EPOCH}) * {SECONDS_PER_DAY} - {MAX_CHUNK_SECONDS} '
-        f"FROM {{{LEDGER}}} WHERE visit = {mark} AND detector = {mark})"
-        f"{kind}{''.join(others)} AND {field.number.format(name=table.key)} {chosen}"
-    )
 
 
 def _keys(change: BatchChanges, taken: TakenBackRows, chunk: int) -> Iterator[tuple[str, pa.Table]]:

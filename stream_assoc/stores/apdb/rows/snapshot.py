@@ -10,8 +10,8 @@ from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import TilesChangedError
 from stream_assoc.pipeline.ports.reader import ChangedObjects, SessionSnapshot
-from stream_assoc.stores.apdb.sql.rows import versions_of
-from stream_assoc.stores.apdb.sql.statements import entries_by_batch
+from stream_assoc.stores.apdb.rows.entries import entries_by_batch
+from stream_assoc.stores.apdb.rows.read import versions_of
 
 
 def snapshot_of(

@@ -1,8 +1,8 @@
 import json
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.stores.apdb.sql.notes import UPDATE_COLUMNS, Notes, notes_of
-from stream_assoc.stores.apdb.sql.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
+from stream_assoc.stores.apdb.rows.notes import UPDATE_COLUMNS, Notes, notes_of
+from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, TakenBackRows
 from stream_assoc.testing.rows import BIG, FIRST, changes, dia_object, forced, source
 
 NOTHING = TakenBack([], [], [])

@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stream_assoc.stores.apdb.sql.rows import KEYS
-from stream_assoc.stores.apdb.sql.statements import quoted
-
 
 @dataclass(frozen=True, slots=True)
 class Withdrawable:
@@ -31,41 +28,6 @@ class Withdrawable:
     key: str
     columns: tuple[str, ...]
     update_type: str
-
-    def notes_statement(self, mark: str, chosen: str) -> str:
-        """Return the query of the primary keys and chunks of rows that come again; see `replace_statement`."""
-        return (
-            f"SELECT {quoted(KEYS[self.table], 'n.')}, n.apdb_replica_chunk FROM {{{self.table}Chunks}} n "
-            f"JOIN {{{self.table}}} r USING ({quoted(KEYS[self.table])}) "
-            f'WHERE r.visit = {mark} AND r.detector = {mark} AND r."{self.key}" {chosen}'
-        )
-
-    def replace_statement(self, mark: str, chosen: str) -> str:
-        """Return the statement that makes room for rows that come again, and returns them; see `TakenBack`.
-
-        Parameters
-        ----------
-        mark : `str`
-            The dialect's parameter: visit, detector.
-        chosen : `str`
-            The dialect's condition that a value is among those of an array, the third parameter.
-        """
-        return (
-            f'DELETE FROM {{{self.table}}} WHERE visit = {mark} AND detector = {mark} AND "{self.key}" {chosen} '
-            f"RETURNING {self._returned}"
-        )
-
-    def withdraw_statement(self, mark: str) -> str:
-        """Return the statement that withdraws all rows left; parameters: time, visit, detector."""
-        return (
-            f'UPDATE {{{self.table}}} SET "timeWithdrawnMjdTai" = {mark} '
-            f'WHERE visit = {mark} AND detector = {mark} AND "timeWithdrawnMjdTai" IS NULL '
-            f"RETURNING {self._returned}"
-        )
-
-    @property
-    def _returned(self) -> str:
-        return f'"{self.key}", "diaObjectId", {quoted(self.columns)}'
 
 
 @dataclass(frozen=True, slots=True)

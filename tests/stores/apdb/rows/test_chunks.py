@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lsst.dax.apdb.apdbReplica import ReplicaChunk as DaxReplicaChunk
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.stores.apdb.sql.chunks import (
+from stream_assoc.stores.apdb.rows.chunks import (
     COMMIT_SECONDS,
     MAX_WAIT_SECONDS,
     MIN_WAIT_SECONDS,

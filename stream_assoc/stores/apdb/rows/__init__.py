@@ -1,0 +1,1 @@
+"""The rows that an APDB holds of a batch, whatever database it is in."""
