@@ -1,0 +1,67 @@
+"""A daemon sleeps after its commit, and others go on: the tiles and states that it writes late are not believed.
+
+Each test is about rules of docs/cassandra-protocol.md that it names, on a real node and a real cache.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stream_assoc.pipeline.services import Services
+from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
+from stream_assoc.stores.cache.memory import MemoryCache
+from stream_assoc.stores.cache.redis.cache import RedisCache
+from stream_assoc.wiring.stores import open_services
+from tests.cassandra.prepared import written
+from tests.chaos.outcome import sky_in
+from tests.configured import configured
+from tests.pipeline.skies import PINNED, batch, processed_from
+
+pytestmark = pytest.mark.integration
+
+RA, DEC = [150.0, 150.03, 150.06], [2.0, 2.01, 2.02]
+Two = tuple[Services, Services]
+
+
+@pytest.fixture
+def two(cassandra_apdb: CassandraUrl, valkey_url: str) -> Iterator[Two]:
+    """Return the services of the daemon that sleeps, and of the one that goes on."""
+    settings = configured(apdb={"url": written(cassandra_apdb)}, redis={"url": valkey_url}, **PINNED)
+    with open_services(settings) as sleeper, open_services(settings) as other:
+        yield sleeper, other
+
+
+def store(services: Services, visit: int) -> None:
+    """Store a visit that finds the same objects again."""
+    processed_from(services, visit, batch(visit, RA, DEC))
+
+
+@pytest.mark.parametrize("sleeps_before", ["apply_requests", "write"])
+def test_tiles_and_states_that_come_late_are_not_believed(
+    two: Two, monkeypatch: pytest.MonkeyPatch, sleeps_before: str
+) -> None:
+    """Rules `TakerRaisesToo`, `VersionIsRaised` and `VersionIsChecked`."""
+    sleeper, other = two
+    assert isinstance(sleeper.apdb, CassandraApdb)
+    assert isinstance(sleeper.cache, RedisCache)
+    store(other, 1)
+    cache = sleeper.cache
+    owner = sleeper.apdb._database.applier if sleeps_before == "apply_requests" else cache
+    call = getattr(owner, sleeps_before)
+
+    def late(*arguments: object) -> None:
+        # Whoever comes next applies the sleeper's plan in its place, and raises the versions twice.
+        store(other, 3)
+        call(*arguments)
+
+    monkeypatch.setattr(owner, sleeps_before, late)
+    store(sleeper, 2)
+    tiles = other.apdb.known_tiles()
+    with other.apdb.reading() as reader:
+        versions = reader.read_snapshot([], tiles).tile_versions
+    cached = cache.peek_tiles(tiles)
+    assert (cached.versions < versions[np.isin(tiles, cached.objects.tiles)]).any()
+    assert sky_in(other) == sky_in(replace(other, cache=MemoryCache(other.layout)))
