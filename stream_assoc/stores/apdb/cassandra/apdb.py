@@ -31,9 +31,9 @@ from stream_assoc.stores.apdb.cassandra.plans import Plans
 from stream_assoc.stores.apdb.cassandra.renewal import Renewal
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
-from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.cassandra.tables import IN_HAND, LEDGER, OUTBOX
+from stream_assoc.stores.apdb.cassandra.unlocked_reader import UnlockedReader
 from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog
 from stream_assoc.stores.apdb.notes import cell_level_of, check_unchanged
 from stream_assoc.stores.apdb.patience import Patience
@@ -159,9 +159,10 @@ class CassandraApdb:
 
         There is no one moment: each answer is of the time it is asked for. A tile's version is raised after its
         rows, so content that is kept under the version that was read *before* it is never taken for later content.
+        Objects of a batch that is written meanwhile are left out where their versions are asked for.
         """
         self._check_unchanged()
-        yield CassandraSessionReader(self._database)
+        yield UnlockedReader(self._database)
 
     def outbox_entry(self, key: BatchRevision) -> OutboxEntry | None:
         """Return the unpublished outputs of one processing of a batch. See `Apdb.outbox_entry`."""

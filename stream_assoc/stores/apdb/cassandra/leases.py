@@ -119,6 +119,13 @@ class Leases:
             found |= {cell: Lease(cell) for cell in asked} | {row[0]: _lease(row[:-1]) for row in rows}
         return found
 
+    def being_written(self, cells: Iterable[int]) -> frozenset[int]:
+        """Return those of these cells whose holder has committed, and may not have written all its rows."""
+        leases = self.read(cells)
+        holders = {lease.holder for lease in leases.values() if lease.holder is not None}
+        committed = {holder for holder in holders if self._groups.read(holder).state is State.COMMITTED}
+        return frozenset(cell for cell, lease in leases.items() if lease.holder in committed)
+
     def hold(self, group_id: uuid.UUID, cells: Iterable[int], timestamp: int) -> None:
         """Let what follows be later than a timestamp, if the group holds these cells.
 

@@ -85,7 +85,7 @@ class CassandraSessionReader:
     def load_histories(self, diaObjectId: IntArray, without: BatchId | None = None) -> ObjectHistories:
         """See `SessionReader.load_histories`."""
         ids = np.unique(diaObjectId)
-        rows = [row for row in self._database.connection.read_in(_VERSIONS, ids.tolist()) if row[-2] is None]
+        rows = [row for row in self._stored_versions(ids) if row[-2] is None]
         identifier, _, _, raErr, decErr, start, _, _, covariance = arrays_of(rows, "iddffdndf")
         ever = np.full(len(ids), -np.inf)
         versions = (identifier, start, raErr, decErr, covariance)
@@ -148,9 +148,13 @@ class CassandraSessionReader:
 
     def latest_versions(self, diaObjectId: IntArray) -> ObjectVersions:
         """See `SessionReader.latest_versions`."""
-        rows = sorted(self._database.connection.read_in(_VERSIONS, np.unique(diaObjectId).tolist()))
+        rows = sorted(self._stored_versions(np.unique(diaObjectId)))
         *columns, ends, _ = arrays_of(rows, "iddffdndf")
         return ObjectVersions(ObjectPositions(*columns), ends)
+
+    def _stored_versions(self, diaObjectId: IntArray) -> list[tuple[Any, ...]]:
+        """Return the rows of the latest versions of these objects, of which none comes twice."""
+        return self._database.connection.read_in(_VERSIONS, diaObjectId.tolist())
 
     def _changed_objects(self, tiles: IntArray) -> ChangedObjects:
         cells = np.unique(tiles >> self._database.tile_shift)

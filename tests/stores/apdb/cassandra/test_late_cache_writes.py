@@ -1,17 +1,22 @@
-"""A daemon sleeps after its commit, and others go on: the tiles and states that it writes late are not believed.
+"""What is written into the cache late, or was read while half of a batch's rows were there, is not believed.
 
 Each test is about rules of docs/cassandra-protocol.md that it names, on a real node and a real cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stream_assoc.pipeline.services import Services
+from stream_assoc.pipeline.warming import Warmer
 from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
+from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.requests import Request
+from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.wiring.stores import open_services
@@ -34,6 +39,11 @@ def two(cassandra_apdb: CassandraUrl, valkey_url: str) -> Iterator[Two]:
         yield sleeper, other
 
 
+def apdb_of(services: Services) -> CassandraApdb:
+    assert isinstance(services.apdb, CassandraApdb)
+    return services.apdb
+
+
 def store(services: Services, visit: int) -> None:
     """Store a visit that finds the same objects again."""
     processed_from(services, visit, batch(visit, RA, DEC))
@@ -45,11 +55,10 @@ def test_tiles_and_states_that_come_late_are_not_believed(
 ) -> None:
     """Rules `TakerRaisesToo`, `VersionIsRaised` and `VersionIsChecked`."""
     sleeper, other = two
-    assert isinstance(sleeper.apdb, CassandraApdb)
     assert isinstance(sleeper.cache, RedisCache)
     store(other, 1)
     cache = sleeper.cache
-    owner = sleeper.apdb._database.applier if sleeps_before == "apply_requests" else cache
+    owner = apdb_of(sleeper)._database.applier if sleeps_before == "apply_requests" else cache
     call = getattr(owner, sleeps_before)
 
     def late(*arguments: object) -> None:
@@ -60,8 +69,32 @@ def test_tiles_and_states_that_come_late_are_not_believed(
     monkeypatch.setattr(owner, sleeps_before, late)
     store(sleeper, 2)
     tiles = other.apdb.known_tiles()
-    with other.apdb.reading() as reader:
+    with apdb_of(other).reading() as reader:
         versions = reader.read_snapshot([], tiles).tile_versions
     cached = cache.peek_tiles(tiles)
     assert (cached.versions < versions[np.isin(tiles, cached.objects.tiles)]).any()
     assert sky_in(other) == sky_in(replace(other, cache=MemoryCache(other.layout)))
+
+
+@pytest.mark.parametrize("first", ["DiaSource", "DiaObjectLast", OBJECT])
+def test_half_a_batch_is_not_kept_for_a_whole_one(two: Two, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """Rules `VersionAfterRows` and `VersionReadBefore`: the cache is warmed when the rows of one table are there."""
+    sleeper, other = two
+    store(other, 1)
+    applier, planned, cache = apdb_of(sleeper)._database.applier, list[Request](), MemoryCache(other.layout)
+    requests, apply_requests = applier.requests, applier.apply_requests
+
+    def planning(changes: Sequence[Change], timestamp: int) -> list[Request]:
+        planned.extend(requests([change for change in changes if change.table == first], timestamp))
+        return requests(changes, timestamp)
+
+    def late(*arguments: Any) -> None:
+        applier.write(planned)
+        list(warmer.warm(other.apdb.known_tiles()))
+        apply_requests(*arguments)
+
+    warmer = Warmer(apdb_of(other), cache, other.calculator, other.partition, None)
+    monkeypatch.setattr(applier, "requests", planning)
+    monkeypatch.setattr(applier, "apply_requests", late)
+    store(sleeper, 2)
+    assert sky_in(replace(other, cache=cache)) == sky_in(replace(other, cache=MemoryCache(other.layout)))
