@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PPDB := .cache/ppdb/.installed
+PPDB_PACKAGES := lsst-dax-ppdb psycopg2-binary cassandra-driver
 CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
 RING_DISTURBANCES ?= 15
@@ -58,7 +59,7 @@ test-ring: $(STAMP)  ## Kill and freeze daemons, and kill nodes of Cassandra, an
 
 # lsst-dax-ppdb, which replicates an APDB, needs Python 3.12 or later, so it has an environment of its own: the first that
 # one of these interpreters can make. Without one the tests of replication are skipped, and say so.
-$(PPDB): constraints.txt | $(STAMP)
+$(PPDB): constraints.txt Makefile | $(STAMP)
 	@python=; for candidate in python3.12 python3.13 python3 $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python; do \
 	  if "$$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; \
 	  then python="$$candidate"; break; fi; \
@@ -68,10 +69,10 @@ $(PPDB): constraints.txt | $(STAMP)
 	fi; \
 	echo "Installing lsst-dax-ppdb into $(@D) with $$($$python --version)"; \
 	$(BIN)/uv venv --quiet --clear --python "$$python" $(@D) && \
-	{ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --constraint constraints.txt lsst-dax-ppdb psycopg2-binary || \
+	{ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --constraint constraints.txt $(PPDB_PACKAGES) || \
 	  { echo "uv could not install; trying pip" >&2; \
 	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --retries 1 --constraint constraints.txt \
-	      lsst-dax-ppdb psycopg2-binary; }; } && touch $@ \
+	      $(PPDB_PACKAGES); }; } && touch $@ \
 	|| echo "lsst-dax-ppdb could not be installed: the tests of replication do not run"
 
 # The first interpreter of a version that is one: a shim of pyenv may stand for a version that is not chosen.

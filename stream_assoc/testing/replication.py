@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from lsst.dax.apdb.apdbSchema import ApdbTables
@@ -32,6 +33,8 @@ class ReplicationTests(ApdbCase):
     """What is noted for replicas of the APDB."""
 
     seconds: float = 0.0
+    keeps_copies: ClassVar[bool] = False
+    """Whether replicas read rows as they were stored, so that a closing can be told at once."""
 
     @pytest.fixture
     def slow(self, place: ApdbUrl) -> Iterator[OpenApdb]:
@@ -152,7 +155,7 @@ class ReplicationTests(ApdbCase):
         if is_deleted:
             client.get_replica().deleteReplicaChunks([self.upstream_chunk(60000.6)])
         store(apdb, changes(FIRST, time=60000.6 + days, revision=1, closed=[BIG]))
-        assert (("close_diaobject_validity", BIG) in self.told(client)) == is_told
+        assert (("close_diaobject_validity", BIG) in self.told(client)) == (is_told or self.keeps_copies)
 
     def test_a_prompt_commit_is_in_the_chunk_of_its_processing_time(self, slow: OpenApdb, client: DaxClient) -> None:
         self.commit_after(slow, 59.0, changes(FIRST, time=BEGIN + 550 * SECOND_OF_DAY))

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.stores.apdb.backends import parse_url
+from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.create import init, save_dax_config
-from stream_assoc.stores.apdb.rows.tables import KEYS
+from stream_assoc.stores.apdb.rows.tables import KEYS, quoted
+from tests.contents import columns
 
 ENVIRONMENT: Final = Path(__file__).parents[2] / ".cache" / "ppdb"
 IS_INSTALLED: Final = (ENVIRONMENT / ".installed").is_file()
@@ -50,6 +52,11 @@ class Replica:
         return self.folder / "apdb.yaml"
 
     @property
+    def is_in_sql(self) -> bool:
+        """Whether the APDB is in an SQL database."""
+        return not isinstance(parse_url(self.apdb_url), CassandraUrl)
+
+    @property
     def ppdb_config(self) -> Path:
         return self.folder / "ppdb.yaml"
 
@@ -73,17 +80,21 @@ class Replica:
 
     def rows(self, *, of_ppdb: bool, table: str) -> dict[tuple[Any, ...], tuple[str, ...]]:
         """Return all rows of a table by key, NaN and NULL alike as text."""
-        url = self.ppdb_url if of_ppdb else self._apdb_sqlalchemy_url
-        schema = f'"{self.schema}".' if of_ppdb and self.schema else ""
         names = apdb_table(table).names
-        columns = ", ".join(f'"{name}"' for name in names)
         places = [names.index(name) for name in KEYS[table]]
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
-        with engine.connect() as connection:
-            found = connection.exec_driver_sql(f'SELECT {columns} FROM {schema}"{table}"').fetchall()
-        rows = {tuple(row[place] for place in places): tuple(map(str, row)) for row in found}
+        found = self._selected(table, names, of_ppdb=of_ppdb)
+        rows = {tuple(row[place] for place in places): tuple(map(_as_text, row)) for row in found}
         assert len(rows) == len(found)
         return rows
+
+    def _selected(self, table: str, names: Sequence[str], *, of_ppdb: bool) -> Sequence[Sequence[Any]]:
+        if not (of_ppdb or self.is_in_sql):
+            return columns(self.apdb_url, table, *names)
+        url = self.ppdb_url if of_ppdb else self._apdb_sqlalchemy_url
+        schema = f'"{self.schema}".' if of_ppdb and self.schema else ""
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            return connection.exec_driver_sql(f'SELECT {quoted(names)} FROM {schema}"{table}"').fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +144,13 @@ def replica_on_postgresql(url: str, folder: Path, programs: Programs) -> Replica
     """Return a new APDB and PPDB, both in one PostgreSQL database."""
     ppdb_url = str(parse_url(url).dax_config().model_dump()["db_url"])
     return new_replica(url, ppdb_url, SCHEMA, folder, programs)
+
+
+def replica_on_cassandra(url: str, folder: Path, programs: Programs) -> Replica:
+    """Return an APDB on Cassandra that is empty, and its PPDB in an SQLite file."""
+    return new_replica(url, f"sqlite:///{folder}/ppdb.db", None, folder, programs)
+
+
+def _as_text(value: object) -> str:
+    # SQLite has no boolean values.
+    return str(int(value) if isinstance(value, bool) else value)

@@ -20,11 +20,14 @@ class Replication:
         not changed for longer counts as copied.
     monotonic : callable
         A clock that never goes back, seconds.
+    now : callable
+        Seconds since 1970, by which Cassandra's backend tells which chunks are over.
     """
 
     chunk_seconds: int = 600
     lag_seconds: float = 86400.0
     monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
 
 
 DEFAULT_REPLICATION: Final = Replication()

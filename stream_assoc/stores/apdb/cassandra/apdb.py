@@ -111,7 +111,7 @@ class CassandraApdb:
             patience_seconds=PATIENCE_SECONDS,
         )
         rows = RowsOfObjects(connection, places)
-        log = UpdateLog(connection, layout.n_subchunks) if layout.replication else None
+        log = UpdateLog(connection, layout.n_subchunks, replication.now) if layout.replication else None
         self._database = Database(
             connection,
             places,

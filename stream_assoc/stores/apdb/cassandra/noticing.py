@@ -67,16 +67,18 @@ def noticed(database: Database, notices: Sequence[Notice]) -> Noticed:
     ids = sorted({one.diaObjectId for one in notices})
     stored = {row[0]: _Stored(*row[1:]) for row in database.connection.read_in(_STORED, ids)}
     singles_before = sum(one.is_single for one in stored.values())
-    counted, closed = set[int](), dict[int, float]()
+    closed = dict[int, float]()
     for notice in notices:
         subject = stored[notice.diaObjectId]
         if notice.kind == COUNT:
             subject.n_sources = notice.values["nDiaSources"]
-            counted.add(notice.diaObjectId)
         elif notice.kind == CLOSE and subject.end is None:
             subject.end = closed[notice.diaObjectId] = notice.values["validityEndMjdTai"]
+    # dax_apdb itself notes the number of sources in DiaObjectLast alone, and tells replicas of it.
+    counted = sorted({one.diaObjectId for one in notices if one.kind == COUNT})
+    numbers = {"nDiaSources": [stored[one].n_sources for one in counted]}
     changes = [
-        Change(OBJECT, _table({"diaObjectId": counted, "nDiaSources": [stored[one].n_sources for one in counted]})),
+        *_versions(database, stored, counted, numbers),
         *_closed(database, stored, closed),
         Change(CHECKPOINT, _table({"diaObjectId": ids}), deletes=True),
         *_sources(database, notices),
@@ -93,15 +95,22 @@ def forgotten(notices: Iterable[Notice]) -> Change:
 
 
 def _closed(database: Database, stored: dict[int, _Stored], closed: dict[int, float]) -> Iterator[Change]:
-    parts, time_parts, starts = (
-        [getattr(stored[one], name) for one in closed] for name in ("part", "time_part", "start")
-    )
-    ends = {"diaObjectId": list(closed), "validityEndMjdTai": list(closed.values())}
-    yield Change(OBJECT, _table(ends))
-    versions = _table({"apdb_part": parts, "apdb_time_part": time_parts, "validityStartMjdTai": starts, **ends})
-    yield from partitioned("DiaObject", versions, database.places)
+    yield from _versions(database, stored, list(closed), {"validityEndMjdTai": list(closed.values())})
+    parts = [stored[one].part for one in closed]
     yield Change("DiaObjectLast", _table({"apdb_part": parts, "diaObjectId": list(closed)}), deletes=True)
     yield Change(LAST_TO_PARTITION, _table({"diaObjectId": list(closed)}), deletes=True)
+
+
+def _versions(
+    database: Database, stored: dict[int, _Stored], ids: Sequence[int], values: dict[str, list[Any]]
+) -> Iterator[Change]:
+    """Yield new values of the last versions of objects."""
+    yield Change(OBJECT, _table({"diaObjectId": ids, **values}))
+    parts, time_parts, starts = (
+        [getattr(stored[one], name) for one in ids] for name in ("part", "time_part", "start")
+    )
+    where = {"apdb_part": parts, "apdb_time_part": time_parts, "validityStartMjdTai": starts, "diaObjectId": ids}
+    yield from partitioned("DiaObject", _table({**where, **values}), database.places)
 
 
 def _sources(database: Database, notices: Sequence[Notice]) -> Iterator[Change]:

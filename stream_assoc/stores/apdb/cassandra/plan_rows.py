@@ -72,9 +72,7 @@ class StoredVersions:
         return cls(ids, ids, ids, np.empty(0), np.empty(0, np.bool_), np.empty(0), np.empty(0))
 
 
-def object_changes(
-    rows: StoreRows, stored: StoredVersions, places: Places, replica_chunk: int | None
-) -> Iterator[Change]:
+def object_changes(rows: StoreRows, stored: StoredVersions, places: Places) -> Iterator[Change]:
     """Yield the new versions of objects, and the ends of those that they supersede or that are closed."""
     yield from _ended(rows, stored, places)
     new = rows.tables.get("DiaObject")
@@ -93,9 +91,7 @@ def object_changes(
     stays = np.isin(ids, stored.diaObjectId[stored.is_open])
     stays[stays] = stored.parts[at[stays]] == parts[stays]
     yield Change(LAST_TO_PARTITION, pa.table({"diaObjectId": ids[~stays], "apdb_part": parts[~stays]}))
-    latest = _latest(versions)
-    noted = pa.repeat(pa.scalar(replica_chunk, pa.int64()), latest.num_rows)
-    yield Change(OBJECT, latest.append_column("apdb_replica_chunk", noted), overwrites=True)
+    yield Change(OBJECT, _latest(versions), overwrites=True)
     dedup = new.select(list(_DEDUP))
     yield Change(DEDUP, dedup.append_column("dedup_part", pa.array(int_column(dedup, "diaObjectId") % N_DEDUP_PARTS)))
     if FURTHER in rows.tables:

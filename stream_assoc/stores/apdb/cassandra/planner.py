@@ -26,7 +26,7 @@ from stream_assoc.stores.apdb.cassandra.plan_rows import (
     visit_changes,
 )
 from stream_assoc.stores.apdb.cassandra.plans import Change
-from stream_assoc.stores.apdb.cassandra.replica_notes import Chosen, ReplicaNotes, with_notes
+from stream_assoc.stores.apdb.cassandra.replica_notes import Chosen, Renewed, ReplicaNotes, with_notes
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier, read_earlier, taken_back
 from stream_assoc.stores.apdb.rows.entries import duplicate_message
@@ -71,7 +71,7 @@ class Planner:
         _check_advance(rows, stored)
         chosen = None if self._notes is None else self._notes.choose(changes)
         planned = [
-            *object_changes(rows, stored, self._database.places, None if chosen is None else chosen.chunk.id),
+            *object_changes(rows, stored, self._database.places),
             *checkpoint_changes(rows),
             *(one for change in changes for one in self._measured(change, chosen)),
             batch_rows_changes(self._keys),
@@ -80,7 +80,8 @@ class Planner:
         ]
         self._check_sources(changes)
         if self._notes is not None and chosen is not None:
-            planned[:0] = [*self._notes.chunk_rows(chosen), *self._notes.records(changes, self._earlier, chosen)]
+            records = self._notes.records(changes, self._earlier, chosen, _renewed(rows, stored))
+            planned[:0] = [*self._notes.chunk_rows(chosen), *records]
             if "DiaObject" in rows.tables:
                 planned += self._notes.copies("DiaObject", rows.tables["DiaObject"], chosen)
         return planned, stored
@@ -106,6 +107,8 @@ class Planner:
         before = {table.table: one.keys for table, one in earlier.items()}
         for table, one in earlier.items():
             yield from taken_back(table, one, now[table.table], change, places)
+            if self._notes is not None:
+                yield from self._notes.withdrawn_copies(table, one, batch, change.entry.timeProcessedMjdTai)
         for kind, keys in now.items():
             joined = before[kind].joined(keys) if kind in before else keys
             if len(joined.identifiers):
@@ -151,6 +154,12 @@ def check_values(rows: StoreRows) -> None:
 
 def _repeats(table: pa.Table, key: Sequence[str]) -> bool:
     return bool(table.group_by(list(key)).aggregate([]).num_rows < table.num_rows)
+
+
+def _renewed(rows: StoreRows, stored: StoredVersions) -> Renewed:
+    ids = int_column(rows.tables["DiaObject"], "diaObjectId") if "DiaObject" in rows.tables else np.empty(0, np.int64)
+    ended = stored.diaObjectId[~stored.is_open]
+    return Renewed(frozenset(ids.tolist()), frozenset(np.intersect1d(ids, ended).tolist()))
 
 
 def _check_advance(rows: StoreRows, stored: StoredVersions) -> None:

@@ -20,9 +20,10 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import FencedError
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.notices import CLOSE
 from stream_assoc.stores.apdb.cassandra.plans import Change
-from stream_assoc.stores.apdb.cassandra.tables import LEDGER, OBJECT
-from stream_assoc.stores.apdb.cassandra.taking_back import Earlier
+from stream_assoc.stores.apdb.cassandra.tables import LEDGER
+from stream_assoc.stores.apdb.cassandra.taking_back import Earlier, key_columns
 from stream_assoc.stores.apdb.cassandra.update_log import our_unique_id
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.rows.chunks import (
@@ -47,7 +48,6 @@ _CHANGED: Final = (
     f'SELECT apdb_replica_chunk, last_update_time FROM "{CHUNKS}" WHERE partition = 0 AND apdb_replica_chunk IN ?'
 )
 _SINCE: Final = f'SELECT apdb_replica_chunk FROM "{CHUNKS}" WHERE partition = 0 AND apdb_replica_chunk >= ?'
-_OF_OBJECTS: Final = f'SELECT "diaObjectId", apdb_replica_chunk FROM "{OBJECT}" WHERE "diaObjectId" IN ?'
 _RECORDS: Final = (
     "SELECT apdb_replica_chunk, apdb_replica_subchunk, update_time_ns, update_order, update_unique_id, "
     f'update_payload FROM "{UPDATES}" WHERE apdb_replica_chunk = ? AND apdb_replica_subchunk IN ?'
@@ -73,13 +73,25 @@ class Chosen:
     ----------
     chunk : `ReplicaChunk`
     subchunk : `int`
-    uncopied : `frozenset` [`int`]
-        Of the objects that it closes, those that a replica may not have.
     """
 
     chunk: ReplicaChunk
     subchunk: int
-    uncopied: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Objects that get new versions.
+
+    Attributes
+    ----------
+    all : `frozenset` [`int`]
+    reopened : `frozenset` [`int`]
+        Those whose last version has ended.
+    """
+
+    all: frozenset[int]
+    reopened: frozenset[int]
 
 
 class ReplicaNotes:
@@ -106,11 +118,8 @@ class ReplicaNotes:
         commit = commit_time(changes, self._chosen - self._begin)
         newest = self._connection.read(_NEWEST, commit.horizon)
         chunk = choose_chunk(commit, newest[0][0] if newest else None, self._replication.chunk_seconds)
-        since = chunk.last_update_time - datetime.timedelta(seconds=self._replication.lag_seconds)
-        closed = np.concatenate([change.closed.diaObjectId for change in changes])
         first = changes[0].entry.id
-        subchunk = zlib.crc32(b"%d/%d" % first) % self._n_subchunks
-        return Chosen(chunk, subchunk, self._uncopied(closed, since))
+        return Chosen(chunk, zlib.crc32(b"%d/%d" % first) % self._n_subchunks)
 
     def check_time(self) -> None:
         """Return if the chunk may still be committed to.
@@ -166,10 +175,39 @@ class ReplicaNotes:
                 theirs = (earlier.chunks[at] == chunk) & (earlier.subchunks[at] == subchunk)
                 yield _noted(kind, again.filter(pa.array(theirs)), chunk, subchunk, overwrites=True)
 
-    def records(self, changes: Sequence[BatchChanges], earlier: Earliers, chosen: Chosen) -> Iterator[Change]:
-        """Yield the update records of what is taken back or closed, and the deletion of those that no longer hold."""
+    def withdrawn_copies(
+        self, table: Withdrawable, earlier: Earlier, batch: BatchId, time: float
+    ) -> Iterator[Change]:
+        """Yield the withdrawal of copies that are still there: of some rows it is told by no record.
+
+        Parameters
+        ----------
+        table : `Withdrawable`
+        earlier : `Earlier`
+            What earlier processings have stored.
+        batch : `BatchId`
+        time : `float`
+            When the rows are withdrawn, MJD TAI.
+        """
+        keys = earlier.keys.of(earlier.withdrawn)
+        there = self._changed(np.unique(keys.chunks).tolist())
+        keys = keys.of(keys.identifiers[np.isin(keys.chunks, list(there))])
+        rows = key_columns(table, keys.identifiers, batch)
+        rows = rows.append_column("apdb_replica_chunk", pa.array(keys.chunks))
+        rows = rows.append_column("apdb_replica_subchunk", pa.array(keys.subchunks))
+        marked = rows.append_column("timeWithdrawnMjdTai", pa.array(np.full(rows.num_rows, time)))
+        yield Change(f"{table.table}Chunks2", marked)
+
+    def records(
+        self, changes: Sequence[BatchChanges], earlier: Earliers, chosen: Chosen, renewed: Renewed
+    ) -> Iterator[Change]:
+        """Yield the update records of what is taken back or closed, and the deletion of those that no longer hold.
+
+        A closing is told always: the copies stay as they were stored, so each replica has the version open when it
+        comes to the record.
+        """
         taken = [{table: one.taken for table, one in earlier.get(change.entry.id, {}).items()} for change in changes]
-        notes = notes_of(changes, taken, chosen.chunk.id, chosen.uncopied)
+        notes = notes_of(changes, taken, chosen.chunk.id, renewed.all)
         written = [dict(zip(UPDATE_COLUMNS, record, strict=True)) for record in notes.records]
         keys = [
             (
@@ -184,6 +222,7 @@ class ReplicaNotes:
         payloads = pa.array([one["update_payload"] for one in written], pa.string())
         yield Change(UPDATES, _record_table(keys).append_column("update_payload", payloads))
         gone = [key for batch, tables in earlier.items() for key in self._outdated(batch, tables, notes.moved)]
+        gone += self._closings(renewed.reopened, chosen.chunk.id)
         yield Change(UPDATES, _record_table(gone), deletes=True)
 
     def _outdated(
@@ -210,17 +249,19 @@ class ReplicaNotes:
         if not first:
             return []
         begin = int(unix_tai(first[0][0])) - MAX_CHUNK_SECONDS
-        chunks = [chunk for (chunk,) in self._connection.read(_SINCE, begin)]
+        return self._records_of([chunk for (chunk,) in self._connection.read(_SINCE, begin)])
+
+    def _records_of(self, chunks: Sequence[int]) -> list[tuple[Any, ...]]:
         subchunks = list(range(self._n_subchunks))
         found = self._connection.read_each(_RECORDS, [(chunk, subchunks) for chunk in chunks])
         return [row for rows in found for row in rows]
 
-    def _uncopied(self, closed: IntArray, since: datetime.datetime) -> frozenset[int]:
-        if not len(closed):
-            return frozenset()
-        noted = {one: chunk for one, chunk in self._connection.read_in(_OF_OBJECTS, closed.tolist()) if chunk}
-        changed = self._changed(sorted(set(noted.values())))
-        return frozenset(one for one, chunk in noted.items() if chunk in changed and changed[chunk] > since)
+    def _closings(self, reopened: frozenset[int], chunk: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the keys of records that close these objects in the chunk that opens them: it brings rows first."""
+        for *key, unique_id, payload in self._records_of([chunk] if reopened else []):
+            record = json.loads(payload)
+            if record["update_type"] == CLOSE and record["diaObjectId"] in reopened:
+                yield (*key, unique_id.bytes)
 
     def _changed(self, chunks: Sequence[int]) -> dict[int, datetime.datetime]:
         """Return when each of these chunks that are there has changed."""

@@ -72,7 +72,7 @@ DEFINITIONS: Final = {
     OBJECT: """
         "diaObjectId" bigint PRIMARY KEY, apdb_part bigint, apdb_time_part int, ra double, dec double,
         "raErr" float, "decErr" float, "ra_dec_Cov" float, "validityStartMjdTai" double,
-        "validityEndMjdTai" double, "nDiaSources" int, apdb_replica_chunk bigint
+        "validityEndMjdTai" double, "nDiaSources" int
     """,
     PLACE: """
         "diaObjectId" bigint, kind text, apdb_part bigint, apdb_time_part int,

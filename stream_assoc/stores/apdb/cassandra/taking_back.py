@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys, read_row_keys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.places import Places
@@ -34,6 +35,11 @@ class Earlier:
 
     keys: RowKeys
     taken: TakenBack
+
+    @property
+    def withdrawn(self) -> IntArray:
+        """Identifiers of the rows that do not come again, ascending."""
+        return np.sort(np.array([row[0] for row in self.taken.withdrawn], np.int64))
 
 
 def read_earlier(
@@ -69,25 +75,27 @@ def taken_back(
 ) -> Iterator[Change]:
     """Yield the withdrawal of what does not come again, and the deletion of what comes again at another place."""
     keys = earlier.keys
-    withdrawn = np.sort(np.array([row[0] for row in earlier.taken.withdrawn], np.int64))
-    rows = _key_columns(table, keys, np.searchsorted(keys.identifiers, withdrawn), change.entry.id)
+    rows = _placed(table, keys.of(earlier.withdrawn), change.entry.id)
     time = change.entry.timeProcessedMjdTai
     marked = rows.append_column("timeWithdrawnMjdTai", pa.array(np.full(rows.num_rows, time)))
     yield from partitioned(table.table, marked, places)
     is_again = np.isin(keys.identifiers, now.identifiers)
     at = np.searchsorted(now.identifiers, keys.identifiers[is_again])
     has_moved = (keys.parts[is_again] != now.parts[at]) | (keys.time_parts[is_again] != now.time_parts[at])
-    moved = np.flatnonzero(is_again)[has_moved]
-    yield from partitioned(table.table, _key_columns(table, keys, moved, change.entry.id), places, deletes=True)
+    moved = keys.of(keys.identifiers[is_again][has_moved])
+    yield from partitioned(table.table, _placed(table, moved, change.entry.id), places, deletes=True)
 
 
-def _key_columns(table: Withdrawable, keys: RowKeys, rows: Any, batch: BatchId) -> pa.Table:  # noqa: ANN401
-    columns: dict[str, Any] = {
-        "apdb_part": keys.parts[rows],
-        "apdb_time_part": keys.time_parts[rows],
-        table.key: keys.identifiers[rows],
-    }
+def key_columns(table: Withdrawable, identifiers: IntArray, batch: BatchId) -> pa.Table:
+    """Return the primary keys of rows of a batch, as an SQL database has them."""
+    columns: dict[str, Any] = {table.key: identifiers}
     if table is FORCED_SOURCES:
-        columns["visit"] = np.full(len(rows), batch.visit, np.int64)
-        columns["detector"] = pa.array(np.full(len(rows), batch.detector), pa.int16())
+        columns["visit"] = np.full(len(identifiers), batch.visit, np.int64)
+        columns["detector"] = pa.array(np.full(len(identifiers), batch.detector), pa.int16())
     return pa.table(columns)
+
+
+def _placed(table: Withdrawable, keys: RowKeys, batch: BatchId) -> pa.Table:
+    rows = key_columns(table, keys.identifiers, batch)
+    rows = rows.append_column("apdb_part", pa.array(keys.parts))
+    return rows.append_column("apdb_time_part", pa.array(keys.time_parts))

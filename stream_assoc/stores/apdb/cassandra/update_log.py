@@ -7,7 +7,6 @@ read again for as long as a call may take.
 """
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ class UpdateLog:
         Seconds since 1970.
     """
 
-    def __init__(self, connection: Connection, n_subchunks: int, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, connection: Connection, n_subchunks: int, now: Callable[[], float]) -> None:
         self._connection = connection
         self._subchunks = list(range(n_subchunks))
         self._now = now

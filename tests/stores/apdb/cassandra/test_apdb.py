@@ -16,6 +16,8 @@ ANNOUNCED = [name for name in UPDATES if name != "reassign_to_solar_system"]
 
 
 class TestCassandra(ApdbConformance, OutdatedCheckpointTests):
+    keeps_copies = True
+
     @pytest.fixture(params=ANNOUNCED)
     def name(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
