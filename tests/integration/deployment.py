@@ -1,7 +1,6 @@
 """A whole deployment on real servers: topics, database and key prefix of its own, and daemons in threads."""
 
 import contextlib
-import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,8 @@ from stream_assoc.wiring.daemon import open_daemon
 from tests.configured import configured
 
 DEADLINE_SECONDS = 600.0
+ANSWER_SECONDS = 30.0
+"""How long one question to the broker may take before it is asked anew."""
 
 SHORT_SESSION = {"session.timeout.ms": 2500, "heartbeat.interval.ms": 500}
 """Of a consumer: one that is silent for so long has its partitions taken away."""
@@ -117,7 +118,7 @@ class Deployment:
         consumer = Consumer(options)
         try:
             partitions = [TopicPartition(kafka.input_topic, i) for i in range(kafka.partitions)]
-            return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=30))
+            return sum(max(0, one.offset) for one in consumer.committed(partitions, timeout=ANSWER_SECONDS))
         except KafkaException as error:
             # A broker that has just started is still loading its groups.
             if not of_a_start(error):
@@ -129,20 +130,18 @@ class Deployment:
     def n_working_members(self) -> int:
         """Return how many members of the group have partitions."""
         group_id = self.settings.kafka.group_id
+        # One that has seen its broker crash may never answer again (librdkafka #4605): each question has a client.
+        answer = AdminClient(self.settings.kafka.client_options()).describe_consumer_groups([group_id])[group_id]
         try:
             # The library's stub says a dictionary of them.
-            group = cast(
-                "ConsumerGroupDescription", self._admin.describe_consumer_groups([group_id])[group_id].result()
-            )
+            group = cast("ConsumerGroupDescription", answer.result(ANSWER_SECONDS))
+        except TimeoutError:
+            return 0
         except KafkaException as error:
             if not of_a_start(error):
                 raise
             return 0
         return sum(bool(member.assignment.topic_partitions) for member in group.members)
-
-    @functools.cached_property
-    def _admin(self) -> AdminClient:
-        return AdminClient(self.settings.kafka.client_options())
 
     def read(self, topic: str) -> list[OutputMessage]:
         """Return every message that a read_committed subscriber sees."""
