@@ -2,8 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import pyarrow as pa
 from cassandra.query import UNSET_VALUE
@@ -12,7 +12,7 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.groups import Group, Groups
 from stream_assoc.stores.apdb.cassandra.plans import Change, Plans
-from stream_assoc.stores.apdb.cassandra.requests import Request
+from stream_assoc.stores.apdb.cassandra.requests import Request, Write
 from stream_assoc.stores.apdb.cassandra.tables import N_SHARDS, UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 
@@ -21,8 +21,6 @@ APPLYING_SECONDS: Final = 3600.0
 
 STRETCH: Final = 1024
 """Requests between two looks at the clock."""
-
-Statement = tuple[str, Sequence[object]]
 
 
 class Applier:
@@ -69,7 +67,7 @@ class Applier:
 
         Made before the commit, for rows that cannot be written must not be committed.
         """
-        return self._connection.requests(one for change in changes for one in statements_of(change, timestamp))
+        return self._connection.requests(write_of(change, timestamp) for change in changes if change.rows.num_rows)
 
     def apply_requests(self, group_id: uuid.UUID, requests: Sequence[Request]) -> None:
         """Write the rows of a committed group; see `apply`."""
@@ -110,32 +108,13 @@ def shard_of(group_id: uuid.UUID) -> int:
     return group_id.int % N_SHARDS
 
 
-def statements_of(change: Change, timestamp: int) -> Iterator[Statement]:
-    """Yield a statement for each row of a change, all at one timestamp."""
-    names = change.rows.column_names
+def write_of(change: Change, timestamp: int) -> Write:
+    """Return what writes the rows of a change, all at one timestamp."""
+    names, columns = change.rows.column_names, tuple(change.rows.columns)
+    times = pa.chunked_array([pa.repeat(pa.scalar(timestamp, pa.int64()), change.rows.num_rows)])
     if change.deletes:
         condition = " AND ".join(f'"{name}" = ?' for name in names)
-        statement = f'DELETE FROM "{change.table}" USING TIMESTAMP ? WHERE {condition}'
-        for row in _rows(change.rows):
-            yield statement, (timestamp, *row)
-        return
-    columns = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join("?" * len(names))
-    statement = f'INSERT INTO "{change.table}" ({columns}) VALUES ({marks}) USING TIMESTAMP ?'
-    for row in _rows(change.rows):
-        values = row if change.overwrites else [UNSET_VALUE if value is None else value for value in row]
-        yield statement, (*values, timestamp)
-
-
-def _rows(table: pa.Table) -> Iterator[Sequence[Any]]:
-    return zip(*(_values(column) for column in table.columns), strict=True)
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_floating(column.type):
-        # dax_apdb stores NaN as NULL.
-        return [None if value is None or value != value else value for value in values]  # noqa: PLR0124
-    if pa.types.is_fixed_size_binary(column.type):
-        return [uuid.UUID(bytes=value) for value in values]
-    return values
+        return Write(f'DELETE FROM "{change.table}" USING TIMESTAMP ? WHERE {condition}', (times, *columns))
+    listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+    statement = f'INSERT INTO "{change.table}" ({listed}) VALUES ({marks}) USING TIMESTAMP ?'
+    return Write(statement, (*columns, times), None if change.overwrites else UNSET_VALUE)

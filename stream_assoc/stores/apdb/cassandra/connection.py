@@ -1,7 +1,6 @@
 """Statements on one keyspace, and what each kind of them promises."""
 
 import logging
-import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
+import numpy as np
 from cassandra import (
     AuthenticationFailed,
     ConsistencyLevel,
@@ -29,13 +29,15 @@ from cassandra.cluster import (
 )
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.connection import ConnectionException
+from cassandra.murmur3 import murmur3
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
-from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
+from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.exceptions import reason_of
-from stream_assoc.pipeline.exceptions import ApdbUnavailableError, RowsRefusedError
+from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import DEFAULT_PORT
-from stream_assoc.stores.apdb.cassandra.requests import Request, requests_of
+from stream_assoc.stores.apdb.cassandra.requests import Request, Write, requests_of
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import INIT_REMEDY
 from stream_assoc.stores.apdb.patience import Patience
@@ -220,7 +222,7 @@ class Connection:
             batches.append(batch)
         self.send(batches)
 
-    def requests(self, rows: Iterable[tuple[str, Sequence[object]]]) -> list[Request]:
+    def requests(self, writes: Iterable[Write]) -> list[Request]:
         """Return what `send` sends to write rows of several tables: rows that lie on the same nodes go together.
 
         Raises
@@ -228,19 +230,8 @@ class Connection:
         RowsRefusedError
             If a value is none of its column's type.
         """
-        partitions: dict[bytes, list[BoundStatement]] = {}
-        for statement, parameters in rows:
-            prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
-            try:
-                bound = prepared.bind(parameters)
-            except (TypeError, ValueError, OverflowError, struct.error) as error:
-                raise RowsRefusedError(f"Cassandra cannot take a value of {statement}: {reason_of(error)}") from error
-            partitions.setdefault(bound.routing_key, []).append(bound)
-        by_nodes: dict[tuple[object, ...], list[list[BoundStatement]]] = {}
-        for key, together in partitions.items():
-            nodes = tuple(host.endpoint for host in self._cluster.metadata.get_replicas(self.keyspace, key))
-            by_nodes.setdefault(nodes, []).append(together)
-        return [request for together in by_nodes.values() for request in requests_of(together)]
+        prepared = ((self._prepare(write.statement, ConsistencyLevel.QUORUM), write) for write in writes)
+        return requests_of(prepared, self._nodes_of)
 
     def send(self, requests: Sequence[Request]) -> None:
         """Write to a quorum each, side by side and in any order."""
@@ -281,6 +272,16 @@ class Connection:
     def close(self) -> None:
         """Release every connection."""
         self._cluster.shutdown()
+
+    def _nodes_of(self, keys: Sequence[bytes]) -> IntArray:
+        """Return which nodes hold each of these partitions: the same number, the same nodes."""
+        tokens = self._cluster.metadata.token_map
+        ring = np.array([token.value for token in tokens.ring], np.int64)
+        holders = [frozenset(tokens.get_replicas(self.keyspace, token)) for token in tokens.ring]
+        numbers = {nodes: number for number, nodes in enumerate(dict.fromkeys(holders))}
+        # The first token that is not below a partition's own has it; beyond the last one the ring begins anew.
+        place = np.searchsorted(ring, np.fromiter(map(murmur3, keys), np.int64, len(keys))) % len(ring)
+        return np.array([numbers[nodes] for nodes in holders], np.int64)[place]
 
     def _prepared(self, statement: str, consistency: int) -> PreparedStatement:
         # Whoever asks for it may have no translation of errors around it.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 from cassandra import AuthenticationFailed, OperationTimedOut, Unauthorized
 from cassandra.cluster import Cluster, NoHostAvailable, Session
@@ -13,6 +14,7 @@ from cassandra.connection import ConnectionShutdown
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.connection import UnknownOutcomeError, translated, undecided
+from stream_assoc.stores.apdb.cassandra.requests import Write
 from stream_assoc.stores.apdb.cassandra.tables import UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import Patience
@@ -63,8 +65,9 @@ def test_a_statement_that_no_node_takes_in_may_be_taken_in_later(
     statement = f'INSERT INTO "{UNFINISHED}" (shard, group_id) VALUES (?, ?)'
     with contextlib.closing(CassandraUrl(cassandra_node.addresses, keyspace).connect(Patience())) as connection:
         row = (0, uuid4())
+        write = Write(statement, (pa.chunked_array([pa.array([0])]), pa.chunked_array([pa.array([row[1].bytes])])))
         for attempt in (
-            lambda: connection.requests([(statement, row)]),
+            lambda: connection.requests([write]),
             lambda: connection.decide_together([(statement, row)]),
             lambda: connection.write_each(statement, [row]),
             lambda: connection.read_each(f'SELECT shard FROM "{UNFINISHED}" WHERE shard = ?', [(0,)]),
@@ -73,4 +76,4 @@ def test_a_statement_that_no_node_takes_in_may_be_taken_in_later(
                 away.setattr(Session, "prepare", nobody)
                 with pytest.raises(ApdbUnavailableError, match="does not answer"):
                     attempt()
-        connection.send(connection.requests([(statement, row)]))
+        connection.send(connection.requests([write]))
