@@ -131,10 +131,11 @@ class Deployment:
         """Return how many members of the group have partitions."""
         group_id = self.settings.kafka.group_id
         # One that has seen its broker crash may never answer again (librdkafka #4605): each question has a client.
-        answer = AdminClient(self.settings.kafka.client_options()).describe_consumer_groups([group_id])[group_id]
+        client = AdminClient(self.settings.kafka.client_options())
         try:
             # The library's stub says a dictionary of them.
-            group = cast("ConsumerGroupDescription", answer.result(ANSWER_SECONDS))
+            answer = client.describe_consumer_groups([group_id])[group_id].result(ANSWER_SECONDS)
+            group = cast("ConsumerGroupDescription", answer)
         except TimeoutError:
             return 0
         except KafkaException as error:
