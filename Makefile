@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test test-ring versions coverage chaos model model-long bench bench-survey check format docs site clean
+.PHONY: help install demo dashboard test test-ring mutations versions coverage chaos model model-long bench bench-survey check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -51,11 +51,14 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest $(PARALLEL) -m 'not integration and not real_data'
 	@$(MAKE) --no-print-directory $(PPDB)
-	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring'
+	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring and not mutation'
 	@$(BIN)/pytest benchmarks/test_gate.py
 
 test-ring: $(STAMP)  ## Kill and freeze daemons, and kill nodes of Cassandra, and compare (RING_DISTURBANCES=100: the better part of an hour)
 	@STREAM_ASSOC_TEST_RING_DISTURBANCES=$(RING_DISTURBANCES) $(BIN)/pytest -m ring -s --timeout 14400
+
+mutations: $(STAMP)  ## Leave out each rule of the protocol on Cassandra: a test fails without it
+	@$(BIN)/pytest -m rules -q
 
 # lsst-dax-ppdb, which replicates an APDB, needs Python 3.12 or later, so it has an environment of its own: the first that
 # one of these interpreters can make. Without one the tests of replication are skipped, and say so.

@@ -17,6 +17,9 @@ from stream_assoc.stores.apdb.create import init
 from tests import parts, services
 from tests.cassandra.prepared import PreparedApdb
 from tests.cassandra.ring import Ring
+from tests.mutations.plugin import left_out, pytest_generate_tests, pytest_pyfunc_call
+
+__all__ = ["left_out", "pytest_generate_tests", "pytest_pyfunc_call"]
 
 # The same examples in every run, so that a red run is red for its own change. To look for new ones:
 # pytest --hypothesis-profile explore

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from stream_assoc.core.model.batch import BatchRevision
@@ -25,6 +26,7 @@ def places(micro_batch: PendingAnswers) -> list[tuple[int, int]]:
     return [(one.partition, one.offset) for one in micro_batch.positions]
 
 
+@pytest.mark.rules("OffsetStaysBehind", "QueueDoesNotBlock")
 def test_what_waits_for_nothing_is_published_and_its_offset_moves_up_to_what_waits() -> None:
     micro_batch = PendingAnswers([answer(0, 1), answer(1, 2, after=[9]), answer(2, 3), answer(0, 4, partition=1)])
     assert micro_batch.awaited == {key(9)}

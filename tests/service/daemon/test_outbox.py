@@ -79,6 +79,7 @@ class Bench:
         return [one.visit for one in self.apdb.entries]
 
 
+@pytest.mark.rules("MarkIsRead", "SettleFirst")
 def test_what_the_mark_names_is_cleared_and_the_rest_published_wherever_the_offset_is() -> None:
     bench = Bench(entry(1), entry(2), entry(3))
     bench.commit(1000, 2)
@@ -111,6 +112,7 @@ def test_a_group_without_an_offset_gets_that_of_the_oldest_message() -> None:
     assert bench.published == [b"outputs of 5"]
 
 
+@pytest.mark.rules("OwnerPublishes", "PublishedPerBatch")
 def test_what_others_own_or_have_in_hand_is_left_alone() -> None:
     bench = Bench(entry(1, partition=1), entry(2))
     bench.outbox.settle(in_hand={key(2)})
@@ -119,6 +121,7 @@ def test_what_others_own_or_have_in_hand_is_left_alone() -> None:
     assert bench.published == [b"outputs of 2"]
 
 
+@pytest.mark.rules("PredecessorFirst")
 def test_an_entry_waits_for_its_predecessors() -> None:
     bench = Bench(entry(1, partition=1), entry(2, after=[1]), entry(3, after=[2]), entry(4))
     bench.commit(0)
@@ -222,6 +225,7 @@ def test_it_is_looked_through_when_partitions_come_and_now_and_then() -> None:
     assert not is_due(bench)
 
 
+@pytest.mark.rules("PublishedAfterKafka")
 def test_a_partition_that_goes_meanwhile_is_left_to_its_new_owner_and_settled_anew_when_it_returns() -> None:
     bench = Bench(entry(1))
 

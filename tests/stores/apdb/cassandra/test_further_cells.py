@@ -38,6 +38,7 @@ def cells(place: dict[str, float]) -> IntArray:
     return np.array([pixel(place["ra"], place["dec"], 8)])
 
 
+@pytest.mark.rules("SortedLeases", "DestinationLeased")
 def test_a_lower_cell_is_not_waited_for(apdb: CassandraApdb, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule `SortedLeases` of docs/cassandra-protocol.md: its holder may wait for a cell of ours."""
     low, high = PLACES

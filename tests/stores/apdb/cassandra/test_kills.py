@@ -26,12 +26,10 @@ def start(ring: Ring, keyspace: str, number: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=REPOSITORY)
 
 
-def test_each_batch_counts_once_whoever_is_killed(
-    cassandra_node: Ring, keyspace: str, daemons: tuple[Daemon, Daemon]
-) -> None:
+def test_each_batch_counts_once_whoever_is_killed(cassandra_node: Ring, daemons: tuple[Daemon, Daemon]) -> None:
     watcher, _ = daemons
     dice = random.Random(7)
-    workers = [start(cassandra_node, keyspace, number) for number in range(N_WORKERS)]
+    workers = [start(cassandra_node, watcher.connection.keyspace, number) for number in range(N_WORKERS)]
     try:
         for kill in range(1, N_KILLS + 1):
             # One kill for every few batches, wherever its process is by then.
@@ -40,7 +38,7 @@ def test_each_batch_counts_once_whoever_is_killed(
             number = dice.randrange(N_WORKERS)
             workers[number].kill()
             workers[number].wait()
-            workers[number] = start(cassandra_node, keyspace, number)
+            workers[number] = start(cassandra_node, watcher.connection.keyspace, number)
         assert [worker.wait(300) for worker in workers] == [0] * N_WORKERS
     finally:
         for worker in workers:

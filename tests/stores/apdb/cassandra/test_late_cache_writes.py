@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream_assoc.core.model.objects import TiledObjects
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.pipeline.ports.cache import ObjectCache
 from stream_assoc.pipeline.services import Services
 from stream_assoc.pipeline.warming import Warmer
 from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
@@ -17,6 +20,7 @@ from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.requests import Request
 from stream_assoc.stores.apdb.cassandra.tables import OBJECT
+from stream_assoc.stores.apdb.cassandra.unlocked_reader import UnlockedReader
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.wiring.stores import open_services
@@ -49,6 +53,7 @@ def store(services: Services, visit: int) -> None:
     processed_from(services, visit, batch(visit, RA, DEC))
 
 
+@pytest.mark.rules("VersionIsChecked")
 @pytest.mark.parametrize("sleeps_before", ["apply_requests", "write"])
 def test_tiles_and_states_that_come_late_are_not_believed(
     two: Two, monkeypatch: pytest.MonkeyPatch, sleeps_before: str
@@ -73,19 +78,29 @@ def test_tiles_and_states_that_come_late_are_not_believed(
         versions = reader.read_snapshot([], tiles).tile_versions
     cached = cache.peek_tiles(tiles)
     assert (cached.versions < versions[np.isin(tiles, cached.objects.tiles)]).any()
-    assert sky_in(other) == sky_in(replace(other, cache=MemoryCache(other.layout)))
+    assert_current(other, cache)
 
 
-@pytest.mark.parametrize("first", ["DiaSource", "DiaObjectLast", OBJECT])
-def test_half_a_batch_is_not_kept_for_a_whole_one(two: Two, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
-    """Rules `VersionAfterRows` and `VersionReadBefore`: the cache is warmed when the rows of one table are there."""
+@pytest.mark.rules("VersionAfterRows")
+def test_a_tile_of_half_a_batch_is_not_believed(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed_when_there_is("DiaSource", two, monkeypatch)
+
+
+@pytest.mark.parametrize("table", [OBJECT, "DiaObjectLast"])
+def test_a_state_of_half_a_batch_is_not_believed(two: Two, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    warmed_when_there_is(table, two, monkeypatch)
+
+
+def warmed_when_there_is(table: str, two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warm a cache when of a batch's rows those of one table are there; check it when all are."""
     sleeper, other = two
     store(other, 1)
     applier, planned, cache = apdb_of(sleeper)._database.applier, list[Request](), MemoryCache(other.layout)
     requests, apply_requests = applier.requests, applier.apply_requests
+    warmer = Warmer(apdb_of(other), cache, other.calculator, other.partition, None)
 
     def planning(changes: Sequence[Change], timestamp: int) -> list[Request]:
-        planned.extend(requests([change for change in changes if change.table == first], timestamp))
+        planned.extend(requests([change for change in changes if change.table == table], timestamp))
         return requests(changes, timestamp)
 
     def late(*arguments: Any) -> None:
@@ -93,8 +108,32 @@ def test_half_a_batch_is_not_kept_for_a_whole_one(two: Two, monkeypatch: pytest.
         list(warmer.warm(other.apdb.known_tiles()))
         apply_requests(*arguments)
 
-    warmer = Warmer(apdb_of(other), cache, other.calculator, other.partition, None)
     monkeypatch.setattr(applier, "requests", planning)
     monkeypatch.setattr(applier, "apply_requests", late)
     store(sleeper, 2)
-    assert sky_in(replace(other, cache=cache)) == sky_in(replace(other, cache=MemoryCache(other.layout)))
+    assert_current(other, cache)
+
+
+@pytest.mark.rules("VersionReadBefore")
+def test_a_tile_that_was_read_before_a_batch_is_not_believed_after_it(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper, other = two
+    store(other, 1)
+    cache, load_tiles = MemoryCache(other.layout), UnlockedReader.load_tiles
+    warmer = Warmer(apdb_of(other), cache, other.calculator, other.partition, None)
+
+    def and_sleep(reader: UnlockedReader, tiles: IntArray) -> TiledObjects:
+        loaded = load_tiles(reader, tiles)
+        store(sleeper, 2)
+        return loaded
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnlockedReader, "load_tiles", and_sleep)
+        list(warmer.warm(other.apdb.known_tiles()))
+    assert_current(other, cache)
+
+
+def assert_current(services: Services, cache: ObjectCache) -> None:
+    """Check that what is believed of a cache is what the APDB holds."""
+    assert sky_in(replace(services, cache=cache)) == sky_in(replace(services, cache=MemoryCache(services.layout)))

@@ -5,6 +5,7 @@ import pytest
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError, LedgerConflictError
 from stream_assoc.stores.apdb.cassandra.groups import State
+from stream_assoc.stores.apdb.cassandra.plans import encode
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 from tests.stores.apdb.cassandra.daemon import FAR, NEAR, TILE, Daemon, entry, items
 
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.integration
 Two = tuple[Daemon, Daemon]
 
 
+@pytest.mark.rules("VersionIsRaised")
 def test_batches_follow_each_other(daemons: Two) -> None:
     one, other = daemons
     one.add(1, "a", NEAR)
@@ -26,6 +28,7 @@ def test_batches_follow_each_other(daemons: Two) -> None:
     assert other.applier.unfinished() == []
 
 
+@pytest.mark.rules("Fence", "CommitIfMine", "DeadAreAborted")
 def test_a_commit_that_comes_late_is_refused(daemons: Two) -> None:
     sleeper, other = daemons
     group_id, timestamp = sleeper.take(NEAR)
@@ -46,6 +49,7 @@ def test_cells_that_are_taken_late_hold_nobody_up(daemons: Two) -> None:
     assert other.item(1) == ("b", None)
 
 
+@pytest.mark.rules("RollForward")
 def test_who_comes_next_finishes_what_is_committed(daemons: Two) -> None:
     dead, other = daemons
     group_id, timestamp = dead.take(NEAR)
@@ -57,6 +61,7 @@ def test_who_comes_next_finishes_what_is_committed(daemons: Two) -> None:
     assert other.leases.single_source_objects() == 2
 
 
+@pytest.mark.rules("DerivedTimestamps")
 def test_rows_that_are_written_late_change_nothing(daemons: Two) -> None:
     sleeper, other = daemons
     group_id, timestamp = sleeper.take(NEAR)
@@ -69,6 +74,7 @@ def test_rows_that_are_written_late_change_nothing(daemons: Two) -> None:
     assert other.groups.read(group_id).state is State.APPLIED
 
 
+@pytest.mark.rules("TakerRaisesToo")
 def test_who_takes_from_an_applied_group_raises_its_versions_once(daemons: Two) -> None:
     dead, other = daemons
     group_id, timestamp = dead.take(NEAR)
@@ -83,6 +89,7 @@ def test_who_takes_from_an_applied_group_raises_its_versions_once(daemons: Two) 
     assert other.leases.single_source_objects() == -1
 
 
+@pytest.mark.rules("PatienceIsCounted")
 def test_a_holder_that_works_is_waited_for(daemons: Two) -> None:
     holder, other = daemons
     group_id, timestamp = holder.take(NEAR)
@@ -101,6 +108,7 @@ def test_a_holder_that_works_is_waited_for(daemons: Two) -> None:
     assert holder.item(1) == ("a", None)
 
 
+@pytest.mark.rules("MissingIsFatal")
 def test_a_missing_group_lets_nobody_pass(daemons: Two) -> None:
     holder, other = daemons
     group_id, _ = holder.take(NEAR)
@@ -109,6 +117,7 @@ def test_a_missing_group_lets_nobody_pass(daemons: Two) -> None:
         other.take(NEAR)
 
 
+@pytest.mark.rules("CountAndDigest")
 def test_a_plan_that_lacks_a_chunk_is_not_applied(daemons: Two) -> None:
     one, _ = daemons
     group_id, timestamp = one.take(NEAR)
@@ -119,6 +128,7 @@ def test_a_plan_that_lacks_a_chunk_is_not_applied(daemons: Two) -> None:
     assert one.groups.read(group_id).state is State.COMMITTED
 
 
+@pytest.mark.rules("NullsAreWritten")
 def test_a_value_that_is_gone_does_not_show_through(daemons: Two) -> None:
     one, _ = daemons
     for note in ("first", None):
@@ -128,6 +138,7 @@ def test_a_value_that_is_gone_does_not_show_through(daemons: Two) -> None:
     assert one.item(1) == ("a", None)
 
 
+@pytest.mark.rules("LastIsKept")
 def test_what_was_written_outside_of_a_batch_is_earlier_than_the_next_one(daemons: Two) -> None:
     one, other = daemons
     group_id, timestamp = one.take(NEAR)
@@ -138,6 +149,52 @@ def test_what_was_written_outside_of_a_batch_is_earlier_than_the_next_one(daemon
     assert first == timestamp + 8
     with pytest.raises(FencedError):
         one.leases.hold(group_id, [NEAR], timestamp + 9)
+
+
+@pytest.mark.rules("OnlyLWT")
+def test_an_abort_that_comes_late_changes_nothing(daemons: Two) -> None:
+    one, late = daemons
+    group_id, timestamp = one.take(NEAR)
+    one.commit(group_id, timestamp, [items([(1, "a", None)])])
+    assert late.groups.abort(group_id) is State.COMMITTED
+    late.add(1, "b", NEAR)
+    assert late.item(1) == ("ab", None)
+
+
+@pytest.mark.rules("IntentsStay")
+def test_a_batch_that_was_stored_long_ago_counts(daemons: Two) -> None:
+    one, other = daemons
+    batch = BatchRevision(1, 2, 3)
+    group_id, timestamp = one.take(NEAR)
+    one.claims.claim(entry(batch), group_id)
+    one.commit(group_id, timestamp, [])
+    one.finish(group_id)
+    assert other.claims.counts(batch)
+
+
+@pytest.mark.rules("SortedLeases")
+def test_cells_are_taken_in_ascending_order(daemons: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = daemons
+    decide_together, taken = one.connection.decide_together, list[object]()
+
+    def recorded(statements: list[tuple[str, tuple[object, ...]]]) -> bool:
+        taken.append(statements[0][1][2])
+        return decide_together(statements)
+
+    monkeypatch.setattr(one.connection, "decide_together", recorded)
+    one.take(FAR, NEAR)
+    assert taken == [NEAR, FAR]
+
+
+@pytest.mark.rules("PlanHasToken")
+def test_a_plan_that_is_written_late_covers_no_other(daemons: Two) -> None:
+    sleeper, other = daemons
+    late, _ = sleeper.take(NEAR)
+    group_id, timestamp = other.take(NEAR)
+    other.commit(group_id, timestamp, [items([(1, "b", None)])])
+    sleeper.plans.write(late, encode([items([(1, "a", None)])]))
+    other.finish(group_id)
+    assert other.item(1) == ("b", None)
 
 
 def test_a_batch_counts_with_one_group(daemons: Two) -> None:
@@ -154,6 +211,7 @@ def test_a_batch_counts_with_one_group(daemons: Two) -> None:
         other.claims.claim(entry(batch), second)
 
 
+@pytest.mark.rules("ClaimPassesWhenAborted")
 def test_a_claim_passes_only_from_a_group_that_can_never_commit(daemons: Two) -> None:
     slow, other = daemons
     batch = BatchRevision(1, 2, 3)

@@ -55,6 +55,7 @@ def store(apdb: CassandraApdb, identifier: BatchId, where: dict[str, float]) -> 
         session.commit([batch(identifier, where)])
 
 
+@pytest.mark.rules("OwnerByLWT", "OwnerPasses", "OwnerIsFenced")
 def test_whoever_has_claimed_a_source_and_not_committed_is_aborted(
     two: Two, cassandra_apdb: CassandraUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_whoever_has_claimed_a_source_and_not_committed_is_aborted(
     assert not slow.contains(FIRST)
 
 
+@pytest.mark.rules("PlanBeforeCommit")
 def test_a_source_that_is_committed_and_not_applied_is_found(
     two: Two, cassandra_apdb: CassandraUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:

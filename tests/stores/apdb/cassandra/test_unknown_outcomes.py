@@ -39,6 +39,7 @@ def test_a_commit_that_has_happened_counts(daemons: Two, monkeypatch: pytest.Mon
     assert other.item(1) == ("a", None)
 
 
+@pytest.mark.rules("DoubtEndsByLWT")
 def test_a_commit_that_has_not_happened_never_will(daemons: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = daemons
     group_id, timestamp = one.take(NEAR)

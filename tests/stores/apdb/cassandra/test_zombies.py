@@ -140,6 +140,7 @@ def test_a_commit_that_comes_late_stores_nothing(
     assert other.contains(SECOND)
 
 
+@pytest.mark.rules("TimestampsGrow", "OneTimestamp", "KeyOnce", "KeysFromPlan")
 def test_rows_and_deletes_that_come_late_change_nothing(
     sleeper: CassandraApdb,
     other: CassandraApdb,
@@ -207,6 +208,7 @@ def test_outputs_that_come_late_are_not_published_again(
         assert late[table] == left[0][table] == []
 
 
+@pytest.mark.rules("LastIsKept")
 def test_a_checkpoint_that_comes_late_is_not_found(
     sleeper: CassandraApdb,
     other: CassandraApdb,
