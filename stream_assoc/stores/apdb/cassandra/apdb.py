@@ -259,8 +259,9 @@ class CassandraApdb:
     def _leave(self, group_id: uuid.UUID) -> None:
         """Give the cells back. If the ring is away, whoever wants them finishes or aborts the group in our place."""
         try:
-            self._database.groups.abort(group_id)
-            self._database.leases.clear(group_id)
+            if self._database.leases.clear(group_id) is State.PREPARING:
+                self._database.groups.abort(group_id)
+                self._database.leases.clear(group_id)
         except ApdbUnavailableError as error:
             log.warning("cells stay taken until another session frees them", reason=str(error))
 

@@ -49,17 +49,16 @@ class Claims:
             If the batch counts already.
         """
         batch, values = entry.key, ledger_values(entry)
+        # Nearly always nobody has it.
+        if self._try(_CLAIM, *values, group_id):
+            return
         while (owner := self._owner(batch)) != group_id:
-            if owner is not None and self._groups.abort(owner).counts:
+            if owner is None:
+                self._try(_CLAIM, *values, group_id)
+            elif self._groups.abort(owner).counts:
                 raise LedgerConflictError(f"another session stored visit {batch.visit}, detector {batch.detector}")
-            try:
-                if owner is None:
-                    self._connection.decide(_CLAIM, *values, group_id)
-                else:
-                    self._connection.decide(_PASS, *values[3:], group_id, *batch, owner)
-            except UnknownOutcomeError:
-                # The owner that is read next tells.
-                continue
+            else:
+                self._try(_PASS, *values[3:], group_id, *batch, owner)
 
     def counts(self, batch: BatchRevision) -> bool:
         """Tell whether a batch is stored."""
@@ -84,6 +83,13 @@ class Claims:
         rows = self._connection.read_serial(_READ_ALL, *batch)
         counts = {group_id: self._groups.read(group_id).state.counts for group_id in {row[-1] for row in rows}}
         return [row[:-1] for row in rows if counts[row[-1]]]
+
+    def _try(self, statement: str, *parameters: object) -> bool:
+        """Decide, and tell whether it has happened for certain; otherwise the owner that is read next tells."""
+        try:
+            return self._connection.decide(statement, *parameters)
+        except UnknownOutcomeError:
+            return False
 
     def _owner(self, batch: BatchRevision) -> uuid.UUID | None:
         rows = self._connection.read_serial(_READ, *batch)

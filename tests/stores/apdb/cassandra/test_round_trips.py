@@ -82,7 +82,7 @@ def store(apdb: CassandraApdb, places: Places, visits: Sequence[int]) -> None:
 
 @pytest.mark.parametrize(
     ("places", "n_batches", "n_conditional", "n_serial"),
-    [([HERE], 1, 7, 9), ([HERE, BESIDE], 1, 7, 9), ([HERE, FAR], 1, 9, 12), ([HERE], 2, 8, 12)],
+    [([HERE], 1, 6, 6), ([HERE, BESIDE], 1, 6, 6), ([HERE, FAR], 1, 8, 9), ([HERE], 2, 7, 7)],
     ids=["one cell", "two cells of a region", "two regions", "two batches"],
 )
 def test_a_session_takes_few_conditional_writes_and_serial_reads(
