@@ -44,10 +44,13 @@ class Ring:
         Folder of Cassandra's jars.
     n_nodes : `int`
         How many nodes.
+    jvm_options : `tuple` [`str`, ...]
+        Of each node's Java.
     """
 
-    def __init__(self, jars: Path, n_nodes: int) -> None:
+    def __init__(self, jars: Path, n_nodes: int, jvm_options: tuple[str, ...] = JVM_OPTIONS) -> None:
         self._jars = jars
+        self._jvm_options = jvm_options
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_ring_")
         network = _free_network(n_nodes)
         self.addresses: Final = tuple(f"{network}.{number}" for number in range(1, n_nodes + 1))
@@ -84,6 +87,11 @@ class Ring:
     def resume(self, number: int) -> None:
         """Let a suspended node go on."""
         os.kill(self._pid(number), signal.SIGCONT)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process of each node."""
+        return tuple(self._pid(number) for number in range(len(self.addresses)))
 
     def wait_until_reached(self, table: str) -> None:
         """Return once each node reaches all replicas of a table: seconds pass before all notice that one is back."""
@@ -142,7 +150,7 @@ class Ring:
         )
         return [
             java,
-            *JVM_OPTIONS,
+            *self._jvm_options,
             f"-javaagent:{agent}",
             *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES),
             *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED_PACKAGES),

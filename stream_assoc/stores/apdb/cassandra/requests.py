@@ -61,7 +61,7 @@ def requests_of(writes: Iterable[tuple[PreparedStatement, Write]], nodes_of: _No
     """
     partitions: dict[bytes, list[_Row]] = {}
     for prepared, write in writes:
-        for key, row in _bound(prepared, write):
+        for key, row in bound_rows(prepared, write):
             partitions.setdefault(key, []).append(row)
     by_nodes: dict[int, list[list[_Row]]] = {}
     for nodes, rows in zip(nodes_of(list(partitions)).tolist(), partitions.values(), strict=True):
@@ -69,8 +69,8 @@ def requests_of(writes: Iterable[tuple[PreparedStatement, Write]], nodes_of: _No
     return [request for together in by_nodes.values() for request in _packed(together)]
 
 
-def _bound(prepared: PreparedStatement, write: Write) -> Iterator[tuple[bytes, _Row]]:
-    """Yield each row, and the key of its partition."""
+def bound_rows(prepared: PreparedStatement, write: Write) -> Iterator[tuple[bytes, tuple[BoundStatement, int]]]:
+    """Yield for each row the key of its partition, its statement, and the bytes of its values."""
     columns = [
         _encoded(column, about.type.typename, write, about.name)
         for about, column in zip(prepared.column_metadata, write.columns, strict=True)
