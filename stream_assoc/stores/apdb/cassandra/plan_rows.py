@@ -1,6 +1,6 @@
 """From batches to the rows of a plan: each primary key once, every key derived from the plan alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ VISIT_DETECTOR: Final = "ApdbVisitDetector"
 N_DEDUP_PARTS: Final = 64
 """Partitions of DiaObjectDedup by dax_apdb's default; it draws one of them, we derive it from the object."""
 
+PROCESSED: Final = "timeProcessedMjdTai"
 _PARTITION: Final = ("apdb_part", "apdb_time_part")
 _VERSION: Final = ("ra", "dec", "raErr", "decErr", "ra_dec_Cov", "validityStartMjdTai", "nDiaSources")
 _TIMES: Final = {
@@ -36,10 +37,6 @@ _TIMES: Final = {
     "DiaForcedSource": "midpointMjdTai",
 }
 _DEDUP: Final = ("diaObjectId", "validityStartMjdTai", "ra", "dec", "nDiaSources", "firstDiaSourceMjdTai")
-
-
-Place = tuple[int, int, int]
-"""diaObjectId, and the partition in which rows of it are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +109,9 @@ def checkpoint_changes(rows: StoreRows) -> Iterator[Change]:
 
 
 def measured_changes(
-    kind: str, rows: pa.Table, places: Places, known: Callable[[str, IntArray], frozenset[Place]], *, overwrites: bool
-) -> tuple[list[Change], RowKeys]:
-    """Return the new rows of one batch in DiaSource or DiaForcedSource, and their keys.
+    kind: str, rows: pa.Table, places: Places, *, overwrites: bool
+) -> tuple[list[Change], pa.Table, RowKeys]:
+    """Return the new rows of one batch in DiaSource or DiaForcedSource, where they are, and their keys.
 
     Parameters
     ----------
@@ -122,22 +119,22 @@ def measured_changes(
         The table.
     rows : `pyarrow.Table`
     places : `Places`
-    known : callable
-        Tells, of rows of this kind of some objects, the object and partition of each that is noted.
     overwrites : `bool`
         Whether rows of the same keys may be there.
     """
     placed = _with_partition(rows, places, "midpointMjdTai")
-    owners = placed.select(["diaObjectId", "apdb_part", "apdb_time_part"]).drop_null()
-    asked = np.unique(int_column(owners, "diaObjectId"))
-    named = set(zip(*(column.to_pylist() for column in owners.columns), strict=True)) - known(kind, asked)
-    columns = np.array(sorted(named), np.int64).reshape(-1, 3).T
-    new_places = dict(zip(owners.column_names, columns, strict=True))
-    changes = [
-        *partitioned(kind, placed, places, overwrites=overwrites),
-        Change(PLACE, pa.table(new_places | {"kind": pa.array([kind] * len(named), pa.string())})),
-    ]
-    return changes, _keys_of(kind, placed)
+    where = placed.select(["diaObjectId", *_PARTITION, PROCESSED]).drop_null()
+    where = where.append_column("kind", pa.repeat(pa.scalar(kind), where.num_rows))
+    return list(partitioned(kind, placed, places, overwrites=overwrites)), where, _keys_of(kind, placed)
+
+
+def place_changes(where: Sequence[pa.Table]) -> Change:
+    """Return the notes of partitions that objects have rows in, each with the last time that one was stored there.
+
+    Who reads what has come after a time leaves out the partitions in which nothing has.
+    """
+    last = pa.concat_tables(where).group_by(["diaObjectId", "kind", *_PARTITION]).aggregate([(PROCESSED, "max")])
+    return Change(PLACE, last.rename_columns({f"{PROCESSED}_max": PROCESSED}))
 
 
 def source_map_changes(keys: RowKeys) -> Change:

@@ -22,6 +22,7 @@ from stream_assoc.stores.apdb.cassandra.plan_rows import (
     checkpoint_changes,
     measured_changes,
     object_changes,
+    place_changes,
     source_map_changes,
     visit_changes,
 )
@@ -55,6 +56,7 @@ class Planner:
         if database.replication is not None:
             self._notes = ReplicaNotes(database.connection, database.replication, database.n_subchunks)
         self._keys: dict[tuple[BatchId, str], RowKeys] = {}
+        self._where: list[pa.Table] = []
         self._earlier: dict[BatchId, Mapping[Withdrawable, Earlier]] = {}
 
     def plan(self, changes: Sequence[BatchChanges], rows: StoreRows) -> tuple[list[Change], StoredVersions]:
@@ -74,6 +76,7 @@ class Planner:
             *object_changes(rows, stored, self._database.places),
             *checkpoint_changes(rows),
             *(one for change in changes for one in self._measured(change, chosen)),
+            place_changes(self._where),
             batch_rows_changes(self._keys),
             visit_changes(changes),
             *contents_changes(changes),
@@ -96,9 +99,9 @@ class Planner:
         batch, places, now = change.entry.id, self._database.places, dict[str, RowKeys]()
         tables = {"DiaSource": change.dia_sources, "DiaForcedSource": change.forced_sources}
         for kind, rows in tables.items():
-            known, overwrites = self._database.rows.places_of, change.entry.revision > 0
-            new, keys = measured_changes(kind, rows, places, known, overwrites=overwrites)
+            new, where, keys = measured_changes(kind, rows, places, overwrites=change.entry.revision > 0)
             yield from new
+            self._where.append(where)
             now[kind] = keys if chosen is None else with_notes(keys, chosen)
         earlier: Mapping[Withdrawable, Earlier] = {}
         if change.entry.revision:

@@ -1,16 +1,20 @@
 """Reading rows of DiaSource and DiaForcedSource by what they belong to."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.types import IntArray
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.stores.apdb.cassandra.batch_rows import read_row_keys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
 from stream_assoc.stores.apdb.cassandra.tables import PLACE
 
-_PLACES = f'SELECT "diaObjectId", apdb_part, apdb_time_part FROM "{PLACE}" WHERE "diaObjectId" IN ? AND kind = ?'
+_PLACES = (
+    f'SELECT apdb_part, apdb_time_part, "diaObjectId", "timeProcessedMjdTai" FROM "{PLACE}" '
+    'WHERE "diaObjectId" IN ? AND kind = ?'
+)
 
 
 class RowsOfObjects:
@@ -26,7 +30,9 @@ class RowsOfObjects:
         self._connection = connection
         self._places = places
 
-    def of_objects(self, kind: str, diaObjectId: IntArray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    def of_objects(
+        self, kind: str, diaObjectId: IntArray, columns: Sequence[str], after: FloatArray | None = None
+    ) -> list[tuple[Any, ...]]:
         """Return rows of these objects, withdrawn ones too, in any order.
 
         Parameters
@@ -36,14 +42,17 @@ class RowsOfObjects:
         diaObjectId : `numpy.ndarray` [int64], shape (n,)
         columns : sequence of `str`
             The first is diaObjectId.
+        after : `numpy.ndarray` [float64], shape (n,), optional
+            Rows that were processed until then, MJD TAI, may be left out: partitions without later ones are not read.
         """
-        partitions = {place[1:] for place in self.places_of(kind, diaObjectId)}
-        wanted = frozenset(diaObjectId.tolist())
-        return [row for row in self.in_partitions(kind, partitions, columns) if row[0] in wanted]
-
-    def places_of(self, kind: str, diaObjectId: IntArray) -> frozenset[tuple[int, int, int]]:
-        """Return object and partition of rows of these objects, as it is noted."""
-        return frozenset(self._connection.read_in(_PLACES, diaObjectId.tolist(), kind))
+        ids = diaObjectId.tolist()
+        begin = dict.fromkeys(ids, -math.inf) if after is None else dict(zip(ids, after.tolist(), strict=True))
+        partitions = {
+            (part, time_part)
+            for part, time_part, identifier, processed in self._connection.read_in(_PLACES, list(begin), kind)
+            if processed is None or processed > begin[identifier]
+        }
+        return [row for row in self.in_partitions(kind, partitions, columns) if row[0] in begin]
 
     def of_batch(self, kind: str, batch: BatchId, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return rows of a visit and detector, withdrawn ones too, in any order; the first columns are these two."""

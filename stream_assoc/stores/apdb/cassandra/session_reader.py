@@ -107,7 +107,7 @@ class CassandraSessionReader:
         columns = (*FORCED_COLUMNS, "band", *_TIMES[1:])
         spans = dict(zip(diaObjectId.tolist(), zip(after.tolist(), until.tolist(), strict=True), strict=True))
         chosen = []
-        for row in self._database.rows.of_objects(FORCED_SOURCES, diaObjectId, columns):
+        for row in self._database.rows.of_objects(FORCED_SOURCES, diaObjectId, columns, after):
             low, high = spans[row[0]]
             if row[5] is None and low < row[1] <= high and row[6:] != without:
                 chosen.append(row)
@@ -179,7 +179,7 @@ class CassandraSessionReader:
         begin = dict(zip(diaObjectId.tolist(), after.tolist(), strict=True))
         width = len(POINT_COLUMNS)
         chosen = []
-        for row in self._database.rows.of_objects(SOURCES, diaObjectId, columns):
+        for row in self._database.rows.of_objects(SOURCES, diaObjectId, columns, after):
             processed, withdrawn, visit, detector, identifier, *flags = row[width + 1 :]
             if withdrawn is None and processed > begin[row[0]] and (visit, detector) != without:
                 chosen.append((row[0], processed, identifier, (*row[:width], _band(row[width]), any(flags))))

@@ -20,7 +20,10 @@ UNFINISHED: Final = "StreamAssocUnfinished"
 OBJECT: Final = "StreamAssocObject"
 """The latest version of each object, also of one that has ended, and the partition of DiaObject that it is in."""
 PLACE: Final = "StreamAssocPlace"
-"""The partitions of DiaObject, DiaSource and DiaForcedSource in which rows of an object are."""
+"""The partitions of DiaObject, DiaSource and DiaForcedSource in which rows of an object are.
+
+``timeProcessedMjdTai`` is when a batch last stored a source there; NULL where nobody can tell.
+"""
 BATCH_ROWS: Final = "StreamAssocBatchRows"
 """The keys of the rows of a visit and detector, of all its revisions."""
 SKY: Final = "StreamAssocSky"
@@ -75,7 +78,7 @@ DEFINITIONS: Final = {
         "validityEndMjdTai" double, "nDiaSources" int
     """,
     PLACE: """
-        "diaObjectId" bigint, kind text, apdb_part bigint, apdb_time_part int,
+        "diaObjectId" bigint, kind text, apdb_part bigint, apdb_time_part int, "timeProcessedMjdTai" double,
         PRIMARY KEY (("diaObjectId"), kind, apdb_part, apdb_time_part)
     """,
     BATCH_ROWS: "visit bigint, detector int, kind text, keys blob, PRIMARY KEY ((visit, detector), kind)",
