@@ -6,7 +6,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md ./
 COPY schemas ./schemas
 COPY stream_assoc ./stream_assoc
-RUN /opt/stream-assoc/bin/pip install --constraint constraints.txt '.[images]'
+RUN /opt/stream-assoc/bin/pip install --constraint constraints.txt '.[images,cassandra]'
 
 FROM python:3.11.13-slim-bookworm
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/stream-assoc stream-assoc

@@ -41,8 +41,8 @@ def pytest_report_header() -> list[str]:
     """Say at the start what this machine cannot run, so that nothing is skipped unseen."""
     # Whoever has Docker needs no Java.
     asked = [part for part in parts.PARTS if part.is_here or part is not parts.KAFKA or not services.docker_answers()]
-    line = parts.what_will_not_run(asked)
-    return [] if line is None else [line]
+    lines = [parts.what_will_not_run(asked), parts.what_is_fetched(services.jars_to_fetch())]
+    return [line for line in lines if line is not None]
 
 
 @pytest.fixture(scope="session")

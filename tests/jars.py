@@ -13,6 +13,11 @@ class JarsUnavailableError(Exception):
     """The jars cannot be had on this machine; the text says why."""
 
 
+def jars_are_in(cache: Path) -> bool:
+    """Tell whether `jars_of` has nothing to fetch."""
+    return (cache / "jars").exists()
+
+
 def jars_of(pom: Path, cache: Path) -> Path:
     """Return the folder of the jars that a Maven project depends on, fetched the first time.
 
@@ -33,7 +38,7 @@ def jars_of(pom: Path, cache: Path) -> Path:
     # Two runs may start at the same time; the folder gets its name when it is complete.
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not jars.exists():
+        if not jars_are_in(cache):
             _copy_dependencies(pom, cache / "partial").rename(jars)
     return jars
 

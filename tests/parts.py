@@ -70,6 +70,14 @@ def what_will_not_run(parts: Sequence[Part]) -> str | None:
     return f"will not run here: {'; '.join(part.name for part in missing)}. To run all: {installing(missing)}"
 
 
+def what_is_fetched(parts: Sequence[Part]) -> str | None:
+    """Return one line that names the parts that will be skipped if Maven cannot fetch their jars."""
+    if not parts:
+        return None
+    names = "; ".join(part.name for part in parts)
+    return f"will not run if Maven can reach no repository, for their jars are not here yet: {names}"
+
+
 def _is_here(program: str) -> bool:
     if not program.startswith("/"):
         return shutil.which(program, path=SEARCHED) is not None

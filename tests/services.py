@@ -20,7 +20,7 @@ from psycopg import sql
 from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports, single_node_settings
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
-from tests.jars import JarsUnavailableError, jars_of
+from tests.jars import JarsUnavailableError, jars_are_in, jars_of
 from tests.parts import CASSANDRA, KAFKA, Part
 
 KAFKA_VARIABLE: Final = "STREAM_ASSOC_TEST_KAFKA"
@@ -135,6 +135,12 @@ def cassandra_jars() -> Path:
         If there is no Java or no Maven, or Maven cannot resolve them.
     """
     return _jars(CASSANDRA, CASSANDRA.reason, CASSANDRA_POM, CASSANDRA_CACHE)
+
+
+def jars_to_fetch() -> list[Part]:
+    """Return the parts that can run if Maven can fetch their jars, which nobody knows before it tries."""
+    caches = {KAFKA: KAFKA_CACHE, CASSANDRA: CASSANDRA_CACHE}
+    return [part for part, cache in caches.items() if part.is_here and not jars_are_in(cache)]
 
 
 def _jars(part: Part, what_is_missing: str, pom: Path, cache: Path) -> Path:

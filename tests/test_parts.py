@@ -1,6 +1,6 @@
 """What a machine cannot run is said, with the command that brings it."""
 
-from tests.parts import PARTS, Part, what_will_not_run
+from tests.parts import PARTS, Part, what_is_fetched, what_will_not_run
 
 HERE = Part("a shell", ("sh", "/bin/s*"), ("dash",))
 AWAY = (Part("one", ("no-such-program",), ("a", "b")), Part("two", ("sh", "/no/such/*"), ("c",)))
@@ -13,6 +13,13 @@ def test_nothing_is_said_where_all_is_here() -> None:
 def test_what_is_missing_is_told_in_one_line_with_one_command() -> None:
     assert what_will_not_run([HERE, *AWAY]) == (
         "will not run here: one; two. To run all: apt-get install --no-install-recommends a b c"
+    )
+
+
+def test_what_has_to_be_fetched_is_told_before_it_is() -> None:
+    assert what_is_fetched([]) is None
+    assert what_is_fetched(AWAY) == (
+        "will not run if Maven can reach no repository, for their jars are not here yet: one; two"
     )
 
 

@@ -18,11 +18,13 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.tools.embedded.kafka import EmbeddedKafka
+from stream_assoc.tools.inspection.sampling import Sampling
 from tests.cassandra.ring import Ring
 from tests.chaos.fleet import CAMERA, Fleet, deploy_for_a_fleet
 from tests.chaos.outcome import empty_cache
 from tests.chaos.serial import NOTHING, judge
 from tests.pipeline.focal_plane import visits
+from tests.tools.inspection.skies import inspected
 
 pytestmark = [pytest.mark.integration, pytest.mark.ring]
 
@@ -77,6 +79,7 @@ def test_daemons_and_nodes_are_killed_in_turn(
     met = {name: fleet.logs().count(telltale) for name, telltale in TELLTALES.items()}
     print(f"{seconds:.0f} s, {len(sent)} batches, {dict(done)}, {met}", flush=True)
     assert judge(deployment, sent, tmp_path) == NOTHING
+    assert inspected(url, Sampling(None)) == []
 
 
 def send_some(fleet: Fleet, nights: Iterator[tuple[Batch, ...]], sent: list[Batch]) -> None:
