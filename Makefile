@@ -15,11 +15,11 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VERSIONS ?= 3.12 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo dashboard test test-ring mutations versions coverage chaos model model-long bench bench-survey check format docs site clean
+.PHONY: help install demo dashboard test test-ring mutations versions coverage chaos model model-long bench bench-survey bench-cassandra check format docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv and install the package with everything it needs
 
@@ -122,6 +122,12 @@ bench-survey: $(STAMP)  ## Measure visits of fields with ever longer histories (
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.survey --plot docs/figures/survey.svg
 	@if [ -n "$(SURVEY_LONG)" ]; then $(BIN)/python -m benchmarks.survey --objects 10000 --sizes 1 1000 --plugins all --settling 1; fi
+
+bench-cassandra: $(STAMP)  ## Store visits on a ring of three nodes of Cassandra, read a region, and let histories grow (needs Java and Maven)
+	@$(BIN)/python -m benchmarks.cassandra stores
+	@$(BIN)/python -m benchmarks.cassandra stores --square-degrees 0.2
+	@$(BIN)/python -m benchmarks.cassandra region
+	@$(BIN)/python -m benchmarks.cassandra history --sources 2000 --square-degrees 2
 
 check: $(STAMP)  ## Lint, check formatting, types, the direction of imports, and drift of generated files
 	@$(BIN)/ruff check .

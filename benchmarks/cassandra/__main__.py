@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=10_000)
     parser.add_argument("--objects", type=int, default=100_000, help="of the region that is read")
     parser.add_argument("--square-degrees", type=float, default=9.6)
+    parser.add_argument("--one-by-one", action="store_true", help="also write each row by a statement of its own")
     parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--first", type=int, default=2, help="turns that are not counted")
     options = parser.parse_args()
@@ -89,24 +90,26 @@ def stores(ring: Ring, meter: Meter, options: argparse.Namespace) -> None:
     """Store the same visits by us, by dax_apdb, and as rows alone."""
     table = Table(meter)
     url, theirs = keyspace(ring, "ours"), keyspace(ring, "theirs")
-    alone = [keyspace(ring, name) for name in ("together", "one_by_one")]
+    alone = {name: keyspace(ring, name) for name in ("together", "one_by_one")}
     dax = DaxApdb.from_config(theirs.dax_config())
     with contextlib.ExitStack() as stack:
         sky = stack.enter_context(_sqlite())
         apdb = stack.enter_context(contextlib.closing(open_apdb(url)))
-        ours, batched = (stack.enter_context(contextlib.closing(one.connect(PATIENT))) for one in (url, alone[0]))
+        ours, batched = (
+            stack.enter_context(contextlib.closing(one.connect(PATIENT))) for one in (url, alone["together"])
+        )
         session = _driver(stack, ring, "one_by_one")
         for batch in islice(visits(options.sources, options.square_degrees), options.turns):
             changes = decided(sky, batch)
-            print(f"visit {batch.id.visit}, {len(changes[0].dia_objects)} versions of objects")
+            print(f"visit {batch.id.visit}, {len(changes[0].dia_objects)} versions of objects", flush=True)
             table.add("ours", functools.partial(store, apdb, changes))
             table.add("dax_apdb", functools.partial(store_by_dax, dax, changes))
             rows = planned(ours, changes)
             requests = batched.requests(writes(rows))
             table.add("rows together", functools.partial(batched.send, requests))
-            statements = one_by_one(session, rows)
-            table.add("rows one by one", functools.partial(write_together, session, statements))
-    for other in ("dax_apdb", "rows together", "rows one by one"):
+            if options.one_by_one:
+                table.add("rows one by one", functools.partial(write_together, session, one_by_one(session, rows)))
+    for other in ("dax_apdb", "rows together", *(["rows one by one"] if options.one_by_one else [])):
         print(table.ratio("ours", other, options.first))
 
 
