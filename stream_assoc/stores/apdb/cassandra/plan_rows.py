@@ -133,7 +133,9 @@ def place_changes(where: Sequence[pa.Table]) -> Change:
 
     Who reads what has come after a time leaves out the partitions in which nothing has.
     """
-    last = pa.concat_tables(where).group_by(["diaObjectId", "kind", *_PARTITION]).aggregate([(PROCESSED, "max")])
+    # Tables differ in which columns may be NULL.
+    rows = pa.concat_tables(where, promote_options="default")
+    last = rows.group_by(["diaObjectId", "kind", *_PARTITION]).aggregate([(PROCESSED, "max")])
     return Change(PLACE, last.rename_columns({f"{PROCESSED}_max": PROCESSED}))
 
 
