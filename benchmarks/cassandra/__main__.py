@@ -35,7 +35,7 @@ from benchmarks.cassandra.stores import (
     write_together,
     writes,
 )
-from benchmarks.cassandra.visits import visits
+from benchmarks.cassandra.visits import FIELD_VISITS, visits
 from stream_assoc.stores.apdb.backend import OpenApdb
 from stream_assoc.stores.apdb.cassandra.connection import PROTOCOL_VERSION
 from stream_assoc.stores.apdb.create import init
@@ -45,6 +45,7 @@ from tests import services
 from tests.cassandra.ring import Ring
 
 SERVER_JVM = ("-Xms1g", "-Xmx2g", "-Xss512k", "-XX:MaxDirectMemorySize=512m", "-XX:+UseParallelGC")
+N_WARMING = 12
 SIZES = (1, 20, 60)
 """Sources of history an object."""
 
@@ -133,6 +134,9 @@ def history(ring: Ring, meter: Meter, options: argparse.Namespace) -> None:
     """Process visits of objects with ever more sources, with nothing cached."""
     table, url = Table(meter), keyspace(ring, "ours")
     with contextlib.closing(open_apdb(url)) as apdb:
+        # Until Java has compiled what it needs, a visit costs twice as much and more.
+        for batch in islice(visits(options.sources, options.square_degrees, FIELD_VISITS), N_WARMING):
+            table.add("warming up", functools.partial(process_cold, apdb, batch))
         for number, batch in enumerate(islice(visits(options.sources, options.square_degrees), max(SIZES) + 4)):
             near = next((size for size in SIZES if size <= number < size + 4), None)
             name = "between" if near is None else f"{near} sources an object"

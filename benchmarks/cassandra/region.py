@@ -7,7 +7,7 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from benchmarks.cassandra.stores import TILE_LEVEL
-from benchmarks.cassandra.visits import positions
+from benchmarks.cassandra.visits import CENTRE_RA, positions
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
@@ -26,6 +26,7 @@ _READ = (
 def fill(connection: Connection, n_objects: int, square_degrees: float) -> IntArray:
     """Write the last versions of so many objects; return the tiles that they are in."""
     ra, dec = positions(n_objects, square_degrees)
+    ra += CENTRE_RA
     rows = pa.table(
         {
             "diaObjectId": np.arange(n_objects, dtype=np.int64),

@@ -11,27 +11,34 @@ from stream_assoc.core.model.types import FloatArray
 from tests.pipeline.bench import batch_of
 
 CENTRE_RA, CENTRE_DEC = 10.0, -30.0
+FIELD_VISITS = 1000
+FIELD_DEGREES = 30.0
+"""Every thousandth visit begins another field, so far on."""
+
 DAYS_BETWEEN = 3.0
 """Sixty visits take half a year, and lie in seven of the 30 days that dax_apdb keeps together."""
 
 
-def visits(n_sources: int, square_degrees: float) -> Iterator[Batch]:
-    """Yield visits that see the same objects again, in a square; the first one makes them."""
+def visits(n_sources: int, square_degrees: float, first: int = 1) -> Iterator[Batch]:
+    """Yield visits that see the same objects again, in a square; the first one makes them.
+
+    Those that begin with another number see another field.
+    """
     ra, dec = positions(n_sources, square_degrees)
-    number = 0
+    centre_ra, number = CENTRE_RA + first // FIELD_VISITS * FIELD_DEGREES, first - 1
     while True:
         number += 1
-        yield _visit(number, ra, dec, square_degrees**0.5)
+        yield _visit(number, centre_ra, ra + centre_ra, dec, square_degrees**0.5)
 
 
 def positions(n: int, square_degrees: float) -> tuple[FloatArray, FloatArray]:
-    """Return positions all over a square."""
+    """Return positions all over a square, right ascension from its middle."""
     random, side = np.random.default_rng(1), square_degrees**0.5
     dec = CENTRE_DEC + side * (random.random(n) - 0.5)
-    return CENTRE_RA + side * (random.random(n) - 0.5) / np.cos(np.radians(CENTRE_DEC)), dec
+    return side * (random.random(n) - 0.5) / np.cos(np.radians(CENTRE_DEC)), dec
 
 
-def _visit(number: int, ra: FloatArray, dec: FloatArray, side: float) -> Batch:
+def _visit(number: int, centre_ra: float, ra: FloatArray, dec: FloatArray, side: float) -> Batch:
     random, n = np.random.default_rng((2, number)), len(ra)
     scatter_ra, scatter_dec = random.normal(0.0, SCATTER_ARCSEC / 3600.0, (2, n))
     sources = pd.DataFrame(
@@ -52,12 +59,12 @@ def _visit(number: int, ra: FloatArray, dec: FloatArray, side: float) -> Batch:
     half = 1.01 * side / 2.0
     corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
     corners[:, 0] /= np.cos(np.radians(CENTRE_DEC))
-    corners += np.array([CENTRE_RA, CENTRE_DEC])
+    corners += np.array([centre_ra, CENTRE_DEC])
     table = with_every_column(sources, random)
     return batch_of(
         table,
         BatchId(number, 1),
         "ugrizy"[number % 6],
-        MJD + DAYS_BETWEEN * number,
+        MJD + DAYS_BETWEEN * (number % FIELD_VISITS),
         corners,
     )
