@@ -106,10 +106,13 @@ class ApdbSettings(Section):
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
         default=None,
         description="Encryption of the connection to PostgreSQL; only `verify-full` verifies the server's identity. "
-        "Unset: `prefer`, which accepts an unencrypted connection.",
+        "Unset: `prefer`, which accepts an unencrypted connection. To Cassandra: `verify-full` or "
+        "`verify-ca`; unset: none.",
     )
     ssl_ca_file: FilePath | None = Field(
-        default=None, description="PEM file of the authorities that may sign PostgreSQL's certificate."
+        default=None,
+        description="PEM file of the authorities that may sign PostgreSQL's certificate, or those of "
+        "Cassandra's nodes.",
     )
     ssl_certificate_file: FilePath | None = Field(
         default=None, description="PEM file of the client's own certificate, for a server that asks for one."
@@ -161,8 +164,8 @@ class ApdbSettings(Section):
         given += ["namespace"] if self.namespace is not None else []
         if url.startswith("sqlite:///") and given:
             raise ValueError(f"apdb.{given[0]} is for PostgreSQL; apdb.url names an SQLite file")
-        if url.startswith("cassandra://") and (refused := [name for name in given if name != "password"]):
-            raise ValueError(f"apdb.{refused[0]} is for PostgreSQL; apdb.url names a keyspace of Cassandra")
+        if url.startswith("cassandra://"):
+            _fit_cassandra(given, self.ssl_mode)
         in_url = parse_qs(urlsplit(url).query)
         for name in given:
             if (parameter := _POSTGRESQL_PARAMETERS.get(name)) in in_url:
@@ -191,6 +194,14 @@ class ApdbSettings(Section):
         # Not as a form's query: libpq takes a plus for a plus.
         query = urlencode(parameters, quote_via=quote)
         return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def _fit_cassandra(given: list[str], ssl_mode: str | None) -> None:
+    """Return if these settings are for Cassandra too."""
+    if "namespace" in given:
+        raise ValueError("apdb.namespace is for PostgreSQL; apdb.url names a keyspace of Cassandra")
+    if any(name.startswith("ssl_") for name in given) and ssl_mode not in {"verify-ca", "verify-full"}:
+        raise ValueError("an encrypted connection to Cassandra needs apdb.ssl_mode verify-full, or verify-ca")
 
 
 def _redis_database(url: str) -> str:

@@ -7,8 +7,9 @@ import signal
 import socket
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import yaml
@@ -46,10 +47,19 @@ class Ring:
         How many nodes.
     jvm_options : `tuple` [`str`, ...]
         Of each node's Java.
+    secured : callable, optional
+        Returns further settings of the node of an address, and what a client of it is made with.
     """
 
-    def __init__(self, jars: Path, n_nodes: int, jvm_options: tuple[str, ...] = JVM_OPTIONS) -> None:
+    def __init__(
+        self,
+        jars: Path,
+        n_nodes: int,
+        jvm_options: tuple[str, ...] = JVM_OPTIONS,
+        secured: Callable[[str], tuple[Mapping[str, object], Mapping[str, object]]] = lambda _: ({}, {}),
+    ) -> None:
         self._jars = jars
+        self._secured = secured
         self._jvm_options = jvm_options
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_ring_")
         network = _free_network(n_nodes)
@@ -109,7 +119,7 @@ class Ring:
         """Return once every node lists all others: a driver takes for the ring what its first node knows of it."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         for address in self.addresses:
-            with _only(address) as cluster:
+            with _only(address, self._secured(address)[1]) as cluster:
                 session = cluster.connect()
                 while len(list(session.execute("SELECT peer FROM system.peers"))) < len(self.addresses) - 1:
                     if time.monotonic() > deadline:
@@ -131,7 +141,8 @@ class Ring:
         folder = Path(self._folder.name, f"node{number}")
         folder.mkdir()
         token = -(2**63) + number * (2**64 // len(self.addresses))
-        settings = node_settings(folder, self.addresses[number], self.addresses[0], token)
+        further, _ = self._secured(self.addresses[number])
+        settings = node_settings(folder, self.addresses[number], self.addresses[0], token) | dict(further)
         (folder / "cassandra.yaml").write_text(yaml.safe_dump(settings))
         (folder / "logback.xml").write_text(LOGGING)
         return ServerProcess(self._command(folder), folder / "node.log")
@@ -179,7 +190,7 @@ def _is_free(address: str, port: int) -> bool:
     return True
 
 
-def _only(address: str) -> Cluster:
+def _only(address: str, options: Mapping[str, object] = MappingProxyType({})) -> Cluster:
     """Return a client of one node, which is patient: a busy machine takes seconds to tell of all tables."""
     profile = ExecutionProfile(WhiteListRoundRobinPolicy([address]))
     return Cluster(
@@ -188,6 +199,7 @@ def _only(address: str) -> Cluster:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=START_TIMEOUT_SECONDS,
         control_connection_timeout=START_TIMEOUT_SECONDS,
+        **options,
     )
 
 

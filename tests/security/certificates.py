@@ -47,11 +47,11 @@ class Authority:
         """The authority's own certificate."""
         return self.own.certificate
 
-    def issue(self, name: str) -> Certificate:
-        """Return a certificate for a server on this machine, or for a client of this name."""
+    def issue(self, name: str, address: str = "127.0.0.1") -> Certificate:
+        """Return a certificate for a server on this machine, at an address of it, or for a client of this name."""
         issued = Certificate(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        extensions.write_text(f"subjectAltName=DNS:localhost,IP:{address}\n")
         _openssl("req", "-new", *KEY, "-subj", f"/CN={name}", "-keyout", str(issued.key), "-out", str(request))
         signer = ("-CA", str(self.own.certificate), "-CAkey", str(self.own.key), "-CAcreateserial")
         names = ("-extfile", str(extensions))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.cassandra.encryption import PARAMETERS, Encryption
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
@@ -42,6 +43,8 @@ class CassandraUrl:
         Where all nodes listen to clients.
     user, password : `str` or `None`
         What the nodes ask for; shown in no message.
+    encryption : `Encryption` or `None`
+        `None` for connections in plain text.
     """
 
     hosts: tuple[str, ...]
@@ -49,6 +52,7 @@ class CassandraUrl:
     port: int = DEFAULT_PORT
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    encryption: Encryption | None = field(default=None, repr=False)
 
     def connect(self, patience: Patience, keyspace: str | None = None) -> "Connection":
         """Return a connection to this keyspace, or to another one of the same ring; close it after use.
@@ -56,7 +60,7 @@ class CassandraUrl:
         Raises
         ------
         ApdbConfigurationError
-            If the ring refuses the user.
+            If the ring refuses the user, or certificates cannot be used.
         ApdbSchemaError
             If there is no such keyspace.
         ApdbUnavailableError
@@ -65,7 +69,9 @@ class CassandraUrl:
         from stream_assoc.stores.apdb.cassandra.connection import Connection
 
         chosen = self.keyspace if keyspace is None else keyspace
-        return Connection(self.hosts, chosen, patience, port=self.port, user=self.user, password=self.password)
+        encryption = None if self.encryption is None else self.encryption.context()
+        login = {"user": self.user, "password": self.password}
+        return Connection(self.hosts, chosen, patience, port=self.port, encryption=encryption, **login)
 
     def open(
         self, *, tile_level: int, flag_columns: Sequence[str], patience: Patience, replication: Replication
@@ -118,7 +124,10 @@ class CassandraUrl:
 
         from stream_assoc.stores.apdb.cassandra.compatibility import CONFIGURATION_KEY, read_notes
 
-        connection_config = ApdbCassandraConnectionConfig(port=self.port, username=self.user or "")
+        encryption = {} if self.encryption is None else {"ssl_options": self.encryption.for_dax()}
+        connection_config = ApdbCassandraConnectionConfig(
+            port=self.port, username=self.user or "", extra_parameters=encryption
+        )
         config = ApdbCassandraConfig(
             contact_points=self.hosts, keyspace=self.keyspace, connection_config=connection_config
         )
@@ -153,8 +162,9 @@ class CassandraBackend:
                 "letters, digits and underscores, and not one of Cassandra's own (system...)"
             )
         hosts, port = _nodes_of(nodes, self.form)
-        user, password = _login_of(login, parameters)
-        return CassandraUrl(hosts, keyspace, port, user, password)
+        known = _parameters_of(parameters)
+        user, password = _login_of(login, known.get("password"))
+        return CassandraUrl(hosts, keyspace, port, user, password, Encryption.of(known))
 
 
 CASSANDRA: Final = CassandraBackend()
@@ -174,19 +184,31 @@ def _nodes_of(text: str, form: str) -> tuple[tuple[str, ...], int]:
     return tuple(match["name"].strip("[]") for match in known), ports.pop()
 
 
-def _login_of(text: str, parameters: str) -> tuple[str | None, str | None]:
-    """Return user and password, percent-decoded; neither where the URL has none.
+def _parameters_of(text: str) -> dict[str, str]:
+    """Return the parameters of a URL, as settings write them there, percent-decoded."""
+    pairs = [pair.partition("=") for pair in text.split("&")] if text else []
+    names = [name for name, _, _ in pairs]
+    if (
+        not {*names} <= {"password", *PARAMETERS}
+        or len({*names}) < len(names)
+        or any("=" in one for *_, one in pairs)
+    ):
+        raise _unreadable_login()
+    return {name: urllib.parse.unquote(value) for name, _, value in pairs}
 
-    The password may be the one parameter of the URL, as settings write it there.
-    """
-    if not text and not parameters:
+
+def _login_of(text: str, password: str | None) -> tuple[str | None, str | None]:
+    """Return user and password; neither where the URL has none. The password may be a parameter, decoded already."""
+    if not text and password is None:
         return None, None
     user, _, beside = text.partition(":")
-    password = parameters.removeprefix("password=") or beside
-    is_readable = not set(beside) & {"@", ":"} and not set(password) & {"&", "="} and not (parameters and beside)
-    if not user or not password or not is_readable:
-        raise ApdbConfigurationError(
-            "the setting apdb.url: write user and password as user:password@host, both percent-encoded, or leave "
-            "both out, and no parameters; the password may be in apdb.password instead"
-        )
-    return urllib.parse.unquote(user), urllib.parse.unquote(password)
+    if not user or bool(beside) == bool(password) or set(beside) & {"@", ":"}:
+        raise _unreadable_login()
+    return urllib.parse.unquote(user), password or urllib.parse.unquote(beside)
+
+
+def _unreadable_login() -> ApdbConfigurationError:
+    return ApdbConfigurationError(
+        "the setting apdb.url: write user and password as user:password@host, both percent-encoded, or leave "
+        "both out, and no parameters but those of TLS; the password may be in apdb.password instead"
+    )

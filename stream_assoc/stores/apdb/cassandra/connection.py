@@ -1,6 +1,7 @@
 """Statements on one keyspace, and what each kind of them promises."""
 
 import logging
+import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,8 @@ class Connection:
         Where all nodes listen to clients.
     user, password : `str`, optional
         What the nodes ask for.
+    encryption : `ssl.SSLContext`, optional
+        For nodes that encrypt; they are verified by it.
 
     Raises
     ------
@@ -101,7 +104,7 @@ class Connection:
         If no node answers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what nodes ask for varies
         self,
         hosts: Sequence[str],
         keyspace: str,
@@ -110,6 +113,7 @@ class Connection:
         port: int = DEFAULT_PORT,
         user: str | None = None,
         password: str | None = None,
+        encryption: ssl.SSLContext | None = None,
     ) -> None:
         profile = ExecutionProfile(
             load_balancing_policy=TokenAwarePolicy(RoundRobinPolicy()),
@@ -123,6 +127,7 @@ class Connection:
             list(hosts),
             port=port,
             auth_provider=None if user is None else PlainTextAuthProvider(user, password),
+            ssl_context=encryption,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             protocol_version=PROTOCOL_VERSION,
             reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, None),

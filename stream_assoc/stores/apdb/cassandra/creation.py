@@ -1,5 +1,6 @@
 """The tables of dax_apdb in a keyspace: made by its own code, and dropped with ours."""
 
+import functools
 import json
 import os
 from collections import Counter
@@ -45,7 +46,7 @@ def create(url: CassandraUrl, choices: ClusterChoices, *, replication: bool) -> 
         factor = _replication_factor(connection, url.keyspace, choices.replication_factor)
     from lsst.dax.apdb.cassandra import ApdbCassandra
 
-    with translated(), lent_credentials(url):
+    with translated(), lent_credentials(url), lent_encryption(url):
         try:
             ApdbCassandra.init_database(
                 url.hosts,
@@ -152,3 +153,20 @@ def lent_credentials(url: CassandraUrl) -> Iterator[None]:
             del os.environ[CREDENTIALS]
         else:
             os.environ[CREDENTIALS] = before
+
+
+@contextmanager
+def lent_encryption(url: CassandraUrl) -> Iterator[None]:
+    """Let dax_apdb connect as a URL asks: what creates its tables has no parameter for it."""
+    if url.encryption is None:
+        yield
+        return
+    from lsst.dax.apdb.cassandra import sessionFactory
+
+    names = vars(sessionFactory)
+    before = names["Cluster"]
+    names["Cluster"] = functools.partial(before, ssl_context=url.encryption.context())
+    try:
+        yield
+    finally:
+        names["Cluster"] = before
