@@ -29,7 +29,16 @@ FAILPOINTS: Final = (
     "after-mark-published",
     "after-cache-write",
 )
-"""Every failpoint, in the order in which a batch reaches them."""
+"""Every failpoint of a daemon, in the order in which a batch reaches them."""
+
+COPY_FAILPOINTS: Final = (
+    "after-copy-begins",
+    "after-copied-rows",
+    "after-copied-table",
+    "after-copied-cells",
+    "after-copy-counts",
+)
+"""Those that `stream-assoc apdb copy` reaches, in their order."""
 
 
 def armed(
@@ -62,9 +71,10 @@ def armed(
     if not setting:
         return _nothing
     words = re.fullmatch(r"([a-z-]+)(?::([1-9][0-9]*)(:stop)?)?", setting)
-    if words is None or words[1] not in FAILPOINTS:
+    if words is None or words[1] not in (*FAILPOINTS, *COPY_FAILPOINTS):
         raise ValueError(
-            f"{VARIABLE}={setting}: expected name, name:count or name:count:stop, name one of {', '.join(FAILPOINTS)}"
+            f"{VARIABLE}={setting}: expected name, name:count or name:count:stop, name one of "
+            f"{', '.join((*FAILPOINTS, *COPY_FAILPOINTS))}"
         )
     name, left = words[1], int(words[2] or 1)
     act = stop if words[3] and stop else die

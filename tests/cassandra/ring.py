@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +19,13 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.policies import WhiteListRoundRobinPolicy
 from cassandra.query import SimpleStatement
 
+from stream_assoc.tools.embedded.kafka import free_ports
 from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
 from tests.cassandra.settings import (
-    EXPORTED_PACKAGES,
     JVM_OPTIONS,
     LOGGING,
+    MODULE_OPTIONS,
     NODE_PROPERTIES,
-    OPENED_PACKAGES,
     node_settings,
 )
 
@@ -49,6 +50,8 @@ class Ring:
         Of each node's Java.
     secured : callable, optional
         Returns further settings of the node of an address, and what a client of it is made with.
+    has_tools : `bool`
+        Whether nodes answer to `nodetool`.
     """
 
     def __init__(
@@ -57,10 +60,13 @@ class Ring:
         n_nodes: int,
         jvm_options: tuple[str, ...] = JVM_OPTIONS,
         secured: Callable[[str], tuple[Mapping[str, object], Mapping[str, object]]] = lambda _: ({}, {}),
+        *,
+        has_tools: bool = False,
     ) -> None:
         self._jars = jars
         self._secured = secured
         self._jvm_options = jvm_options
+        self._tool_ports = free_ports(n_nodes) if has_tools else None
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_ring_")
         network = _free_network(n_nodes)
         self.addresses: Final = tuple(f"{network}.{number}" for number in range(1, n_nodes + 1))
@@ -115,6 +121,33 @@ class Ring:
                         raise EmbeddedServiceError(f"the node at {address} does not reach all nodes of its ring")
                     time.sleep(LOOK_SECONDS)
 
+    def nodetool(self, number: int, *arguments: str) -> str:
+        """Run Cassandra's own `nodetool` on a node, and return what it prints."""
+        assert self._tool_ports is not None
+        java = shutil.which("java")
+        assert java is not None
+        place = ("-h", "127.0.0.1", "-p", str(self._tool_ports[number]))
+        command = [
+            java,
+            *JVM_OPTIONS,
+            *MODULE_OPTIONS,
+            f"-Duser.home={self._folder.name}",
+            f"-Dlogback.configurationFile={self.folder(number) / 'logback.xml'}",
+            "-cp",
+            f"{self._jars}/*",
+            "org.apache.cassandra.tools.NodeTool",
+            *place,
+            *arguments,
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise EmbeddedServiceError(f"nodetool {' '.join(arguments)}: {ended.stdout}{ended.stderr}")
+        return ended.stdout
+
+    def folder(self, number: int) -> Path:
+        """Return where a node keeps all that it has."""
+        return Path(self._folder.name, f"node{number}")
+
     def _wait_until_whole(self) -> None:
         """Return once every node lists all others: a driver takes for the ring what its first node knows of it."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -138,16 +171,16 @@ class Ring:
         self._folder.cleanup()
 
     def _node(self, number: int) -> ServerProcess:
-        folder = Path(self._folder.name, f"node{number}")
+        folder = self.folder(number)
         folder.mkdir()
         token = -(2**63) + number * (2**64 // len(self.addresses))
         further, _ = self._secured(self.addresses[number])
         settings = node_settings(folder, self.addresses[number], self.addresses[0], token) | dict(further)
         (folder / "cassandra.yaml").write_text(yaml.safe_dump(settings))
         (folder / "logback.xml").write_text(LOGGING)
-        return ServerProcess(self._command(folder), folder / "node.log")
+        return ServerProcess(self._command(folder, number), folder / "node.log")
 
-    def _command(self, folder: Path) -> list[str]:
+    def _command(self, folder: Path, number: int) -> list[str]:
         java = shutil.which("java")
         if java is None:
             raise EmbeddedServiceError("Apache Cassandra needs Java 17, and no `java` is on PATH")
@@ -158,13 +191,13 @@ class Ring:
             f"cassandra.storagedir={folder}",
             f"cassandra.logdir={folder}",
             f"logback.configurationFile={folder / 'logback.xml'}",
+            *(() if self._tool_ports is None else (f"cassandra.jmx.local.port={self._tool_ports[number]}",)),
         )
         return [
             java,
             *self._jvm_options,
             f"-javaagent:{agent}",
-            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES),
-            *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED_PACKAGES),
+            *MODULE_OPTIONS,
             *(f"-D{assignment}" for assignment in properties),
             "-cp",
             f"{folder}:{self._jars}/*",

@@ -40,6 +40,10 @@ EXPORTED_PACKAGES: Final = (
     "jdk.compiler/com.sun.tools.javac.file",
     "jdk.unsupported/sun.misc",
 )
+MODULE_OPTIONS: Final = (
+    *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES),
+    *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED_PACKAGES),
+)
 """Modules of Java 17 that Cassandra 5.0 reaches into."""
 
 NODE_PROPERTIES: Final = (

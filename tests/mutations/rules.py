@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutations import groups_and_plans, intents_and_leases, other_writers, publishing, reading
+from tests.mutations import backups, groups_and_plans, intents_and_leases, other_writers, publishing, reading
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -18,4 +18,5 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     **reading.MUTATIONS,
     **publishing.MUTATIONS,
     **other_writers.MUTATIONS,
+    **backups.MUTATIONS,
 }

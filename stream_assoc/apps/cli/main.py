@@ -9,7 +9,9 @@ from stream_assoc import __version__
 from stream_assoc.apps.cli.announce import ANNOUNCE_HELP, announce
 from stream_assoc.apps.cli.app import FAILURE_CODES, App, CommandError, closing
 from stream_assoc.apps.cli.associate import ASSOCIATE_HELP, associate
+from stream_assoc.apps.cli.backup import APPLY_HELP, BEGIN_HELP, END_HELP, apply_plans, begin_backup, end_backup
 from stream_assoc.apps.cli.cache import app as cache_app
+from stream_assoc.apps.cli.copying import COPY_HELP, copy
 from stream_assoc.apps.cli.demo import DEMO_HELP, demo
 from stream_assoc.apps.cli.dlq import app as dlq_app
 from stream_assoc.apps.cli.explain import explain
@@ -55,6 +57,10 @@ app.command("run-visit", epilog=ASSOCIATE_HELP, hidden=True)(associate)
 app.command(epilog=ANNOUNCE_HELP)(announce)
 app.command(epilog=SIMULATE_HELP)(simulate)
 app.command(epilog=DEMO_HELP)(demo)
+apdb_app.command("copy", epilog=COPY_HELP)(copy)
+apdb_app.command("begin-backup", epilog=BEGIN_HELP)(begin_backup)
+apdb_app.command("end-backup", epilog=END_HELP)(end_backup)
+apdb_app.command("apply-plans", epilog=APPLY_HELP)(apply_plans)
 app.add_typer(apdb_app, name="apdb")
 app.add_typer(cache_app, name="cache")
 app.add_typer(config_app, name="config")

@@ -4,12 +4,14 @@ A backend is a folder beside this file that exports one `Backend`, and a line in
 `stream_assoc.stores.apdb.backends`. `stream_assoc.testing` has the tests that it must pass.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from stream_assoc.pipeline.ports.apdb import DaemonApdb
+from stream_assoc.stores.apdb.backups import ApdbBackups
+from stream_assoc.stores.apdb.copying import CopySource, CopyStep, OpenSource
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
@@ -181,6 +183,47 @@ class ApdbUrl(Protocol):
     ) -> AbstractContextManager[ApdbInspection]:
         """Hold on to one moment of the APDB. See `~stream_assoc.stores.apdb.reading.open.open_inspection`."""
 
+    def copy_source(self, patience: Patience) -> AbstractContextManager[CopySource]:
+        """Hold on to one moment of an APDB that is to be copied.
+
+        Raises
+        ------
+        ApdbConfigurationError
+            If it is of a kind that is not copied.
+        ApdbSchemaError
+            If it is no APDB of this version.
+        ApdbUnavailableError
+            If the database cannot be reached.
+        """
+
+    def copy_from(
+        self, open_source: OpenSource, patience: Patience, tell: Callable[[str], None]
+    ) -> Iterator[CopyStep]:
+        """Copy another APDB into this one, which is made and empty, or go on with a copy; yield what is done.
+
+        No daemon can open it until all is copied and compared. Whoever is killed meanwhile runs it again.
+
+        Parameters
+        ----------
+        open_source : callable
+            Holds on to the moment of now.
+        patience : `Patience`
+            How long to wait for the database.
+        tell : callable
+            Is told what is not copied, and why.
+
+        Raises
+        ------
+        ApdbConfigurationError
+            If nothing is copied to databases of this kind.
+        ApdbDamagedError
+            If the copy is not what it should be.
+        ApdbSchemaError
+            If it is not empty or of another partition, or the source has changed since the copy began.
+        ApdbUnavailableError
+            If a database cannot be reached.
+        """
+
     def administration(self) -> Administration:
         """Return what creates and changes it."""
 
@@ -192,6 +235,9 @@ class ApdbUrl(Protocol):
         ApdbError
             If the server cannot be reached, or refuses the user.
         """
+
+    def backups(self, patience: Patience) -> ApdbBackups | None:
+        """Return what goes with backups; `None` where the database's own tools need no help."""
 
     def ring(self, patience: Patience) -> ApdbRing | None:
         """Return what the ring that holds it is set to; `None` where there is no ring of Cassandra nodes.

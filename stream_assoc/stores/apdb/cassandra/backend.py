@@ -3,13 +3,15 @@
 import importlib.util
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.backups import ApdbBackups
 from stream_assoc.stores.apdb.cassandra.encryption import PARAMETERS, Encryption
+from stream_assoc.stores.apdb.copying import CopySource, CopyStep, OpenSource
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
@@ -97,6 +99,18 @@ class CassandraUrl:
 
         return inspected(self, patience, flag_columns)
 
+    def copy_source(self, patience: Patience) -> AbstractContextManager[CopySource]:
+        """See `ApdbUrl.copy_source`."""
+        raise ApdbConfigurationError("an APDB on Cassandra is not copied: name one in SQLite or PostgreSQL")
+
+    def copy_from(
+        self, open_source: OpenSource, patience: Patience, tell: Callable[[str], None]
+    ) -> Iterator[CopyStep]:
+        """See `ApdbUrl.copy_from`."""
+        from stream_assoc.stores.apdb.cassandra.copying.copy import copied
+
+        return copied(self, open_source, patience, tell)
+
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
         from stream_assoc.stores.apdb.cassandra.administration import CassandraAdministration
@@ -106,6 +120,12 @@ class CassandraUrl:
     def server(self, patience: Patience) -> None:
         """See `ApdbUrl.server`: it is about PostgreSQL."""
         return None
+
+    def backups(self, patience: Patience) -> ApdbBackups:
+        """See `ApdbUrl.backups`."""
+        from stream_assoc.stores.apdb.cassandra.backups import CassandraBackups
+
+        return CassandraBackups(self, patience)
 
     def ring(self, patience: Patience) -> ApdbRing:
         """See `ApdbUrl.ring`."""

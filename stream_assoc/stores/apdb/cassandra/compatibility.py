@@ -4,6 +4,7 @@
 daemon's start does not have.
 """
 
+import json
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ METADATA: Final = "metadata"
 """dax_apdb's table of what it knows of itself, and of our notes."""
 CONFIGURATION_KEY: Final = "config:apdb-cassandra.json"
 TIME_PARTITIONS_KEY: Final = "config:time-partition-range.json"
+COPY_KEY: Final = "stream_assoc:copy"
+"""How far a copy into the keyspace has come; see `~stream_assoc.stores.apdb.cassandra.copying`."""
 DAX_VERSION_KEY: Final = "version:ApdbCassandra"
 REPLICA_VERSION_KEY: Final = "version:ApdbCassandraReplica"
 
@@ -154,8 +157,18 @@ def read_report(connection: Connection) -> ApdbReport:
     Raises
     ------
     ApdbSchemaError
-        If it is no APDB, of another version, or without our tables.
+        If it is no APDB, of another version, without our tables, or copied in part.
     """
+    if COPY_KEY in (notes := read_notes(connection)) and not json.loads(notes[COPY_KEY])["is_whole"]:
+        raise ApdbSchemaError(
+            f"the keyspace {connection.keyspace} holds a part of a copy: run `stream-assoc apdb copy` again, which "
+            "goes on with it, or begin anew by `stream-assoc apdb init --drop`"
+        )
+    return read_report_of_any(connection)
+
+
+def read_report_of_any(connection: Connection) -> ApdbReport:
+    """Return what `read_report` returns, also of an APDB that is copied in part."""
     tables = read_tables(connection)
     if METADATA not in tables:
         raise no_apdb(connection.keyspace, tables)

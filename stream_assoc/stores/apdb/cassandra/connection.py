@@ -132,6 +132,8 @@ class Connection:
             protocol_version=PROTOCOL_VERSION,
             reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, None),
             connect_timeout=patience.connect_seconds,
+            # What a node tells of ring and tables comes in that time too; the driver would wait two seconds.
+            control_connection_timeout=patience.connect_seconds,
         )
         try:
             self._session = _opened(self._cluster, keyspace)

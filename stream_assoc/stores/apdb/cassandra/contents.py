@@ -14,13 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from stream_assoc.core.model.batch import BatchId, BatchRevision
-from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.outbox import shard_of
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.tables import CONTENTS, N_SHARDS, RENEWED, VISIT
-from stream_assoc.stores.apdb.rows.written import int_column
 
 VISITS: Final = "visits"
 """Kind of the visits of a stretch."""
@@ -101,24 +100,20 @@ class Contents:
             yield from (value for (value,) in page)
 
 
-def contents_changes(changes: Sequence[BatchChanges]) -> Iterator[Change]:
-    """Yield the notes of these batches."""
-    keys = [change.entry.key for change in changes]
+def contents_changes(renewed: Sequence[tuple[LedgerEntry, IntArray]]) -> Iterator[Change]:
+    """Yield the notes of batches, each with the diaObjectId of the versions that it has made."""
+    keys = [entry.key for entry, _ in renewed]
     yield Change(VISIT, _table(keys, _KEY))
-    renewed = [
-        (_day_of(change), shard_of(change.entry.key), change.entry.timeProcessedMjdTai, *change.entry.key, objects)
-        for change in changes
-        if (objects := np.unique(int_column(change.dia_objects, "diaObjectId")).tobytes())
+    rows = [
+        (int(entry.timeProcessedMjdTai // 1), shard_of(entry.key), entry.timeProcessedMjdTai, *entry.key, objects)
+        for entry, ids in renewed
+        if (objects := np.unique(ids).tobytes())
     ]
-    yield Change(RENEWED, _table(renewed, (*_RENEWED, ("objects", pa.binary()))))
+    yield Change(RENEWED, _table(rows, (*_RENEWED, ("objects", pa.binary()))))
     stretches = {(key.visit // VISITS_A_STRETCH, key.visit) for key in keys}
     noted = {(VISITS, *one) for one in stretches} | {(STRETCHES, 0, stretch) for stretch, _ in stretches}
-    noted |= {(DAYS, 0, day) for day, *_ in renewed}
+    noted |= {(DAYS, 0, day) for day, *_ in rows}
     yield Change(CONTENTS, _table(sorted(noted), _CONTENTS))
-
-
-def _day_of(change: BatchChanges) -> int:
-    return int(change.entry.timeProcessedMjdTai // 1)
 
 
 def _rows(pages: Iterable[list[tuple[float, bytes]]]) -> Iterator[tuple[float, bytes]]:

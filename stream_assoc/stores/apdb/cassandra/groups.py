@@ -1,7 +1,7 @@
 """Groups: intents to store some batches together. A group's one row is the commit point of all of them.
 
-A group is ``preparing``, then ``committed``, then ``applied``; or it is
-``aborted``. Each try has a group of its own, so that a group is also the token
+A group is ``preparing``, then ``committed``, then ``applied``, and ``retired``
+when a backup begins later; or it is ``aborted``. Each try has a group of its own, so that a group is also the token
 of the try: what a daemon that wakes up late still sends is about a group that
 is decided.
 """
@@ -33,6 +33,8 @@ _COMMIT: Final = (
     "last_batch = ?, single_source_delta = ? WHERE group_id = ? IF state = 'preparing'"
 )
 _APPLIED: Final = f"UPDATE \"{GROUP}\" SET state = 'applied' WHERE group_id = ? IF state = 'committed'"
+_RETIRE: Final = f"UPDATE \"{GROUP}\" SET state = 'retired' WHERE group_id = ? IF state = 'applied'"
+_NOTE_ABORTED: Final = f"INSERT INTO \"{GROUP}\" (group_id, state, counter) VALUES (?, 'aborted', 0) IF NOT EXISTS"
 _READ: Final = (
     "SELECT state, counter, cells, timestamp, n_chunks, digest, tiles, last_batch, single_source_delta "
     f'FROM "{GROUP}" WHERE group_id = ?'
@@ -45,12 +47,18 @@ class State(StrEnum):
     PREPARING = "preparing"
     COMMITTED = "committed"
     APPLIED = "applied"
+    RETIRED = "retired"
     ABORTED = "aborted"
 
     @property
     def counts(self) -> bool:
         """Whether the group's batches are stored, or will be by whoever comes next."""
-        return self in (State.COMMITTED, State.APPLIED)
+        return self is State.COMMITTED or self.is_applied
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether all its rows are there; of a retired one a backup has them that began later, without its plan."""
+        return self in (State.APPLIED, State.RETIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,14 @@ class Groups:
     def mark_applied(self, group_id: uuid.UUID) -> None:
         """Note that all rows of a committed group are at a quorum. Doing so again changes nothing."""
         self._certainly(lambda: self._connection.decide(_APPLIED, group_id))
+
+    def retire(self, group_id: uuid.UUID) -> bool:
+        """Note of an applied group that a backup begins, which needs no plan of it; tell whether it was applied."""
+        return self._connection.decide(_RETIRE, group_id)
+
+    def note_aborted(self, group_id: uuid.UUID) -> None:
+        """Make a group that is not there one that is aborted: what names it was restored, and it was not."""
+        self._certainly(lambda: self._connection.decide(_NOTE_ABORTED, group_id))
 
     @staticmethod
     def _certainly(decide: Callable[[], bool]) -> bool:

@@ -35,6 +35,7 @@ _RELEASE: Final = (
     "WHERE region = ? AND cell = ? IF holder = ?"
 )
 _COUNT: Final = f'UPDATE "{LEASE}" SET n_single_source = ? WHERE region = ? IF n_single_source = ?'
+_COUNTED: Final = f'SELECT n_single_source FROM "{LEASE}" WHERE region = ? LIMIT 1'
 _RAISE: Final = f'UPDATE "{LEASE}" SET last_timestamp = ? WHERE region = ? AND cell = ? IF holder = ?'
 
 
@@ -150,12 +151,33 @@ class Leases:
         cells : iterable of `int`
             Further cells that point to it: one that was aborted may have taken some that it never noted.
         """
-        commitment = group.commitment if group.state is State.APPLIED else None
+        commitment = group.commitment if group.state.is_applied else None
         for region, theirs in groupby(sorted({*group.cells, *cells}), region_of):
             # What it counts is kept in one of its regions.
             is_first = region == region_of(min(group.cells))
             delta = commitment.single_source_delta if commitment is not None and is_first else 0
             self._pass_on_region(group.group_id, region, list(theirs), commitment, delta)
+
+    def catch_up(self, group: Group) -> None:
+        """Let cells of an applied group know of it that do not yet, as after a restore; all cells are free.
+
+        A cell knows of a group when its last timestamp is not before the
+        group's. Groups that share a cell are told in their order.
+        """
+        commitment = group.commitment
+        if commitment is None:
+            return
+        for region, theirs in groupby(sorted(group.cells), region_of):
+            cells = list(theirs)
+            delta = commitment.single_source_delta if region == region_of(min(group.cells)) else 0
+            while behind := self._behind(cells, commitment.timestamp):
+                statements = [self._release(region, lease, None, commitment) for lease in behind]
+                # Where one of the region's cells knows of it, it is counted.
+                if delta and len(behind) == len(cells):
+                    found = self._connection.read_serial(_COUNTED, region)
+                    counted = found[0][0] if found else None
+                    statements.append((_COUNT, ((counted or 0) + delta, region, counted)))
+                self._try(statements)
 
     def single_source_objects(self) -> int:
         """Return the number of objects with one source, as the batches that are released have counted."""
@@ -199,6 +221,9 @@ class Leases:
         if group.state is not State.PREPARING:
             self.clear(group_id)
             self._applier.forget(group_id)
+
+    def _behind(self, cells: Sequence[int], timestamp: int) -> list[Lease]:
+        return [lease for lease in self.read(cells).values() if lease.last_timestamp < timestamp]
 
     def _take_region(
         self, group_id: uuid.UUID, region: int, cells: Sequence[int], deadline: float
@@ -247,7 +272,7 @@ class Leases:
                 return
 
     def _release(
-        self, region: int, lease: Lease, group_id: uuid.UUID, commitment: Commitment
+        self, region: int, lease: Lease, group_id: uuid.UUID | None, commitment: Commitment
     ) -> tuple[str, Sequence[object]]:
         tiles = [tile for tile in commitment.tiles if tile >> self._tile_shift == lease.cell]
         versions = {**lease.tile_versions, **{tile: lease.tile_versions.get(tile, 0) + 1 for tile in tiles}}

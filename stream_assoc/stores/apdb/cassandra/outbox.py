@@ -6,6 +6,7 @@ timestamp than theirs, so that whoever applies the plan again brings nothing bac
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
@@ -43,6 +44,29 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 _WAITING_SCHEMA: Final = pa.schema([("shard", pa.int32()), *_PLACE, *_BATCH])
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutputs:
+    """The outputs of a batch.
+
+    Attributes
+    ----------
+    key : `BatchRevision`
+    position : `int`
+        Tells apart, and orders, what is kept as of one timestamp.
+    body : `bytes`
+    predecessors : `bytes`
+        The batches that are published before it, packed.
+    consumer_group : `str` or `None`
+        Who publishes it.
+    """
+
+    key: BatchRevision
+    position: int
+    body: bytes
+    predecessors: bytes
+    consumer_group: str | None
 
 
 class Outbox:
@@ -112,17 +136,25 @@ class Outbox:
 
 def outbox_rows(changes: Sequence[BatchChanges], timestamp: int) -> Iterator[Change]:
     """Yield the rows that keep the outputs of these batches, which are committed at this timestamp."""
+    return kept_outputs(
+        [
+            KeptOutputs(
+                change.entry.key, position, change.outputs, pack_revisions(change.predecessors), change.consumer_group
+            )
+            for position, change in enumerate(changes)
+        ],
+        timestamp,
+    )
+
+
+def kept_outputs(outputs: Sequence[KeptOutputs], timestamp: int) -> Iterator[Change]:
+    """Yield the rows that keep outputs, as of this timestamp."""
     bodies: list[tuple[Any, ...]] = []
-    for position, change in enumerate(changes):
-        chunks = [
-            change.outputs[begin : begin + CHUNK_BYTES] for begin in range(0, len(change.outputs) or 1, CHUNK_BYTES)
-        ]
-        head = timestamp, position, len(chunks), pack_revisions(change.predecessors) or None, change.consumer_group
-        bodies += [(*change.entry.key, number, chunk, *head) for number, chunk in enumerate(chunks)]
-    waiting = [
-        (shard_of(change.entry.key), timestamp, position, *change.entry.key)
-        for position, change in enumerate(changes)
-    ]
+    for one in outputs:
+        chunks = [one.body[begin : begin + CHUNK_BYTES] for begin in range(0, len(one.body) or 1, CHUNK_BYTES)]
+        head = timestamp, one.position, len(chunks), one.predecessors or None, one.consumer_group
+        bodies += [(*one.key, number, chunk, *head) for number, chunk in enumerate(chunks)]
+    waiting = [(shard_of(one.key), timestamp, one.position, *one.key) for one in outputs]
     yield Change(OUTBOX, _table(bodies, _SCHEMA))
     yield Change(WAITING, _table(waiting, _WAITING_SCHEMA))
 

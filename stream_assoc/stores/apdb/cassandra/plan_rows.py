@@ -1,6 +1,6 @@
 """From batches to the rows of a plan: each primary key once, every key derived from the plan alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.core.model.batch import BatchId
-from stream_assoc.core.model.changes import BatchChanges
+from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 from stream_assoc.pipeline.exceptions import RowsRefusedError
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
@@ -76,9 +76,7 @@ def object_changes(rows: StoreRows, stored: StoredVersions, places: Places) -> I
     if new is None:
         yield from _leave_last(rows.superseded, stored, {})
         return
-    versions = _with_partition(new, places, "validityStartMjdTai")
-    yield from partitioned("DiaObject", versions, places)
-    yield from _whereabouts(versions, stored)
+    yield from version_changes(new, stored, places)
     last = rows.tables["DiaObjectLast"].drop_columns(["pixelId"])
     parts = places.pixels(_floats(last, "ra"), _floats(last, "dec"))
     ids = int_column(last, "diaObjectId")
@@ -88,11 +86,27 @@ def object_changes(rows: StoreRows, stored: StoredVersions, places: Places) -> I
     stays = np.isin(ids, stored.diaObjectId[stored.is_open])
     stays[stays] = stored.parts[at[stays]] == parts[stays]
     yield Change(LAST_TO_PARTITION, pa.table({"diaObjectId": ids[~stays], "apdb_part": parts[~stays]}))
+    if FURTHER in rows.tables:
+        yield Change(FURTHER, rows.tables[FURTHER])
+
+
+def version_changes(new: pa.Table, stored: StoredVersions, places: Places) -> Iterator[Change]:
+    """Yield versions of objects, and what says where they are.
+
+    Parameters
+    ----------
+    new : `pyarrow.Table`
+        Columns of DiaObject; the versions of an object by their beginning.
+    stored : `StoredVersions`
+        The versions before them.
+    places : `Places`
+    """
+    versions = _with_partition(new, places, "validityStartMjdTai")
+    yield from partitioned("DiaObject", versions, places)
+    yield from _whereabouts(versions, stored)
     yield Change(OBJECT, _latest(versions), overwrites=True)
     dedup = new.select(list(_DEDUP))
     yield Change(DEDUP, dedup.append_column("dedup_part", pa.array(int_column(dedup, "diaObjectId") % N_DEDUP_PARTS)))
-    if FURTHER in rows.tables:
-        yield Change(FURTHER, rows.tables[FURTHER])
 
 
 def checkpoint_changes(rows: StoreRows) -> Iterator[Change]:
@@ -163,9 +177,9 @@ def batch_rows_changes(keys: Mapping[tuple[BatchId, str], RowKeys]) -> Change:
     return Change(BATCH_ROWS, pa.table(arrays, names))
 
 
-def visit_changes(changes: Sequence[BatchChanges]) -> Change:
+def visit_changes(entries: Iterable[LedgerEntry]) -> Change:
     """Return dax_apdb's note of the visits and detectors that were processed."""
-    batches = sorted({change.entry.id for change in changes})
+    batches = sorted({entry.id for entry in entries})
     columns = {
         "visit": pa.array([batch.visit for batch in batches], pa.int64()),
         "detector": pa.array([batch.detector for batch in batches], pa.int16()),
@@ -243,7 +257,7 @@ def _latest(versions: pa.Table) -> pa.Table:
     """Return the last of each object's versions, for `OBJECT`."""
     ids = int_column(versions, "diaObjectId")
     _, from_end = np.unique(ids[::-1], return_index=True)
-    names = ["diaObjectId", "apdb_part", "apdb_time_part", *_VERSION, "validityEndMjdTai"]
+    names = ["diaObjectId", *_PARTITION, *_VERSION, "validityEndMjdTai"]
     return versions.take(pa.array(len(ids) - 1 - from_end)).select(names)
 
 

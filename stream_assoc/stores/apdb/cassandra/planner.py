@@ -78,8 +78,8 @@ class Planner:
             *(one for change in changes for one in self._measured(change, chosen)),
             place_changes(self._where),
             batch_rows_changes(self._keys),
-            visit_changes(changes),
-            *contents_changes(changes),
+            visit_changes(change.entry for change in changes),
+            *contents_changes([(change.entry, int_column(change.dia_objects, "diaObjectId")) for change in changes]),
         ]
         self._check_sources(changes)
         if self._notes is not None and chosen is not None:

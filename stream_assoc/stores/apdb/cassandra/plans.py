@@ -115,6 +115,10 @@ class Plans:
             )
         return decode(body)
 
+    def delete(self, group_id: uuid.UUID) -> None:
+        """Delete the plan of a group that nobody will apply any more."""
+        self._connection.write(f'DELETE FROM "{PLAN}" WHERE group_id = ?', group_id)
+
 
 def _encoded(change: Change) -> bytes:
     kind = "delete" if change.deletes else "overwrite" if change.overwrites else "insert"

@@ -104,7 +104,12 @@ class UpdateLog:
 
 def our_unique_id() -> uuid.UUID:
     """Return a unique identifier for a record of ours."""
-    return uuid.UUID(bytes=uuid.uuid4().bytes[:8] + _OURS)
+    return uuid.UUID(bytes=as_ours(uuid.uuid4().bytes))
+
+
+def as_ours(unique_id: bytes) -> bytes:
+    """Return a unique identifier for a record of ours that follows from another one."""
+    return unique_id[:8] + _OURS
 
 
 def is_ours(unique_id: uuid.UUID) -> bool:

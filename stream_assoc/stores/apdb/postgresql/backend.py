@@ -1,7 +1,7 @@
 """PostgreSQL as a backend: URLs, and the transactions that change tables."""
 
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import psycopg.conninfo
 from psycopg import sql
 
 from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.copying import CopySource, CopyStep, OpenSource
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
@@ -25,6 +26,7 @@ from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.server import ApdbServer
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
+from stream_assoc.stores.apdb.sql.copying import ONLY_TO_CASSANDRA, SqlCopySource
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEXES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
@@ -80,6 +82,18 @@ class PostgresqlUrl:
         with moment_of(self.conninfo, self.namespace, patience) as moment:
             yield SqlInspection(moment, flag_columns)
 
+    @contextmanager
+    def copy_source(self, patience: Patience) -> Iterator[CopySource]:
+        """See `ApdbUrl.copy_source`."""
+        with moment_of(self.conninfo, self.namespace, patience) as moment:
+            yield SqlCopySource(moment)
+
+    def copy_from(
+        self, open_source: OpenSource, patience: Patience, tell: Callable[[str], None]
+    ) -> Iterator[CopyStep]:
+        """See `ApdbUrl.copy_from`."""
+        raise ApdbConfigurationError(ONLY_TO_CASSANDRA)
+
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
         return SqlAdministration(self)
@@ -87,6 +101,10 @@ class PostgresqlUrl:
     def server(self, patience: Patience) -> ApdbServer:
         """See `ApdbUrl.server`."""
         return read_server(self.conninfo, self.namespace, patience)
+
+    def backups(self, patience: Patience) -> None:
+        """See `ApdbUrl.backups`: PostgreSQL has tools of its own for them."""
+        return None
 
     def ring(self, patience: Patience) -> None:
         """See `ApdbUrl.ring`: a server is none."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from stream_assoc.private_files import create_private
 from stream_assoc.stores.apdb.backend import Administration, OpenApdb
+from stream_assoc.stores.apdb.copying import CopySource, CopyStep, OpenSource
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
 from stream_assoc.stores.apdb.sql.administration import SqlAdministration, dax_config_of
+from stream_assoc.stores.apdb.sql.copying import ONLY_TO_CASSANDRA, SqlCopySource
 from stream_assoc.stores.apdb.sql.database import ALL_TABLES, INDEXES, Database
 from stream_assoc.stores.apdb.sql.inspection import SqlInspection
 from stream_assoc.stores.apdb.sql.reading import SqlReader
@@ -59,12 +61,28 @@ class SqliteUrl:
         with moment_of(self.path, patience) as moment:
             yield SqlInspection(moment, flag_columns)
 
+    @contextmanager
+    def copy_source(self, patience: Patience) -> Iterator[CopySource]:
+        """See `ApdbUrl.copy_source`."""
+        with moment_of(self.path, patience) as moment:
+            yield SqlCopySource(moment)
+
+    def copy_from(
+        self, open_source: OpenSource, patience: Patience, tell: Callable[[str], None]
+    ) -> Iterator[CopyStep]:
+        """See `ApdbUrl.copy_from`."""
+        raise ApdbConfigurationError(ONLY_TO_CASSANDRA)
+
     def administration(self) -> Administration:
         """See `ApdbUrl.administration`."""
         return SqlAdministration(self)
 
     def server(self, patience: Patience) -> None:
         """See `ApdbUrl.server`: a file has none."""
+        return None
+
+    def backups(self, patience: Patience) -> None:
+        """See `ApdbUrl.backups`: `sqlite3 .backup` makes one."""
         return None
 
     def ring(self, patience: Patience) -> None:

@@ -1,0 +1,1 @@
+"""Copying an APDB in an SQL database into a keyspace."""
