@@ -23,9 +23,13 @@ APDB_FILE = "apdb.sqlite3"
 
 
 def services_in(folder: Path, **sections: Any) -> Services:
-    settings = Settings(**sections)
     url = f"sqlite:///{folder / APDB_FILE}"
     init(url)
+    return services_on(url, **sections)
+
+
+def services_on(url: str, **sections: Any) -> Services:
+    settings = Settings(**sections)
     return services_of(settings, open_apdb(url), MemoryCache(layout_of(settings)))
 
 
