@@ -141,7 +141,8 @@ class ApdbSettings(Section):
     )
     replica_chunk_seconds: int = Field(
         default=600,
-        ge=1,
+        # On Cassandra a chunk is held by what would be one a second before it.
+        ge=2,
         le=600,
         description="Length of a replica chunk, seconds: the same as in dax_apdb's configuration of this APDB.",
     )

@@ -61,6 +61,11 @@ class ApdbCase(ABC):
             return [tuple(row) for row in rows]
 
     @staticmethod
+    def replica_chunks(client: DaxClient) -> list[Any]:
+        """Return the chunks as a replicator reads them. Override it where it reads other rows with them."""
+        return list(client.get_replica().getReplicaChunks() or ())
+
+    @staticmethod
     def enter(apdb: OpenApdb, cells: IntArray, inside: threading.Event) -> None:
         """Take cells, tell that they are held, and give them back."""
         with apdb.exclusive(cells):

@@ -59,11 +59,9 @@ class DaxTests(ApdbCase):
         ]
         store(apdb, *batches[:2])
         replica = client.get_replica()
-        earlier = replica.getReplicaChunks()
+        earlier = self.replica_chunks(client)
         store(apdb, batches[2])
-        chunks = replica.getReplicaChunks()
-        assert earlier is not None
-        assert chunks is not None
+        chunks = self.replica_chunks(client)
         assert [chunk.id for chunk in chunks] == sorted({self.upstream_chunk(time) for time in times})
         assert chunks[0] == earlier[0]
         latest = chunks[0].last_update_time.tai.mjd
@@ -80,11 +78,9 @@ class DaxTests(ApdbCase):
 
     def test_client_and_we_share_a_chunk(self, apdb: OpenApdb, client: DaxClient) -> None:
         store(apdb, changes(FIRST, time=60000.6))
-        before = client.get_replica().getReplicaChunks()
+        before = self.replica_chunks(client)
         store(apdb, changes(SECOND, time=60000.6 + 1e-4))
-        after = client.get_replica().getReplicaChunks()
-        assert before is not None
-        assert after is not None
+        after = self.replica_chunks(client)
         assert [chunk.id for chunk in before] == [chunk.id for chunk in after]
         assert before[0].unique_id != after[0].unique_id
         assert after[0].last_update_time > before[0].last_update_time

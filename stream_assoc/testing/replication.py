@@ -63,7 +63,7 @@ class ReplicationTests(ApdbCase):
         begin = self.upstream_chunk(BEGIN)
         return sorted(
             (chunk.id - begin, round((chunk.last_update_time.tai.mjd - BEGIN) / SECOND_OF_DAY))
-            for chunk in client.get_replica().getReplicaChunks() or ()
+            for chunk in self.replica_chunks(client)
         )
 
     def test_a_key_that_comes_again_keeps_its_note(self, apdb: OpenApdb, client: DaxClient) -> None:

@@ -1,11 +1,12 @@
 """A deployment on the real servers of the session, for each test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.deployment import Deployment, deploy
+from tests.integration.ppdb import Programs, programs
 
 
 @pytest.fixture
@@ -26,3 +27,10 @@ def deployed_on_sqlite(kafka_bootstrap: str, valkey_url: str, tmp_path: Path) ->
         return deploy(kafka_bootstrap, valkey_url, f"sqlite:///{tmp_path / 'apdb.sqlite3'}", **sections)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def ppdb_programs() -> Iterator[Programs]:
+    """Start the programs of lsst-dax-ppdb."""
+    with programs() as started:
+        yield started

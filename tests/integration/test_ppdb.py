@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,11 @@ from tests.integration.ppdb import (
     IS_INSTALLED,
     Programs,
     Replica,
-    programs,
     replica_on_cassandra,
     replica_on_postgresql,
     replica_on_sqlite,
 )
-from tests.integration.ppdb_nights import BEGIN, Night, NightClock, administered, plain, reprocessed
+from tests.integration.ppdb_nights import BEGIN, STEP, Night, NightClock, administered, plain, reprocessed
 from tests.pipeline.photometers import Photometer
 
 pytestmark = pytest.mark.integration
@@ -42,12 +41,6 @@ if not IS_INSTALLED:
 
 SQL = ["sqlite", "postgresql"]
 DATABASES = [*SQL, "cassandra"]
-
-
-@pytest.fixture(scope="module")
-def ppdb_programs() -> Iterator[Programs]:
-    with programs() as started:
-        yield started
 
 
 @pytest.fixture
@@ -65,6 +58,9 @@ def lived_through(replica: Replica, story: Callable[[Night], None], after_each: 
     with closing(open_apdb(replica.apdb_url, replication=Replication(now=clock.seconds))) as apdb:
         services = services_of(settings, apdb, MemoryCache(layout_of(settings)))
         story(Night(replica, dataclasses.replace(services, photometer=Photometer()), clock, after_each))
+        # A daemon looks at the outbox minutes later, and on Cassandra releases the last chunk.
+        clock.mjd_tai += STEP
+        apdb.waiting()
     replica.replicate()
 
 

@@ -2,7 +2,7 @@
 
 import math
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from cassandra import ConsistencyLevel
@@ -10,6 +10,7 @@ from cassandra import ConsistencyLevel
 from stream_assoc.stores.apdb.cassandra import applier, clocks, connection, noticing, requests
 from stream_assoc.stores.apdb.cassandra.notices import Notices
 from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
+from stream_assoc.stores.apdb.cassandra.replica_holds import ReplicaHolds
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog, UpdateRecord
 from stream_assoc.tools.tuning import ring_harm
@@ -20,7 +21,7 @@ Patch = pytest.MonkeyPatch
 def above_writetime(patch: Patch) -> None:
     """Nobody looks at when a row was written."""
     timestamp = CassandraSession._timestamp
-    patch.setattr(CassandraSession, "_timestamp", lambda session, _: timestamp(session, StoredVersions.none()))
+    patch.setattr(CassandraSession, "_timestamp", lambda session, *_: timestamp(session, StoredVersions.none()))
 
 
 def clock_is_bounded(patch: Patch) -> None:
@@ -54,6 +55,18 @@ def looks_again(patch: Patch) -> None:
     patch.setattr(CassandraSession, "_seen_notices", lambda _: [])
 
 
+def holds_behind_unapplied(patch: Patch) -> None:
+    """A chunk is released as soon as it is over."""
+    init: Any = ReplicaHolds.__init__
+    nobody = SimpleNamespace(unfinished=dict)
+    patch.setattr(ReplicaHolds, "__init__", lambda holds, connection, _, now: init(holds, connection, nobody, now))
+
+
+def holds_behind_preparing(patch: Patch) -> None:
+    """Nothing is held before the commit."""
+    patch.setattr(ReplicaHolds, "hold", lambda *_: None)
+
+
 def sync_before_acknowledging(patch: Patch) -> None:
     """Nobody asks nodes how they sync."""
     patch.setattr(ring_harm, "_of_nodes", lambda _: iter(()))
@@ -78,6 +91,8 @@ MUTATIONS: Final = {
     "RecordsByName": records_by_name,
     "RecordsAreAppliedAgain": records_are_applied_again,
     "LooksAgain": looks_again,
+    "HoldsBehindUnapplied": holds_behind_unapplied,
+    "HoldsBehindPreparing": holds_behind_preparing,
     "SyncBeforeAcknowledging": sync_before_acknowledging,
     "Quorum": quorum,
     "ApplyingStops": applying_stops,

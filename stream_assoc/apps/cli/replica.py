@@ -1,4 +1,4 @@
-"""``stream-assoc replica``: compare the PPDB with the APDB, and repair it."""
+"""``stream-assoc replica``: compare the PPDB with the APDB, repair it, and let its replicator go on."""
 
 import contextlib
 import json
@@ -79,6 +79,32 @@ def repair(
     _tell(found, json_=json_)
     if found.n_extra:
         raise typer.Exit(1)
+
+
+@app.command(
+    epilog=closing(
+        "stream-assoc replica release",
+        codes="0 when no chunk is held, 1 when one is that is not over yet, or on a temporary failure, 2 when a "
+        "setting is wrong",
+    )
+)
+def release(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Let the replicator come to what daemons have stored on Cassandra, where none of them runs any more.
+
+    There a chunk is held from its first batch until twelve minutes after its
+    beginning, and for as long as a batch is committed and not applied. Daemons
+    release it; where none runs, this does: what a dead daemon has committed is
+    applied, and what it was about to commit never will be. Daemons may run. In
+    an SQL database nothing is held.
+    """
+    from stream_assoc.stores.apdb.backends import parse_url
+
+    apdb = settings_of(config, set_).apdb
+    held = parse_url(apdb.connection_url(), apdb.namespace).administration().release_chunks()
+    if held:
+        typer.echo(f"held, because they are not over: {', '.join(map(str, held))}; try again in some minutes")
+        raise typer.Exit(1)
+    typer.echo("no chunk is held")
 
 
 def _compare(settings: Settings, ppdb: str, schema: str | None, *, repair: bool) -> "Findings":

@@ -166,6 +166,19 @@ class Administration(Protocol):
             Update records that no replica can apply: chunk, time in nanoseconds, order and unique identifier of each.
         """
 
+    def release_chunks(self) -> Sequence[int]:
+        """Let replicas come to what is stored, where they wait for daemons that no longer run.
+
+        What is committed and not applied is applied; what was about to be committed into a
+        chunk that is over never will be. Daemons may run.
+
+        Returns
+        -------
+        chunks : sequence of `int`
+            Those that are still held, because something may yet be committed into them; a chunk is named by its
+            beginning in seconds since 1970, TAI.
+        """
+
 
 class ApdbUrl(Protocol):
     """An APDB of one backend, as a URL and a namespace name it. Its text may hold a password and is never shown."""

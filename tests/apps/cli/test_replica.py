@@ -1,4 +1,4 @@
-"""``replica check`` and ``replica repair``: what is printed, and the exit codes."""
+"""``replica check``, ``replica repair`` and ``replica release``: what is printed, and the exit codes."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import ConfigurationError
+from stream_assoc.stores.apdb.sql.administration import SqlAdministration
 from stream_assoc.testing.rows import BIG
 from tests.apps.cli.invoking import Invoke
 from tests.tools.replica.replicas import N, Pair, replicated_pair
@@ -45,3 +46,16 @@ def test_what_is_not_there_is_told(invoke: Invoke, pair: Pair) -> None:
         invoke("replica", "check", "none.yaml", "--set", f"apdb.url={pair.apdb_url}")
     with pytest.raises(ApdbError):
         invoke("replica", "check", "ppdb.yaml", "--set", "apdb.url=sqlite:///none.db")
+
+
+@pytest.mark.parametrize(
+    ("held", "code", "told"),
+    [((), 0, "no chunk is held\n"), ((600, 1200), 1, "held, because they are not over: 600, 1200; ")],
+)
+def test_what_is_held_is_told(
+    invoke: Invoke, sqlite_apdb_url: str, monkeypatch: pytest.MonkeyPatch, held: tuple[int, ...], code: int, told: str
+) -> None:
+    if held:
+        monkeypatch.setattr(SqlAdministration, "release_chunks", lambda _: held)
+    released = invoke("replica", "release", "--set", f"apdb.url={sqlite_apdb_url}")
+    assert (released.exit_code, released.stdout[: len(told)]) == (code, told)

@@ -5,7 +5,8 @@ all is there is written last. So whoever is interrupted begins anew, and goes
 on. ``lsst.dax.apdb`` is imported inside the functions that need it, because that import costs seconds.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -23,11 +24,12 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
     read_columns,
     read_layout,
     read_notes,
+    read_report,
     read_tables,
 )
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.creation import check_choices, create, drop_tables
-from stream_assoc.stores.apdb.cassandra.ending import end_sessions
+from stream_assoc.stores.apdb.cassandra.ending import end_sessions, release_chunks
 from stream_assoc.stores.apdb.cassandra.tables import statements
 from stream_assoc.stores.apdb.cassandra.withdrawing import withdraw_records, withdraw_rows
 from stream_assoc.stores.apdb.columns import statistics_columns
@@ -55,10 +57,13 @@ class CassandraAdministration:
     ----------
     url : `CassandraUrl`
         The keyspace.
+    now : callable
+        Seconds since 1970.
     """
 
-    def __init__(self, url: CassandraUrl) -> None:
+    def __init__(self, url: CassandraUrl, now: Callable[[], float] = time.time) -> None:
         self._url = url
+        self._now = now
 
     def init(
         self,
@@ -131,8 +136,7 @@ class CassandraAdministration:
             changed = [(_CHANGE, (value, key, before[key])) for key, value in now.items()]
             if not connection.decide_together(changed):
                 raise ApdbSchemaError("another `stream-assoc apdb init` has just changed the APDB; try again")
-            divided = before[PARTITION_KEY]
-            end_sessions(connection, 2 * (tile_level_of(divided) - cell_level_of(divided)))
+            end_sessions(connection, _tile_shift(before))
 
     def withdraw_notes(
         self, rows: Mapping[str, Collection[Sequence[object]]], records: Collection[Sequence[object]]
@@ -144,6 +148,13 @@ class CassandraAdministration:
                 withdraw_rows(connection, layout, table, keys)
             if records:
                 withdraw_records(connection, layout, records)
+
+    def release_chunks(self) -> Sequence[int]:
+        """See `Administration.release_chunks`."""
+        with closing(self._url.connect(DEFAULT_PATIENCE)) as connection:
+            if not read_report(connection).replication:
+                return ()
+            return release_chunks(connection, _tile_shift(read_notes(connection)), self._now())
 
     def _holds_apdb(self) -> bool:
         """Tell whether dax_apdb has created all of its tables."""
@@ -167,6 +178,11 @@ def _check(notes: Mapping[str, str], tables: Collection[str]) -> None:
             f"the APDB says that it is of version {version} of the stream_assoc tables, but {', '.join(lost)} is "
             "not there; restore it from a backup"
         )
+
+
+def _tile_shift(notes: Mapping[str, str]) -> int:
+    divided = notes[PARTITION_KEY]
+    return 2 * (tile_level_of(divided) - cell_level_of(divided))
 
 
 def _further_statistics() -> str:

@@ -20,7 +20,14 @@ from stream_assoc.stores.apdb.cassandra.adoption import Adoption
 from stream_assoc.stores.apdb.cassandra.applier import Applier
 from stream_assoc.stores.apdb.cassandra.claims import Claims
 from stream_assoc.stores.apdb.cassandra.clocks import ServerClock
-from stream_assoc.stores.apdb.cassandra.compatibility import check_room, read_layout, read_notes, read_report
+from stream_assoc.stores.apdb.cassandra.compatibility import (
+    check_room,
+    check_tables_stay,
+    layout_of,
+    read_layout,
+    read_notes,
+    read_report,
+)
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.groups import Groups, State
 from stream_assoc.stores.apdb.cassandra.leases import Leases
@@ -29,6 +36,7 @@ from stream_assoc.stores.apdb.cassandra.outbox import Outbox
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Plans
 from stream_assoc.stores.apdb.cassandra.renewal import Renewal
+from stream_assoc.stores.apdb.cassandra.replica_holds import ReplicaHolds
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
@@ -129,6 +137,7 @@ class CassandraApdb:
             flag_columns=tuple(flag_columns),
             lock_seconds=patience.lock_seconds,
             replication=replication if layout.replication else None,
+            holds=ReplicaHolds(connection, applier, replication.now) if layout.replication else None,
             n_subchunks=layout.n_subchunks,
         )
         self._renewal = Renewal(groups, PATIENCE_SECONDS)
@@ -254,7 +263,9 @@ class CassandraApdb:
                 self._leave(group_id)
 
     def _check_unchanged(self) -> None:
-        check_unchanged(self._notes, read_notes(self._connection))
+        now = read_notes(self._connection)
+        check_unchanged(self._notes, now)
+        check_tables_stay(self._layout, layout_of(now))
 
     def _leave(self, group_id: uuid.UUID) -> None:
         """Give the cells back. If the ring is away, whoever wants them finishes or aborts the group in our place."""
@@ -266,6 +277,8 @@ class CassandraApdb:
             log.warning("cells stay taken until another session frees them", reason=str(error))
 
     def _finish(self) -> None:
-        """Apply what daemons have committed and, it seems, will not apply any more."""
+        """Apply what daemons have committed and, it seems, will not apply any more, and let replicas come to it."""
         for group_id in self._database.applier.unfinished():
             self._database.leases.finish(group_id)
+        if self._database.holds is not None:
+            self._database.holds.release()

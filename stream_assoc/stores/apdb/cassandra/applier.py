@@ -42,10 +42,11 @@ class Applier:
         self._plans = Plans(connection)
         self._monotonic = monotonic
 
-    def announce(self, group_id: uuid.UUID) -> None:
-        """Note, before its commit, that a group may need somebody to apply it."""
+    def announce(self, group_id: uuid.UUID, replica_chunk: int | None = None) -> None:
+        """Note, before its commit, that a group may need somebody to apply it, and into which replica chunk."""
         self._connection.write(
-            f'INSERT INTO "{UNFINISHED}" (shard, group_id) VALUES (?, ?)', shard_of(group_id), group_id
+            f'INSERT INTO "{UNFINISHED}" (shard, group_id, apdb_replica_chunk) VALUES (?, ?, ?)',
+            *(shard_of(group_id), group_id, replica_chunk),
         )
 
     def apply(self, group: Group) -> None:
@@ -95,12 +96,13 @@ class Applier:
             f'DELETE FROM "{UNFINISHED}" WHERE shard = ? AND group_id = ?', shard_of(group_id), group_id
         )
 
-    def unfinished(self) -> list[uuid.UUID]:
-        """Return every group that may be committed and not applied, and perhaps others."""
+    def unfinished(self) -> dict[uuid.UUID, int | None]:
+        """Return every group that may be committed and not applied, and perhaps others, with their replica chunks."""
         answers = self._connection.read_each(
-            f'SELECT group_id FROM "{UNFINISHED}" WHERE shard = ?', [(shard,) for shard in range(N_SHARDS)]
+            f'SELECT group_id, apdb_replica_chunk FROM "{UNFINISHED}" WHERE shard = ?',
+            [(shard,) for shard in range(N_SHARDS)],
         )
-        return [group_id for rows in answers for (group_id,) in rows]
+        return {group_id: chunk for rows in answers for group_id, chunk in rows}
 
 
 def shard_of(group_id: uuid.UUID) -> int:

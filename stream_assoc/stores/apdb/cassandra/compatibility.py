@@ -232,6 +232,18 @@ def layout_of(notes: Mapping[str, str]) -> Layout:
         ) from error
 
 
+def check_tables_stay(before: Layout, now: Layout) -> None:
+    """Tell whether dax_apdb's administrator has dropped tables since this process opened the APDB.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If so: they would still be read.
+    """
+    if before.time_partitions and set(before.time_partitions) - set(now.time_partitions or ()):
+        raise ApdbSchemaError("tables of time partitions were dropped while this process ran; start it anew")
+
+
 def is_complete(notes: Mapping[str, str]) -> bool:
     """Tell whether dax_apdb has ended the creation of its tables: what it notes last is there."""
     frozen = frozen_configuration(notes, CONFIGURATION_KEY)

@@ -11,6 +11,7 @@ from stream_assoc.stores.apdb.cassandra.notices import Notices
 from stream_assoc.stores.apdb.cassandra.outbox import Outbox
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Plans
+from stream_assoc.stores.apdb.cassandra.replica_holds import ReplicaHolds
 from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.replication import Replication
@@ -39,6 +40,8 @@ class Database:
         How long to wait for cells that others hold.
     replication : `Replication` or `None`
         How rows are noted for replicas; `None` when replication is off.
+    holds : `ReplicaHolds` or `None`
+        What keeps replicas from what is not applied, likewise.
     n_subchunks : `int`
         Partitions of a replica chunk.
     """
@@ -59,6 +62,7 @@ class Database:
     flag_columns: tuple[str, ...]
     lock_seconds: float
     replication: Replication | None
+    holds: ReplicaHolds | None
     n_subchunks: int
 
     @property

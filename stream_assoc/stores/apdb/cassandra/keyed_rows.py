@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE, Connection
-from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
+from stream_assoc.stores.apdb.cassandra.places import Partition, Places
 from stream_assoc.stores.apdb.cassandra.tables import PLACE
 from stream_assoc.stores.apdb.reading.answers import Row
 from stream_assoc.stores.apdb.rows.tables import quoted
@@ -35,7 +35,8 @@ class KeyedRows:
         """
         found: dict[int, list[Partition]] = {}
         for identifier, *partition in self._connection.read_in(_PLACES, list(diaObjectId), kind):
-            found.setdefault(identifier, []).append((partition[0], partition[1]))
+            if self._places.has_table(partition[1]):
+                found.setdefault(identifier, []).append((partition[0], partition[1]))
         return {one: sorted(partitions, key=lambda place: (-place[1], place[0])) for one, partitions in found.items()}
 
     def read(self, kind: str, keys: Iterable[tuple[Partition, int]], columns: Sequence[str]) -> list[Row]:
@@ -53,7 +54,7 @@ class KeyedRows:
         for partition, identifier in keys:
             by_partition.setdefault(partition, set()).add(identifier)
         found: list[Row] = []
-        for time_part, parts in by_time_part(by_partition).items():
+        for time_part, parts in self._places.by_time_part(by_partition).items():
             condition = f'apdb_part = ? AND "{_FIRST[kind]}" IN ?'
             statement, last = self._statement(kind, time_part, columns, condition)
             asked = [(part, sorted(by_partition[part, time_part]), *last) for part in parts]
@@ -62,7 +63,7 @@ class KeyedRows:
 
     def pages(self, kind: str, partitions: Iterable[Partition], columns: Sequence[str]) -> Iterator[list[Row]]:
         """Yield all rows of these partitions, a page at a time and in any order."""
-        for time_part, parts in by_time_part(sorted(partitions)).items():
+        for time_part, parts in self._places.by_time_part(sorted(partitions)).items():
             statement, last = self._statement(kind, time_part, columns, "apdb_part IN ?")
             some = [(parts[begin : begin + IN_AT_ONCE], *last) for begin in range(0, len(parts), IN_AT_ONCE)]
             yield from self._connection.pages(statement, some)

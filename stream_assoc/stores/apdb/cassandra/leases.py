@@ -214,12 +214,11 @@ class Leases:
         return state is not State.PREPARING
 
     def finish(self, group_id: uuid.UUID) -> None:
-        """Apply a group that has been committed for long, and forget one that nobody needs to apply."""
+        """Apply a group that has been committed for long, abort one that stands still, and forget what is done."""
         group = self._groups.read(group_id)
         if group.state is State.COMMITTED and not self._watch.is_abandoned(group_id, group.counter):
             return
-        if group.state is not State.PREPARING:
-            self.clear(group_id)
+        if self.clear_abandoned(group_id, ()):
             self._applier.forget(group_id)
 
     def _behind(self, cells: Sequence[int], timestamp: int) -> list[Lease]:

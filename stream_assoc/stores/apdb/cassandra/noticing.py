@@ -110,7 +110,7 @@ def _versions(
         [getattr(stored[one], name) for one in ids] for name in ("part", "time_part", "start")
     )
     where = {"apdb_part": parts, "apdb_time_part": time_parts, "validityStartMjdTai": starts, "diaObjectId": ids}
-    yield from partitioned("DiaObject", _table({**where, **values}), database.places)
+    yield from partitioned("DiaObject", _table({**where, **values}), database.places, is_stored=True)
 
 
 def _sources(database: Database, notices: Sequence[Notice]) -> Iterator[Change]:
@@ -122,7 +122,8 @@ def _sources(database: Database, notices: Sequence[Notice]) -> Iterator[Change]:
         parts, time_parts = [places[one][0] for one in ids], [places[one][1] for one in ids]
         values = [said[one].values[column] for one in ids]
         where = dict(zip(_PART, (parts, time_parts), strict=True))
-        yield from partitioned("DiaSource", _table({**where, "diaSourceId": ids, column: values}), database.places)
+        rows = _table({**where, "diaSourceId": ids, column: values})
+        yield from partitioned("DiaSource", rows, database.places, is_stored=True)
         if kind == REASSIGN:
             named = {"kind": pa.array(["DiaSource"] * len(ids), pa.string()), "diaObjectId": values}
             yield Change(PLACE, _table({**where, **named}))
@@ -142,7 +143,7 @@ def _forced_sources(database: Database, notices: Sequence[Notice]) -> Iterator[C
                 "detector": pa.array([batch.detector] * len(at), pa.int16()),
                 "timeWithdrawnMjdTai": [notice.values["timeWithdrawnMjdTai"]] * len(at),
             }
-            yield from partitioned("DiaForcedSource", _table(row), database.places)
+            yield from partitioned("DiaForcedSource", _table(row), database.places, is_stored=True)
 
 
 def _kept(notices: Sequence[Notice], ended: set[int]) -> Iterator[Change]:

@@ -29,6 +29,10 @@ _PIXELIZATIONS: Final[dict[str, Any]] = {
 }
 
 
+Partition = tuple[int, int]
+"""``apdb_part`` and ``apdb_time_part``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """How dax_apdb divides its tables: by pixels of the sky, and by spans of days.
@@ -93,23 +97,23 @@ class Places:
         days: IntArray = (np.asarray(mjd_tai) - MJD_OF_UNIX_EPOCH).astype(np.int64)
         return days // self.days
 
+    def has_table(self, time_part: int) -> bool:
+        """Tell whether there is a table for a time partition: dax_apdb's administrator may have dropped it."""
+        return self.time_partitions is None or time_part in self.time_partitions
+
+    def by_time_part(self, partitions: Iterable[Partition]) -> dict[int, list[int]]:
+        """Return the pixels of each time partition that has a table."""
+        found: dict[int, list[int]] = {}
+        for part, time_part in partitions:
+            if self.has_table(time_part):
+                found.setdefault(time_part, []).append(part)
+        return found
+
     def table(self, name: str, time_part: int) -> str:
         """Return the table that has the rows of a time partition of DiaObject, DiaSource or DiaForcedSource."""
         return f"{name}_{time_part}" if self.has_time_tables else name
 
 
-Partition = tuple[int, int]
-"""``apdb_part`` and ``apdb_time_part``."""
-
-
 def partitions_of(parts: IntArray, time_parts: IntArray) -> list[Partition]:
     """Return each pair once, ascending."""
     return sorted(set(zip(parts.tolist(), time_parts.tolist(), strict=True)))
-
-
-def by_time_part(partitions: Iterable[Partition]) -> dict[int, list[int]]:
-    """Return the pixels of each time partition."""
-    found: dict[int, list[int]] = {}
-    for part, time_part in partitions:
-        found.setdefault(time_part, []).append(part)
-    return found

@@ -188,20 +188,39 @@ def visit_changes(entries: Iterable[LedgerEntry]) -> Change:
 
 
 def partitioned(
-    kind: str, placed: pa.Table, places: Places, *, deletes: bool = False, overwrites: bool = False
+    kind: str,
+    placed: pa.Table,
+    places: Places,
+    *,
+    deletes: bool = False,
+    overwrites: bool = False,
+    is_stored: bool = False,
 ) -> Iterator[Change]:
     """Yield rows of DiaObject, DiaSource or DiaForcedSource for the tables that they are in.
+
+    Parameters
+    ----------
+    kind : `str`
+    placed : `pyarrow.Table`
+        With their partitions.
+    places : `Places`
+    deletes, overwrites : `bool`
+        See `Change`.
+    is_stored : `bool`
+        Whether all these rows are there already: of a table that has been dropped they are gone, and left out.
 
     Raises
     ------
     RowsRefusedError
-        If a row is of a time for which there is no table.
+        If a row that is new is of a time for which there is no table.
     """
     if places.time_partitions is None:
         yield Change(kind, placed, deletes=deletes, overwrites=overwrites)
         return
     for time_part in pc.unique(placed.column("apdb_time_part")).to_pylist():
-        if time_part not in places.time_partitions:
+        if not places.has_table(time_part):
+            if is_stored:
+                continue
             first, last = places.time_partitions[0], places.time_partitions[-1]
             raise RowsRefusedError(
                 f"the APDB has no table {places.table(kind, time_part)}, only those of {first} to {last}. See that "
@@ -224,7 +243,7 @@ def _ended(rows: StoreRows, stored: StoredVersions, places: Places) -> Iterator[
             "validityEndMjdTai": ends,
         }
     )
-    yield from partitioned("DiaObject", ended, places)
+    yield from partitioned("DiaObject", ended, places, is_stored=True)
     renewed = int_column(rows.tables["DiaObject"], "diaObjectId") if "DiaObject" in rows.tables else ids[:0]
     closed = ~np.isin(ids, renewed)
     yield Change(OBJECT, pa.table({"diaObjectId": ids[closed], "validityEndMjdTai": ends[closed]}))

@@ -1,6 +1,7 @@
 """Planning: what a commit writes, from its batches and from what is stored."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -42,6 +43,27 @@ _STORED: Final = (
 _SOURCE_IDS: Final = f'SELECT "diaSourceId" FROM "{SOURCE_TO_PARTITION}" WHERE "diaSourceId" IN ?'
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a session is to write.
+
+    Attributes
+    ----------
+    changes : `list` [`Change`]
+    superseded : `StoredVersions`
+        The versions of objects that it supersedes.
+    last_written : `int`
+        When the sources and forced sources that it overwrites were written last, microseconds.
+    replica_chunk : `int` or `None`
+        Where it is noted for replicas.
+    """
+
+    changes: list[Change]
+    superseded: StoredVersions
+    last_written: int
+    replica_chunk: int | None
+
+
 class Planner:
     """Makes the plan of one session.
 
@@ -59,8 +81,8 @@ class Planner:
         self._where: list[pa.Table] = []
         self._earlier: dict[BatchId, Mapping[Withdrawable, Earlier]] = {}
 
-    def plan(self, changes: Sequence[BatchChanges], rows: StoreRows) -> tuple[list[Change], StoredVersions]:
-        """Return the rows of a plan, and the versions of objects that they supersede.
+    def plan(self, changes: Sequence[BatchChanges], rows: StoreRows) -> Planned:
+        """Return what is to be written.
 
         Raises
         ------
@@ -87,7 +109,8 @@ class Planner:
             planned[:0] = [*self._notes.chunk_rows(chosen), *records]
             if "DiaObject" in rows.tables:
                 planned += self._notes.copies("DiaObject", rows.tables["DiaObject"], chosen)
-        return planned, stored
+        written = [one.last_written for tables in self._earlier.values() for one in tables.values()]
+        return Planned(planned, stored, max(written, default=0), None if chosen is None else chosen.chunk.id)
 
     def check_time(self) -> None:
         """Return if there is time left to commit what was planned; see `ReplicaNotes.check_time`."""

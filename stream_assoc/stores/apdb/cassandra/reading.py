@@ -140,7 +140,6 @@ class CassandraReader:
             ((part, time_part), diaSourceId)
             for part, noted in self._connection.read(_SOURCE, diaSourceId)
             for time_part in range(noted - 1, noted + 2)
-            if self._layout.time_partitions is None or time_part in self._layout.time_partitions
         ]
         columns = apdb_table("DiaSource").names
         return _table("DiaSource", columns, self._rows.read("DiaSource", keys, columns))

@@ -22,6 +22,7 @@ from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.notices import CLOSE
 from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.replica_holds import CHUNKS, chunks_since, newest_chunk
 from stream_assoc.stores.apdb.cassandra.tables import LEDGER
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier, key_columns
 from stream_assoc.stores.apdb.cassandra.update_log import our_unique_id
@@ -39,15 +40,9 @@ from stream_assoc.stores.apdb.rows.tables import KEYS, UPDATES
 from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, Withdrawable
 from stream_assoc.stores.apdb.rows.written import int_column
 
-CHUNKS: Final = "ApdbReplicaChunks"
-_NEWEST: Final = (
-    f'SELECT apdb_replica_chunk FROM "{CHUNKS}" WHERE partition = 0 AND apdb_replica_chunk <= ? '
-    "ORDER BY apdb_replica_chunk DESC LIMIT 1"
-)
 _CHANGED: Final = (
     f'SELECT apdb_replica_chunk, last_update_time FROM "{CHUNKS}" WHERE partition = 0 AND apdb_replica_chunk IN ?'
 )
-_SINCE: Final = f'SELECT apdb_replica_chunk FROM "{CHUNKS}" WHERE partition = 0 AND apdb_replica_chunk >= ?'
 _RECORDS: Final = (
     "SELECT apdb_replica_chunk, apdb_replica_subchunk, update_time_ns, update_order, update_unique_id, "
     f'update_payload FROM "{UPDATES}" WHERE apdb_replica_chunk = ? AND apdb_replica_subchunk IN ?'
@@ -116,8 +111,8 @@ class ReplicaNotes:
         """Return where these batches are noted; their commit must follow soon, see `check_time`."""
         self._chosen = self._replication.monotonic()
         commit = commit_time(changes, self._chosen - self._begin)
-        newest = self._connection.read(_NEWEST, commit.horizon)
-        chunk = choose_chunk(commit, newest[0][0] if newest else None, self._replication.chunk_seconds)
+        newest = newest_chunk(self._connection, commit.horizon)
+        chunk = choose_chunk(commit, newest, self._replication.chunk_seconds)
         first = changes[0].entry.id
         return Chosen(chunk, zlib.crc32(b"%d/%d" % first) % self._n_subchunks)
 
@@ -249,7 +244,7 @@ class ReplicaNotes:
         if not first:
             return []
         begin = int(unix_tai(first[0][0])) - MAX_CHUNK_SECONDS
-        return self._records_of([chunk for (chunk,) in self._connection.read(_SINCE, begin)])
+        return self._records_of(chunks_since(self._connection, begin))
 
     def _records_of(self, chunks: Sequence[int]) -> list[tuple[Any, ...]]:
         subchunks = list(range(self._n_subchunks))

@@ -8,8 +8,9 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.stores.apdb.cassandra.batch_rows import read_row_keys
 from stream_assoc.stores.apdb.cassandra.connection import Connection
-from stream_assoc.stores.apdb.cassandra.places import Partition, Places, by_time_part
+from stream_assoc.stores.apdb.cassandra.places import Partition, Places
 from stream_assoc.stores.apdb.cassandra.tables import PLACE
+from stream_assoc.stores.apdb.rows.tables import quoted
 
 _PLACES = (
     f'SELECT apdb_part, apdb_time_part, "diaObjectId", "timeProcessedMjdTai" FROM "{PLACE}" '
@@ -54,18 +55,30 @@ class RowsOfObjects:
         }
         return [row for row in self.in_partitions(kind, partitions, columns) if row[0] in begin]
 
-    def of_batch(self, kind: str, batch: BatchId, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    def of_batch(
+        self, kind: str, batch: BatchId, columns: Sequence[str], times_of: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
         """Return rows of a visit and detector, withdrawn ones too, in any order; the first columns are these two."""
         partitions = read_row_keys(self._connection, batch, kind).partitions
-        return [row for row in self.in_partitions(kind, partitions, columns) if row[:2] == batch]
+        return [row for row in self.in_partitions(kind, partitions, columns, times_of) if row[:2] == batch]
 
     def in_partitions(
-        self, kind: str, partitions: Iterable[Partition], columns: Sequence[str]
+        self, kind: str, partitions: Iterable[Partition], columns: Sequence[str], times_of: Sequence[str] = ()
     ) -> list[tuple[Any, ...]]:
-        """Return every row of these partitions."""
-        selected = ", ".join(f'"{name}"' for name in columns)
+        """Return every row of these partitions, as far as their tables are there.
+
+        Parameters
+        ----------
+        kind : `str`
+            ``DiaSource`` or ``DiaForcedSource``.
+        partitions : iterable of `Partition`
+        columns : sequence of `str`
+        times_of : sequence of `str`, optional
+            Columns whose WRITETIME follows, microseconds; `None` where a row has no value.
+        """
+        selected = ", ".join([quoted(columns), *(f'WRITETIME("{name}")' for name in times_of)])
         found: list[tuple[Any, ...]] = []
-        for time_part, parts in by_time_part(partitions).items():
+        for time_part, parts in self._places.by_time_part(partitions).items():
             table = self._places.table(kind, time_part)
             statement = f'SELECT {selected} FROM "{table}" WHERE apdb_part IN ?'
             if self._places.has_time_tables:

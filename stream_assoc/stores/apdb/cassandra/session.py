@@ -76,12 +76,16 @@ class CassandraSession(CassandraSessionReader):
             self._database.claims.claim(change.entry, self._group_id)
         sources = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
         self._database.source_claims.claim(sources, self._group_id)
-        planned, stored = self._planner.plan(changes, rows)
-        timestamp = self._timestamp(stored)
-        planned += outbox_rows(changes, timestamp)
+        planned = self._planner.plan(changes, rows)
+        timestamp = self._timestamp(planned.superseded, planned.last_written)
         renewed = frozenset(rows.superseded.tolist())
-        planned.append(forgotten(one for one in notices if one.diaObjectId in renewed))
-        self._commit(planned, timestamp, tuple(rows.tiles.tolist()), changes[-1].entry.key, rows.delta)
+        everything = [
+            *planned.changes,
+            *outbox_rows(changes, timestamp),
+            forgotten(one for one in notices if one.diaObjectId in renewed),
+        ]
+        tiles, last_batch = tuple(rows.tiles.tolist()), changes[-1].entry.key
+        self._commit(everything, timestamp, tiles, last_batch, rows.delta, planned.replica_chunk)
         self._database.source_claims.release(sources, self._group_id)
         return self._versions(rows.tiles)
 
@@ -110,11 +114,14 @@ class CassandraSession(CassandraSessionReader):
         tiles: tuple[int, ...],
         last_batch: BatchRevision | None,
         single_source_delta: int,
+        replica_chunk: int | None = None,
     ) -> None:
         requests = self._database.applier.requests(planned, timestamp)
         plan = encode(planned)
         self._database.plans.write(self._group_id, plan)
-        self._database.applier.announce(self._group_id)
+        self._database.applier.announce(self._group_id, replica_chunk)
+        if self._database.holds is not None and replica_chunk is not None:
+            self._database.holds.hold(replica_chunk)
         self._planner.check_time()
         commitment = Commitment(timestamp, len(plan.chunks), plan.digest, tiles, last_batch, single_source_delta)
         self._database.groups.commit(self._group_id, commitment)
@@ -144,7 +151,7 @@ class CassandraSession(CassandraSessionReader):
             wait_seconds = self._database.lock_seconds if in_order else 0.0
             self._held |= self._database.leases.take(self._group_id, further, wait_seconds)
 
-    def _timestamp(self, overwritten: StoredVersions) -> int:
+    def _timestamp(self, overwritten: StoredVersions, last_written: int = 0) -> int:
         """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
         order = np.argsort(overwritten.parts, kind="stable")
         parts, ids = overwritten.parts[order].tolist(), overwritten.diaObjectId[order].tolist()
@@ -153,7 +160,7 @@ class CassandraSession(CassandraSessionReader):
         found = self._database.connection.read_each(_LAST_WRITTEN, asked)
         written: list[int] = [time for rows in found for row in rows for time in row if time is not None]
         last = [lease.last_timestamp for lease in self._held.values()]
-        return max(time_now(), *(one + 1 for one in (*written, *last)))
+        return max(time_now(), *(one + 1 for one in (*written, *last, last_written)))
 
 
 def time_now() -> int:

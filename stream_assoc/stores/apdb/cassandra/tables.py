@@ -15,7 +15,7 @@ LEDGER: Final = "StreamAssocLedger"
 PLAN: Final = "StreamAssocPlan"
 """All rows of a group, in chunks."""
 UNFINISHED: Final = "StreamAssocUnfinished"
-"""The groups that may be committed and not applied. It may name others too."""
+"""The groups that may be committed and not applied, and the replica chunks of these. It may name others too."""
 
 OBJECT: Final = "StreamAssocObject"
 """The latest version of each object, also of one that has ended, and the partition of DiaObject that it is in."""
@@ -71,7 +71,7 @@ DEFINITIONS: Final = {
         PRIMARY KEY ((visit, detector), revision)
     """,
     PLAN: "group_id uuid, chunk int, body blob, PRIMARY KEY ((group_id), chunk)",
-    UNFINISHED: "shard int, group_id uuid, PRIMARY KEY ((shard), group_id)",
+    UNFINISHED: "shard int, group_id uuid, apdb_replica_chunk bigint, PRIMARY KEY ((shard), group_id)",
     OBJECT: """
         "diaObjectId" bigint PRIMARY KEY, apdb_part bigint, apdb_time_part int, ra double, dec double,
         "raErr" float, "decErr" float, "ra_dec_Cov" float, "validityStartMjdTai" double,

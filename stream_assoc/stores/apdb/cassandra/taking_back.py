@@ -19,6 +19,11 @@ from stream_assoc.stores.apdb.cassandra.rows_of_objects import RowsOfObjects
 from stream_assoc.stores.apdb.rows.withdrawal import FORCED_SOURCES, SOURCES, TakenBack, Withdrawable
 
 _COLUMNS: Final = ("visit", "detector", "timeWithdrawnMjdTai", "diaObjectId")
+_WRITTEN_BY_OTHERS: Final = {
+    SOURCES: ("visit", "diaObjectId", "ssObjectId", "ssObjectReassocTimeMjdTai", "timeWithdrawnMjdTai"),
+    FORCED_SOURCES: ("midpointMjdTai", "timeWithdrawnMjdTai"),
+}
+"""Columns that each of dax_apdb's programs that writes a row writes some of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,13 @@ class Earlier:
         Of all rows, withdrawn ones too.
     taken : `TakenBack`
         What becomes of those that count so far, and of those that come again.
+    last_written : `int`
+        When a row was written last, by whomever, microseconds; 0 if there is none.
     """
 
     keys: RowKeys
     taken: TakenBack
+    last_written: int
 
     @property
     def withdrawn(self) -> IntArray:
@@ -61,13 +69,15 @@ def read_earlier(
 
 
 def _read(connection: Connection, rows: RowsOfObjects, table: Withdrawable, batch: BatchId, now: RowKeys) -> Earlier:
-    columns = (*_COLUMNS, table.key, *table.columns)
-    stored = [(row[2], row[4], row[3], *row[5:]) for row in rows.of_batch(table.table, batch, columns)]
+    columns, times_of = (*_COLUMNS, table.key, *table.columns), _WRITTEN_BY_OTHERS[table]
+    found = rows.of_batch(table.table, batch, columns, times_of)
+    times = [time for row in found for time in row[len(columns) :] if time is not None]
+    stored = [(row[2], row[4], row[3], *row[5 : len(columns)]) for row in found]
     again = frozenset(now.identifiers.tolist())
     replaced = [row[1:] for row in stored if row[1] in again]
     withdrawn = [row[1:] for row in stored if row[1] not in again and row[0] is None]
     keys = read_row_keys(connection, batch, table.table)
-    return Earlier(keys, TakenBack((), replaced, withdrawn))
+    return Earlier(keys, TakenBack((), replaced, withdrawn), max(times, default=0))
 
 
 def taken_back(
@@ -78,12 +88,13 @@ def taken_back(
     rows = _placed(table, keys.of(earlier.withdrawn), change.entry.id)
     time = change.entry.timeProcessedMjdTai
     marked = rows.append_column("timeWithdrawnMjdTai", pa.array(np.full(rows.num_rows, time)))
-    yield from partitioned(table.table, marked, places)
+    yield from partitioned(table.table, marked, places, is_stored=True)
     is_again = np.isin(keys.identifiers, now.identifiers)
     at = np.searchsorted(now.identifiers, keys.identifiers[is_again])
     has_moved = (keys.parts[is_again] != now.parts[at]) | (keys.time_parts[is_again] != now.time_parts[at])
     moved = keys.of(keys.identifiers[is_again][has_moved])
-    yield from partitioned(table.table, _placed(table, moved, change.entry.id), places, deletes=True)
+    rows = _placed(table, moved, change.entry.id)
+    yield from partitioned(table.table, rows, places, deletes=True, is_stored=True)
 
 
 def key_columns(table: Withdrawable, identifiers: IntArray, batch: BatchId) -> pa.Table:

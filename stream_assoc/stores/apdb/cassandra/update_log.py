@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.replica_holds import chunks_since
 from stream_assoc.stores.apdb.cassandra.tables import CURSOR
 from stream_assoc.stores.apdb.rows.chunks import MAX_CHUNK_SECONDS
 from stream_assoc.stores.apdb.rows.tables import UPDATES
@@ -25,7 +26,6 @@ _OURS: Final = b"s_assoc\x00"
 
 _CURSOR: Final = f"SELECT chunk FROM \"{CURSOR}\" WHERE name = 'update records'"
 _MOVE_CURSOR: Final = f"INSERT INTO \"{CURSOR}\" (name, chunk) VALUES ('update records', ?) USING TIMESTAMP ?"
-_CHUNKS: Final = 'SELECT apdb_replica_chunk FROM "ApdbReplicaChunks" WHERE partition = 0 AND apdb_replica_chunk >= ?'
 _RECORDS: Final = (
     f'SELECT update_time_ns, update_order, update_unique_id, update_payload FROM "{UPDATES}" '
     "WHERE apdb_replica_chunk = ? AND apdb_replica_subchunk IN ?"
@@ -76,7 +76,7 @@ class UpdateLog:
         if self._begin is None:
             rows = self._connection.read(_CURSOR)
             self._begin = rows[0][0] if rows else 0
-        chunks = [chunk for (chunk,) in self._connection.read(_CHUNKS, self._begin)]
+        chunks = chunks_since(self._connection, self._begin)
         answers = self._connection.read_each(_RECORDS, [(chunk, self._subchunks) for chunk in chunks])
         found: list[UpdateRecord] = []
         for chunk, rows in zip(chunks, answers, strict=True):

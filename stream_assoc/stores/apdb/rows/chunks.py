@@ -41,6 +41,9 @@ COMMIT_SECONDS: Final = 30.0
 _CLOCKS_SECONDS: Final = 30.0
 """How much the clocks of hosts may differ."""
 
+OPEN_SECONDS: Final = int(MAX_CHUNK_SECONDS + PROMPT_SECONDS + COMMIT_SECONDS + _CLOCKS_SECONDS)
+"""So long after the beginning of a chunk nothing is about to be committed into it any more, by whatever clock."""
+
 NEWEST_CHUNK: Final = "SELECT max(apdb_replica_chunk) FROM {{ApdbReplicaChunks}} WHERE apdb_replica_chunk <= {mark}"
 """The newest chunk up to `CommitTime.horizon`, the dialect's parameter."""
 

@@ -232,7 +232,7 @@ def test_another_division_ends_the_sessions_of_the_one_before(new: CassandraUrl)
         assert now.partition == "11/9"
         assert now.identity != report.identity
         assert read_notes(connection)[CACHE_SECRET_KEY] != before[CACHE_SECRET_KEY]
-        assert daemon.applier.unfinished() == []
+        assert daemon.applier.unfinished() == {}
         with pytest.raises(FencedError):
             daemon.commit(slow, timestamp, [items([(1, "b", None)])], tiles=())
         assert daemon.item(1) == ("a", None)

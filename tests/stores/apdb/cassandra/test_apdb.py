@@ -1,5 +1,7 @@
 """The conformance suite on Cassandra."""
 
+from typing import Any
+
 import pytest
 from lsst.dax.apdb import Apdb
 
@@ -33,3 +35,7 @@ class TestCassandra(ApdbConformance, OutdatedCheckpointTests):
     @staticmethod
     def select(client: DaxClient, table: str, *columns: str) -> list[tuple[object, ...]]:
         return prepared.select(client, table, *columns)
+
+    @staticmethod
+    def replica_chunks(client: DaxClient) -> list[Any]:
+        return [chunk for chunk in ApdbConformance.replica_chunks(client) if chunk.unique_id.int]

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import astropy.time
 import numpy as np
 import pytest
+from lsst.dax.apdb import Apdb
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
@@ -17,10 +19,11 @@ from stream_assoc.stores.apdb.cassandra import whole_tables
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.reading import CassandraReader
 from stream_assoc.stores.apdb.cassandra.whole_tables import token_stretches
+from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.testing.case import ApdbCase
 from stream_assoc.testing.inspection import finds
-from stream_assoc.testing.rows import BIG, FIRST, changes, dia_object, forced, new_objects, source, store
+from stream_assoc.testing.rows import BIG, CELLS, FIRST, changes, dia_object, forced, new_objects, source, store
 from tests.cassandra.prepared import ONE_NODE, PreparedApdb
 from tests.cassandra.ring import Ring
 
@@ -148,6 +151,32 @@ def test_tables_of_time_partitions_are_read_as_one(divided_apdb: CassandraUrl) -
         assert (overview.n_objects, overview.n_object_versions, overview.n_sources) == (1, 2, 2)
     with divided_apdb.inspection(DEFAULT_PATIENCE, flag_columns=()) as inspection:
         assert finds(inspection) == []
+
+
+def test_tables_that_are_dropped_are_left_out(divided_apdb: CassandraUrl) -> None:
+    with closing(ApdbCase.open(divided_apdb)) as running:
+        store(running, observed(1, EARLY), new_objects(FIRST, [7, 8], EARLY))
+        store(running, observed(2, EARLY + 30.0, nDiaSources=2))
+        administrator: Any = Apdb.from_config(divided_apdb.dax_config())
+        time = astropy.time.Time(EARLY + 30.0, format="mjd", scale="tai")
+        assert len(administrator.admin.delete_time_partitions(time)) == 1
+        with pytest.raises(ApdbSchemaError, match="dropped while this process ran; start it anew"):
+            store(running, observed(3, EARLY + 31.0, nDiaSources=3))
+    with closing(ApdbCase.open(divided_apdb)) as apdb:
+        store(apdb, observed(3, EARLY + 31.0, nDiaSources=3))
+        # The versions and sources that it ends, moves and withdraws are gone.
+        again = [source(7, midpointMjdTai=EARLY + 30.0)]
+        versions = [dia_object(7, EARLY + 32.0)]
+        store(apdb, changes(FIRST, again, versions, time=EARLY + 32.0, revision=1, closed=[8]))
+        with apdb.exclusive(CELLS) as session:
+            histories = session.load_histories(np.array([7, BIG]))
+            assert histories.offsets.tolist() == [0, 1, 3]
+    with closing(CassandraReader(divided_apdb, DEFAULT_PATIENCE, any_version=False)) as reader:
+        assert reader.versions(BIG)["nDiaSources"].to_pylist() == [3, 2]
+        assert reader.first_version(BIG) == EARLY + 30.0
+        assert reader.source(1).num_rows == reader.versions(8).num_rows == 0
+        assert reader.sources_of_batch(FIRST)["diaSourceId"].to_pylist() == [7]
+        assert reader.sky_before(np.array([10.0]), np.array([-5.0]), 2.0, EARLY + 1.0).diaObjectId.tolist() == []
 
 
 def test_stretches_hold_every_token_once() -> None:

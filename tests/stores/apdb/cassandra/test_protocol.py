@@ -25,7 +25,7 @@ def test_batches_follow_each_other(daemons: Two) -> None:
     assert (lease.holder, lease.last_timestamp, lease.tile_versions) == (None, 3, {TILE: 3})
     assert other.leases.read([FAR])[FAR].last_timestamp == 3
     assert other.leases.known_tiles() == [TILE]
-    assert other.applier.unfinished() == []
+    assert other.applier.unfinished() == {}
 
 
 @pytest.mark.rules("Fence", "CommitIfMine", "DeadAreAborted")
@@ -54,7 +54,7 @@ def test_who_comes_next_finishes_what_is_committed(daemons: Two) -> None:
     dead, other = daemons
     group_id, timestamp = dead.take(NEAR)
     dead.commit(group_id, timestamp, [items([(1, "a", None)])], delta=2)
-    assert other.applier.unfinished() == [group_id]
+    assert other.applier.unfinished() == {group_id: None}
     other.add(1, "b", NEAR)
     assert other.item(1) == ("ab", None)
     assert other.leases.read([NEAR])[NEAR].tile_versions == {TILE: 2}
