@@ -28,6 +28,8 @@ NEEDS_A_MACHINE = {
     "ppdb/bin/ppdb-cli": "is of lsst-dax-ppdb; tests/integration/test_ppdb.py runs it",
     "ppdb/bin/ppdb-replication": "is of lsst-dax-ppdb; tests/integration/test_ppdb.py runs it",
     "apdb-cli": "is of lsst-dax-apdb; tests/stores/apdb/test_dax_config.py runs it",
+    "nodetool": "is Cassandra's own; tests/stores/apdb/cassandra/backups/test_backup.py does what it does",
+    "cp": "copies files of a Cassandra node; the same",
     "pip": "installs anew what `make install` has installed",
 }
 """Programs that the tests do not run, and why."""

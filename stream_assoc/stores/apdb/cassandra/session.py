@@ -14,7 +14,6 @@ from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.pipeline.exceptions import FencedError
-from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.groups import Commitment
 from stream_assoc.stores.apdb.cassandra.leases import Lease
@@ -27,6 +26,9 @@ from stream_assoc.stores.apdb.cassandra.plans import Change, encode
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
 from stream_assoc.stores.apdb.rows.written import StoreRows, checkpoint_rows, int_column, store_rows
+
+WRITTEN_AT_ONCE: Final = 16
+"""Objects that one statement asks for: nodes look for each of them in each partition that is named."""
 
 _LAST_WRITTEN: Final = (
     'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part IN ? AND "diaObjectId" IN ?'
@@ -155,8 +157,8 @@ class CassandraSession(CassandraSessionReader):
         """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
         order = np.argsort(overwritten.parts, kind="stable")
         parts, ids = overwritten.parts[order].tolist(), overwritten.diaObjectId[order].tolist()
-        stretches = range(0, len(ids), IN_AT_ONCE)
-        asked = [(sorted({*parts[at : at + IN_AT_ONCE]}), sorted(ids[at : at + IN_AT_ONCE])) for at in stretches]
+        stretches = [slice(at, at + WRITTEN_AT_ONCE) for at in range(0, len(ids), WRITTEN_AT_ONCE)]
+        asked = [(sorted({*parts[stretch]}), sorted(ids[stretch])) for stretch in stretches]
         found = self._database.connection.read_each(_LAST_WRITTEN, asked)
         written: list[int] = [time for rows in found for row in rows for time in row if time is not None]
         last = [lease.last_timestamp for lease in self._held.values()]
