@@ -159,12 +159,13 @@ def read_report(connection: Connection) -> ApdbReport:
     ApdbSchemaError
         If it is no APDB, of another version, without our tables, or copied in part.
     """
+    report = read_report_of_any(connection)
     if COPY_KEY in (notes := read_notes(connection)) and not json.loads(notes[COPY_KEY])["is_whole"]:
         raise ApdbSchemaError(
             f"the keyspace {connection.keyspace} holds a part of a copy: run `stream-assoc apdb copy` again, which "
             "goes on with it, or begin anew by `stream-assoc apdb init --drop`"
         )
-    return read_report_of_any(connection)
+    return report
 
 
 def read_report_of_any(connection: Connection) -> ApdbReport:

@@ -21,6 +21,7 @@ from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.compatibility import read_tables
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.leases import Watch
+from stream_assoc.stores.apdb.cassandra.replica_holds import NEVER
 from stream_assoc.stores.apdb.cassandra.tables import GROUP, PLAN, SOURCE_CLAIM, UNFINISHED
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
@@ -92,10 +93,14 @@ def opened(url: CassandraUrl) -> CassandraApdb:
 
 
 def contents_of(url: CassandraUrl) -> dict[str, list[Any]]:
-    """Return the rows of all tables, but those that tell of tries."""
+    """Return the rows of all tables, but those that tell of tries; a hold of a replica chunk is one."""
     with contextlib.closing(url.connect(DEFAULT_PATIENCE)) as connection:
         names = set(read_tables(connection)) - {GROUP, PLAN, SOURCE_CLAIM, UNFINISHED}
-    return {name: sorted(read_table(url, name)[1], key=repr) for name in names}
+    rows = {name: read_table(url, name)[1] for name in names}
+    return {
+        name: sorted((row for row in some if NEVER.replace(tzinfo=None) not in row), key=repr)
+        for name, some in rows.items()
+    }
 
 
 def store(apdb: CassandraApdb, *batches: BatchChanges) -> None:
