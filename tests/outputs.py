@@ -90,8 +90,9 @@ def ended(diaObjectId: int) -> OutputMessage:
 def publish(
     bootstrap: str, topic: str, messages: Sequence[OutputMessage | bytes], *, commit: bool = True, time_ms: int = 0
 ) -> None:
-    """Publish messages to a topic in one transaction, or abort it."""
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": uuid4().hex})
+    """Publish messages to a topic in one transaction, or abort it; return when readers see that it has ended."""
+    options = {"bootstrap.servers": bootstrap, "transactional.id": uuid4().hex}
+    producer = Producer(options)
     producer.init_transactions(30)
     producer.begin_transaction()
     for message in messages:
@@ -102,3 +103,5 @@ def publish(
         producer.commit_transaction(30)
     else:
         producer.abort_transaction(30)
+    # Kafka answers before the end of a transaction is in its partitions. Who takes its name over waits for that.
+    Producer(options).init_transactions(30)

@@ -9,20 +9,20 @@ from typing import Any, Final
 import pyarrow as pa
 import pytest
 
-from stream_assoc.core.model.changes import BatchChanges, LedgerEntry
+from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.stores.apdb.cassandra import applier as applier_module
 from stream_assoc.stores.apdb.cassandra import plan_rows
 from stream_assoc.stores.apdb.cassandra import session as session_module
 from stream_assoc.stores.apdb.cassandra.applier import Applier
 from stream_assoc.stores.apdb.cassandra.claims import Claims
-from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
 from stream_assoc.stores.apdb.cassandra.plans import Change, Plan, Plans
 from stream_assoc.stores.apdb.cassandra.requests import Request, Write
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.rows.written import StoreRows
+from tests.mutations.aborts import as_aborted, claims_by
 
 Patch = pytest.MonkeyPatch
 ONE_FOR_ALL: Final = uuid.UUID(int=0)
@@ -43,14 +43,7 @@ def one_commit(patch: Patch) -> None:
 
 def claim_passes_when_aborted(patch: Patch) -> None:
     """A batch is claimed whatever the group that has claimed it does."""
-    claim = Claims.claim
-
-    def takes(claims: Claims, entry: LedgerEntry, group_id: uuid.UUID) -> None:
-        with Patch.context() as within:
-            within.setattr(claims._groups, "abort", lambda _: State.ABORTED)
-            claim(claims, entry, group_id)
-
-    patch.setattr(Claims, "claim", takes)
+    claims_by(patch, Claims, as_aborted)
 
 
 def sorted_claims(patch: Patch) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import DuplicateSourceError
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.pipeline.warming import Warmer
@@ -20,6 +19,7 @@ from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
 from stream_assoc.stores.apdb.rows.written import StoreRows
 from stream_assoc.stores.cache.redis import cache as cache_module
+from tests.mutations.aborts import as_aborted, claims_by
 
 Patch = pytest.MonkeyPatch
 
@@ -115,29 +115,16 @@ def owner_by_lwt(patch: Patch) -> None:
 
 def owner_passes(patch: Patch) -> None:
     """An id that another group has claimed counts as stored."""
-    claim = SourceClaims.claim
 
-    def or_refuse(claims: SourceClaims, diaSourceId: IntArray, group_id: uuid.UUID) -> None:
-        def refuse(_group_id: uuid.UUID) -> State:
-            raise DuplicateSourceError("another group has claimed it")
+    def refuse(_group_id: uuid.UUID) -> State:
+        raise DuplicateSourceError("another group has claimed it")
 
-        with Patch.context() as within:
-            within.setattr(claims._groups, "abort", refuse)
-            claim(claims, diaSourceId, group_id)
-
-    patch.setattr(SourceClaims, "claim", or_refuse)
+    claims_by(patch, SourceClaims, refuse)
 
 
 def owner_is_fenced(patch: Patch) -> None:
     """An id passes from a group that may commit yet."""
-    claim = SourceClaims.claim
-
-    def unfenced(claims: SourceClaims, diaSourceId: IntArray, group_id: uuid.UUID) -> None:
-        with Patch.context() as within:
-            within.setattr(claims._groups, "abort", lambda _: State.ABORTED)
-            claim(claims, diaSourceId, group_id)
-
-    patch.setattr(SourceClaims, "claim", unfenced)
+    claims_by(patch, SourceClaims, as_aborted)
 
 
 MUTATIONS: Final = {

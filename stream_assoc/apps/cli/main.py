@@ -7,6 +7,7 @@ import typer
 
 from stream_assoc import __version__
 from stream_assoc.apps.cli.announce import ANNOUNCE_HELP, announce
+from stream_assoc.apps.cli.apdb import app as apdb_app
 from stream_assoc.apps.cli.app import FAILURE_CODES, App, CommandError, closing
 from stream_assoc.apps.cli.associate import ASSOCIATE_HELP, associate
 from stream_assoc.apps.cli.backup import APPLY_HELP, BEGIN_HELP, END_HELP, apply_plans, begin_backup, end_backup
@@ -19,7 +20,7 @@ from stream_assoc.apps.cli.replay import app as replay_app
 from stream_assoc.apps.cli.replica import app as replica_app
 from stream_assoc.apps.cli.report import report as report_night
 from stream_assoc.apps.cli.serve import SERVE_HELP, dashboard, serve
-from stream_assoc.apps.cli.setup import apdb_app, config_app, schemas_app, topics_app
+from stream_assoc.apps.cli.setup import config_app, schemas_app, topics_app
 from stream_assoc.apps.cli.simulate import SIMULATE_HELP, simulate
 from stream_assoc.apps.cli.tail import forced_sources_app, metrics_app, objects_app
 from stream_assoc.exceptions import FatalError, StreamAssocError

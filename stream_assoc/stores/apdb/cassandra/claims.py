@@ -7,7 +7,8 @@ from typing import Any, Final
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.pipeline.exceptions import LedgerConflictError
-from stream_assoc.stores.apdb.cassandra.connection import Connection, UnknownOutcomeError
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.failures import UnknownOutcomeError
 from stream_assoc.stores.apdb.cassandra.groups import Group, Groups
 from stream_assoc.stores.apdb.cassandra.tables import LEDGER
 from stream_assoc.stores.apdb.rows.entries import entries_by_batch, ledger_entry, ledger_values

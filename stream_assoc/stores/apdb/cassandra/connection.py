@@ -4,7 +4,6 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -13,11 +12,7 @@ import numpy as np
 from cassandra import (
     AuthenticationFailed,
     ConsistencyLevel,
-    DriverException,
     InvalidRequest,
-    OperationTimedOut,
-    RequestExecutionException,
-    Unauthorized,
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
@@ -29,15 +24,14 @@ from cassandra.cluster import (
     Session,
 )
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
-from cassandra.connection import ConnectionException
 from cassandra.murmur3 import murmur3
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.exceptions import reason_of
-from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import DEFAULT_PORT
+from stream_assoc.stores.apdb.cassandra.failures import translated, undecided
 from stream_assoc.stores.apdb.cassandra.requests import Request, Write, requests_of
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import INIT_REMEDY
@@ -66,10 +60,6 @@ class _OtherWarnings(logging.Filter):
 
 
 logging.getLogger("cassandra.protocol").addFilter(_OtherWarnings())
-
-
-class UnknownOutcomeError(ApdbUnavailableError):
-    """A conditional write may have happened, or may happen yet; only another conditional write can tell."""
 
 
 class Connection:
@@ -322,34 +312,3 @@ def _opened(cluster: Cluster, keyspace: str) -> Session:
                 ) from None
             raise
     return session
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the driver raises as what a caller can do about it."""
-    try:
-        yield
-    except Unauthorized as error:
-        raise _forbidden(error) from error
-    # That of a node which is killed while it works for us is no DriverException.
-    except (NoHostAvailable, DriverException, ConnectionException, OSError) as error:
-        raise ApdbUnavailableError(f"Cassandra does not answer (apdb.url): {reason_of(error)}") from error
-
-
-@contextmanager
-def undecided() -> Iterator[None]:
-    """Raise as an unknown outcome whatever leaves a conditional write without an answer."""
-    try:
-        yield
-    except Unauthorized as error:
-        raise _forbidden(error) from error
-    except (OperationTimedOut, RequestExecutionException, NoHostAvailable, ConnectionException, OSError) as error:
-        raise UnknownOutcomeError(f"a conditional write got no answer: {reason_of(error)}") from error
-    except DriverException as error:
-        raise ApdbUnavailableError(f"Cassandra refuses a conditional write: {reason_of(error)}") from error
-
-
-def _forbidden(error: Unauthorized) -> ApdbConfigurationError:
-    return ApdbConfigurationError(
-        f"the user of apdb.url may not do on Cassandra what is needed: {reason_of(error)}; grant it, or name another"
-    )

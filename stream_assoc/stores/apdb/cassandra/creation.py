@@ -17,7 +17,8 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
     read_layout,
     read_tables,
 )
-from stream_assoc.stores.apdb.cassandra.connection import Connection, translated
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.failures import translated
 from stream_assoc.stores.apdb.cassandra.ring import read_replication
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE

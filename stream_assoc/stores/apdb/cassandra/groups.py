@@ -15,7 +15,8 @@ from typing import Final
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import FencedError
-from stream_assoc.stores.apdb.cassandra.connection import Connection, UnknownOutcomeError
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.failures import UnknownOutcomeError
 from stream_assoc.stores.apdb.cassandra.tables import GROUP
 from stream_assoc.stores.apdb.exceptions import ApdbDamagedError
 

@@ -16,7 +16,8 @@ from typing import Final
 from stream_assoc.core.model.batch import BatchRevision
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError
 from stream_assoc.stores.apdb.cassandra.applier import Applier
-from stream_assoc.stores.apdb.cassandra.connection import Connection, UnknownOutcomeError
+from stream_assoc.stores.apdb.cassandra.connection import Connection
+from stream_assoc.stores.apdb.cassandra.failures import UnknownOutcomeError
 from stream_assoc.stores.apdb.cassandra.groups import Commitment, Group, Groups, State
 from stream_assoc.stores.apdb.cassandra.tables import LEASE
 

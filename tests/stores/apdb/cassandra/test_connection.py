@@ -13,7 +13,7 @@ from cassandra.connection import ConnectionShutdown
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
-from stream_assoc.stores.apdb.cassandra.connection import UnknownOutcomeError, translated, undecided
+from stream_assoc.stores.apdb.cassandra.failures import UnknownOutcomeError, translated, undecided
 from stream_assoc.stores.apdb.cassandra.requests import Write
 from stream_assoc.stores.apdb.cassandra.tables import UNFINISHED
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError

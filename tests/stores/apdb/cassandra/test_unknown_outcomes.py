@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, FencedError
-from stream_assoc.stores.apdb.cassandra.connection import UnknownOutcomeError
+from stream_assoc.stores.apdb.cassandra.failures import UnknownOutcomeError
 from stream_assoc.stores.apdb.cassandra.groups import State
 from tests.stores.apdb.cassandra.daemon import NEAR, Daemon, items
 
