@@ -16,11 +16,11 @@ from stream_assoc.stores.apdb.cassandra import plan_rows
 from stream_assoc.stores.apdb.cassandra import session as session_module
 from stream_assoc.stores.apdb.cassandra.applier import Applier
 from stream_assoc.stores.apdb.cassandra.claims import Claims
-from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
 from stream_assoc.stores.apdb.cassandra.plans import Change, Plan, Plans
 from stream_assoc.stores.apdb.cassandra.requests import Request, Write
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.source_claims import SourceClaims
+from stream_assoc.stores.apdb.cassandra.stored_versions import StoredVersions
 from stream_assoc.stores.apdb.rows.written import StoreRows
 from tests.mutations.aborts import as_aborted, claims_by
 

@@ -9,7 +9,6 @@ from cassandra import ConsistencyLevel
 
 from stream_assoc.stores.apdb.cassandra import applier, clocks, connection, noticing, requests
 from stream_assoc.stores.apdb.cassandra.notices import Notices
-from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
 from stream_assoc.stores.apdb.cassandra.replica_holds import ReplicaHolds
 from stream_assoc.stores.apdb.cassandra.session import CassandraSession
 from stream_assoc.stores.apdb.cassandra.update_log import UpdateLog, UpdateRecord
@@ -21,7 +20,7 @@ Patch = pytest.MonkeyPatch
 def above_writetime(patch: Patch) -> None:
     """Nobody looks at when a row was written."""
     timestamp = CassandraSession._timestamp
-    patch.setattr(CassandraSession, "_timestamp", lambda session, *_: timestamp(session, StoredVersions.none()))
+    patch.setattr(CassandraSession, "_timestamp", lambda session, *_: timestamp(session))
 
 
 def clock_is_bounded(patch: Patch) -> None:

@@ -1,7 +1,6 @@
 """From batches to the rows of a plan: each primary key once, every key derived from the plan alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,12 +9,13 @@ import pyarrow.compute as pc
 
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
-from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
+from stream_assoc.core.model.types import FloatArray, IntArray
 from stream_assoc.pipeline.exceptions import RowsRefusedError
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.sky import sky_changes, sky_trixels
+from stream_assoc.stores.apdb.cassandra.stored_versions import StoredVersions
 from stream_assoc.stores.apdb.cassandra.tables import BATCH_ROWS, CHECKPOINT, OBJECT, PLACE
 from stream_assoc.stores.apdb.rows.tables import FURTHER
 from stream_assoc.stores.apdb.rows.written import StoreRows, int_column
@@ -37,36 +37,6 @@ _TIMES: Final = {
     "DiaForcedSource": "midpointMjdTai",
 }
 _DEDUP: Final = ("diaObjectId", "validityStartMjdTai", "ra", "dec", "nDiaSources", "firstDiaSourceMjdTai")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersions:
-    """The latest versions of some objects, as the database has them.
-
-    Attributes
-    ----------
-    diaObjectId, parts, time_parts : `numpy.ndarray` [int64], shape (n,)
-        Ascending by diaObjectId, each with its partition.
-    validityStartMjdTai : `numpy.ndarray` [float64], shape (n,)
-    is_open : `numpy.ndarray` [bool], shape (n,)
-        Whether the version has not ended.
-    ra, dec : `numpy.ndarray` [float64], shape (n,)
-        Degrees.
-    """
-
-    diaObjectId: IntArray
-    parts: IntArray
-    time_parts: IntArray
-    validityStartMjdTai: FloatArray
-    is_open: BoolArray
-    ra: FloatArray
-    dec: FloatArray
-
-    @classmethod
-    def none(cls) -> "StoredVersions":
-        """Return no version."""
-        ids = np.empty(0, np.int64)
-        return cls(ids, ids, ids, np.empty(0), np.empty(0, np.bool_), np.empty(0), np.empty(0))
 
 
 def object_changes(rows: StoreRows, stored: StoredVersions, places: Places) -> Iterator[Change]:

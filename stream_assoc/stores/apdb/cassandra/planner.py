@@ -10,15 +10,12 @@ import pyarrow as pa
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import BatchChanges
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import DuplicateSourceError, RowsRefusedError
-from stream_assoc.stores.apdb.arrays import arrays_of
 from stream_assoc.stores.apdb.cassandra.batch_rows import RowKeys
 from stream_assoc.stores.apdb.cassandra.contents import contents_changes
 from stream_assoc.stores.apdb.cassandra.database import Database
 from stream_assoc.stores.apdb.cassandra.plan_rows import (
     SOURCE_TO_PARTITION,
-    StoredVersions,
     batch_rows_changes,
     checkpoint_changes,
     measured_changes,
@@ -29,17 +26,13 @@ from stream_assoc.stores.apdb.cassandra.plan_rows import (
 )
 from stream_assoc.stores.apdb.cassandra.plans import Change
 from stream_assoc.stores.apdb.cassandra.replica_notes import Chosen, Renewed, ReplicaNotes, with_notes
-from stream_assoc.stores.apdb.cassandra.tables import OBJECT
+from stream_assoc.stores.apdb.cassandra.stored_versions import StoredVersions, read_stored_versions
 from stream_assoc.stores.apdb.cassandra.taking_back import Earlier, read_earlier, taken_back
 from stream_assoc.stores.apdb.rows.entries import duplicate_message
 from stream_assoc.stores.apdb.rows.tables import KEYS
 from stream_assoc.stores.apdb.rows.withdrawal import SOURCES, Withdrawable
 from stream_assoc.stores.apdb.rows.written import StoreRows, int_column, repeated
 
-_STORED: Final = (
-    'SELECT "diaObjectId", apdb_part, apdb_time_part, "validityStartMjdTai", "validityEndMjdTai", ra, dec '
-    f'FROM "{OBJECT}" WHERE "diaObjectId" IN ?'
-)
 _SOURCE_IDS: Final = f'SELECT "diaSourceId" FROM "{SOURCE_TO_PARTITION}" WHERE "diaSourceId" IN ?'
 
 
@@ -50,16 +43,13 @@ class Planned:
     Attributes
     ----------
     changes : `list` [`Change`]
-    superseded : `StoredVersions`
-        The versions of objects that it supersedes.
     last_written : `int`
-        When the sources and forced sources that it overwrites were written last, microseconds.
+        When what it overwrites was written last, microseconds: latest versions of objects, sources, forced sources.
     replica_chunk : `int` or `None`
         Where it is noted for replicas.
     """
 
     changes: list[Change]
-    superseded: StoredVersions
     last_written: int
     replica_chunk: int | None
 
@@ -91,7 +81,7 @@ class Planner:
         DuplicateSourceError
             If a diaSourceId is stored, or comes twice.
         """
-        stored = self._stored_versions(rows.superseded)
+        stored = self._stored_versions(rows)
         _check_advance(rows, stored)
         chosen = None if self._notes is None else self._notes.choose(changes)
         planned = [
@@ -110,7 +100,8 @@ class Planner:
             if "DiaObject" in rows.tables:
                 planned += self._notes.copies("DiaObject", rows.tables["DiaObject"], chosen)
         written = [one.last_written for tables in self._earlier.values() for one in tables.values()]
-        return Planned(planned, stored, max(written, default=0), None if chosen is None else chosen.chunk.id)
+        last_written = max([stored.last_written, *written])
+        return Planned(planned, last_written, None if chosen is None else chosen.chunk.id)
 
     def check_time(self) -> None:
         """Return if there is time left to commit what was planned; see `ReplicaNotes.check_time`."""
@@ -153,10 +144,15 @@ class Planner:
         if duplicates := [*elsewhere.tolist(), *repeated(ids).tolist()]:
             raise DuplicateSourceError(duplicate_message(duplicates))
 
-    def _stored_versions(self, diaObjectId: IntArray) -> StoredVersions:
-        rows = sorted(self._database.connection.read_in(_STORED, np.unique(diaObjectId).tolist()))
-        ids, parts, time_parts, starts, ends, ra, dec = arrays_of(rows, "iiidddd")
-        return StoredVersions(ids, parts, time_parts, starts, np.isnan(ends), ra, dec)
+    def _stored_versions(self, rows: StoreRows) -> StoredVersions:
+        """Return the versions that these rows supersede."""
+        new, places = rows.tables.get("DiaObjectLast"), self._database.places
+        new_parts: dict[int, int] = {}
+        if new is not None:
+            ra, dec = (np.asarray(new.column(name).to_numpy(), np.float64) for name in ("ra", "dec"))
+            ids = int_column(new, "diaObjectId").tolist()
+            new_parts = dict(zip(ids, places.pixels(ra, dec).tolist(), strict=True))
+        return read_stored_versions(self._database.connection, places, rows.superseded, new_parts)
 
 
 def check_values(rows: StoreRows) -> None:

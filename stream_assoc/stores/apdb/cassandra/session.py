@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
@@ -20,19 +19,11 @@ from stream_assoc.stores.apdb.cassandra.leases import Lease
 from stream_assoc.stores.apdb.cassandra.notices import Notice
 from stream_assoc.stores.apdb.cassandra.noticing import forgotten, noticed
 from stream_assoc.stores.apdb.cassandra.outbox import outbox_rows
-from stream_assoc.stores.apdb.cassandra.plan_rows import StoredVersions
 from stream_assoc.stores.apdb.cassandra.planner import Planner, check_values
 from stream_assoc.stores.apdb.cassandra.plans import Change, encode
 from stream_assoc.stores.apdb.cassandra.session_reader import CassandraSessionReader
 from stream_assoc.stores.apdb.cassandra.tables import CHECKPOINT
 from stream_assoc.stores.apdb.rows.written import StoreRows, checkpoint_rows, int_column, store_rows
-
-WRITTEN_AT_ONCE: Final = 16
-"""Objects that one statement asks for: nodes look for each of them in each partition that is named."""
-
-_LAST_WRITTEN: Final = (
-    'SELECT WRITETIME(ra), WRITETIME("nDiaSources") FROM "DiaObjectLast" WHERE apdb_part IN ? AND "diaObjectId" IN ?'
-)
 
 
 class CassandraSession(CassandraSessionReader):
@@ -59,7 +50,7 @@ class CassandraSession(CassandraSessionReader):
         notices = [one for one in self._database.notices.of(self._held) if not one.is_noticed]
         if notices:
             dealt = noticed(self._database, notices)
-            timestamp = self._timestamp(StoredVersions.none())
+            timestamp = self._timestamp()
             self._commit(dealt.changes, timestamp, dealt.tiles, None, dealt.single_source_delta)
         return bool(notices)
 
@@ -79,7 +70,7 @@ class CassandraSession(CassandraSessionReader):
         sources = np.concatenate([int_column(change.dia_sources, "diaSourceId") for change in changes])
         self._database.source_claims.claim(sources, self._group_id)
         planned = self._planner.plan(changes, rows)
-        timestamp = self._timestamp(planned.superseded, planned.last_written)
+        timestamp = self._timestamp(planned.last_written)
         renewed = frozenset(rows.superseded.tolist())
         everything = [
             *planned.changes,
@@ -94,7 +85,7 @@ class CassandraSession(CassandraSessionReader):
     def keep(self, checkpoints: Checkpoints) -> None:
         """See `ApdbSession.keep`."""
         self._seen_notices()
-        timestamp = self._timestamp(StoredVersions.none())
+        timestamp = self._timestamp()
         self._database.leases.hold(self._group_id, self._held, timestamp)
         self._held = {cell: replace(lease, last_timestamp=timestamp) for cell, lease in self._held.items()}
         # Later than all before it, and outdated for whoever holds the cells next, however late it arrives.
@@ -153,16 +144,10 @@ class CassandraSession(CassandraSessionReader):
             wait_seconds = self._database.lock_seconds if in_order else 0.0
             self._held |= self._database.leases.take(self._group_id, further, wait_seconds)
 
-    def _timestamp(self, overwritten: StoredVersions, last_written: int = 0) -> int:
+    def _timestamp(self, last_written: int = 0) -> int:
         """Return a timestamp above those of all that came before in these cells, whoever wrote it."""
-        order = np.argsort(overwritten.parts, kind="stable")
-        parts, ids = overwritten.parts[order].tolist(), overwritten.diaObjectId[order].tolist()
-        stretches = [slice(at, at + WRITTEN_AT_ONCE) for at in range(0, len(ids), WRITTEN_AT_ONCE)]
-        asked = [(sorted({*parts[stretch]}), sorted(ids[stretch])) for stretch in stretches]
-        found = self._database.connection.read_each(_LAST_WRITTEN, asked)
-        written: list[int] = [time for rows in found for row in rows for time in row if time is not None]
         last = [lease.last_timestamp for lease in self._held.values()]
-        return max(time_now(), *(one + 1 for one in (*written, *last, last_written)))
+        return max(time_now(), *(one + 1 for one in (*last, last_written)))
 
 
 def time_now() -> int:

@@ -23,7 +23,6 @@ from stream_assoc.stores.apdb.cassandra.outbox import KeptOutputs, kept_outputs
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plan_rows import (
     LAST_TO_PARTITION,
-    StoredVersions,
     batch_rows_changes,
     measured_changes,
     place_changes,
@@ -32,6 +31,7 @@ from stream_assoc.stores.apdb.cassandra.plan_rows import (
     visit_changes,
 )
 from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.stored_versions import StoredVersions
 from stream_assoc.stores.apdb.cassandra.tables import LEDGER, NOTICE
 from stream_assoc.stores.apdb.cassandra.update_log import as_ours
 from stream_assoc.stores.apdb.copying import CHUNK, CopiedTable, CopySource
