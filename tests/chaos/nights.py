@@ -82,7 +82,7 @@ class Night:
             meanwhile()
             before = self.n_counted()
             process.send_signal(signal.SIGCONT)
-            self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+            self._await_another(process, before)
             process.kill()
 
     def die_when_a_batch_counts(self) -> float:
@@ -90,7 +90,7 @@ class Night:
         before = self.n_counted()
         with self.life() as process:
             start = time.monotonic()
-            self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+            self._await_another(process, before)
             seconds = time.monotonic() - start
             process.kill()
         return seconds
@@ -115,8 +115,7 @@ class Night:
 
     def come_to_work(self, process: subprocess.Popen[bytes], random: np.random.Generator) -> None:
         """Live until another batch counts, and a random moment more."""
-        before = self.n_counted()
-        self.deployment.wait_until(lambda: self.n_counted() > before, look_every_seconds=0.02)
+        self._await_another(process, self.n_counted())
         self.live_on(process, random.uniform(0.0, 0.15))
         assert self.n_counted() < len(batches()), "the night is over"
 
@@ -150,11 +149,20 @@ class Night:
                 process.kill()
         assert "Traceback" not in self.log.read_text()
 
+    def _await_another(self, process: subprocess.Popen[bytes], n_counted: int) -> None:
+        """Wait until a living daemon has counted more batches than these."""
+        self.deployment.wait_until(
+            lambda: self._lives(process) and self.n_counted() > n_counted, look_every_seconds=0.02
+        )
+
+    def _lives(self, process: subprocess.Popen[bytes]) -> bool:
+        assert process.poll() is None, self.log.read_text()
+        return True
+
     def _is_done(self, process: subprocess.Popen[bytes]) -> bool:
         """Tell whether all three commits of every batch are made."""
-        assert process.poll() is None, self.log.read_text()
         is_counted = self.n_counted() == self.n_batches and self.n_in_outbox() == 0
-        return is_counted and self.deployment.n_committed() == self.n_batches
+        return self._lives(process) and is_counted and self.deployment.n_committed() == self.n_batches
 
 
 def more_than(count: int, counted: Callable[[], int]) -> Callable[[], bool]:
@@ -193,4 +201,5 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_ASSOC_")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
-    return inherited | {f"STREAM_ASSOC_{name.upper()}": str(value) for name, value in ours.items()}
+    named = {f"STREAM_ASSOC_{name.upper()}": str(value) for name, value in ours.items() if value is not None}
+    return inherited | named
