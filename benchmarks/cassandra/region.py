@@ -12,9 +12,10 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
 from stream_assoc.stores.apdb.cassandra.applier import write_of
-from stream_assoc.stores.apdb.cassandra.connection import CONCURRENCY, IN_AT_ONCE, Connection
+from stream_assoc.stores.apdb.cassandra.connection import IN_AT_ONCE, Connection
 from stream_assoc.stores.apdb.cassandra.places import Places
 from stream_assoc.stores.apdb.cassandra.plans import Change
+from stream_assoc.stores.apdb.cassandra.side_by_side import CONCURRENCY
 
 SEEN_MJD = 60_000.0
 _READ = (

@@ -15,10 +15,11 @@ from stream_assoc.stores.apdb.cassandra.apdb import CassandraApdb
 from stream_assoc.stores.apdb.cassandra.applier import write_of
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
 from stream_assoc.stores.apdb.cassandra.claims import Claims
-from stream_assoc.stores.apdb.cassandra.connection import CONCURRENCY, Connection
+from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.groups import Groups
 from stream_assoc.stores.apdb.cassandra.plans import Change, Plans
 from stream_assoc.stores.apdb.cassandra.requests import Request, Write, bound_rows
+from stream_assoc.stores.apdb.cassandra.side_by_side import CONCURRENCY
 from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.replication import DEFAULT_REPLICATION
 from tests.cassandra.ring import Ring

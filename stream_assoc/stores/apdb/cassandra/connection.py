@@ -23,7 +23,6 @@ from cassandra.cluster import (
     ResponseFuture,
     Session,
 )
-from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.murmur3 import murmur3
 from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
@@ -33,14 +32,13 @@ from stream_assoc.exceptions import reason_of
 from stream_assoc.stores.apdb.cassandra.backend import DEFAULT_PORT
 from stream_assoc.stores.apdb.cassandra.failures import translated, undecided
 from stream_assoc.stores.apdb.cassandra.requests import Request, Write, requests_of
+from stream_assoc.stores.apdb.cassandra.side_by_side import side_by_side
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import INIT_REMEDY
 from stream_assoc.stores.apdb.patience import Patience
 
 PROTOCOL_VERSION: Final = 5
 RECONNECT_SECONDS: Final = 0.5
-CONCURRENCY: Final = 64
-"""Statements that are on their way at once."""
 
 IN_AT_ONCE: Final = 64
 """Partitions that one statement asks for: each statement costs the client more than each row costs a server."""
@@ -142,10 +140,9 @@ class Connection:
         """Return the rows of each of these parameters, which are read side by side."""
         prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
         # Complete before the first is sent: the driver would ask for the next in the thread that hears the answers.
-        asked = list(parameters)
+        asked = [(prepared, values) for values in parameters]
         with translated():
-            answers = execute_concurrent_with_args(self._session, prepared, asked, concurrency=CONCURRENCY)
-            return [list(answer.result_or_exc) for answer in answers]
+            return [list(answer) for answer in side_by_side(self._session, asked)]
 
     def read_in(self, statement: str, values: Sequence[object], *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows whose partition is among these values, the statement's first parameter, in any order."""
@@ -207,7 +204,7 @@ class Connection:
         """Write these rows to a quorum each, side by side and in any order."""
         prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
         with translated():
-            execute_concurrent_with_args(self._session, prepared, parameters, concurrency=CONCURRENCY)
+            side_by_side(self._session, [(prepared, values) for values in parameters])
 
     def write_together(self, groups: Iterable[Sequence[tuple[str, Sequence[object]]]]) -> None:
         """Write groups of rows to a quorum: what has begun of a group ends without us, though perhaps later."""
@@ -233,7 +230,7 @@ class Connection:
     def send(self, requests: Sequence[Request]) -> None:
         """Write to a quorum each, side by side and in any order."""
         with translated():
-            execute_concurrent(self._session, [(request, ()) for request in requests], concurrency=CONCURRENCY)
+            side_by_side(self._session, [(request, ()) for request in requests])
 
     def decide(self, statement: str, *parameters: object) -> bool:
         """Write if the statement's condition holds, and tell whether it did.
