@@ -104,7 +104,7 @@ coverage: $(STAMP)  ## Run all tests and show which lines none of them has run (
 chaos: $(STAMP)  ## Kill, cut, fill and flood for hours (CHAOS_KILLS=200 CHAOS_VISITS=1000), and compare
 	@STREAM_ASSOC_TEST_CHAOS_KILLS=$(CHAOS_KILLS) STREAM_ASSOC_TEST_CHAOS_VISITS=$(CHAOS_VISITS) \
 	  STREAM_ASSOC_TEST_CHAOS_CUT_SECONDS=30 STREAM_ASSOC_TEST_CHAOS_NIGHTS=5 \
-	  STREAM_ASSOC_TEST_CHAOS_BROKER_CRASHES=4 STREAM_ASSOC_TEST_CHAOS_REPROCESSING=1 \
+	  STREAM_ASSOC_TEST_CHAOS_BROKER_CRASHES=4 STREAM_ASSOC_TEST_CHAOS_REPROCESSING=1 STREAM_ASSOC_TEST_CHAOS_HOST_FAULTS=42 \
 	  STREAM_ASSOC_TEST_CHAOS_FUZZ=200000 $(BIN)/pytest -m chaos --timeout 14400
 
 model: $(STAMP)  ## Check the specification of the protocol on Cassandra with TLC, each rule left out (needs Java and Maven)

@@ -53,7 +53,8 @@ ENCRYPTION: Final = Part(
 )
 MODELS: Final = Part("TLC, which checks the models", ("java", "mvn"), ("openjdk-17-jre-headless", "maven"))
 CASSANDRA: Final = Part("everything on a ring of Cassandra", ("java", "mvn"), ("openjdk-17-jre-headless", "maven"))
-PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION, MODELS, CASSANDRA)
+HOSTS: Final = Part("several hosts on one machine", ("ip",), ("iproute2",))
+PARTS: Final = (BROWSER, MONITORING, POOLERS, KAFKA, ENCRYPTION, MODELS, CASSANDRA, HOSTS)
 
 
 def installing(parts: Sequence[Part]) -> str:

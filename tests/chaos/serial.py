@@ -2,12 +2,13 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psycopg
 from scipy.spatial import cKDTree
 
 from stream_assoc.core.model.batch import Batch, BatchId
@@ -24,6 +25,7 @@ from stream_assoc.pipeline.services import Services
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
+from stream_assoc.stores.apdb.rows.tables import quoted
 from stream_assoc.stores.cache.memory import MemoryCache
 from stream_assoc.wiring.pipeline import layout_of, services_of
 from tests.chaos.outcome import disordered, sky_in, sky_of
@@ -88,19 +90,24 @@ class Findings:
 NOTHING: Final = Findings()
 
 
-def judge(deployment: Deployment, batches: Iterable[Batch], folder: Path) -> Findings:
+def judge(
+    deployment: Deployment, batches: Iterable[Batch], folder: Path, order: Callable[[str], Rows] | None = None
+) -> Findings:
     """Compare what daemons made of these batches with what one pipeline makes of them, on SQLite.
 
     Order is that of the ledger's processing times. A batch takes its time
     while it holds its cells, so batches that share sky were committed in this
-    order. Of the metrics, the stages' seconds are left out, and the number of
+    order. Where the clocks of daemons differ it is not, and ``order`` returns
+    the columns `ORDER` of the ledger at a URL in that of the commits.
+
+    Of the metrics, the stages' seconds are left out, and the number of
     single-source objects of the whole APDB: batches that share no sky are
     committed side by side.
     """
     url = deployment.settings.apdb.url.get_secret_value()
     sent = {one.id: one for one in batches}
     with _empty_services(deployment.settings, folder) as (services, serial_url):
-        outputs = _replay(services, columns(url, LEDGER, *ORDER), sent)
+        outputs = _replay(services, sorted(columns(url, LEDGER, *ORDER)) if order is None else order(url), sent)
         serial_sky = sky_in(services)
     kafka = deployment.settings.kafka
     ours, serial = (contents(one, *TABLES, without=("apdb_replica_chunk",)) for one in (url, serial_url))
@@ -125,6 +132,13 @@ def judge(deployment: Deployment, batches: Iterable[Batch], folder: Path) -> Fin
         dead_letters=len(deployment.dead_letters()),
         is_other_sky=sky_of(deployment) != serial_sky,
     )
+
+
+def in_order_of_transactions(url: str) -> Rows:
+    """Return the columns `ORDER` of a ledger in PostgreSQL, where transactions take numbers while they hold cells."""
+    with psycopg.connect(url) as server:
+        text = f'SELECT {quoted(ORDER)} FROM "{LEDGER}" ORDER BY xmin::text::bigint, "timeProcessedMjdTai"'
+        return server.execute(text.encode()).fetchall()
 
 
 class RecordedClock:
@@ -155,10 +169,9 @@ def _empty_services(settings: Settings, folder: Path) -> Iterator[tuple[Services
         yield services_of(settings, apdb, MemoryCache(layout_of(settings))), url
 
 
-def _replay(services: Services, ledger: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
+def _replay(services: Services, in_order: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
     """Process the batches of the ledger one after the other; return all outputs."""
     encoder, decoder = BatchEncoder(), BatchDecoder()
-    in_order = sorted(ledger)
     services = replace(services, clock=RecordedClock(row[0] for row in in_order))
     outputs: list[OutputMessage] = []
     for _, visit, detector, *position in in_order:

@@ -206,8 +206,8 @@ def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Map
     }
     settings = configured(
         kafka=kafka,
-        redis={"url": valkey_url, "prefix": name},
-        apdb={"url": apdb_url},
+        redis={"url": valkey_url, "prefix": name, **sections.pop("redis", {})},
+        apdb={"url": apdb_url, **sections.pop("apdb", {})},
         daemon={"poll_timeout_seconds": 0.2, **sections.pop("daemon", {})},
         **sections,
     )

@@ -15,12 +15,14 @@ from typing import Final, Self
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from stream_assoc.tools.embedded.process import EmbeddedServiceError, ServerProcess
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, Place, ServerProcess
 
 START_TIMEOUT_SECONDS: Final = 90.0
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """The broker's limit of one record batch, that of the input topic."""
+
+_LOOPBACK: Final = Place("127.0.0.1")
 
 JVM_OPTIONS: Final = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """A small heap, and the collector and compiler that suit a short life on few cores."""
@@ -70,7 +72,7 @@ def single_node_settings(port: int, controller_port: int, bind: str, advertised:
 class EmbeddedKafka:
     """A real broker of one's own: transactions, groups and compaction as in production.
 
-    It listens on the loopback interface, without authentication.
+    It listens without authentication, on the loopback interface unless it has another place.
 
     Parameters
     ----------
@@ -82,6 +84,8 @@ class EmbeddedKafka:
     proxied_ports : `tuple` [`int`, `int`], optional
         A second port to listen on, and that of the proxy through which clients
         reach it: who comes from there is told to come back that way.
+    place : `Place`, optional
+        Which host to run on.
 
     Raises
     ------
@@ -90,9 +94,14 @@ class EmbeddedKafka:
     """
 
     def __init__(
-        self, jars: Path, settings: Mapping[str, str] | None = None, proxied_ports: tuple[int, int] | None = None
+        self,
+        jars: Path,
+        settings: Mapping[str, str] | None = None,
+        proxied_ports: tuple[int, int] | None = None,
+        place: Place = _LOOPBACK,
     ) -> None:
         self._jars = jars
+        self._place = place
         self._proxied_ports = proxied_ports
         self._extra_settings = dict(settings or {})
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_kafka_")
@@ -102,7 +111,7 @@ class EmbeddedKafka:
     @property
     def bootstrap_servers(self) -> str:
         """Where clients connect."""
-        return f"127.0.0.1:{self._port}"
+        return f"{self._place.address}:{self._port}"
 
     def __enter__(self) -> Self:
         self._format()
@@ -118,7 +127,9 @@ class EmbeddedKafka:
     def start(self) -> None:
         """Start the broker; again after `stop` or `kill`, on the same port with the same data."""
         self._process = ServerProcess(
-            [*self._java(), "kafka.Kafka", str(self._settings_path)], Path(self._folder.name, "kafka.log")
+            [*self._java(), "kafka.Kafka", str(self._settings_path)],
+            Path(self._folder.name, "kafka.log"),
+            place=self._place,
         )
         self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
 
@@ -139,7 +150,7 @@ class EmbeddedKafka:
     def _format(self) -> None:
         """Write the settings, and give the data folder the identity KRaft asks for."""
         folder = Path(self._folder.name)
-        settings = single_node_settings(self._port, self._controller_port, "127.0.0.1", "127.0.0.1")
+        settings = single_node_settings(self._port, self._controller_port, self._place.address, self._place.address)
         if self._proxied_ports is not None:
             port, proxy_port = self._proxied_ports
             settings["listeners"] += f",PROXIED://127.0.0.1:{port}"

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import psycopg
 
-from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError, ServerProcess
+from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError, Place, ServerProcess
 
 START_TIMEOUT_SECONDS: Final = 30.0
 
@@ -34,7 +34,7 @@ _PRIVATE: Final = {"listen_addresses": "", "unix_socket_permissions": "0700"}
 
 
 class EmbeddedPostgresql:
-    """A PostgreSQL server of one's own, on a Unix socket that only this user can reach.
+    """A PostgreSQL server of one's own, on a Unix socket that only this user can reach, or in another place.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ class EmbeddedPostgresql:
     settings : mapping, optional
         What the server is started with. By default little memory, and room
         for sixty sessions.
+    place : `Place`, optional
+        Which host to run on.
 
     Attributes
     ----------
@@ -74,7 +76,9 @@ class EmbeddedPostgresql:
         *,
         programs: Path | None = None,
         settings: Mapping[str, str] = SETTINGS,
+        place: Place | None = None,
     ) -> None:
+        self._place = place
         self._user = _unprivileged_user() if os.getuid() == 0 else None
         self.programs = _find_programs(self._user) if programs is None else programs
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_postgresql_")
@@ -85,6 +89,8 @@ class EmbeddedPostgresql:
     @property
     def url(self) -> str:
         """Where clients connect, as superuser ``postgres`` to the database of that name."""
+        if self._place is not None:
+            return f"postgresql://postgres@{self._place.address}/postgres"
         return f"postgresql://postgres@/postgres?host={self._folder.name}"
 
     def __enter__(self) -> Self:
@@ -97,6 +103,8 @@ class EmbeddedPostgresql:
     def start(self) -> None:
         """Start the server; again after `stop`, at the same place with the same data."""
         settings = {**_PRIVATE, **self._settings, "unix_socket_directories": self._folder.name}
+        if self._place is not None:
+            settings["listen_addresses"] = self._place.address
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions instead of waiting for them.
         self._process = ServerProcess(
@@ -104,6 +112,7 @@ class EmbeddedPostgresql:
             Path(self._folder.name, "postgresql.log"),
             user=self._user,
             stop_signal=signal.SIGINT,
+            place=self._place,
         )
         self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
 
@@ -153,6 +162,9 @@ class EmbeddedPostgresql:
             raise EmbeddedServiceError(
                 f"initdb ended with status {result.returncode}:\n{result.stdout}{result.stderr}"
             )
+        if self._place is not None:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def _is_ready(self) -> bool:
         try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,22 @@ os.execv(sys.argv[5], sys.argv[5:])
 # set after the change of user, which clears it.
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The host of a server, where that is not this one's loopback interface.
+
+    Attributes
+    ----------
+    address : `str`
+        An IP address of that host, which the server listens on. Everybody in its network may use the server.
+    enter : `tuple` [`str`, ...]
+        Command that goes there and becomes the program whose command follows, as ``ip netns exec NAME`` does.
+    """
+
+    address: str
+    enter: tuple[str, ...] = ()
+
+
 class ServerProcess:
     """A server in its own process group, told by the kernel when its parent dies (Linux).
 
@@ -65,6 +82,8 @@ class ServerProcess:
         System user to run as; needs root.
     stop_signal : `signal.Signals`
         What this server takes as a request to end, for `stop` and on the death of the parent.
+    place : `Place`, optional
+        Which host to run on.
     """
 
     def __init__(
@@ -73,8 +92,10 @@ class ServerProcess:
         log_path: Path,
         user: pwd.struct_passwd | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        place: Place | None = None,
     ) -> None:
         self._command = tuple(command)
+        self._enter = () if place is None else place.enter
         self._log_path = log_path
         self._user = user
         self._stop_signal = stop_signal
@@ -98,7 +119,7 @@ class ServerProcess:
         identity = [str(number) for number in (os.getpid(), int(self._stop_signal), uid, gid)]
         with self._log_path.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, *identity, *self._command],
+                [*self._enter, sys.executable, "-I", "-S", "-c", _LAUNCHER, *identity, *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -8,13 +8,15 @@ from typing import Final, Self
 
 import redis
 
-from stream_assoc.tools.embedded.process import MissingExtraError, ServerProcess
+from stream_assoc.tools.embedded.process import MissingExtraError, Place, ServerProcess
 
 START_TIMEOUT_SECONDS: Final = 10.0
 
+_PORT: Final = 6379
+
 
 class EmbeddedValkey:
-    """A Valkey server of one's own, on a Unix socket that only this user can reach.
+    """A Valkey server of one's own, on a Unix socket that only this user can reach, or in another place.
 
     It keeps nothing on disk: a cache that is gone is rebuilt from the APDB.
 
@@ -23,6 +25,8 @@ class EmbeddedValkey:
     max_memory : `str`, optional
         Limit in Valkey's notation, such as ``2gb``; beyond it the least
         recently used keys are evicted. Unlimited by default.
+    place : `Place`, optional
+        Which host to run on.
 
     Raises
     ------
@@ -39,14 +43,17 @@ class EmbeddedValkey:
     True
     """
 
-    def __init__(self, max_memory: str | None = None) -> None:
+    def __init__(self, max_memory: str | None = None, place: Place | None = None) -> None:
+        self._place = place
         self._max_memory = max_memory
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_valkey_")
         self._process: ServerProcess | None = None
 
     @property
     def url(self) -> str:
-        """Where clients connect: ``unix:///.../valkey.sock``."""
+        """Where clients connect: ``unix:///.../valkey.sock``, or ``redis://address:6379/0``."""
+        if self._place is not None:
+            return f"redis://{self._place.address}:{_PORT}/0"
         return f"unix://{self._socket}"
 
     def __enter__(self) -> Self:
@@ -61,7 +68,7 @@ class EmbeddedValkey:
 
     def start(self) -> None:
         """Start the server; again after `kill`, at the same place and empty."""
-        self._process = ServerProcess(self._command(), Path(self._folder.name, "valkey.log"))
+        self._process = ServerProcess(self._command(), Path(self._folder.name, "valkey.log"), place=self._place)
         self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
 
     def kill(self) -> None:
@@ -82,6 +89,8 @@ class EmbeddedValkey:
             "save": "",
             "appendonly": "no",
         }
+        if self._place is not None:
+            settings |= {"bind": self._place.address, "port": str(_PORT), "protected-mode": "no"}
         if self._max_memory is not None:
             settings |= {"maxmemory": self._max_memory, "maxmemory-policy": "allkeys-lru"}
         return [_program(), *(word for name, value in settings.items() for word in (f"--{name}", value))]
