@@ -139,6 +139,13 @@ class ApdbSettings(Section):
         gt=0,
         description="Longest wait for a lock of another session, seconds: on cells of the sky, or on an SQLite file.",
     )
+    idle_timeout_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="How long a daemon may hold cells of the sky and ask PostgreSQL for nothing, seconds. Then the "
+        "server ends its session, and other daemons go on: it stands still, or computes for longer than any batch "
+        "should. PostgreSQL before version 14 waits for ever.",
+    )
     replica_chunk_seconds: int = Field(
         default=600,
         # On Cassandra a chunk is held by what would be one a second before it.

@@ -98,7 +98,9 @@ def inspection_of(settings: Settings) -> contextlib.AbstractContextManager[ApdbI
 def patience_of(settings: Settings) -> Patience:
     """Return how long to wait for the APDB."""
     apdb = settings.apdb
-    return Patience(apdb.connect_timeout_seconds, apdb.timeout_seconds, apdb.lock_timeout_seconds)
+    return Patience(
+        apdb.connect_timeout_seconds, apdb.timeout_seconds, apdb.lock_timeout_seconds, apdb.idle_timeout_seconds
+    )
 
 
 def replication_of(settings: Settings) -> Replication:

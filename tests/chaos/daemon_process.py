@@ -3,16 +3,21 @@
 import os
 import signal
 import threading
-import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from stream_assoc.core.sky.vectors import unit_vectors
 from stream_assoc.logs import configure_logging
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.instruments import Instruments
 from stream_assoc.settings import Settings
-from stream_assoc.stores.apdb.cassandra.groups import Commitment, Groups
+from stream_assoc.stores.apdb.cassandra.groups import Groups
+from stream_assoc.stores.apdb.postgresql.session import PostgresqlSession
 from stream_assoc.wiring.daemon import run_daemon
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # The first use of any compiled function loads the compiler, which takes longer than all imports.
 unit_vectors([0.0], [0.0])
@@ -29,15 +34,19 @@ def serve(settings: Settings, log: Path) -> None:
 
 
 def stand_still_when_asked() -> None:
-    """Let SIGUSR1 make the process stop itself before its next commit on Cassandra, when it holds cells."""
-    commit, asked = Groups.commit, threading.Event()
+    """Let SIGUSR1 make the process stop itself before its next commit on a server, when it holds cells."""
+    asked = threading.Event()
 
-    def commit_or_stand_still(groups: Groups, group_id: uuid.UUID, commitment: Commitment) -> None:
-        if asked.is_set():
-            asked.clear()
-            os.kill(os.getpid(), signal.SIGSTOP)
-        commit(groups, group_id, commitment)
+    def standing_still(commit: Callable[P, R]) -> Callable[P, R]:
+        def commit_or_stand_still(*arguments: P.args, **named: P.kwargs) -> R:
+            if asked.is_set():
+                asked.clear()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return commit(*arguments, **named)
+
+        return commit_or_stand_still
 
     # The process is a test's own, and runs one daemon.
-    Groups.commit = commit_or_stand_still  # type: ignore[assignment, method-assign]
+    Groups.commit = standing_still(Groups.commit)  # type: ignore[method-assign]
+    PostgresqlSession.commit = standing_still(PostgresqlSession.commit)  # type: ignore[method-assign]
     signal.signal(signal.SIGUSR1, lambda *_: asked.set())

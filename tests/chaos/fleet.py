@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,9 @@ EXIT_SECONDS: Final = 60.0
 CAMERA: Final = FocalPlane(columns=(1.0, 20.0), rows=(8.0,))
 
 
-def deploy_for_a_fleet(kafka_bootstrap: str, valkey_url: str, apdb_url: str) -> Deployment:
+def deploy_for_a_fleet(
+    kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Mapping[str, object]
+) -> Deployment:
     """Return a deployment for the detectors of `CAMERA`, with a partition for each."""
     return deploy(
         kafka_bootstrap,
@@ -34,6 +36,7 @@ def deploy_for_a_fleet(kafka_bootstrap: str, valkey_url: str, apdb_url: str) -> 
         kafka={"partitions": len(CAMERA.detectors), "librdkafka_consumer": SHORT_SESSION},
         # Hands of several batches want the cells of several detectors at once.
         daemon={"micro_batch_messages": 3},
+        **sections,
     )
 
 
@@ -111,7 +114,7 @@ class Fleet:
             os.kill(pid, signal.SIGCONT)
 
     def freeze_before_a_commit(self, number: int, send: Callable[[], object]) -> None:
-        """Let a daemon stand still before its next commit on Cassandra, cells and all, until the others have done it.
+        """Let a daemon stand still before its next commit, cells and all, until the others have done it.
 
         Parameters
         ----------

@@ -31,7 +31,12 @@ IMPATIENT: Final[Mapping[str, Mapping[str, object]]] = {
         # A connection that is gone is noticed within seconds.
         "librdkafka": {"socket.timeout.ms": 3000, "reconnect.backoff.max.ms": 1000},
     },
-    "apdb": {"connect_timeout_seconds": 2, "timeout_seconds": 1, "lock_timeout_seconds": 1},
+    "apdb": {
+        "connect_timeout_seconds": 2,
+        "timeout_seconds": 1,
+        "lock_timeout_seconds": 1,
+        "idle_timeout_seconds": 3,
+    },
     "redis": {"connect_timeout_seconds": 1, "timeout_seconds": 1},
     "daemon": {"micro_batch_messages": 3, "retry_max_seconds": 1},
     "logging": {"format": "json"},

@@ -44,6 +44,9 @@ Disturbance = Callable[[int, Callable[[], None]], None]
 ABORTED = "which has aborted its group"
 """What a daemon says whose cells have gone to another one."""
 
+ENDED = "the locks on the sky with it"
+"""What a daemon says whose session on PostgreSQL was ended."""
+
 NO_CELLS = np.empty(0, np.int64)
 
 
@@ -66,6 +69,16 @@ def test_on_cassandra_others_go_on_without_a_frozen_daemon_too(
     sent = process(fleet, 2, 2 * N_VISITS // 3, [at_work(fleet.kill), fleet.freeze_before_a_commit])
     assert judge(deployment, sent, tmp_path) == NOTHING
     assert ABORTED in fleet.logs()
+
+
+def test_on_postgresql_others_go_on_without_a_frozen_daemon_too(
+    kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path
+) -> None:
+    apdb = {"idle_timeout_seconds": 3}
+    fleet = Fleet(deploy_for_a_fleet(kafka_bootstrap, valkey_url, postgresql_database, apdb=apdb), tmp_path)
+    sent = process(fleet, 2, N_VISITS // 3, [fleet.freeze_before_a_commit])
+    assert judge(fleet.deployment, sent, tmp_path) == NOTHING
+    assert ENDED in fleet.logs()
 
 
 def at_work(disturb: Callable[[int], None]) -> Disturbance:

@@ -16,11 +16,14 @@ class Patience:
         For a sign of life of a server that works for us.
     lock_seconds : `float`
         For what another session holds: cells, or SQLite's one writer.
+    idle_seconds : `float`
+        Of the server, for a session that holds cells and asks for nothing.
     """
 
     connect_seconds: float = 10.0
     answer_seconds: float = 30.0
     lock_seconds: float = 30.0
+    idle_seconds: float = 300.0
 
     @property
     def silence_seconds(self) -> float:

@@ -20,7 +20,7 @@ from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
-from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for
+from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for, unlock_cells
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
 from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
 from stream_assoc.stores.apdb.postgresql.triggers import BATCH_SETTING, PostgresqlTriggers
@@ -113,6 +113,7 @@ class PostgresqlApdb:
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._connector = Connector(conninfo, _SESSION_SETTINGS, patience)
+        self._idle_seconds = patience.idle_seconds
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "strpos")
         self._pool = ConnectionPool(self._connector.connect)
@@ -161,7 +162,7 @@ class PostgresqlApdb:
         """
         with self._connection() as connection:
             with room_for(cells, connection, self.lock_table), connection.pipeline():
-                lock_cells(cells, connection, self._lock_class)
+                lock_cells(cells, connection, self._lock_class, self._idle_seconds)
                 # Read once nobody can change it any more.
                 notes = self._execute(connection, _NOTES_QUERY, (list(NOTES),))
                 backend = self._execute(connection, BACKEND_QUERY, ())
@@ -172,7 +173,8 @@ class PostgresqlApdb:
             )
             yield session
             session.abandon()
-            connection.execute("SELECT pg_advisory_unlock_all()")
+            with connection.pipeline():
+                unlock_cells(connection)
 
     @contextmanager
     def reading(self) -> Iterator[SessionReader]:

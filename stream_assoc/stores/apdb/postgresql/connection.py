@@ -1,6 +1,6 @@
 """Connections to PostgreSQL that notice when nobody is at the other end.
 
-A network that breaks says nothing: both ends wait. Three things bound that.
+A network that breaks says nothing: both ends wait. Four things bound that.
 
 * A call that hears nothing for `Patience.silence_seconds` fails, and so does
   a connecting that takes too long. This holds behind a proxy and with a hung
@@ -8,6 +8,8 @@ A network that breaks says nothing: both ends wait. Three things bound that.
 * Both kernels probe an idle connection (keepalives) and give up one on which
   nothing is acknowledged, so that the session of a machine that vanished ends
   on the server, and with it its advisory locks, after a minute.
+* The server ends a session that holds cells and asks for nothing (`locks`):
+  kernels answer for a process that stands still.
 * A process that comes back first ends those of its own sessions whose end it
   has not seen, and so does not wait for locks that it holds itself. Sessions
   bear its mark, a random word in their ``application_name``: one that a pooler

@@ -29,6 +29,12 @@ _LOCK: Final = """
     FROM unnest(%s::int[]) AS cell
 """
 
+_LIMIT_IDLENESS: Final = """
+    SELECT CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL
+    THEN set_config('idle_session_timeout', %s, false) END
+"""
+"""Of this session. A server before version 14 does not know the setting."""
+
 
 @dataclass(frozen=True, slots=True)
 class LockTable:
@@ -55,8 +61,11 @@ class LockTable:
         return cls(*row)
 
 
-def lock_cells(cells: IntArray, connection: Connection, lock_class: int) -> None:
+def lock_cells(cells: IntArray, connection: Connection, lock_class: int, idle_seconds: float) -> None:
     """Wait for, then hold, an advisory lock for each cell, to the end of the session.
+
+    The server ends the session if nothing comes from this process for some
+    time: kernels keep the connection of a process that stands still alive.
 
     Parameters
     ----------
@@ -66,12 +75,21 @@ def lock_cells(cells: IntArray, connection: Connection, lock_class: int) -> None
         In autocommit mode.
     lock_class : `int`
         First key of the locks; the same for all who write to one APDB.
+    idle_seconds : `float`
+        How long this session may ask for nothing.
     """
     keys = np.unique(cells)
     if len(keys) and (keys[0] < 0 or keys[-1] >= _MAX_CELL):
         raise ValueError("cells must be HTM indices of level 13 or coarser")
     # Sorted, so that two sessions that want the same cells never wait for each other in a circle.
     connection.execute(_LOCK, (DATABASE_CELL, lock_class, lock_class, array_literal(np.append(DATABASE_CELL, keys))))
+    connection.execute(_LIMIT_IDLENESS, (f"{max(1, round(1000 * idle_seconds))}ms",))
+
+
+def unlock_cells(connection: Connection) -> None:
+    """Give all cells back. From now on the session may ask for nothing as long as it likes."""
+    connection.execute("SELECT pg_advisory_unlock_all()")
+    connection.execute(_LIMIT_IDLENESS, ("0",))
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from stream_assoc.core.model.types import IntArray
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError, LocksExhaustedError
 from stream_assoc.stores.apdb.backend import ApdbReport
+from stream_assoc.stores.apdb.patience import Patience
 from stream_assoc.stores.apdb.postgresql.apdb import PostgresqlApdb
 from stream_assoc.wiring.stores import lock_advice
 from tests.configured import configured
@@ -33,6 +35,29 @@ def test_more_cells_than_the_lock_table_holds(apdb: PostgresqlApdb) -> None:
     # What it did get is given back, by the end of that session.
     with apdb.exclusive(cells[: apdb.lock_table.size // 4]):
         pass
+
+
+def test_cells_of_somebody_who_stands_still_become_free(postgresql_apdb_url: str) -> None:
+    cells = np.array([FIRST_CELL])
+    still = PostgresqlApdb(postgresql_apdb_url, patience=Patience(idle_seconds=0.5))
+    other = PostgresqlApdb(postgresql_apdb_url)
+    with pytest.raises(ApdbUnavailableError, match="idle-session timeout"):
+        stand_still_inside(still, other, cells)
+    # Who holds nothing may ask for nothing as long as he likes.
+    with still.exclusive(cells):
+        pass
+    ((limit,),) = still._pool._idle[0].execute("SHOW idle_session_timeout").fetchall()
+    assert limit == "0"
+    still.close()
+    other.close()
+
+
+def stand_still_inside(still: PostgresqlApdb, other: PostgresqlApdb, cells: IntArray) -> None:
+    with still.exclusive(cells) as session:
+        session.load_tiles(cells)
+        with other.exclusive(cells):
+            pass
+        session.load_tiles(cells)
 
 
 def test_the_lock_table_is_the_servers(apdb: PostgresqlApdb) -> None:
