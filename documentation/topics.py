@@ -35,6 +35,11 @@ lose messages in this way, or before they are read. To change a topic that exist
 $ kafka-configs.sh --bootstrap-server localhost:9092 --topic dia-sources --alter --add-config message.timestamp.type=LogAppendTime
 ```
 
+On a cluster set `kafka.replication_factor = 3`: `min.insync.replicas`, below for one broker, becomes 2, more than half, so that
+a message that was acknowledged survives any one broker, and one broker may be away. Both are warned of where they
+are less, as are unclean elections. To change a topic that exists, `--add-config min.insync.replicas=2` as above, and
+`kafka-reassign-partitions.sh` for its replicas.
+
 `subscribe` and `tail` compare `--since` with that time: when a message was published.
 """  # noqa: E501 - a command is one line
 

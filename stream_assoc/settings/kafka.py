@@ -57,6 +57,13 @@ class KafkaSettings(KafkaConnectionSettings):
     replication_factor: int = Field(
         default=1, ge=1, le=32, description="Replicas of a topic that `topics init` creates."
     )
+    min_insync_replicas: int | None = Field(
+        default=None,
+        ge=1,
+        le=32,
+        description="`min.insync.replicas` of a topic that `topics init` creates: brokers that must have a message "
+        "before it is acknowledged. Unset: more than half of replication_factor, such as 2 of 3.",
+    )
     max_message_bytes: int = Field(
         default=64 * 1024**2,
         ge=1024,
@@ -103,6 +110,15 @@ class KafkaSettings(KafkaConnectionSettings):
         return self
 
     @model_validator(mode="after")
+    def _enough_replicas(self) -> Self:
+        if self.min_insync_replicas is not None and self.min_insync_replicas > self.replication_factor:
+            raise ValueError(
+                f"kafka.min_insync_replicas ({self.min_insync_replicas}) is above kafka.replication_factor "
+                f"({self.replication_factor}), so that nothing could be written: lower it, or raise the other"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _topics_differ(self) -> Self:
         topics = [name for name in type(self).model_fields if name.endswith("_topic")]
         # Kafka takes a dot and an underscore in a topic's name for the same, and refuses to create the second.
@@ -115,6 +131,11 @@ class KafkaSettings(KafkaConnectionSettings):
         if same:
             raise ValueError(f"{'; '.join(same)}: give each a topic of its own, or the daemon reads what it writes")
         return self
+
+    @property
+    def effective_min_insync_replicas(self) -> int:
+        """The ``min.insync.replicas`` in force: the one set, or more than half of the replicas."""
+        return self.min_insync_replicas or self.replication_factor // 2 + 1
 
     @property
     def effective_transactional_id(self) -> str:

@@ -41,6 +41,17 @@ def test_a_topic_that_kafka_keeps_for_itself_is_refused(name: str, topic: str) -
     assert f"{name} (from the command line): '{topic}': names like this are Kafka's own" in refused({name: topic})
 
 
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_more_than_half_of_the_replicas_have_a_message_before_it_is_acknowledged(replicas: int, in_sync: int) -> None:
+    settings = load_settings(overrides={"kafka.replication_factor": replicas})
+    assert settings.kafka.effective_min_insync_replicas == in_sync
+
+
+def test_more_acknowledgements_than_replicas_are_refused() -> None:
+    words = refused({"kafka.replication_factor": 2, "kafka.min_insync_replicas": 3})
+    assert "kafka.min_insync_replicas (3) is above kafka.replication_factor (2)" in words
+
+
 @pytest.mark.parametrize("name", ["statistics.flag_columns", "new_objects.bad_flags"])
 class TestFlags:
     def test_every_flag_of_the_schema_is_taken(self, name: str) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType, TopicMetadata
 
 from stream_assoc.messaging.kafka.client import FRAMING_BYTES, LOGGER, Options, common_options
 from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, error_of, translate
+from stream_assoc.messaging.kafka.replicas import MIN_INSYNC, cluster_losses, replica_losses
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
 
@@ -71,6 +72,10 @@ class TopicSettings(Protocol):
         """Replicas of each."""
 
     @property
+    def effective_min_insync_replicas(self) -> int:
+        """Replicas that must have a message before it is acknowledged."""
+
+    @property
     def max_message_bytes(self) -> int:
         """Largest input message."""
 
@@ -106,22 +111,16 @@ def topic_specs(settings: TopicSettings) -> list[TopicSpec]:
     """
     size = settings.max_message_bytes
     partitions, replicas = settings.partitions, settings.replication_factor
+    safe = {MIN_INSYNC: str(settings.effective_min_insync_replicas)}
+    kept = {**KEEPS_UNREAD, **safe}
+    letters = {"max.message.bytes": str(size + FRAMING_BYTES), "retention.ms": str(DEAD_LETTER_RETENTION_MS)}
     return [
-        TopicSpec(settings.input_topic, partitions, replicas, {**KEEPS_UNREAD, "max.message.bytes": str(size)}),
-        TopicSpec(settings.objects_topic, partitions, replicas, KEEPS_LATEST),
-        TopicSpec(settings.forced_sources_topic, partitions, replicas, KEEPS_UNREAD),
-        TopicSpec(settings.metrics_topic, partitions, replicas, KEEPS_UNREAD),
-        TopicSpec(
-            settings.dead_letter_topic,
-            partitions,
-            replicas,
-            {
-                **KEEPS_UNREAD,
-                "max.message.bytes": str(size + FRAMING_BYTES),
-                "retention.ms": str(DEAD_LETTER_RETENTION_MS),
-            },
-        ),
-        TopicSpec(settings.next_visits_topic, partitions, replicas, KEEPS_UNREAD),
+        TopicSpec(settings.input_topic, partitions, replicas, {**kept, "max.message.bytes": str(size)}),
+        TopicSpec(settings.objects_topic, partitions, replicas, {**KEEPS_LATEST, **safe}),
+        TopicSpec(settings.forced_sources_topic, partitions, replicas, kept),
+        TopicSpec(settings.metrics_topic, partitions, replicas, kept),
+        TopicSpec(settings.dead_letter_topic, partitions, replicas, {**kept, **letters}),
+        TopicSpec(settings.next_visits_topic, partitions, replicas, kept),
     ]
 
 
@@ -176,14 +175,14 @@ def topic_losses(settings: TopicSettings) -> list[str]:
         If this user may not see how topics are configured.
     """
     admin = admin_client(settings.client_options())
-    existing = _existing(admin)
-    specs = [spec for spec in topic_specs(settings) if spec.name in existing]
+    cluster = _cluster(admin)
+    specs = [spec for spec in topic_specs(settings) if spec.name in cluster.topics]
     configs = _configs(admin, specs)
-    lines = [
-        line
-        for spec in specs
-        for line in losses(spec.name, configs[spec.name], compacted=spec.config["cleanup.policy"] == "compact")
-    ]
+    lines = cluster_losses(cluster, settings.replication_factor)
+    for spec in specs:
+        config = configs[spec.name]
+        lines += losses(spec.name, config, compacted=spec.config["cleanup.policy"] == "compact")
+        lines += replica_losses(cluster.topics[spec.name], config, spec.replication_factor)
     letters = settings.dead_letter_topic
     least = settings.max_message_bytes + FRAMING_BYTES
     if letters in configs and int(configs[letters]["max.message.bytes"] or 0) < least:
@@ -229,8 +228,12 @@ def _wait_until_known(admin: AdminClient, names: Collection[str]) -> None:
 
 
 def _existing(admin: AdminClient) -> dict[str, TopicMetadata]:
+    return _cluster(admin).topics
+
+
+def _cluster(admin: AdminClient) -> ClusterMetadata:
     try:
-        return admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
+        return admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS)
     except KafkaException as exception:
         raise translate(error_of(exception), "listing topics") from exception
 

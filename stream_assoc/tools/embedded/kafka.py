@@ -105,6 +105,8 @@ class EmbeddedKafka:
         self._proxied_ports = proxied_ports
         self._extra_settings = dict(settings or {})
         self._folder = tempfile.TemporaryDirectory(prefix="stream_assoc_kafka_")
+        # In KRaft's words: a random UUID in URL-safe base64.
+        self._cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         self._port, self._controller_port = free_ports(2)
         self._process: ServerProcess | None = None
 
@@ -159,9 +161,8 @@ class EmbeddedKafka:
         settings |= {"log.dirs": str(folder / "data"), **self._extra_settings}
         self._settings_path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (folder / "log4j2.properties").write_text(LOGGING)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         # In one word: a random id may begin with a dash.
-        storage_tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config"]
+        storage_tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", "--config"]
         result = subprocess.run(  # noqa: S603
             [*self._java(), *storage_tool, str(self._settings_path)],
             capture_output=True,

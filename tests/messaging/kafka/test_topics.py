@@ -31,6 +31,7 @@ class Settings:
     partitions: int = 3
     replication_factor: int = 1
     max_message_bytes: int = 64 * 2**20
+    effective_min_insync_replicas: int = 1
 
     @property
     def input_topic(self) -> str:
