@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from stream_assoc.tools.embedded.process import Place
+from tests.chaos.slow_link import slow_link
 
 NETWORKS: Final = ipaddress.IPv4Network("198.18.0.0/15")
 """Set aside for tests of networks (RFC 2544): nobody's own."""
@@ -68,6 +69,22 @@ class Host:
     def find(self, other: "Host") -> None:
         """Let what this host sends arrive again, what it sends anew by itself included."""
         _ip("-n", self.name, *_neighbour("del", other))
+
+    @contextmanager
+    def far_away(self, seconds: float, loss: float) -> Iterator[None]:
+        """Let everything take so long to and from here, and a fraction of it get lost."""
+        bridge = json.loads(_ip("-j", "link", "show", self.name))[0]["master"]
+        near, far = f"{self.name}n", f"{self.name}f"
+        _ip("link", "add", near, "type", "veth", "peer", "name", far)
+        try:
+            _ip("link", "set", far, "up")
+            _ip("link", "set", self.name, "nomaster")
+            with slow_link(self.name, far, seconds, loss):
+                _ip("link", "set", near, "master", bridge, "up")
+                yield
+        finally:
+            _ip("link", "del", near)
+            _ip("link", "set", self.name, "master", bridge)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:

@@ -135,9 +135,12 @@ def judge(
 
 
 def in_order_of_transactions(url: str) -> Rows:
-    """Return the columns `ORDER` of a ledger in PostgreSQL, where transactions take numbers while they hold cells."""
+    """Return the columns `ORDER` of a ledger in PostgreSQL, batch after batch of each transaction.
+
+    Transactions take their numbers while they hold cells, and nothing is deleted here.
+    """
     with psycopg.connect(url) as server:
-        text = f'SELECT {quoted(ORDER)} FROM "{LEDGER}" ORDER BY xmin::text::bigint, "timeProcessedMjdTai"'
+        text = f'SELECT {quoted(ORDER)} FROM "{LEDGER}" ORDER BY xmin::text::bigint, ctid'
         return server.execute(text.encode()).fetchall()
 
 

@@ -44,14 +44,6 @@ IMPATIENT: Final[Mapping[str, Mapping[str, object]]] = {
 """Daemons that take a service for away while the network is still cut."""
 
 
-OFF_CLOCK: Final = Path(__file__).parent / "off_clock"
-
-
-def clock_off_by(seconds: float) -> dict[str, str]:
-    """Return the environment of a daemon whose clock is off; Kafka's client library keeps the right time."""
-    return {"PYTHONPATH": str(OFF_CLOCK), "OFF_CLOCK_SECONDS": str(seconds)}
-
-
 @dataclass(frozen=True, slots=True)
 class HostedDaemon:
     """``stream-assoc serve`` on a host of its own.

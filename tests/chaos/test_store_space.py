@@ -4,12 +4,10 @@ In how many nights is in the environment: STREAM_ASSOC_TEST_CHAOS_NIGHTS (``make
 """
 
 import contextlib
-import errno
 import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 import redis
 
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
+from tests.chaos.disks import FileSystem, MountError, file_system
 from tests.chaos.nights import Night, more_than, night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 
@@ -33,24 +32,6 @@ LARGEST_FILE_BYTES = 256 * 1024
 
 SPARE_BYTES = 16 * 1024
 """What Valkey may hold beyond what it holds when it begins to evict: less than one batch writes."""
-
-
-class FileSystem:
-    """A file system of the test's own, which gets full: ENOSPC, as on a server. To mount it takes root."""
-
-    complaint = "its file system is full: free space there"
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ballast = folder / "ballast"
-
-    def fill(self, process: subprocess.Popen[bytes]) -> None:
-        with self._ballast.open("wb", buffering=0) as ballast:
-            while _is_written(ballast, bytes(4096)):
-                pass
-
-    def free(self, process: subprocess.Popen[bytes]) -> None:
-        self._ballast.unlink()
 
 
 class Limit:
@@ -72,16 +53,6 @@ class Limit:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, self._usual)
 
 
-def _is_written(file: FileIO, content: bytes) -> bool:
-    """Write, and tell whether there was any space."""
-    try:
-        return file.write(content) > 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return False
-
-
 @pytest.fixture(params=["file system", "limit"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileSystem | Limit]:
     folder = tmp_path / "disk"
@@ -89,14 +60,11 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileSystem 
     if request.param == "limit":
         yield Limit(folder)
         return
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
-    answer = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        pytest.skip(f"no file system can be mounted here: {answer.stderr.strip()}")
-    try:
-        yield FileSystem(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            yield stack.enter_context(file_system(folder, DISK_MIB))
+        except MountError as error:
+            pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("seed", range(N_NIGHTS))

@@ -43,7 +43,8 @@ _BUSY: Final = "BUSY "
 _REFUSED_WRITES: Final = {
     "OOM": "is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru (an evicted key is rebuilt from "
     "the APDB)",
-    "MISCONF": "accepts no writes because it could not save a snapshot: free space on its disk, or disable snapshots",
+    "MISCONF": "accepts no writes because it cannot write its snapshot or append-only file: free space on its disk, "
+    "or disable both: a cache needs neither",
     "NOREPLICAS": "accepts no writes because too few replicas are connected: see its min-replicas-to-write",
     "READONLY": "accepts no writes because it is a replica: set redis.url to the primary",
 }
