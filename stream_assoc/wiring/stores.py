@@ -14,6 +14,7 @@ from stream_assoc.stores.apdb.reading.inspection import ApdbInspection
 from stream_assoc.stores.apdb.reading.open import open_inspection, open_reader
 from stream_assoc.stores.apdb.reading.port import ApdbReader
 from stream_assoc.stores.apdb.replication import Replication
+from stream_assoc.stores.apdb.rows.chunks import CLOCKS_SECONDS
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
 from stream_assoc.wiring.pipeline import calculator_of, layout_of, services_of
@@ -43,8 +44,9 @@ def open_stores(settings: Settings) -> Iterator[tuple[OpenApdb, RedisCache]]:
             replication=replication_of(settings),
         )
         stack.callback(apdb.close)
-        if advice := lock_advice(apdb.report, settings):
-            log.warning("apdb", advice=advice)
+        for advice in (lock_advice(apdb.report, settings), clock_advice(apdb.report)):
+            if advice is not None:
+                log.warning("apdb", advice=advice)
         apdb.expect_statistics(calculator_of(settings).plugin_columns)
         apdb.announce_replication()
         client = connect(
@@ -117,6 +119,18 @@ def lock_advice(report: ApdbReport, settings: Settings) -> str | None:
         f"PostgreSQL's lock table holds about {size} locks of all its sessions together, and each daemon may hold "
         f"daemon.micro_batch_cells = {most}: raise max_locks_per_transaction there, or lower that setting, so that "
         "all daemons together fit in"
+    )
+
+
+def clock_advice(report: ApdbReport) -> str | None:
+    """Return what to do about a clock that is so far off that a replica may miss rows; `None` if there is nothing."""
+    ahead = report.seconds_ahead
+    if not report.replication or abs(ahead) <= CLOCKS_SECONDS:
+        return None
+    return (
+        f"the clock of this host is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} that of PostgreSQL's, "
+        "and rows are noted for replication by time: a replica (PPDB) may miss some. Let all hosts keep the time "
+        f"(NTP) to within {CLOCKS_SECONDS:g} s, and compare with `stream-assoc replica check`"
     )
 
 

@@ -150,6 +150,8 @@ def test_hosts_that_are_cut_off_and_suspended(several: Survey, tmp_path: Path) -
             several.await_members()
             daemon = several.daemons[random.integers(len(several.daemons))]
             sent += live_through(several, daemon, fault, nights, random.uniform(0.0, 0.3))
+    for daemon, seconds in zip(several.daemons, CLOCKS_SECONDS, strict=True):
+        assert ("the clock of this host is" in daemon.log.read_text()) == bool(seconds)
     assert judge(several.deployment, sent, tmp_path, in_order_of_transactions) == NOTHING
 
 

@@ -49,6 +49,9 @@ class ApdbReport:
     lock_table_size : `int` or `None`
         How many locks the server has room for, of all its sessions together; each cell
         that is held is one. `None` where that is no matter.
+    seconds_ahead : `float`
+        How far the clock of this host is ahead of the server's; negative if it is behind.
+        Zero where there is no server, or a clock that is off is refused.
     """
 
     schema_version: str
@@ -58,6 +61,7 @@ class ApdbReport:
     partition: str
     cache_secret: str = field(repr=False)
     lock_table_size: int | None = None
+    seconds_ahead: float = 0.0
 
     def of_copy(self, place: str) -> Self:
         """Return the report of the copy at this place: copies of a database are told apart by it."""

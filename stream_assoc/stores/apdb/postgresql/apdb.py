@@ -19,6 +19,7 @@ from stream_assoc.stores.apdb.notes import NOTES, check_unchanged, tile_level_of
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
+from stream_assoc.stores.apdb.postgresql.clocks import seconds_ahead
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for, unlock_cells
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
@@ -121,6 +122,7 @@ class PostgresqlApdb:
             catalogue = read_catalogue(connection, namespace)
             self._lock_class = catalogue.schema.lock_class
             self.lock_table = LockTable.of(connection)
+            ahead = seconds_ahead(connection)
             self._names, self._columns = catalogue.names, catalogue.columns
             metadata = (
                 dict(self._rows(connection, "SELECT name, value FROM {metadata}"))
@@ -130,7 +132,7 @@ class PostgresqlApdb:
         # A database made from another as its template holds the other's identity too.
         copy = f"{catalogue.schema.database}.{catalogue.schema.oid}"
         report = check_compatible(metadata, self._columns).of_copy(copy)
-        self.report = replace(report, lock_table_size=self.lock_table.size)
+        self.report = replace(report, lock_table_size=self.lock_table.size, seconds_ahead=ahead)
         self._notes = metadata
         self.expect_statistics(())
         with self._connection() as connection:

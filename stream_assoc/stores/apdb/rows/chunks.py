@@ -38,10 +38,10 @@ PROMPT_SECONDS: Final = 60.0
 COMMIT_SECONDS: Final = 30.0
 """After the choice of a chunk a transaction has this time, and once more if it is left idle."""
 
-_CLOCKS_SECONDS: Final = 30.0
+CLOCKS_SECONDS: Final = 30.0
 """How much the clocks of hosts may differ."""
 
-OPEN_SECONDS: Final = int(MAX_CHUNK_SECONDS + PROMPT_SECONDS + COMMIT_SECONDS + _CLOCKS_SECONDS)
+OPEN_SECONDS: Final = int(MAX_CHUNK_SECONDS + PROMPT_SECONDS + COMMIT_SECONDS + CLOCKS_SECONDS)
 """So long after the beginning of a chunk nothing is about to be committed into it any more, by whatever clock."""
 
 NEWEST_CHUNK: Final = "SELECT max(apdb_replica_chunk) FROM {{ApdbReplicaChunks}} WHERE apdb_replica_chunk <= {mark}"
@@ -102,7 +102,7 @@ class CommitTime:
     @property
     def horizon(self) -> int:
         """The last chunk that another writer may have begun by now, whatever its clock."""
-        return int(self.now + _CLOCKS_SECONDS)
+        return int(self.now + CLOCKS_SECONDS)
 
 
 def unix_tai(mjd_tai: float) -> float:
