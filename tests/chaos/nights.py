@@ -190,6 +190,7 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "kafka__group_instance_id": "the-only-one",
         "redis__url": settings.redis.url.get_secret_value(),
         "redis__prefix": settings.redis.prefix,
+        "redis__cluster": settings.redis.cluster,
         "apdb__url": settings.apdb.url.get_secret_value(),
         **{f"daemon__{name}": getattr(settings.daemon, name) for name in SECTIONS["daemon"]},
         "statistics__checkpoint_every": settings.statistics.checkpoint_every,

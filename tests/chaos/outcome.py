@@ -119,8 +119,10 @@ def empty_cache(deployment: Deployment) -> int:
 
 @contextlib.contextmanager
 def client_of(deployment: Deployment) -> Iterator[Client]:
-    url = deployment.settings.redis.url.get_secret_value()
-    with contextlib.closing(connect(url, connect_timeout_seconds=5.0, timeout_seconds=5.0)) as client:
+    redis = deployment.settings.redis
+    url = redis.url.get_secret_value()
+    client = connect(url, cluster=redis.cluster, connect_timeout_seconds=5.0, timeout_seconds=5.0)
+    with contextlib.closing(client):
         yield client
 
 

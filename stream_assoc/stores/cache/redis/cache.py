@@ -252,13 +252,14 @@ class RedisCache:
 
     def _get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of many keys, `None` for those that are missing."""
-        replies: list[Any]
-        if isinstance(self._client, RedisCluster):
-            with translated_errors(self._place):
-                replies = [self._client.mget_nonatomic(part) for part in _chunks(keys, self._chunk)]
-        else:
-            replies = self._run(("MGET", *part) for part in _chunks(keys, self._chunk))
-        return list(itertools.chain.from_iterable(replies))
+        parts = self._parts(keys)
+        values: list[bytes | None] = [None] * len(keys)
+        for part, found in zip(
+            parts, self._run(("MGET", *(keys[one] for one in part)) for part in parts), strict=True
+        ):
+            for place, value in zip(part, found, strict=True):
+                values[place] = value
+        return values
 
     def _beginnings(self, keys: Sequence[str], n_bytes: int) -> list[bytes]:
         """Return the first bytes of many values, none of those that are missing."""
@@ -266,13 +267,18 @@ class RedisCache:
         return list(itertools.chain.from_iterable(parts))
 
     def _set(self, blobs: Mapping[str, Blob]) -> None:
-        if isinstance(self._client, RedisCluster):
-            with translated_errors(self._place):
-                for part in _chunks(list(blobs.items()), self._chunk):
-                    self._client.mset_nonatomic(dict(part))
-        else:
-            parts = _chunks(list(blobs.items()), self._chunk)
-            self._run(("MSET", *itertools.chain.from_iterable(part)) for part in parts)
+        items = list(blobs.items())
+        parts = self._parts(list(blobs))
+        self._run(("MSET", *itertools.chain.from_iterable(items[one] for one in part)) for part in parts)
+
+    def _parts(self, keys: Sequence[str]) -> list[Sequence[int]]:
+        """Divide keys, by their places, into those of one command each; on a cluster each is of one cell."""
+        if not isinstance(self._client, RedisCluster):
+            return list(_chunks(range(len(keys)), self._chunk))
+        of_cell: dict[str, list[int]] = {}
+        for place, key in enumerate(keys):
+            of_cell.setdefault(key[: key.index("}")], []).append(place)
+        return [part for places in of_cell.values() for part in _chunks(places, self._chunk)]
 
     def _run(self, commands: Iterable[tuple[str | int | Blob, ...]]) -> list[Any]:
         """Send commands together and return their replies, or raise the first error among them."""

@@ -40,6 +40,7 @@ Client: TypeAlias = redis.Redis | RedisCluster
 
 _PASSING: Final = (AskError, BusyLoadingError, ClusterDownError, ClusterError, TryAgainError)
 _BUSY: Final = "BUSY "
+_NO_CLUSTER: Final = "Cluster mode is not enabled"
 _REFUSED_WRITES: Final = {
     "OOM": "is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru (an evicted key is rebuilt from "
     "the APDB)",
@@ -170,8 +171,8 @@ def translate(error: Exception, place: str) -> CacheError:
                 f"Redis at {place} refuses the user and password of redis.url (or redis.username and "
                 f"redis.password): {_refusal(error)}"
             )
-        case ClusterCrossSlotError():
-            return CacheConfigurationError(f"Redis at {place} is a node of a cluster: set redis.cluster to true")
+        case _ if mode := _wrong_mode(error):
+            return CacheConfigurationError(f"Redis at {place} {mode}")
         case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_BUSY):
             return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {_unfitness(error)}")
         case _:
@@ -179,6 +180,14 @@ def translate(error: Exception, place: str) -> CacheError:
                 f"Redis at {place} is not available: {reason_of(error)}; "
                 "is it up, and does it speak TLS where redis.url says so?"
             )
+
+
+def _wrong_mode(error: Exception) -> str | None:
+    if isinstance(error, ClusterCrossSlotError):
+        return "is a node of a cluster: set redis.cluster to true"
+    if isinstance(error, RedisClusterException) and _NO_CLUSTER in str(error):
+        return "is not in cluster mode: set redis.cluster to false"
+    return None
 
 
 def _unfitness(error: ResponseError) -> str:

@@ -1,6 +1,5 @@
 import itertools
 import re
-import time
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,7 +18,7 @@ from stream_assoc.stores.cache.exceptions import (
 )
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION
 from stream_assoc.stores.cache.redis.cache import RedisCache
-from stream_assoc.stores.cache.redis.connection import connect, translate
+from stream_assoc.stores.cache.redis.connection import translate
 from tests.stores.cache.builders import (
     CELL_LEVEL,
     FIRST_TILE,
@@ -48,6 +47,11 @@ NO_CELLS = np.empty(0, np.int64)
 _prefixes = (f"test{number}" for number in itertools.count())
 
 
+def fresh_prefix() -> str:
+    """Return a prefix that no other test of this process uses."""
+    return next(_prefixes)
+
+
 class RedisConformance(CacheConformance):
     """The suite over a client; each test has its own prefix on the one server."""
 
@@ -73,7 +77,7 @@ class RedisConformance(CacheConformance):
 class TestRedisCache(RedisConformance):
     @pytest.fixture
     def cache(self, valkey_url: str):
-        with RedisCache(valkey_url, LAYOUT, prefix=next(_prefixes), chunk=700, **LEVELS) as cache:
+        with RedisCache(valkey_url, LAYOUT, prefix=fresh_prefix(), chunk=700, **LEVELS) as cache:
             self.client = redis.Redis.from_url(valkey_url)
             yield cache
             self.flush(cache)
@@ -151,47 +155,6 @@ def test_keys_of_other_programs_are_told(server_of_its_own) -> None:
         (advice,) = cache.check()
     assert "1 that expire in db0, 1 in db3" in advice
     assert "a Redis of its own" in advice
-
-
-@pytest.fixture(scope="module")
-def cluster_url():
-    with ValkeyServer(config={**LIMITED, "cluster-enabled": "yes"}) as server:
-        node = redis.Redis(port=server.port)
-        node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        wait_for_cluster(node)
-        yield server.connection_url, node
-        node.close()
-
-
-class TestRedisCluster(RedisConformance):
-    @pytest.fixture
-    def cache(self, cluster_url):
-        url, node = cluster_url
-        client = connect(url, cluster=True)
-        with RedisCache(client, LAYOUT, prefix=next(_prefixes), chunk=700, **LEVELS) as cache:
-            self.client = node
-            yield cache
-
-    def test_a_check_asks_every_node(self, cache, cluster_url) -> None:
-        assert cache.check() == []
-        self.client.config_set("maxmemory-policy", "noeviction")
-        (advice,) = cache.check()
-        self.client.config_set("maxmemory-policy", "allkeys-lru")
-        assert f":{self.client.connection_pool.connection_kwargs['port']} has maxmemory-policy noeviction" in advice
-
-    def test_a_client_that_knows_no_cluster_is_told_so(self, cluster_url) -> None:
-        with (
-            RedisCache(cluster_url[0], LAYOUT, **LEVELS) as plain,
-            pytest.raises(CacheConfigurationError, match="cluster"),
-        ):
-            plain.check()
-
-
-def wait_for_cluster(node) -> None:
-    """Poll until the node serves its slots; the server has no call that waits for it."""
-    deadline = time.monotonic() + 30
-    while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-        assert time.monotonic() < deadline, "the cluster of one node did not come up"
 
 
 def test_a_unix_socket_is_reached(tmp_path: Path) -> None:
