@@ -42,7 +42,6 @@ def test_a_visit_over_a_cluster(record: Callable[[Figure], None]) -> None:
         Figure(
             f"{N_TILES} tiles and {N_STATES} states written and read, over three Valkeys / over one",
             timed.ratio("cluster", "one"),
-            bar=1.3,
             details=timed.seconds,
         )
     )

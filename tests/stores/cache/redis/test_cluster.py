@@ -14,6 +14,7 @@ from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError
 from stream_assoc.stores.cache.redis.cache import RedisCache
 from stream_assoc.stores.cache.redis.connection import connect
+from stream_assoc.tools.embedded.kafka import free_ports
 from tests.stores.cache.builders import FIRST_TILE, LAYOUT, assert_same, states, tile, together
 from tests.stores.cache.redis.test_cache import LEVELS, NO_CELLS, RedisConformance, fresh_prefix
 from tests.valkey_cluster import N_PRIMARIES, ValkeyCluster
@@ -70,7 +71,7 @@ def test_a_client_that_knows_no_cluster_is_told_so(shared_cluster: ValkeyCluster
 
 def test_a_server_that_is_no_cluster_is_told() -> None:
     with (
-        ValkeyServer() as server,
+        ValkeyServer(port=free_ports(1)[0]) as server,
         pytest.raises(CacheConfigurationError, match=r"is not in cluster mode: set redis\.cluster to false"),
     ):
         connect(server.connection_url, cluster=True)
