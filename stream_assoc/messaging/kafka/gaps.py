@@ -5,6 +5,7 @@ none. Here it is told to report it instead (``auto.offset.reset=error``), so
 that each such gap is known by its offsets.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -213,6 +214,7 @@ class ReadingPlaces:
             # The client library asks again by itself, for as long as it takes.
             LOGGER.warning("%s", no_offsets(consumer, partitions, error_of(exception), "asking where to begin"))
             return partitions
+        self._tell_of_unusual(places)
         return [self._beginning(place) for place in places]
 
     def reads_next(self, partition: Partition, offset: int) -> None:
@@ -247,6 +249,23 @@ class ReadingPlaces:
                 if known is not None and known != topic_id:
                     yield Gap(*partition, "recreated", self._next.get(partition, 0), _ends(consumer, partition)[0])
                 self._topic_ids[partition] = topic_id
+
+    def _tell_of_unusual(self, places: Sequence[TopicPartition]) -> None:
+        """Log the partitions that are not read on where a daemon of this group has read to."""
+        if new := [place for place in places if place.offset < 0]:
+            LOGGER.log(
+                # Only what is read again is certain to count.
+                logging.INFO if self._policy == "earliest" else logging.WARNING,
+                "the group has no offset of %s: read as auto.offset.reset=%s. So it is at a first start, of "
+                "partitions that were added, and when offsets were deleted or expired (offsets.retention.minutes)",
+                _names(new),
+                self._policy,
+            )
+        if foreign := [place for place in places if place.offset >= 0 and not place.metadata]:
+            LOGGER.warning(
+                "the group's offset of %s was set by somebody else, or in a daemon's first seconds; read from there",
+                ", ".join(f"{place.topic}[{place.partition}] at {place.offset}" for place in foreign),
+            )
 
     def _beginning(self, committed: TopicPartition) -> TopicPartition:
         partition = (committed.topic, committed.partition)
@@ -302,6 +321,10 @@ def _answers(consumer: Consumer, place: TopicPartition) -> bool:
     except KafkaException:
         return False
     return True
+
+
+def _names(places: Sequence[TopicPartition]) -> str:
+    return ", ".join(f"{place.topic}[{place.partition}]" for place in places)
 
 
 def _ends(consumer: Consumer, partition: Partition) -> tuple[int, int]:

@@ -253,13 +253,24 @@ def _differences(admin: AdminClient, specs: list[TopicSpec]) -> list[str]:
 
 
 def _configs(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, dict[str, str | None]]:
-    """Return the configuration of each topic, the broker's defaults included."""
+    """Return the configuration of each topic, the broker's defaults included; the topics exist."""
+    deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+    while True:
+        try:
+            return _described(admin, specs)
+        except KafkaException as exception:
+            error = error_of(exception)
+            # Any broker may be asked, and a new topic spreads to one after the other.
+            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART or time.monotonic() > deadline:
+                raise translate(error, "asking how topics are configured") from exception
+        time.sleep(POLL_INTERVAL_SECONDS)
+
+
+def _described(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, dict[str, str | None]]:
     resources = [ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs]
     try:
         futures = admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_SECONDS) if resources else {}
         described = {resource.name: future.result(REQUEST_TIMEOUT_SECONDS) for resource, future in futures.items()}
-    except KafkaException as exception:
-        raise translate(error_of(exception), "asking how topics are configured") from exception
     except TimeoutError:
         raise KafkaUnavailableError(
             f"no broker says within {REQUEST_TIMEOUT_SECONDS:.0f} s how topics are configured"

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.messaging.kafka import gaps
@@ -211,6 +211,57 @@ def test_a_shorter_topic_under_the_same_name_is_read_from_its_beginning(bench: B
         assert [message.value for message in read(source, 1)] == [b"new 0"]
 
     assert bench.gaps == [Gap(bench.topic, 0, "truncated", expected=3, resumed=0)]
+
+
+def test_offsets_that_are_gone_are_told_and_all_is_read_again(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Deleted by an operator, or expired."""
+    caplog.set_level("INFO", "stream_assoc.kafka")
+    bench.fill(b"0", b"1")
+    with bench.source() as source:
+        bench.commit(source, 2)
+    admin = AdminClient({"bootstrap.servers": bench.bootstrap})
+    admin.delete_consumer_groups([bench.group])[bench.group].result(30)
+    caplog.clear()
+
+    with bench.source() as source:
+        assert [message.value for message in read(source, 2)] == [b"0", b"1"]
+
+    assert f"the group has no offset of {bench.topic}[0]: read as auto.offset.reset=earliest" in caplog.text
+    assert bench.gaps == []
+
+
+def test_an_offset_that_somebody_else_has_set_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.fill(b"0", b"1", b"2")
+    with bench.source() as source:
+        until(lambda: knows_its_topic(source))
+        bench.commit(source, 1)
+    with bench.source() as source:
+        read(source, 1)
+    assert "was set by somebody else" not in caplog.text
+    admin = AdminClient({"bootstrap.servers": bench.bootstrap})
+    moved = ConsumerGroupTopicPartitions(bench.group, [TopicPartition(bench.topic, 0, 2)])
+    admin.alter_consumer_group_offsets([moved])[bench.group].result(30)
+
+    with bench.source() as source:
+        assert [message.value for message in read(source, 1)] == [b"2"]
+
+    assert f"the group's offset of {bench.topic}[0] at 2 was set by somebody else" in caplog.text
+
+
+def test_a_partition_that_is_added_is_read_from_its_beginning(bench: Bench) -> None:
+    bench.fill(b"0")
+    with bench.source(**{"topic.metadata.refresh.interval.ms": "500"}) as source:
+        read(source, 1)
+        admin = AdminClient({"bootstrap.servers": bench.bootstrap})
+        admin.create_partitions([NewPartitions(bench.topic, 2)])[bench.topic].result(30)
+        producer = Producer({"bootstrap.servers": bench.bootstrap, "topic.metadata.refresh.interval.ms": "100"})
+        until(lambda: len(producer.list_topics(bench.topic, timeout=10).topics[bench.topic].partitions) == 2)
+        producer.produce(bench.topic, b"added", partition=1)
+        assert producer.flush(30) == 0
+
+        assert [message.value for message in read(source, 1)] == [b"added"]
+        assert source.partitions == {(bench.topic, 0), (bench.topic, 1)}
+    assert bench.gaps == []
 
 
 def knows_its_topic(source: KafkaSource) -> bool:
