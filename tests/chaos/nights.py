@@ -172,10 +172,18 @@ def more_than(count: int, counted: Callable[[], int]) -> Callable[[], bool]:
 
 def night_on(kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path) -> Night:
     """Return a night, its batches sent."""
+    night = unsent_night_on(kafka_bootstrap, valkey_url, apdb_url, folder)
+    night.deployment.send(batches())
+    return night
+
+
+def unsent_night_on(
+    kafka_bootstrap: str, valkey_url: str, apdb_url: str, folder: Path, replication_factor: int = 1
+) -> Night:
+    """Return a night whose batches are still to be sent, in their order."""
     sections = {name: dict(section) for name, section in SECTIONS.items()}
-    deployment = deploy(kafka_bootstrap, valkey_url, apdb_url, **sections)
-    deployment.send(batches())
-    return Night(deployment, folder)
+    sections["kafka"]["replication_factor"] = replication_factor
+    return Night(deploy(kafka_bootstrap, valkey_url, apdb_url, **sections), folder)
 
 
 def environment_of(deployment: Deployment) -> dict[str, str]:
