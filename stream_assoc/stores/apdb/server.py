@@ -44,6 +44,8 @@ class ApdbServer:
         Options of each table of the APDB, such as ``fillfactor``, by name.
     unlogged_tables : `tuple` [`str`, ...]
         Tables of the APDB that a crash empties.
+    asynchronous_standbys : `tuple` [`str`, ...]
+        Names of standbys that follow it, where a commit waits for none. Empty also for a user who may not see them.
     """
 
     version: int
@@ -52,3 +54,4 @@ class ApdbServer:
     settings: Mapping[str, ServerSetting]
     table_options: Mapping[str, Mapping[str, str]]
     unlogged_tables: tuple[str, ...]
+    asynchronous_standbys: tuple[str, ...] = ()

@@ -49,6 +49,8 @@ class EmbeddedPostgresql:
         for sixty sessions.
     place : `Place`, optional
         Which host to run on.
+    follows : `EmbeddedPostgresql`, optional
+        The running primary to be a streaming standby of; one's own ``data_directory`` must be empty then.
 
     Attributes
     ----------
@@ -77,7 +79,9 @@ class EmbeddedPostgresql:
         programs: Path | None = None,
         settings: Mapping[str, str] = SETTINGS,
         place: Place | None = None,
+        follows: "EmbeddedPostgresql | None" = None,
     ) -> None:
+        self._follows = follows
         self._place = place
         self._user = _unprivileged_user() if os.getuid() == 0 else None
         self.programs = _find_programs(self._user) if programs is None else programs
@@ -96,7 +100,7 @@ class EmbeddedPostgresql:
     def __enter__(self) -> Self:
         self._prepare_folders()
         if not (self._data / "PG_VERSION").exists():
-            self._initialise(self.programs / "initdb")
+            self._initialise()
         self.start()
         return self
 
@@ -115,6 +119,11 @@ class EmbeddedPostgresql:
             place=self._place,
         )
         self._process.start(self._is_ready, START_TIMEOUT_SECONDS)
+
+    def promote(self) -> None:
+        """Make a standby a primary; return when it takes writes."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     def stop(self, *, immediately: bool = False) -> None:
         """Stop the server; its data stay until the context is left. Idempotent.
@@ -145,11 +154,19 @@ class EmbeddedPostgresql:
             if self._user is not None:
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
-    def _initialise(self, initdb: Path) -> None:
+    def _initialise(self) -> None:
+        if self._follows is not None:
+            self._run("pg_basebackup", "-d", self._follows.url, "-R", "-c", "fast", "--no-sync")
+            return
+        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        if self._place is not None:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
+
+    def _run(self, program: str, *arguments: str) -> None:
         user = self._user
-        arguments = ["-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         result = subprocess.run(  # noqa: S603
-            [str(initdb), *arguments],
+            [str(self.programs / program), "-D", str(self._data), *arguments],
             user=None if user is None else user.pw_uid,
             group=None if user is None else user.pw_gid,
             extra_groups=None if user is None else [],
@@ -160,11 +177,8 @@ class EmbeddedPostgresql:
         )
         if result.returncode != 0:
             raise EmbeddedServiceError(
-                f"initdb ended with status {result.returncode}:\n{result.stdout}{result.stderr}"
+                f"{program} ended with status {result.returncode}:\n{result.stdout}{result.stderr}"
             )
-        if self._place is not None:
-            with (self._data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all all samenet trust\n")
 
     def _is_ready(self) -> bool:
         try:

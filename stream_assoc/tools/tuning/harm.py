@@ -120,6 +120,13 @@ def _losses(server: ApdbServer) -> Iterator[Harm]:
             "on",
             "a crash may lose what other programs have just committed; daemons turn it on for their own sessions",
         )
+    if server.asynchronous_standbys:
+        yield Harm(
+            "synchronous_standby_names",
+            f"no commit waits for {', '.join(server.asynchronous_standbys)}",
+            "names of standbys, and synchronous_commit on",
+            "a standby that is promoted may lack batches whose outputs subscribers have been sent",
+        )
 
 
 _PROMISES: Final = (

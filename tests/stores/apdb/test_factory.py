@@ -63,7 +63,11 @@ def test_dax_apdb_and_we_read_one_name(name: str, tmp_path: Path) -> None:
 
 
 def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
-    url = POSTGRESQL.parse("us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&sslmode=require", None)
+    url = POSTGRESQL.parse(
+        "us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&"
+        "sslmode=require&target_session_attrs=read-write",
+        None,
+    )
     translated = sqlalchemy.make_url(url.sqlalchemy_url)
     assert translated.drivername == "postgresql+psycopg2"
     _, arguments = translated.get_dialect()().create_connect_args(translated)
@@ -75,6 +79,7 @@ def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
         "dbname": "d/b",
         "options": "-csearch_path=a",
         "sslmode": "require",
+        "target_session_attrs": "read-write",
     }
 
 
@@ -116,6 +121,14 @@ def test_parameters_that_libpq_refuses_only_when_it_connects_are_no_server_that_
     with pytest.raises(ApdbConfigurationError, match=message) as caught:
         parse_url(f"postgresql://h/d?{parameter}")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rest", ["h1,h2/d", "/d?host=h1,h2&port=5432,5433", "/d?hostaddr=10.0.0.1,10.0.0.2"])
+def test_several_servers_are_refused_unless_it_is_said_which_to_take(rest: str) -> None:
+    with pytest.raises(ApdbConfigurationError, match="add target_session_attrs=read-write"):
+        parse_url(f"postgresql://{rest}")
+    told = f"postgresql://{rest}{'&' if '?' in rest else '?'}target_session_attrs=read-write"
+    assert parse_url(told) == PostgresqlUrl(told)
 
 
 def test_words_that_libpq_takes_are_taken() -> None:

@@ -64,6 +64,12 @@ def test_an_unlogged_table_may_lose_data() -> None:
     assert 'ALTER TABLE "DiaSource" SET LOGGED' in harm.advised
 
 
+def test_standbys_that_may_lack_what_is_committed_are_named() -> None:
+    (harm,) = harms(replace(SOUND, asynchronous_standbys=("east", "west")), Load())
+    assert (harm.setting, harm.loses_data) == ("synchronous_standby_names", False)
+    assert "east, west" in harm.found
+
+
 @pytest.mark.parametrize(
     ("name", "setting"),
     [

@@ -190,6 +190,17 @@ def _check_readable(url: str) -> None:
             "and the password percent-encoded or in apdb.password"
         )
     _check_words(parts)
+    _check_hosts(parts)
+
+
+def _check_hosts(parts: Mapping[str, object]) -> None:
+    """Refuse several servers unless it is said which to take: libpq takes the first that answers, a standby too."""
+    hosts = str(parts.get("hostaddr") or parts.get("host") or "").split(",")
+    if len(hosts) > 1 and "target_session_attrs" not in parts:
+        raise ApdbConfigurationError(
+            f"the setting apdb.url names {len(hosts)} servers and does not say which of them to take: add "
+            "target_session_attrs=read-write to its parameters, for the one that takes writes"
+        )
 
 
 def _check_words(parts: Mapping[str, object]) -> None:

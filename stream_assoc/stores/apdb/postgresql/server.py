@@ -20,6 +20,12 @@ _TABLES: Final = """
     FROM pg_class c WHERE c.relnamespace = %s AND c.relname = ANY(%s) AND c.relkind IN ('r', 'p')
     ORDER BY c.relname
 """
+_STANDBYS: Final = """
+    SELECT application_name, sync_state IN ('sync', 'quorum') AND current_setting('synchronous_commit') <> 'local'
+    FROM pg_stat_replication
+    WHERE state IN ('streaming', 'catchup') AND application_name NOT IN ('pg_basebackup', 'pg_receivewal')
+    ORDER BY application_name
+"""
 _UNLOGGED: Final = "u"
 
 
@@ -43,6 +49,7 @@ def read_server(conninfo: str, namespace: str | None, patience: Patience) -> Apd
             for name, value, shown, unit, choices in connection.execute(_SETTINGS)
         }
         ((is_standby,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
+        standbys = connection.execute(_STANDBYS).fetchall()
         schema = find_schema(connection, namespace)
         tables = [] if schema is None else connection.execute(_TABLES, (schema.oid, list(ALL_TABLES))).fetchall()
         return ApdbServer(
@@ -52,4 +59,5 @@ def read_server(conninfo: str, namespace: str | None, patience: Patience) -> Apd
             settings=settings,
             table_options={name: dict(one.split("=", 1) for one in options) for name, _, options in tables},
             unlogged_tables=tuple(name for name, persistence, _ in tables if persistence == _UNLOGGED),
+            asynchronous_standbys=() if any(waits for _, waits in standbys) else tuple(name for name, _ in standbys),
         )

@@ -10,8 +10,10 @@ from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.backends import parse_url
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.server import ApdbServer
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.tuning.harm import harms
 from stream_assoc.tools.tuning.machine import Load
+from tests.documentation.session import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -90,3 +92,17 @@ def test_a_file_has_no_server() -> None:
 def test_a_server_that_is_away_is_told() -> None:
     with pytest.raises(ApdbUnavailableError, match=r"apdb\.url"):
         parse_url("postgresql://user@localhost:1/apdb").server(Patience(connect_seconds=2))
+
+
+def test_standbys_that_no_commit_waits_for_are_told() -> None:
+    with EmbeddedPostgresql() as primary, EmbeddedPostgresql(follows=primary) as standby:
+        wait_until(lambda: told(primary.url).asynchronous_standbys == ("walreceiver",))
+        assert "synchronous_standby_names" in {one.setting for one in harms(told(primary.url), Load())}
+        assert told(standby.url).is_standby
+        with psycopg.connect(primary.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: told(primary.url).asynchronous_standbys == ())
+        with psycopg.connect(primary.url, autocommit=True) as connection:
+            connection.execute("ALTER ROLE postgres SET synchronous_commit = local")
+        assert told(primary.url).asynchronous_standbys == ("walreceiver",)
