@@ -20,6 +20,10 @@ class RestartBudgetError(DaemonError, FatalError):
     """The daemon was restarted as often as it may be, and failed each time."""
 
 
+class RolledBackError(DaemonError, FatalError):
+    """The APDB has lost batches whose outputs subscribers have."""
+
+
 class EndsProcessError(DaemonError, PoisonError):
     """Daemons died while they processed this message, and it ended the process in which it was tried alone."""
 

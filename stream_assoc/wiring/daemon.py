@@ -28,6 +28,7 @@ from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import RetryLoop
+from stream_assoc.service.daemon.rollback import RollbackCheck
 from stream_assoc.service.daemon.supervision import RestartBudget, supervise
 from stream_assoc.service.daemon.trial import ProcessTrial
 from stream_assoc.service.daemon.watched_handler import WatchedHandler
@@ -152,7 +153,11 @@ def open_daemon(
             MicroBatchLimits(
                 messages=micro_batch_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds
             ),
-            DaemonHooks(LagReporter(source, instruments), beside.in_hand),
+            DaemonHooks(
+                LagReporter(source, instruments),
+                beside.in_hand,
+                RollbackCheck(source.standings, apdb, apdb.report.identity).check,
+            ),
         )
 
 

@@ -79,10 +79,14 @@ class DaemonHooks:
         Called after every poll, from the daemon's thread, with the messages it brought.
     in_hand : callable
         Makes the block in which a micro-batch is processed.
+    before_work : callable
+        Called with the partitions before what waits for them is looked through, and before a micro-batch is
+        tried again. It raises where the APDB must not be worked on.
     """
 
     on_poll: Callable[[Sequence[InputMessage]], None] = lambda messages: None
     in_hand: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    before_work: Callable[[Collection[Partition]], None] = lambda partitions: None
 
 
 class Daemon:
@@ -157,7 +161,25 @@ class Daemon:
     def _settle_if_due(self) -> None:
         if self._outbox.is_due:
             with self._membership.at_work(self._source):
-                self._retry_loop.until_done(self._outbox.settle, [])
+                self._retry_loop.until_done(self._settle, [])
+
+    def _settle(self) -> None:
+        self._hooks.before_work(self._source.assignments)
+        self._outbox.settle()
+
+    def _answering(self, micro_batch: Sequence[InputMessage]) -> Callable[[], list[Answer]]:
+        """Return what processes these messages, each time that it is called."""
+        is_first = True
+
+        def answer() -> list[Answer]:
+            nonlocal is_first
+            if not is_first:
+                # The APDB may have been away, and come back without all that it had.
+                self._hooks.before_work(self._source.assignments)
+            is_first = False
+            return self._handler.answer(micro_batch)
+
+        return answer
 
     def _process_micro_batch(self, micro_batch: Sequence[InputMessage]) -> list[InputPosition] | None:
         """Process and publish these messages; if they are abandoned, return those that are not done."""
@@ -170,7 +192,7 @@ class Daemon:
         ):
             try:
                 failpoint("after-poll")
-                answers = self._retry_loop.until_done(lambda: self._handler.answer(micro_batch), positions)
+                answers = self._retry_loop.until_done(self._answering(micro_batch), positions)
                 failpoint("before-publish")
                 pending = PendingAnswers(answers)
                 self._publish(pending, watch)

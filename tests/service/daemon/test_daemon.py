@@ -1,6 +1,6 @@
 """The consumer loop: order of commits, retries, partitions that are taken away."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Never
 
@@ -10,10 +10,10 @@ from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.exceptions import FatalError
-from stream_assoc.messaging.marks import Mark
+from stream_assoc.messaging.marks import Mark, Partition
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.pipeline.ports.outbox import WaitingEntry
-from stream_assoc.service.daemon.daemon import Daemon, MicroBatchLimits, micro_batches
+from stream_assoc.service.daemon.daemon import Daemon, DaemonHooks, MicroBatchLimits, micro_batches
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.membership import MembershipKeeper
@@ -67,6 +67,7 @@ class Bench:
         failures: int = 0,
         outbox: Sequence[tuple[WaitingEntry, list[OutputMessage]]] = (),
         limits: MicroBatchLimits | None = None,
+        hooks: DaemonHooks | None = None,
     ) -> None:
         self.stop = StopRequest(deadline_seconds=0.0)
         self.log = FakeLog(messages)
@@ -83,6 +84,7 @@ class Bench:
             Outbox(ends, self.outbox, FakeOutputs(self.log), Names("apdb", "group")),
             retry_loop,
             limits or MicroBatchLimits(),
+            hooks,
         )
 
     def run(self) -> FakeLog:
@@ -116,6 +118,25 @@ def test_a_service_that_is_away_is_waited_for_while_polling_paused() -> None:
     assert bench.shown("service_up") == 1
     assert bench.source.idled == sorted(bench.source.idled), "each wait is longer than the one before"
     assert not bench.source.paused
+
+
+@pytest.mark.parametrize("n_looks", [1, 2])
+def test_an_apdb_that_has_lost_something_is_worked_on_no_more(n_looks: int) -> None:
+    looks: list[list[Partition]] = []
+
+    def look(partitions: Collection[Partition]) -> None:
+        looks.append(list(partitions))
+        if len(looks) == n_looks:
+            raise FatalError("the APDB lacks a batch")
+
+    handler = EchoHandler(failures=1)
+    bench = Bench([message(0)], handler, outbox=[entry(7, 0)], hooks=DaemonHooks(before_work=look))
+    with pytest.raises(FatalError, match="lacks a batch"):
+        bench.run()
+    # Before anything else, and again when the APDB was away.
+    assert looks == [[("dia-sources", 0)]] * n_looks
+    assert len(handler.micro_batches) == n_looks - 1
+    assert [one.value for one in bench.log.published] == [b"outputs of 7"] * (n_looks - 1)
 
 
 def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
