@@ -68,6 +68,13 @@ def everything(reader: SessionReader) -> list[object]:
 class UnlockedReadingTests(ApdbCase):
     """Readers that hold nothing: they wait for nobody, and nobody waits for them."""
 
+    def test_the_ledger_is_read_alone(self, apdb: OpenApdb) -> None:
+        store(apdb, new_objects(FIRST, [7]))
+        store(apdb, changes(FIRST, time=60001.0, revision=1))
+        with apdb.reading() as reader:
+            entries = reader.read_snapshot([FIRST, SECOND], np.empty(0, np.int64)).entries
+        assert {key: [one.revision for one in revisions] for key, revisions in entries.items()} == {FIRST: [0, 1]}
+
     def test_no_cell_is_taken_and_none_waited_for(self, apdb: OpenApdb, place: ApdbUrl) -> None:
         store(apdb, new_objects(FIRST, [BIG]))
         with contextlib.closing(self.open(place, IMPATIENT)) as other:

@@ -45,9 +45,6 @@ VISITS_BEFORE: Final = 2
 VISITS_DURING: Final = 2
 """So much is sent for each fault: batches for every daemon."""
 
-RECOVERY_SECONDS: Final = 90.0
-"""Longest time until everything is committed and every daemon works again, on a busy machine too."""
-
 SERVICES: Final = ("kafka", "apdb", "redis")
 BOTH_WAYS, THERE, BACK = WAYS = ("both ways", "there", "back")
 """What is lost: everything, a daemon's requests, or the answers."""
@@ -175,5 +172,4 @@ def live_through(
     log = daemon.log.read_text()[logged:]
     did = ", ".join(name for name, telltale in TELLTALES.items() if telltale in log)
     print(f"{fault}: {n_waiting} of {survey.deployment.sent} wait; {did or 'nothing'}; {recovered:.1f} s", flush=True)
-    assert recovered < RECOVERY_SECONDS
     return [one for visit in (*before, *during) for one in visit]
