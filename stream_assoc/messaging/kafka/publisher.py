@@ -39,6 +39,9 @@ INIT_TIMEOUT_SECONDS: Final = 30.0
 INIT_STEP_SECONDS: Final = 2.0
 """How often it is looked meanwhile whether the broker refuses this client."""
 
+INIT_PAUSE_SECONDS: Final = 0.1
+"""Before it is tried again: some refusals come at once."""
+
 COMMIT_TIMEOUT_SECONDS: Final = 45.0
 """For sending all messages and committing: less than the 60 s after which the broker aborts by itself."""
 
@@ -188,7 +191,7 @@ class KafkaPublisher:
             producer = Producer({**self._options, "error_cb": self._note_refusal})
             while not self._is_taken_over(producer, deadline):
                 # Waiting knows only that it takes long; why is told to the callback, which runs when polled.
-                producer.poll(0)
+                producer.poll(INIT_PAUSE_SECONDS)
                 if self._refusal is not None:
                     raise self._refusal
         except KafkaException as exception:
@@ -200,7 +203,10 @@ class KafkaPublisher:
         try:
             producer.init_transactions(INIT_STEP_SECONDS)
         except KafkaException as exception:
-            if error_of(exception).code() != KafkaError._TIMED_OUT or time.monotonic() > deadline:
+            error = error_of(exception)
+            # Such as a coordinator that is still loading what it knows of transactions.
+            may_pass = error.code() == KafkaError._TIMED_OUT or error.retriable()
+            if not may_pass or time.monotonic() > deadline:
                 raise
             return False
         return True

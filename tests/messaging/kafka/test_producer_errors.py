@@ -133,6 +133,32 @@ def test_what_the_group_refuses_says_nothing_against_the_producer(refusing: type
     assert refusing.made == 1
 
 
+class Loading(Refusing):
+    """A producer whose broker does not know yet what was begun under which transactional id."""
+
+    refusals = 2
+
+    def init_transactions(self, timeout: float) -> None:
+        if Loading.refusals:
+            Loading.refusals -= 1
+            raise KafkaException(KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "loading", retriable=True))
+
+
+def test_a_coordinator_that_is_loading_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_publisher, "Producer", Loading)
+    monkeypatch.setattr(Loading, "refusals", 2)
+    KafkaPublisher({}, cast(KafkaSource, Source()), transactional_id="daemon")
+    assert Loading.refusals == 0
+
+
+def test_a_coordinator_that_is_loading_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_publisher, "Producer", Loading)
+    monkeypatch.setattr(kafka_publisher, "INIT_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(Loading, "refusals", 1000)
+    with pytest.raises(StreamError, match="loading"):
+        KafkaPublisher({}, cast(KafkaSource, Source()), transactional_id="daemon")
+
+
 @pytest.mark.parametrize("code", [KafkaError._FENCED, KafkaError.PRODUCER_FENCED])
 def test_who_is_fenced_by_another_daemon_stops(refusing: type[Refusing], code: int) -> None:
     error = refused(refusing, "commit_transaction", KafkaError(code, "no", fatal=True))
