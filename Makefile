@@ -51,7 +51,7 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest $(PARALLEL) -m 'not integration and not real_data'
 	@$(MAKE) --no-print-directory $(PPDB)
-	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring and not mutation'
+	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring and not mutation and not slow'
 	@$(BIN)/pytest benchmarks/test_gate.py
 
 test-ring: $(STAMP)  ## Kill and freeze daemons, and kill nodes of Cassandra, and compare (RING_DISTURBANCES=100: the better part of an hour)

@@ -10,7 +10,7 @@ from tests.chaos.nights import Night, batches, more_than, unsent_night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
 from tests.services import ServiceUnavailableError, kafka_jars
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.chaos.releases import source_of
 from tests.chaos.serial import NOTHING, judge
 from tests.pipeline.focal_plane import visits
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.slow]
 
 LAST_RELEASE: Final = "348c1a4"
 """The first whose tables have the version of today's. Set it to the last release when one is made."""

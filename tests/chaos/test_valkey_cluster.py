@@ -11,7 +11,7 @@ from tests.chaos.outcome import Outcome, assert_nothing_shows
 from tests.integration.deployment import deploy
 from tests.valkey_cluster import N_PRIMARIES, ValkeyCluster
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.slow]
 
 BATCHES_AT_ONCE: Final = 8
 
