@@ -20,7 +20,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -41,6 +41,8 @@ from stream_assoc.service.exceptions import MicroBatchAbandonedError
 from stream_assoc.service.ports import StreamEnds
 
 log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 FIRST_WAIT_SECONDS: Final = 0.005
 MAX_WAIT_SECONDS: Final = 0.2
@@ -80,7 +82,7 @@ class DaemonHooks:
     in_hand : callable
         Makes the block in which a micro-batch is processed.
     before_work : callable
-        Called with the partitions before what waits for them is looked through, and before a micro-batch is
+        Called with the partitions before what waits for them is looked through, and before work on the APDB is
         tried again. It raises where the APDB must not be worked on.
     """
 
@@ -167,19 +169,21 @@ class Daemon:
         self._hooks.before_work(self._source.assignments)
         self._outbox.settle()
 
-    def _answering(self, micro_batch: Sequence[InputMessage]) -> Callable[[], list[Answer]]:
-        """Return what processes these messages, each time that it is called."""
+    def _looking_again(self, action: Callable[[], Result]) -> Callable[[], Result]:
+        """Return an action on the APDB that looks first when it is tried again.
+
+        The APDB was away then, and may have come back without all that it had.
+        """
         is_first = True
 
-        def answer() -> list[Answer]:
+        def act() -> Result:
             nonlocal is_first
             if not is_first:
-                # The APDB may have been away, and come back without all that it had.
                 self._hooks.before_work(self._source.assignments)
             is_first = False
-            return self._handler.answer(micro_batch)
+            return action()
 
-        return answer
+        return act
 
     def _process_micro_batch(self, micro_batch: Sequence[InputMessage]) -> list[InputPosition] | None:
         """Process and publish these messages; if they are abandoned, return those that are not done."""
@@ -192,7 +196,9 @@ class Daemon:
         ):
             try:
                 failpoint("after-poll")
-                answers = self._retry_loop.until_done(self._answering(micro_batch), positions)
+                answers = self._retry_loop.until_done(
+                    self._looking_again(lambda: self._handler.answer(micro_batch)), positions
+                )
                 failpoint("before-publish")
                 pending = PendingAnswers(answers)
                 self._publish(pending, watch)
@@ -220,7 +226,8 @@ class Daemon:
                 pending.done(step)
                 # Before any other transaction of their partitions, whose marks would no longer name them.
                 with watch.stage("clear_outbox"):
-                    self._retry_loop.until_done(functools.partial(self._outbox.clear, step.keys), [])
+                    clear = functools.partial(self._outbox.clear, step.keys)
+                    self._retry_loop.until_done(self._looking_again(clear), [])
                 failpoint("after-mark-published")
                 waits = 0
             else:
@@ -232,7 +239,8 @@ class Daemon:
         awaited = pending.awaited
         if not awaited:
             return frozenset()
-        return self._retry_loop.until_done(lambda: self._outbox.still_waiting(awaited), pending.positions)
+        look = self._looking_again(lambda: self._outbox.still_waiting(awaited))
+        return self._retry_loop.until_done(look, pending.positions)
 
     def _publication(
         self, pending: PendingAnswers, step: Step, assignments: Mapping[Partition, int]

@@ -96,8 +96,8 @@ class Bench:
         return self.instruments.registry.get_sample_value(f"stream_assoc_{name}", {"service": service})
 
 
-def failing(error: Exception) -> Callable[[], Never]:
-    def fail() -> Never:
+def failing(error: Exception) -> Callable[..., Never]:
+    def fail(*_: object) -> Never:
         raise error
 
     return fail
@@ -137,6 +137,25 @@ def test_an_apdb_that_has_lost_something_is_worked_on_no_more(n_looks: int) -> N
     assert looks == [[("dia-sources", 0)]] * n_looks
     assert len(handler.micro_batches) == n_looks - 1
     assert [one.value for one in bench.log.published] == [b"outputs of 7"] * (n_looks - 1)
+
+
+def test_an_apdb_that_has_lost_what_was_just_published_is_worked_on_no_more() -> None:
+    looks = 0
+
+    def look(_partitions: Collection[Partition]) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise FatalError("the APDB lacks a batch")
+
+    handler = EchoHandler()
+    limits = MicroBatchLimits(messages=1)
+    bench = Bench([message(0), message(1)], handler, limits=limits, hooks=DaemonHooks(before_work=look))
+    # The database is away when the outbox is to be cleared, and another one is there after it.
+    bench.outbox.mark_published = failing(ApdbUnavailableError("the database is away"))  # type: ignore[method-assign]
+    with pytest.raises(FatalError, match="lacks a batch"):
+        bench.run()
+    assert handler.micro_batches == [[0]]
 
 
 def test_the_cache_is_written_once_subscribers_have_the_outputs() -> None:
