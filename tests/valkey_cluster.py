@@ -1,5 +1,6 @@
 """A real Valkey cluster: three primaries, and a replica of each."""
 
+import os
 import signal
 import tempfile
 import threading
@@ -106,9 +107,23 @@ class ValkeyCluster:
         """Tell whether a node takes writes."""
         return bool(self._clients[number].info("replication")["role"] == "master")
 
+    def leave_behind(self, number: int) -> None:
+        """Let the replica of a primary have all that is written until now, and nothing from now on."""
+        replica = number + N_PRIMARIES
+        self._wait_until(
+            lambda: (
+                self._clients[replica].info("replication")["slave_repl_offset"]
+                >= self._clients[number].info("replication")["master_repl_offset"]
+            )
+        )
+        self._signal(replica, signal.SIGSTOP)
+        # What is on its way would be read after the primary's death.
+        self.ask(number, "CLIENT", "KILL", "TYPE", "replica")
+
     def fail_over(self, number: int) -> None:
-        """Kill a primary, and return when its replica has taken its place."""
+        """Kill a primary, and return when its replica, left behind or not, has taken its place."""
         self.kill(number)
+        self._signal(number + N_PRIMARIES, signal.SIGCONT)
         self._wait_until(lambda: self.is_primary(number + N_PRIMARIES))
         self._wait_until(lambda: self._is_ok(number + N_PRIMARIES))
 
@@ -144,6 +159,11 @@ class ValkeyCluster:
                 for number in range(2 * N_PRIMARIES)
             )
         )
+
+    def _signal(self, number: int, what: signal.Signals) -> None:
+        pid = self._processes[number].pid
+        assert pid is not None, f"node {number} does not run"
+        os.kill(pid, what)
 
     def _follows(self, number: int) -> bool:
         return bool(self._clients[number].info("replication").get("master_link_status") == "up")

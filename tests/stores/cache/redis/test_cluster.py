@@ -1,6 +1,7 @@
 """The cache on a cluster of three primaries: what finds keys, and what happens while slots move and nodes die."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,12 @@ def test_a_server_that_is_no_cluster_is_told() -> None:
         connect(server.connection_url, cluster=True)
 
 
-def far_tiles() -> CachedTiles:
-    """Return tiles of as many cells, which lie on all nodes."""
+def far_tiles(version: int = 1) -> CachedTiles:
+    """Return tiles of as many cells, which lie on all nodes; each version has other objects."""
     step = 4 ** (LEVELS["tile_level"] - LEVELS["cell_level"])
-    tiles: CachedTiles = together(*(tile(3, FIRST_TILE + step * one, seed=one) for one in range(N_TILES)))
+    tiles: CachedTiles = together(
+        *(tile(3, FIRST_TILE + step * one, version, seed=N_TILES * version + one) for one in range(N_TILES))
+    )
     return tiles
 
 
@@ -166,6 +169,23 @@ def test_a_replica_takes_over(cluster: ValkeyCluster) -> None:
         cluster.start(0)
         cluster.wait_until_whole()
         assert read(cache, some) == N_TILES
+
+
+def test_a_replica_that_takes_over_with_older_tiles_and_states_shows_none_of_them(cluster: ValkeyCluster) -> None:
+    old, new = far_tiles(version=1), far_tiles(version=2)
+    older = states(N_TILES)
+    newer = replace(older, validityStartMjdTai=older.validityStartMjdTai + 1.0)
+    ids, cells = older.diaObjectId, np.arange(N_TILES)
+    with cache_on(cluster) as cache:
+        cache.write(old, older, cells)
+        cluster.leave_behind(0)
+        cache.write(new, newer, cells)
+        cluster.fail_over(0)
+        n_old_tiles = np.count_nonzero(cache.tile_versions(new.objects.tiles) == 1)
+        n_old_states = np.count_nonzero(cache.state_versions(ids, cells) == older.validityStartMjdTai)
+        assert min(n_old_tiles, n_old_states) > N_TILES / 5, "the replica was not behind"
+        assert read(cache, new) == N_TILES - n_old_tiles
+        assert len(cache.read_states(ids, cells, newer.validityStartMjdTai).found) == N_TILES - n_old_states
 
 
 def test_a_cluster_with_a_part_away_is_a_cache_that_is_away(cluster: ValkeyCluster) -> None:
