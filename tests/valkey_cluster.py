@@ -121,11 +121,11 @@ class ValkeyCluster:
         self.ask(number, "CLIENT", "KILL", "TYPE", "replica")
 
     def fail_over(self, number: int) -> None:
-        """Kill a primary, and return when its replica, left behind or not, has taken its place."""
+        """Kill a primary, and return when all know that its replica, left behind or not, has taken its place."""
         self.kill(number)
         self._signal(number + N_PRIMARIES, signal.SIGCONT)
-        self._wait_until(lambda: self.is_primary(number + N_PRIMARIES))
-        self._wait_until(lambda: self._is_ok(number + N_PRIMARIES))
+        # Clients ask any of them where slots are.
+        self._wait_until(lambda: all(self._is_ok(one) and not self._sends_to(one, number) for one in self._processes))
 
     def begin_to_move(self, slot: int, source: int, target: int) -> None:
         """Let a slot be moved: who asks the source for a key that is not there is sent to the target, once."""
@@ -170,6 +170,11 @@ class ValkeyCluster:
 
     def _is_ok(self, number: int) -> bool:
         return bool(self.ask(number, "CLUSTER INFO")["cluster_state"] == "ok")
+
+    def _sends_to(self, number: int, other: int) -> bool:
+        """Tell whether a node says that another one has slots."""
+        primaries = [primary for _start, _end, primary, *_replicas in self.ask(number, "CLUSTER SLOTS")]
+        return any(port == self.ports[other] for _host, port, *_rest in primaries)
 
     def _knows(self, number: int) -> int:
         return int(self.ask(number, "CLUSTER INFO")["cluster_known_nodes"])

@@ -128,9 +128,10 @@ class Bridge:
                 stack.callback(_ip, "link", "del", self._name)
                 self._add_address(self._name, 1)
                 _ip("link", "set", self._name, "up")
-                # Whether there can be hosts turns out with the first one.
+                # Whether there can be hosts, and programs on them, turns out with the first one.
                 with ExitStack() as trial:
-                    self._make_host(trial, f"{self._name}t", 2)
+                    host = self._make_host(trial, f"{self._name}t", 2)
+                    subprocess.run(host.command("true"), check=True, capture_output=True, text=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 why = getattr(error, "stderr", None) or error
                 raise HostsUnavailableError(f"no network namespaces here (as root, with iproute2): {why}") from error

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stream_assoc.tools.embedded.kafka_cluster import EmbeddedKafkaCluster, KafkaNode
 from tests.chaos.nights import Night, batches, more_than, unsent_night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
+from tests.kafka_cluster import EmbeddedKafkaCluster, KafkaNode
 from tests.services import ServiceUnavailableError, kafka_jars
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.slow]

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,7 @@ def test_postgresql_has_no_space(
 ) -> None:
     with EmbeddedPostgresql() as server:
         night = night_on(kafka_bootstrap, valkey_url, server.url, tmp_path)
-        with night.life() as process:
-            night.come_to_work(process, np.random.default_rng(1))
-            fill_until_noticed(disk, night)
-            disk.free()
-            night.finish_life(process)
+        live_through_a_full_disk(night, disk)
         assert "its disk is full: free space there" in night.log.read_text()
         assert_nothing_shows(night.outcome(), expected)
 
@@ -62,14 +58,8 @@ def test_kafka_has_no_space(
         pytest.skip(str(error))
     with EmbeddedKafka(jars) as broker:
         night = night_on(broker.bootstrap_servers, valkey_url, postgresql_database, tmp_path)
-        with night.life() as process:
-            night.come_to_work(process, np.random.default_rng(1))
-            fill_until_noticed(disk, night)
-            disk.free()
-            # A broker halts when it cannot write to any of its folders.
-            broker.kill()
-            broker.start()
-            night.finish_life(process)
+        # A broker halts when it cannot write to any of its folders.
+        live_through_a_full_disk(night, disk, (broker.kill, broker.start))
         assert_nothing_shows(night.outcome(), expected)
 
 
@@ -81,17 +71,19 @@ def test_valkey_has_no_space(
         # Ours keeps nothing unless it is told to.
         valkey.config_set("appendonly", "yes")
         night = night_on(kafka_bootstrap, server.url, postgresql_database, tmp_path)
-        with night.life() as process:
-            night.come_to_work(process, np.random.default_rng(1))
-            fill_until_noticed(disk, night)
-            disk.free()
-            night.finish_life(process)
+        live_through_a_full_disk(night, disk)
         assert "free space on its disk" in night.log.read_text()
         assert_nothing_shows(night.outcome(), expected)
 
 
-def fill_until_noticed(disk: FileSystem, night: Night) -> None:
-    """Leave no space on the disk until the daemon has met that."""
-    fails_again = more_than(night.n_failures(), night.n_failures)
-    disk.fill()
-    night.deployment.wait_until(fails_again)
+def live_through_a_full_disk(night: Night, disk: FileSystem, mending: Sequence[Callable[[], None]] = ()) -> None:
+    """Leave no space on the disk until the daemon has met that, mend it, and let it finish."""
+    with night.life() as process:
+        night.come_to_work(process, np.random.default_rng(1))
+        fails_again = more_than(night.n_failures(), night.n_failures)
+        disk.fill()
+        night.deployment.wait_until(fails_again)
+        disk.free()
+        for step in mending:
+            step()
+        night.finish_life(process)

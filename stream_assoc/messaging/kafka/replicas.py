@@ -32,7 +32,7 @@ def cluster_losses(cluster: ClusterMetadata, replication_factor: int) -> list[st
         )
     lines += [
         f"{name}: {what} is on one broker of {brokers}, and daemons stand still while it is away; "
-        f"move it to more with kafka-reassign-partitions"
+        "move it to more with kafka-reassign-partitions"
         for name, what in _INTERNAL.items()
         if name in cluster.topics and brokers > 1 and _fewest(cluster.topics[name]) == 1
     ]

@@ -5,14 +5,12 @@ leaves no process behind, whatever ends the program.
 """
 
 from stream_assoc.tools.embedded.kafka import EmbeddedKafka, MockKafka
-from stream_assoc.tools.embedded.kafka_cluster import EmbeddedKafkaCluster
 from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
 from stream_assoc.tools.embedded.process import EmbeddedServiceError, MissingExtraError
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 
 __all__ = [
     "EmbeddedKafka",
-    "EmbeddedKafkaCluster",
     "EmbeddedPostgresql",
     "EmbeddedServiceError",
     "EmbeddedValkey",

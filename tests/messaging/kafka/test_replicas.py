@@ -7,8 +7,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_assoc.messaging.kafka.topics import ensure_topics, topic_differences, topic_losses
 from stream_assoc.settings.kafka import KafkaSettings
-from stream_assoc.tools.embedded.kafka_cluster import EmbeddedKafkaCluster
 from tests import services
+from tests.kafka_cluster import EmbeddedKafkaCluster
 from tests.messaging.kafka_support import until
 
 pytestmark = pytest.mark.integration

@@ -139,7 +139,6 @@ class Connection:
     def read_each(self, statement: str, parameters: Iterable[Sequence[object]]) -> list[list[tuple[Any, ...]]]:
         """Return the rows of each of these parameters, which are read side by side."""
         prepared = self._prepare(statement, ConsistencyLevel.QUORUM)
-        # Complete before the first is sent: the driver would ask for the next in the thread that hears the answers.
         asked = [(prepared, values) for values in parameters]
         with translated():
             return [list(answer) for answer in side_by_side(self._session, asked)]
@@ -295,7 +294,8 @@ def _opened(cluster: Cluster, keyspace: str) -> Session:
     """Return a session on a keyspace."""
     with translated():
         try:
-            session = cluster.connect()
+            # Until its pool is there, a node that is up is told to be down to whoever asks that very one.
+            session = cluster.connect(wait_for_all_pools=True)
             session.set_keyspace(keyspace)
         except InvalidRequest as error:
             raise ApdbSchemaError(

@@ -254,9 +254,8 @@ class RedisCache:
         """Return the values of many keys, `None` for those that are missing."""
         parts = self._parts(keys)
         values: list[bytes | None] = [None] * len(keys)
-        for part, found in zip(
-            parts, self._run(("MGET", *(keys[one] for one in part)) for part in parts), strict=True
-        ):
+        replies = self._run(("MGET", *(keys[one] for one in part)) for part in parts)
+        for part, found in zip(parts, replies, strict=True):
             for place, value in zip(part, found, strict=True):
                 values[place] = value
         return values

@@ -1,15 +1,17 @@
 """What is said of a ring that is not there, or lets nobody in."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
-from cassandra import AuthenticationFailed, OperationTimedOut, Unauthorized
+from cassandra import AuthenticationFailed, OperationTimedOut, Unauthorized, cluster
 from cassandra.cluster import Cluster, NoHostAvailable, Session
 from cassandra.connection import ConnectionShutdown
+from cassandra.pool import Host, HostConnection
 
 from stream_assoc.pipeline.exceptions import ApdbUnavailableError
 from stream_assoc.stores.apdb.cassandra.backend import CassandraUrl
@@ -20,6 +22,9 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.apdb.patience import Patience
 from tests.cassandra.ring import Ring
 
+LATE_SECONDS = 0.5
+N_CONNECTIONS = 6
+
 URL = CassandraUrl(("127.0.0.1",), "apdb", 1, user="u", password="secret")
 
 
@@ -29,7 +34,7 @@ def test_a_ring_that_is_away_may_come_back() -> None:
 
 
 def test_a_user_who_is_refused_is_a_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_cluster: Cluster) -> None:
+    def refuse(_cluster: Cluster, **_: object) -> None:
         raise NoHostAvailable("nobody", {"127.0.0.1": AuthenticationFailed("u and secret do not match")})
 
     monkeypatch.setattr(Cluster, "connect", refuse)
@@ -53,6 +58,27 @@ def test_a_node_that_is_killed_at_work_leaves_it_undone_or_in_doubt() -> None:
     assert not isinstance(caught.value, UnknownOutcomeError)
     with pytest.raises(UnknownOutcomeError, match="reset by peer"), undecided():
         raise killed
+
+
+@pytest.mark.integration
+def test_each_node_is_asked_however_late_it_is_connected(
+    cassandra_ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, never = cassandra_ring.addresses[-1], threading.Event()
+    connect = cluster.HostConnection
+
+    def connect_late(host: Host, *arguments: object) -> HostConnection:
+        if host.address == late:
+            never.wait(LATE_SECONDS)
+        return connect(host, *arguments)
+
+    monkeypatch.setattr(cluster, "HostConnection", connect_late)
+    url = CassandraUrl(cassandra_ring.addresses[:1], "system")
+    # Whether the driver waits for the late one by itself is chance, one in three.
+    for _ in range(N_CONNECTIONS):
+        with contextlib.closing(url.connect(Patience())) as connection:
+            said = connection.read_of_each_node("SELECT data_center FROM system.local")
+        assert said.keys() == set(cassandra_ring.addresses)
 
 
 @pytest.mark.integration
