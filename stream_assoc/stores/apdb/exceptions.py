@@ -12,5 +12,9 @@ class ApdbDamagedError(ApdbError, FatalError):
     """The database says that what it holds is damaged: it must be restored before anything is written."""
 
 
+class ApdbRolledBackError(ApdbError, FatalError):
+    """The database lacks what this process has committed to it: it is an older copy."""
+
+
 class ApdbSchemaError(ApdbError, FatalError):
     """The database is not an APDB of the schema version this package writes."""

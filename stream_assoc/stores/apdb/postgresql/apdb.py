@@ -21,6 +21,7 @@ from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.clocks import seconds_ahead
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
+from stream_assoc.stores.apdb.postgresql.continuity import Continuity
 from stream_assoc.stores.apdb.postgresql.locks import LockTable, lock_cells, room_for, unlock_cells
 from stream_assoc.stores.apdb.postgresql.session import BACKEND_QUERY, PostgresqlSession
 from stream_assoc.stores.apdb.postgresql.session_reader import PostgresqlSessionReader
@@ -117,7 +118,8 @@ class PostgresqlApdb:
         self._idle_seconds = patience.idle_seconds
         self._tile_level = tile_level
         self._points = point_expressions(flag_columns, "strpos")
-        self._pool = ConnectionPool(self._connector.connect)
+        self._continuity = Continuity()
+        self._pool = ConnectionPool(self._connect)
         with self._connection() as connection:
             catalogue = read_catalogue(connection, namespace)
             self._lock_class = catalogue.schema.lock_class
@@ -173,7 +175,10 @@ class PostgresqlApdb:
             session = PostgresqlSession(
                 connection, self._names, self._columns, self._tile_level, self._points, self._replication
             )
-            yield session
+            try:
+                yield session
+            finally:
+                self._continuity.note(self._names[LEDGER], session.committed)
             session.abandon()
             with connection.pipeline():
                 unlock_cells(connection)
@@ -289,6 +294,17 @@ class PostgresqlApdb:
         self, connection: Connection, statement: str, parameters: Sequence[object]
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         return connection.execute(statement.format(**self._names).encode(), parameters, binary=True)
+
+    def _connect(self) -> Connection:
+        connection = self._connector.connect()
+        try:
+            with translated(connection):
+                self._continuity.check(connection)
+        except BaseException:
+            self._connector.lose(connection)
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -66,7 +66,14 @@ class PostgresqlSession(PostgresqlSessionReader):
         Select list of a source's points.
     replication : `Replication` or `None`
         How rows are noted for replicas; `None` when replication is off.
+
+    Attributes
+    ----------
+    committed : sequence of `BatchChanges`
+        What `commit` has stored, for certain.
     """
+
+    committed: Sequence[BatchChanges] = ()
 
     def __init__(
         self,
@@ -103,7 +110,7 @@ class PostgresqlSession(PostgresqlSessionReader):
         rows = store_rows(changes)
         try:
             with self._transaction:
-                return self._unless_fenced(lambda: self._write(changes, rows))
+                versions = self._unless_fenced(lambda: self._write(changes, rows))
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise self._refusal(error, changes) from error
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
@@ -113,6 +120,8 @@ class PostgresqlSession(PostgresqlSessionReader):
             ) from error
         except pa.ArrowInvalid as error:
             raise RowsRefusedError(f"a value does not fit its column of the APDB: {reason_of(error)}") from error
+        self.committed = changes
+        return versions
 
     def keep(self, checkpoints: Checkpoints) -> None:
         """See `ApdbSession.keep`."""
