@@ -37,15 +37,16 @@ class _Kind(IntEnum):
     FLOAT = 2
     DOUBLE = 3
     INTEGER = 4
-    BYTE = 5
-    PIECE = 6
+    UNION = 5
+    BYTE = 6
+    PIECE = 7
 
 
 _FLOATING: Final = {
     "float": (np.int32, _Kind.FLOAT, _Kind.FLOAT_OR_NULL),
     "double": (np.int64, _Kind.DOUBLE, _Kind.DOUBLE_OR_NULL),
 }
-_INTEGERS: Final = ("int", "long")
+_WHOLE: Final = ("int", "long", "boolean")
 
 
 class RowWriter:
@@ -122,14 +123,17 @@ class _Datum:
         elif isinstance(kind, str) and kind in _FLOATING:
             integers, always, where_any = _FLOATING[kind]
             self._add_numbers(where_any if nullable else always, _with_nan(column).view(integers))
-        elif not n_null and (kind in _INTEGERS or _is_record(kind)):
+        elif isinstance(kind, str) and kind in _WHOLE:
+            if n_null:
+                self._add_numbers(_Kind.UNION, _whole(column.is_valid()))
+            elif nullable:
+                self.add_byte(_VALUE)
+            self._add_numbers(_Kind.INTEGER, _whole(column))
+        elif not n_null and _is_record(kind):
             if nullable:
                 self.add_byte(_VALUE)
-            if _is_record(kind):
-                for inner, field, values in zip(wanted.type, kind["fields"], column.flatten(), strict=True):
-                    self.add(inner, field["type"], values)
-            else:
-                self._add_numbers(_Kind.INTEGER, column.to_numpy())
+            for inner, field, values in zip(wanted.type, kind["fields"], column.flatten(), strict=True):
+                self.add(inner, field["type"], values)
         else:
             self._add_piece(avro_type, column)
 
@@ -163,6 +167,13 @@ def _is_record(kind: AvroType) -> TypeGuard[AvroSchema]:
     return isinstance(kind, dict) and kind["type"] == "record"
 
 
+def _whole(column: pa.Array) -> IntArray:
+    """Return integers, or truth values as those that are written alike, zero where they are null."""
+    values: IntArray = column.cast(pa.int64()).fill_null(0).to_numpy()
+    # A truth value is the byte 0 or 1, as the integers 0 and -1 are.
+    return -values if pa.types.is_boolean(column.type) else values
+
+
 def _with_nan(column: pa.Array) -> npt.NDArray[np.floating]:
     """Return the values of a column of floating-point numbers, NaN where it is null."""
     values: npt.NDArray[np.floating] = column.to_numpy(zero_copy_only=False)
@@ -194,10 +205,13 @@ def _write(
     """
     offsets = np.zeros(n_rows + 1, np.int64)
     at = 0
+    is_null = False
     for row in range(n_rows):
         for part in range(len(parts)):
             kind, place, n = parts[part]
-            if kind == _Kind.BYTE:
+            if is_null:
+                is_null = False
+            elif kind == _Kind.BYTE:
                 for k in range(n):
                     data[at + k] = place
                 at += n
@@ -207,6 +221,11 @@ def _write(
                 at += end - begin
             elif kind == _Kind.INTEGER:
                 at = _write_integer(data, at, numbers[place, row])
+            elif kind == _Kind.UNION:
+                # What is null has no next part.
+                is_null = numbers[place, row] == 0
+                data[at] = _NULL if is_null else _VALUE
+                at += 1
             elif kind == _Kind.FLOAT_OR_NULL:
                 is_nan = (numbers[place, row] & 0x7FFFFFFF) > _FLOAT_INFINITY
                 at = _write_unless(is_nan, data, at, numbers[place, row], 4)
