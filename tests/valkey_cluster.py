@@ -65,7 +65,12 @@ class ValkeyCluster:
     @property
     def url(self) -> str:
         """Where clients find the first node, and by it all others."""
-        return f"redis://127.0.0.1:{self.ports[0]}/0"
+        return self.urls[0]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where clients find each node."""
+        return tuple(f"redis://127.0.0.1:{port}/0" for port in self.ports)
 
     def start(self, number: int) -> None:
         """Start a node; again after `kill`, empty, but with its name and place in the cluster."""
@@ -116,16 +121,29 @@ class ValkeyCluster:
                 >= self._clients[number].info("replication")["master_repl_offset"]
             )
         )
-        self._signal(replica, signal.SIGSTOP)
+        self.freeze(replica)
         # What is on its way would be read after the primary's death.
         self.ask(number, "CLIENT", "KILL", "TYPE", "replica")
 
     def fail_over(self, number: int) -> None:
         """Kill a primary, and return when all know that its replica, left behind or not, has taken its place."""
         self.kill(number)
-        self._signal(number + N_PRIMARIES, signal.SIGCONT)
+        self.thaw(number + N_PRIMARIES)
+        self.await_failover(number)
+
+    def freeze(self, number: int) -> None:
+        """Let a node stand still; its kernel answers for it."""
+        self._signal(number, signal.SIGSTOP)
+
+    def thaw(self, number: int) -> None:
+        """Let it go on."""
+        self._signal(number, signal.SIGCONT)
+
+    def await_failover(self, number: int) -> None:
+        """Return when all nodes but this one know that its replica has taken its place."""
+        others = [one for one in self._processes if one != number]
         # Clients ask any of them where slots are.
-        self._wait_until(lambda: all(self._is_ok(one) and not self._sends_to(one, number) for one in self._processes))
+        self._wait_until(lambda: all(self._is_ok(one) and not self._sends_to(one, number) for one in others))
 
     def begin_to_move(self, slot: int, source: int, target: int) -> None:
         """Let a slot be moved: who asks the source for a key that is not there is sent to the target, once."""

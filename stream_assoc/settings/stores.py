@@ -25,7 +25,8 @@ class RedisSettings(Section):
 
     url: SecretUrl = Field(
         default=SecretUrl("redis://localhost:6379/0"),
-        description="Redis or Valkey: redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path?db=0.",
+        description="Redis or Valkey: redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path?db=0. "
+        "Several hosts, host1:port,host2:port, are nodes of a cluster, or Sentinels.",
     )
     username: str | None = Field(
         default=None, min_length=1, description="ACL user, instead of one in the URL. Unset: the default user."
@@ -44,7 +45,23 @@ class RedisSettings(Section):
     prefix: str = Field(
         default="stream_assoc", pattern=r"^[^\s{}]+$", description="First part of every key; no braces or spaces."
     )
-    cluster: bool = Field(default=False, description="Whether the URL names a node of a Redis Cluster.")
+    cluster: bool = Field(
+        default=False,
+        description="Whether the URL names nodes of a Redis Cluster. One that is up is enough: the others are found "
+        "by it.",
+    )
+    sentinel_service: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Name of the service that Redis Sentinels watch. The URL then names the Sentinels, and they say "
+        "which server is the primary; user, password and database are that server's, rediss:// is for both.",
+    )
+    sentinel_username: str | None = Field(
+        default=None, min_length=1, description="ACL user of the Sentinels. Unset: the default user."
+    )
+    sentinel_password: SecretStr | None = Field(
+        default=None, min_length=1, description="Password of that user, where Sentinels ask for one."
+    )
     connect_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest wait for a connection, seconds.")
     timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for one answer, seconds.")
 
@@ -53,14 +70,12 @@ class RedisSettings(Section):
     def _names_a_server(cls, url: SecretUrl) -> SecretUrl:
         _with_scheme(url, REDIS_SCHEMES)
         text = url.get_secret_value()
-        parts = urlsplit(text)
-        if parts.scheme == "unix":
-            if not parts.path.strip("/"):
+        if text.startswith("unix://"):
+            if not urlsplit(text).path.strip("/"):
                 raise ValueError("the URL names no socket; write unix:///path")
-        elif not parts.hostname or not _has_port(parts):
-            raise ValueError(
-                f"{redacted(text)} names no host, or an invalid port; write {parts.scheme}://host:port/db"
-            )
+        elif not all(parts.hostname and _has_port(parts) for parts in map(urlsplit, _urls_of_hosts(text))):
+            scheme = text.partition("://")[0]
+            raise ValueError(f"{redacted(text)} names no host, or an invalid port; write {scheme}://host:port/db")
         if not re.fullmatch(r"\d*", _redis_database(text), re.ASCII):
             raise ValueError(f"{redacted(text)} names no database; the database of Redis is a number, such as 0")
         return url
@@ -79,6 +94,40 @@ class RedisSettings(Section):
         if self.cluster and (url.startswith("unix://") or _redis_database(url) not in {"", "0"}):
             raise ValueError("redis.cluster needs a redis.url of host:port and database 0, the only one of a cluster")
         return self
+
+    @model_validator(mode="after")
+    def _hosts_are_of_one_kind(self) -> Self:
+        if self.sentinel_service is None:
+            if self.sentinel_username is not None or self.sentinel_password is not None:
+                raise ValueError("redis.sentinel_username and redis.sentinel_password need redis.sentinel_service")
+            if len(self.urls()) > 1 and not self.cluster:
+                raise ValueError(
+                    f"redis.url names {len(self.urls())} hosts: set redis.cluster to true if they are nodes of a "
+                    "cluster, redis.sentinel_service if they are Sentinels, or name one server"
+                )
+            return self
+        if self.cluster:
+            raise ValueError(
+                "redis.cluster and redis.sentinel_service exclude each other: a cluster has no Sentinels"
+            )
+        if self.url.get_secret_value().startswith("unix://"):
+            raise ValueError("redis.sentinel_service needs a redis.url that names Sentinels, host1:port,host2:port")
+        if self.sentinel_username is not None and self.sentinel_password is None:
+            raise ValueError("redis.sentinel_username needs redis.sentinel_password")
+        return self
+
+    def urls(self) -> tuple[str, ...]:
+        """Return a URL for each host that is named, otherwise the same, passwords in plain text."""
+        return _urls_of_hosts(self.url.get_secret_value())
+
+    def sentinel_options(self) -> dict[str, str]:
+        """Return user and password for the Sentinels, in plain text."""
+        password = self.sentinel_password
+        options = {
+            "username": self.sentinel_username,
+            "password": None if password is None else password.get_secret_value(),
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
     def client_options(self) -> dict[str, str]:
         """Return what clients are made with beside the URL, the password in plain text."""
@@ -213,9 +262,19 @@ def _fit_cassandra(given: list[str], ssl_mode: str | None) -> None:
 
 
 def _redis_database(url: str) -> str:
-    parts = urlsplit(url)
+    parts = urlsplit(_urls_of_hosts(url)[0])
     path = "" if parts.scheme == "unix" else parts.path.removeprefix("/")
     return parse_qs(parts.query, keep_blank_values=True).get("db", [path])[0]
+
+
+def _urls_of_hosts(url: str) -> tuple[str, ...]:
+    """Return a URL for each host that one names: `urlsplit` reads no list of them."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "unix":
+        return (url,)
+    end = min((place for place in map(rest.find, "/?") if place >= 0), default=len(rest))
+    credentials, at, hosts = rest[:end].rpartition("@")
+    return tuple(f"{scheme}://{credentials}{at}{host}{rest[end:]}" for host in hosts.split(","))
 
 
 def _has_port(parts: SplitResult) -> bool:

@@ -50,9 +50,11 @@ def open_stores(settings: Settings) -> Iterator[tuple[OpenApdb, RedisCache]]:
         apdb.expect_statistics(calculator_of(settings).plugin_columns)
         apdb.announce_replication()
         client = connect(
-            settings.redis.url.get_secret_value(),
+            *settings.redis.urls(),
             options=settings.redis.client_options(),
             cluster=settings.redis.cluster,
+            sentinel_service=settings.redis.sentinel_service,
+            sentinel_options=settings.redis.sentinel_options(),
             connect_timeout_seconds=settings.redis.connect_timeout_seconds,
             timeout_seconds=settings.redis.timeout_seconds,
         )

@@ -199,6 +199,8 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "redis__url": settings.redis.url.get_secret_value(),
         "redis__prefix": settings.redis.prefix,
         "redis__cluster": settings.redis.cluster,
+        "redis__sentinel_service": settings.redis.sentinel_service,
+        "redis__timeout_seconds": settings.redis.timeout_seconds,
         "apdb__url": settings.apdb.url.get_secret_value(),
         **{f"daemon__{name}": getattr(settings.daemon, name) for name in SECTIONS["daemon"]},
         "statistics__checkpoint_every": settings.statistics.checkpoint_every,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from stream_assoc.messaging.avro.wire import HEADER_BYTES
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.pipeline.services import Services
@@ -45,8 +44,8 @@ class Outcome:
         What is in Redis. A daemon that dies before it writes the cache leaves
         fewer, so they are no part of what is compared for equality.
     published : `dict`
-        Key, value without its schema id, and headers of each message that a
-        read_committed subscriber sees, in order, by topic.
+        Key, value and headers of each message that a read_committed subscriber
+        sees, in order, by topic.
     disordered : `list` [`int`]
         Objects whose versions were published in another order than they were
         made, or whose last message is not what the APDB holds of them.
@@ -121,8 +120,9 @@ def empty_cache(deployment: Deployment) -> int:
 @contextlib.contextmanager
 def client_of(deployment: Deployment) -> Iterator[Client]:
     redis = deployment.settings.redis
-    url = redis.url.get_secret_value()
-    client = connect(url, cluster=redis.cluster, connect_timeout_seconds=5.0, timeout_seconds=5.0)
+    client = connect(
+        *redis.urls(), cluster=redis.cluster, sentinel_service=redis.sentinel_service, timeout_seconds=5.0
+    )
     with contextlib.closing(client):
         yield client
 
@@ -140,12 +140,8 @@ def published(deployment: Deployment) -> dict[str, list[tuple[Any, ...]]]:
     assert len(name) == len(STAND_IN)
     return {
         topic.replace(name, STAND_IN): [
-            (one.key, datum_of(one.value, name), one.headers) for one in deployment.read(topic)
+            (one.key, one.value and one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
+            for one in deployment.read(topic)
         ]
         for topic in (kafka.objects_topic, kafka.forced_sources_topic, kafka.metrics_topic, kafka.dead_letter_topic)
     }
-
-
-def datum_of(value: bytes | None, name: str) -> bytes | None:
-    """Return the value of a message without the name of its deployment, nor the schema id, which releases change."""
-    return value and value[HEADER_BYTES:].replace(name.encode(), STAND_IN.encode())

@@ -202,11 +202,16 @@ def _programs_with_tls() -> Path:
     raise ServiceUnavailableError(ENCRYPTION.reason)
 
 
+_TLS_HANDSHAKE = b"\x16"
+
+
 @contextlib.contextmanager
-def tls_front(server: Certificate, authority: Authority, socket_path: str) -> Iterator[int]:
+def tls_front(
+    server: Certificate, authority: Authority, socket_path: str, *, takes_plain_text: bool = False
+) -> Iterator[int]:
     """Yield a port where a server on a Unix socket speaks TLS; the wheel's Valkey does not by itself.
 
-    It asks clients for a certificate of the authority.
+    It asks clients for a certificate of the authority. Those that speak plain text it may take as they are.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
     context.load_cert_chain(server.certificate, server.key)
@@ -214,6 +219,11 @@ def tls_front(server: Certificate, authority: Authority, socket_path: str) -> It
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            if takes_plain_text and self.request.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+                with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as inside:
+                    inside.connect(socket_path)
+                    _pass_on(self.request, inside)
+                return
             # A client that speaks no TLS, or trusts another authority, is the test's business.
             with (
                 contextlib.suppress(OSError),
@@ -237,7 +247,7 @@ def tls_front(server: Certificate, authority: Authority, socket_path: str) -> It
             thread.join()
 
 
-def _pass_on(outside: ssl.SSLSocket, inside: socket.socket) -> None:
+def _pass_on(outside: socket.socket, inside: socket.socket) -> None:
     """Carry bytes both ways until one end closes."""
     with selectors.DefaultSelector() as selector:
         selector.register(outside, selectors.EVENT_READ, inside)
@@ -247,7 +257,7 @@ def _pass_on(outside: ssl.SSLSocket, inside: socket.socket) -> None:
                 assert isinstance(key.fileobj, socket.socket)
                 data = key.fileobj.recv(2**16)
                 # What TLS has decrypted already, the selector does not see.
-                while key.fileobj is outside and outside.pending():
+                while key.fileobj is outside and isinstance(outside, ssl.SSLSocket) and outside.pending():
                     data += outside.recv(2**16)
                 if not data:
                     return

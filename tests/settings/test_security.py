@@ -18,6 +18,7 @@ SASL = {
 }
 POSTGRESQL = {"apdb.url": "postgresql://daemon@db/apdb"}
 TLS_REDIS = {"redis.url": "rediss://cache:6379"}
+SENTINELS = {"redis.url": "redis://s1,s2/0", "redis.sentinel_service": "night"}
 HTTPS = {"kafka.schema_registry_url": "https://registry:8081"}
 
 
@@ -64,6 +65,15 @@ def test_redis_gets_its_own_names(pem: str) -> None:
         "password": SECRET,
         "ssl_ca_certs": pem,
     }
+
+
+def test_sentinels_have_a_user_of_their_own() -> None:
+    given = {"redis.password": "other", "redis.sentinel_username": "watcher", "redis.sentinel_password": SECRET}
+    redis = load_settings(overrides=SENTINELS | given).redis
+    assert redis.urls() == ("redis://s1/0", "redis://s2/0")
+    assert redis.client_options() == {"password": "other"}
+    assert redis.sentinel_options() == {"username": "watcher", "password": SECRET}
+    assert SECRET not in repr(redis)
 
 
 def test_postgresql_gets_its_own_names_whatever_the_password(pem: str) -> None:
@@ -127,6 +137,8 @@ def test_without_any_of_it_the_url_is_as_it_was() -> None:
         (TLS_REDIS | {"redis.ssl_certificate_file": "PEM"}, "needs redis.ssl_key_file"),
         ({"redis.username": "daemon"}, "redis.username needs redis.password"),
         ({"redis.url": f"redis://:{SECRET}@cache", "redis.password": SECRET}, "keep one of them"),
+        ({"redis.sentinel_password": SECRET}, "redis.sentinel_password need redis.sentinel_service"),
+        (SENTINELS | {"redis.sentinel_username": "daemon"}, "redis.sentinel_username needs redis.sentinel_password"),
         ({"apdb.password": SECRET}, "apdb.password is for PostgreSQL"),
         ({"apdb.url": f"postgresql://u:{SECRET}@db/apdb", "apdb.password": SECRET}, "keep one of them"),
         ({"apdb.url": f"cassandra://u:{SECRET}@node/apdb", "apdb.password": SECRET}, "keep one of them"),

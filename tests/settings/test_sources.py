@@ -179,6 +179,9 @@ def test_a_choice_in_other_letters_is_guessed() -> None:
         ("redis://host:port", "names no host, or an invalid port"),
         ("redis://host:0", "names no host, or an invalid port"),
         ("redis://host:70000", "names no host, or an invalid port"),
+        ("redis://host:1,host:port", "names no host, or an invalid port"),
+        ("redis://host:1,", "names no host, or an invalid port"),
+        ("redis://a,b/x", "database of Redis is a number"),
         ("unix://", "names no socket"),
     ],
 )

@@ -2,9 +2,8 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
-from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError
 
 from stream_assoc.core.model.objects import TiledObjects
@@ -17,15 +16,10 @@ from stream_assoc.stores.cache.packing.authentication import CacheKeys
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION, Blob
 from stream_assoc.stores.cache.packing.state_packing import pack_states, unpack_state_versions, unpack_states
 from stream_assoc.stores.cache.packing.tile_packing import pack_tiles, unpack_tiles
-from stream_assoc.stores.cache.redis.connection import (
-    Client,
-    connect,
-    database_of,
-    describe,
-    translate,
-    translated_errors,
-)
+from stream_assoc.stores.cache.redis.connection import Client, connect, database_of, describe
+from stream_assoc.stores.cache.redis.errors import translate, translated_errors
 from stream_assoc.stores.cache.redis.memory import memory_advice
+from stream_assoc.stores.cache.redis.servers import Command, servers_of
 
 _Item = TypeVar("_Item")
 
@@ -79,6 +73,7 @@ class RedisCache:
         if "{" in stem or "}" in stem:
             raise CacheConfigurationError(f"redis.prefix and layout may not hold braces: {stem!r}")
         self._client = connect(client) if isinstance(client, str) else client
+        self._servers = servers_of(self._client)
         self._place = describe(self._client)
         self._layout = layout
         self._stem = stem
@@ -191,7 +186,8 @@ class RedisCache:
             As `read_tiles`.
         """
         with translated_errors(self._place):
-            self._client.ping()
+            replies = self._servers.ping()
+        self._raise_first_error(replies)
 
     def check(self) -> list[str]:
         """Verify that the cache works, and return what an operator should know.
@@ -242,13 +238,10 @@ class RedisCache:
 
     def _information(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         """Return what each server tells of its memory and of its databases."""
-        if isinstance(self._client, RedisCluster):
-            nodes = self._client.get_primaries()  # type: ignore[no-untyped-call]
-            return {str(node.name): self._information_of(target_nodes=node) for node in nodes}
-        return {self._place: self._information_of()}
-
-    def _information_of(self, **node: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._client.info("memory", **node), self._client.info("keyspace", **node)
+        return {
+            place or self._place: (client.info("memory"), client.info("keyspace"))
+            for place, client in self._servers.primaries().items()
+        }
 
     def _get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of many keys, `None` for those that are missing."""
@@ -271,26 +264,25 @@ class RedisCache:
         self._run(("MSET", *itertools.chain.from_iterable(items[one] for one in part)) for part in parts)
 
     def _parts(self, keys: Sequence[str]) -> list[Sequence[int]]:
-        """Divide keys, by their places, into those of one command each; on a cluster each is of one cell."""
-        if not isinstance(self._client, RedisCluster):
+        """Divide keys, by their places, into those of one command each; of a divided cache each is of one cell."""
+        if not self._servers.is_divided:
             return list(_chunks(range(len(keys)), self._chunk))
         of_cell: dict[str, list[int]] = {}
         for place, key in enumerate(keys):
             of_cell.setdefault(key[: key.index("}")], []).append(place)
         return [part for places in of_cell.values() for part in _chunks(places, self._chunk)]
 
-    def _run(self, commands: Iterable[tuple[str | int | Blob, ...]]) -> list[Any]:
+    def _run(self, commands: Iterable[Command]) -> list[Any]:
         """Send commands together and return their replies, or raise the first error among them."""
         with translated_errors(self._place):
-            pipeline = self._client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            # redis-py's own raising would print a command's whole content into the message.
-            replies = pipeline.execute(raise_on_error=False)
+            replies = self._servers.run(commands)
+        self._raise_first_error(replies)
+        return replies
+
+    def _raise_first_error(self, replies: Iterable[Any]) -> None:
         for reply in replies:
             if isinstance(reply, Exception):
                 raise translate(reply, self._place)
-        return cast("list[Any]", replies)
 
 
 def _chunks(items: Sequence[_Item], size: int) -> Iterable[Sequence[_Item]]:

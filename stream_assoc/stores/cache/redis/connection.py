@@ -1,86 +1,68 @@
-"""Connections to Redis, and the translation of its errors."""
+"""Connections to Redis: to one server, to the primary that sentinels tell, or to a cluster."""
 
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.cluster import RedisCluster
-from redis.exceptions import (
-    AskError,
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    AuthorizationError,
-    BusyLoadingError,
-    ClusterCrossSlotError,
-    ClusterDownError,
-    ClusterError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import SSLConnection, parse_url
+from redis.exceptions import ConnectionError as NotConnectedError
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
-from stream_assoc.exceptions import reason_of
-from stream_assoc.stores.cache.exceptions import (
-    CacheConfigurationError,
-    CacheError,
-    CacheUnavailableError,
-    CacheWritesRefusedError,
+from stream_assoc.stores.cache.exceptions import CacheConfigurationError
+from stream_assoc.stores.cache.redis.errors import translated_errors
+from stream_assoc.stores.cache.redis.sentinels import (
+    EncryptedServiceConnection,
+    Sentinels,
+    ServiceConnection,
+    address_of,
 )
 
 Client: TypeAlias = redis.Redis | RedisCluster
 
-_PASSING: Final = (AskError, BusyLoadingError, ClusterDownError, ClusterError, TryAgainError)
-_BUSY: Final = "BUSY "
-_NO_CLUSTER: Final = "Cluster mode is not enabled"
-_REFUSED_WRITES: Final = {
-    "OOM": "is full: raise its maxmemory, or set its maxmemory-policy to allkeys-lru (an evicted key is rebuilt from "
-    "the APDB)",
-    "MISCONF": "accepts no writes because it cannot write its snapshot or append-only file: free space on its disk, "
-    "or disable both: a cache needs neither",
-    "NOREPLICAS": "accepts no writes because too few replicas are connected: see its min-replicas-to-write",
-    "READONLY": "accepts no writes because it is a replica: set redis.url to the primary",
-}
-"""Replies of a server that can be read but not written to, by their first word."""
-
+_PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
 _BACKOFF_SECONDS: Final = 0.05
 _BACKOFF_CAP_SECONDS: Final = 0.5
 
 
-def connect(
-    url: str,
-    *,
+def connect(  # noqa: PLR0913 - what of these is configured varies by caller
+    *urls: str,
     options: Mapping[str, str] | None = None,
     cluster: bool = False,
+    sentinel_service: str | None = None,
+    sentinel_options: Mapping[str, str] | None = None,
     connect_timeout_seconds: float = 5.0,
     timeout_seconds: float = 10.0,
     retries: int = 2,
 ) -> Client:
-    """Return a client of the server or cluster at a URL.
+    """Return a client of the server, the service or the cluster at some URLs.
 
     Parameters
     ----------
-    url : `str`
+    *urls : `str`
         ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the query options
-        of `redis.Redis.from_url`.
+        of `redis.Redis.from_url`. Several are nodes of a cluster or sentinels,
+        and differ in host and port only.
     options : `~collections.abc.Mapping`, optional
         Options of `redis.Redis`, such as user, password and certificates.
     cluster : `bool`, optional
-        Whether the URL names a node of a Redis Cluster.
+        Whether the URLs name nodes of a Redis Cluster.
+    sentinel_service : `str`, optional
+        Name of the service whose primary to connect to. The URLs name its
+        sentinels then; user, password and database in them are the primary's.
+    sentinel_options : `~collections.abc.Mapping`, optional
+        User and password for the sentinels, as options of `redis.Redis`.
     connect_timeout_seconds, timeout_seconds : `float`, optional
         Timeouts for connecting, and for each read or write on the socket.
     retries : `int`, optional
         How often a call is retried after a lost connection, with a backoff of
-        50 to 500 ms. Every command that is sent may be repeated. The daemon
-        adds its own, longer, backoff.
+        50 to 500 ms. Every command that is sent may be repeated. A server that
+        is silent for its timeout is not asked again. The daemon adds its own,
+        longer, backoff.
 
     Returns
     -------
@@ -89,22 +71,28 @@ def connect(
     Raises
     ------
     CacheConfigurationError
-        If the URL cannot be read.
+        If a URL cannot be read.
     CacheUnavailableError
-        If a cluster cannot be reached; a single server is not contacted yet.
+        If a cluster cannot be reached; a single server and sentinels are not contacted yet.
     """
+    timeouts = {"socket_timeout": timeout_seconds, "socket_connect_timeout": connect_timeout_seconds}
+    backoff = ExponentialWithJitterBackoff(base=_BACKOFF_SECONDS, cap=_BACKOFF_CAP_SECONDS)
     all_options: dict[str, Any] = {
         **(options or {}),
-        "socket_timeout": timeout_seconds,
-        "socket_connect_timeout": connect_timeout_seconds,
-        "retry": Retry(ExponentialWithJitterBackoff(base=_BACKOFF_SECONDS, cap=_BACKOFF_CAP_SECONDS), retries),
+        **timeouts,
+        "retry": Retry(backoff, retries, (NotConnectedError,)),
         "decode_responses": False,
     }
     try:
+        if sentinel_service is not None:
+            return _client_of_service(sentinel_service, urls, all_options, {**(sentinel_options or {}), **timeouts})
         if not cluster:
+            (url,) = urls
             return redis.Redis.from_url(url, **all_options)
-        with translated_errors(_place(url)):
-            return RedisCluster.from_url(url, **all_options)
+        first, *others = urls
+        with translated_errors(", ".join(map(_place, urls))):
+            nodes = [ClusterNode(*_address(url, _PORT)) for url in others]  # type: ignore[no-untyped-call]
+            return RedisCluster.from_url(first, startup_nodes=nodes, **all_options)
     except ValueError:
         # The parser's own message may quote a piece of the password.
         raise CacheConfigurationError(
@@ -116,8 +104,11 @@ def describe(client: Client) -> str:
     """Return where a client connects to, without credentials."""
     if isinstance(client, RedisCluster):
         return "cluster " + ", ".join(sorted(client.nodes_manager.startup_nodes))
-    options = client.connection_pool.connection_kwargs
-    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        return f"{pool.service_name} (Sentinels {', '.join(map(address_of, pool.sentinel_manager.sentinels))})"
+    options = pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', _PORT)}")
 
 
 def database_of(client: Client) -> int:
@@ -127,97 +118,26 @@ def database_of(client: Client) -> int:
     return int(client.connection_pool.connection_kwargs.get("db") or 0)
 
 
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 6379}"
-
-
-@contextmanager
-def translated_errors(place: str) -> Iterator[None]:
-    """Raise what redis-py raises as a `CacheError` that names the place and the remedy."""
-    try:
-        yield
-    except (RedisError, RedisClusterException) as error:
-        raise translate(error, place) from error
-
-
-def translate(error: Exception, place: str) -> CacheError:
-    """Return a redis-py error as one of the two kinds the daemon distinguishes.
-
-    Parameters
-    ----------
-    error : `redis.exceptions.RedisError`
-    place : `str`
-        Address of the server, without credentials.
-
-    Returns
-    -------
-    error : `CacheUnavailableError`, `CacheWritesRefusedError` or `CacheConfigurationError`
-        The last for wrong credentials, missing permissions, and any reply
-        that says that the server cannot run the command.
-    """
-    match error:
-        case _ if isinstance(error.__context__, ssl.SSLError):
-            return _tls_failure(error.__context__, place)
-        case ResponseError() if refusal := _refused_writes(error):
-            return CacheWritesRefusedError(f"Redis at {place} {refusal}")
-        case (
-            AuthenticationError()
-            | AuthenticationWrongNumberOfArgsError()
-            | AuthorizationError()
-            | NoPermissionError()
-        ):
-            return CacheConfigurationError(
-                f"Redis at {place} refuses the user and password of redis.url (or redis.username and "
-                f"redis.password): {_refusal(error)}"
-            )
-        case _ if mode := _wrong_mode(error):
-            return CacheConfigurationError(f"Redis at {place} {mode}")
-        case ResponseError() if not isinstance(error, _PASSING) and not str(error).startswith(_BUSY):
-            return CacheConfigurationError(f"Redis at {place} cannot serve as redis.url: {_unfitness(error)}")
-        case _:
-            return CacheUnavailableError(
-                f"Redis at {place} is not available: {reason_of(error)}; "
-                "is it up, and does it speak TLS where redis.url says so?"
-            )
-
-
-def _wrong_mode(error: Exception) -> str | None:
-    if isinstance(error, ClusterCrossSlotError):
-        return "is a node of a cluster: set redis.cluster to true"
-    if isinstance(error, RedisClusterException) and _NO_CLUSTER in str(error):
-        return "is not in cluster mode: set redis.cluster to false"
-    return None
-
-
-def _unfitness(error: ResponseError) -> str:
-    if "unknown command" in str(error).lower() and "HELLO" in str(error):
-        return "it is too old, it does not know HELLO; use Redis 6, Valkey 7.2 or later"
-    return reason_of(error)
-
-
-def _refusal(error: RedisError) -> str:
-    # The server's answer to a client without a password is a manual of HELLO.
-    if "HELLO must be called" in str(error):
-        return "it asks for a password"
-    if isinstance(error, NoPermissionError):
-        return f"{reason_of(error)}; it needs MGET, MSET and PING on the keys of redis.prefix, and GETRANGE to warm"
-    return reason_of(error)
-
-
-def _refused_writes(error: ResponseError) -> str | None:
-    # redis-py leaves the word out where it has a class for it.
-    words = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
-    return _REFUSED_WRITES.get(words.get(type(error), str(error).partition(" ")[0]))
-
-
-def _tls_failure(error: ssl.SSLError, place: str) -> CacheError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CacheConfigurationError(
-            f"the certificate of Redis at {place} is not trusted: {error.verify_message}; set "
-            "redis.ssl_ca_file to the authority that signed it, and redis.url to a host it was made for"
-        )
-    return CacheUnavailableError(
-        f"Redis at {place} cannot be spoken to with TLS: {reason_of(error)}; if it speaks none, redis.url must "
-        "begin with redis://, and if it asks for a certificate, set redis.ssl_certificate_file and redis.ssl_key_file"
+def _client_of_service(
+    service: str, urls: tuple[str, ...], options: Mapping[str, Any], sentinel_options: Mapping[str, Any]
+) -> redis.Redis:
+    """Return a client of the primary of a service."""
+    of_url = parse_url(urls[0])  # type: ignore[no-untyped-call]
+    is_encrypted = of_url.pop("connection_class", None) is SSLConnection
+    for_server = {**options, **{name: value for name, value in of_url.items() if name not in {"host", "port"}}}
+    files = {name: value for name, value in for_server.items() if name.startswith("ssl_")}
+    for_sentinels = {**files, **sentinel_options, "ssl": is_encrypted, "retry": Retry(NoBackoff(), 0)}
+    sentinels: Any = Sentinels(  # type: ignore[no-untyped-call]
+        [_address(url, _SENTINEL_PORT) for url in urls], sentinel_kwargs=for_sentinels
     )
+    kind = EncryptedServiceConnection if is_encrypted else ServiceConnection
+    return cast("redis.Redis", sentinels.master_for(service, connection_class=kind, **for_server))
+
+
+def _address(url: str, default_port: int) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "localhost", parts.port or default_port
+
+
+def _place(url: str) -> str:
+    return ":".join(map(str, _address(url, _PORT)))

@@ -1,5 +1,8 @@
 import itertools
+import os
 import re
+import signal
+import time
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,7 +21,8 @@ from stream_assoc.stores.cache.exceptions import (
 )
 from stream_assoc.stores.cache.packing.blobs import LAYOUT_VERSION
 from stream_assoc.stores.cache.redis.cache import RedisCache
-from stream_assoc.stores.cache.redis.connection import translate
+from stream_assoc.stores.cache.redis.connection import connect
+from stream_assoc.stores.cache.redis.errors import translate
 from tests.stores.cache.builders import (
     CELL_LEVEL,
     FIRST_TILE,
@@ -181,6 +185,23 @@ def test_a_server_that_is_down_is_unavailable_and_then_back(tmp_path: Path) -> N
             cache.write(CachedTiles.none(), some, cells_of(some))
         with ValkeyServer(unix_socket_path=path):
             assert cache.read_states(some.diaObjectId, cells_of(some), some.validityStartMjdTai).found.tolist() == []
+
+
+def test_a_server_that_stands_still_costs_its_timeout_once() -> None:
+    with ValkeyServer() as server:
+        client = connect(server.connection_url, timeout_seconds=1.0)
+        with RedisCache(client, LAYOUT, **LEVELS) as cache:
+            cache.write(tile(3), LAYOUT.empty_states(), NO_CELLS)
+            pid = int(client.info("server")["process_id"])
+            os.kill(pid, signal.SIGSTOP)
+            start = time.monotonic()
+            with pytest.raises(CacheUnavailableError):
+                cache.read_tiles(np.array([FIRST_TILE]), np.array([1]))
+            with pytest.raises(CacheUnavailableError):
+                cache.ping()
+            assert 2.0 <= time.monotonic() - start < 2.5
+            os.kill(pid, signal.SIGCONT)
+            assert_same(cache.read_tiles(np.array([FIRST_TILE]), np.array([1])).split()[FIRST_TILE], positions(3))
 
 
 @pytest.fixture(scope="module")

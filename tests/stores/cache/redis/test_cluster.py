@@ -1,5 +1,7 @@
 """The cache on a cluster of three primaries: what finds keys, and what happens while slots move and nodes die."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,8 @@ pytestmark = pytest.mark.integration
 N_TILES = 600
 """In so many cells that each node has some."""
 
+SILENCE_SECONDS = 1.0
+
 
 @pytest.fixture(scope="module")
 def shared_cluster() -> Iterator[ValkeyCluster]:
@@ -39,8 +43,8 @@ def cluster() -> Iterator[ValkeyCluster]:
         yield cluster
 
 
-def cache_on(cluster: ValkeyCluster, prefix: str | None = None) -> RedisCache:
-    client = connect(cluster.url, cluster=True)
+def cache_on(cluster: ValkeyCluster, prefix: str | None = None, timeout_seconds: float = 10.0) -> RedisCache:
+    client = connect(cluster.url, cluster=True, timeout_seconds=timeout_seconds)
     return RedisCache(client, LAYOUT, prefix=prefix or fresh_prefix(), chunk=700, **LEVELS)
 
 
@@ -186,6 +190,56 @@ def test_a_replica_that_takes_over_with_older_tiles_and_states_shows_none_of_the
         assert min(n_old_tiles, n_old_states) > N_TILES / 5, "the replica was not behind"
         assert read(cache, new) == N_TILES - n_old_tiles
         assert len(cache.read_states(ids, cells, newer.validityStartMjdTai).found) == N_TILES - n_old_states
+
+
+def test_a_primary_that_stands_still_costs_its_timeout_once(cluster: ValkeyCluster) -> None:
+    some = far_tiles()
+    with cache_on(cluster, timeout_seconds=SILENCE_SECONDS) as cache:
+        cache.write(some, LAYOUT.empty_states(), NO_CELLS)
+        cluster.freeze(0)
+        # Whether its replica has taken over by then, who has its slots is known after one silence.
+        assert seconds_of(lambda: read(cache, some)) < 1.7 * SILENCE_SECONDS
+        cluster.await_failover(0)
+        cache.write(some, LAYOUT.empty_states(), NO_CELLS)
+        cluster.thaw(0)
+        cluster.wait_until_whole()
+        assert read(cache, some) == N_TILES
+
+
+def test_a_primary_that_stands_still_and_has_no_replica_costs_its_timeout_once(cluster: ValkeyCluster) -> None:
+    some = far_tiles()
+    with cache_on(cluster, timeout_seconds=SILENCE_SECONDS) as cache:
+        cache.write(some, LAYOUT.empty_states(), NO_CELLS)
+        cluster.kill(N_PRIMARIES)
+        cluster.freeze(0)
+        for call in (lambda: read(cache, some), cache.ping):
+            assert SILENCE_SECONDS <= seconds_of(call) < 1.7 * SILENCE_SECONDS
+        cluster.thaw(0)
+        cluster.start(N_PRIMARIES)
+        cluster.wait_until_whole()
+        assert read(cache, some) == N_TILES
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Return how long a call takes until it succeeds or finds the cache away."""
+    start = time.monotonic()
+    with contextlib.suppress(CacheUnavailableError):
+        call()
+    return time.monotonic() - start
+
+
+def test_a_client_starts_while_a_node_that_is_named_is_dead(cluster: ValkeyCluster) -> None:
+    some, prefix = far_tiles(), fresh_prefix()
+    with cache_on(cluster, prefix) as cache:
+        cache.write(some, LAYOUT.empty_states(), NO_CELLS)
+    cluster.fail_over(0)
+    with pytest.raises(CacheUnavailableError, match=str(cluster.ports[0])):
+        connect(cluster.url, cluster=True)
+    client = connect(*cluster.urls[:2], cluster=True)
+    with RedisCache(client, LAYOUT, prefix=prefix, chunk=700, **LEVELS) as later:
+        assert read(later, some) > N_TILES / 2
+        later.write(some, LAYOUT.empty_states(), NO_CELLS)
+        assert read(later, some) == N_TILES
 
 
 def test_a_cluster_with_a_part_away_is_a_cache_that_is_away(cluster: ValkeyCluster) -> None:

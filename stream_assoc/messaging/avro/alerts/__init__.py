@@ -1,1 +1,0 @@
-"""Alert packets as Rubin sends them: their schemas, written from columns and read one by one."""
