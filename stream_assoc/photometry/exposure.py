@@ -6,15 +6,19 @@ runs along a row. FITS headers count from one; the readers take that off.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from stream_assoc.core.model.types import BoolArray, Float32Array, FloatArray
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.types import BANDS, BoolArray, Float32Array, FloatArray
 from stream_assoc.photometry.celestial import pixels_of, sky_of
-from stream_assoc.photometry.exceptions import ImageUnreadableError
+from stream_assoc.photometry.exceptions import ImageMismatchError, ImageUnreadableError
 from stream_assoc.photometry.psf import Psf
+
+_FARTHEST_ORIGIN: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,30 @@ class VisitInfo:
     visit: int | None = None
     detector: int | None = None
     band: str | None = None
+
+    def check(self, name: str, batch: BatchId, band: str) -> None:
+        """Refuse an image that was taken in another visit, by another detector or in another band.
+
+        Parameters
+        ----------
+        name : `str`
+            What a message calls it.
+        batch : `~stream_assoc.core.model.batch.BatchId`
+        band : `str`
+
+        Raises
+        ------
+        ImageMismatchError
+        """
+        if self.band in BANDS and self.band != band:
+            raise ImageMismatchError(
+                f"the image {name!r} is in band {self.band}, the batch in {band}; name the image of the batch"
+            )
+        if self.visit not in {None, batch.visit} or self.detector not in {None, batch.detector}:
+            raise ImageMismatchError(
+                f"the image {name!r} is of visit {self.visit} and detector {self.detector}, and the batch of "
+                f"{batch.visit} and {batch.detector}; name the image of the batch"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +75,16 @@ class Exposure:
         Photometric calibration. Where an aperture correction is wanted, it is
         part of this.
     visit_info : `VisitInfo`
+    origin : `tuple` [`int`, `int`]
+        The x and y that the producer gives the first pixel, as in the columns
+        of DiaSource: other than 0 where the image is a part of a larger one.
 
     Raises
     ------
     ImageUnreadableError
         If image, variance and mask do not have one shape in two dimensions,
-        the calibration is no positive number or a plane has no such bit.
+        the calibration is no positive number, a plane has no such bit or the
+        origin is beyond any image.
     """
 
     image: Float32Array
@@ -63,6 +95,7 @@ class Exposure:
     psf: Psf
     nJy_per_count: float
     visit_info: VisitInfo = VisitInfo()
+    origin: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         shapes = {self.image.shape, self.variance.shape, self.mask.shape}
@@ -75,6 +108,8 @@ class Exposure:
             raise ImageUnreadableError(f"the calibration must be a positive number of nJy, not {self.nJy_per_count}")
         if not all(0 <= bit < 32 for bit in self.mask_planes.values()):
             raise ImageUnreadableError("the bits of the mask planes must lie between 0 and 31")
+        if any(abs(first) > _FARTHEST_ORIGIN for first in self.origin):
+            raise ImageUnreadableError(f"its first pixel is said to be {self.origin}; correct LTV1 and LTV2")
 
     def pixels_of(self, ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return where positions of the sky lie on the image.

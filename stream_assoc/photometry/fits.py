@@ -103,6 +103,7 @@ def _exposure(hdus: list[fits.ImageHDU]) -> Exposure:
         psf=_psf(psf),
         nJy_per_count=nJy_per_count(image.header, hdus[0].header),
         visit_info=_visit_info(hdus[0].header),
+        origin=(_first(image.header, 1), _first(image.header, 2)),
     )
 
 
@@ -148,6 +149,15 @@ def _wcs(header: fits.Header) -> WCS:
     except (WcsError, InvalidTransformError, SingularMatrixError) as error:
         raise ImageUnreadableError(f"its WCS cannot be used: {' '.join(str(error).split())}") from error
     return wcs
+
+
+def _first(header: fits.Header, axis: int) -> int:
+    """Return the position of the first pixel along an axis, as afw writes it, or `lsst-images`."""
+    if f"LTV{axis}" in header:
+        return -round(float(header[f"LTV{axis}"]))
+    if header.get(f"CTYPE{axis}A") == "LINEAR":
+        return round(float(header[f"CRVAL{axis}A"]) + 1.0 - float(header.get(f"CRPIX{axis}A", 1.0)))
+    return 0
 
 
 def _psf(hdu: fits.ImageHDU) -> Psf:

@@ -10,8 +10,7 @@ from stream_assoc.core.model.batch import Batch
 from stream_assoc.core.model.floats import finite
 from stream_assoc.core.model.forced import forced_source_ids
 from stream_assoc.core.model.objects import ObjectPositions
-from stream_assoc.core.model.types import BANDS, BoolArray, FloatArray
-from stream_assoc.photometry.exceptions import ImageMismatchError
+from stream_assoc.core.model.types import BoolArray, FloatArray
 from stream_assoc.photometry.exposure import Exposure
 from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import BAD_PLANES, Weighting, measure
@@ -152,14 +151,5 @@ class ImagePhotometer:
 
     def _exposure(self, batch: Batch, uri: str) -> Exposure:
         exposure = self._store.read(uri)
-        taken = exposure.visit_info
-        if taken.band in BANDS and taken.band != batch.band:
-            raise ImageMismatchError(
-                f"the image {uri!r} is in band {taken.band}, the batch in {batch.band}; name the image of the batch"
-            )
-        if taken.visit not in {None, batch.id.visit} or taken.detector not in {None, batch.id.detector}:
-            raise ImageMismatchError(
-                f"the image {uri!r} is of visit {taken.visit} and detector {taken.detector}, and the batch of "
-                f"{batch.id.visit} and {batch.id.detector}; name the image of the batch"
-            )
+        exposure.visit_info.check(uri, batch.id, batch.band)
         return exposure

@@ -85,7 +85,24 @@ def test_rubins_masked_image_with_a_psf_added(written) -> None:
     hdus[2] = fits.CompImageHDU(hdus[2].data, hdus[2].header)
     exposure = read_exposure(written(hdus))
     assert exposure.mask_planes == {"BAD": 0, "NO_DATA": 8}
+    assert exposure.origin == (2000, 1000)
     assert measured(exposure) == pytest.approx(2.5 * FLUX, rel=1e-4)
+
+
+def test_the_origin_as_lsst_images_writes_it(written) -> None:
+    hdus = layout()
+    assert read_exposure(written(hdus)).origin == (0, 0)
+    for axis, first in ((1, -30.0), (2, 12.0)):
+        hdus["IMAGE"].header.update({f"CTYPE{axis}A": "LINEAR", f"CRPIX{axis}A": 1.0, f"CRVAL{axis}A": first})
+    assert read_exposure(written(hdus)).origin == (-30, 12)
+
+
+@pytest.mark.parametrize("first", [1e300, "left", 2.0**40])
+def test_an_origin_that_no_image_has(written, first: float | str) -> None:
+    hdus = layout()
+    hdus["IMAGE"].header["LTV1"] = first
+    with pytest.raises(ImageUnreadableError):
+        read_exposure(written(hdus))
 
 
 @pytest.mark.parametrize(("cards", "scale"), [({"NJYPERCT": 3.0}, 3.0), ({"BUNIT": "NJY"}, 1.0)])

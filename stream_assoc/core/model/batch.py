@@ -131,14 +131,15 @@ class SolarSystemObjects:
 
 @dataclass(frozen=True, slots=True)
 class ImageUris:
-    """Where the images of a batch are, for forced photometry; each may be missing."""
+    """Where the images of a batch are, for forced photometry and cutouts; each may be missing."""
 
     difference: str | None = None
     science: str | None = None
+    template: str | None = None
 
     @property
     def named(self) -> bool:
-        """Whether there is any."""
+        """Whether there is any that forced photometry measures on."""
         return self.difference is not None or self.science is not None
 
 
