@@ -72,7 +72,7 @@ def demo(
     )
     console.print(f"Simulating {visits} visits of {detectors} detectors: variables, transients, artifacts, asteroids")
     if images:
-        console.print(f"Each batch has a difference image and a science image of {IMAGE_PIXELS} pixels a side")
+        console.print(f"Each batch has a difference, a science and a template image of {IMAGE_PIXELS} pixels a side")
     written = write_simulation(sky, folder, BatchMessages("dia-sources"))
     console.print(
         f"Replaying {written.n_batches:,} batches of {written.n_sources:,} sources through stream-assoc serve"

@@ -22,7 +22,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     nights: Annotated[int, typer.Option(min=1, help="Nights.")] = 1,
     visits: Annotated[int, typer.Option(min=1, help="Visits a night.")] = 100,
     detectors: Annotated[int, typer.Option(min=1, max=256, help="Detectors of the focal plane.")] = 9,
-    images: Annotated[bool, typer.Option("--images", help="Write a difference and a science image a batch.")] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="Write a difference, a science and a template image a batch.")
+    ] = False,
     fields: Annotated[int, typer.Option(min=1, help="Overlapping fields that the visits take in turn.")] = 3,
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -1,4 +1,4 @@
-"""Images of the simulated sky: what forced photometry is measured on, and what it must find.
+"""Images of the simulated sky: what forced photometry is measured on, what it must find, what cutouts show.
 
 A detector has few, wide pixels, so that a night of images is small. Artifacts
 are not in them: no light is there. The noise is that of the sky alone.
@@ -31,6 +31,9 @@ FWHM_PIXELS: Final = 3.0
 STAMP_PIXELS: Final = 19
 """Side of the PSF's image: seven standard deviations to each side."""
 
+TEMPLATE_EXPOSURES: Final = 20
+"""How many visits a template is the mean of; its noise is that much less."""
+
 _SIGMA_PIXELS: Final = FWHM_PIXELS / np.sqrt(8.0 * np.log(2.0))
 _SEEN_SIGMA_PIXELS: Final = float(np.hypot(_SIGMA_PIXELS, 12.0**-0.5))
 """Of the light as pixels integrate it."""
@@ -51,17 +54,28 @@ class DetectorImages:
     exposed: Exposed
 
     def write(self, folder: Path) -> ImageUris:
-        """Write the difference and the science image into a folder; return where they are."""
+        """Write the difference, the science and the template image into a folder; return where they are.
+
+        A template shows what a visit would without any change of the sky, on
+        the pixels of this one.
+        """
         visit, detector, light = self.exposed.visit, self.exposed.detector, self.exposed.light
         random = np.random.default_rng([self.config.seed, 4, visit.number, detector.number])
+        taken = {"VISIT": visit.visit, "DETECTOR": detector.number, "BAND": visit.band}
         uris = {}
-        for kind, flux in (("difference", light.psfFlux), ("science", light.scienceFlux)):
+        for kind, flux, n_exposures, cards in (
+            ("difference", light.psfFlux, 1, taken),
+            ("science", light.scienceFlux, 1, taken),
+            ("template", light.scienceFlux - light.psfFlux, TEMPLATE_EXPOSURES, {"BAND": visit.band}),
+        ):
             file = _file(folder.resolve(), visit.visit, detector.number, kind)
-            self._hdus(flux, random).writeto(file, overwrite=True)
+            hdus = self._hdus(flux, n_exposures, random)
+            hdus[0].header.update(cards)
+            hdus.writeto(file, overwrite=True)
             uris[kind] = file.as_uri()
         return ImageUris(**uris)
 
-    def _hdus(self, flux: FloatArray, random: np.random.Generator) -> fits.HDUList:
+    def _hdus(self, flux: FloatArray, n_exposures: int, random: np.random.Generator) -> fits.HDUList:
         side, visit, detector = self.config.image_pixels, self.exposed.visit, self.exposed.detector
         scale = side / detector.size
         x = (self.exposed.light.x - detector.x) * scale - 0.5
@@ -69,12 +83,10 @@ class DetectorImages:
         psf = _profiles(np.array([STAMP_PIXELS // 2]), STAMP_PIXELS)
         stamp = psf.T @ psf
         sky_error = flux_error_njy(np.zeros(1), visit.band)[0]
-        variance = sky_error**2 * np.sum(stamp**2)
+        variance = sky_error**2 * np.sum(stamp**2) / n_exposures
         # Not as a product of matrices, whose last bits depend on how threads share the work.
         image = np.einsum("ny,nx->yx", _profiles(y, side) * flux[:, np.newaxis], _profiles(x, side))
         image += np.sqrt(variance) * random.standard_normal(image.shape)
-        primary = fits.PrimaryHDU()
-        primary.header.update(VISIT=visit.visit, DETECTOR=detector.number, BAND=visit.band)
         # Sixteen steps to a standard deviation of the noise, as Rubin's own.
         pixels = fits.CompImageHDU(image.astype(np.float32), self._wcs(scale), name="IMAGE", quantize_level=16.0)
         # In steps of a fixed size, because a noise of none has no sixteenths; as it is it would be put into gzip,
@@ -82,7 +94,7 @@ class DetectorImages:
         constant = fits.CompImageHDU(
             np.full(image.shape, variance, np.float32), name="VARIANCE", quantize_level=-0.01 * variance
         )
-        return fits.HDUList([primary, pixels, constant, fits.ImageHDU(stamp, name="PSF")])
+        return fits.HDUList([fits.PrimaryHDU(), pixels, constant, fits.ImageHDU(stamp, name="PSF")])
 
     def _wcs(self, scale: float) -> fits.Header:
         plane, detector = self.exposed.visit.plane, self.exposed.detector

@@ -3,16 +3,26 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stream_assoc.core.model.batch import ImageUris
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
+from stream_assoc.photometry.cutouts.cutter import Cutter
+from stream_assoc.photometry.fits import read_payload
+from stream_assoc.photometry.image_store import ImageStore
 from stream_assoc.photometry.measurement import measure
 from stream_assoc.tools.replay.capture import read_capture
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.simulation.config import SimulationConfig
 from stream_assoc.tools.simulation.files import CAPTURE_NAME, IMAGES_NAME, read_light, write_simulation
-from stream_assoc.tools.simulation.images import DetectorImages, expected_fluxes, pixels_to_edge, with_images
+from stream_assoc.tools.simulation.images import (
+    TEMPLATE_EXPOSURES,
+    DetectorImages,
+    expected_fluxes,
+    pixels_to_edge,
+    with_images,
+)
 from stream_assoc.tools.simulation.night import simulate
 from tests.photometry.skies import read_exposure
 
@@ -23,6 +33,11 @@ def paths(images: ImageUris) -> list[str]:
     assert images.difference is not None
     assert images.science is not None
     return [uri.removeprefix("file://") for uri in (images.difference, images.science)]
+
+
+def template(images: ImageUris) -> str:
+    assert images.template is not None
+    return images.template.removeprefix("file://")
 
 
 @pytest.mark.parametrize("dec", [2.2, -89.5])
@@ -66,12 +81,51 @@ def test_fluxes_are_as_expected_at_the_light_beside_it_and_where_nothing_is(tmp_
     assert pull.std() == pytest.approx(1.0, abs=0.1)
 
 
+def test_a_template_shows_the_science_image_without_what_changed(tmp_path: Path) -> None:
+    for simulated in simulate(CONFIG):
+        assert simulated.exposed is not None
+        batch = with_images(simulated.batch, DetectorImages(CONFIG, simulated.exposed), tmp_path)
+        light = simulated.exposed.light
+        inside = pixels_to_edge(tmp_path, batch.id, light.ra, light.dec) > 4.0
+        psfFlux, scienceFlux = expected_fluxes(CONFIG, light, light.ra[inside], light.dec[inside])
+        deep, science = read_exposure(template(batch.images)), read_exposure(paths(batch.images)[1])
+        assert (deep.visit_info.visit, deep.visit_info.band) == (None, batch.band)
+        assert deep.variance.mean() == pytest.approx(science.variance.mean() / TEMPLATE_EXPOSURES, rel=1e-3)
+        fluxes = measure(deep, *deep.pixels_of(light.ra[inside], light.dec[inside]))
+        pull = (fluxes.flux - scienceFlux + psfFlux) / np.hypot(fluxes.error, 0.001 * scienceFlux)
+        assert abs(np.median(pull)) < 0.2
+        assert np.abs(pull).max() < 6.0
+
+
+def test_cutouts_show_the_sources_of_a_batch(tmp_path: Path) -> None:
+    simulated = next(one for one in simulate(CONFIG) if len(one.batch) > 10)
+    assert simulated.exposed is not None
+    batch = with_images(simulated.batch, DetectorImages(CONFIG, simulated.exposed), tmp_path)
+    sources = pa.Table.from_batches([batch.diaSources])[:20]
+    ra, dec = (sources[name].to_numpy() for name in ("ra", "dec"))
+    cutouts = Cutter(ImageStore([str(tmp_path)])).load(batch.images, batch.id, batch.band).cut(sources)
+    assert cutouts.missing == ()
+    for uri, stamps in zip(
+        [*paths(batch.images), template(batch.images)],
+        (cutouts.stamps.difference, cutouts.stamps.science, cutouts.stamps.template),
+        strict=True,
+    ):
+        whole = read_exposure(uri)
+        flux = measure(whole, *whole.pixels_of(ra, dec)).flux
+        for source, stamp in enumerate(stamps):
+            exposure = read_payload(stamp.as_py())
+            x, y = exposure.pixels_of(ra[source : source + 1], dec[source : source + 1])
+            assert measure(exposure, x, y).flux[0] == pytest.approx(flux[source], rel=1e-5, abs=1e-3)
+
+
 def test_what_is_written_is_named_and_the_same_seed_gives_the_same_images(tmp_path: Path) -> None:
     for name in ("one", "other"):
         write_simulation(CONFIG, tmp_path / name, BatchMessages("dia-sources"))
     batches = [BatchDecoder().decode(one.message.value) for one in read_capture(tmp_path / "one" / CAPTURE_NAME)]
     files = sorted((tmp_path / "one" / IMAGES_NAME).iterdir())
-    assert sorted(path for one in batches for path in paths(one.images)) == [str(file) for file in files]
+    named = [path for one in batches for path in paths(one.images)]
+    assert sorted(named) == [str(file) for file in files if not file.stem.endswith("template")]
+    assert len(files) == 3 * len(batches)
     for file in files:
         assert file.read_bytes() == (tmp_path / "other" / IMAGES_NAME / file.name).read_bytes()
     light = read_light(tmp_path / "one")
