@@ -14,6 +14,7 @@ from stream_assoc.messaging.avro.schemas import (
     NAMES,
     NEXT_VISIT,
     OBJECT,
+    known_schemas,
     load_schema,
     schema_id,
 )
@@ -47,11 +48,20 @@ WIRE = """\
 ## Format of a message
 
 A value is Avro in the Confluent wire format: the byte 0, the schema id in 4 bytes (big-endian), the record. With
-`kafka.schema_registry_url` set, ids are the registry's and schemas are registered under `TOPIC-value`. Without a
-registry, ids are made by Rubin's convention, 100 times the major version plus the minor one:
+`kafka.schema_registry_url` set, ids are the registry's and schemas are registered under `TOPIC-value`, by daemons,
+`replay`, `simulate` and `announce`. Without a registry, ids are our own: a billion, a million times the number of the
+schema, 100 times the major version, and the minor one. None is an id of Rubin's alert packets (100 times the major
+version plus the minor one) or one that a registry comes to by counting, so that one table, or one registry that
+takes ids as they are given (Confluent's mode `IMPORT`), may hold all of them.
+
+A daemon with a registry knows our own ids as well, and does not ask for them: batches that were written without the
+registry stay readable. The header `dlq.record` always has our own.
 """
 
 READING = """\
+Earlier releases wrote every schema under 100 and its minor version, so that one id stood for several schemas. Readers
+know by the topic which is meant.
+
 Read the outputs with `isolation.level=read_committed`: then you see each exactly once, and nothing that a daemon sent
 just before it was killed.
 
@@ -64,7 +74,7 @@ def page() -> str:
     lines = [*head("Topics", "stream_assoc/messaging and the settings"), INTRODUCTION]
     lines += table(["topic", "setting", "one message", "key", "settings"], _topics())
     lines += [WIRE]
-    lines += table(["schema", "id"], [(f"[{name}](schemas.md#{name})", schema_id(name)) for name in NAMES])
+    lines += table(["schema", "id", "earlier ones that are read"], _ids())
     lines += [READING]
     lines += table(
         ["header", "on", "meaning"],
@@ -89,6 +99,13 @@ def page() -> str:
         ],
     )
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _ids() -> Iterator[tuple[str, int, str]]:
+    for name in NAMES:
+        current = schema_id(name)
+        earlier = ", ".join(str(one) for one in sorted(known_schemas(name)) if one != current)
+        yield f"[{name}](schemas.md#{name})", current, earlier
 
 
 def _topics() -> Iterator[tuple[str, str, str, str, str]]:

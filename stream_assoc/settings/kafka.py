@@ -74,7 +74,7 @@ class KafkaSettings(KafkaConnectionSettings):
     )
     schema_registry_url: SecretUrl | None = Field(
         default=None,
-        description="Confluent Schema Registry, http(s)://[user:password@]host:port. Unset: schema ids are Rubin's.",
+        description="Confluent Schema Registry, http(s)://[user:password@]host:port. Unset: schema ids are our own.",
     )
     schema_registry_user: str | None = Field(
         default=None, min_length=1, description="User of the Schema Registry, instead of one in the URL."

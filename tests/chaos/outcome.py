@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stream_assoc.messaging.avro.wire import HEADER_BYTES
 from stream_assoc.pipeline.neighbourhood import Neighbourhood
 from stream_assoc.pipeline.ports.cache import CachedTiles
 from stream_assoc.pipeline.services import Services
@@ -44,8 +45,8 @@ class Outcome:
         What is in Redis. A daemon that dies before it writes the cache leaves
         fewer, so they are no part of what is compared for equality.
     published : `dict`
-        Key, value and headers of each message that a read_committed subscriber
-        sees, in order, by topic.
+        Key, value without its schema id, and headers of each message that a
+        read_committed subscriber sees, in order, by topic.
     disordered : `list` [`int`]
         Objects whose versions were published in another order than they were
         made, or whose last message is not what the APDB holds of them.
@@ -140,8 +141,12 @@ def published(deployment: Deployment) -> dict[str, list[tuple[Any, ...]]]:
     assert len(name) == len(STAND_IN)
     return {
         topic.replace(name, STAND_IN): [
-            (one.key, one.value and one.value.replace(name.encode(), STAND_IN.encode()), one.headers)
-            for one in deployment.read(topic)
+            (one.key, datum_of(one.value, name), one.headers) for one in deployment.read(topic)
         ]
         for topic in (kafka.objects_topic, kafka.forced_sources_topic, kafka.metrics_topic, kafka.dead_letter_topic)
     }
+
+
+def datum_of(value: bytes | None, name: str) -> bytes | None:
+    """Return the value of a message without the name of its deployment, nor the schema id, which releases change."""
+    return value and value[HEADER_BYTES:].replace(name.encode(), STAND_IN.encode())

@@ -6,11 +6,20 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+import fastavro
 import pytest
+
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, known_schemas
+from stream_assoc.messaging.avro.wire import HEADER_BYTES, header, rubin_schema_id
 
 REPOSITORY: Final = Path(__file__).parents[2]
 FOLDER: Final = REPOSITORY / ".cache" / "releases"
 """Kept from run to run: its kernels take a minute to compile."""
+
+SCHEMA_ID: Final = rubin_schema_id(1, 1)
+"""Under which releases wrote batches before each schema had ids of its own."""
 
 
 def source_of(commit: str) -> Path:
@@ -28,3 +37,13 @@ def source_of(commit: str) -> Path:
         with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
             archive.extractall(folder, filter="data")
     return folder
+
+
+def written_before(batch: Batch) -> bytes:
+    """Return the message of a batch as producers of an earlier release write it, which every daemon reads."""
+    schemas = known_schemas(BATCH)
+    datum = io.BytesIO(BatchEncoder().encode(batch)[HEADER_BYTES:])
+    record = fastavro.schemaless_reader(datum, fastavro.parse_schema(schemas.writer_schema(BATCH_SCHEMA_ID)))
+    target = io.BytesIO()
+    fastavro.schemaless_writer(target, fastavro.parse_schema(schemas.writer_schema(SCHEMA_ID)), record)
+    return header(SCHEMA_ID) + target.getvalue()

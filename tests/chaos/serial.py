@@ -13,12 +13,12 @@ from scipy.spatial import cKDTree
 
 from stream_assoc.core.model.batch import Batch, BatchId
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.messages import InputMessage, OutputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.sky.vectors import ARCSEC_PER_RADIAN, unit_vectors
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
-from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.output_decoder import decode_metrics
+from stream_assoc.messaging.avro.wire import HEADER_BYTES
 from stream_assoc.pipeline.batches import Processed, arrive
 from stream_assoc.pipeline.process import process_batches
 from stream_assoc.pipeline.services import Services
@@ -107,7 +107,9 @@ def judge(
     url = deployment.settings.apdb.url.get_secret_value()
     sent = {one.id: one for one in batches}
     with _empty_services(deployment.settings, folder) as (services, serial_url):
-        outputs = _replay(services, sorted(columns(url, LEDGER, *ORDER)) if order is None else order(url), sent)
+        outputs = _replay(
+            services, sorted(columns(url, LEDGER, *ORDER)) if order is None else order(url), sent, deployment.encode
+        )
         serial_sky = sky_in(services)
     kafka = deployment.settings.kafka
     ours, serial = (contents(one, *TABLES, without=("apdb_replica_chunk",)) for one in (url, serial_url))
@@ -121,8 +123,8 @@ def judge(
         tables=frozenset(name for name in TABLES if ours[name] != serial[name]),
         unpublished=len(contents(url, OUTBOX)[OUTBOX]),
         objects=_difference(
-            ((one.key, one.value) for one in deployment.read(kafka.objects_topic)),
-            ((one.key, one.value) for one in outputs if one.topic == kafka.objects_topic),
+            map(_datum, deployment.read(kafka.objects_topic)),
+            (_datum(one) for one in outputs if one.topic == kafka.objects_topic),
         ),
         metrics=_difference(
             map(_comparable, deployment.metrics()),
@@ -172,14 +174,16 @@ def _empty_services(settings: Settings, folder: Path) -> Iterator[tuple[Services
         yield services_of(settings, apdb, MemoryCache(layout_of(settings))), url
 
 
-def _replay(services: Services, in_order: Rows, sent: dict[BatchId, Batch]) -> list[OutputMessage]:
+def _replay(
+    services: Services, in_order: Rows, sent: dict[BatchId, Batch], encode: Callable[[Batch], bytes]
+) -> list[OutputMessage]:
     """Process the batches of the ledger one after the other; return all outputs."""
-    encoder, decoder = BatchEncoder(), BatchDecoder()
+    decoder = BatchDecoder()
     services = replace(services, clock=RecordedClock(row[0] for row in in_order))
     outputs: list[OutputMessage] = []
     for _, visit, detector, *position in in_order:
         # Through the message and back, for its digest.
-        batch = decoder.decode(encoder.encode(sent[BatchId(visit, detector)]))
+        batch = decoder.decode(encode(sent[BatchId(visit, detector)]))
         (outcome,) = process_batches([arrive(batch, services, InputPosition(*position))], services)
         assert isinstance(outcome, Processed)
         outputs += outcome.outputs
@@ -217,6 +221,11 @@ def _miscounted(url: str, owners: dict[int, Owner]) -> frozenset[int]:
 def _comparable(metrics: AssociationMetrics) -> tuple[Any, ...]:
     kept = replace(metrics, stageSeconds={}, totalUnassociatedDiaObjects=0)
     return tuple(getattr(kept, one.name) for one in fields(kept) if one.name != "stageSeconds")
+
+
+def _datum(message: InputMessage | OutputMessage) -> tuple[bytes | None, bytes | None]:
+    """Return the key and the value of a message, without the schema id, which releases change."""
+    return message.key, message.value and message.value[HEADER_BYTES:]
 
 
 def _difference(seen: Iterable[tuple[Any, ...]], expected: Iterable[tuple[Any, ...]]) -> int:

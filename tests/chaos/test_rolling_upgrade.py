@@ -1,6 +1,7 @@
 """Daemons of an earlier release and of this one work on the same tables, cache and topics, in turns and side by side.
 
-Forward and back: who upgrades may find that he has to go back.
+Forward and back: who upgrades may find that he has to go back. Producers are upgraded last, so
+batches come as the earlier release writes them.
 """
 
 import itertools
@@ -16,9 +17,9 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch
 from tests.chaos.fleet import CAMERA, deploy_for_a_fleet
-from tests.chaos.nights import EXIT_SECONDS, Night, batches, night_on
+from tests.chaos.nights import EXIT_SECONDS, Night, batches, unsent_night_on
 from tests.chaos.outcome import Outcome, assert_nothing_shows
-from tests.chaos.releases import source_of
+from tests.chaos.releases import source_of, written_before
 from tests.chaos.serial import NOTHING, judge
 from tests.pipeline.focal_plane import visits
 
@@ -46,7 +47,10 @@ def night(request: pytest.FixtureRequest, kafka_bootstrap: str, valkey_url: str,
     url = f"sqlite:///{tmp_path / 'apdb.sqlite3'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql_database")
-    return night_on(kafka_bootstrap, valkey_url, url, tmp_path)
+    night = unsent_night_on(kafka_bootstrap, valkey_url, url, tmp_path)
+    night.deployment.encode = written_before
+    night.deployment.send(batches())
+    return night
 
 
 def test_one_goes_on_where_the_other_was_killed(night: Night, old: Variables, expected: Outcome) -> None:
@@ -106,6 +110,7 @@ def test_daemons_are_replaced_one_by_one_and_back(
     kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path, old: Variables
 ) -> None:
     deployment = deploy_for_a_fleet(kafka_bootstrap, valkey_url, postgresql_database)
+    deployment.encode = written_before
     night = Night(deployment, tmp_path)
     steps = itertools.chain(*(((number, release) for number in range(N_DAEMONS)) for release in ({}, old, {})))
     sent: list[Batch] = []

@@ -29,9 +29,9 @@ from stream_assoc.messaging.avro.schemas import (
     BATCH,
     BATCH_SCHEMA_ID,
     DEAD_LETTER,
+    DEAD_LETTER_SCHEMA_ID,
     METRICS,
     METRICS_SCHEMA_ID,
-    SCHEMA_ID,
     load_schema,
 )
 from stream_assoc.messaging.avro.wire import AvroSchema, header
@@ -219,7 +219,7 @@ def _letter_pieces() -> list[Any]:
 
 
 def make_letter(rng: Rng) -> bytes:
-    value = header(SCHEMA_ID) + mutated(_letter_pieces(), rng)
+    value = header(DEAD_LETTER_SCHEMA_ID) + mutated(_letter_pieces(), rng)
     return bytes_mutated(value, rng) if rng.random() < 0.1 else value
 
 

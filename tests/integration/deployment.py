@@ -55,12 +55,12 @@ class Deployment:
     """Settings of one isolated deployment, and what tests do with it."""
 
     settings: Settings
+    encode: Callable[[Batch], bytes] = field(default_factory=lambda: BatchEncoder().encode)
     sent: int = 0
     errors: list[BaseException] = field(default_factory=list)
 
     def send(self, batches: Sequence[Batch]) -> None:
-        encoder = BatchEncoder()
-        self.send_raw([OutputMessage(self.settings.kafka.input_topic, None, encoder.encode(b)) for b in batches])
+        self.send_raw([OutputMessage(self.settings.kafka.input_topic, None, self.encode(b)) for b in batches])
 
     def send_raw(self, messages: Sequence[OutputMessage]) -> None:
         producer = PlainProducer(self.settings.kafka.producer_options())
@@ -71,10 +71,9 @@ class Deployment:
 
     def send_into(self, placed: Sequence[tuple[int, Batch]]) -> None:
         """Send batches at once, each to the partition it is given with."""
-        encoder = BatchEncoder()
         producer = Producer(self.settings.kafka.producer_options())
         for partition, batch in placed:
-            producer.produce(self.settings.kafka.input_topic, encoder.encode(batch), partition=partition)
+            producer.produce(self.settings.kafka.input_topic, self.encode(batch), partition=partition)
         assert producer.flush(60.0) == 0
         self.sent += len(placed)
 

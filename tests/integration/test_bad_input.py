@@ -3,11 +3,8 @@
 import copy
 import dataclasses
 import io
-import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -24,11 +21,13 @@ from stream_assoc.messaging.avro.wire import header
 from tests.contents import LEDGER, columns
 from tests.integration.deployment import Deployment
 from tests.pipeline.skies import batch, night, square
+from tests.schema_registry import RegistryHandler, schema_registry
 
 pytestmark = pytest.mark.integration
 
 MAX_SOURCES = 100
 MAX_BYTES = 60_000
+CURRENT_ID = 97
 ADDED_COLUMN_ID = 98
 MISSING_COLUMN_ID = 99
 
@@ -46,49 +45,16 @@ def schema_without(*names: str) -> dict[str, Any]:
 
 
 WRITERS = {
-    BATCH_SCHEMA_ID: load_schema(BATCH),
+    CURRENT_ID: load_schema(BATCH),
     ADDED_COLUMN_ID: schema_without("glint_trail", "apFlux"),
     MISSING_COLUMN_ID: schema_without("dec", "x"),
 }
 
 
-FIRST_REGISTERED_ID = 7000
-
-
-class RegistryHandler(BaseHTTPRequestHandler):
-    """Knows the writers' schemas and those that are registered, each under an id of its own."""
-
-    registered: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        known = WRITERS | {FIRST_REGISTERED_ID + i: json.loads(one) for i, one in enumerate(self.registered)}
-        schema = known.get(int(self.path.rpartition("/")[2]))
-        self._answer(404 if schema is None else 200, {"schema": json.dumps(schema)})
-
-    def do_POST(self) -> None:
-        schema = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
-        if schema not in self.registered:
-            self.registered.append(schema)
-        self._answer(200, {"id": FIRST_REGISTERED_ID + self.registered.index(schema)})
-
-    def _answer(self, status: int, body: dict[str, object]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def registry_url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), RegistryHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with schema_registry(WRITERS) as registry:
+        yield registry.url
 
 
 def encoded(one: Batch) -> bytes:
@@ -218,6 +184,7 @@ def test_a_daemon_that_cannot_reach_the_registry_waits_for_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(RegistryHandler, "do_GET", stumble)
+        deployment.encode = BatchEncoder(CURRENT_ID).encode
         deployment.send(good()[:2])
         deployment.process_everything()
     assert len(answers) > 2

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stream_assoc.apps.cli.app import CommandError, ConfigOption, SetOption, closing, settings_of
+from stream_assoc.apps.cli.sending import messages_to
 
 SIMULATE_HELP = closing(
     "stream-assoc simulate night/",
@@ -31,12 +32,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 ) -> None:
     """Write a simulated survey; `stream-assoc replay FOLDER/batches.avro` sends it.
 
-    Needs no server. FOLDER gets batches.avro, a capture; truth.parquet, what
+    Needs no server, but for the Schema Registry where one is set: messages carry
+    the id that it gives their schema. FOLDER gets batches.avro, a capture; truth.parquet, what
     each source is; and simulation.json, the parameters.
     """
     from pydantic import ValidationError
 
-    from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.tools.simulation.config import SimulationConfig
     from stream_assoc.tools.simulation.files import (
         CAPTURE_NAME,
@@ -46,7 +47,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
         write_simulation,
     )
 
-    topic = settings_of(config, set_).kafka.input_topic
+    kafka = settings_of(config, set_).kafka
     try:
         survey = SimulationConfig(
             seed=seed,
@@ -60,7 +61,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
         raise CommandError(
             "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
         ) from None
-    report = write_simulation(survey, folder, BatchMessages(topic))
+    report = write_simulation(survey, folder, messages_to(kafka.input_topic, kafka))
     typer.echo(
         f"{report.n_batches} batches of {report.n_sources} sources: {folder / CAPTURE_NAME}; "
         f"what they are: {folder / TRUTH_NAME}."

@@ -10,7 +10,7 @@ import erfa
 import numpy as np
 import numpy.typing as npt
 
-from stream_assoc.core.model.types import BoolArray, FloatArray
+from stream_assoc.core.model.types import BoolArray, FloatArray, IntArray
 
 DayObs = NewType("DayObs", int)
 """An observing night as Rubin writes it: YYYYMMDD of the date that begins at noon UTC."""
@@ -132,6 +132,25 @@ def utc_to_tai(mjd: FloatArray) -> FloatArray:
     """
     known = (mjd > 0.0) & (mjd < _FARTHEST_MJD)
     return np.where(known, _converted(erfa.utctai, np.where(known, mjd, 0.0)), mjd)
+
+
+def unix_microseconds(mjd_tai: FloatArray) -> IntArray:
+    """Return TAI dates as microseconds since 1970 UTC, rounded; a date's own step is 0.6 of one.
+
+    Parameters
+    ----------
+    mjd_tai : `numpy.ndarray` [float64]
+        MJD TAI, each a plausible one.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite, or no date of this calendar.
+    """
+    if not np.isfinite(mjd_tai).all():
+        raise ValueError("a time is NaN or infinite; it cannot be counted in microseconds")
+    days = _converted(erfa.taiutc, mjd_tai) - MJD_OF_UNIX_EPOCH
+    return np.rint(days * (SECONDS_PER_DAY * 1e6)).astype(np.int64)
 
 
 def utc_of(mjd_tai: float) -> datetime:

@@ -21,7 +21,7 @@ from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.codec import SealedReader, arrow_field, is_column
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.resolution import items, resolve
-from stream_assoc.messaging.avro.schemas import BATCH, known_schemas, load_schema
+from stream_assoc.messaging.avro.schemas import BATCH, load_schema, writer_schemas
 from stream_assoc.messaging.avro.wire import WriterSchemas, split
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.settings import Settings
@@ -100,7 +100,7 @@ class BatchDecoder:
         bands: Sequence[str] = BANDS,
         limits: BatchLimits | None = None,
     ) -> None:
-        self._schemas = schemas or known_schemas(BATCH)
+        self._schemas = writer_schemas(BATCH, schemas)
         self._bands = tuple(bands)
         self._limits = limits or BatchLimits()
         self._readers: dict[int, SealedReader] = {}

@@ -18,13 +18,18 @@ class BatchEncoder:
     Parameters
     ----------
     schema_id : `int`, optional
-        The id to write: the one a Schema Registry gave, or by default Rubin's.
+        The id to write: the one a Schema Registry gave, or by default our own.
+
+    Attributes
+    ----------
+    header : `bytes`
+        What precedes every datum: the wire format's zero byte and the id.
     """
 
     def __init__(self, schema_id: int = BATCH_SCHEMA_ID) -> None:
         schema = load_schema(BATCH)
         self._writer = ColumnWriter(schema)
-        self._header = header(schema_id)
+        self.header = header(schema_id)
         sources = next(field for field in schema["fields"] if field["name"] == "diaSources")
         self._required = {
             field["name"] for field in sources["type"]["items"]["fields"] if not isinstance(field["type"], list)
@@ -59,7 +64,7 @@ class BatchEncoder:
         (datum,) = self._writer.write(
             pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
         )
-        return b"".join((self._header, datum.as_buffer()))
+        return b"".join((self.header, datum.as_buffer()))
 
 
 def _source_columns(schema: pa.Schema, sources: pa.RecordBatch) -> Iterable[pa.Array]:

@@ -12,7 +12,7 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.positions import has_position
 from stream_assoc.core.model.types import FloatArray
 from stream_assoc.messaging.avro.codec import MALFORMED, SealedReader
-from stream_assoc.messaging.avro.schemas import BATCH, known_schemas
+from stream_assoc.messaging.avro.schemas import BATCH, writer_schemas
 from stream_assoc.messaging.avro.wire import AvroSchema, WriterSchemas, split
 from stream_assoc.messaging.exceptions import DecodeError
 
@@ -47,7 +47,7 @@ def batch_prefix(value: bytes | None, schemas: WriterSchemas | None = None) -> B
         If the schema must be asked for and the registry does not answer.
     """
     schema_id, payload = split(value)
-    writer_schema = (schemas or known_schemas(BATCH)).writer_schema(schema_id)
+    writer_schema = writer_schemas(BATCH, schemas).writer_schema(schema_id)
     begin = _beginning(tuple(_fields(writer_schema)))
     try:
         record: Any = fastavro.schemaless_reader(io.BytesIO(payload[:_LONGEST]), begin, None)
@@ -86,7 +86,7 @@ def batch_outline(value: bytes | None, schemas: WriterSchemas | None = None) -> 
         If the schema must be asked for and the registry does not answer.
     """
     schema_id, payload = split(value)
-    schema = (schemas or known_schemas(BATCH)).writer_schema(schema_id)
+    schema = writer_schemas(BATCH, schemas).writer_schema(schema_id)
     (row,) = SealedReader(schema).read([payload]).select(["visit", "footprint"]).to_pylist()
     corners = np.array([(one["ra"], one["dec"]) for one in row["footprint"]], np.float64).reshape(-1, 2)
     if not len(corners) or not has_position(corners[:, 0], corners[:, 1]).all():
@@ -115,7 +115,7 @@ def batch_header(value: bytes | None, schemas: WriterSchemas | None = None) -> d
         If the schema must be asked for and the registry does not answer.
     """
     schema_id, payload = split(value)
-    schema = (schemas or known_schemas(BATCH)).writer_schema(schema_id)
+    schema = writer_schemas(BATCH, schemas).writer_schema(schema_id)
     row = SealedReader(schema).read([payload]).select([field["name"] for field in schema["fields"]])
     return {
         name: len(scalar.values) if isinstance(scalar, pa.ListScalar) else scalar.as_py()

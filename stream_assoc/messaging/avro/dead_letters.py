@@ -13,7 +13,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import Headers, InputMessage, OutputMessage
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.codec import RecordCodec
-from stream_assoc.messaging.avro.schemas import DEAD_LETTER, SCHEMA_ID, known_schemas, load_schema
+from stream_assoc.messaging.avro.schemas import DEAD_LETTER, DEAD_LETTER_SCHEMA_ID, load_schema, writer_schemas
 from stream_assoc.messaging.avro.wire import WriterSchemas, header, split
 from stream_assoc.messaging.exceptions import DecodeError
 
@@ -67,7 +67,7 @@ def dead_letter(
     error: PoisonError,
     topic: str,
     time_ms: int,
-    schema_id: int = SCHEMA_ID,
+    schema_id: int = DEAD_LETTER_SCHEMA_ID,
     max_bytes: int | None = None,
 ) -> OutputMessage:
     """Return the dead letter of a message.
@@ -129,7 +129,7 @@ def read_dead_letter(letter: InputMessage | OutputMessage, schemas: WriterSchema
     if encoded is None:
         raise DecodeError(f"the message has no header {RECORD_HEADER}; it is not a dead letter", "undecodable")
     schema_id, payload = split(encoded)
-    writer_schema = (schemas or known_schemas(DEAD_LETTER)).writer_schema(schema_id)
+    writer_schema = writer_schemas(DEAD_LETTER, schemas).writer_schema(schema_id)
     record = DeadLetterRecord(**_codec().read(payload, writer_schema))
     original = InputMessage(
         position=InputPosition(record.topic, record.partition, record.offset),

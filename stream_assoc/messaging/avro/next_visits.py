@@ -17,7 +17,7 @@ from stream_assoc.core.model.positions import is_position, wrapped_ra
 from stream_assoc.core.model.times import is_number
 from stream_assoc.exceptions import reason_of
 from stream_assoc.messaging.avro.codec import RecordCodec, SealedReader
-from stream_assoc.messaging.avro.schemas import NEXT_VISIT, SCHEMA_ID, known_schemas, load_schema
+from stream_assoc.messaging.avro.schemas import NEXT_VISIT, NEXT_VISIT_SCHEMA_ID, load_schema, writer_schemas
 from stream_assoc.messaging.avro.wire import MAGIC, WriterSchemas, header, split
 from stream_assoc.messaging.exceptions import AnnouncementError, DecodeError
 
@@ -39,7 +39,7 @@ _ENVELOPE: Final = "message"
 """What Rubin's readers of the Schema Registry put around the record, and some pass on."""
 
 
-def encode_next_visit(visit: AnnouncedVisit, schema_id: int = SCHEMA_ID) -> bytes:
+def encode_next_visit(visit: AnnouncedVisit, schema_id: int = NEXT_VISIT_SCHEMA_ID) -> bytes:
     """Return an announcement in Avro.
 
     Parameters
@@ -117,7 +117,7 @@ def _record(value: bytes | None, schemas: WriterSchemas | None) -> Mapping[str, 
 def _avro(value: bytes, schemas: WriterSchemas | None) -> Mapping[str, Any]:
     try:
         schema_id, payload = split(value)
-        schema = (schemas or known_schemas(NEXT_VISIT)).writer_schema(schema_id)
+        schema = writer_schemas(NEXT_VISIT, schemas).writer_schema(schema_id)
         # By the writer's own fields: Rubin's schema has another name, and fields that ours has not.
         (record,) = SealedReader(schema).read([payload]).to_pylist()
     except DecodeError as error:

@@ -11,7 +11,7 @@ from stream_assoc.core.model.schema import PIXEL_ID, apdb_table
 from stream_assoc.core.model.times import checked_mjd
 from stream_assoc.messaging.avro.codec import RecordCodec, SealedReader, contiguous
 from stream_assoc.messaging.avro.resolution import resolve
-from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, known_schemas, load_schema
+from stream_assoc.messaging.avro.schemas import FORCED_SOURCE, METRICS, OBJECT, load_schema, writer_schemas
 from stream_assoc.messaging.avro.wire import WriterSchemas, split
 from stream_assoc.messaging.exceptions import DecodeError
 
@@ -78,7 +78,7 @@ def decode_forced_sources(values: Sequence[bytes | None], schemas: WriterSchemas
 def _decode(
     values: Sequence[bytes | None], target: pa.Schema, name: str, schemas: WriterSchemas | None
 ) -> pa.RecordBatch:
-    lookup = schemas or known_schemas(name)
+    lookup = writer_schemas(name, schemas)
     messages = [split(value) for value in values]
     schema_ids = np.array([schema_id for schema_id, _ in messages], np.int64)
     fields = load_schema(name)["fields"]
@@ -104,7 +104,7 @@ def decode_metrics(value: bytes | None, schemas: WriterSchemas | None = None) ->
         observation: whoever reads it makes dates of them.
     """
     schema_id, payload = split(value)
-    writer_schema = (schemas or known_schemas(METRICS)).writer_schema(schema_id)
+    writer_schema = writer_schemas(METRICS, schemas).writer_schema(schema_id)
     metrics = AssociationMetrics(**RecordCodec(load_schema(METRICS)).read(payload, writer_schema))
     try:
         checked_mjd(metrics.midpointMjdTai, "midpointMjdTai")

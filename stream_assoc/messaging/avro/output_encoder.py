@@ -16,11 +16,11 @@ from stream_assoc.messaging.avro.codec import RecordCodec, contiguous
 from stream_assoc.messaging.avro.row_writer import RowWriter
 from stream_assoc.messaging.avro.schemas import (
     FORCED_SOURCE,
+    FORCED_SOURCE_SCHEMA_ID,
     METRICS,
     METRICS_SCHEMA_ID,
     OBJECT,
     OBJECT_SCHEMA_ID,
-    SCHEMA_ID,
     load_schema,
 )
 from stream_assoc.messaging.avro.wire import header
@@ -38,11 +38,11 @@ class OutputTopics:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchemaIds:
-    """The schema ids to write: those a Schema Registry gave, or by default Rubin's."""
+    """The schema ids to write: those a Schema Registry gave, or by default our own."""
 
     objects: int = OBJECT_SCHEMA_ID
     metrics: int = METRICS_SCHEMA_ID
-    forced_sources: int = SCHEMA_ID
+    forced_sources: int = FORCED_SOURCE_SCHEMA_ID
 
 
 _NEW_MESSAGE: Final = functools.partial(tuple.__new__, OutputMessage)

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.messaging.avro.codec import ColumnWriter, is_nullable
@@ -37,15 +38,17 @@ class _Kind(IntEnum):
     FLOAT = 2
     DOUBLE = 3
     INTEGER = 4
-    BYTE = 5
-    PIECE = 6
+    UNION = 5
+    BYTE = 6
+    PIECE = 7
 
 
 _FLOATING: Final = {
     "float": (np.int32, _Kind.FLOAT, _Kind.FLOAT_OR_NULL),
     "double": (np.int64, _Kind.DOUBLE, _Kind.DOUBLE_OR_NULL),
 }
-_INTEGERS: Final = ("int", "long")
+_NOTHING: Final = {"int": 0, "long": 0, "boolean": False, "string": ""}
+"""What stands in place of a null, and is not written."""
 
 
 class RowWriter:
@@ -96,7 +99,7 @@ class _Datum:
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
         self._parts: list[tuple[int, int, int]] = []
-        self._numbers: list[npt.NDArray[np.int32] | IntArray] = []
+        self._numbers: list[npt.NDArray[np.integer]] = []
         self._pieces: list[pa.BinaryArray] = []
 
     def add_byte(self, value: int) -> None:
@@ -122,24 +125,35 @@ class _Datum:
         elif isinstance(kind, str) and kind in _FLOATING:
             integers, always, where_any = _FLOATING[kind]
             self._add_numbers(where_any if nullable else always, _with_nan(column).view(integers))
-        elif not n_null and (kind in _INTEGERS or _is_record(kind)):
+        elif isinstance(kind, str):
+            if n_null:
+                self._add_numbers(_Kind.UNION, _whole(column.is_valid()))
+                column = column.fill_null(_NOTHING[kind])
+            elif nullable:
+                self.add_byte(_VALUE)
+            self._add_whole(column)
+        elif not n_null and _is_record(kind):
             if nullable:
                 self.add_byte(_VALUE)
-            if _is_record(kind):
-                for inner, field, values in zip(wanted.type, kind["fields"], column.flatten(), strict=True):
-                    self.add(inner, field["type"], values)
-            else:
-                self._add_numbers(_Kind.INTEGER, column.to_numpy())
+            for inner, field, values in zip(wanted.type, kind["fields"], column.flatten(), strict=True):
+                self.add(inner, field["type"], values)
         else:
-            self._add_piece(avro_type, column)
+            self._add_piece(_written_elsewhere(avro_type, column))
 
-    def _add_piece(self, avro_type: AvroType, column: pa.Array) -> None:
-        """Add a field that another writer writes: a record's datum is that of its fields, one behind the other."""
-        writer = ColumnWriter({"type": "record", "name": "piece", "fields": [{"name": "v", "type": avro_type}]})
+    def _add_whole(self, column: pa.Array) -> None:
+        """Add integers, truth values, or texts: a text is its length and its bytes."""
+        if not pa.types.is_string(column.type):
+            self._add_numbers(_Kind.INTEGER, _whole(column))
+            return
+        self._add_numbers(_Kind.INTEGER, _whole(pc.binary_length(column)))
+        self._add_piece(column.cast(pa.binary()))
+
+    def _add_piece(self, piece: pa.BinaryArray) -> None:
+        """Add bytes that are there already."""
         self._parts.append((_Kind.PIECE, len(self._pieces), 1))
-        self._pieces.append(writer.write(pa.RecordBatch.from_arrays([column], schema=writer.arrow_schema)))
+        self._pieces.append(piece)
 
-    def _add_numbers(self, kind: _Kind, values: npt.NDArray[np.int32] | IntArray) -> None:
+    def _add_numbers(self, kind: _Kind, values: npt.NDArray[np.integer]) -> None:
         self._parts.append((kind, len(self._numbers), 1))
         self._numbers.append(values)
 
@@ -161,6 +175,19 @@ class _Datum:
 
 def _is_record(kind: AvroType) -> TypeGuard[AvroSchema]:
     return isinstance(kind, dict) and kind["type"] == "record"
+
+
+def _written_elsewhere(avro_type: AvroType, column: pa.Array) -> pa.BinaryArray:
+    """Return what another writer writes of a field: a record's datum is that of its fields, one behind the other."""
+    writer = ColumnWriter({"type": "record", "name": "piece", "fields": [{"name": "v", "type": avro_type}]})
+    return writer.write(pa.RecordBatch.from_arrays([column], schema=writer.arrow_schema))
+
+
+def _whole(column: pa.Array) -> npt.NDArray[np.integer]:
+    """Return integers, or truth values as those that are written alike."""
+    values: npt.NDArray[np.integer] = column.to_numpy(zero_copy_only=False)
+    # A truth value is the byte 0 or 1, as the integers 0 and -1 are.
+    return -values.view(np.int8) if values.dtype == np.bool_ else values
 
 
 def _with_nan(column: pa.Array) -> npt.NDArray[np.floating]:
@@ -194,10 +221,13 @@ def _write(
     """
     offsets = np.zeros(n_rows + 1, np.int64)
     at = 0
+    is_null = False
     for row in range(n_rows):
         for part in range(len(parts)):
             kind, place, n = parts[part]
-            if kind == _Kind.BYTE:
+            if is_null:
+                is_null = False
+            elif kind == _Kind.BYTE:
                 for k in range(n):
                     data[at + k] = place
                 at += n
@@ -207,6 +237,11 @@ def _write(
                 at += end - begin
             elif kind == _Kind.INTEGER:
                 at = _write_integer(data, at, numbers[place, row])
+            elif kind == _Kind.UNION:
+                # What is null has no next part.
+                is_null = numbers[place, row] == 0
+                data[at] = _NULL if is_null else _VALUE
+                at += 1
             elif kind == _Kind.FLOAT_OR_NULL:
                 is_nan = (numbers[place, row] & 0x7FFFFFFF) > _FLOAT_INFINITY
                 at = _write_unless(is_nan, data, at, numbers[place, row], 4)

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.core.model.times import EARLIEST_MJD, is_plausible_mjd
 from stream_assoc.exceptions import reason_of
-from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, load_schema
-from stream_assoc.messaging.avro.wire import AvroSchema, header
+from stream_assoc.messaging.avro.schemas import BATCH, load_schema
+from stream_assoc.messaging.avro.wire import AvroSchema
 from stream_assoc.tools.replay.capture import AVRO_DAMAGE, is_capture, read_capture
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage, sky_key
@@ -140,7 +140,7 @@ def read_messages(
         raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
     if is_capture(path):
         return in_plausible_time(to_topic(read_capture(path), messages.topic))
-    return in_plausible_time(read_avro(path, messages.topic))
+    return in_plausible_time(read_avro(path, messages))
 
 
 def in_plausible_time(events: Iterator[TimedMessage]) -> Iterator[TimedMessage]:
@@ -198,7 +198,7 @@ def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, list[str]]:
         ) from error
 
 
-def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
+def read_avro(path: Path, messages: BatchMessages) -> Iterator[TimedMessage]:
     """Read an Avro object container of batches in the schema ``dia_source_batch``.
 
     Older writers are resolved against the current schema, and the messages are
@@ -214,7 +214,7 @@ def read_avro(path: Path, topic: str) -> Iterator[TimedMessage]:
     with path.open("rb") as file:
         try:
             for record in fastavro.reader(file, reader_schema=schema):
-                yield _event(cast(dict[str, Any], record), schema, topic)
+                yield _event(cast(dict[str, Any], record), schema, messages)
         except fastavro.read.SchemaResolutionError as error:
             # Its message is both schemas, in full.
             raise ReplayError(
@@ -254,9 +254,9 @@ def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessag
     return (replace(event, message=event.message._replace(topic=topic)) for event in events)
 
 
-def _event(record: dict[str, Any], schema: AvroSchema, topic: str) -> TimedMessage:
+def _event(record: dict[str, Any], schema: AvroSchema, messages: BatchMessages) -> TimedMessage:
     datum = io.BytesIO()
-    datum.write(header(BATCH_SCHEMA_ID))
+    datum.write(messages.encoder.header)
     fastavro.schemaless_writer(datum, schema, record)
     footprint = np.array([(vertex["ra"], vertex["dec"]) for vertex in record["footprint"]])
-    return TimedMessage(record["midpointMjdTai"], OutputMessage(topic, sky_key(footprint), datum.getvalue()))
+    return TimedMessage(record["midpointMjdTai"], OutputMessage(messages.topic, sky_key(footprint), datum.getvalue()))

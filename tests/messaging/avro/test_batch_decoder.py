@@ -17,8 +17,8 @@ from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystem
 from stream_assoc.exceptions import PoisonError
 from stream_assoc.messaging.avro.batch_decoder import BatchDecoder, BatchLimits, source_schema
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
-from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, SCHEMA_ID, known_schemas, load_schema
-from stream_assoc.messaging.avro.wire import HEADER_BYTES, KnownSchemas, header
+from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, known_schemas, load_schema, schema_id
+from stream_assoc.messaging.avro.wire import HEADER_BYTES, KnownSchemas, header, rubin_schema_id
 from stream_assoc.messaging.exceptions import DecodeError
 
 ENCODER = BatchEncoder()
@@ -318,10 +318,11 @@ def test_what_a_producer_says_a_source_is_comes_through(make_batch: Callable[...
     assert decoded.ssObjectId.tolist() == [2**62 + 3, 0, 0]
 
 
-def test_a_message_of_the_schema_before_says_nothing_of_it() -> None:
-    older = known_schemas(BATCH).writer_schema(SCHEMA_ID)
+@pytest.mark.parametrize("number", [schema_id(BATCH, 0), rubin_schema_id(1, 0)])
+def test_a_message_of_the_schema_before_says_nothing_of_it(number: int) -> None:
+    older = known_schemas(BATCH).writer_schema(number)
     assert "ssObjectId" not in [field["name"] for field in source_fields(older)]
-    assert BatchDecoder().decode(written(MESSAGE, older, SCHEMA_ID)).ssObjectId.tolist() == [0]
+    assert BatchDecoder().decode(written(MESSAGE, older, number)).ssObjectId.tolist() == [0]
 
 
 def test_an_ssobjectid_below_zero_is_refused() -> None:

@@ -5,11 +5,13 @@ import pytest
 
 from stream_assoc.core.model.batch import Batch
 from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.schemas import BATCH_SCHEMA_ID
+from stream_assoc.messaging.avro.wire import header
 from stream_assoc.messaging.exceptions import EncodeError
 
 
 def test_the_schema_id_is_the_one_given(make_batch: Callable[..., Batch]) -> None:
-    assert BatchEncoder().encode(make_batch())[:5] == b"\x00\x00\x00\x00\x65"
+    assert BatchEncoder().encode(make_batch())[:5] == header(BATCH_SCHEMA_ID)
     assert BatchEncoder(schema_id=7).encode(make_batch())[:5] == b"\x00\x00\x00\x00\x07"
 
 

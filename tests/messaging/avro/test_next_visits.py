@@ -229,4 +229,4 @@ def test_a_registry_that_is_away_is_no_fault_of_the_announcement() -> None:
             raise RegistryUnavailableError("away")
 
     with pytest.raises(RegistryUnavailableError):
-        decode_next_visit(encode_next_visit(VISIT), Away())
+        decode_next_visit(encode_next_visit(VISIT, schema_id=7), Away())

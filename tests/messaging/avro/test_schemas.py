@@ -6,7 +6,19 @@ import pytest
 from stream_assoc.core.model.batch import measured_columns
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.core.model.schema import apdb_table
-from stream_assoc.messaging.avro.schemas import BATCH, METRICS, NAMES, OBJECT, load_schema
+from stream_assoc.messaging.avro.schemas import (
+    BATCH,
+    DEAD_LETTER,
+    FORCED_SOURCE,
+    METRICS,
+    NAMES,
+    NEXT_VISIT,
+    OBJECT,
+    known_schemas,
+    load_schema,
+    schema_id,
+)
+from stream_assoc.messaging.avro.wire import OWN_IDS, rubin_schema_id
 from stream_assoc.messaging.exceptions import AvroSchemaError
 
 
@@ -47,3 +59,38 @@ def test_metrics_are_the_fields_of_the_record() -> None:
 def test_a_missing_file_says_how_to_get_it() -> None:
     with pytest.raises(AvroSchemaError, match="reinstall stream_assoc"):
         load_schema("no_such_schema")
+
+
+WRITTEN_BY_THE_FIRST_RELEASES = {BATCH: 2, OBJECT: 3, FORCED_SOURCE: 1, METRICS: 4, DEAD_LETTER: 1, NEXT_VISIT: 1}
+"""How many versions of each schema."""
+
+
+def test_every_version_of_every_schema_has_an_id_of_its_own() -> None:
+    """Which is no alert packet's, and which clients that read it as a signed number keep."""
+    ids = [schema_id(name, minor) for name in NAMES for minor in range(schema_id(name) - schema_id(name, 0) + 1)]
+    assert len(ids) > len(NAMES)
+    assert len({*ids}) == len(ids)
+    assert all(OWN_IDS < one < 2**31 for one in ids)
+
+
+def test_an_id_stays_what_it_is() -> None:
+    """Subscribers without a registry keep a table of them."""
+    assert {name: schema_id(name, 0) for name in NAMES} == {
+        BATCH: 1_001_000_100,
+        OBJECT: 1_002_000_100,
+        FORCED_SOURCE: 1_003_000_100,
+        METRICS: 1_004_000_100,
+        DEAD_LETTER: 1_005_000_100,
+        NEXT_VISIT: 1_006_000_100,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ids_of_what_the_first_releases_wrote_are_known(name: str) -> None:
+    schemas = known_schemas(name)
+    n_versions = WRITTEN_BY_THE_FIRST_RELEASES[name]
+    for minor in range(n_versions):
+        written = schemas.writer_schema(rubin_schema_id(1, minor))
+        assert written == schemas.writer_schema(schema_id(name, minor))
+    assert schemas.get(rubin_schema_id(1, n_versions)) is None
+    assert schemas.writer_schema(schema_id(name)) == load_schema(name)

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +18,11 @@ from stream_assoc.messaging.avro.schemas import (
     METRICS_SCHEMA_ID,
     OBJECT,
     OBJECT_SCHEMA_ID,
-    SCHEMA_ID,
     known_schemas,
     load_schema,
+    schema_id,
 )
-from stream_assoc.messaging.avro.wire import KnownSchemas, header, rubin_schema_id, split
+from stream_assoc.messaging.avro.wire import HEADER_BYTES, KnownSchemas, header, rubin_schema_id, split
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.messaging.outbox_format import pack_outputs, unpack_outputs
 
@@ -52,10 +53,12 @@ def test_objects_of_the_version_before_are_known(
 ) -> None:
     """And a reader of that version reads those of this one."""
     rows = object_rows(2)
-    before, now = (known_schemas(OBJECT).writer_schema(version) for version in (SCHEMA_ID, OBJECT_SCHEMA_ID))
+    before, now = (
+        known_schemas(OBJECT).writer_schema(version) for version in (schema_id(OBJECT, 0), OBJECT_SCHEMA_ID)
+    )
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(before), rows.to_pylist()[0])
-    assert decode_objects([header(SCHEMA_ID) + target.getvalue()]).to_pylist() == [
+    assert decode_objects([header(schema_id(OBJECT, 0)) + target.getvalue()]).to_pylist() == [
         rows.to_pylist()[0] | {"statistics": None, "pluginStatistics": None}
     ]
     _, second = AvroOutputEncoder().encode_objects(rows, further_rows(2))
@@ -100,14 +103,18 @@ def test_metrics_of_an_older_version_take_defaults(metrics: AssociationMetrics) 
 
 
 @pytest.mark.parametrize(
-    ("version", "new"),
+    ("minor", "new"),
     [
-        (SCHEMA_ID, ["revision", "numWithdrawnDiaSources", "numForcedSources", "forcedPhotometryError"]),
-        (rubin_schema_id(1, 1), ["numForcedSources", "forcedPhotometryError"]),
-        (rubin_schema_id(1, 2), ["numDroppedSsObjects"]),
+        (0, ["revision", "numWithdrawnDiaSources", "numForcedSources", "forcedPhotometryError"]),
+        (1, ["numForcedSources", "forcedPhotometryError"]),
+        (2, ["numDroppedSsObjects"]),
     ],
 )
-def test_metrics_of_earlier_versions_are_known(metrics: AssociationMetrics, version, new: list[str]) -> None:
+@pytest.mark.parametrize("id_of", [functools.partial(schema_id, METRICS), functools.partial(rubin_schema_id, 1)])
+def test_metrics_of_earlier_versions_are_known(
+    metrics: AssociationMetrics, minor: int, new: list[str], id_of: Callable[[int], int]
+) -> None:
+    version = id_of(minor)
     written = known_schemas(METRICS).writer_schema(version)
     target = io.BytesIO()
     record = {field["name"]: getattr(metrics, field["name"]) for field in written["fields"]}
@@ -121,9 +128,11 @@ def test_readers_of_an_earlier_version_read_these_metrics(
 ) -> None:
     told = dataclasses.replace(metrics, numForcedSources=12, forcedPhotometryError="missing")
     value = AvroOutputEncoder().encode(object_rows(0), told)[-1].value
-    schema_id, payload = split(value)
-    assert schema_id == METRICS_SCHEMA_ID
-    reader, writer = (known_schemas(METRICS).writer_schema(version) for version in (SCHEMA_ID, METRICS_SCHEMA_ID))
+    found, payload = split(value)
+    assert found == METRICS_SCHEMA_ID
+    reader, writer = (
+        known_schemas(METRICS).writer_schema(version) for version in (schema_id(METRICS, 0), METRICS_SCHEMA_ID)
+    )
     record = fastavro.schemaless_reader(
         io.BytesIO(payload), fastavro.parse_schema(writer), fastavro.parse_schema(reader)
     )
@@ -145,7 +154,7 @@ def test_the_end_of_an_object_has_no_row(object_rows: Callable[..., pa.Table]) -
 @pytest.mark.parametrize("rest", [b"", b"\x02", b"\xff" * 30])
 def test_metrics_that_are_none_are_refused(rest) -> None:
     with pytest.raises(DecodeError) as caught:
-        decode_metrics(header(SCHEMA_ID) + rest)
+        decode_metrics(header(METRICS_SCHEMA_ID) + rest)
     assert caught.value.reason == "undecodable"
 
 
@@ -161,10 +170,10 @@ def test_bytes_after_the_metrics_are_refused(
 def test_metrics_of_an_incompatible_schema_are_refused(
     object_rows: Callable[..., pa.Table], metrics: AssociationMetrics
 ) -> None:
-    value = AvroOutputEncoder().encode(object_rows(0), metrics)[-1].value
+    value = AvroOutputEncoder().encode(object_rows(0), metrics)[-1].value or b""
     other = {"type": "record", "name": "Other", "fields": [{"name": "visit", "type": "string"}]}
     with pytest.raises(DecodeError) as caught:
-        decode_metrics(value, KnownSchemas({METRICS_SCHEMA_ID: other}))
+        decode_metrics(header(99) + value[HEADER_BYTES:], KnownSchemas({99: other}))
     assert caught.value.reason == "incompatible_schema"
 
 
@@ -186,8 +195,8 @@ def test_subscribers_of_earlier_schemas_read_objects_with_columns_of_plugins(
     schemas = known_schemas(OBJECT)
     before, now = (fastavro.parse_schema(schemas.writer_schema(one)) for one in (version, OBJECT_SCHEMA_ID))
     (message,) = AvroOutputEncoder().encode_objects(rows, further)
-    schema_id, datum = split(message.value)
-    assert schema_id == OBJECT_SCHEMA_ID
+    found, datum = split(message.value)
+    assert found == OBJECT_SCHEMA_ID
     read = fastavro.schemaless_reader(io.BytesIO(datum), now, before)
     assert isinstance(read, dict)
     assert {name: read[name] for name in rows.column_names} == rows.to_pylist()[0]
