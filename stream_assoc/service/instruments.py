@@ -21,6 +21,7 @@ _MICRO_BATCH_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.
 _SECONDS_PER_DAY: Final = 86400.0
 
 _OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
+_RELEASES: Final = ("revoked", "lost")
 _GAP_CAUSES: Final = ("deleted", "truncated", "recreated")
 _WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
 """Reasons of dead letters that alert rules ask for by name."""
@@ -186,6 +187,11 @@ class Instruments:
         self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
         self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
         self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
+        self._released = counter(
+            "released_partitions",
+            "Input partitions that went to another daemon: revoked, after what was in hand; lost, without notice.",
+            ["how"],
+        )
         self._gaps = counter(
             "input_gaps",
             "Gaps: input partitions that did not continue at the next offset: deleted, truncated, recreated.",
@@ -198,6 +204,8 @@ class Instruments:
         # A rate cannot see the first step of a series that was not there before it.
         for outcome in _OUTCOMES:
             self._batches.labels(outcome)
+        for how in _RELEASES:
+            self._released.labels(how)
         for cause in _GAP_CAUSES:
             self._gaps.labels(cause)
         for reason in _WATCHED_REASONS:
@@ -266,6 +274,10 @@ class Instruments:
         self._joined.set(joined)
         self._assigned.set(n_partitions)
         self._rebalances.inc(n_rebalances)
+
+    def count_released(self, how: str, n_partitions: int) -> None:
+        """Count partitions that were ``revoked`` or ``lost``."""
+        self._released.labels(how).inc(n_partitions)
 
     def count_gap(self, cause: str, n_skipped: int) -> None:
         """Count a gap of the input, and the offsets that will never be read."""

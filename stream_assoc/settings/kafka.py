@@ -31,6 +31,12 @@ class KafkaSettings(KafkaConnectionSettings):
         description="Static membership: a name for each daemon that stays the same over restarts, so that a restart "
         "does not rebalance the group. Unset: dynamic membership.",
     )
+    leave_group_on_stop: bool = Field(
+        default=False,
+        description="Whether a daemon with a group_instance_id that is asked to stop leaves the group, so that "
+        "others have its partitions at once: for daemons that an autoscaler takes away. Otherwise its place is kept "
+        "for `session.timeout.ms`, 45 s by default. Without a group_instance_id it always leaves.",
+    )
     transactional_id: str | None = Field(
         default=None,
         description="Name of the producer's transactions, different for each running daemon. Unset: group_id with "

@@ -108,6 +108,11 @@ def open_daemon(
             on_tiles_changed=instruments.count_decided_again,
         )
         membership, announce = MembershipKeeper(), _announcing(health)
+
+        def give_up(partitions: frozenset[Partition]) -> None:
+            membership.hold_back(partitions)
+            instruments.count_released("revoked", len(partitions))
+
         source = KafkaSource(
             kafka.consumer_options(),
             [kafka.input_topic],
@@ -116,12 +121,14 @@ def open_daemon(
             max_message_bytes=kafka.max_message_bytes,
             identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
             hooks=SourceHooks(
-                on_revoke=membership.hold_back,
+                on_revoke=give_up,
+                on_lost=lambda partitions: instruments.count_released("lost", len(partitions)),
                 on_group_state=lambda state: announce(state, source.partitions),
                 on_gap=_reporting(instruments),
             ),
         )
-        stack.callback(source.close)
+        # One that only starts anew, because a service was away, keeps its place.
+        stack.callback(lambda: source.close(leave=kafka.leave_group_on_stop and stop.is_set()))
         with told_when_slow(lambda: log.warning("waiting for Kafka", kafka=kafka.bootstrap_servers, hint=KAFKA_HINT)):
             publisher = KafkaPublisher(
                 kafka.producer_options(),

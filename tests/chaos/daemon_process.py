@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from prometheus_client import write_to_textfile
+
 from stream_assoc.core.sky.vectors import unit_vectors
 from stream_assoc.logs import configure_logging
 from stream_assoc.service.daemon.process import StopRequest
@@ -24,13 +26,15 @@ unit_vectors([0.0], [0.0])
 
 
 def serve(settings: Settings, log: Path) -> None:
-    """Run a daemon until SIGTERM, as ``stream-assoc serve`` does."""
+    """Run a daemon until SIGTERM, as ``stream-assoc serve`` does; leave its last metrics beside the log."""
+    instruments = Instruments()
     with log.open("a") as stream:
         configure_logging("json", "info", stream)
         stop = StopRequest(settings.daemon.drain_deadline_seconds)
         stop.on_signals()
         stand_still_when_asked()
-        run_daemon(settings, Instruments(), stop)
+        run_daemon(settings, instruments, stop)
+    write_to_textfile(str(log.with_suffix(f".{os.getpid()}.prom")), instruments.registry)
 
 
 def stand_still_when_asked() -> None:

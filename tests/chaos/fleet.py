@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.daemon_process import serve
 from tests.contents import LEDGER, n_rows
@@ -33,7 +34,11 @@ def deploy_for_a_fleet(
         kafka_bootstrap,
         valkey_url,
         apdb_url,
-        kafka={"partitions": len(CAMERA.detectors), "librdkafka_consumer": SHORT_SESSION},
+        kafka={
+            "partitions": len(CAMERA.detectors),
+            "librdkafka_consumer": SHORT_SESSION,
+            **sections.pop("kafka", {}),
+        },
         # Hands of several batches want the cells of several detectors at once.
         daemon={"micro_batch_messages": 3},
         **sections,
@@ -64,10 +69,7 @@ class Fleet:
                 self._start(number)
             self._await_members(n_daemons)
             yield
-            for process in self._members.values():
-                process.terminate()
-            for number in range(n_daemons):
-                self._await_exit(number)
+            self.scale_to(0)
         finally:
             for process in self._members.values():
                 process.kill()
@@ -88,6 +90,29 @@ class Fleet:
     def logs(self) -> str:
         """Return what all daemons have logged."""
         return "".join(path.read_text() for path in self._folder.glob("daemon-*.log"))
+
+    def scale_to(self, n_daemons: int) -> None:
+        """Have so many daemons: start more, or ask the youngest to stop, all at once as an autoscaler does."""
+        for number in range(len(self._members), n_daemons):
+            self._start(number)
+        leaving = range(n_daemons, len(self._members))
+        for number in leaving:
+            self._members[number].terminate()
+        for number in leaving:
+            self._await_exit(number)
+        self._await_members(n_daemons)
+
+    def counts(self, metric: str, **labels: str) -> list[float]:
+        """Return what each daemon that has stopped had counted."""
+        samples = [
+            sample.value
+            for path in self._folder.glob("daemon-*.prom")
+            for family in text_string_to_metric_families(path.read_text())
+            for sample in family.samples
+            if sample.name == metric and sample.labels == labels
+        ]
+        assert samples, metric
+        return samples
 
     def leave(self, number: int) -> None:
         """Let a daemon leave in order, and come back: its partitions go to the others, and some return."""
@@ -147,7 +172,11 @@ class Fleet:
 
     def _start(self, number: int) -> None:
         settings = self.deployment.settings
-        kafka = settings.kafka.model_copy(update={"transactional_id": f"{settings.kafka.transactional_id}.{number}"})
+        names: dict[str, object] = {"transactional_id": f"{settings.kafka.transactional_id}.{number}"}
+        if settings.kafka.leave_group_on_stop:
+            # Others leave anyway.
+            names["group_instance_id"] = f"daemon-{number}"
+        kafka = settings.kafka.model_copy(update=names)
         process = FORKS.Process(
             target=serve, args=(settings.model_copy(update={"kafka": kafka}), self._log(number)), daemon=True
         )

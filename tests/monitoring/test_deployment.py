@@ -1,25 +1,20 @@
-"""What we ship to run it with: compose, Kubernetes, systemd."""
+"""What we ship to run it with: compose and systemd; that its variables are settings, of Kubernetes too."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from documentation import postgresql
-from stream_assoc.settings import Settings, load_settings
+from stream_assoc.settings import Settings
 from stream_assoc.settings.fields import environment_name, fields
 from tests.monitoring.monitored import DOCKER, REPOSITORY
 
 COMPOSE = REPOSITORY / "docker-compose.yml"
 MANIFESTS = DOCKER / "kubernetes" / "stream-assoc.yml"
-POSTGRESQL_MANIFEST = DOCKER / "kubernetes" / "postgresql.yml"
 UNIT = DOCKER / "systemd" / "stream-assoc@.service"
-
-KUBERNETES_VERSIONS = ("1.33", "1.37")
 
 
 def settings_variables() -> set[str]:
@@ -36,22 +31,6 @@ def test_every_variable_is_a_setting(file) -> None:
     assert named_variables(file.read_text()) <= settings_variables()
 
 
-@pytest.fixture(scope="module")
-def manifests():
-    return list(yaml.safe_load_all(MANIFESTS.read_text()))
-
-
-@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
-def test_manifests_are_what_kubernetes_accepts(manifests, version) -> None:
-    for manifest in (*manifests, yaml.safe_load(POSTGRESQL_MANIFEST.read_text())):
-        kubernetes_validate.validate(manifest, version, strict=True)
-
-
-def test_what_kubernetes_mounts_into_postgresql_is_what_is_advised() -> None:
-    data = yaml.safe_load(POSTGRESQL_MANIFEST.read_text())["data"]
-    assert data == {"stream-assoc.conf": postgresql.settings(postgresql.KUBERNETES)}
-
-
 def test_what_compose_mounts_into_postgresql_is_what_it_starts_it_with(services) -> None:
     server = services["postgres"]
     folder, place, _ = next(volume for volume in server["volumes"] if "docker/postgresql" in volume).split(":")
@@ -61,31 +40,6 @@ def test_what_compose_mounts_into_postgresql_is_what_it_starts_it_with(services)
     data = next(volume for volume in server["volumes"] if volume.startswith("postgres:")).split(":")[1]
     assert included == [f"{data}/postgresql.conf", "stream-assoc.conf"]
     assert (REPOSITORY / folder / "stream-assoc.conf").is_file()
-
-
-def test_the_configuration_of_the_manifests_is_valid(
-    manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (config,) = (one["data"] for one in manifests if one["kind"] == "ConfigMap")
-    file = tmp_path / "stream-assoc.toml"
-    file.write_text(config["stream-assoc.toml"])
-    (tmp_path / "password").write_text("secret")
-    monkeypatch.setenv("STREAM_ASSOC_APDB__PASSWORD_FILE", str(tmp_path / "password"))
-    settings = load_settings(file)
-    (daemons,) = (one for one in manifests if one["kind"] == "StatefulSet")
-    pod = daemons["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] > settings.daemon.drain_deadline_seconds
-    (container,) = pod["containers"]
-    (port,) = container["ports"]
-    assert port["containerPort"] == settings.metrics.prometheus_port
-    assert settings.metrics.prometheus_host == "0.0.0.0"
-    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
-    assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
-    labels = daemons["spec"]["template"]["metadata"]["labels"]
-    for other in manifests:
-        selector = other["spec"].get("selector", {}) if other["kind"] in {"Service", "PodDisruptionBudget"} else None
-        if selector is not None:
-            assert selector.get("matchLabels", selector).items() <= labels.items()
 
 
 @pytest.fixture(scope="module")

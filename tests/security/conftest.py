@@ -16,30 +16,19 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.tools.embedded.valkey import EmbeddedValkey
 from tests.integration.deployment import Deployment
+from tests.manifests import acl_rules
 from tests.security.certificates import Authority, Certificate
+from tests.security.registry import SecuredRegistry
 from tests.security.servers import HOST, SecuredKafka, SecuredPostgresql, tls_front
 from tests.services import ServiceUnavailableError
 
 PASSWORD = "hunter2:/?#[]@!%41 +&=é"
 """With everything in it that a URL gives a meaning to."""
 
+DAEMON, ADMINISTRATOR, AUTOSCALER = "stream-assoc-daemon", "stream-assoc-administrator", "stream-assoc-autoscaler"
+"""The users of Kafka that the Kubernetes manifests have, with what these allow them."""
+
 PREFIX = "night"
-TOPICS: dict[str, Any] = {
-    "input_topic": "dia-sources",
-    "objects_topic": "dia-objects",
-    "forced_sources_topic": "dia-forced-sources",
-    "metrics_topic": "association-metrics",
-    "dead_letter_topic": "dia-sources.dlq",
-}
-KAFKA_RULES = {
-    ("TOPIC", "dia-sources"): ("READ",),
-    ("TOPIC", "dia-objects"): ("WRITE",),
-    ("TOPIC", "dia-forced-sources"): ("WRITE",),
-    ("TOPIC", "association-metrics"): ("WRITE",),
-    ("TOPIC", "dia-sources.dlq"): ("WRITE",),
-    ("GROUP", "stream-assoc"): ("READ",),
-    ("TRANSACTIONAL_ID", "daemon-1"): ("WRITE",),
-}
 REDIS_RULES = ("on", "resetkeys", f"~{PREFIX}:*", "resetchannels", "-@all", "+mget", "+mset", "+ping", "+info")
 GRANTS = (
     "REVOKE ALL ON DATABASE apdb FROM PUBLIC",
@@ -59,6 +48,7 @@ class Secured:
     authority: Authority
     client: Certificate
     kafka: SecuredKafka
+    registry: SecuredRegistry
     postgresql: SecuredPostgresql
     redis_port: int
 
@@ -68,13 +58,14 @@ class Secured:
         own = {"ssl_certificate_file": self.client.certificate, "ssl_key_file": self.client.key}
         sections: dict[str, dict[str, Any]] = {
             "kafka": {
-                **TOPICS,
+                **self._schemas(),
                 "bootstrap_servers": self.kafka.sasl_ssl,
                 "security_protocol": "SASL_SSL",
                 "sasl_mechanism": "SCRAM-SHA-512",
-                "sasl_username": "daemon",
+                "sasl_username": DAEMON,
                 "sasl_password": PASSWORD,
-                "transactional_id": "daemon-1",
+                "group_instance_id": "stream-assoc-0",
+                "leave_group_on_stop": True,
                 **tls,
             },
             "redis": {
@@ -97,8 +88,16 @@ class Secured:
 
     def administrator(self) -> Deployment:
         """Return the deployment as its administrator sees Kafka."""
-        kafka = KafkaSettings(bootstrap_servers=self.kafka.bootstrap_servers, partitions=2, **TOPICS)
+        kafka = KafkaSettings(bootstrap_servers=self.kafka.bootstrap_servers, partitions=2, **self._schemas())
         return Deployment(Settings(kafka=kafka))
+
+    def _schemas(self) -> dict[str, Any]:
+        return {
+            "schema_registry_url": self.registry.url,
+            "schema_registry_user": DAEMON,
+            "schema_registry_password": PASSWORD,
+            "schema_registry_ca_file": self.authority.file,
+        }
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +109,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             authority = Authority.in_folder(folder / "authority")
             server = authority.issue("server")
             kafka = stack.enter_context(SecuredKafka(authority, server))
+            registry = stack.enter_context(SecuredRegistry(server, DAEMON, PASSWORD).serving())
             postgresql = stack.enter_context(SecuredPostgresql(folder / "postgresql", server))
         except ServiceUnavailableError as error:
             pytest.skip(str(error))
@@ -118,15 +118,17 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         with redis.Redis.from_url(valkey.url) as administrator:
             administrator.execute_command("ACL", "SETUSER", "default", "off")
             administrator.execute_command("ACL", "SETUSER", "daemon", *REDIS_RULES, f">{PASSWORD}")
-        kafka.add_user("daemon", PASSWORD)
-        for principal in ("daemon", "CN=client"):
-            kafka.allow(principal, KAFKA_RULES)
+        for user in (DAEMON, ADMINISTRATOR, AUTOSCALER):
+            kafka.add_user(user, PASSWORD)
+            kafka.allow(user, acl_rules(user))
+        kafka.allow("CN=client", acl_rules(DAEMON))
         secret = PASSWORD.replace("'", "''")
         postgresql.run("CREATE DATABASE apdb", f"CREATE ROLE stream_assoc LOGIN PASSWORD '{secret}'", *GRANTS)
         init(postgresql.admin_url.replace("/postgres?", "/apdb?"))
         postgresql.run(*TABLE_GRANTS, database="apdb")
-        deployment = Secured(authority, authority.issue("client"), kafka, postgresql, port)
-        ensure_topics(deployment.administrator().settings.kafka)
+        deployment = Secured(authority, authority.issue("client"), kafka, registry, postgresql, port)
+        as_administrator = {"sasl_username": ADMINISTRATOR, "partitions": 2}
+        ensure_topics(Settings(**deployment.sections(kafka=as_administrator)).kafka)
         yield deployment
 
 

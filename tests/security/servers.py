@@ -30,6 +30,7 @@ from confluent_kafka.admin import (
 from stream_assoc.tools.embedded.kafka import EmbeddedKafka, free_ports
 from stream_assoc.tools.embedded.postgresql import SYSTEM_FOLDER, _unprivileged_user
 from stream_assoc.tools.embedded.process import ServerProcess
+from tests.manifests import AclRules
 from tests.parts import ENCRYPTION
 from tests.security.certificates import Authority, Certificate
 from tests.services import ServiceUnavailableError, kafka_jars
@@ -85,19 +86,19 @@ class SecuredKafka(EmbeddedKafka):
         administrator = self._administrator()
         _wait_for(administrator.alter_user_scram_credentials([change]))
 
-    def allow(self, principal: str, rules: Mapping[tuple[str, str], tuple[str, ...]]) -> None:
-        """Allow operations on resources: ``{("TOPIC", name): ("READ", "DESCRIBE")}``."""
+    def allow(self, principal: str, rules: AclRules) -> None:
+        """Allow operations on resources."""
         bindings = [
             AclBinding(
                 ResourceType[kind],
                 name,
-                ResourcePatternType.LITERAL,
+                ResourcePatternType[pattern],
                 f"User:{principal}",
                 "*",
                 AclOperation[operation],
                 AclPermissionType.ALLOW,
             )
-            for (kind, name), operations in rules.items()
+            for (kind, name, pattern), operations in rules.items()
             for operation in operations
         ]
         administrator = self._administrator()

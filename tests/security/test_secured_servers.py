@@ -2,12 +2,20 @@
 
 import dataclasses
 import traceback
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client import generate_latest
 
+from stream_assoc.core.model.batch import Batch
+from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.exceptions import RetriableError, StreamAssocError
+from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
+from stream_assoc.messaging.avro.schemas import BATCH, load_schema
+from stream_assoc.messaging.exceptions import RegistryConfigurationError
 from stream_assoc.messaging.kafka import topics as kafka_topics
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
 from stream_assoc.service.daemon.process import StopRequest
@@ -17,17 +25,28 @@ from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError
 from stream_assoc.stores.cache.exceptions import CacheConfigurationError, CacheUnavailableError
 from stream_assoc.wiring.daemon import open_daemon
 from tests.contents import LEDGER, columns
+from tests.integration.deployment import of_a_start
 from tests.pipeline.skies import night
 from tests.security.certificates import Authority
-from tests.security.conftest import PASSWORD, Secured
+from tests.security.conftest import AUTOSCALER, PASSWORD, Secured
 
 pytestmark = pytest.mark.integration
 
+N_OUTPUT_SCHEMAS: Final = 3
+"""Of objects, forced sources and metrics."""
+
 
 def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
+    """Every part at once: Kafka with SCRAM, the Schema Registry, PostgreSQL with SCRAM, Valkey with a certificate."""
     batches = night()
     administrator = secured.administrator()
-    administrator.send(batches[:-2])
+    encoder = BatchEncoder(secured.registry.register(load_schema(BATCH)))
+
+    def send(some: Sequence[Batch]) -> None:
+        topic = administrator.settings.kafka.input_topic
+        administrator.send_raw([OutputMessage(topic, None, encoder.encode(one)) for one in some])
+
+    send(batches[:-2])
     deployment = dataclasses.replace(administrator, settings=Settings(**secured.sections()))
     deployment.process_everything()
 
@@ -41,7 +60,7 @@ def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
         "ssl_certificate_file": secured.client.certificate,
         "ssl_key_file": secured.client.key,
     }
-    administrator.send(batches[-2:])
+    send(batches[-2:])
     settings = Settings(**secured.sections(kafka=certified))
     dataclasses.replace(administrator, settings=settings).process_everything()
 
@@ -50,6 +69,9 @@ def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
     assert sorted(columns(settings.apdb.connection_url(), LEDGER, "visit", "detector")) == sorted(
         one.id for one in batches
     )
+    # The producer's schema, and those of the outputs, which the daemon has registered.
+    assert len(secured.registry.schemas) == 1 + N_OUTPUT_SCHEMAS
+    assert secured.registry.refused == 0
 
 
 @pytest.mark.parametrize(
@@ -82,6 +104,16 @@ def test_a_night_over_tls_with_least_permissions(secured: Secured) -> None:
             CacheUnavailableError,
             "does it speak TLS where redis.url says so?",
         ),
+        (
+            {"kafka": {"schema_registry_password": "wrong"}},
+            RegistryConfigurationError,
+            "check kafka.schema_registry_url",
+        ),
+        (
+            {"kafka": {"schema_registry_ca_file": "STRANGER"}},
+            RegistryConfigurationError,
+            "set kafka.schema_registry_ca_file",
+        ),
         ({"kafka": {"sasl_password": "wrong"}}, KafkaConfigurationError, "sasl_username and sasl_password"),
         ({"kafka": {"ssl_ca_file": "STRANGER"}}, KafkaConfigurationError, "check kafka.security_protocol"),
     ],
@@ -107,6 +139,28 @@ def test_who_is_refused_is_told_why(
     told = "".join(traceback.format_exception(caught.value)) + generate_latest(instruments.registry).decode()
     assert PASSWORD not in told
     assert "hunter2" not in told
+
+
+def test_the_autoscaler_may_ask_how_far_the_group_is_behind_and_nothing_else(secured: Secured) -> None:
+    kafka = Settings(**secured.sections(kafka={"sasl_username": AUTOSCALER})).kafka
+    client = AdminClient(kafka.client_options())
+    partition = TopicPartition(kafka.input_topic, 0)
+
+    def answers() -> bool:
+        asked = [ConsumerGroupTopicPartitions(kafka.group_id, [partition])]
+        try:
+            (committed,) = client.list_consumer_group_offsets(asked)[kafka.group_id].result(10.0).topic_partitions
+        except KafkaException as error:
+            if not of_a_start(error):
+                raise
+            return False
+        assert committed.error is None
+        return True
+
+    secured.administrator().wait_until(answers)
+    assert client.list_offsets({partition: OffsetSpec.latest()})[partition].result(10.0).offset >= 0
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        client.delete_records([TopicPartition(kafka.input_topic, 0, 1)])[partition].result(10.0)
 
 
 def test_plain_text_to_a_port_of_tls_is_an_outage_that_names_the_setting(

@@ -34,6 +34,9 @@ MAX_POLL_INTERVAL_MS: Final = 300_000
 IDLE_STEP_SECONDS: Final = 0.5
 """Idling polls in steps, to return soon after partitions were taken away."""
 
+LEAVE_STEP_SECONDS: Final = 0.05
+"""Leaving is polled in steps, to return soon after the group has been told."""
+
 LOGGED_BY_LIBRARY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._PARTITION_EOF})
 """librdkafka has logged the first two; none needs a line of our own."""
 
@@ -252,9 +255,19 @@ class KafkaSource:
             with self._translated("resuming"):
                 self._consumer.resume(self._consumer.assignment())
 
-    def close(self) -> None:
-        """Leave the group; a static member's place is kept for ``session.timeout.ms``."""
+    def close(self, *, leave: bool = False) -> None:
+        """Leave the group; a static member's place is kept for ``session.timeout.ms`` unless it is to ``leave``."""
+        if leave:
+            self._leave()
         self._consumer.close()
+
+    def _leave(self) -> None:
+        """Give all partitions up and tell the group, which the client library does for no static member by itself."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+        with self._translated(f"leaving while {self._doing}"):
+            self._consumer.unsubscribe()
+            while self._consumer.memberid() and time.monotonic() < deadline:
+                self._consumer.poll(LEAVE_STEP_SECONDS)
 
     def _is_deliverable(self, message: Message) -> bool:
         """Tell whether this is a message of ours, not an error."""

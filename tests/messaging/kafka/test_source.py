@@ -16,6 +16,9 @@ from tests.messaging.kafka_support import committed, fill, new_topic, open_sourc
 
 pytestmark = pytest.mark.integration
 
+HALF_AN_HOUR = {"session.timeout.ms": 1_800_000, "max.poll.interval.ms": 1_800_000}
+"""The longest session that a broker allows by itself."""
+
 LARGE_TOPIC = {"max_message_bytes": str(64 * 2**20)}
 
 
@@ -190,6 +193,21 @@ def test_a_revoked_partition_can_still_be_committed_in_the_hook(kafka_bootstrap:
             assert revoked == second.partitions
             assert left + drain(second) == []
             assert {first.owns(message.position) for message in micro_batch} == {True, False}
+
+
+def test_nobody_waits_for_a_static_member_that_has_left(kafka_bootstrap: str, group: str) -> None:
+    topic = new_topic(kafka_bootstrap, partitions=2)
+    options = {"bootstrap.servers": kafka_bootstrap, "heartbeat.interval.ms": 500, **HALF_AN_HOUR}
+    revoked: list[frozenset[tuple[str, int]]] = []
+    hooks = SourceHooks(on_revoke=revoked.append)
+    with contextlib.closing(KafkaSource(options, [topic], group_id=group, group_instance_id="stays")) as stays:
+        leaves = KafkaSource(options, [topic], group_id=group, group_instance_id="leaves", hooks=hooks)
+        until(lambda: [one.poll(1, 0.1) or len(one.partitions) for one in (stays, leaves)] == [1, 1])
+        (own,) = leaves.partitions
+        leaves.close(leave=True)
+        # As of any revocation, what is in hand may be committed until it is told.
+        assert revoked == [{own}]
+        until(lambda: stays.poll(1, 0.1) == [] and len(stays.partitions) == 2)
 
 
 def test_lag_counts_what_is_left_to_read(kafka_bootstrap: str, group: str) -> None:
