@@ -109,7 +109,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             authority = Authority.in_folder(folder / "authority")
             server = authority.issue("server")
             kafka = stack.enter_context(SecuredKafka(authority, server))
-            registry = stack.enter_context(SecuredRegistry(server, DAEMON, PASSWORD).serving())
+            registry = stack.enter_context(SecuredRegistry(server, DAEMON, PASSWORD))
             postgresql = stack.enter_context(SecuredPostgresql(folder / "postgresql", server))
         except ServiceUnavailableError as error:
             pytest.skip(str(error))

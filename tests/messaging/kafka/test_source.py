@@ -7,6 +7,7 @@ import pytest
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage, OutputMessage
+from stream_assoc.messaging.kafka.client import Options
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
 from stream_assoc.messaging.kafka.hooks import SourceHooks
 from stream_assoc.messaging.kafka.plain_producer import PlainProducer
@@ -197,7 +198,7 @@ def test_a_revoked_partition_can_still_be_committed_in_the_hook(kafka_bootstrap:
 
 def test_nobody_waits_for_a_static_member_that_has_left(kafka_bootstrap: str, group: str) -> None:
     topic = new_topic(kafka_bootstrap, partitions=2)
-    options = {"bootstrap.servers": kafka_bootstrap, "heartbeat.interval.ms": 500, **HALF_AN_HOUR}
+    options: Options = {"bootstrap.servers": kafka_bootstrap, "heartbeat.interval.ms": 500, **HALF_AN_HOUR}
     revoked: list[frozenset[tuple[str, int]]] = []
     hooks = SourceHooks(on_revoke=revoked.append)
     with contextlib.closing(KafkaSource(options, [topic], group_id=group, group_instance_id="stays")) as stays:
