@@ -12,6 +12,7 @@ import redis
 
 from benchmarks.deployed import N_DETECTORS, SECTIONS, Listener, detector_batches, serving
 from benchmarks.side_by_side import Figure
+from stream_assoc.settings.operation import DaemonSettings
 from tests.integration.deployment import deploy
 from tests.services import new_database
 
@@ -61,8 +62,9 @@ def test_an_idle_daemon(
     kafka_bootstrap: str, valkey_url: str, postgresql_database: str, tmp_path: Path, record: Record
 ) -> None:
     deployment = deploy(kafka_bootstrap, valkey_url, postgresql_database, **SECTIONS)
+    defaults = {"STREAM_ASSOC_DAEMON__POLL_TIMEOUT_SECONDS": str(DaemonSettings().poll_timeout_seconds)}
     with (
-        serving(deployment, tmp_path) as daemon,
+        serving(deployment, tmp_path, settings=defaults) as daemon,
         redis.Redis.from_url(valkey_url) as cache,
         psycopg.connect(postgresql_database, autocommit=True) as apdb,
     ):
