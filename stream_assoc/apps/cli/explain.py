@@ -34,6 +34,7 @@ def explain(
     """
     settings = settings_of(config, set_)
 
+    from stream_assoc.stores.apdb.reading.standby import told_of_standbys
     from stream_assoc.tools.explanation.explain import explain as explain_source
     from stream_assoc.wiring.pipeline import association_algorithms_of
     from stream_assoc.wiring.stores import reader_of
@@ -41,6 +42,7 @@ def explain(
     with (
         Progress().doing("Associating the source's batch anew"),
         contextlib.closing(reader_of(settings)) as reader,
+        told_of_standbys(lambda: reader),
     ):
         explanation = explain_source(dia_source_id, reader, association_algorithms_of(settings).associator)
     if json_:

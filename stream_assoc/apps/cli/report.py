@@ -121,6 +121,7 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
     """Return all that is known of a night."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.stores.apdb.reading.open import open_reader
+    from stream_assoc.stores.apdb.reading.standby import standby_remark
     from stream_assoc.tools.report.night import (
         Night,
         dead_letters_by_night,
@@ -145,9 +146,11 @@ def gathered(  # noqa: PLR0913 - where each kind of record is read, and how that
             progress.doing("Reading the APDB"),
             closing(open_reader(settings.apdb.connection_url(), settings.apdb.namespace, any_version=True)) as reader,
         ):
+            # Before anything is read: what is missing cannot have been there then.
+            remark = standby_remark(reader)
             sources = sources_of_night(reader, day)
             objects = objects_of(reader, sources)
-        origins.append("the APDB")
+        origins.append("the APDB" if remark is None else f"the APDB ({remark}, and may lack the last batches)")
     return Night(day, metrics_of_night(records, day), letters, sources, objects, origins, others)
 
 

@@ -33,6 +33,7 @@ from stream_assoc.core.statistics.registry import ALL_PLUGINS
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.port import AnswerTooLargeError, ApdbReader, NotStoredError
+from stream_assoc.stores.apdb.reading.standby import told_of_standbys
 from stream_assoc.tools.explanation.explain import explain
 from stream_assoc.wiring.pipeline import association_algorithms_of
 
@@ -82,7 +83,19 @@ class Api:
             "/sky": lambda _: self._sky.overview(self._reader),
             "/sky/objects": self._objects_around,
         }
-        return [Route(f"/api{path}", _json_endpoint(answer), methods=["GET"]) for path, answer in answers.items()]
+        return [
+            Route(f"/api{path}", _json_endpoint(self._told(answer)), methods=["GET"])
+            for path, answer in answers.items()
+        ]
+
+    def _told(self, answer: Callable[[Request], object]) -> Callable[[Request], object]:
+        """Return what also says of a thing that is not found that a standby may lack it yet."""
+
+        def tell(request: Request) -> object:
+            with told_of_standbys(lambda: self._reader):
+                return answer(request)
+
+        return tell
 
     @property
     def _reader(self) -> ApdbReader:

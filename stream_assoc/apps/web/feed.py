@@ -56,7 +56,7 @@ class Feed:
             self._wake()
 
     def set_service(self, name: str, *, is_up: bool, message: str = "") -> None:
-        """Record whether a service answers and, if not, why and what to do."""
+        """Record whether a service answers: if not, why and what to do; if so, what to know of its answers."""
         with self._mutex:
             self._change_state("services", {**self._states["services"], name: {"isUp": is_up, "message": message}})
 

@@ -9,6 +9,7 @@ from stream_assoc.apps.web.feed import Feed
 from stream_assoc.pipeline.exceptions import ApdbError
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.reading.port import ApdbReader
+from stream_assoc.stores.apdb.reading.standby import standby_remark
 from stream_assoc.wiring.stores import reader_of
 
 SERVICE: Final = "apdb"
@@ -84,9 +85,10 @@ class Watch:
         while not self._stop.is_set():
             try:
                 overview = self._library.reader.overview()
+                remark = standby_remark(self._library.reader)
             except ApdbError as error:
                 self._feed.set_service(SERVICE, is_up=False, message=str(error))
             else:
                 self._feed.set_state("overview", asdict(overview))
-                self._feed.set_service(SERVICE, is_up=True)
+                self._feed.set_service(SERVICE, is_up=True, message=remark or "")
             self._stop.wait(_LOOK_SECONDS)

@@ -104,6 +104,10 @@ class CassandraReader:
             last_processed=self._past.latest_start(),
         )
 
+    def seconds_behind(self) -> None:
+        """See `ApdbReader.seconds_behind`: a majority of the nodes has what was stored."""
+        return
+
     def versions(self, diaObjectId: int, limit: int = 1000) -> pa.Table:
         """See `ApdbReader.versions`."""
         check_ids([diaObjectId])

@@ -23,6 +23,18 @@ ESTIMATES: Final = """
 """
 """``reltuples`` is what ANALYZE found last, ``n_live_tup`` what has been written since; either may be unknown."""
 
+_BEHIND: Final = """
+    SELECT CASE
+        WHEN NOT pg_is_in_recovery() THEN NULL
+        WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver)
+        THEN 0
+        ELSE coalesce(
+            extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8, 'infinity'::float8
+        )
+    END
+"""
+"""By the last transaction that it has, unless it has all that it was sent: then none has come since."""
+
 _SCAN_SETTINGS: Final = "SELECT set_config('enable_seqscan', 'on', true), set_config('statement_timeout', '0', true)"
 """For a transaction that reads a whole table. A server that is silent is still given up."""
 
@@ -92,6 +104,11 @@ class PostgresqlDatabase:
             with connection.cursor("rows", binary=True) as cursor:
                 cursor.execute(self._text(statement), parameters or None)
                 yield from iter(lambda: cursor.fetchmany(_ROWS_A_CHUNK), [])
+
+    def seconds_behind(self) -> float | None:
+        """See `SqlDatabase.seconds_behind`."""
+        ((behind,),) = self.fetch(_BEHIND)
+        return None if behind is None else float(behind)
 
     def column_names(self, table: str) -> list[str]:
         """See `SqlDatabase.column_names`."""

@@ -97,6 +97,13 @@ class ApdbReader(Protocol):
     def overview(self) -> Overview:
         """Return how much is stored, within milliseconds."""
 
+    def seconds_behind(self) -> float | None:
+        """Return how long ago the primary had what is read here; `None` if no standby is read.
+
+        It is infinite where a standby does not know, and 0 where it has all that it knows of: one that the network
+        has cut off knows that only after a while (``wal_receiver_timeout``, 60 s).
+        """
+
     def versions(self, diaObjectId: int, limit: int = 1000) -> pa.Table:
         """Return the versions of an object, every column of DiaObject, latest first."""
 

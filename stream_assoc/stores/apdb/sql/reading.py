@@ -78,6 +78,9 @@ class SqlDatabase(Protocol):
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
         """Yield the rows of a SELECT that reads a whole table, some ten thousand at a time; never an empty list."""
 
+    def seconds_behind(self) -> float | None:
+        """See `ApdbReader.seconds_behind`."""
+
     def column_names(self, table: str) -> Sequence[str]:
         """Return the columns of a table in their order; none if there is no such table."""
 
@@ -116,6 +119,10 @@ class SqlReader:
             n_single_source=int(single),
             last_processed=last,
         )
+
+    def seconds_behind(self) -> float | None:
+        """See `ApdbReader.seconds_behind`."""
+        return self._database.seconds_behind()
 
     def versions(self, diaObjectId: int, limit: int = 1000) -> pa.Table:
         """See `ApdbReader.versions`."""

@@ -60,6 +60,10 @@ class SqliteDatabase:
             cursor = connection.execute(statement.format(**self._names), tuple(parameters))
             yield from iter(lambda: cursor.fetchmany(_ROWS_A_CHUNK), [])
 
+    def seconds_behind(self) -> None:
+        """See `SqlDatabase.seconds_behind`: a file has no standby."""
+        return
+
     def column_names(self, table: str) -> list[str]:
         """See `SqlDatabase.column_names`."""
         return [name for (name,) in self.fetch("SELECT name FROM pragma_table_info(?)", (table,))]

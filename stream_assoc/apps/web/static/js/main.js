@@ -68,6 +68,7 @@ function bannersOf() {
   if (state === "live") {
     for (const [name, service] of Object.entries(live.states.services)) {
       if (!service.isUp) list.push(["", `${NAMES[name] ?? name} is unavailable: ${service.message}`, false]);
+      else if (service.message) list.push(["", `Pages may lack what came last: ${service.message}`, false]);
     }
   }
   return list;
