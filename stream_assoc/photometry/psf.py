@@ -60,7 +60,7 @@ class ConstantPsf:
         Raises
         ------
         ImageUnreadableError
-            If the image is not square with a central pixel, or has no flux.
+            If the image is not nearly square with a central pixel, or has no flux.
         """
         return cls(_normalised(np.asarray(image)[None]))
 
@@ -149,11 +149,16 @@ def _hats(values: FloatArray, nodes: FloatArray) -> FloatArray:
 
 
 def _normalised(images: npt.NDArray[np.generic]) -> FloatArray:
+    """Return images of a flux of one, square: Rubin's templates have some of 47 x 49 pixels."""
     stack = np.ascontiguousarray(images, dtype=np.float64)
-    if stack.ndim != 3 or stack.shape[1] != stack.shape[2] or stack.shape[1] % 2 == 0 or not len(stack):
+    sides = stack.shape[1:]
+    # More than twice as long as wide is no PSF, and would be padded to any size.
+    if len(sides) != 2 or not len(stack) or not all(side % 2 and max(sides) <= 2 * side for side in sides):
         raise ImageUnreadableError(
-            f"PSF images must be square with an odd number of pixels a side, not of shape {images.shape}"
+            "PSF images must be square, or nearly so, with an odd number of pixels a side, not of shape "
+            f"{images.shape}"
         )
+    stack = np.pad(stack, [(0, 0), *(2 * ((max(sides) - side) // 2,) for side in sides)])
     total = stack.sum(axis=(1, 2), keepdims=True)
     if not (np.isfinite(stack).all() and (total > 0.0).all()):
         raise ImageUnreadableError("a PSF image must hold finite values of a positive sum")

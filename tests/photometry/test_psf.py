@@ -21,6 +21,13 @@ def test_a_constant_psf_is_the_same_everywhere_and_of_flux_one() -> None:
     assert image_at(psf, -1e6, 1e6).sum() == pytest.approx(1.0)
 
 
+def test_an_image_that_is_not_quite_square_is_padded_about_its_centre() -> None:
+    padded = ConstantPsf.of(SMALL[1:-1]).images[0]
+    assert padded.shape == (11, 11)
+    assert padded[[0, -1]].max() == 0.0
+    assert padded[1:-1] == pytest.approx(SMALL[1:-1] / SMALL[1:-1].sum())
+
+
 @pytest.mark.parametrize(
     ("x", "y", "share"),
     [(0, 0, 0), (100, 0, 1), (50, 0, 0.5), (25, 10, 0.25), (100, 30, 1), (-50, -50, 0), (900, 900, 1)],
@@ -39,7 +46,8 @@ def test_rows_of_the_grid_follow_each_other() -> None:
     ("image", "message"),
     [
         (np.ones((10, 10)), "odd number"),
-        (np.ones((11, 9)), "square"),
+        (np.ones((11, 5)), "square"),
+        (np.ones((11, 10)), "odd"),
         (np.ones(11), "square"),
         (np.zeros((11, 11)), "positive sum"),
         (-SMALL, "positive sum"),

@@ -113,6 +113,15 @@ def test_a_matrix_without_a_rotation_fits_its_cards() -> None:
     assert header["CRVAL2"] == 0.0
 
 
+def test_a_matrix_of_almost_zero_fits_its_cards_too() -> None:
+    one = image()
+    boxes = boxes_of(one, sources(one))
+    boxes.matrix[:, 0, 1] = -1e-120
+    header = opened(written(one, boxes, sources(one))[0])[0].header
+    assert header["PC1_2"] == 0.0
+    assert "PC2_1" in header
+
+
 def test_the_psf_is_that_at_the_source() -> None:
     nodes = [gaussian_psf(width, 21).images[0] for width in (1.5, 2.0, 2.5, 3.0)]
     psf = GriddedPsf.of(nodes, [0.0, 159.0], [0.0, 149.0])
