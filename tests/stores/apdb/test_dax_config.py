@@ -14,6 +14,8 @@ from stream_assoc.core.model.batch import BatchId
 from stream_assoc.stores.apdb.create import init, save_dax_config
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.testing.rows import BIG, new_objects, store
+from stream_assoc.tools.embedded.postgresql import EmbeddedPostgresql
+from tests.standbys import url_of
 
 
 def opens_what_is_stored(url: str, namespace: str | None, config: Path, elsewhere: Path) -> None:
@@ -48,6 +50,19 @@ def test_dax_apdb_opens_an_sqlite_file_named_from_another_folder(
     report = init(url)
     save_dax_config(url, None, Path("apdb.yaml"), replication=report.replication)
     opens_what_is_stored(url, None, here / "apdb.yaml", elsewhere)
+
+
+def test_dax_apdb_makes_and_opens_an_apdb_on_whichever_of_several_servers_takes_writes(tmp_path: Path) -> None:
+    with EmbeddedPostgresql() as primary, EmbeddedPostgresql(follows=primary) as standby:
+        # The first that answers is the standby.
+        url = url_of(standby, primary)
+        report = init(url)
+        config = tmp_path / "apdb.yaml"
+        save_dax_config(url, None, config, replication=report.replication)
+        opens_what_is_stored(url, None, config, tmp_path)
+        primary.stop(immediately=True)
+        standby.promote()
+        assert Apdb.from_uri(str(config)).metadata.get("stream_assoc:identity") is not None
 
 
 def test_dax_apdb_opens_a_namespace_of_postgresql_with_its_password(postgresql_database: str, tmp_path: Path) -> None:

@@ -62,6 +62,18 @@ def test_dax_apdb_and_we_read_one_name(name: str, tmp_path: Path) -> None:
     open_apdb(url).close()
 
 
+@pytest.mark.parametrize(
+    ("place", "hosts", "ports"),
+    [("h1,h2:5433", "h1,h2", ",5433"), ("h1,h2", "h1,h2", ","), ("[::1]:5433,h2:5434", "::1,h2", "5433,5434")],
+)
+def test_dax_apdb_gets_several_servers_each_with_its_port(place: str, hosts: str, ports: str) -> None:
+    url = POSTGRESQL.parse(f"daemon@{place}/apdb?target_session_attrs=read-write", None)
+    translated = sqlalchemy.make_url(url.sqlalchemy_url)
+    _, arguments = translated.get_dialect()().create_connect_args(translated)
+    assert (arguments["host"], arguments["port"]) == (hosts, ports)
+    assert arguments["target_session_attrs"] == "read-write"
+
+
 def test_dax_apdb_gets_the_driver_it_works_with_and_what_libpq_reads() -> None:
     url = POSTGRESQL.parse(
         "us%20er:p%40+ss@h1:5432,h2:5433/d%2Fb?options=-csearch_path%3Da&"

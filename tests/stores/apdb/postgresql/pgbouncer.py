@@ -3,10 +3,12 @@
 import os
 import pwd
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import psycopg.conninfo
@@ -19,9 +21,34 @@ from tests.parts import POOLERS, SEARCHED
 START_SECONDS = 20.0
 
 
+class PgBouncer:
+    """A PgBouncer before one database."""
+
+    def __init__(self, process: ServerProcess, url: str) -> None:
+        self._process = process
+        self.url: Final = url
+
+    def start(self) -> None:
+        """Start it; again after `kill`, at the same place."""
+        self._process.start(lambda: _answers(self.url), START_SECONDS)
+
+    def kill(self) -> None:
+        """End it at once, and with it all its sessions."""
+        self._process.stop(stop_signal=signal.SIGKILL)
+
+
 @contextmanager
 def pgbouncer(url: str, pool_mode: str, pool_size: int = 5, round_robin: bool = False) -> Iterator[str]:
     """Yield the URL of this database behind a PgBouncer of its own."""
+    with restartable_pgbouncer(url, pool_mode, pool_size, round_robin) as pooler:
+        yield pooler.url
+
+
+@contextmanager
+def restartable_pgbouncer(
+    url: str, pool_mode: str, pool_size: int = 5, round_robin: bool = False
+) -> Iterator[PgBouncer]:
+    """Yield a PgBouncer of its own before this database, which may be killed and started."""
     program = shutil.which("pgbouncer", path=SEARCHED)
     if program is None:
         pytest.skip(POOLERS.reason)
@@ -50,9 +77,10 @@ def pgbouncer(url: str, pool_mode: str, pool_size: int = 5, round_robin: bool = 
             shutil.chown(configuration, user.pw_uid)
         process = ServerProcess([program, str(configuration)], Path(folder, "log"), user=user)
         pooled = f"postgresql://{parameters.get('user', 'postgres')}@127.0.0.1:{port}/{database}"
-        process.start(lambda: _answers(pooled), START_SECONDS)
+        pooler = PgBouncer(process, pooled)
+        pooler.start()
         try:
-            yield pooled
+            yield pooler
         finally:
             process.stop()
 
