@@ -42,17 +42,20 @@ def associate(  # noqa: PLR0913, PLR0917 - the options of a command are its para
     """
     from stream_assoc.exceptions import PoisonError
     from stream_assoc.messaging.avro.batch_decoder import decoder_of
+    from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tasks.dia_pipeline import DiaPipelineTask
     from stream_assoc.tasks.dia_pipeline_config import DiaPipelineConfig
     from stream_assoc.tasks.exceptions import VisitProcessedError
+    from stream_assoc.tools.replay.alerts.reading import AlertOptions
     from stream_assoc.tools.replay.messages import BatchMessages
     from stream_assoc.tools.replay.readers import read_messages
     from stream_assoc.tools.transform.mapping import load_mapping
 
     settings = settings_of(config, set_)
     columns = None if mapping is None else load_mapping(mapping)
+    alerts = AlertOptions(registry=registry_of(settings.kafka))
     # Through the messages that Kafka would carry, so that a visit run here is known to a daemon that meets it later.
-    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns, order, tell_table)
+    events = read_messages(file, BatchMessages(settings.kafka.input_topic), columns, order, tell_table, alerts)
     decoder = decoder_of(settings)
     task_config = DiaPipelineConfig.from_settings(settings)
     task_config.history_window, task_config.purge_edge = history_window, purge_edge

@@ -19,7 +19,6 @@ from stream_assoc.apps.cli.app import (
 from stream_assoc.apps.cli.judge import diff, verify
 from stream_assoc.apps.cli.progress import Progress
 from stream_assoc.apps.cli.sending import (
-    FileArgument,
     MappingOption,
     OrderOption,
     made_producers,
@@ -29,6 +28,7 @@ from stream_assoc.apps.cli.sending import (
 from stream_assoc.settings.kafka import KafkaSettings
 
 if TYPE_CHECKING:
+    from stream_assoc.tools.replay.alerts.sources import AlertTopic
     from stream_assoc.tools.replay.manifest import Manifest, PlanTotals
     from stream_assoc.tools.replay.options import ReplayOptions
     from stream_assoc.tools.replay.runner import ReplayReport
@@ -77,10 +77,44 @@ def _group() -> None:
         "stream-assoc replay run night/batches.avro --speed 10",
         "stream-assoc replay run night/batches.avro --record run/ --late 0.01 --corrupt 0.001",
         "stream-assoc replay run detections.parquet --mapping ztf --dry-run",
+        "stream-assoc replay run alerts/ --history --skip-bad",
+        "stream-assoc replay run --from-topic lsst-alerts-v11.0 --since 12h",
     ),
 )
 def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
-    file: FileArgument,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A capture, an Avro file of batches, a Parquet table of detections, alert packets or a folder.",
+            show_default=False,
+        ),
+    ] = None,
+    from_topic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOPIC",
+            help="Instead of a file: the alert packets that are on a topic now.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="With --from-topic: only what was published since then, as of `replay capture`.",
+            show_default=False,
+        ),
+    ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Of alerts send the earlier sources that packets repeat too, each once."),
+    ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", help="Go on after an alert packet that cannot be read; each is named at the start."
+        ),
+    ] = False,
     mapping: MappingOption = None,
     order: OrderOption = "midpoint",
     speed: Annotated[
@@ -138,7 +172,10 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     """Send recorded batches to kafka.input_topic, and account for each of them.
 
     A capture is sent byte for byte. A table's batches are encoded here, under
-    the id a configured Schema Registry gives their schema.
+    the id a configured Schema Registry gives their schema. So are alert
+    packets of Rubin (schemas 7.4 to 11.1) and ZTF (3.3, 4.02), as Avro files,
+    compressed or not, or in the Confluent wire format: the sources of one
+    visit and detector become one batch, each diaSourceId once.
 
     The pace is open-loop: when each message is due is decided beforehand, so a
     slow broker or daemon shows as latency and slows nothing down. All that
@@ -149,20 +186,41 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
     options = replay_options(
-        mapping=mapping, order=order, speed=speed, rate=rate, burst=burst, limit=limit, shuffle=shuffle,
+        mapping=mapping, history=history, skip_bad=skip_bad,
+        order=order, speed=speed, rate=rate, burst=burst, limit=limit, shuffle=shuffle,
         duplicate=duplicate, drop=drop, late=late, late_by_seconds=late_by, corrupt=corrupt, key=key, seed=seed,
     )  # fmt: skip
     destination = topic or kafka.input_topic
     if announce is not None and speed is None and rate is None:
         raise typer.BadParameter("--announce needs --speed or --rate: without a pace everything is due at once")
+    source = source_of(file, from_topic, since, kafka)
     if dry_run:
-        tell_plan(options, file, destination, kafka)
+        tell_plan(options, source, destination, kafka)
         return
     with announced(kafka, announce) as ahead:
         if record is None:
-            tell_sent(send(options, file, destination, kafka, producers, ahead), destination)
+            tell_sent(send(options, source, destination, kafka, producers, ahead), destination)
+        elif isinstance(source, Path):
+            begin_recorded(options, source, destination, kafka, producers, record, ahead)
         else:
-            begin_recorded(options, file, destination, kafka, producers, record, ahead)
+            raise typer.BadParameter(
+                "--record needs a file, which stays as it is: capture the topic first (`replay capture`), and replay "
+                "the capture with --mapping rubin_alert or ztf_alert"
+            )
+
+
+def source_of(file: Path | None, topic: str | None, since: str | None, kafka: KafkaSettings) -> "Path | AlertTopic":
+    """Return what is replayed."""
+    from stream_assoc.tools.replay.alerts.sources import AlertTopic
+    from stream_assoc.tools.subscription.since import start_of
+
+    if (file is None) == (topic is None):
+        raise typer.BadParameter("give either a file or --from-topic")
+    if topic is None:
+        if since is not None:
+            raise typer.BadParameter("--since needs --from-topic")
+        return file or Path()
+    return AlertTopic(kafka, topic, start_of("beginning" if since is None else since))
 
 
 @app.command(epilog=closing("stream-assoc replay resume run/"))
@@ -292,13 +350,18 @@ def carry_out_recorded(
 
 
 def send(
-    options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings, n_producers: int, ahead: Ahead
+    options: "ReplayOptions",
+    source: "Path | AlertTopic",
+    topic: str,
+    kafka: KafkaSettings,
+    n_producers: int,
+    ahead: Ahead,
 ) -> "ReplayReport":
     """Send a file byte for byte, without a record, under a progress bar."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.runner import Observer, Replayer
 
-    plan = options.paced(options.steps(file, messages_to(topic, kafka), registry_of(kafka), tell_table))
+    plan = options.paced(options.steps(source, messages_to(topic, kafka), registry_of(kafka), tell_table))
     with made_producers(kafka, n_producers) as producers, Progress().count("messages") as progress:
 
         class Counter(Observer):
@@ -308,13 +371,13 @@ def send(
         return Replayer(producers, Counter()).run(ahead(plan))
 
 
-def tell_plan(options: "ReplayOptions", file: Path, topic: str, kafka: KafkaSettings) -> None:
+def tell_plan(options: "ReplayOptions", source: "Path | AlertTopic", topic: str, kafka: KafkaSettings) -> None:
     """Tell what a replay would send, and how long it would take."""
     from stream_assoc.messaging.avro.registry import registry_of
     from stream_assoc.tools.replay.manifest import Tally
 
     tally, seconds = Tally(), 0.0
-    steps = options.steps(file, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
+    steps = options.steps(source, messages_to(topic, kafka, register=False), registry_of(kafka), tell_table)
     with Progress().count("messages") as progress:
         for number, due in enumerate(options.paced(steps), 1):
             tally.add(due.step)

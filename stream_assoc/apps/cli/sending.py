@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 
 FileArgument: TypeAlias = Annotated[
-    Path, typer.Argument(help="A capture, an Avro file of batches, or a Parquet table of detections.")
+    Path,
+    typer.Argument(
+        help="A capture, an Avro file of batches, a Parquet table of detections, alert packets or a folder of them."
+    ),
 ]
 MappingOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, or a TOML file."),
+    typer.Option(
+        help="What a table's columns mean: rubin, rubin_alert, rubin_dp1, decam, ztf, ztf_alert, or a TOML file. "
+        "Alert packets need none."
+    ),
 ]
 OrderOption: TypeAlias = Annotated[
     Literal["midpoint", "arrival"],

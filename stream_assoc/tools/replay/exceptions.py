@@ -1,6 +1,16 @@
 """Errors of the replay room."""
 
+from typing import Final
+
 from stream_assoc.exceptions import FatalError
+
+_SHOWN_CHARACTERS: Final = 200
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a library says of damaged bytes as one short line."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error) or repr(error))
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]
 
 
 class ReplayError(FatalError):

@@ -9,6 +9,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream_assoc.exceptions import reason_of
+from stream_assoc.tools.replay.alerts.sources import files_of
 from stream_assoc.tools.replay.exceptions import ManifestError
 from stream_assoc.tools.replay.messages import unstamped_headers
 from stream_assoc.tools.replay.options import ReplayOptions
@@ -83,7 +84,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class SourceFile(BaseModel):
-    """The file that is replayed: its place, its size and its SHA-256."""
+    """The file or the folder of alerts that is replayed: its place, its size and its SHA-256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,13 +103,16 @@ class SourceFile(BaseModel):
         """
         digest = hashlib.sha256()
         n_bytes = 0
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    n_bytes += len(chunk)
-        except OSError as error:
-            raise ManifestError(f"cannot read {path}: {reason_of(error)}") from error
+        for one in files_of(path) if path.is_dir() else [path]:
+            if one != path:
+                digest.update(f"{one.relative_to(path)}\n".encode())
+            try:
+                with one.open("rb") as file:
+                    while chunk := file.read(_CHUNK_BYTES):
+                        digest.update(chunk)
+                        n_bytes += len(chunk)
+            except OSError as error:
+                raise ManifestError(f"cannot read {one}: {reason_of(error)}") from error
         return cls(path=path.resolve(), n_bytes=n_bytes, sha256=digest.hexdigest())
 
     def check(self) -> None:

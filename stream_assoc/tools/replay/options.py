@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stream_assoc.core.model.times import SECONDS_PER_DAY
 from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.tools.replay.alerts.reading import AlertOptions
+from stream_assoc.tools.replay.alerts.sources import AlertTopic
 from stream_assoc.tools.replay.exceptions import ReplayError
 from stream_assoc.tools.replay.messages import BatchMessages
 from stream_assoc.tools.replay.plan import (
@@ -104,6 +106,8 @@ class ReplayOptions(BaseModel):
         What a table's columns mean.
     order : ``"midpoint"`` or ``"arrival"``
         Order of a table's batches.
+    history, skip_bad : `bool`
+        Of alerts: the sources of their histories too; go on after a bad one.
     limit : `int` or `None`
         Only the first messages.
     shuffle : `bool`
@@ -127,6 +131,8 @@ class ReplayOptions(BaseModel):
 
     mapping: str | None = None
     order: Literal["midpoint", "arrival"] = "midpoint"
+    history: bool = False
+    skip_bad: bool = False
     limit: int | None = Field(default=None, ge=1)
     shuffle: bool = False
     duplicate: float = Field(default=0.0, ge=0.0)
@@ -149,13 +155,17 @@ class ReplayOptions(BaseModel):
         return self
 
     def steps(
-        self, file: Path, messages: BatchMessages, schemas: WriterSchemas | None = None, told: Told = untold
+        self,
+        source: Path | AlertTopic,
+        messages: BatchMessages,
+        schemas: WriterSchemas | None = None,
+        told: Told = untold,
     ) -> Iterator[Step]:
         """Return the steps of a file.
 
         Parameters
         ----------
-        file : `pathlib.Path`
+        source : `pathlib.Path` or `AlertTopic`
             See `~stream_assoc.tools.replay.readers.read_messages`.
         messages : `BatchMessages`
             Makes messages of a table's batches, and names the topic.
@@ -170,7 +180,8 @@ class ReplayOptions(BaseModel):
             If the file cannot be read as asked.
         """
         mapping = None if self.mapping is None else load_mapping(self.mapping)
-        events = read_messages(file, messages, mapping, self.order, told)
+        alerts = AlertOptions(self.history, self.skip_bad, schemas)
+        events = read_messages(source, messages, mapping, self.order, told, alerts)
         if self.limit is not None:
             events = limited(events, self.limit)
         steps = steps_of(events)

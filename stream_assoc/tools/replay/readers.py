@@ -16,8 +16,12 @@ from stream_assoc.core.model.times import EARLIEST_MJD, is_plausible_mjd
 from stream_assoc.exceptions import reason_of
 from stream_assoc.messaging.avro.schemas import BATCH, load_schema
 from stream_assoc.messaging.avro.wire import AvroSchema
+from stream_assoc.tools.replay.alerts.layouts import survey_of
+from stream_assoc.tools.replay.alerts.packets import CONTAINER_MAGIC, FRAME_MAGIC, GZIP_MAGIC
+from stream_assoc.tools.replay.alerts.reading import AlertOptions, alert_batches
+from stream_assoc.tools.replay.alerts.sources import AlertTopic, Piece, pieces_of, pieces_of_capture
 from stream_assoc.tools.replay.capture import AVRO_DAMAGE, is_capture, read_capture
-from stream_assoc.tools.replay.exceptions import ReplayError
+from stream_assoc.tools.replay.exceptions import ReplayError, one_line
 from stream_assoc.tools.replay.messages import BatchMessages, TimedMessage, sky_key
 from stream_assoc.tools.transform.batches import Order, batches
 from stream_assoc.tools.transform.mapping import Mapping
@@ -79,11 +83,9 @@ def _kind(schema: Any) -> str:  # noqa: ANN401
     return _kind(kind) if isinstance(kind, dict | list) else str(kind)
 
 
-AVRO_MAGIC: Final = b"Obj\x01"
 PARQUET_MAGIC: Final = b"PAR1"
 
 _NAMED_FIELDS: Final = 6
-_SHOWN_CHARACTERS: Final = 200
 
 Told: TypeAlias = Callable[[TableReport], object]
 """Is given what became of the rows of a table."""
@@ -94,27 +96,31 @@ def untold(report: TableReport) -> None:
 
 
 def read_messages(
-    path: Path,
+    source: Path | AlertTopic,
     messages: BatchMessages,
     mapping: Mapping | None = None,
     order: Order = "midpoint",
     told: Told = untold,
+    alerts: AlertOptions | None = None,
 ) -> Iterator[TimedMessage]:
-    """Read a file of batches, whichever of the three kinds it is.
+    """Read batches, or what batches are made of, whichever kind it is.
 
     Parameters
     ----------
-    path : `pathlib.Path`
-        A capture, an Avro object container of batches, or a Parquet table of
-        detections. The content decides, not the name.
+    source : `pathlib.Path` or `AlertTopic`
+        A capture, an Avro object container of batches, a Parquet table of
+        detections, or alert packets: a file, a folder of them, a topic. The content decides, not the name.
+        A capture with a mapping is one of alerts.
     messages : `BatchMessages`
         Makes messages, and names the topic they go to.
     mapping : `Mapping`, optional
-        What the columns of a Parquet table mean.
+        What the columns of a Parquet table mean, or the fields of an alert's source; alerts have one by default.
     order : ``"midpoint"`` or ``"arrival"``
-        Order of the batches of a Parquet table. The other files keep theirs.
+        Order of the batches of a Parquet table or of alerts. The other files keep theirs.
     told : callable, optional
-        Given what became of the rows of a Parquet table, before its first message.
+        Given what became of the rows of a Parquet table or of alerts, before the first message.
+    alerts : `AlertOptions`, optional
+        What is read of alerts.
 
     Returns
     -------
@@ -127,20 +133,43 @@ def read_messages(
     MappingError
         If the mapping does not fit the table.
     """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise ReplayError(f"cannot read {path}: {reason_of(error)}") from error
+
+    def of_alerts(pieces: Iterator[Piece]) -> Iterator[TimedMessage]:
+        made = alert_batches(pieces, mapping, order, alerts)
+        told(made.report)
+        return map(messages.event, made)
+
+    if isinstance(source, AlertTopic) or source.is_dir():
+        return of_alerts(pieces_of(source))
+    magic = _magic(source)
     if magic == PARQUET_MAGIC:
         if mapping is None:
-            raise ReplayError(f"{path} is a table: name the column mapping that tells what its columns mean")
-        return read_parquet(path, messages, mapping, order, told)
-    if magic != AVRO_MAGIC:
-        raise ReplayError(f"{path} is neither a Parquet table nor an Avro file")
-    if is_capture(path):
-        return in_plausible_time(to_topic(read_capture(path), messages.topic))
-    return in_plausible_time(read_avro(path, messages))
+            raise ReplayError(f"{source} is a table: name the column mapping that tells what its columns mean")
+        return read_parquet(source, messages, mapping, order, told)
+    if magic == CONTAINER_MAGIC and is_capture(source):
+        if mapping is not None:
+            return of_alerts(pieces_of_capture(source))
+        return in_plausible_time(to_topic(read_capture(source), messages.topic))
+    if _holds_alerts(source, magic):
+        return of_alerts(pieces_of(source))
+    return in_plausible_time(read_avro(source, messages))
+
+
+def _holds_alerts(path: Path, magic: bytes) -> bool:
+    """Tell whether a file holds alerts, not batches; raise `ReplayError` if it can hold neither."""
+    if magic == CONTAINER_MAGIC:
+        return survey_of(_writer_schema(path)) is not None
+    if not magic.startswith((GZIP_MAGIC, FRAME_MAGIC)):
+        raise ReplayError(f"{path} is neither a Parquet table nor an Avro file nor an alert packet")
+    return True
+
+
+def _magic(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError as error:
+        raise ReplayError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def in_plausible_time(events: Iterator[TimedMessage]) -> Iterator[TimedMessage]:
@@ -194,7 +223,7 @@ def read_columns(path: Path, mapping: Mapping) -> tuple[pa.Table, list[str]]:
             return table, [name for name in names if name not in wanted]
     except (pa.ArrowException, OSError) as error:
         raise ReplayError(
-            f"{path} cannot be read as a Parquet table: {_shown(error)}; it is damaged or cut short, write it again"
+            f"{path} cannot be read as a Parquet table: {one_line(error)}; it is damaged or cut short, write it again"
         ) from error
 
 
@@ -221,32 +250,29 @@ def read_avro(path: Path, messages: BatchMessages) -> Iterator[TimedMessage]:
                 f"{path} cannot be read as a file of batches: a value does not fit the schema"
             ) from error
         except AVRO_DAMAGE as error:
-            raise ReplayError(f"{path} cannot be read as a file of batches: {_shown(error)}") from error
+            raise ReplayError(f"{path} cannot be read as a file of batches: {one_line(error)}") from error
 
 
 def _check_fit(path: Path) -> None:
     """Raise `ReplayError` if a file was written in a schema that is none of batches; it names a few fields."""
-    try:
-        with path.open("rb") as file:
-            written = fastavro.reader(file).writer_schema
-    except AVRO_DAMAGE as error:
-        raise ReplayError(f"{path} cannot be read as an Avro file: {_shown(error)}") from error
+    written = _writer_schema(path)
     found = misfits(written, load_schema(BATCH))
     if found:
         name = written.get("name", "") if isinstance(written, dict) else ""
-        remedy = "alert packets can be read as a Parquet table, with --mapping rubin_alert" if "alert" in name else ""
         more = f"\n  and {len(found) - _NAMED_FIELDS} more" if len(found) > _NAMED_FIELDS else ""
         raise ReplayError(
             f"{path} holds {name or 'no'} records, not batches of the schema {BATCH}:\n  "
             + "\n  ".join(found[:_NAMED_FIELDS])
-            + f"{more}\n{remedy or 'write them in that schema'}"
+            + f"{more}\nwrite them in that schema"
         )
 
 
-def _shown(error: BaseException) -> str:
-    """Return what a library says of damaged bytes as one short line."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    return " ".join(text.split())[:_SHOWN_CHARACTERS]
+def _writer_schema(path: Path) -> Any:  # noqa: ANN401 - any Avro schema
+    try:
+        with path.open("rb") as file:
+            return fastavro.reader(file).writer_schema
+    except AVRO_DAMAGE as error:
+        raise ReplayError(f"{path} cannot be read as an Avro file: {one_line(error)}") from error
 
 
 def to_topic(events: Iterator[TimedMessage], topic: str) -> Iterator[TimedMessage]:

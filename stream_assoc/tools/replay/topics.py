@@ -60,7 +60,7 @@ def capture_topic(
         If the topic cannot be read.
     """
     with CaptureWriter(path) as capture:
-        for message in _merged(kafka, topic, start):
+        for message in messages_on(kafka, topic, start):
             capture.write(TimedMessage(observed(message, schemas), _as_it_was(message)))
             progress(capture.n_messages)
         return capture.n_messages
@@ -81,7 +81,14 @@ def _as_it_was(message: InputMessage) -> OutputMessage:
     return OutputMessage(message.position.topic, message.key, message.value, message.headers)
 
 
-def _merged(kafka: KafkaSettings, topic: str, start: Start) -> Iterator[InputMessage]:
+def messages_on(kafka: KafkaSettings, topic: str, start: Start) -> Iterator[InputMessage]:
+    """Yield what is on a topic now, the partitions merged by the time of publication.
+
+    Raises
+    ------
+    StreamError
+        If the topic cannot be read.
+    """
     with ExitStack() as stack:
         # One reader a partition, so that none runs ahead of the others into memory.
         def reader_of(partition: int) -> TopicReader:

@@ -114,7 +114,7 @@ def detections_of(
     visits = {
         name: maker.visit_column(name, rule)
         for name, rule in mapping.batch.rules().items()
-        if name != "arrival" or not rule.missing(table.schema.names)
+        if not (name == "arrival" or rule.optional) or not rule.missing(table.schema.names)
     }
     for name in ("exposureTime", "arrival"):
         visits.setdefault(name, pa.nulls(table.num_rows, pa.float64()))

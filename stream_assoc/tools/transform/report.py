@@ -27,6 +27,8 @@ class TableReport:
         DIASource columns that are null in every row.
     names : `dict` [`int`, `str`]
         What the rows are called that ``left_out`` gives as examples.
+    notes : `tuple` [`str`, ...]
+        What else is to be told, of what the rows were read from.
     """
 
     n_rows: int
@@ -35,11 +37,12 @@ class TableReport:
     left_out: tuple[LeftOut, ...]
     missing: MissingColumns
     names: dict[int, str]
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the account for people: how much is used, what is missing, what is left out and why."""
         used = f"{self.n_sources:,} of {self.n_rows:,} rows are sources of {self.n_batches:,} batches."
-        return [used, *map(self._told, self.left_out), *self._missing()]
+        return [*self.notes, used, *map(self._told, self.left_out), *self._missing()]
 
     def reasons(self) -> str:
         """Return why rows were left out, in one line."""

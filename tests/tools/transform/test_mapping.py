@@ -21,7 +21,7 @@ from tests.tools.transform.tables import MINIMAL
         (("[footprint]", '[columns]\nra = { formula = "1+1" }\n[footprint]'), "columns.ra.formula"),
         (
             ("[footprint]", "[columns]\nra = { column = [] }\n[footprint]"),
-            "exactly one of column, constant and ratio",
+            "exactly one of column, constant, ratio, ab_flux",
         ),
         (("[footprint]", "[footprint"), "is not TOML"),
     ],
@@ -40,7 +40,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:
-    with pytest.raises(MappingError, match="decam, rubin, rubin_alert, rubin_dp1, ztf"):
+    with pytest.raises(MappingError, match="decam, rubin, rubin_alert, rubin_dp1, ztf, ztf_alert"):
         load_mapping("lsst")
 
 
