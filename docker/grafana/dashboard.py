@@ -210,8 +210,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel(
             "Gaps of the input",
-            "Partitions that did not continue at the next offset, by cause: messages were deleted, the partition was "
-            "truncated, or the topic was recreated. The log has the offsets.",
+            "Partitions that did not continue at the next offset, by cause: messages were deleted or passed "
+            "over, the partition was truncated, or the topic was recreated. The log has the offsets.",
             "none",
             (Query("sum by (cause) (increase(stream_assoc_input_gaps_total{}[$__rate_interval]))", "{{cause}}"),),
             width=12,

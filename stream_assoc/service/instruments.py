@@ -22,7 +22,7 @@ _SECONDS_PER_DAY: Final = 86400.0
 
 _OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
 _RELEASES: Final = ("revoked", "lost")
-_GAP_CAUSES: Final = ("deleted", "truncated", "recreated")
+_GAP_CAUSES: Final = ("deleted", "skipped", "truncated", "recreated")
 _WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
 """Reasons of dead letters that alert rules ask for by name."""
 
@@ -194,10 +194,11 @@ class Instruments:
         )
         self._gaps = counter(
             "input_gaps",
-            "Gaps: input partitions that did not continue at the next offset: deleted, truncated, recreated.",
+            "Input partitions that did not continue at the next offset, by cause: deleted, skipped, truncated, "
+            "recreated.",
             ["cause"],
         )
-        self._skipped = counter("skipped_offsets", "Offsets of the input that were deleted before they were read.")
+        self._skipped = counter("skipped_offsets", "Offsets of the input that were gone or passed over unread.")
         self._restarts = counter("restarts", "Restarts of the daemon because a service was away.")
         self._turn = gauge("last_progress_timestamp_seconds", "When the main loop last made progress, Unix time.")
         self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])

@@ -12,11 +12,12 @@ from stream_assoc.messaging.authority import authority_of
 from stream_assoc.messaging.avro.batch_decoder import decoder_of
 from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.client import KAFKA_HINT, told_when_slow
-from stream_assoc.messaging.kafka.gaps import Gap, KafkaTopicIdentities
+from stream_assoc.messaging.kafka.gaps import Gap
 from stream_assoc.messaging.kafka.hooks import GroupState, SourceHooks
 from stream_assoc.messaging.kafka.outputs import KafkaOutputs
 from stream_assoc.messaging.kafka.publisher import KafkaPublisher
 from stream_assoc.messaging.kafka.source import KafkaSource
+from stream_assoc.messaging.kafka.topic_identities import KafkaTopicIdentities
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.messaging.marks import Partition
 from stream_assoc.pipeline.services import Services
@@ -120,6 +121,9 @@ def open_daemon(
             group_instance_id=kafka.group_instance_id,
             max_message_bytes=kafka.max_message_bytes,
             identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
+            taken_up=lambda partitions: {
+                (note.topic, note.partition): note.last_offset + 1 for note in apdb.in_hand(partitions)
+            },
             hooks=SourceHooks(
                 on_revoke=give_up,
                 on_lost=lambda partitions: instruments.count_released("lost", len(partitions)),

@@ -6,34 +6,22 @@ that each such gap is known by its offsets.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    OFFSET_END,
-    OFFSET_INVALID,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import TopicDescription
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_assoc.messaging.exceptions import StreamError
-from stream_assoc.messaging.kafka.client import LOGGER, Options
+from stream_assoc.messaging.kafka.client import LOGGER
 from stream_assoc.messaging.kafka.errors import (
     KafkaConfigurationError,
     KafkaUnavailableError,
-    describe,
     error_of,
     translate,
 )
-from stream_assoc.messaging.kafka.topics import admin_client
+from stream_assoc.messaging.kafka.leader_epochs import LeaderEpochs
+from stream_assoc.messaging.kafka.topic_identities import TopicIdentities, note_of, noted
 from stream_assoc.messaging.marks import Partition
 
 ANSWER_SECONDS: Final = 10.0
@@ -42,27 +30,19 @@ ANSWER_SECONDS: Final = 10.0
 SIGN_OF_LIFE_SECONDS: Final = 3.0
 """How long to wait for any broker, where another question was not answered."""
 
-ASK_SECONDS: Final = 10.0
-"""How often the identity of a topic is asked for."""
+Cause = Literal["deleted", "skipped", "truncated", "recreated"]
+"""``deleted``: the broker has deleted messages that were not read, by retention or by order. ``skipped``: the group
+has no offset, and ``auto.offset.reset`` is ``latest``. ``truncated``: the partition has lost messages that were read,
+and may have others in their place. ``recreated``: the topic was deleted and made anew under the same name."""
 
-_NOTE: Final = "topic_id="
-
-Cause = Literal["deleted", "truncated", "recreated"]
-"""``deleted``: the broker has deleted messages that were not read, by retention or by order. ``truncated``: the
-partition ends before what was read. ``recreated``: the topic was deleted and made anew under the same name."""
+TakenUp = Callable[[Collection[Partition]], Mapping[Partition, int]]
+"""Returns, of partitions, the offset behind the last message that any daemon has taken up; none where none has."""
 
 ResetPolicy = Literal["earliest", "latest", "error"]
 
 _POLICIES: Final[dict[object, ResetPolicy]] = {
     **dict.fromkeys(("latest", "largest", "end"), "latest"),
     "error": "error",
-}
-
-_BEGINNINGS: Final[dict[ResetPolicy, int]] = {
-    "earliest": OFFSET_BEGINNING,
-    "latest": OFFSET_END,
-    # Without an offset the client library reports that there is none.
-    "error": OFFSET_INVALID,
 }
 
 
@@ -91,94 +71,26 @@ class Gap:
     @property
     def n_skipped(self) -> int:
         """Offsets that will never be read; the marks of transactions have some of them."""
-        return self.resumed - self.expected if self.cause == "deleted" else 0
+        return self.resumed - self.expected if self.cause in ("deleted", "skipped") else 0
 
     def __str__(self) -> str:
         place = f"{self.topic}[{self.partition}]"
         match self.cause:
             case "deleted":
                 return f"{place}: offsets {self.expected} to {self.resumed - 1} were gone before they were read"
+            case "skipped":
+                return (
+                    f"{place}: offsets {self.expected} to {self.resumed - 1} are skipped: the group has no offset, "
+                    "and kafka.librdkafka_consumer auto.offset.reset is latest"
+                )
             case "truncated":
-                return f"{place} ended before offset {self.expected}, the next to be read; read from {self.resumed}"
+                return (
+                    f"{place} has lost messages below offset {self.expected}, the next to be read, and may have "
+                    f"others there; read from {self.resumed}"
+                )
             case "recreated":
                 return f"{place} is another one than was read up to {self.expected - 1}; read from {self.resumed}"
         return f"{place}: read from {self.resumed}"
-
-
-class TopicIdentities(Protocol):
-    """Tells which topics stand behind their names."""
-
-    def ask_again(self) -> None:
-        """Ask at once, and believe no answer to an earlier question."""
-
-    def answer(self) -> dict[str, str]:
-        """Return the identities that were answered since the last call, by name; never wait for one."""
-
-
-class KafkaTopicIdentities:
-    """Asks the brokers now and then, without waiting for the answer.
-
-    Brokers older than Kafka 2.8 know no identities; then there is never one.
-
-    Parameters
-    ----------
-    options : `Mapping`
-        librdkafka's options of every client.
-    topics : `Sequence` [`str`]
-        Their names.
-
-    Raises
-    ------
-    KafkaConfigurationError
-        If an option is unknown or has an impossible value.
-    """
-
-    def __init__(self, options: Options, topics: Sequence[str]) -> None:
-        # The consumer says what is wrong with the brokers; one voice is enough.
-        self._admin = admin_client({**options, "log_level": 0})
-        self._topics = TopicCollection(list(topics))
-        self._due = 0.0
-        self._asked: dict[str, Future[TopicDescription]] = {}
-
-    def ask_again(self) -> None:
-        """Ask at once, and believe no answer to an earlier question."""
-        self._asked = {}
-        self._due = 0.0
-
-    def answer(self) -> dict[str, str]:
-        """Return the identities that were answered since the last call, by name; never wait for one."""
-        if not self._asked and monotonic() >= self._due:
-            self._due = monotonic() + ASK_SECONDS
-            self._asked = self._admin.describe_topics(self._topics, request_timeout=ASK_SECONDS)
-        if not all(future.done() for future in self._asked.values()):
-            return {}
-        asked, self._asked = self._asked, {}
-        return {topic: found for topic, future in asked.items() if (found := _identity(future)) is not None}
-
-
-def _identity(answered: "Future[TopicDescription]") -> str | None:
-    try:
-        found = answered.result(0).topic_id
-    except KafkaException as exception:
-        error = error_of(exception)
-        # One that is gone may come again, as another one.
-        if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            LOGGER.debug("identity of a topic unknown: %s", describe(error))
-        return None
-    is_known = found.get_most_significant_bits() or found.get_least_significant_bits()
-    return str(found) if is_known else None
-
-
-def note_of(identity: str | None) -> str:
-    """Return what is committed beside an offset, so that it is known of which topic it is."""
-    return "" if identity is None else f"{_NOTE}{identity}"
-
-
-def noted(place: TopicPartition) -> str | None:
-    """Return the identity of the topic that a committed offset is of; `None` where nobody has noted it."""
-    # Other words are those of marks.
-    words = (place.metadata or "").split(" ")
-    return next((word.removeprefix(_NOTE) for word in words if word.startswith(_NOTE)), None)
 
 
 class ReadingPlaces:
@@ -190,14 +102,21 @@ class ReadingPlaces:
         The user's ``auto.offset.reset``.
     identities : `TopicIdentities`, optional
         Tells which topic stands behind a name.
+    taken_up : `TakenUp`, optional
+        Asked of partitions that the group has no offset of.
     """
 
-    def __init__(self, reset: object, identities: TopicIdentities | None = None) -> None:
+    def __init__(
+        self, reset: object, identities: TopicIdentities | None = None, taken_up: TakenUp = lambda partitions: {}
+    ) -> None:
         self._policy = _POLICIES.get(reset, "earliest")
         self._identities = identities
+        self._taken_up = taken_up
+        self._epochs = LeaderEpochs()
         self._topic_ids: dict[Partition, str | None] = {}
         self._next: dict[Partition, int] = {}
         self._displaced: set[Partition] = set()
+        self._unchecked: dict[Partition, TopicPartition] = {}
 
     def begin(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to begin with new partitions: after what is committed, where nothing is as configured."""
@@ -208,6 +127,8 @@ class ReadingPlaces:
             return []
         for one in partitions:
             self._next.pop((one.topic, one.partition), None)
+            self._epochs.begin((one.topic, one.partition))
+            self._unchecked.pop((one.topic, one.partition), None)
         try:
             places = consumer.committed(partitions, timeout=ANSWER_SECONDS)
         except KafkaException as exception:
@@ -217,17 +138,62 @@ class ReadingPlaces:
         self._tell_of_unusual(places)
         return [self._beginning(place) for place in places]
 
-    def reads_next(self, partition: Partition, offset: int) -> None:
-        """Note what is to be read next."""
+    def has_read(self, partition: Partition, offset: int, epoch: int | None) -> None:
+        """Note a message that was read, and the epoch of its leader."""
+        self._next[partition] = offset + 1
+        self._epochs.note(partition, offset, epoch)
+
+    def goes_back(self, partition: Partition, offset: int) -> TopicPartition:
+        """Note that a message is to be read again, and return its place."""
         self._next[partition] = offset
+        place = TopicPartition(*partition, offset, leader_epoch=self._epochs.before(partition, offset))
+        self._unchecked[partition] = place
+        return place
+
+    def goes_on_after(self, gap: Gap) -> TopicPartition:
+        """Note that reading goes on elsewhere, and return where."""
+        partition = (gap.topic, gap.partition)
+        self._next[partition] = gap.resumed
+        self._unchecked.pop(partition, None)
+        self._epochs.begin(partition)
+        return TopicPartition(*partition, gap.resumed)
 
     def has_nothing_next(self, partition: Partition) -> None:
         """Note that the broker does not have what was to be read next."""
         self._displaced.add(partition)
 
+    def has_place(self, partition: Partition) -> bool:
+        """Tell whether it is known where the partition is read."""
+        return partition not in self._displaced and partition not in self._unchecked
+
+    def check(self, consumer: Consumer, owned: Collection[Partition]) -> None:
+        """Have Kafka asked whether partitions still hold what was read before the places they are read from.
+
+        Assigning asks only where the leader is not known yet (librdkafka #5158); seeking always does. A partition
+        that is about to be read cannot be sought in: it delivers nothing until the next time.
+
+        Raises
+        ------
+        confluent_kafka.KafkaException
+            If the client library refuses a place.
+        """
+        for partition, place in list(self._unchecked.items()):
+            try:
+                if partition in owned:
+                    consumer.seek(place)
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError._STATE:
+                    raise
+                continue
+            del self._unchecked[partition]
+
     def note(self, partition: Partition) -> str:
         """Return what is to be committed beside an offset."""
         return note_of(self._topic_ids.get(partition))
+
+    def epochs_before(self, offsets: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return the leader epochs that are to be committed with offsets: those of the messages before them."""
+        return {partition: self._epochs.before(partition, offset) for partition, offset in offsets.items()}
 
     def gaps(self, consumer: Consumer, owned: Collection[Partition]) -> Iterator[Gap]:
         """Yield each owned partition that has to be read elsewhere.
@@ -270,10 +236,13 @@ class ReadingPlaces:
     def _beginning(self, committed: TopicPartition) -> TopicPartition:
         partition = (committed.topic, committed.partition)
         self._topic_ids[partition] = noted(committed)
-        if committed.offset >= 0:
-            self._next[partition] = committed.offset
-            return committed
-        return TopicPartition(*partition, _BEGINNINGS[self._policy])
+        if committed.offset < 0:
+            # Where it begins is asked for when it is polled; until then it delivers nothing.
+            self._displaced.add(partition)
+            return TopicPartition(*partition, OFFSET_BEGINNING)
+        self._next[partition] = committed.offset
+        self._epochs.begin(partition, committed.offset, committed.leader_epoch)
+        return self.goes_back(partition, committed.offset)
 
     def _displacement(self, consumer: Consumer, partition: Partition) -> Gap:
         expected = self._next.get(partition)
@@ -284,11 +253,14 @@ class ReadingPlaces:
         low, high = _ends(consumer, partition)
         latest = high if self._policy == "latest" else low
         if expected is None:
-            gap = Gap(*partition, None, latest, latest)
+            gap = self._without_offset(partition, low, high)
         elif low > expected:
             gap = Gap(*partition, "deleted", expected, latest)
+        elif low == expected:
+            # All that there is will be read. The client library may report a loss twice.
+            return Gap(*partition, None, expected, low)
         else:
-            # It was shorter a moment ago. What it has now may all be new.
+            # It was shorter a moment ago, or is another one below. What it has now may all be new.
             gap = Gap(*partition, "truncated", expected, low)
         if self._policy == "error":
             what = f"the group has no offset of {partition[0]}[{partition[1]}]" if expected is None else str(gap)
@@ -297,6 +269,18 @@ class ReadingPlaces:
                 f"{low}, or give the group another offset"
             )
         return gap
+
+    def _without_offset(self, partition: Partition, low: int, high: int) -> Gap:
+        """Return where a partition is read that the group has no offset of: daemons may have read it long ago."""
+        latest = high if self._policy == "latest" else low
+        expected = self._taken_up([partition]).get(partition)
+        if expected is None:
+            return Gap(*partition, None, latest, latest)
+        if low > expected:
+            return Gap(*partition, "deleted", expected, latest)
+        if expected > high:
+            return Gap(*partition, "truncated", expected, low)
+        return Gap(*partition, "skipped" if latest > expected else None, expected, latest)
 
 
 def no_offsets(consumer: Consumer, asked: Sequence[TopicPartition], error: KafkaError, doing: str) -> StreamError:

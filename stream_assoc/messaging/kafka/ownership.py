@@ -22,11 +22,14 @@ class Claim:
         Who says so, in the words of the client library.
     notes : `Mapping` [`tuple` [`str`, `int`], `str`]
         What is kept beside the offset of each partition.
+    epochs : `Mapping` [`tuple` [`str`, `int`], `int`]
+        The leader epoch of the message before the offset of each partition.
     """
 
     offsets: dict[Partition, int]
     member: object
     notes: Mapping[Partition, str] = field(default_factory=dict)
+    epochs: Mapping[Partition, int] = field(default_factory=dict)
 
 
 class Ownership:

@@ -29,6 +29,7 @@ from stream_assoc.messaging.kafka.errors import (
     error_of,
     translate,
 )
+from stream_assoc.messaging.kafka.leader_epochs import NO_EPOCH
 from stream_assoc.messaging.kafka.ownership import Claim
 from stream_assoc.messaging.kafka.plain_producer import enqueue
 from stream_assoc.messaging.marks import NO_MARKS, KeptOffset, Marks, Partition, Standing
@@ -239,7 +240,7 @@ class KafkaPublisher:
                 enqueue(producer, message, self._note_delivery)
             if claim.offsets:
                 offsets = [
-                    TopicPartition(*partition, offset, claim.notes[partition])
+                    TopicPartition(*partition, offset, claim.notes[partition], claim.epochs.get(partition, NO_EPOCH))
                     for partition, offset in claim.offsets.items()
                 ]
                 within(

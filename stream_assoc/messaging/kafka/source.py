@@ -22,10 +22,11 @@ from stream_assoc.messaging.kafka.client import (
     position_of,
 )
 from stream_assoc.messaging.kafka.errors import PartitionLostError, error_of, translate
-from stream_assoc.messaging.kafka.gaps import ReadingPlaces, TopicIdentities
+from stream_assoc.messaging.kafka.gaps import ReadingPlaces, TakenUp
 from stream_assoc.messaging.kafka.hooks import NO_HOOKS, STATISTICS_MS, SourceHooks, group_state
 from stream_assoc.messaging.kafka.offsets import REQUEST_TIMEOUT_SECONDS, committed_offsets, lags_of, partition_counts
 from stream_assoc.messaging.kafka.ownership import Claim, Ownership, earliest_of, partition_of
+from stream_assoc.messaging.kafka.topic_identities import TopicIdentities
 from stream_assoc.messaging.marks import KeptOffset, Partition, Standing
 
 MAX_POLL_INTERVAL_MS: Final = 300_000
@@ -66,6 +67,8 @@ class KafkaSource:
         Largest message to be read.
     identities : `TopicIdentities`, optional
         Detects a topic that was deleted and created again.
+    taken_up : `TakenUp`, optional
+        Says how far daemons have read a partition that the group has no offset of any more.
     hooks : `SourceHooks`, optional
 
     Attributes
@@ -89,6 +92,7 @@ class KafkaSource:
         group_instance_id: str | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         identities: TopicIdentities | None = None,
+        taken_up: TakenUp = lambda partitions: {},
         hooks: SourceHooks = NO_HOOKS,
     ) -> None:
         self._doing = f"reading {', '.join(topics)} as group {group_id}"
@@ -100,7 +104,7 @@ class KafkaSource:
         self._member: object | None = None
         self._pending_error: StreamError | None = None
         all_options: dict[str, Any] = consumer_options(options, group_id, group_instance_id, max_message_bytes)
-        self._places = ReadingPlaces(all_options["auto.offset.reset"], identities)
+        self._places = ReadingPlaces(all_options["auto.offset.reset"], identities, taken_up)
         self.max_poll_interval_seconds = float(all_options.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)) / 1000.0
         with self._translated(self._doing):
             self._consumer = Consumer(
@@ -228,16 +232,16 @@ class KafkaSource:
         offsets = self._ownership.offsets_after(consumed, kept)
         if member is None and offsets:
             raise PartitionLostError([InputPosition(*partition, offset) for partition, offset in offsets.items()])
-        return Claim(offsets, member, {partition: self._places.note(partition) for partition in offsets})
+        notes = {partition: self._places.note(partition) for partition in offsets}
+        return Claim(offsets, member, notes, self._places.epochs_before(offsets))
 
     def rewind(self, positions: Sequence[InputPosition]) -> None:
         """Read again from these positions on; those of partitions no longer owned are passed over."""
         for position in earliest_of(positions):
             if (position.topic, position.partition) in self.partitions:
                 with self._translated(f"rewinding {position.topic}[{position.partition}] to {position.offset}"):
-                    self._consumer.seek(TopicPartition(position.topic, position.partition, position.offset))
+                    self._read_from(self._places.goes_back(partition_of(position), position.offset))
                 self._ownership.rewind(position)
-                self._places.reads_next(partition_of(position), position.offset)
 
     def pause(self) -> None:
         """Deliver nothing until as many calls of `resume`, from partitions assigned meanwhile neither."""
@@ -277,28 +281,31 @@ class KafkaSource:
             else:
                 self._on_error(error)
             return False
-        # A rebalance within the same poll may have taken its partition away.
-        return (message.topic(), message.partition()) in self.partitions
+        partition = (str(message.topic()), int(message.partition() or 0))
+        # A rebalance within the same poll may have taken its partition away, or brought it.
+        return partition in self.partitions and self._places.has_place(partition)
 
     def _deliver(self, message: Message) -> InputMessage:
         delivered = input_message(message)
         self._ownership.deliver(delivered.position)
-        self._places.reads_next(partition_of(delivered.position), delivered.position.offset + 1)
+        self._places.has_read(partition_of(delivered.position), delivered.position.offset, message.leader_epoch())
         return delivered
 
     def _go_on_after_gaps(self) -> None:
         with self._translated(f"going on after a gap while {self._doing}"):
             for gap in self._places.gaps(self._consumer, self.partitions):
-                place = TopicPartition(gap.topic, gap.partition, gap.resumed)
-                # A partition that has failed cannot be sought in; one that is assigned anew can be read.
-                self._consumer.incremental_unassign([place])
-                self._consumer.incremental_assign([place])
-                if self._n_pauses:
-                    self._consumer.pause([place])
+                self._read_from(self._places.goes_on_after(gap))
                 self._ownership.rewind(InputPosition(gap.topic, gap.partition, 0))
-                self._places.reads_next((gap.topic, gap.partition), gap.resumed)
                 if gap.cause is not None:
                     self._hooks.on_gap(gap)
+            self._places.check(self._consumer, self.partitions)
+
+    def _read_from(self, place: TopicPartition) -> None:
+        # A partition that has failed cannot be sought in; one that is assigned anew can be read.
+        self._consumer.incremental_unassign([place])
+        self._consumer.incremental_assign([place])
+        if self._n_pauses:
+            self._consumer.pause([place])
 
     def _note_member(self) -> None:
         """Remember who this member is, for `claim`; one that was thrown out is nobody until it has joined again."""

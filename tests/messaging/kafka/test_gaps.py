@@ -1,80 +1,19 @@
 """What is gone before it was read is told by its offsets, and nothing that is there is passed over."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from uuid import uuid4
-
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.messaging.kafka import gaps
-from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, error_of
-from stream_assoc.messaging.kafka.gaps import Gap, KafkaTopicIdentities
-from stream_assoc.messaging.kafka.hooks import SourceHooks
-from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.kafka.source import KafkaSource
-from tests.messaging.kafka_support import fill, new_topic, positions, read, until
-from tests.topics import make_topics
+from stream_assoc.messaging.kafka import topic_identities
+from stream_assoc.messaging.kafka.errors import KafkaConfigurationError
+from stream_assoc.messaging.kafka.gaps import Gap
+from tests.messaging.gap_bench import Bench, knows_its_topic, read_until_told
+from tests.messaging.kafka_support import read, until
 
 pytestmark = pytest.mark.integration
 
 NEW = (b"new 0", b"new 1", b"new 2", b"new 3", b"new 4")
-
-
-class Bench:
-    """A group on a topic of its own, and what it is told of gaps."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
-        self.topic = new_topic(bootstrap)
-        self.group = f"group-{uuid4().hex}"
-        self.gaps: list[Gap] = []
-
-    @contextmanager
-    def source(self, **options: str) -> Iterator[KafkaSource]:
-        source = KafkaSource(
-            {"bootstrap.servers": self.bootstrap, **options},
-            [self.topic],
-            group_id=self.group,
-            identities=KafkaTopicIdentities({"bootstrap.servers": self.bootstrap}, [self.topic]),
-            hooks=SourceHooks(on_gap=self.gaps.append),
-        )
-        try:
-            yield source
-        finally:
-            source.close()
-
-    def fill(self, *values: bytes) -> None:
-        fill(self.bootstrap, self.topic, list(values))
-
-    def commit(self, source: KafkaSource, count: int) -> None:
-        """Read so many messages, and commit that they are done."""
-        publisher = KafkaPublisher({"bootstrap.servers": self.bootstrap}, source, transactional_id=self.group)
-        publisher.publish([], positions(read(source, count)))
-        publisher.close()
-
-    def delete_before(self, offset: int) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for done in admin.delete_records([TopicPartition(self.topic, 0, offset)]).values():
-            done.result(30)
-
-    def make_anew(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        admin.delete_topics([self.topic])[self.topic].result(30)
-        until(lambda: made(self.bootstrap, self.topic))
-
-
-def made(bootstrap: str, topic: str) -> bool:
-    try:
-        make_topics(bootstrap, [topic])
-    except KafkaException as exception:
-        # The old one is still being deleted.
-        if error_of(exception).code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return False
-        raise
-    return True
 
 
 @pytest.fixture
@@ -186,7 +125,7 @@ def test_what_was_committed_of_another_topic_is_not_believed_at_the_next_start(b
 def test_a_topic_made_anew_under_a_daemon_is_read_from_its_beginning(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaps, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(topic_identities, "ASK_SECONDS", 0.5)
     bench.fill(b"0", b"1", b"2")
     with bench.source() as source:
         until(lambda: knows_its_topic(source))
@@ -219,8 +158,7 @@ def test_offsets_that_are_gone_are_told_and_all_is_read_again(bench: Bench, capl
     bench.fill(b"0", b"1")
     with bench.source() as source:
         bench.commit(source, 2)
-    admin = AdminClient({"bootstrap.servers": bench.bootstrap})
-    admin.delete_consumer_groups([bench.group])[bench.group].result(30)
+    bench.forget_offsets()
     caplog.clear()
 
     with bench.source() as source:
@@ -228,6 +166,48 @@ def test_offsets_that_are_gone_are_told_and_all_is_read_again(bench: Bench, capl
 
     assert f"the group has no offset of {bench.topic}[0]: read as auto.offset.reset=earliest" in caplog.text
     assert bench.gaps == []
+
+
+def test_what_was_deleted_while_offsets_expired_is_told_by_what_daemons_took_up(bench: Bench) -> None:
+    bench.fill(b"0", b"1", b"2", b"3", b"4")
+    bench.taken_up = {(bench.topic, 0): 2}
+    bench.delete_before(3)
+
+    with bench.source() as source:
+        assert [message.value for message in read(source, 2)] == [b"3", b"4"]
+
+    assert bench.gaps == [Gap(bench.topic, 0, "deleted", expected=2, resumed=3)]
+    assert bench.gaps[0].n_skipped == 1
+
+
+@pytest.mark.parametrize("n_taken_up", [1, 2])
+def test_offsets_that_expired_while_nothing_was_deleted_are_no_gap(bench: Bench, n_taken_up: int) -> None:
+    bench.fill(b"0", b"1")
+    bench.taken_up = {(bench.topic, 0): n_taken_up}
+    with bench.source() as source:
+        assert [message.value for message in read(source, 2)] == [b"0", b"1"]
+    assert bench.gaps == []
+
+
+def test_what_the_latest_would_pass_over_is_told_by_what_daemons_took_up(bench: Bench) -> None:
+    bench.fill(b"0", b"1", b"2")
+    bench.taken_up = {(bench.topic, 0): 1}
+    with bench.source(**{"auto.offset.reset": "latest"}) as source:
+        until(lambda: bool(source.poll(10, 0.2) or bench.gaps))
+        bench.fill(b"3")
+        assert [message.value for message in read(source, 1)] == [b"3"]
+
+    assert bench.gaps == [Gap(bench.topic, 0, "skipped", expected=1, resumed=3)]
+    assert bench.gaps[0].n_skipped == 2
+    assert "offsets 1 to 2 are skipped: the group has no offset" in str(bench.gaps[0])
+
+
+def test_a_partition_that_ends_before_what_daemons_took_up_has_lost_messages(bench: Bench) -> None:
+    bench.fill(b"0", b"1")
+    bench.taken_up = {(bench.topic, 0): 5}
+    with bench.source() as source:
+        assert [message.value for message in read(source, 2)] == [b"0", b"1"]
+    assert bench.gaps == [Gap(bench.topic, 0, "truncated", expected=5, resumed=0)]
 
 
 def test_an_offset_that_somebody_else_has_set_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -262,23 +242,3 @@ def test_a_partition_that_is_added_is_read_from_its_beginning(bench: Bench) -> N
         assert [message.value for message in read(source, 1)] == [b"added"]
         assert source.partitions == {(bench.topic, 0), (bench.topic, 1)}
     assert bench.gaps == []
-
-
-def knows_its_topic(source: KafkaSource) -> bool:
-    """Idle until what is committed will say of which topic it is; what is read meanwhile is read again."""
-    messages = source.poll(100, 0.2)
-    if messages:
-        source.rewind(positions(messages))
-    return any(source._places.note(partition) for partition in source.partitions)
-
-
-def read_until_told(source: KafkaSource, bench: Bench, count: int) -> list[bytes | None]:
-    """Read until a gap is told and so many values are read; return them all."""
-    values: list[bytes | None] = []
-
-    def is_told() -> bool:
-        values.extend(message.value for message in source.poll(100, 0.2))
-        return bool(bench.gaps) and len(set(values)) >= count
-
-    until(is_told)
-    return values
