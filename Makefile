@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PPDB := .cache/ppdb/.installed
 PPDB_PACKAGES := lsst-dax-ppdb psycopg2-binary cassandra-driver
+CLIENTS := .cache/clients/.installed
+CLIENT_PACKAGES := lsst-alert-packet 'confluent-kafka[avro,schemaregistry]' aiokafka kafka-python fink-client hop-client pittgoogle-client
 CHAOS_KILLS ?= 200
 CHAOS_VISITS ?= 1000
 RING_DISTURBANCES ?= 15
@@ -50,7 +52,7 @@ dashboard: $(STAMP)  ## The same night with its dashboard, which stays open unti
 
 test: $(STAMP)  ## Run all tests, the fast ones first
 	@$(BIN)/pytest $(PARALLEL) -m 'not integration and not real_data'
-	@$(MAKE) --no-print-directory $(PPDB)
+	@$(MAKE) --no-print-directory $(PPDB) $(CLIENTS)
 	@$(BIN)/pytest $(PARALLEL) -m '(integration or real_data) and not ring and not mutation and not slow'
 	@$(BIN)/pytest benchmarks/test_gate.py
 
@@ -77,6 +79,16 @@ $(PPDB): constraints.txt Makefile | $(STAMP)
 	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --retries 1 --constraint constraints.txt \
 	      $(PPDB_PACKAGES); }; } && touch $@ \
 	|| echo "lsst-dax-ppdb could not be installed: the tests of replication do not run"
+
+# The clients that brokers use, as docs/subscribing.md has them, in an environment of their own: they bring much.
+$(CLIENTS): constraints.txt Makefile | $(STAMP)
+	@echo "Installing clients of brokers into $(@D)"; \
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D) && \
+	{ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --constraint constraints.txt $(CLIENT_PACKAGES) || \
+	  { echo "uv could not install; trying pip" >&2; \
+	    $(BIN)/python -m pip --python $(@D)/bin/python install --quiet --retries 1 --constraint constraints.txt \
+	      $(CLIENT_PACKAGES); }; } && touch $@ \
+	|| echo "The clients of brokers could not be installed: their tests do not run"
 
 # The first interpreter of a version that is one: a shim of pyenv may stand for a version that is not chosen.
 versions: $(STAMP)  ## Run the fast tests on the other Pythons at hand (VERSIONS="3.12 3.13")
