@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.side_by_side import Figure, in_turns
-from stream_assoc.core.model.alerts import AlertRows, Observation, Stamps
+from stream_assoc.core.model.alerts import AlertRows, Stamps
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.alerts.schemas import LATEST, alert_schema
 from tests.messaging.avro.alerts.rows import random_alerts, records_of

@@ -40,6 +40,11 @@ COPY_FAILPOINTS: Final = (
 )
 """Those that `stream-assoc apdb copy` reaches, in their order."""
 
+ALERT_FAILPOINTS: Final = ("before-alerts", "in-kafka-transaction", "after-alerts")
+"""Those that `stream-assoc alerts` reaches, in their order."""
+
+_ALL: Final = tuple(dict.fromkeys((*FAILPOINTS, *COPY_FAILPOINTS, *ALERT_FAILPOINTS)))
+
 
 def armed(
     setting: str | None, die: Callable[[], object], stop: Callable[[], object] | None = None
@@ -71,10 +76,9 @@ def armed(
     if not setting:
         return _nothing
     words = re.fullmatch(r"([a-z-]+)(?::([1-9][0-9]*)(:stop)?)?", setting)
-    if words is None or words[1] not in (*FAILPOINTS, *COPY_FAILPOINTS):
+    if words is None or words[1] not in _ALL:
         raise ValueError(
-            f"{VARIABLE}={setting}: expected name, name:count or name:count:stop, name one of "
-            f"{', '.join((*FAILPOINTS, *COPY_FAILPOINTS))}"
+            f"{VARIABLE}={setting}: expected name, name:count or name:count:stop, name one of {', '.join(_ALL)}"
         )
     name, left = words[1], int(words[2] or 1)
     act = stop if words[3] and stop else die

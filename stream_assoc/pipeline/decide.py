@@ -152,7 +152,16 @@ def decide(
         forcedPhotometryError=arrival.image_error.reason if arrival.image_error else None,
     )
     decision = Decision(
-        entry=LedgerEntry(batch.id, batch.digest, time, len(batch), len(matches.stored), arrival.position),
+        entry=LedgerEntry(
+            batch.id,
+            batch.digest,
+            time,
+            len(batch),
+            len(matches.stored),
+            arrival.position,
+            images=batch.images,
+            observation=batch.observation,
+        ),
         metrics=metrics,
         states=states,
         superseded=summary.matched.diaObjectId,

@@ -1,15 +1,14 @@
 """The Prometheus instruments of a daemon."""
 
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from stream_assoc import __version__
 from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.service.loop_instruments import LoopInstruments
 from stream_assoc.service.warming.instruments import WarmingInstruments
 
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -21,8 +20,6 @@ _MICRO_BATCH_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.
 _SECONDS_PER_DAY: Final = 86400.0
 
 _OUTCOMES: Final = ("processed", "redelivered", "dead_letter")
-_RELEASES: Final = ("revoked", "lost")
-_GAP_CAUSES: Final = ("deleted", "skipped", "truncated", "recreated")
 _WATCHED_REASONS: Final = ("quarantine", "conflicting_batch")
 """Reasons of dead letters that alert rules ask for by name."""
 
@@ -119,34 +116,26 @@ class _BatchResults:
                 gauge.set(level)
 
 
-class Instruments:
-    """The instruments of one daemon, in a registry of their own.
+class Instruments(LoopInstruments):
+    """The instruments of a daemon that associates, in a registry of their own.
 
     Parameters
     ----------
     registry : `prometheus_client.CollectorRegistry`, optional
-        Where the instruments are; a new one by default, so that several
-        daemons in one process do not mix their numbers.
+        See `LoopInstruments`.
 
     Attributes
     ----------
-    registry : `prometheus_client.CollectorRegistry`
-        What `serve` exposes.
     warming : `WarmingInstruments`
         Those of the warming beside the daemon.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
+        super().__init__(registry)
         counter = partial(Counter, namespace="stream_assoc", registry=self.registry)
-        gauge = partial(Gauge, namespace="stream_assoc", registry=self.registry)
         histogram = partial(Histogram, namespace="stream_assoc", registry=self.registry)
         self._results = _BatchResults(self.registry)
         self.warming = WarmingInstruments(self.registry)
-        # The process's own: CPU time, memory, open files, start time.
-        ProcessCollector(registry=self.registry)
-        build = gauge("build_info", "Always 1; the labels say what runs.", ["version", "python_version"])
-        build.labels(__version__, platform.python_version()).set(1)
         self._batches = counter("batches", "Messages by outcome: processed, redelivered or dead_letter.", ["outcome"])
         self._dead_letters = counter("dead_letters", "Messages that can never be processed, by reason.", ["reason"])
         self._decided_again = counter(
@@ -160,11 +149,6 @@ class Instruments:
         )
         for how in ("published", "proven"):
             self._recovered.labels(how)
-        self._retries = counter(
-            "retries",
-            "Repeated attempts, by the service that was away: apdb, cache, kafka, schema_registry.",
-            ["service"],
-        )
         self._cache = counter(
             "cache_reads",
             "Reads of the cache by kind, tile or state, and result, hit or miss.",
@@ -180,35 +164,9 @@ class Instruments:
         self._micro_batch_messages = histogram(
             "micro_batch_messages", "Messages that shared a transaction.", buckets=_MICRO_BATCH_BUCKETS
         )
-        self._lag = gauge("lag_messages", "Messages not read yet.", ["topic", "partition"])
-        self._lag_seconds = gauge(
-            "lag_seconds", "Age of the oldest message read but not yet published; 0 when none waits."
-        )
-        self._joined = gauge("consumer_group_joined", "Whether the daemon is a settled member of its consumer group.")
-        self._assigned = gauge("assigned_partitions", "Partitions of the input topic that this daemon reads.")
-        self._rebalances = counter("rebalances", "Rebalances of the consumer group that this daemon took part in.")
-        self._released = counter(
-            "released_partitions",
-            "Input partitions that went to another daemon: revoked, after what was in hand; lost, without notice.",
-            ["how"],
-        )
-        self._gaps = counter(
-            "input_gaps",
-            "Input partitions that did not continue at the next offset, by cause: deleted, skipped, truncated, "
-            "recreated.",
-            ["cause"],
-        )
-        self._skipped = counter("skipped_offsets", "Offsets of the input that were gone or passed over unread.")
-        self._restarts = counter("restarts", "Restarts of the daemon because a service was away.")
-        self._turn = gauge("last_progress_timestamp_seconds", "When the main loop last made progress, Unix time.")
-        self._up = gauge("service_up", "Whether a service answers: apdb, cache, kafka, schema_registry.", ["service"])
         # A rate cannot see the first step of a series that was not there before it.
         for outcome in _OUTCOMES:
             self._batches.labels(outcome)
-        for how in _RELEASES:
-            self._released.labels(how)
-        for cause in _GAP_CAUSES:
-            self._gaps.labels(cause)
         for reason in _WATCHED_REASONS:
             self._dead_letters.labels(reason)
 
@@ -245,50 +203,7 @@ class Instruments:
         """Count batches of the outbox whose outputs were ``published`` now, or ``proven`` to be already."""
         self._recovered.labels(how).inc(count)
 
-    def count_retry(self, service: str) -> None:
-        """Count a repeated attempt; ``service`` is ``apdb``, ``cache``, ``kafka`` or ``schema_registry``."""
-        self._retries.labels(service).inc()
-
     def count_cache_reads(self, kind: str, hits: int, misses: int) -> None:
         """Count reads of the cache; ``kind`` is ``tile`` or ``state``."""
         self._cache.labels(kind, "hit").inc(hits)
         self._cache.labels(kind, "miss").inc(misses)
-
-    def set_lag(self, topic: str, partition: int, messages: int) -> None:
-        """Set how many messages of a partition are not read yet."""
-        self._lag.labels(topic, str(partition)).set(messages)
-
-    def forget_lag(self, topic: str, partition: int) -> None:
-        """Show no lag for a partition that another daemon reads now."""
-        self._lag.remove(topic, str(partition))
-
-    def show_waiting(self, seconds: Callable[[], float]) -> None:
-        """Show, at every scrape, what this returns as the age of the oldest unpublished message."""
-        self._lag_seconds.set_function(seconds)
-
-    def show_up(self, service: str, is_up: Callable[[], bool]) -> None:
-        """Show, at every scrape, what this returns as whether a service answers."""
-        self._up.labels(service).set_function(lambda: float(is_up()))
-
-    def set_membership(self, *, joined: bool, n_partitions: int, n_rebalances: int) -> None:
-        """Set the daemon's place in its group; count rebalances that came since the last time."""
-        self._joined.set(joined)
-        self._assigned.set(n_partitions)
-        self._rebalances.inc(n_rebalances)
-
-    def count_released(self, how: str, n_partitions: int) -> None:
-        """Count partitions that were ``revoked`` or ``lost``."""
-        self._released.labels(how).inc(n_partitions)
-
-    def count_gap(self, cause: str, n_skipped: int) -> None:
-        """Count a gap of the input, and the offsets that will never be read."""
-        self._gaps.labels(cause).inc()
-        self._skipped.inc(n_skipped)
-
-    def count_restart(self) -> None:
-        """Count a restart of the daemon."""
-        self._restarts.inc()
-
-    def note_progress(self) -> None:
-        """Note that the main loop made progress."""
-        self._turn.set_to_current_time()

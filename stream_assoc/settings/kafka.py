@@ -57,6 +57,9 @@ class KafkaSettings(KafkaConnectionSettings):
     next_visits_topic: Topic = Field(
         default="next-visits", description="Topic of announced visits, whose sky is warmed in the cache ([warming])."
     )
+    alerts_topic: Topic = Field(
+        default="alerts", description="Topic of the alert packets that `stream-assoc alerts` makes ([alerts])."
+    )
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="Partitions of a topic that `topics init` creates."
     )

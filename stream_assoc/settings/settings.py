@@ -5,6 +5,7 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stream_assoc.settings.alerts import AlertSettings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.settings.operation import (
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     images: ImageSettings = Field(default_factory=ImageSettings)
     forced_photometry: ForcedPhotometrySettings = Field(default_factory=ForcedPhotometrySettings)
     warming: WarmingSettings = Field(default_factory=WarmingSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)

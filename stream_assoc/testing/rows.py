@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from lsst.sphgeom import HtmPixelization, LonLat, UnitVector3d
 
-from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.batch import BatchId, ImageUris, Observation
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.schema import PIXEL_ID, Table, apdb_table
@@ -118,7 +118,17 @@ def changes(
     if tiles is None:
         tiles = sorted({pixel(row["ra"], row["dec"], 10) for row in objects})
     return BatchChanges(
-        entry=LedgerEntry(batch, b"\x01" * 32, time, len(sources), len(sources), position, revision),
+        entry=LedgerEntry(
+            batch,
+            b"\x01" * 32,
+            time,
+            len(sources),
+            len(sources),
+            position,
+            revision,
+            ImageUris(f"s3://images/{batch.visit}/difference.fits", template="file:///images/template, 1.fits"),
+            Observation("ddf_cosmos", None),
+        ),
         dia_sources=table("DiaSource", rows),
         dia_objects=table("DiaObject", objects),
         forced_sources=table("DiaForcedSource", forced_sources),

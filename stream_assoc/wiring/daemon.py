@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -11,21 +11,13 @@ import structlog
 from stream_assoc.messaging.authority import authority_of
 from stream_assoc.messaging.avro.batch_decoder import decoder_of
 from stream_assoc.messaging.exceptions import StreamError
-from stream_assoc.messaging.kafka.client import KAFKA_HINT, told_when_slow
-from stream_assoc.messaging.kafka.gaps import Gap
-from stream_assoc.messaging.kafka.hooks import GroupState, SourceHooks
 from stream_assoc.messaging.kafka.outputs import KafkaOutputs
-from stream_assoc.messaging.kafka.publisher import KafkaPublisher
-from stream_assoc.messaging.kafka.source import KafkaSource
-from stream_assoc.messaging.kafka.topic_identities import KafkaTopicIdentities
 from stream_assoc.messaging.kafka.topics import topic_losses
-from stream_assoc.messaging.marks import Partition
 from stream_assoc.pipeline.services import Services
 from stream_assoc.service.daemon.daemon import Daemon, DaemonHooks, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health, probing
 from stream_assoc.service.daemon.lag import LagReporter
-from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.outbox import Names, Outbox
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import RetryLoop
@@ -39,6 +31,7 @@ from stream_assoc.service.ports import StreamEnds
 from stream_assoc.settings import Settings
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.stores.cache.metered import MeteredCache
+from stream_assoc.wiring.ends import Stream, open_ends
 from stream_assoc.wiring.pipeline import services_of
 from stream_assoc.wiring.stores import open_stores
 from stream_assoc.wiring.warming import Beside, backoff_of, warming_beside
@@ -108,44 +101,21 @@ def open_daemon(
             on_progress=health.note_progress,
             on_tiles_changed=instruments.count_decided_again,
         )
-        membership, announce = MembershipKeeper(), _announcing(health)
-
-        def give_up(partitions: frozenset[Partition]) -> None:
-            membership.hold_back(partitions)
-            instruments.count_released("revoked", len(partitions))
-
-        source = KafkaSource(
-            kafka.consumer_options(),
-            [kafka.input_topic],
-            group_id=kafka.group_id,
-            group_instance_id=kafka.group_instance_id,
-            max_message_bytes=kafka.max_message_bytes,
-            identities=KafkaTopicIdentities(kafka.client_options(), [kafka.input_topic]),
-            taken_up=lambda partitions: {
+        stream = Stream(
+            kafka.input_topic,
+            kafka.group_id,
+            kafka.effective_transactional_id,
+            kafka.producer_options(),
+            lambda partitions: {
                 (note.topic, note.partition): note.last_offset + 1 for note in apdb.in_hand(partitions)
             },
-            hooks=SourceHooks(
-                on_revoke=give_up,
-                on_lost=lambda partitions: instruments.count_released("lost", len(partitions)),
-                on_group_state=lambda state: announce(state, source.partitions),
-                on_gap=_reporting(instruments),
-            ),
         )
-        # One that only starts anew, because a service was away, keeps its place.
-        stack.callback(lambda: source.close(leave=kafka.leave_group_on_stop and stop.is_set()))
-        with told_when_slow(lambda: log.warning("waiting for Kafka", kafka=kafka.bootstrap_servers, hint=KAFKA_HINT)):
-            publisher = KafkaPublisher(
-                kafka.producer_options(),
-                source,
-                transactional_id=kafka.effective_transactional_id,
-                max_message_bytes=kafka.max_message_bytes,
-            )
-        stack.callback(publisher.close)
+        opened = stack.enter_context(open_ends(kafka, stream, instruments, stop, health))
         # Beside the start, which it would delay: nothing depends on the answer.
         threading.Thread(target=_warn_of_losses, args=(kafka,), name="check-topics", daemon=True).start()
         health.answers([APDB, CACHE, KAFKA] + [SCHEMA_REGISTRY] * (kafka.schema_registry_url is not None))
         stack.enter_context(probing(health, {APDB: apdb.ping, CACHE: cache.ping}, settings.daemon.probe_seconds))
-        ends = StreamEnds(source, publisher)
+        source, ends = opened.source, StreamEnds(opened.source, opened.publisher)
         yield Daemon(
             ends,
             WatchedHandler(
@@ -160,7 +130,7 @@ def open_daemon(
                 Names(apdb.report.identity, kafka.group_id),
                 instruments.count_recovered_outputs,
             ),
-            RetryLoop(source, backoff_of(settings), stop, health, membership),
+            RetryLoop(source, backoff_of(settings), stop, health, opened.membership),
             MicroBatchLimits(
                 messages=micro_batch_messages_of(settings), poll_seconds=settings.daemon.poll_timeout_seconds
             ),
@@ -188,39 +158,6 @@ def micro_batch_messages_of(settings: Settings) -> int:
     """Return the most messages of a micro-batch: few where one may take long, as all are published together."""
     messages = settings.daemon.micro_batch_messages
     return min(messages, MOST_WITH_IMAGES) if settings.images.roots else messages
-
-
-def _announcing(health: Health) -> Callable[[GroupState, Collection[Partition]], None]:
-    """Return what passes the state of the group to health, and logs ``ready`` for each new set of partitions."""
-    announced: list[list[int]] = []
-
-    def announce(state: GroupState, partitions: Collection[Partition]) -> None:
-        health.group_is(state)
-        numbers = sorted(number for _, number in partitions)
-        if not state.joined:
-            announced.clear()
-        elif announced != [numbers]:
-            announced[:] = [numbers]
-            log.info("ready", partitions=numbers)
-
-    return announce
-
-
-def _reporting(instruments: Instruments) -> Callable[[Gap], None]:
-    def report(gap: Gap) -> None:
-        instruments.count_gap(str(gap.cause), gap.n_skipped)
-        log.error(
-            "input gap",
-            error=str(gap),
-            cause=gap.cause,
-            topic=gap.topic,
-            partition=gap.partition,
-            expected=gap.expected,
-            resumed=gap.resumed,
-            skipped=gap.n_skipped,
-        )
-
-    return report
 
 
 def _while_trying(stop: StopRequest, health: Health) -> Callable[[], None]:

@@ -1,5 +1,7 @@
 """The configured algorithms, and the services that the pipeline processes batches with."""
 
+from typing import TYPE_CHECKING
+
 from stream_assoc.core.association.associator import AssociationConfig, Associator
 from stream_assoc.core.association.new_objects import NewObjectConfig
 from stream_assoc.core.association.solar_system import SolarSystemAssociator
@@ -23,6 +25,9 @@ from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.images import ForcedPhotometrySettings, ImageSettings
 from stream_assoc.stores.cache.packing.checkpoints import PackedCheckpoints
 
+if TYPE_CHECKING:
+    from stream_assoc.photometry.image_store import ImageStore
+
 
 def calculator_of(settings: Settings) -> StatisticsCalculator:
     """Return the calculator of the configured plugins; with images, forced sources are averaged too.
@@ -40,6 +45,24 @@ def calculator_of(settings: Settings) -> StatisticsCalculator:
         raise ConfigurationError(f"statistics.plugins: {error}") from error
 
 
+def image_store_of(images: ImageSettings) -> "ImageStore":
+    """Return what reads images below the configured roots.
+
+    Raises
+    ------
+    ImageRootError
+        If a root cannot hold images, or the package that reads it is not installed.
+    """
+    from stream_assoc.photometry.image_store import ImageLimits, ImageStore
+
+    return ImageStore(
+        images.roots,
+        ImageLimits(images.max_bytes, images.timeout_seconds, images.attempts),
+        s3_endpoint_url=images.s3_endpoint_url,
+        ssl_ca_file=images.ssl_ca_file,
+    )
+
+
 def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> ForcedPhotometer | None:
     """Return the photometer for images; `None` where no image may be read.
 
@@ -51,19 +74,12 @@ def photometer_of(images: ImageSettings, forced: ForcedPhotometrySettings) -> Fo
     if not images.roots:
         return None
     # astropy takes half a second, and most daemons read no image.
-    from stream_assoc.photometry.image_store import ImageLimits, ImageStore
     from stream_assoc.photometry.measurement import Weighting
     from stream_assoc.photometry.photometer import ImagePhotometer, MeasurementConfig
 
-    store = ImageStore(
-        images.roots,
-        ImageLimits(images.max_bytes, images.timeout_seconds, images.attempts),
-        s3_endpoint_url=images.s3_endpoint_url,
-        ssl_ca_file=images.ssl_ca_file,
-    )
     good = GoodSources(forced.min_reliability, forced.max_trail_arcsec)
     return ImagePhotometer(
-        store,
+        image_store_of(images),
         SelectionConfig(forced.history_threshold, good),
         MeasurementConfig(Weighting(forced.weighting), forced.bad_planes),
     )

@@ -200,6 +200,7 @@ def deploy(kafka_bootstrap: str, valkey_url: str, apdb_url: str, **sections: Map
         "metrics_topic": f"{name}.association-metrics",
         "dead_letter_topic": f"{name}.dlq",
         "next_visits_topic": f"{name}.next-visits",
+        "alerts_topic": f"{name}.alerts",
         "partitions": 4,
         **sections.pop("kafka", {}),
     }

@@ -24,7 +24,7 @@ def environment(**settings: object) -> dict[str, str]:
 def environment_of(deployment: Deployment, **settings: object) -> dict[str, str]:
     kafka, redis = deployment.settings.kafka, deployment.settings.redis
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits")
+    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits", "alerts")
     return environment(
         **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *(f"{topic}_topic" for topic in topics))},
         redis__url=redis.url.get_secret_value(),

@@ -14,7 +14,7 @@ from queue import Empty, Queue
 import pytest
 from confluent_kafka import Producer
 
-from stream_assoc.core.model.alerts import Observation
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.alerts.schemas import LATEST, alert_schema, alert_schema_id
 from tests.messaging.avro.alerts.rows import random_alerts, random_stamps

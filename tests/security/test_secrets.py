@@ -91,9 +91,10 @@ def test_what_a_daemon_logs_when_the_cache_is_away(
         overrides=SETTINGS | {"apdb.url": url, "daemon.restart_budget": 1, "daemon.retry_initial_seconds": 0.01}
     )
     configure_logging(style, "debug", logs)
-    health = Health(Instruments())
+    instruments = Instruments()
+    health = Health(instruments)
     with pytest.raises(RestartBudgetError) as caught:
-        run_daemon(settings, health.instruments, StopRequest(1.0), health)
+        run_daemon(settings, instruments, StopRequest(1.0), health)
     assert "Redis at 127.0.0.1:1" in str(health.ready().body)
     assert SECRET not in str(health.ready().body)
     structlog.get_logger("test").error("ended", exc_info=caught.value)

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from stream_assoc import __version__
+from stream_assoc.apps.cli.alerts import app as alerts_app
 from stream_assoc.apps.cli.announce import ANNOUNCE_HELP, announce
 from stream_assoc.apps.cli.apdb import app as apdb_app
 from stream_assoc.apps.cli.app import FAILURE_CODES, App, CommandError, closing
@@ -70,6 +71,7 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(objects_app, name="objects")
 app.add_typer(forced_sources_app, name="forced-sources")
 app.add_typer(schemas_app, name="schemas")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(replay_app, name="replay")
 app.add_typer(replica_app, name="replica")

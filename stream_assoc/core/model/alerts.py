@@ -11,6 +11,22 @@ from stream_assoc.core.model.types import IntArray
 
 
 @dataclass(frozen=True, slots=True)
+class AsOf:
+    """The past of objects as a processing has met it.
+
+    Attributes
+    ----------
+    time : `float`
+        That of the processing, MJD TAI. Rows that were withdrawn by then do not count.
+    observed_since : `float`
+        Rows of this midpoint and later, MJD TAI.
+    """
+
+    time: float
+    observed_since: float
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRows:
     """The rows of the tables that some alerts hold, in Rubin's types.
 
@@ -53,19 +69,3 @@ class Stamps:
     difference: pa.LargeBinaryArray
     science: pa.LargeBinaryArray
     template: pa.LargeBinaryArray
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What the alerts of one batch have in common.
-
-    Attributes
-    ----------
-    reason : `str` or `None`
-        Why the visit was taken, as the scheduler says it.
-    target : `str` or `None`
-        What was pointed at.
-    """
-
-    reason: str | None
-    target: str | None

@@ -144,6 +144,22 @@ class ImageUris:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """What the message of a batch says of its visit, and its alerts have in common.
+
+    Attributes
+    ----------
+    reason : `str` or `None`
+        Why the visit was taken, as the scheduler says it.
+    target : `str` or `None`
+        What was pointed at.
+    """
+
+    reason: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The DIASources of one visit and detector, as its message tells them.
 
@@ -165,7 +181,9 @@ class Batch:
     solar_system_objects : `SolarSystemObjects`
         Known moving objects expected here.
     images : `ImageUris`
-        Images to force-photometer, where the producer names them.
+        Images to force-photometer and to cut stamps from, where the producer names them.
+    observation : `Observation`
+        For subscribers of alerts; nothing here depends on it.
     digest : `bytes`
         SHA-256 of the message's payload. It tells a redelivery (same digest)
         from a batch that reuses a (visit, detector) with other content.
@@ -180,6 +198,7 @@ class Batch:
     digest: bytes
     solar_system_objects: SolarSystemObjects = field(default_factory=SolarSystemObjects.none)
     images: ImageUris = field(default_factory=ImageUris)
+    observation: Observation = field(default_factory=Observation)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "diaSources", with_wrapped_ra(self.diaSources))

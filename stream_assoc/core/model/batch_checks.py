@@ -6,7 +6,7 @@ what another refuses. A check that condemns the whole batch raises
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,9 @@ from stream_assoc.core.model.types import BANDS, IntArray
 MAX_VISIT: Final = int(np.iinfo(np.int64).max)
 MAX_DETECTOR: Final = int(np.iinfo(np.int16).max)
 """DiaSource holds a detector in 16 bits."""
+
+MOST_CHARACTERS: Final = 2000
+"""Of what a message names or says: the URI of an image, why a visit was taken."""
 
 _NAMED_IDS: Final = 5
 _SHOWN_CHARACTERS: Final = 20
@@ -36,11 +39,40 @@ def check_batch(batch: Batch, bands: Sequence[str] = BANDS) -> None:
     Raises
     ------
     InvalidBatchError
-        As `check_visit`, `check_source_ids` and `check_solar_system_ids`.
+        As `check_visit`, `check_texts`, `check_source_ids` and `check_solar_system_ids`.
     """
     check_visit(batch.id, batch.band, batch.midpointMjdTai, batch.exposureTime, bands)
+    images, observation = batch.images, batch.observation
+    check_texts(
+        batch.id,
+        {
+            "images.difference": images.difference,
+            "images.science": images.science,
+            "images.template": images.template,
+            "observation.reason": observation.reason,
+            "observation.target": observation.target,
+        },
+    )
     check_source_ids(batch.id, batch.diaSourceId)
     check_solar_system_ids(batch.id, batch.ssObjectId)
+
+
+def check_texts(batch: BatchId, texts: Mapping[str, str | None]) -> None:
+    """Check what is kept in the ledger as it was said.
+
+    Raises
+    ------
+    InvalidBatchError
+        With the reason ``invalid_text`` for one that is longer than
+        `MOST_CHARACTERS`, or has a NUL, which no PostgreSQL can store.
+    """
+    for name, text in texts.items():
+        if text is not None and (len(text) > MOST_CHARACTERS or "\x00" in text):
+            what = f"{len(text)} characters" if len(text) > MOST_CHARACTERS else "a NUL character"
+            raise InvalidBatchError(
+                f"{_named(batch)}: {name} has {what}; at most {MOST_CHARACTERS} without NUL are allowed",
+                "invalid_text",
+            )
 
 
 def check_visit(

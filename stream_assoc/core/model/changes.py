@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from stream_assoc.core.model.batch import BatchId, BatchRevision
+from stream_assoc.core.model.batch import BatchId, BatchRevision, ImageUris, Observation
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.states import Checkpoints
 from stream_assoc.core.model.types import IntArray
@@ -39,6 +39,10 @@ class LedgerEntry:
     revision : `int`
         How many times the batch had been processed before. The sources of the
         highest revision count, those of all others are withdrawn.
+    images : `ImageUris`
+        Where the batch's images are; they may be gone by now.
+    observation : `Observation`
+        What the batch's message said of it.
     """
 
     id: BatchId
@@ -48,6 +52,8 @@ class LedgerEntry:
     n_stored: int
     position: InputPosition | None = None
     revision: int = 0
+    images: ImageUris = field(default_factory=ImageUris)
+    observation: Observation = field(default_factory=Observation)
 
     @property
     def key(self) -> BatchRevision:

@@ -13,6 +13,9 @@ REPROCESSING_HEADER: Final = "stream_assoc.reprocessing"
 RELEASE_HEADER: Final = "stream_assoc.release"
 """Says that a person has looked at a quarantined batch and found it real."""
 
+BY_KEY: Final = -1
+"""The partition of a message that is put where its key belongs."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputMessage:
@@ -42,3 +45,22 @@ class OutputMessage(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    @property
+    def partition(self) -> int:
+        """The one that follows from the key."""
+        return BY_KEY
+
+
+class PlacedMessage(NamedTuple):
+    """A message to be published in a partition that does not follow from its key."""
+
+    topic: str
+    partition: int
+    value: bytes
+    headers: Headers = ()
+
+    @property
+    def key(self) -> bytes | None:
+        """None: it says nothing that the value does not."""
+        return None

@@ -113,6 +113,11 @@ def mjd_tai_of_unix(seconds: float) -> float:
     return float(_converted(erfa.utctai, MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY))
 
 
+def unix_of_mjd_tai(mjd: float) -> float:
+    """Return MJD TAI as seconds since 1970 UTC."""
+    return float(unix_microseconds(np.array([mjd]))[0]) / 1e6
+
+
 def utc_to_tai(mjd: FloatArray) -> FloatArray:
     """Return UTC dates as TAI.
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_assoc.core.exceptions import InvalidBatchError
-from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, SolarSystemObjects, measured_columns
-from stream_assoc.core.model.batch_checks import check_solar_system_ids, check_source_ids, check_visit
+from stream_assoc.core.model.batch import Batch, BatchId, ImageUris, Observation, SolarSystemObjects, measured_columns
+from stream_assoc.core.model.batch_checks import check_solar_system_ids, check_source_ids, check_texts, check_visit
 from stream_assoc.core.model.floats import without_infinities
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import BANDS, FloatArray
@@ -32,6 +32,9 @@ _ITEMS: Final = {
     "solar_system_objects": ("predicted solar-system objects", "too_many_solar_system_objects"),
 }
 """What a limit counts, and the reason of those that exceed it."""
+
+
+_TEXTS: Final = ("differenceImageUri", "scienceImageUri", "templateImageUri", "observationReason", "targetName")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class BatchDecoder:
             With the reason ``too_many_sources``, ``too_many_vertices``,
             ``too_many_solar_system_objects``, ``unknown_band``,
             ``invalid_visit``, ``invalid_detector``, ``invalid_time``,
-            ``invalid_exposure_time``, ``invalid_id`` or ``duplicate_ids``.
+            ``invalid_exposure_time``, ``invalid_text``, ``invalid_id`` or ``duplicate_ids``.
         RegistryUnavailableError
             If the schema must be asked for and the registry does not answer.
         """
@@ -222,7 +225,8 @@ class BatchDecoder:
                 diaSources=sources[row],
                 digest=hashlib.sha256(payloads[row]).digest(),
                 solar_system_objects=moving[row],
-                images=ImageUris(header["differenceImageUri"], header["scienceImageUri"]),
+                images=ImageUris(header["differenceImageUri"], header["scienceImageUri"], header["templateImageUri"]),
+                observation=Observation(header["observationReason"], header["targetName"]),
             )
             for row, header in enumerate(headers)
         ]
@@ -241,6 +245,7 @@ class BatchDecoder:
             check_visit(
                 _batch_id(header), header["band"], header["midpointMjdTai"], header["exposureTime"], self._bands
             )
+            check_texts(_batch_id(header), {name: header[name] for name in _TEXTS})
         return headers
 
     def _read_footprints(self, written: pa.RecordBatch, batches: Sequence[BatchId]) -> list[FloatArray]:

@@ -56,6 +56,9 @@ class BatchEncoder:
             "footprint": _list(schema, "footprint", map(pa.array, np.ascontiguousarray(batch.footprint.T))),
             "differenceImageUri": pa.array([batch.images.difference], pa.string()),
             "scienceImageUri": pa.array([batch.images.science], pa.string()),
+            "templateImageUri": pa.array([batch.images.template], pa.string()),
+            "observationReason": pa.array([batch.observation.reason], pa.string()),
+            "targetName": pa.array([batch.observation.target], pa.string()),
             "solarSystemObjects": _list(
                 schema, "solarSystemObjects", map(pa.array, (moving.ssObjectId, moving.ra, moving.dec))
             ),

@@ -111,8 +111,11 @@ def _batch_schema() -> AvroSchema:
             _field(
                 "footprint", _array(vertex), "Outline of the detector: a convex polygon of at least three vertices."
             ),
-            _nullable("differenceImageUri", "string", "The difference image, for forced photometry."),
-            _nullable("scienceImageUri", "string", "The science image, for forced photometry."),
+            _nullable("differenceImageUri", "string", "The difference image, for forced photometry and cutouts."),
+            _nullable("scienceImageUri", "string", "The science image, for forced photometry and cutouts."),
+            _nullable("templateImageUri", "string", "The template that was subtracted, for cutouts."),
+            _nullable("observationReason", "string", "Why the visit was taken, as its scheduler says; for alerts."),
+            _nullable("targetName", "string", "What the visit was pointed at; for alerts."),
             _field(
                 "solarSystemObjects",
                 _array(moving),

@@ -36,7 +36,7 @@ NAMES: Final = (BATCH, OBJECT, FORCED_SOURCE, METRICS, DEAD_LETTER, NEXT_VISIT)
 """Of every schema. The place of a name is part of its ids: a new one comes last."""
 
 _SINCE: Final[dict[str, dict[int, tuple[str, ...]]]] = {
-    BATCH: {1: ("diaSources.ssObjectId",)},
+    BATCH: {1: ("diaSources.ssObjectId",), 2: ("templateImageUri", "observationReason", "targetName")},
     OBJECT: {1: ("statistics",), 2: ("pluginStatistics",)},
     METRICS: {
         1: ("revision", "numWithdrawnDiaSources", "numClosedDiaObjects"),

@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.messages import OutputMessage, PlacedMessage
 from stream_assoc.messaging.kafka.client import DEFAULT_MAX_MESSAGE_BYTES, Options, producer_options
 from stream_assoc.messaging.kafka.errors import DeliveryError, KafkaUnavailableError, describe, error_of, translate
 
@@ -94,7 +94,7 @@ QUEUE_WAIT_SECONDS: Final = 0.1
 DeliveryReport = Callable[[KafkaError | None, Message], None]
 
 
-def enqueue(producer: Producer, message: OutputMessage, report: DeliveryReport) -> None:
+def enqueue(producer: Producer, message: OutputMessage | PlacedMessage, report: DeliveryReport) -> None:
     """Hand a message to librdkafka, waiting while its queue is full.
 
     The wait ends: messages that cannot be sent leave the queue at their timeout.
@@ -110,6 +110,7 @@ def enqueue(producer: Producer, message: OutputMessage, report: DeliveryReport) 
                 message.topic,
                 value=message.value,
                 key=message.key,
+                partition=message.partition,
                 headers=list(message.headers) or None,
                 on_delivery=report,
             )

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.messages import OutputMessage
+from stream_assoc.core.model.messages import OutputMessage, PlacedMessage
 from stream_assoc.exceptions import FatalError
 from stream_assoc.failpoints import failpoint
 from stream_assoc.messaging.exceptions import PublishError, StreamError
@@ -149,7 +149,10 @@ class KafkaPublisher:
         self._producer: Producer | None = self._take_over()
 
     def publish(
-        self, messages: Sequence[OutputMessage], consumed: Sequence[InputPosition], marks: Marks = NO_MARKS
+        self,
+        messages: Sequence[OutputMessage | PlacedMessage],
+        consumed: Sequence[InputPosition],
+        marks: Marks = NO_MARKS,
     ) -> None:
         """Publish the messages, commit the input offsets and note the marks beside them, all or nothing.
 
@@ -231,7 +234,7 @@ class KafkaPublisher:
         words = {one: (notes.get(one, ""), name, marks.texts.get(one, "")) for one in claim.offsets}
         return replace(claim, notes={one: " ".join(filter(None, of_one)) for one, of_one in words.items()})
 
-    def _send(self, producer: Producer, messages: Sequence[OutputMessage], claim: Claim) -> None:
+    def _send(self, producer: Producer, messages: Sequence[OutputMessage | PlacedMessage], claim: Claim) -> None:
         self._delivery_error = None
         self._begun_at = time.monotonic()
         try:

@@ -29,7 +29,7 @@ from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.failpoints import failpoint
-from stream_assoc.messaging.marks import KeptOffset, Partition, Standing, marks_of
+from stream_assoc.messaging.marks import KeptOffset, Partition, marks_of
 from stream_assoc.pipeline.clock import Stopwatch, SystemClock
 from stream_assoc.service.daemon.handler import Answer
 from stream_assoc.service.daemon.order import PendingAnswers, Step
@@ -156,7 +156,8 @@ class Daemon:
                 # A commit may have gone through without an answer: find out what is published before reading again.
                 self._outbox.forget()
                 self._settle_if_due()
-                self._read_again([*left, *(message.position for message in messages[done + len(micro_batch) :])])
+                after = [message.position for message in messages[done + len(micro_batch) :]]
+                self._retry_loop.read_again([*left, *after])
                 return
             done += len(micro_batch)
 
@@ -268,17 +269,6 @@ class Daemon:
             self._retry_loop.until_done(lambda: self._outbox.settle(keys), pending.positions)
         seconds = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(waits, 10))
         self._retry_loop.wait_for_others(seconds, pending.positions)
-
-    def _read_again(self, positions: Sequence[InputPosition]) -> None:
-        """Go back to the messages that are not done; a commit that was not answered may have counted."""
-        ours = [position for position in positions if self._source.owns(position)]
-        standings = self._retry_loop.until_done(
-            lambda: self._source.standings({(one.topic, one.partition) for one in ours}), []
-        )
-        nowhere = Standing(0)
-        self._source.rewind(
-            [one for one in ours if one.offset >= standings.get((one.topic, one.partition), nowhere).offset]
-        )
 
 
 def _partition_of(answer: Answer) -> Partition:

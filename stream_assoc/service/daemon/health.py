@@ -11,7 +11,7 @@ from stream_assoc.exceptions import RetriableError, StreamAssocError
 from stream_assoc.messaging.exceptions import RegistryUnavailableError, StreamError
 from stream_assoc.messaging.kafka.hooks import GroupState
 from stream_assoc.pipeline.exceptions import ApdbError
-from stream_assoc.service.instruments import Instruments
+from stream_assoc.service.loop_instruments import LoopInstruments
 from stream_assoc.stores.cache.exceptions import CacheError
 
 APDB: Final = "apdb"
@@ -82,7 +82,7 @@ class Health:
 
     Parameters
     ----------
-    instruments : `Instruments`
+    instruments : `LoopInstruments`
         Show it to Prometheus.
     wedged_after_seconds : `float`, optional
         A loop without progress for so long is stuck.
@@ -94,7 +94,7 @@ class Health:
         A clock in seconds.
     """
 
-    instruments: Instruments
+    instruments: LoopInstruments
     wedged_after_seconds: float = WEDGED_AFTER_SECONDS
     silent_after_seconds: float = 30.0
     is_stopping: Callable[[], bool] = lambda: False

@@ -8,7 +8,7 @@ import structlog
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.instruments import Instruments
+from stream_assoc.service.loop_instruments import LoopInstruments
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class LagReporter:
     ----------
     source : `MeasuresLag`
         Asked at most every `REPORT_SECONDS`, from the thread that polls it.
-    instruments : `Instruments`
+    instruments : `LoopInstruments`
         Show the lag of every owned partition.
     monotonic, unix_time : callable, optional
         Clocks in seconds; the second is that of Kafka's timestamps.
@@ -43,7 +43,7 @@ class LagReporter:
     def __init__(
         self,
         source: MeasuresLag,
-        instruments: Instruments,
+        instruments: LoopInstruments,
         monotonic: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
     ) -> None:

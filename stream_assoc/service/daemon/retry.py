@@ -11,6 +11,7 @@ import structlog
 
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.exceptions import RetriableError
+from stream_assoc.messaging.marks import Standing
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.membership import MembershipKeeper
 from stream_assoc.service.daemon.process import StopRequest
@@ -133,6 +134,15 @@ class RetryLoop:
         if self._stop.is_overdue():
             raise MicroBatchAbandonedError("the daemon is stopping before others have published what comes first")
         self._pause.wait(seconds)
+
+    def read_again(self, positions: Sequence[InputPosition]) -> None:
+        """Go back to the messages that are not done; a commit that was not answered may have counted."""
+        ours = [position for position in positions if self._source.owns(position)]
+        standings = self.until_done(lambda: self._source.standings({(one.topic, one.partition) for one in ours}), [])
+        nowhere = Standing(0)
+        self._source.rewind(
+            [one for one in ours if one.offset >= standings.get((one.topic, one.partition), nowhere).offset]
+        )
 
     def go_on_without(self, error: RetriableError) -> None:
         """Note the failure of something that need not be done."""

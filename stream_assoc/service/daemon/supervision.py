@@ -5,17 +5,24 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from random import Random
+from typing import Protocol
 
 import structlog
 
 from stream_assoc.exceptions import RetriableError
-from stream_assoc.service.daemon.daemon import Daemon
 from stream_assoc.service.daemon.health import Health
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff
 from stream_assoc.service.exceptions import RestartBudgetError
 
 log = structlog.get_logger(__name__)
+
+
+class Runs(Protocol):
+    """A daemon, as far as it is supervised."""
+
+    def run(self, stop: StopRequest) -> None:
+        """Work until asked to stop."""
 
 
 class RestartBudget:
@@ -58,7 +65,7 @@ class RestartBudget:
 
 
 def supervise(
-    open_daemon: Callable[[], AbstractContextManager[Daemon]],
+    open_daemon: Callable[[], AbstractContextManager[Runs]],
     budget: RestartBudget,
     backoff: Backoff,
     stop: StopRequest,

@@ -147,6 +147,11 @@ LEDGER: Final = CopiedTable(
             ("input_topic", pa.string()),
             ("input_partition", pa.int32()),
             ("input_offset", pa.int64()),
+            ("difference_image_uri", pa.string()),
+            ("science_image_uri", pa.string()),
+            ("template_image_uri", pa.string()),
+            ("observation_reason", pa.string()),
+            ("target_name", pa.string()),
         ]
     ),
 )

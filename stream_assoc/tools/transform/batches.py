@@ -181,11 +181,18 @@ def batches(
     return TableBatches(report, visits, _sources(detections, groups.rows), groups, mapping.footprint.margin_arcsec)
 
 
+def _visit_text(batch: Batch) -> str:
+    """Return what is one value a batch as text, without what no first release knew where it is not told."""
+    images, observation = batch.images, batch.observation
+    known = f"ImageUris(difference={images.difference!r}, science={images.science!r})"
+    later = [one for one in (images.template, observation.reason, observation.target) if one is not None]
+    visit = f"({batch.id!r}, {batch.band!r}, {batch.midpointMjdTai!r}, {batch.exposureTime!r}, {known})"
+    return f"{visit}{later}" if later else visit
+
+
 def content_digest(batch: Batch) -> bytes:
     """Return the SHA-256 of what a batch says, for batches that no message carried."""
-    digest = hashlib.sha256(
-        repr((batch.id, batch.band, batch.midpointMjdTai, batch.exposureTime, batch.images)).encode()
-    )
+    digest = hashlib.sha256(_visit_text(batch).encode())
     moving = batch.solar_system_objects
     for array in (batch.footprint, moving.ssObjectId, moving.ra, moving.dec):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -54,6 +54,10 @@ class Settings:
         return self.prefix + "dia-sources.dlq"
 
     @property
+    def alerts_topic(self) -> str:
+        return self.prefix + "alerts"
+
+    @property
     def next_visits_topic(self) -> str:
         return self.prefix + "next-visits"
 
@@ -80,6 +84,7 @@ def test_missing_topics_are_created_and_those_that_exist_are_left(settings: Sett
         settings.metrics_topic,
         settings.dead_letter_topic,
         settings.next_visits_topic,
+        settings.alerts_topic,
     ]
 
     assert ensure_topics(settings) == names

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_assoc.core.model.alerts import AlertRows, Observation, Stamps
+from stream_assoc.core.model.alerts import AlertRows, Stamps
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.messaging.avro.alerts.columns import TableWriter
 from stream_assoc.messaging.avro.alerts.schemas import LATEST, alert_schema, alert_schema_id, record_schemas
@@ -80,7 +81,7 @@ class AlertEncoder:
         rows : `~stream_assoc.core.model.alerts.AlertRows`
         stamps : `~stream_assoc.core.model.alerts.Stamps` or `None`
             None for no cutouts at all.
-        observation : `~stream_assoc.core.model.alerts.Observation`
+        observation : `~stream_assoc.core.model.batch.Observation`
 
         Raises
         ------

@@ -30,7 +30,7 @@ from stream_assoc.stores.apdb.cassandra.compatibility import (
 from stream_assoc.stores.apdb.cassandra.connection import Connection
 from stream_assoc.stores.apdb.cassandra.creation import check_choices, create, drop_tables
 from stream_assoc.stores.apdb.cassandra.ending import end_sessions, release_chunks
-from stream_assoc.stores.apdb.cassandra.tables import statements
+from stream_assoc.stores.apdb.cassandra.tables import LEDGER, statements
 from stream_assoc.stores.apdb.cassandra.withdrawing import withdraw_records, withdraw_rows
 from stream_assoc.stores.apdb.columns import statistics_columns
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
@@ -45,9 +45,13 @@ from stream_assoc.stores.apdb.notes import (
     tile_level_of,
 )
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
+from stream_assoc.stores.apdb.rows.tables import TOLD_COLUMNS
 
 _NOTE: Final = f"INSERT INTO {METADATA} (meta_part, name, value) VALUES (0, ?, ?) IF NOT EXISTS"
 _CHANGE: Final = f"UPDATE {METADATA} SET value = ? WHERE meta_part = 0 AND name = ? IF value = ?"
+
+_TYPES: Final = {LEDGER: "text", FURTHER: "double"}
+"""Of the columns that are added to a table."""
 
 
 class CassandraAdministration:
@@ -97,8 +101,8 @@ class CassandraAdministration:
                 there = read_columns(connection)
         if missing := [table for table in OUR_TABLES if table not in there]:
             steps.append(f"create the tables of stream_assoc {OUR_VERSION}: {', '.join(missing)}")
-        if columns := _missing(there, statistics_columns(statistics)):
-            steps.append(f"add to {FURTHER}: {', '.join(columns)}")
+        for table, columns in _missing(there, statistics_columns(statistics)).items():
+            steps.append(f"add to {table}: {', '.join(columns)}")
         return steps
 
     def extend(self, *, tile_level: int, cell_level: int) -> None:
@@ -116,6 +120,8 @@ class CassandraAdministration:
             notes = new_names() | {PARTITION_KEY: partition, OUR_VERSION_KEY: OUR_VERSION}
             for note in notes.items():
                 connection.decide(_NOTE, *note)
+            if (version := read_notes(connection)[OUR_VERSION_KEY]) != OUR_VERSION:
+                connection.decide(_CHANGE, OUR_VERSION, OUR_VERSION_KEY, version)
 
     def add_columns(self, statistics: Sequence[str]) -> None:
         """See `Administration.add_columns`."""
@@ -194,11 +200,15 @@ def _further_statistics() -> str:
     )
 
 
-def _add_columns(connection: Connection, names: Iterable[str]) -> None:
-    if missing := _missing(read_columns(connection), names):
-        added = ", ".join(f'"{name}" double' for name in missing)
-        connection.change_tables(f'ALTER TABLE "{FURTHER}" ADD IF NOT EXISTS ({added})')
+def _add_columns(connection: Connection, statistics: Iterable[str]) -> None:
+    """Add the columns that our tables have got since they were created, and those of statistics."""
+    for table, columns in _missing(read_columns(connection), statistics).items():
+        added = ", ".join(f'"{name}" {_TYPES[table]}' for name in columns)
+        connection.change_tables(f'ALTER TABLE "{table}" ADD IF NOT EXISTS ({added})')
 
 
-def _missing(columns: Mapping[str, Collection[str]], names: Iterable[str]) -> list[str]:
-    return [name for name in names if name not in columns.get(FURTHER, ())]
+def _missing(there: Mapping[str, Collection[str]], statistics: Iterable[str]) -> dict[str, list[str]]:
+    """Return the columns that tables lack: those that exist, and the one of statistics in any case."""
+    wanted = {LEDGER: TOLD_COLUMNS if LEDGER in there else (), FURTHER: statistics}
+    missing = {table: [one for one in names if one not in there.get(table, ())] for table, names in wanted.items()}
+    return {table: names for table, names in missing.items() if names}

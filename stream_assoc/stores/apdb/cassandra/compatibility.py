@@ -25,7 +25,7 @@ from stream_assoc.stores.apdb.notes import (
     report_of,
 )
 
-OUR_VERSION: Final = "1.0.0"
+OUR_VERSION: Final = "1.1.0"
 """The version of our tables that this installation writes; on Cassandra they are others than in an SQL database."""
 OUR_TABLES: Final = (*DEFINITIONS, FURTHER)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stream_assoc.core.model.alerts import AsOf
 from stream_assoc.core.model.batch import BatchId, BatchRevision
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
@@ -52,6 +53,8 @@ _ENTRY: Final = f'SELECT {quoted(LEDGER_COLUMNS)} FROM "{LEDGER}" WHERE visit = 
 _SOURCE_ORDER: Final = ("diaObjectId", "timeProcessedMjdTai", "diaSourceId")
 _FORCED_ORDER: Final = ("visit", "detector")
 _BATCH_ORDER: Final = ("diaSourceId", "timeProcessedMjdTai")
+_COUNTED: Final = ("timeProcessedMjdTai", "timeWithdrawnMjdTai")
+_HISTORY_ORDER: Final = ("diaObjectId", "midpointMjdTai")
 
 Chooser: TypeAlias = Callable[[pa.Array], pa.BooleanArray]
 """Tells of a column's values which rows to keep; NULL keeps none."""
@@ -173,6 +176,37 @@ class CassandraReader:
         rows = self._rows.read("DiaForcedSource", keys, (*_FORCED_ORDER, *columns))
         return _table("DiaForcedSource", columns, _first(rows, limit, len(_FORCED_ORDER)), len(_FORCED_ORDER))
 
+    def versions_made(self, diaObjectId: IntArray, time: float) -> pa.Table:
+        """See `ApdbReader.versions_made`."""
+        columns, time_part = apdb_table("DiaObject").names, self._time_part(time)
+        places = self._rows.places("DiaObject", np.unique(diaObjectId).tolist())
+        keys = [(one, identifier) for identifier, of_one in places.items() for one in of_one if one[1] == time_part]
+        rows = self._rows.read("DiaObject", keys, ("validityStartMjdTai", *columns))
+        return _table("DiaObject", columns, [row for row in rows if row[0] == time], 1)
+
+    def sources_before(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """See `ApdbReader.sources_before`."""
+        checked_limit(limit)
+        wanted, columns = frozenset(np.unique(diaObjectId).tolist()), apdb_table("DiaSource").names
+        places = self._rows.places("DiaSource", wanted).values()
+        partitions = {one for of_one in places for one in of_one if one[1] >= self._time_part(as_of.observed_since)}
+        order = (*_HISTORY_ORDER, "diaSourceId")
+        pages = self._rows.pages("DiaSource", partitions, (*_COUNTED, *order, *columns))
+        found = (row for page in pages for row in page if row[2] in wanted and row[0] < as_of.time)
+        rows = [row[2:] for row in found if _counted(row, as_of)]
+        return _table("DiaSource", columns, _first(rows, limit, len(order)), len(order))
+
+    def forced_sources_until(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """See `ApdbReader.forced_sources_until`."""
+        checked_limit(limit)
+        columns, first = apdb_table("DiaForcedSource").names, self._time_part(as_of.observed_since)
+        places = self._rows.places("DiaForcedSource", np.unique(diaObjectId).tolist())
+        keys = [(one, identifier) for identifier, of_one in places.items() for one in of_one if one[1] >= first]
+        order = (*_HISTORY_ORDER, *_FORCED_ORDER)
+        found = self._rows.read("DiaForcedSource", keys, (*_COUNTED, *order, *columns))
+        rows = [row[2:] for row in found if row[0] <= as_of.time and _counted(row, as_of)]
+        return _table("DiaForcedSource", columns, _first(rows, limit, len(order)), len(order))
+
     def sources_of_batch(
         self, batch: BatchId, time: float | None = None, limit: int = 100_000, columns: Sequence[str] | None = None
     ) -> pa.Table:
@@ -258,6 +292,9 @@ class CassandraReader:
         """Release every connection."""
         self._connection.close()
 
+    def _time_part(self, time: float) -> int:
+        return int(self._places.time_parts(np.array([time]))[0])
+
     def _entries(self, batches: Iterable[BatchRevision]) -> list[LedgerEntry]:
         return [ledger_entry(row) for rows in self._connection.read_each(_ENTRY, batches) for row in rows]
 
@@ -273,6 +310,12 @@ class CassandraReader:
                 batch = batch.filter(choose(batch.column(name)))
             batches.append(batch.select(columns))
         return pa.Table.from_batches(batches, schema_of(table, columns))
+
+
+def _counted(row: Row, as_of: AsOf) -> bool:
+    """Tell whether a row counts, which begins with `_COUNTED` and `_HISTORY_ORDER`, if it was processed in time."""
+    _, withdrawn, _, midpoint = row[:4]
+    return bool((withdrawn is None or withdrawn > as_of.time) and midpoint >= as_of.observed_since)
 
 
 def _may_be_stored(batch: BatchId) -> bool:

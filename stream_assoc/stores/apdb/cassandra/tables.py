@@ -68,6 +68,8 @@ DEFINITIONS: Final = {
     LEDGER: """
         visit bigint, detector int, revision int, group_id uuid, digest blob, "timeProcessedMjdTai" double,
         n_sources int, n_stored int, input_topic text, input_partition int, input_offset bigint,
+        difference_image_uri text, science_image_uri text, template_image_uri text, observation_reason text,
+        target_name text,
         PRIMARY KEY ((visit, detector), revision)
     """,
     PLAN: "group_id uuid, chunk int, body blob, PRIMARY KEY ((group_id), chunk)",

@@ -36,7 +36,7 @@ ARROW_TYPES: Final = {
 }
 """PostgreSQL types that APDB tables are made of, and how their columns arrive."""
 
-_DTYPES: Final = {
+DTYPES: Final = {
     "bool": np.dtype(np.bool_),
     "int2": np.dtype(np.int16),
     "int4": np.dtype(np.int32),
@@ -44,6 +44,7 @@ _DTYPES: Final = {
     "float4": np.dtype(np.float32),
     "float8": np.dtype(np.float64),
 }
+"""What values of fixed width are, in the machine's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def encode(table: pa.Table, columns: list[CopyColumn]) -> ByteArray:
         If a value does not fit its column's type.
     """
     n_rows = table.num_rows
-    widths = np.array([_width(column) for column in columns], np.int64)
+    widths = np.array([width_of(column) for column in columns], np.int64)
     bases = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(widths, 0) * n_rows)])
     fixed = np.empty(bases[-1], np.uint8)
     nulls = np.empty((len(columns), n_rows), np.bool_)
@@ -105,7 +106,7 @@ def encode(table: pa.Table, columns: list[CopyColumn]) -> ByteArray:
             text_parts.append(data)
             text_end += len(data)
         else:
-            fixed[bases[k] : bases[k + 1]] = _fixed(array, _DTYPES[column.type_name], nulls[k])
+            fixed[bases[k] : bases[k + 1]] = _fixed(array, DTYPES[column.type_name], nulls[k])
     text = np.concatenate([np.empty(0, np.uint8), *text_parts])
     sizes = _row_sizes(widths, nulls, text_offsets)
     starts = len(HEADER) + np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
@@ -116,10 +117,17 @@ def encode(table: pa.Table, columns: list[CopyColumn]) -> ByteArray:
     return out
 
 
-def _width(column: CopyColumn) -> int:
+def width_of(column: CopyColumn) -> int:
+    """Return how many bytes a value of a column has, -1 where they differ.
+
+    Raises
+    ------
+    ApdbSchemaError
+        If no APDB of a known version has this type.
+    """
     if column.type_name not in ARROW_TYPES:
         raise ApdbSchemaError(f"column {column.name} has the type {column.type_name}, which no known APDB has")
-    return _DTYPES[column.type_name].itemsize if column.type_name in _DTYPES else -1
+    return DTYPES[column.type_name].itemsize if column.type_name in DTYPES else -1
 
 
 def _single_array(column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.Array:

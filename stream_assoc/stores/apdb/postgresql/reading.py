@@ -5,11 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import pyarrow as pa
+
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
 from stream_assoc.stores.apdb.postgresql.catalogue import read_catalogue
 from stream_assoc.stores.apdb.postgresql.connection import BoundedConnection, Connector, translated
-from stream_assoc.stores.apdb.reading.answers import Row
+from stream_assoc.stores.apdb.postgresql.copy_reader import decode
+from stream_assoc.stores.apdb.reading.answers import Row, schema_of
+from stream_assoc.stores.apdb.rows.tables import quoted
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 
 ESTIMATED: Final = ("DiaObject", "DiaObjectLast", "DiaSource", "DiaForcedSource")
@@ -96,6 +100,19 @@ class PostgresqlDatabase:
         """See `SqlDatabase.fetch`."""
         with self._connection() as connection:
             return connection.execute(self._text(statement), parameters or None, binary=True).fetchall()
+
+    def select(self, table: str, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """See `SqlDatabase.select`."""
+        known = {column.name: column for column in self._columns.get(table, ())}
+        statement = self._text(f"COPY (SELECT {quoted(columns)} FROM {{{table}}} {rest}) TO STDOUT (FORMAT BINARY)")
+        with (
+            self._connection() as connection,
+            connection.cursor() as cursor,
+            cursor.copy(statement, parameters or None) as copy,
+        ):
+            received = b"".join(copy)
+        rows = pa.Table.from_batches([decode(received, [known[name] for name in columns])])
+        return rows.cast(schema_of(table, columns))
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
         """See `SqlDatabase.stream`."""

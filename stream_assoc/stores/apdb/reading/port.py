@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from stream_assoc.core.model.alerts import AsOf
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
@@ -177,6 +178,41 @@ class ApdbReader(Protocol):
 
     def forced_sources(self, diaObjectId: int, limit: int = 10_000, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the forced sources of an object, withdrawn ones too, by visit and detector."""
+
+    def versions_made(self, diaObjectId: IntArray, time: float) -> pa.Table:
+        """Return those versions of some objects that begin at a time, every column of DiaObject, in any order.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+            At most `MAX_ROWS`.
+        time : `float`
+            MJD TAI.
+        """
+
+    def sources_before(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """Return the sources of some objects that were processed before a time and counted then: whole rows.
+
+        Parameters
+        ----------
+        diaObjectId : `numpy.ndarray` [int64], shape (n,)
+        as_of : `AsOf`
+            The time and the span. What has been withdrawn or replaced under its id, or given to another object
+            since, is told as it is now.
+        limit : `int`, optional
+            The most sources to return.
+
+        Returns
+        -------
+        sources : `pyarrow.Table`
+            Ascending by diaObjectId, midpointMjdTai and diaSourceId.
+        """
+
+    def forced_sources_until(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """Return the forced sources of some objects that were processed by a time and counted then: whole rows.
+
+        Ascending by diaObjectId, midpointMjdTai, visit and detector; parameters as for `sources_before`.
+        """
 
     def sources_of_batch(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stream_assoc.core.model.batch import BatchId, pack_revisions, unpack_revisions
+from stream_assoc.core.model.batch import BatchId, ImageUris, Observation, pack_revisions, unpack_revisions
 from stream_assoc.core.model.changes import BatchChanges, InputPosition, LedgerEntry
 from stream_assoc.pipeline.ports.outbox import OutboxEntry, WaitingEntry
 
@@ -21,6 +21,11 @@ def ledger_values(entry: LedgerEntry) -> tuple[object, ...]:
         entry.n_sources,
         entry.n_stored,
         *place,
+        entry.images.difference,
+        entry.images.science,
+        entry.images.template,
+        entry.observation.reason,
+        entry.observation.target,
     )
 
 
@@ -31,9 +36,18 @@ def outbox_values(change: BatchChanges) -> tuple[object, ...]:
 
 def ledger_entry(row: Sequence[Any]) -> LedgerEntry:
     """Return the ledger entry of a row in the order of `LEDGER_COLUMNS`."""
-    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset = row
-    position = None if topic is None else InputPosition(topic, partition, offset)
-    return LedgerEntry(BatchId(visit, detector), bytes(digest), time, n_sources, n_stored, position, revision)
+    visit, detector, revision, digest, time, n_sources, n_stored, topic, partition, offset, *told = row
+    return LedgerEntry(
+        BatchId(visit, detector),
+        bytes(digest),
+        time,
+        n_sources,
+        n_stored,
+        None if topic is None else InputPosition(topic, partition, offset),
+        revision,
+        ImageUris(*told[:3]),
+        Observation(*told[3:]),
+    )
 
 
 def entries_by_batch(rows: Sequence[Sequence[Any]]) -> dict[BatchId, tuple[LedgerEntry, ...]]:

@@ -43,6 +43,15 @@ N_COUNTER_SHARDS: Final = 64
 
 IN_HAND_COLUMNS: Final = ("topic", "partition", "first_offset", "last_offset", "is_suspect")
 
+TOLD_COLUMNS: Final = (
+    "difference_image_uri",
+    "science_image_uri",
+    "template_image_uri",
+    "observation_reason",
+    "target_name",
+)
+"""Columns of the ledger, of text, for what a batch's message tells that alerts are made with."""
+
 LEDGER_COLUMNS: Final = (
     "visit",
     "detector",
@@ -54,6 +63,7 @@ LEDGER_COLUMNS: Final = (
     "input_topic",
     "input_partition",
     "input_offset",
+    *TOLD_COLUMNS,
 )
 
 POSITION_COLUMNS: Final = (

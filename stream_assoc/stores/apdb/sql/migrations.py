@@ -27,6 +27,7 @@ from stream_assoc.stores.apdb.rows.tables import (
     OUTBOX,
     REPLICATION,
     TILE,
+    TOLD_COLUMNS,
     quoted,
 )
 from stream_assoc.stores.apdb.sql.database import INDEX_BY_OBJECT, INDEX_OF_LATER, INDEX_OF_POINTS, Database
@@ -235,6 +236,12 @@ def _gather_points(database: Database) -> None:
     database.run(f"ALTER TABLE {{{OUTBOX}}} ALTER COLUMN outputs SET STORAGE EXTERNAL")
 
 
+def _note_what_alerts_need(database: Database) -> None:
+    """Let the ledger keep where the images of a batch are, and what its message said of the observation."""
+    for column in TOLD_COLUMNS:
+        database.run(f"ALTER TABLE {{{LEDGER}}} ADD COLUMN {column} TEXT")
+
+
 def _nothing(_database: Database) -> None:
     """Change no table: the version alone keeps daemons of earlier versions away."""
 
@@ -257,6 +264,9 @@ MIGRATIONS: Final = (
     Migration("2.7.0", "leave out, by triggers, what others note that would stop a replica", _note_lag),
     Migration("2.8.0", "keep states of objects, from which later ones are folded on", _keep_checkpoints),
     Migration("2.9.0", "keep what states are folded from side by side, and outputs as they come", _gather_points),
+    Migration(
+        "2.10.0", "keep in the ledger where images of a batch are, and why it was taken", _note_what_alerts_need
+    ),
 )
 
 OUR_VERSION: Final = MIGRATIONS[-1].version

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import pyarrow as pa
 
+from stream_assoc.core.model.alerts import AsOf
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
@@ -74,6 +75,9 @@ class SqlDatabase(Protocol):
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a SELECT."""
+
+    def select(self, table: str, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Return columns of the rows of a table that the rest of a SELECT chooses, in Rubin's types."""
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
         """Yield the rows of a SELECT that reads a whole table, some ten thousand at a time; never an empty list."""
@@ -215,6 +219,22 @@ class SqlReader:
             columns,
         )
 
+    def versions_made(self, diaObjectId: IntArray, time: float) -> pa.Table:
+        """See `ApdbReader.versions_made`."""
+        return self._select(
+            "DiaObject",
+            f'WHERE "diaObjectId" IN ({self._database.numbers}) AND "validityStartMjdTai" = ? LIMIT ?',
+            (_json(np.unique(diaObjectId)), time, MAX_ROWS),
+        )
+
+    def sources_before(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """See `ApdbReader.sources_before`."""
+        return self._as_of("DiaSource", "<", '"diaSourceId"', diaObjectId, as_of, limit)
+
+    def forced_sources_until(self, diaObjectId: IntArray, as_of: AsOf, limit: int = MAX_ROWS) -> pa.Table:
+        """See `ApdbReader.forced_sources_until`."""
+        return self._as_of("DiaForcedSource", "<=", "visit, detector", diaObjectId, as_of, limit)
+
     def sources_of_batch(
         self, batch: BatchId, time: float | None = None, limit: int = 100_000, columns: Sequence[str] | None = None
     ) -> pa.Table:
@@ -293,9 +313,19 @@ class SqlReader:
     def _select(
         self, table: str, rest: str, parameters: Sequence[object], columns: Sequence[str] | None = None
     ) -> pa.Table:
-        columns = columns or apdb_table(table).names
-        rows = self._fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
-        return table_of(schema_of(table, columns), [rows] if rows else [])
+        check_ids(parameters)
+        return self._database.select(table, columns or apdb_table(table).names, rest, parameters)
+
+    def _as_of(
+        self, table: str, processed: str, order: str, diaObjectId: IntArray, as_of: AsOf, limit: int
+    ) -> pa.Table:
+        return self._select(
+            table,
+            f'WHERE "diaObjectId" IN ({self._database.numbers}) AND "timeProcessedMjdTai" {processed} ? '
+            'AND ("timeWithdrawnMjdTai" IS NULL OR "timeWithdrawnMjdTai" > ?) AND "midpointMjdTai" >= ? '
+            f'ORDER BY "diaObjectId", "midpointMjdTai", {order} LIMIT ?',
+            (_json(np.unique(diaObjectId)), as_of.time, as_of.time, as_of.observed_since, checked_limit(limit)),
+        )
 
     def _scan(
         self, table: str, columns: Sequence[str] | None, conditions: Sequence[str] = (), values: Sequence[float] = ()

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE, Patience
 from stream_assoc.stores.apdb.pool import ConnectionPool
-from stream_assoc.stores.apdb.reading.answers import Row
-from stream_assoc.stores.apdb.rows.tables import DAX_TABLES, OUR_TABLES
+from stream_assoc.stores.apdb.reading.answers import Row, schema_of, table_of
+from stream_assoc.stores.apdb.rows.tables import DAX_TABLES, OUR_TABLES, quoted
 from stream_assoc.stores.apdb.sql.compatibility import check_compatible
 from stream_assoc.stores.apdb.sqlite.apdb import one_name, translated
 
@@ -53,6 +55,11 @@ class SqliteDatabase:
         """See `SqlDatabase.fetch`."""
         with self._connection() as connection:
             return connection.execute(statement.format(**self._names), tuple(parameters)).fetchall()
+
+    def select(self, table: str, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """See `SqlDatabase.select`."""
+        rows = self.fetch(f"SELECT {quoted(columns)} FROM {{{table}}} {rest}", parameters)
+        return table_of(schema_of(table, columns), [rows] if rows else [])
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[list[Row]]:
         """See `SqlDatabase.stream`."""

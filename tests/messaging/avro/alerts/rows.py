@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stream_assoc.core.model.alerts import AlertRows, Observation, Stamps
+from stream_assoc.core.model.alerts import AlertRows, Stamps
 from stream_assoc.core.model.arrays import offsets_of
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.core.model.schema import Column, apdb_table
 from stream_assoc.messaging.avro.alerts.schemas import alert_schema
 from stream_assoc.messaging.avro.wire import header

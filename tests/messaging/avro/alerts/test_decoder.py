@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from stream_assoc.core.model.alerts import Observation
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.messaging.avro.alerts.decoder import decode_alert
 from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.alerts.schemas import VERSIONS, alert_schema

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsst.alert.packet import Schema, get_uri_to_latest_schema
 
-from stream_assoc.core.model.alerts import Observation
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.alerts.schemas import LATEST, VERSIONS, alert_schema, alert_schema_id
 from stream_assoc.messaging.avro.wire import split

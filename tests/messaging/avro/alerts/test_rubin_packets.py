@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from lsst.alert.packet import Schema
 
-from stream_assoc.core.model.alerts import AlertRows, Observation
+from stream_assoc.core.model.alerts import AlertRows
 from stream_assoc.core.model.arrays import offsets_of
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.messaging.avro.alerts.decoder import decode_alert

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stream_assoc.stores.apdb.exceptions import ApdbSchemaError
 from stream_assoc.stores.apdb.postgresql.copy_binary import ARROW_TYPES, CopyColumn, encode
+from stream_assoc.stores.apdb.postgresql.copy_reader import decode
 
 TYPES = ("bool", "int2", "int4", "int8", "float4", "float8", "text")
 VALUES = {
@@ -20,6 +21,9 @@ VALUES = {
     "text": st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12),
 }
 COLUMNS = [CopyColumn(name, name, required=False) for name in TYPES]
+COPY_OUT = "COPY (SELECT {} FROM sample ORDER BY row_number) TO STDOUT (FORMAT BINARY)".format(
+    ", ".join(f'"{name}"' for name in TYPES)
+)
 ROWS = st.lists(st.tuples(*(st.none() | VALUES[name] for name in TYPES)), max_size=20)
 
 
@@ -48,6 +52,9 @@ def test_postgresql_reads_what_is_encoded(postgresql_url: str) -> None:
                 copy.write(encode(table, columns).tobytes())
             back = connection.execute("SELECT * FROM sample ORDER BY row_number", binary=True).fetchall()
             assert [row[1:] for row in back] == [stored(row) for row in rows[start:]]
+            with connection.cursor().copy(COPY_OUT) as copy:
+                decoded = decode(b"".join(copy), COLUMNS)
+            assert list(zip(*decoded.to_pydict().values(), strict=True)) == [row[1:] for row in back]
 
         check()
 
@@ -71,3 +78,11 @@ def test_chunked_columns_are_joined() -> None:
 def test_unknown_type_is_a_schema_error() -> None:
     with pytest.raises(ApdbSchemaError, match="numeric"):
         encode(pa.table({"a": [1]}), [CopyColumn("a", "numeric", required=False)])
+
+
+def test_what_is_no_binary_copy_of_these_columns_is_refused() -> None:
+    whole = encode(arrow([(True, 1, 2, 3, 0.5, 0.25, "r")]), COLUMNS).tobytes()
+    assert decode(whole, COLUMNS).to_pylist() == [dict(zip(TYPES, (True, 1, 2, 3, 0.5, 0.25, "r"), strict=True))]
+    for damaged, columns in ((whole[:-4], COLUMNS), (whole, COLUMNS[:-1]), (whole[1:], COLUMNS)):
+        with pytest.raises(ValueError, match="binary COPY"):
+            decode(damaged, columns)

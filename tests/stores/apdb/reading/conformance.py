@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from stream_assoc.core.model.alerts import AsOf
 from stream_assoc.core.model.batch import BatchId
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.sky.htm import htm_index
@@ -77,6 +78,8 @@ class ReaderConformance(ABC):
             lambda: reader.sky_before(position, position, 2.0, 63_000.0, limit),
             lambda: reader.sources_of_objects(one, limit),
             lambda: reader.forced_sources(1, limit),
+            lambda: reader.sources_before(one, AsOf(63_000.0, 0.0), limit),
+            lambda: reader.forced_sources_until(one, AsOf(63_000.0, 0.0), limit),
             lambda: reader.sources_of_batch(BatchId(1, 1), limit=limit),
             lambda: reader.recent_batches(limit),
             lambda: reader.coverage(10, 6, limit),
@@ -151,6 +154,44 @@ class ReaderConformance(ABC):
         sources = reader.sources_of_objects(some)
         found = {value["values"]: value["counts"] for value in sources["diaObjectId"].value_counts().to_pylist()}
         assert found == {identifier: counts[identifier] for identifier in some.tolist()}
+
+    def test_the_past_of_objects_is_what_counted_then(self, reader, every_object) -> None:
+        (entry,) = reader.processings(night()[4].id)
+        then = entry.timeProcessedMjdTai
+        sources = reader.sources_of_objects(every_object["diaObjectId"].to_numpy(), MAX_ROWS)
+        since = float(np.unique(sources["midpointMjdTai"].to_numpy())[1])
+        counted = pc.and_(
+            pc.less(sources["timeProcessedMjdTai"], then), pc.greater_equal(sources["midpointMjdTai"], since)
+        )
+        order = [(name, "ascending") for name in ("diaObjectId", "midpointMjdTai", "diaSourceId")]
+        past = reader.sources_before(every_object["diaObjectId"].to_numpy(), AsOf(then, since))
+        assert past.to_pylist() == sources.filter(counted).sort_by(order).to_pylist()
+        assert 0 < past.num_rows < sources.num_rows
+        few = np.unique(past["diaObjectId"].to_numpy())[:2]
+        assert set(ids(reader.sources_before(few, AsOf(then, since)), "diaObjectId")) == set(few.tolist())
+        assert reader.sources_before(few, AsOf(then, since), 1).num_rows == 1
+
+    def test_the_versions_that_a_batch_made_are_found(self, reader, every_object) -> None:
+        (entry,) = reader.processings(night()[4].id)
+        everything = reader.all_versions()
+        expected = everything.filter(pc.equal(everything["validityStartMjdTai"], entry.timeProcessedMjdTai))
+        made = reader.versions_made(every_object["diaObjectId"].to_numpy(), entry.timeProcessedMjdTai)
+        assert made.sort_by("diaObjectId").to_pylist() == expected.sort_by("diaObjectId").to_pylist()
+        assert made.num_rows
+        assert reader.versions_made(np.empty(0, np.int64), entry.timeProcessedMjdTai).num_rows == 0
+
+    def test_forced_photometry_of_the_past_is_read(self, reader, stored: StoredNight) -> None:
+        objects, (row,) = np.array([stored.forced_object]), reader.forced_sources(stored.forced_object).to_pylist()
+        processed, midpoint = row["timeProcessedMjdTai"], row["midpointMjdTai"]
+        assert reader.forced_sources_until(objects, AsOf(processed, midpoint)).to_pylist() == [row]
+        assert reader.forced_sources_until(objects, AsOf(processed - SECOND, midpoint)).num_rows == 0
+        assert reader.forced_sources_until(objects, AsOf(processed, midpoint + SECOND)).num_rows == 0
+
+    def test_the_ledger_tells_what_the_message_told(self, reader) -> None:
+        (entry,) = reader.processings(FORCED_BATCH)
+        assert entry.images.difference == f"s3://images/{FORCED_BATCH.visit}/difference.fits"
+        assert (entry.images.science, entry.images.template) == (None, "file:///images/template, 1.fits")
+        assert (entry.observation.reason, entry.observation.target) == ("ddf_cosmos", None)
 
     def test_forced_photometry_is_read(self, reader, stored: StoredNight) -> None:
         (row,) = reader.forced_sources(stored.forced_object).to_pylist()

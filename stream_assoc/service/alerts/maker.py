@@ -1,0 +1,213 @@
+"""From the message that a batch is committed to its alerts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import structlog
+
+from stream_assoc.core.model.alerts import AlertRows
+from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.changes import InputPosition, LedgerEntry
+from stream_assoc.core.model.messages import InputMessage, PlacedMessage
+from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.core.model.times import mjd_tai_of_unix
+from stream_assoc.core.model.types import IntArray
+from stream_assoc.core.sky.htm import htm_index
+from stream_assoc.exceptions import RetriableError
+from stream_assoc.messaging.exceptions import DecodeError
+from stream_assoc.pipeline.alerts import AlertContent, read_alerts
+from stream_assoc.pipeline.ports.history import AlertHistory
+from stream_assoc.service.alerts.instruments import AlertInstruments
+from stream_assoc.service.alerts.ports import LoadedImages, LoadsImages, WritesAlerts
+
+log = structlog.get_logger(__name__)
+
+TIMESTAMP_HEADER: Final = "producer_timestamp"
+"""When an alert was made, milliseconds since 1970 UTC as text, as Rubin writes it."""
+
+
+class ImagesAwayError(RetriableError):
+    """The store of an image does not answer; the alerts of its batch are not made yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where alerts go.
+
+    Attributes
+    ----------
+    topic : `str`
+    n_partitions : `int`
+    cell_level : `int`
+        HTM level of the cells of the sky: those of one cell go to one partition.
+    """
+
+    topic: str
+    n_partitions: int
+    cell_level: int
+
+    def partitions(self, rows: AlertRows) -> IntArray:
+        """Return the partition of each alert: that of its object's position, or its own without an object."""
+        has_object = rows.object_row >= 0
+        position = []
+        for name in ("ra", "dec"):
+            place = np.array(rows.sources[name].to_numpy(), np.float64)
+            place[has_object] = rows.objects[name].to_numpy()[rows.object_row[has_object]]
+            position.append(place)
+        cells = htm_index(position[0], position[1], self.cell_level)
+        return np.asarray(cells % self.n_partitions, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSources:
+    """What alerts are made of.
+
+    Attributes
+    ----------
+    history : `AlertHistory`
+        The APDB.
+    images : `LoadsImages` or `None`
+        The images that batches name; `None` for no stamps.
+    image_patience_seconds : `float`
+        How long to wait for a store that does not answer.
+    decode : callable
+        Returns the metrics of a message, or raises `DecodeError`.
+    """
+
+    history: AlertHistory
+    images: LoadsImages | None
+    image_patience_seconds: float
+    decode: Callable[[bytes | None], AssociationMetrics]
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Clocks in seconds: one that only goes forward, and Unix time."""
+
+    monotonic: Callable[[], float]
+    unix_time: Callable[[], float]
+
+
+CLOCKS: Final = Clocks(time.monotonic, time.time)
+
+_SECONDS_PER_DAY: Final = 86400.0
+_NOT_STORED: Final = (
+    "the APDB does not hold this processing; apdb.url must lead to the database of the daemons "
+    "whose metrics are read (kafka.metrics_topic)"
+)
+
+
+class AlertMaker:
+    """Makes the alerts of committed batches.
+
+    The same message gives the same alerts, whenever they are made, as long as the batch's images are there.
+
+    Parameters
+    ----------
+    sources : `AlertSources`
+    content : `AlertContent`
+    encoder : `WritesAlerts`
+    destination : `Destination`
+    instruments : `AlertInstruments`
+    clocks : `Clocks`, optional
+    """
+
+    def __init__(
+        self,
+        sources: AlertSources,
+        content: AlertContent,
+        encoder: WritesAlerts,
+        destination: Destination,
+        instruments: AlertInstruments,
+        clocks: Clocks = CLOCKS,
+    ) -> None:
+        self._sources = sources
+        self._content = content
+        self._encoder = encoder
+        self._destination = destination
+        self._instruments = instruments
+        self._clocks = clocks
+        self._waiting: tuple[InputPosition, float] | None = None
+
+    def make(self, message: InputMessage) -> list[PlacedMessage]:
+        """Return the alerts of the batch that a message of the metrics topic tells of; none if it gets none.
+
+        Raises
+        ------
+        ApdbUnavailableError
+            If the APDB is away.
+        ImagesAwayError
+            If an image's store does not answer, and the patience with it is not over.
+        RegistryUnavailableError
+            If a schema must be asked for and the registry does not answer.
+        """
+        begun = self._clocks.monotonic()
+        try:
+            metrics = self._sources.decode(message.value)
+        except DecodeError as error:
+            self._instruments.count_batch("undecodable")
+            log.error("no alerts", why="the message cannot be read", at=message.position, error=str(error))  # noqa: TRY400
+            return []
+        entry = self._entry(metrics)
+        if entry is None:
+            return []
+        alerts: list[PlacedMessage] = []
+        images: LoadedImages | None = None
+        for rows in read_alerts(self._sources.history, entry, self._content):
+            images = images or self._load(entry, metrics.band, message.position)
+            alerts += self._write(rows, images, entry)
+        now = self._clocks.unix_time()
+        latency = _SECONDS_PER_DAY * (mjd_tai_of_unix(now) - metrics.midpointMjdTai)
+        self._instruments.observe(self._clocks.monotonic() - begun, latency)
+        self._instruments.count_batch("published")
+        return alerts
+
+    def _entry(self, metrics: AssociationMetrics) -> LedgerEntry | None:
+        """Return the ledger's entry of a processing, `None` for one that gets no alerts."""
+        entries = self._sources.history.processings(BatchId(metrics.visit, metrics.detector))
+        asked = (metrics.revision, metrics.timeProcessedMjdTai)
+        if not any((one.revision, one.timeProcessedMjdTai) == asked for one in entries):
+            self._no_alerts("not_stored", metrics, _NOT_STORED)
+            return None
+        if entries[-1].revision > metrics.revision:
+            self._no_alerts("superseded", metrics, "a later processing has taken its place, which gets alerts")
+            return None
+        return entries[-1]
+
+    def _no_alerts(self, outcome: str, metrics: AssociationMetrics, why: str) -> None:
+        self._instruments.count_batch(outcome)
+        batch = {"visit": metrics.visit, "detector": metrics.detector, "revision": metrics.revision}
+        log.warning("no alerts", why=why, **batch)
+
+    def _load(self, entry: LedgerEntry, band: str, position: InputPosition) -> LoadedImages | None:
+        """Return the images of a batch, or ask for patience with their store."""
+        if self._sources.images is None:
+            return None
+        images = self._sources.images.load(entry.images, entry.id, band)
+        if images.are_complete:
+            return images
+        now = self._clocks.monotonic()
+        if self._waiting is None or self._waiting[0] != position:
+            self._waiting = (position, now)
+        if now - self._waiting[1] < self._sources.image_patience_seconds:
+            raise ImagesAwayError(
+                f"an image of visit {entry.id.visit}, detector {entry.id.detector} cannot be had now; its alerts "
+                f"wait for it for {self._sources.image_patience_seconds:g} s (alerts.image_patience_seconds)"
+            )
+        return images
+
+    def _write(self, rows: AlertRows, images: LoadedImages | None, entry: LedgerEntry) -> list[PlacedMessage]:
+        cut = None if images is None else images.cut(rows.sources)
+        for missing in () if cut is None else cut.missing:
+            self._instruments.count_missing(missing.kind, missing.reason, missing.n_stamps)
+            log.warning("stamps missing", why=missing.message, alerts=missing.n_stamps, visit=entry.id.visit)
+        encoded = self._encoder.encode(rows, None if cut is None else cut.stamps, entry.observation)
+        headers = ((TIMESTAMP_HEADER, repr(1000.0 * self._clocks.unix_time()).encode()),)
+        topic, partitions = self._destination.topic, self._destination.partitions(rows).tolist()
+        return [
+            PlacedMessage(topic, partition, value, headers)
+            for partition, value in zip(partitions, encoded.to_pylist(), strict=True)
+        ]
