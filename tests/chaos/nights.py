@@ -191,7 +191,7 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
     settings = deployment.settings
     kafka = settings.kafka
     names = ("bootstrap_servers", "group_id", "transactional_id")
-    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits")
+    topics = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits", "alerts")
     ours = {
         **{f"kafka__{name}": getattr(kafka, name) for name in (*names, *(f"{topic}_topic" for topic in topics))},
         # A static member that comes back gets its partitions at once; another would wait for the dead one's session.

@@ -9,8 +9,6 @@ from typing import Final
 import fastavro
 import pytest
 
-from stream_assoc.core.model.batch import Batch
-from stream_assoc.messaging.avro.batch_encoder import BatchEncoder
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, known_schemas
 from stream_assoc.messaging.avro.wire import HEADER_BYTES, header, rubin_schema_id
 
@@ -39,10 +37,10 @@ def source_of(commit: str) -> Path:
     return folder
 
 
-def written_before(batch: Batch) -> bytes:
-    """Return the message of a batch as producers of an earlier release write it, which every daemon reads."""
+def written_before(value: bytes) -> bytes:
+    """Return the message of a batch as producers of the first releases write it, which every daemon reads."""
     schemas = known_schemas(BATCH)
-    datum = io.BytesIO(BatchEncoder().encode(batch)[HEADER_BYTES:])
+    datum = io.BytesIO(value[HEADER_BYTES:])
     record = fastavro.schemaless_reader(datum, fastavro.parse_schema(schemas.writer_schema(BATCH_SCHEMA_ID)))
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(schemas.writer_schema(SCHEMA_ID)), record)

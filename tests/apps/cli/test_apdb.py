@@ -98,10 +98,10 @@ def test_a_dry_run_on_a_ring_tells_the_steps(invoke: Invoke, cassandra_node: Rin
 def test_an_apdb_is_made_on_a_ring_checked_and_opened_by_dax_apdb(invoke: Invoke, cassandra_node: Ring) -> None:
     place = ("--set", f"apdb.url=cassandra://{cassandra_node.addresses[0]}/night_{uuid4().hex}")
     made = invoke("apdb", "init", "--replication-factor", "1", "--config-out", "apdb.yaml", *place)
-    assert "is ready: APDB schema 10.0.0, tables of stream_assoc 1.0.0, partition 10/8" in made.stdout
+    assert "is ready: APDB schema 10.0.0, tables of stream_assoc 1.1.0, partition 10/8" in made.stdout
     checked = invoke("apdb", "check", *place)
     assert checked.stdout == made.stdout
     assert "warning: replication factor in datacenter1 is 1, advised: 3 or more" in checked.stderr
-    assert Apdb.from_uri("apdb.yaml").metadata.get("version:stream_assoc") == "1.0.0"
+    assert Apdb.from_uri("apdb.yaml").metadata.get("version:stream_assoc") == "1.1.0"
     divided = invoke("apdb", "init", "--repartition", "--set", "sky.tile_level=11", *place)
     assert "partition 11/8" in divided.stdout

@@ -11,12 +11,13 @@ from stream_assoc.messaging.avro.batch_decoder import BatchDecoder
 from stream_assoc.messaging.avro.next_visits import decode_next_visit
 from stream_assoc.messaging.avro.registry import SchemaRegistry
 from stream_assoc.messaging.avro.schemas import BATCH, BATCH_SCHEMA_ID, NEXT_VISIT, load_schema
-from stream_assoc.messaging.avro.wire import HEADER_BYTES, OWN_IDS, header, rubin_schema_id, split
+from stream_assoc.messaging.avro.wire import HEADER_BYTES, OWN_IDS, split
 from stream_assoc.messaging.exceptions import RegistryUnavailableError
 from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.tools.replay.capture import read_capture
 from tests.apps.cli.invoking import Invoke
+from tests.chaos.releases import written_before
 from tests.schema_registry import RegistryServer, schema_registry
 
 SMALL = ("--visits", 2, "--detectors", 1, "--fields", 1)
@@ -69,7 +70,7 @@ def test_a_simulation_without_a_registry_is_read_beside_one(invoke: Invoke, regi
 def test_a_simulation_of_the_first_releases_is_read_with_and_without_a_registry(
     invoke: Invoke, registry: RegistryServer
 ) -> None:
-    before = [header(rubin_schema_id(1, 1)) + value[HEADER_BYTES:] for value in simulated(invoke)]
+    before = [written_before(value) for value in simulated(invoke)]
     for decoder in (BatchDecoder(), BatchDecoder(SchemaRegistry(registry.url))):
         assert len({decoder.decode(value).id for value in before}) == len(before)
 

@@ -27,7 +27,7 @@ def cluster() -> Iterator[EmbeddedKafkaCluster]:
 
 
 def settings_of(cluster: EmbeddedKafkaCluster, prefix: str, **further: int) -> KafkaSettings:
-    names = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits")
+    names = ("input", "objects", "forced_sources", "metrics", "dead_letter", "next_visits", "alerts")
     topics = {f"{name}_topic": f"{prefix}-{name}" for name in names}
     return KafkaSettings.model_validate(
         {"bootstrap_servers": cluster.bootstrap_servers, "partitions": 2, **topics, **further}
@@ -37,7 +37,7 @@ def settings_of(cluster: EmbeddedKafkaCluster, prefix: str, **further: int) -> K
 def test_topics_of_three_replicas_survive_any_broker(cluster: EmbeddedKafkaCluster) -> None:
     settings = settings_of(cluster, "safe", replication_factor=3)
 
-    assert len(ensure_topics(settings)) == 6
+    assert len(ensure_topics(settings)) == 7
 
     assert topic_differences(settings) == []
     assert topic_losses(settings) == []

@@ -87,7 +87,7 @@ def test_what_dax_apdb_has_made_is_extended(new: CassandraUrl) -> None:
     create_as_dax_does(new)
     administration = new.administration()
     steps = administration.plan(drop=False, statistics=["oddity"])
-    assert steps[0] == f"create the tables of stream_assoc 1.0.0: {', '.join(OUR_TABLES)}"
+    assert steps[0] == f"create the tables of stream_assoc 1.1.0: {', '.join(OUR_TABLES)}"
     assert steps[1].startswith(f"add to {FURTHER}: ")
     assert steps[1].endswith(", oddity")
     assert not init(new).replication
