@@ -31,6 +31,7 @@ from stream_assoc.stores.apdb.cassandra.groups import State
 from stream_assoc.stores.apdb.exceptions import ApdbConfigurationError, ApdbSchemaError
 from stream_assoc.stores.apdb.notes import CACHE_SECRET_KEY, NOTES, OUR_VERSION_KEY
 from stream_assoc.stores.apdb.patience import DEFAULT_PATIENCE
+from stream_assoc.stores.apdb.rows.tables import TOLD_COLUMNS
 from tests.cassandra.prepared import ONE_NODE
 from tests.cassandra.ring import Ring
 from tests.stores.apdb.cassandra.daemon import FAR, ITEMS, NEAR, Daemon, items
@@ -91,6 +92,19 @@ def test_what_dax_apdb_has_made_is_extended(new: CassandraUrl) -> None:
     assert steps[1].startswith(f"add to {FURTHER}: ")
     assert steps[1].endswith(", oddity")
     assert not init(new).replication
+
+
+def test_an_apdb_of_the_version_before_gets_the_columns_of_the_ledger(new: CassandraUrl) -> None:
+    made = init(new)
+    with connected(new) as connection:
+        connection.change_tables(f'ALTER TABLE "StreamAssocLedger" DROP ({", ".join(TOLD_COLUMNS)})')
+        connection.write(f"UPDATE {METADATA} SET value = '1.0.0' WHERE meta_part = 0 AND name = ?", OUR_VERSION_KEY)
+        with pytest.raises(ApdbSchemaError, match=r"version 1\.0\.0 of the stream_assoc tables.*apdb init"):
+            read_report(connection)
+        (step,) = new.administration().plan(drop=False, statistics=())
+        assert step == f"add to StreamAssocLedger: {', '.join(TOLD_COLUMNS)}"
+        assert init(new) == made
+        assert read_report(connection).stream_assoc_version == "1.1.0"
 
 
 def test_a_dry_run_on_nothing_tells_all(new: CassandraUrl) -> None:
