@@ -14,6 +14,7 @@ from stream_assoc.messaging.exceptions import StreamError
 from stream_assoc.messaging.kafka.outputs import KafkaOutputs
 from stream_assoc.messaging.kafka.topics import topic_losses
 from stream_assoc.pipeline.services import Services
+from stream_assoc.service.beside import ProcessBeside
 from stream_assoc.service.daemon.daemon import Daemon, DaemonHooks, MicroBatchLimits
 from stream_assoc.service.daemon.handler import MessageHandler, milliseconds
 from stream_assoc.service.daemon.health import APDB, CACHE, KAFKA, SCHEMA_REGISTRY, Health, probing
@@ -41,6 +42,9 @@ log = structlog.get_logger(__name__)
 TRIAL_PROCESS: Final = "stream_assoc.wiring.trial_process"
 """The module that runs in the child process of a trial."""
 
+ALERTS_PROCESS: Final = "stream_assoc.wiring.alerts_process"
+"""The module that runs in the process beside a daemon that makes alerts."""
+
 MOST_WITH_IMAGES: Final = 8
 """Messages of a micro-batch where images are read: subscribers wait some seconds for the first of them."""
 
@@ -60,7 +64,7 @@ def run_daemon(settings: Settings, instruments: Instruments, stop: StopRequest, 
         Receives the state of the daemon and of each service; by default nobody reads it.
     """
     health = health or Health(instruments)
-    with warming_beside(settings, instruments.warming) as beside:
+    with warming_beside(settings, instruments.warming) as beside, _alerts_beside(settings):
         supervise(
             lambda: open_daemon(settings, instruments, stop, health, beside),
             RestartBudget(settings.daemon.restart_budget, settings.daemon.restart_window_seconds),
@@ -68,6 +72,13 @@ def run_daemon(settings: Settings, instruments: Instruments, stop: StopRequest, 
             stop,
             health,
         )
+
+
+def _alerts_beside(settings: Settings) -> contextlib.AbstractContextManager[object]:
+    """Make alerts in a process beside the daemon for the length of the block, where the settings ask for it."""
+    if not settings.alerts.enabled:
+        return contextlib.nullcontext()
+    return ProcessBeside(settings, ALERTS_PROCESS, {}, backoff_of(settings), "alerts")
 
 
 @contextlib.contextmanager

@@ -17,13 +17,13 @@ from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 from stream_assoc.pipeline.ports.cache import WarmableCache
 from stream_assoc.pipeline.ports.sessions import ApdbReaders
 from stream_assoc.pipeline.warming import Warmed, Warmer
+from stream_assoc.service.beside import ProcessBeside
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import Backoff
 from stream_assoc.service.warming.agenda import Agenda, entry_of
 from stream_assoc.service.warming.follower import Follower, Means, Observer, patiently
 from stream_assoc.service.warming.instruments import WarmingInstruments
 from stream_assoc.service.warming.pace import Pace
-from stream_assoc.service.warming.process import WarmingProcess
 from stream_assoc.service.warming.sky import AnnouncedSky
 from stream_assoc.settings import ConfigurationError, Settings
 from stream_assoc.settings.kafka import KafkaSettings
@@ -169,7 +169,7 @@ def warming_beside(settings: Settings, instruments: WarmingInstruments) -> Itera
         "finished": instruments.finished,
         "sighted": sky.add,
     }
-    with WarmingProcess(settings, WARMING_PROCESS, hear, backoff_of(settings)) as process:
+    with ProcessBeside(settings, WARMING_PROCESS, hear, backoff_of(settings), "warming") as process:
         yield Beside(process.in_hand, (sky, instruments.count_reads))
 
 

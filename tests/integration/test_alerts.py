@@ -30,7 +30,7 @@ from stream_assoc.settings import Settings
 from stream_assoc.wiring.alerts import group_of, open_alert_daemon
 from stream_assoc.wiring.stores import reader_of
 from tests.integration.deployment import Deployment, deploy
-from tests.integration.program import PROGRAM, environment_of
+from tests.integration.program import PROGRAM, environment_of, serve
 from tests.integration.test_exactly_once import IN_ORDER, copied
 from tests.pipeline.exposed import exposed_night
 
@@ -206,6 +206,20 @@ def test_killed_anywhere_the_alerts_are_those_of_an_undisturbed_run(
         assert process.wait(LIFE_SECONDS) == 0, log.read_text()
     seen = sorted((message.value, message.headers) for message, _ in alerts_of(deployment, kafka.alerts_topic))
     assert seen == expected
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+def test_serve_makes_alerts_beside_it_where_it_is_asked_to(deployment: Deployment, tmp_path: Path) -> None:
+    settings, wanted = deployment.settings, n_to_tell(deployment.settings)
+    variables = environment_of(deployment, alerts__enabled=True, kafka__partitions=settings.kafka.partitions)
+    with serve(tmp_path, variables) as process:
+        deployment.wait_until(lambda: process.poll() is not None or n_told(settings) >= wanted)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIFE_SECONDS) == 0
+    reader = reader_of(settings)
+    stored = sorted(reader.all_sources(["diaSourceId"])["diaSourceId"].to_pylist())
+    reader.close()
+    assert sorted(alert.diaSourceId for _, alert in alerts_of(deployment)) == stored
 
 
 @contextlib.contextmanager

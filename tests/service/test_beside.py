@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stream_assoc.service.beside import ProcessBeside
 from stream_assoc.service.daemon.retry import Backoff
-from stream_assoc.service.warming.process import WarmingProcess
 from stream_assoc.settings import Settings
 
 CHILD = """
@@ -57,15 +57,15 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def process(heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WarmingProcess:
+def process(heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProcessBeside:
     (tmp_path / "child_that_tells.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     hear: dict[str, Callable[..., None]] = {"born": heard.born, "busy": heard.heard_busy}
     settings = Settings.model_validate({"redis": {"prefix": "ours"}})
-    return WarmingProcess(settings, "child_that_tells", hear, Backoff(0.01, 0.01))
+    return ProcessBeside(settings, "child_that_tells", hear, Backoff(0.01, 0.01), "telling")
 
 
-def test_it_hears_the_settings_and_when_a_batch_is_in_hand(process: WarmingProcess, heard: Heard) -> None:
+def test_it_hears_the_settings_and_when_a_batch_is_in_hand(process: ProcessBeside, heard: Heard) -> None:
     with process:
         heard.wait_for(lambda: heard.busy == [False])
         with process.in_hand():
@@ -77,7 +77,7 @@ def test_it_hears_the_settings_and_when_a_batch_is_in_hand(process: WarmingProce
     assert heard.prefixes == {"ours"}
 
 
-def test_another_takes_its_place(process: WarmingProcess, heard: Heard) -> None:
+def test_another_takes_its_place(process: ProcessBeside, heard: Heard) -> None:
     with process:
         heard.wait_for(lambda: len(heard.busy) == 1)
         with process.in_hand():
@@ -88,7 +88,7 @@ def test_another_takes_its_place(process: WarmingProcess, heard: Heard) -> None:
             assert heard.busy[-1] is True
 
 
-def test_a_child_that_listens_no_more_holds_nobody_up(process: WarmingProcess, heard: Heard) -> None:
+def test_a_child_that_listens_no_more_holds_nobody_up(process: ProcessBeside, heard: Heard) -> None:
     with process:
         heard.wait_for(lambda: len(heard.busy) == 1)
         child = psutil.Process(heard.pids[0])
@@ -101,13 +101,13 @@ def test_a_child_that_listens_no_more_holds_nobody_up(process: WarmingProcess, h
         heard.wait_for(lambda: len(heard.pids) == 2)
 
 
-def test_it_is_gone_at_the_end(process: WarmingProcess, heard: Heard) -> None:
+def test_it_is_gone_at_the_end(process: ProcessBeside, heard: Heard) -> None:
     with process:
         heard.wait_for(lambda: len(heard.pids) == 1)
     assert not psutil.pid_exists(heard.pids[0])
 
 
-def test_an_end_at_the_very_beginning_leaves_nobody(process: WarmingProcess) -> None:
+def test_an_end_at_the_very_beginning_leaves_nobody(process: ProcessBeside) -> None:
     with process:
         pass
     assert not [one for one in psutil.Process().children() if "child_that_tells" in one.cmdline()]

@@ -1,4 +1,4 @@
-"""Warming in a process of its own, beside a daemon.
+"""A process beside a daemon: one that warms, or makes alerts.
 
 A thread of the daemon's would take Python's lock from a batch in hand, and a
 crash in it, of a statistics plugin for instance, would end the daemon. The
@@ -37,8 +37,8 @@ _WELL_AFTER_SECONDS: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
-class WarmingProcess:
-    """A child process that warms, while the block lasts that it is entered for.
+class ProcessBeside:
+    """A child process, while the block lasts that it is entered for.
 
     Parameters
     ----------
@@ -50,20 +50,23 @@ class WarmingProcess:
         What is called with what the child tells, by the first word of its line.
     backoff : `Backoff`
         How long to wait before a child is started again.
+    what : `str`
+        What it does, for the log.
     """
 
     def __init__(
-        self, settings: Settings, module: str, hear: Mapping[str, Callable[..., None]], backoff: Backoff
+        self, settings: Settings, module: str, hear: Mapping[str, Callable[..., None]], backoff: Backoff, what: str
     ) -> None:
         self._task = pickle.dumps(settings)
         self._module = module
         self._hear = hear
         self._backoff = backoff
+        self._what = what
         self._stopped = threading.Event()
         self._mutex = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._is_busy = False
-        self._thread = threading.Thread(target=self._supervise, name="warming", daemon=True)
+        self._thread = threading.Thread(target=self._supervise, name=what, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,7 +110,7 @@ class WarmingProcess:
                 return
             failures = 1 if time.monotonic() - begin > _WELL_AFTER_SECONDS else failures + 1
             wait = self._backoff.wait_seconds(failures, 0.0)
-            log.warning("warming ended", exit_code=code, wait_seconds=round(wait, 2))
+            log.warning("process beside ended", process=self._what, exit_code=code, wait_seconds=round(wait, 2))
             self._stopped.wait(wait)
 
     @contextlib.contextmanager
