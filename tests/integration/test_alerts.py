@@ -220,6 +220,16 @@ def test_serve_makes_alerts_beside_it_where_it_is_asked_to(deployment: Deploymen
     stored = sorted(reader.all_sources(["diaSourceId"])["diaSourceId"].to_pylist())
     reader.close()
     assert sorted(alert.diaSourceId for _, alert in alerts_of(deployment)) == stored
+    told = subprocess.run(
+        [PROGRAM, "alerts", "tail", "--from-beginning", "--until-end"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heading, *lines = told.stdout.splitlines()
+    assert heading.split()[0] == "diaSourceId"
+    assert sorted(int(line.split()[0]) for line in lines) == stored
 
 
 @contextlib.contextmanager

@@ -98,19 +98,30 @@ def tail(
 ) -> None:
     """Show each alert as it is published, a line each; Ctrl-C ends it.
 
-    Reads outside of any consumer group: it takes no alert from anyone.
+    Reads outside of any consumer group: it takes no alert from anyone. Columns: the stamps are d(ifference),
+    s(cience) and t(emplate).
     """
     from stream_assoc.messaging.avro.alerts.decoder import decode_alert
+    from stream_assoc.messaging.avro.alerts.schemas import known_alert_schemas
+    from stream_assoc.messaging.avro.registry import registry_of
+    from stream_assoc.messaging.avro.wire import TopicSchemas
+    from stream_assoc.messaging.exceptions import DecodeError
     from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
     reading = Reading(kafka.alerts_topic, start="beginning" if from_beginning else "latest", until_end=until_end)
+    known, registry = known_alert_schemas(), registry_of(kafka)
+    schemas = known if registry is None else TopicSchemas(known, registry)
     shown = 0
     typer.echo(_HEADING)
     with TopicReader(kafka, reading) as reader:
         while not (until_end and reader.at_end):
             for message in reader.read(_READ_SECONDS):
-                typer.echo(_line(decode_alert(message.value)))
+                try:
+                    typer.echo(_line(decode_alert(message.value, schemas)))
+                except DecodeError as error:
+                    place = f"{message.position.topic}[{message.position.partition}]@{message.position.offset}"
+                    typer.secho(f"{place} is no alert: {error}", fg=typer.colors.RED, err=True)
                 shown += 1
                 if shown == limit:
                     return
