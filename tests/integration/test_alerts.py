@@ -16,6 +16,7 @@ from astropy.io import fits
 from confluent_kafka import Consumer, TopicPartition
 from lsst.alert.packet import Schema
 
+from stream_assoc import subscribe
 from stream_assoc.core.model.batch import Batch, Observation
 from stream_assoc.core.model.messages import OutputMessage
 from stream_assoc.failpoints import ALERT_FAILPOINTS, VARIABLE
@@ -228,6 +229,8 @@ def test_serve_makes_alerts_beside_it_where_it_is_asked_to(deployment: Deploymen
         check=True,
     )
     heading, *lines = told.stdout.splitlines()
+    with subscribe("alerts", settings=settings, since="beginning", until_end=True) as alerts:
+        assert sorted(alert.diaSourceId for alert in alerts) == stored
     assert heading.split()[0] == "diaSourceId"
     assert sorted(int(line.split()[0]) for line in lines) == stored
 

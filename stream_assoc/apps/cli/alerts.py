@@ -1,13 +1,24 @@
 """``stream-assoc alerts``: the daemon that publishes an alert for each source, and a look at what it publishes."""
 
 import platform
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from stream_assoc import __version__
 from stream_assoc.apps.cli.app import App, ConfigOption, SetOption, closing, settings_of, without_client_logs
 from stream_assoc.apps.cli.serve import answering
+from stream_assoc.apps.cli.tail import (
+    BandOption,
+    BeginningOption,
+    LimitOption,
+    ObjectOption,
+    SinceOption,
+    UntilEndOption,
+    VisitOption,
+    first,
+    subscribed,
+)
 from stream_assoc.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,52 +93,39 @@ def _run(settings: Settings) -> None:
     log.info("stopped", asked_by=stop.asked_by, seconds=round(stop.seconds_since(), 1))
 
 
-@app.command(epilog=closing("stream-assoc alerts tail -n 5", "stream-assoc alerts tail --from-beginning --until-end"))
-def tail(
-    from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Start with the oldest alert kept rather than the next one.")
-    ] = False,
-    until_end: Annotated[
-        bool, typer.Option("--until-end", help="Stop when all that is there now has been printed.")
-    ] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Stop after that many alerts.", show_default=False)
-    ] = None,
+@app.command(
+    epilog=closing(
+        "stream-assoc alerts tail -n 5", "stream-assoc alerts tail --since 2h --object 8493935366254887036"
+    )
+)
+def tail(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     config: ConfigOption = None,
     set_: SetOption = None,
+    from_beginning: BeginningOption = False,
+    since: SinceOption = None,
+    object_: ObjectOption = None,
+    visit: VisitOption = None,
+    band: BandOption = None,
+    limit: LimitOption = None,
+    until_end: UntilEndOption = False,
 ) -> None:
     """Show each alert as it is published, a line each; Ctrl-C ends it.
 
-    Reads outside of any consumer group: it takes no alert from anyone. Columns: the stamps are d(ifference),
-    s(cience) and t(emplate).
+    Reads outside of any consumer group: it takes no alert from anyone. `earlier` counts the sources before it;
+    stamps are d(ifference), s(cience) and t(emplate). Filters choose; --limit counts what they let through.
     """
-    from stream_assoc.messaging.avro.alerts.decoder import decode_alert
-    from stream_assoc.messaging.avro.alerts.schemas import known_alert_schemas
-    from stream_assoc.messaging.avro.registry import registry_of
-    from stream_assoc.messaging.avro.wire import TopicSchemas
-    from stream_assoc.messaging.exceptions import DecodeError
-    from stream_assoc.messaging.kafka.topic_reader import Reading, TopicReader
+    from stream_assoc.tools.subscription.subscribe import ALERTS
+
+    def is_wanted(alert: "Alert") -> bool:
+        chosen = {"diaObjectId": object_, "visit": visit, "band": band}
+        return all(alert[column] in values for column, values in chosen.items() if values)
 
     kafka = without_client_logs(settings_of(config, set_).kafka)
-    reading = Reading(kafka.alerts_topic, start="beginning" if from_beginning else "latest", until_end=until_end)
-    known, registry = known_alert_schemas(), registry_of(kafka)
-    schemas = known if registry is None else TopicSchemas(known, registry)
-    shown = 0
     typer.echo(_HEADING)
-    with TopicReader(kafka, reading) as reader:
-        while not (until_end and reader.at_end):
-            for message in reader.read(_READ_SECONDS):
-                try:
-                    typer.echo(_line(decode_alert(message.value, schemas)))
-                except DecodeError as error:
-                    place = f"{message.position.topic}[{message.position.partition}]@{message.position.offset}"
-                    typer.secho(f"{place} is no alert: {error}", fg=typer.colors.RED, err=True)
-                shown += 1
-                if shown == limit:
-                    return
+    for alert in subscribed(kafka, ALERTS, first(from_beginning, since), until_end, is_wanted, limit):
+        typer.echo(_line(alert))
 
 
-_READ_SECONDS = 0.5
 _HEADING = f"{'diaSourceId':>19} {'diaObjectId':>19} {'band':>4} {'psfFlux':>10} {'snr':>6} {'earlier':>7} stamps"
 
 

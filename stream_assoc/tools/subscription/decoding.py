@@ -7,9 +7,11 @@ import pyarrow as pa
 
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
+from stream_assoc.messaging.avro.alerts.decoder import Alert, decode_alert
+from stream_assoc.messaging.avro.alerts.schemas import known_alert_schemas
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, is_note, read_dead_letter
 from stream_assoc.messaging.avro.output_decoder import decode_forced_sources, decode_metrics, decode_objects
-from stream_assoc.messaging.avro.wire import WriterSchemas
+from stream_assoc.messaging.avro.wire import TopicSchemas, WriterSchemas
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.tools.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
 
@@ -25,7 +27,7 @@ class Decoder(Protocol[Record]):
 
 
 class OneByOne(Generic[Single]):
-    """A decoder of topics whose messages are few: metrics and dead letters.
+    """A decoder of messages by themselves: metrics, dead letters and alerts.
 
     Parameters
     ----------
@@ -54,6 +56,13 @@ def metrics_decoder(schemas: WriterSchemas | None) -> OneByOne[AssociationMetric
 def dead_letter_decoder(schemas: WriterSchemas | None) -> OneByOne[DeadLetter | None]:
     """Return the decoder of the topic of dead letters; a note that one was sent again tells nothing."""
     return OneByOne(lambda message: None if is_note(message.headers) else read_dead_letter(message, schemas))
+
+
+def alerts_decoder(schemas: WriterSchemas | None) -> OneByOne[Alert]:
+    """Return the decoder of the topic of alerts, of every version; ``schemas`` knows ids that are not Rubin's."""
+    known = known_alert_schemas()
+    of_topic = known if schemas is None else TopicSchemas(known, schemas)
+    return OneByOne(lambda message: decode_alert(message.value, of_topic))
 
 
 class RowsDecoder(Generic[Single]):

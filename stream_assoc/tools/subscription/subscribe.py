@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
 from stream_assoc.core.model.metrics import AssociationMetrics
 from stream_assoc.exceptions import StreamAssocError
+from stream_assoc.messaging.avro.alerts.decoder import Alert
 from stream_assoc.messaging.avro.dead_letters import DeadLetter
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.wire import WriterSchemas
@@ -15,6 +16,7 @@ from stream_assoc.settings.kafka import KafkaSettings
 from stream_assoc.settings.sources import load_settings
 from stream_assoc.tools.subscription.decoding import (
     Decoder,
+    alerts_decoder,
     dead_letter_decoder,
     forced_sources_decoder,
     metrics_decoder,
@@ -28,12 +30,14 @@ METRICS: Final = "association-metrics"
 OBJECTS: Final = "dia-objects"
 FORCED_SOURCES: Final = "dia-forced-sources"
 DEAD_LETTERS: Final = "dia-sources.dlq"
+ALERTS: Final = "alerts"
 
 _DECODERS: Final[dict[str, Callable[[WriterSchemas | None], Decoder[Any]]]] = {
     METRICS: metrics_decoder,
     OBJECTS: objects_decoder,
     FORCED_SOURCES: forced_sources_decoder,
     DEAD_LETTERS: dead_letter_decoder,
+    ALERTS: alerts_decoder,
 }
 
 
@@ -75,6 +79,10 @@ def subscribe(topic: Literal["dia-sources.dlq"], **options: Unpack[SubscribeOpti
 
 
 @overload
+def subscribe(topic: Literal["alerts"], **options: Unpack[SubscribeOptions]) -> Subscription[Alert]: ...
+
+
+@overload
 def subscribe(topic: str, **options: Unpack[SubscribeOptions]) -> Subscription[Any]: ...
 
 
@@ -106,7 +114,7 @@ def subscribe(  # noqa: PLR0913 - each is a question a subscriber may have; all 
     topic : `str`
         ``"association-metrics"`` gives `AssociationMetrics`, ``"dia-objects"``
         `DiaObjectUpdate`, ``"dia-forced-sources"`` `ForcedSource`,
-        ``"dia-sources.dlq"`` `DeadLetter`. The names are
+        ``"dia-sources.dlq"`` `DeadLetter`, ``"alerts"`` `Alert`. The names are
         those of the kinds, and lead to the topics that the configuration
         gives other names; these other names do as well.
     since : `str`, `float`, `~datetime.date`, `~datetime.datetime` or `~datetime.timedelta`
@@ -182,6 +190,7 @@ def _topic_of(topic: str, kafka: KafkaSettings) -> tuple[str, str]:
         OBJECTS: kafka.objects_topic,
         FORCED_SOURCES: kafka.forced_sources_topic,
         DEAD_LETTERS: kafka.dead_letter_topic,
+        ALERTS: kafka.alerts_topic,
     }
     if topic in names:
         return topic, names[topic]

@@ -1,17 +1,22 @@
 import pyarrow as pa
 import pytest
 
+from stream_assoc.core.model.batch import Observation
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.exceptions import PoisonError
+from stream_assoc.messaging.avro.alerts.decoder import Alert
+from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.dead_letters import DeadLetter, dead_letter
 from stream_assoc.tools.subscription.decoding import (
+    alerts_decoder,
     dead_letter_decoder,
     forced_sources_decoder,
     metrics_decoder,
     objects_decoder,
 )
 from stream_assoc.tools.subscription.records import BadMessage, DiaObjectUpdate, ForcedSource
+from tests.messaging.avro.alerts.rows import random_alerts
 from tests.outputs import ended, forced_sources_of, metrics_of, metrics_value, objects_of
 
 LARGE = 2**60 + 1
@@ -34,6 +39,15 @@ def test_metrics_are_records_and_what_is_none_is_told() -> None:
     assert records[1].position.offset == 1
     assert "t[0]@1 passed over: the value begins with" in str(records[1])
     assert records[2] is None
+
+
+def test_alerts_are_views_and_what_is_none_is_told() -> None:
+    (value,) = AlertEncoder().encode(random_alerts([2], [1], seed=5), None, Observation("ddf")).to_pylist()
+    alert, bad, empty = alerts_decoder(None).decode(read([value, b"rubbish", None]))
+    assert isinstance(alert, Alert)
+    assert (alert.reason, len(alert.record["prvDiaSources"])) == ("ddf", 2)
+    assert isinstance(bad, BadMessage)
+    assert isinstance(empty, BadMessage)
 
 
 def test_objects_keep_their_ids_and_nulls_and_ends() -> None:
