@@ -29,7 +29,6 @@ from stream_assoc.messaging.kafka.topics import ensure_topics
 from stream_assoc.pipeline.batches import arrive
 from stream_assoc.pipeline.clock import PinnedClock
 from stream_assoc.pipeline.process import process_batches
-from stream_assoc.service.alerts.instruments import AlertInstruments
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
@@ -94,12 +93,12 @@ def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int) -> dict[str, fl
         )
         message = InputMessage(InputPosition("metrics", 0, 0), 0, None, metrics_value(metrics))
         reader = reader_of(settings)
-        maker = alert_maker_of(settings, reader, AlertInstruments())
+        maker = alert_maker_of(settings, reader)
         options = settings.kafka.producer_options() | {"compression.type": "gzip", "compression.level": 1}
 
         def ours() -> int:
             producer = Producer(options)
-            alerts = maker.make(message)
+            alerts = maker.make(message).messages
             for alert in alerts:
                 enqueue(producer, alert, lambda error, sent: None)
             producer.flush()
@@ -108,7 +107,7 @@ def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int) -> dict[str, fl
         def plain() -> int:
             return plainly(connection, visit.id, processed["time"], settings, dict(options))
 
-        told = [len(decode_alert(one.value).record["prvDiaSources"] or ()) for one in maker.make(message)]
+        told = [len(decode_alert(one.value).record["prvDiaSources"] or ()) for one in maker.make(message).messages]
         assert n_sources <= np.median(told) <= n_sources + 1
         n_alerts = ours()
         assert n_alerts == plain() >= N_ALERTS

@@ -88,7 +88,7 @@ def open_alert_daemon(
         stack.enter_context(probing(health, {APDB: lambda: _ping(reader)}, settings.daemon.probe_seconds))
         yield AlertDaemon(
             AlertEnds(opened.source, opened.publisher),
-            alert_maker_of(settings, reader, instruments),
+            alert_maker_of(settings, reader),
             RetryLoop(opened.source, backoff_of(settings), stop, health, opened.membership),
             AlertLimits(settings.daemon.micro_batch_messages, poll_seconds=settings.daemon.poll_timeout_seconds),
             instruments,
@@ -96,7 +96,7 @@ def open_alert_daemon(
         )
 
 
-def alert_maker_of(settings: Settings, reader: ApdbReader, instruments: AlertInstruments) -> AlertMaker:
+def alert_maker_of(settings: Settings, reader: ApdbReader) -> AlertMaker:
     """Return what makes the configured alerts of an APDB.
 
     Raises
@@ -127,7 +127,6 @@ def alert_maker_of(settings: Settings, reader: ApdbReader, instruments: AlertIns
             count_partitions(kafka.client_options(), kafka.alerts_topic),
             settings.sky.cell_level,
         ),
-        instruments,
         CLOCKS if pinned is None else Clocks(time.monotonic, lambda: unix_of_mjd_tai(pinned)),
     )
 

@@ -8,14 +8,15 @@ reads the messages again makes the same alerts.
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from stream_assoc.core.model.changes import InputPosition
-from stream_assoc.core.model.messages import InputMessage, PlacedMessage
+from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.failpoints import failpoint
 from stream_assoc.service.alerts.instruments import AlertInstruments
-from stream_assoc.service.alerts.maker import AlertMaker
+from stream_assoc.service.alerts.maker import MadeAlerts
 from stream_assoc.service.alerts.ports import AlertEnds
 from stream_assoc.service.daemon.process import StopRequest
 from stream_assoc.service.daemon.retry import RetryLoop
@@ -43,13 +44,20 @@ class AlertLimits:
     poll_seconds: float = 1.0
 
 
+class MakesAlerts(Protocol):
+    """Makes the alerts of a message; `~stream_assoc.service.alerts.maker.AlertMaker` does."""
+
+    def make(self, message: InputMessage) -> MadeAlerts:
+        """Return what becomes of a message; raise a `RetriableError` to be asked again."""
+
+
 class AlertDaemon:
     """Publishes the alerts of committed batches until asked to stop; each exactly once.
 
     Parameters
     ----------
     ends : `AlertEnds`
-    maker : `AlertMaker`
+    maker : `MakesAlerts`
     retry_loop : `RetryLoop`
         Retries while a service is away, and keeps the membership of the group.
     limits : `AlertLimits`
@@ -61,7 +69,7 @@ class AlertDaemon:
     def __init__(
         self,
         ends: AlertEnds,
-        maker: AlertMaker,
+        maker: MakesAlerts,
         retry_loop: RetryLoop,
         limits: AlertLimits,
         instruments: AlertInstruments,
@@ -105,19 +113,17 @@ class AlertDaemon:
     def _publish_some(self, messages: Sequence[InputMessage]) -> list[InputPosition]:
         """Publish the alerts of as many messages as fit into a transaction; return the positions of the others."""
         positions = [message.position for message in messages]
-        alerts: list[PlacedMessage] = []
-        n_done, n_bytes = 0, 0
-        while n_done < len(messages) and n_bytes < self._limits.bytes:
-            made = self._made(messages[n_done], positions)
-            alerts += made
-            n_bytes += sum(len(alert.value) for alert in made)
-            n_done += 1
+        made: list[MadeAlerts] = []
+        while len(made) < len(messages) and sum(one.n_bytes for one in made) < self._limits.bytes:
+            made.append(self._made(messages[len(made)], positions))
+        alerts, consumed = [alert for one in made for alert in one.messages], positions[: len(made)]
         failpoint("before-alerts")
-        self._retry_loop.until_done(lambda: self._publisher.publish(alerts, positions[:n_done]), positions)
+        self._retry_loop.until_done(lambda: self._publisher.publish(alerts, consumed), positions)
         failpoint("after-alerts")
-        self._instruments.count_alerts(len(alerts), n_bytes)
-        log.info("alerts", batches=n_done, alerts=len(alerts))
-        return positions[n_done:]
+        for one in made:
+            self._instruments.count(one)
+        log.info("alerts", batches=len(made), alerts=len(alerts))
+        return positions[len(made) :]
 
-    def _made(self, message: InputMessage, positions: Sequence[InputPosition]) -> list[PlacedMessage]:
+    def _made(self, message: InputMessage, positions: Sequence[InputPosition]) -> MadeAlerts:
         return self._retry_loop.until_done(lambda: self._maker.make(message), positions)

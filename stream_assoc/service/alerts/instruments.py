@@ -1,14 +1,18 @@
 """The Prometheus instruments of a daemon that makes alerts."""
 
+import time
 from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from stream_assoc.core.model.times import mjd_tai_of_unix
+from stream_assoc.service.alerts.maker import MadeAlerts
 from stream_assoc.service.loop_instruments import LoopInstruments
 
 OUTCOMES: Final = ("published", "superseded", "not_stored", "undecodable")
 
+_SECONDS_PER_DAY: Final = 86400.0
 _SECONDS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENCY_BUCKETS: Final = (5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
 
@@ -41,20 +45,13 @@ class AlertInstruments(LoopInstruments):
         for outcome in OUTCOMES:
             self._batches.labels(outcome)
 
-    def count_batch(self, outcome: str) -> None:
-        """Count a batch by one of `OUTCOMES`."""
-        self._batches.labels(outcome).inc()
-
-    def count_alerts(self, n_alerts: int, n_bytes: int) -> None:
-        """Count alerts that were published."""
-        self._alerts.inc(n_alerts)
-        self._bytes.inc(n_bytes)
-
-    def count_missing(self, kind: str, reason: str, n_stamps: int) -> None:
-        """Count stamps that are missing."""
-        self._missing.labels(kind, reason).inc(n_stamps)
-
-    def observe(self, seconds: float, latency_seconds: float) -> None:
-        """Observe how long the alerts of a batch took, and since when subscribers have waited for them."""
-        self._seconds.observe(seconds)
-        self._latency.observe(latency_seconds)
+    def count(self, made: MadeAlerts) -> None:
+        """Count what became of a message, once it is published."""
+        self._batches.labels(made.outcome).inc()
+        self._alerts.inc(len(made.messages))
+        self._bytes.inc(made.n_bytes)
+        for one in made.missing:
+            self._missing.labels(one.kind, one.reason).inc(one.n_stamps)
+        if made.messages:
+            self._seconds.observe(made.seconds)
+            self._latency.observe(_SECONDS_PER_DAY * (mjd_tai_of_unix(time.time()) - made.midpointMjdTai))

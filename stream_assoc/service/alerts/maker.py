@@ -1,27 +1,26 @@
 """From the message that a batch is committed to its alerts."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import structlog
 
-from stream_assoc.core.model.alerts import AlertRows
-from stream_assoc.core.model.batch import BatchId
+from stream_assoc.core.model.alerts import AlertRows, Stamps
+from stream_assoc.core.model.batch import BatchId, Observation
 from stream_assoc.core.model.changes import InputPosition, LedgerEntry
 from stream_assoc.core.model.messages import InputMessage, PlacedMessage
 from stream_assoc.core.model.metrics import AssociationMetrics
-from stream_assoc.core.model.times import mjd_tai_of_unix
 from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.exceptions import DecodeError
 from stream_assoc.pipeline.alerts import AlertContent, read_alerts
 from stream_assoc.pipeline.ports.history import AlertHistory
-from stream_assoc.service.alerts.instruments import AlertInstruments
-from stream_assoc.service.alerts.ports import LoadedImages, LoadsImages, WritesAlerts
+from stream_assoc.service.alerts.ports import LoadedImages, LoadsImages, Missing, WritesAlerts
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +92,39 @@ class Clocks:
 
 CLOCKS: Final = Clocks(time.monotonic, time.time)
 
-_SECONDS_PER_DAY: Final = 86400.0
 _NOT_STORED: Final = (
     "the APDB does not hold this processing; apdb.url must lead to the database of the daemons "
     "whose metrics are read (kafka.metrics_topic)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAlerts:
+    """What became of a message: the alerts of its batch, to be counted once they are published.
+
+    Attributes
+    ----------
+    outcome : `str`
+        One of `~stream_assoc.service.alerts.instruments.OUTCOMES`.
+    messages : `tuple` [`PlacedMessage`, ...]
+    missing : `tuple` [`Missing`, ...]
+        Stamps that they lack.
+    midpointMjdTai : `float`
+        Of the visit; NaN where the message cannot be read.
+    seconds : `float`
+        How long it took to make them.
+    """
+
+    outcome: str
+    messages: tuple[PlacedMessage, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    midpointMjdTai: float = math.nan
+    seconds: float = 0.0
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the alerts, before compression."""
+        return sum(len(one.value) for one in self.messages)
 
 
 class AlertMaker:
@@ -111,7 +138,6 @@ class AlertMaker:
     content : `AlertContent`
     encoder : `WritesAlerts`
     destination : `Destination`
-    instruments : `AlertInstruments`
     clocks : `Clocks`, optional
     """
 
@@ -121,19 +147,17 @@ class AlertMaker:
         content: AlertContent,
         encoder: WritesAlerts,
         destination: Destination,
-        instruments: AlertInstruments,
         clocks: Clocks = CLOCKS,
     ) -> None:
         self._sources = sources
         self._content = content
         self._encoder = encoder
         self._destination = destination
-        self._instruments = instruments
         self._clocks = clocks
         self._waiting: tuple[InputPosition, float] | None = None
 
-    def make(self, message: InputMessage) -> list[PlacedMessage]:
-        """Return the alerts of the batch that a message of the metrics topic tells of; none if it gets none.
+    def make(self, message: InputMessage) -> MadeAlerts:
+        """Return the alerts of the batch that a message of the metrics topic tells of.
 
         Raises
         ------
@@ -148,39 +172,26 @@ class AlertMaker:
         try:
             metrics = self._sources.decode(message.value)
         except DecodeError as error:
-            self._instruments.count_batch("undecodable")
             log.error("no alerts", why="the message cannot be read", at=message.position, error=str(error))  # noqa: TRY400
-            return []
-        entry = self._entry(metrics)
-        if entry is None:
-            return []
-        alerts: list[PlacedMessage] = []
-        images: LoadedImages | None = None
-        for rows in read_alerts(self._sources.history, entry, self._content):
-            images = images or self._load(entry, metrics.band, message.position)
-            alerts += self._write(rows, images, entry)
-        now = self._clocks.unix_time()
-        latency = _SECONDS_PER_DAY * (mjd_tai_of_unix(now) - metrics.midpointMjdTai)
-        self._instruments.observe(self._clocks.monotonic() - begun, latency)
-        self._instruments.count_batch("published")
-        return alerts
-
-    def _entry(self, metrics: AssociationMetrics) -> LedgerEntry | None:
-        """Return the ledger's entry of a processing, `None` for one that gets no alerts."""
+            return MadeAlerts("undecodable")
         entries = self._sources.history.processings(BatchId(metrics.visit, metrics.detector))
         asked = (metrics.revision, metrics.timeProcessedMjdTai)
         if not any((one.revision, one.timeProcessedMjdTai) == asked for one in entries):
-            self._no_alerts("not_stored", metrics, _NOT_STORED)
-            return None
+            return _no_alerts("not_stored", metrics, _NOT_STORED)
         if entries[-1].revision > metrics.revision:
-            self._no_alerts("superseded", metrics, "a later processing has taken its place, which gets alerts")
-            return None
-        return entries[-1]
-
-    def _no_alerts(self, outcome: str, metrics: AssociationMetrics, why: str) -> None:
-        self._instruments.count_batch(outcome)
-        batch = {"visit": metrics.visit, "detector": metrics.detector, "revision": metrics.revision}
-        log.warning("no alerts", why=why, **batch)
+            return _no_alerts("superseded", metrics, "a later processing has taken its place, which gets alerts")
+        messages: list[PlacedMessage] = []
+        missing: list[Missing] = []
+        images: LoadedImages | None = None
+        for rows in read_alerts(self._sources.history, entries[-1], self._content):
+            images = images or self._load(entries[-1], metrics.band, message.position)
+            cut = None if images is None else images.cut(rows.sources)
+            missing += () if cut is None else cut.missing
+            messages += self._write(rows, None if cut is None else cut.stamps, entries[-1].observation)
+        for one in missing:
+            log.warning("stamps missing", why=one.message, alerts=one.n_stamps, visit=metrics.visit)
+        taken = self._clocks.monotonic() - begun
+        return MadeAlerts("published", tuple(messages), tuple(missing), metrics.midpointMjdTai, taken)
 
     def _load(self, entry: LedgerEntry, band: str, position: InputPosition) -> LoadedImages | None:
         """Return the images of a batch, or ask for patience with their store."""
@@ -199,15 +210,14 @@ class AlertMaker:
             )
         return images
 
-    def _write(self, rows: AlertRows, images: LoadedImages | None, entry: LedgerEntry) -> list[PlacedMessage]:
-        cut = None if images is None else images.cut(rows.sources)
-        for missing in () if cut is None else cut.missing:
-            self._instruments.count_missing(missing.kind, missing.reason, missing.n_stamps)
-            log.warning("stamps missing", why=missing.message, alerts=missing.n_stamps, visit=entry.id.visit)
-        encoded = self._encoder.encode(rows, None if cut is None else cut.stamps, entry.observation)
+    def _write(self, rows: AlertRows, stamps: Stamps | None, observation: Observation) -> Iterator[PlacedMessage]:
+        encoded = self._encoder.encode(rows, stamps, observation)
         headers = ((TIMESTAMP_HEADER, repr(1000.0 * self._clocks.unix_time()).encode()),)
         topic, partitions = self._destination.topic, self._destination.partitions(rows).tolist()
-        return [
-            PlacedMessage(topic, partition, value, headers)
-            for partition, value in zip(partitions, encoded.to_pylist(), strict=True)
-        ]
+        for partition, value in zip(partitions, encoded.to_pylist(), strict=True):
+            yield PlacedMessage(topic, partition, value, headers)
+
+
+def _no_alerts(outcome: str, metrics: AssociationMetrics, why: str) -> MadeAlerts:
+    log.warning("no alerts", why=why, visit=metrics.visit, detector=metrics.detector, revision=metrics.revision)
+    return MadeAlerts(outcome, midpointMjdTai=metrics.midpointMjdTai)
