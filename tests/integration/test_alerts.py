@@ -38,7 +38,7 @@ from tests.pipeline.exposed import exposed_night
 pytestmark = pytest.mark.integration
 
 N_BATCHES = 8
-N_KILLS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_ALERT_KILLS", "6"))
+N_KILLS = int(os.environ.get("STREAM_ASSOC_TEST_CHAOS_ALERT_KILLS", "3"))
 LIFE_SECONDS = 120.0
 
 
@@ -172,6 +172,7 @@ def test_every_stored_source_has_one_alert_that_tells_its_past(
     assert any(alert.record["prvDiaForcedSources"] for _, alert in alerts)
 
 
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
 def test_killed_anywhere_the_alerts_are_those_of_an_undisturbed_run(
     deployment: Deployment, tmp_path: Path, folder: Path
 ) -> None:
