@@ -23,10 +23,11 @@ def main() -> None:
     from stream_assoc.wiring.alerts import run_alerts
 
     configure_logging(settings.logging.format, settings.logging.level)
+    log = structlog.get_logger("stream_assoc.alerts")
     try:
         run_alerts(settings, AlertInstruments(), StopRequest(settings.daemon.drain_deadline_seconds))
     except FatalError as error:
-        structlog.get_logger("stream_assoc.alerts").error("cannot make alerts", error=str(error))
+        log.error("cannot make alerts", error=str(error))  # noqa: TRY400 - the sentence says it all
         sys.exit(CANNOT_WORK)
 
 
