@@ -57,8 +57,7 @@ class AlertContent:
 def read_alerts(history: AlertHistory, entry: LedgerEntry, content: AlertContent) -> Iterator[AlertRows]:
     """Yield the rows of the alerts of a processing, a portion at a time.
 
-    The order is that
-    of diaObjectId, those of the solar system first, then of diaSourceId.
+    They come by diaObjectId, those of the solar system first, then by diaSourceId.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from stream_assoc.messaging.avro.alerts.schemas import alert_schema
 from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.avro.registry import registry_of
 from stream_assoc.messaging.avro.schemas import METRICS, writer_schemas
-from stream_assoc.messaging.kafka.topics import count_partitions
+from stream_assoc.messaging.kafka.offsets import count_partitions
 from stream_assoc.photometry.cutouts.cutter import Cutter
 from stream_assoc.pipeline.alerts import AlertContent
 from stream_assoc.service.alerts.daemon import AlertDaemon, AlertLimits

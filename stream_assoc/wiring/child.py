@@ -32,7 +32,7 @@ def begin() -> tuple[Settings, "Hearing"]:
 
 
 def end_with_daemon() -> NoReturn:
-    """End this process, wherever it is: nothing is lost with one that warms."""
+    """End this process, wherever it is: nothing is lost with one that warms, or makes alerts."""
     os._exit(0)
 
 

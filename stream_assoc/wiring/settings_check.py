@@ -11,6 +11,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from stream_assoc.exceptions import FatalError
+from stream_assoc.messaging.avro.alerts.schemas import alert_schema_id
+from stream_assoc.messaging.exceptions import AvroSchemaError
 from stream_assoc.messaging.kafka.client import consumer_options, transactional_options
 from stream_assoc.messaging.kafka.errors import describe, error_of
 from stream_assoc.settings import ConfigurationError, Settings
@@ -78,6 +80,13 @@ def _check_warming(settings: Settings) -> None:
         check_radius(settings)
 
 
+def _check_alerts(settings: Settings) -> None:
+    try:
+        alert_schema_id(settings.alerts.schema_version)
+    except AvroSchemaError as error:
+        raise ConfigurationError(f"alerts.schema_version: {error}") from None
+
+
 def _check_apdb(settings: Settings) -> None:
     parse_url(settings.apdb.connection_url())
 
@@ -90,4 +99,5 @@ CHECKS: Final[tuple[Callable[[Settings], object], ...]] = (
     check_consumer,
     check_producer,
     _check_warming,
+    _check_alerts,
 )

@@ -61,7 +61,9 @@ def _run(settings: Settings) -> None:
     from stream_assoc.service.daemon.process import ServiceManager, StopRequest
     from stream_assoc.service.http.endpoint import ALIVE_PATH, READY_PATH
     from stream_assoc.wiring.alerts import group_of, run_alerts
+    from stream_assoc.wiring.settings_check import check_settings
 
+    check_settings(settings)
     configure_logging(settings.logging.format, settings.logging.level)
     keep_for_good()
     stop = StopRequest(settings.daemon.drain_deadline_seconds)

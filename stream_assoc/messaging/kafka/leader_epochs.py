@@ -28,9 +28,10 @@ class LeaderEpochs:
 
     def note(self, partition: Partition, offset: int, epoch: int | None) -> None:
         """Note the epoch of a message, if it has any; those behind it are read again."""
+        known = NO_EPOCH if epoch is None else epoch
         steps = [step for step in self._steps.get(partition, ()) if step[0] < offset]
-        if not steps or steps[-1][1] != epoch:
-            steps.append((offset, NO_EPOCH if epoch is None else epoch))
+        if not steps or steps[-1][1] != known:
+            steps.append((offset, known))
         self._steps[partition] = steps
 
     def before(self, partition: Partition, offset: int) -> int:

@@ -4,8 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from stream_assoc.messaging.kafka.errors import error_of, translate
+from stream_assoc.messaging.kafka.client import Options, common_options
+from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, error_of, translate
 from stream_assoc.messaging.kafka.gaps import no_offsets
 from stream_assoc.messaging.marks import Partition, Standing
 
@@ -65,7 +67,26 @@ def lags_of(consumer: Consumer, owned: Sequence[Partition], purpose: str) -> dic
     return lags
 
 
-def partition_counts(consumer: Consumer, topics: Sequence[str]) -> dict[str, int]:
+def count_partitions(options: Options, topic: str) -> int:
+    """Return how many partitions a topic has.
+
+    Raises
+    ------
+    KafkaUnavailableError
+        If no broker answers.
+    KafkaConfigurationError
+        If there is no such topic, or this client is refused.
+    """
+    try:
+        counts = partition_counts(AdminClient(common_options(options)), [topic])
+    except KafkaException as exception:
+        raise translate(error_of(exception), f"asking for the partitions of {topic}") from exception
+    if topic not in counts:
+        raise KafkaConfigurationError(f"there is no topic {topic}; create it with `stream-assoc topics init`")
+    return counts[topic]
+
+
+def partition_counts(client: Consumer | AdminClient, topics: Sequence[str]) -> dict[str, int]:
     """Return how many partitions each topic has; topics that do not exist are left out."""
-    answers = {name: consumer.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS).topics[name] for name in topics}
+    answers = {name: client.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS).topics[name] for name in topics}
     return {name: len(found.partitions) for name, found in answers.items() if found.partitions}

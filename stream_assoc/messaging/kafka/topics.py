@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType, TopicMetadata
 
 from stream_assoc.messaging.kafka.client import FRAMING_BYTES, LOGGER, Options, common_options
-from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError, error_of, translate
+from stream_assoc.messaging.kafka.errors import KafkaUnavailableError, error_of, translate
 from stream_assoc.messaging.kafka.replicas import MIN_INSYNC, cluster_losses, replica_losses
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
@@ -193,22 +193,6 @@ def topic_losses(settings: TopicSettings) -> list[str]:
     if letters in configs and int(configs[letters]["max.message.bytes"] or 0) < least:
         lines.append(f"{letters}: has no room for the largest dead letter; set max.message.bytes={least}")
     return lines
-
-
-def count_partitions(options: Options, topic: str) -> int:
-    """Return how many partitions a topic has.
-
-    Raises
-    ------
-    KafkaUnavailableError
-        If no broker answers.
-    KafkaConfigurationError
-        If there is no such topic.
-    """
-    topics = _existing(admin_client(options))
-    if topic not in topics:
-        raise KafkaConfigurationError(f"there is no topic {topic}; create it with `stream-assoc topics init`")
-    return len(topics[topic].partitions)
 
 
 def admin_client(options: Options) -> AdminClient:

@@ -22,6 +22,9 @@ class AlertHistory(Protocol):
     def processings(self, batch: BatchId) -> tuple[LedgerEntry, ...]:
         """Return the ledger entries of a visit and detector by ascending revision."""
 
+    def seconds_behind(self) -> float | None:
+        """Return how long ago the primary had what is read here; `None` if no standby is read."""
+
     def sources_of_batch(self, batch: BatchId, time: float | None, limit: int) -> pa.Table:
         """Return the sources of a visit and detector that were processed at a time, ascending by id."""
 

@@ -10,7 +10,7 @@ from stream_assoc.core.model.times import mjd_tai_of_unix
 from stream_assoc.service.alerts.maker import MadeAlerts
 from stream_assoc.service.loop_instruments import LoopInstruments
 
-OUTCOMES: Final = ("published", "superseded", "not_stored", "undecodable")
+OUTCOMES: Final = ("published", "superseded", "not_stored", "too_large", "undecodable")
 
 _SECONDS_PER_DAY: Final = 86400.0
 _SECONDS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -29,8 +29,8 @@ class AlertInstruments(LoopInstruments):
         self._batches = counter(
             "alert_batches",
             "Committed batches by what became of their alerts: published; none, because a later processing has taken "
-            "the batch's place (superseded), the APDB does not hold it (not_stored), or the message cannot be read "
-            "(undecodable).",
+            "the batch's place (superseded), the APDB does not hold it (not_stored), it has too many sources "
+            "(too_large), or the message cannot be read (undecodable).",
             ["outcome"],
         )
         self._missing = counter(

@@ -18,7 +18,7 @@ from stream_assoc.core.model.types import IntArray
 from stream_assoc.core.sky.htm import htm_index
 from stream_assoc.exceptions import RetriableError
 from stream_assoc.messaging.exceptions import DecodeError
-from stream_assoc.pipeline.alerts import AlertContent, read_alerts
+from stream_assoc.pipeline.alerts import MOST_ROWS, AlertContent, read_alerts
 from stream_assoc.pipeline.ports.history import AlertHistory
 from stream_assoc.service.alerts.ports import LoadedImages, LoadsImages, Missing, WritesAlerts
 
@@ -30,6 +30,10 @@ TIMESTAMP_HEADER: Final = "producer_timestamp"
 
 class ImagesAwayError(RetriableError):
     """The store of an image does not answer; the alerts of its batch are not made yet."""
+
+
+class NotYetStoredError(RetriableError):
+    """The APDB that is read is a standby, and lacks a processing that its primary has stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,11 @@ class Clocks:
 
 
 CLOCKS: Final = Clocks(time.monotonic, time.time)
+
+_TOO_LARGE: Final = (
+    f"it has more than the {MOST_ROWS:,} sources that are read at once; let producers send smaller batches "
+    "(batch.max_sources)"
+)
 
 _NOT_STORED: Final = (
     "the APDB does not hold this processing; apdb.url must lead to the database of the daemons "
@@ -163,6 +172,8 @@ class AlertMaker:
         ------
         ApdbUnavailableError
             If the APDB is away.
+        NotYetStoredError
+            If the APDB is a standby that lacks the batch.
         ImagesAwayError
             If an image's store does not answer, and the patience with it is not over.
         RegistryUnavailableError
@@ -177,9 +188,16 @@ class AlertMaker:
         entries = self._sources.history.processings(BatchId(metrics.visit, metrics.detector))
         asked = (metrics.revision, metrics.timeProcessedMjdTai)
         if not any((one.revision, one.timeProcessedMjdTai) == asked for one in entries):
+            if self._sources.history.seconds_behind() is not None:
+                raise NotYetStoredError(
+                    f"apdb.url leads to a standby that lacks visit {metrics.visit}, detector {metrics.detector}; its "
+                    "alerts wait until it has followed"
+                )
             return _no_alerts("not_stored", metrics, _NOT_STORED)
         if entries[-1].revision > metrics.revision:
             return _no_alerts("superseded", metrics, "a later processing has taken its place, which gets alerts")
+        if entries[-1].n_stored > MOST_ROWS:
+            return _no_alerts("too_large", metrics, _TOO_LARGE)
         messages: list[PlacedMessage] = []
         missing: list[Missing] = []
         images: LoadedImages | None = None

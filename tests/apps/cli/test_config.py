@@ -60,6 +60,14 @@ def test_what_a_daemon_could_not_run_with_is_told(invoke: Callable[..., Result],
         invoke("config", "check", "--set", assignment)
 
 
+@pytest.mark.parametrize("command", [("config", "check"), ("alerts",)])
+def test_a_schema_of_alerts_that_there_is_not_is_told(
+    invoke: Callable[..., Result], command: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"alerts\.schema_version: .*99\.0.*11\.1"):
+        invoke(*command, "--set", "alerts.schema_version=99.0")
+
+
 def test_everything_at_fault_is_told_at_once(invoke: Callable[..., Result]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         invoke(

@@ -34,3 +34,9 @@ def test_a_partition_that_begins_anew_has_none() -> None:
     epochs.begin(PLACE)
     assert before(epochs, 10, 11) == [NO_EPOCH, NO_EPOCH]
     assert epochs.before(("visits", 1), 5) == NO_EPOCH
+
+
+def test_what_is_remembered_does_not_grow_with_the_messages() -> None:
+    for epoch in (None, 4):
+        epochs = noted(*((offset, epoch) for offset in range(10, 1000)))
+        assert len(epochs._steps[PLACE]) == 2

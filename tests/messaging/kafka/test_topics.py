@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from stream_assoc.messaging.kafka import topics as kafka_topics
 from stream_assoc.messaging.kafka.errors import KafkaConfigurationError, KafkaUnavailableError
+from stream_assoc.messaging.kafka.offsets import count_partitions
 from stream_assoc.messaging.kafka.topics import (
     DEAD_LETTER_RETENTION_MS,
     ensure_topics,
@@ -180,3 +181,10 @@ def test_no_broker_is_retriable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_topics, "REQUEST_TIMEOUT_SECONDS", 1.0)
     with pytest.raises(KafkaUnavailableError):
         ensure_topics(Settings("127.0.0.1:1"))
+
+
+def test_partitions_of_one_topic_are_counted(settings: Settings) -> None:
+    ensure_topics(settings)
+    assert count_partitions(settings.client_options(), settings.alerts_topic) == settings.partitions
+    with pytest.raises(KafkaConfigurationError, match="there is no topic none-such; create it"):
+        count_partitions(settings.client_options(), "none-such")

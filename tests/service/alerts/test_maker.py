@@ -17,8 +17,16 @@ from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.pipeline import alerts as reading
 from stream_assoc.pipeline.alerts import AlertContent
+from stream_assoc.service.alerts import maker
 from stream_assoc.service.alerts.instruments import OUTCOMES, AlertInstruments
-from stream_assoc.service.alerts.maker import AlertMaker, AlertSources, Clocks, Destination, ImagesAwayError
+from stream_assoc.service.alerts.maker import (
+    AlertMaker,
+    AlertSources,
+    Clocks,
+    Destination,
+    ImagesAwayError,
+    NotYetStoredError,
+)
 from stream_assoc.testing.rows import dia_object, source, table
 from tests.outputs import metrics_of, metrics_value
 
@@ -33,6 +41,10 @@ class FakeHistory:
 
     entries: tuple[LedgerEntry, ...] = (LedgerEntry(BatchId(VISIT, 1), b"", TIME, 3, 3),)
     asked: list[tuple[list[int], AsOf]] = field(default_factory=list)
+    behind: float | None = None
+
+    def seconds_behind(self) -> float | None:
+        return self.behind
 
     def processings(self, batch: BatchId) -> tuple[LedgerEntry, ...]:
         return self.entries if batch == BatchId(VISIT, 1) else ()
@@ -215,6 +227,21 @@ def test_a_processing_that_the_apdb_does_not_hold_gets_none() -> None:
     bench = Bench()
     assert bench.made(revision=1) == bench.made(visit=VISIT + 1) == bench.made(timeProcessedMjdTai=TIME - 1) == []
     assert bench.outcomes() == {"not_stored": 3}
+
+
+def test_a_standby_that_lacks_it_is_waited_for() -> None:
+    bench = Bench(FakeHistory(behind=0.0))
+    with pytest.raises(NotYetStoredError, match="standby that lacks visit 8, detector 1"):
+        bench.made(visit=VISIT + 1)
+    assert bench.made() == [MOVING, NEW, KNOWN]
+    assert bench.outcomes() == {"published": 1}
+
+
+def test_a_batch_of_more_sources_than_are_read_at_once_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "MOST_ROWS", 2)
+    bench = Bench()
+    assert bench.made() == []
+    assert bench.outcomes() == {"too_large": 1}
 
 
 @pytest.mark.parametrize("value", [None, b"", b"no metrics at all"])

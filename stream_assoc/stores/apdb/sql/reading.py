@@ -6,7 +6,6 @@ numbers is bound as JSON text and read back by `SqlDatabase.numbers` or
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -19,8 +18,6 @@ from stream_assoc.core.model.changes import LedgerEntry
 from stream_assoc.core.model.objects import ObjectPositions
 from stream_assoc.core.model.schema import apdb_table
 from stream_assoc.core.model.types import FloatArray, IntArray
-from stream_assoc.core.sky.circles import trixels_near
-from stream_assoc.core.sky.htm import PIXEL_ID_LEVEL
 from stream_assoc.core.sky.vectors import separation_arcsec
 from stream_assoc.stores.apdb.reading.answers import (
     Row,
@@ -33,7 +30,6 @@ from stream_assoc.stores.apdb.reading.answers import (
 )
 from stream_assoc.stores.apdb.reading.port import MAX_ROWS, Nearby, Overview
 from stream_assoc.stores.apdb.rows.entries import ledger_entry
-from stream_assoc.stores.apdb.rows.read import pixel_ranges
 from stream_assoc.stores.apdb.rows.tables import (
     COUNTER,
     FURTHER,
@@ -44,13 +40,13 @@ from stream_assoc.stores.apdb.rows.tables import (
     TILE,
     quoted,
 )
+from stream_assoc.stores.apdb.sql.cones import cone
 
 _POSITIONS: Final = POSITION_COLUMNS[1:]
 _SEARCH_ROWS: Final = 20_000
 """The most objects read for one cone; a cone that holds more is narrowed."""
 _NARROWER: Final = 3.0
 _LEAST_RADIUS_ARCSEC: Final = 0.1
-_DEEPEST_CONE_LEVEL: Final = 16
 _RANGES_A_QUERY: Final = 500
 _REVISIONS: Final = 1000
 
@@ -160,7 +156,7 @@ class SqlReader:
             rows = self._database.fetch(
                 f"SELECT {quoted(_POSITIONS, 'o.')} FROM ({self._database.ranges}) r CROSS JOIN {{DiaObjectLast}} o "
                 'WHERE o."pixelId" BETWEEN r.low AND r.high LIMIT ?',
-                (_json(_cone([ra], [dec], radius_arcsec)), _SEARCH_ROWS),
+                (_json(cone([ra], [dec], radius_arcsec)), _SEARCH_ROWS),
             )
             if len(rows) < _SEARCH_ROWS or radius_arcsec < _LEAST_RADIUS_ARCSEC:
                 break
@@ -181,7 +177,7 @@ class SqlReader:
         if not len(ra):
             return ObjectPositions.empty()
         rows: list[Row] = []
-        ranges = _cone(ra, dec, radius_arcsec)
+        ranges = cone(ra, dec, radius_arcsec)
         for some in np.array_split(ranges, range(_RANGES_A_QUERY, len(ranges), _RANGES_A_QUERY)):
             rows += self._fetch(
                 f"SELECT {quoted(_POSITIONS, 'o.')} FROM ({self._database.ranges}) r CROSS JOIN {{DiaObject}} o "
@@ -342,14 +338,6 @@ class SqlReader:
     def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Row]:
         check_ids(parameters)
         return self._database.fetch(statement, parameters)
-
-
-def _cone(ra: Sequence[float] | FloatArray, dec: Sequence[float] | FloatArray, radius_arcsec: float) -> IntArray:
-    """Return the ``pixelId`` ranges that circles touch, from trixels about as large as a circle."""
-    octant_arcsec = 90.0 * 3600.0
-    level = int(math.log2(octant_arcsec / max(radius_arcsec, 1e-3)))
-    level = min(max(level, 0), _DEEPEST_CONE_LEVEL, PIXEL_ID_LEVEL)
-    return pixel_ranges(trixels_near(ra, dec, radius_arcsec, level), level)
 
 
 def _json(values: IntArray) -> str:
