@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import fastavro
 import numpy as np
 import psycopg
 import pyarrow as pa
+from astropy.wcs import WCS
 from confluent_kafka import Producer
 from psycopg.rows import dict_row
 
@@ -18,26 +19,34 @@ from benchmarks import test_cold_cache
 from benchmarks.deployed import first_visits
 from benchmarks.pipeline_services import SETTINGS
 from benchmarks.side_by_side import Figure, in_turns
-from benchmarks.skies import Size
-from stream_assoc.core.model.batch import Batch, BatchId
+from benchmarks.skies import CENTRE_DEC, CENTRE_RA, VISIT_DEGREES, Size
+from benchmarks.test_cutouts import SIDE, astropy_file
+from stream_assoc.core.model.batch import Batch, BatchId, ImageUris
 from stream_assoc.core.model.changes import InputPosition
 from stream_assoc.core.model.messages import InputMessage
 from stream_assoc.messaging.avro.alerts.decoder import decode_alert
+from stream_assoc.messaging.avro.alerts.encoder import AlertEncoder
 from stream_assoc.messaging.avro.alerts.schemas import alert_schema
+from stream_assoc.messaging.avro.output_decoder import decode_metrics
 from stream_assoc.messaging.kafka.plain_producer import enqueue
 from stream_assoc.messaging.kafka.topics import ensure_topics
+from stream_assoc.photometry.cutouts.boxes import Boxes, Sources, boxes_of
+from stream_assoc.photometry.cutouts.cutter import BatchImages
+from stream_assoc.photometry.exposure import Exposure
+from stream_assoc.pipeline.alerts import AlertContent
 from stream_assoc.pipeline.batches import arrive
 from stream_assoc.pipeline.clock import PinnedClock
 from stream_assoc.pipeline.process import process_batches
+from stream_assoc.service.alerts.maker import AlertMaker, AlertSources, Destination
 from stream_assoc.settings import Settings
 from stream_assoc.stores.apdb.create import init
 from stream_assoc.stores.apdb.factory import open_apdb
 from stream_assoc.stores.cache.memory import MemoryCache
-from stream_assoc.wiring.alerts import alert_maker_of
 from stream_assoc.wiring.pipeline import layout_of, services_of
 from stream_assoc.wiring.stores import reader_of
 from tests.configured import configured
 from tests.outputs import metrics_of, metrics_value
+from tests.photometry.skies import exposure, gaussian_psf
 
 N_ALERTS = 1_000
 LATER_DAYS = 300.0
@@ -46,6 +55,7 @@ LATER_DAYS = 300.0
 
 def test_alerts_end_to_end(kafka_bootstrap: str, postgresql_database: str, record: Callable[[Figure], None]) -> None:
     few = measure(kafka_bootstrap, postgresql_database, 20)
+    with_cutouts = measure(kafka_bootstrap, postgresql_database, 20, field_image())
     many = measure(kafka_bootstrap, postgresql_database, 200)
     record(
         Figure(
@@ -59,6 +69,16 @@ def test_alerts_end_to_end(kafka_bootstrap: str, postgresql_database: str, recor
     record(Figure("alerts a second, at 20 sources of history", 1.0 / few["ours"], unit="/s"))
     record(
         Figure(
+            "alerts with three cutouts of 30 x 30, images in memory, the plain way / ours",
+            with_cutouts["plain"] / with_cutouts["ours"],
+            bar=6.0,
+            at_least=True,
+            details=with_cutouts,
+        )
+    )
+    record(Figure("alerts a second with three cutouts", 1.0 / with_cutouts["ours"], unit="/s"))
+    record(
+        Figure(
             "an alert at 200 sources of history / at 20",
             many["ours"] / few["ours"],
             bar=4.0,
@@ -68,7 +88,27 @@ def test_alerts_end_to_end(kafka_bootstrap: str, postgresql_database: str, recor
     )
 
 
-def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int) -> dict[str, float]:
+def field_image() -> Exposure:
+    """Return an image of the whole field, its pixels as large as it takes."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval, wcs.wcs.crpix = (CENTRE_RA, CENTRE_DEC), (0.5 * SIDE, 0.5 * SIDE)
+    wcs.wcs.cd = 1.1 * VISIT_DEGREES / SIDE * np.array([[-1.0, 0.0], [0.0, 1.0]])
+    noise = np.random.default_rng(1).normal(0.0, 30.0, (SIDE, SIDE))
+    return replace(exposure(noise, psf=gaussian_psf(size=41)), wcs=wcs)
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """The images of every batch, as upstream's task is handed them."""
+
+    image: Exposure
+
+    def load(self, uris: ImageUris, batch: BatchId, band: str) -> BatchImages:
+        return BatchImages(dict.fromkeys(("difference", "science", "template"), self.image))
+
+
+def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int, image: Exposure | None = None) -> dict[str, float]:
     """Return the seconds an alert takes each way, of a visit whose objects have so many sources."""
     settings = configured(
         **SETTINGS,
@@ -93,7 +133,12 @@ def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int) -> dict[str, fl
         )
         message = InputMessage(InputPosition("metrics", 0, 0), 0, None, metrics_value(metrics))
         reader = reader_of(settings)
-        maker = alert_maker_of(settings, reader)
+        maker = AlertMaker(
+            AlertSources(reader, None if image is None else InMemory(image), 0.0, decode_metrics),
+            AlertContent(history_days=settings.alerts.history_days),
+            AlertEncoder(),
+            Destination(settings.kafka.alerts_topic, settings.kafka.partitions, settings.sky.cell_level),
+        )
         options = settings.kafka.producer_options() | {"compression.type": "gzip", "compression.level": 1}
 
         def ours() -> int:
@@ -105,7 +150,7 @@ def measure(kafka_bootstrap: str, apdb_url: str, n_sources: int) -> dict[str, fl
             return len(alerts)
 
         def plain() -> int:
-            return plainly(connection, visit.id, processed["time"], settings, dict(options))
+            return plainly(connection, visit.id, processed["time"], settings, dict(options), image)
 
         told = [len(decode_alert(one.value).record["prvDiaSources"] or ()) for one in maker.make(message).messages]
         assert n_sources <= np.median(told) <= n_sources + 1
@@ -154,6 +199,7 @@ def plainly(
     time: float,
     settings: Settings,
     options: dict[str, Any],
+    image: Exposure | None,
 ) -> int:
     """Publish the alerts of a batch as a script would."""
     schema = fastavro.parse_schema(alert_schema())
@@ -161,7 +207,8 @@ def plainly(
     sources = connection.execute(
         'SELECT * FROM "DiaSource" WHERE visit = %s AND detector = %s AND "timeProcessedMjdTai" = %s', [*batch, time]
     ).fetchall()
-    for source in sources:
+    wheres = [] if image is None else places_of(image, sources)
+    for number, source in enumerate(sources):
         known = source["diaObjectId"]
         objects = connection.execute(
             'SELECT * FROM "DiaObject" WHERE "diaObjectId" = %s AND "validityStartMjdTai" = %s', [known, time]
@@ -181,6 +228,9 @@ def plainly(
             "prvDiaForcedSources": forced or None,
             "diaObject": objects[0],
         }
+        if image is not None:
+            stamps = [astropy_file(image, *wheres[number]) for _ in range(3)]
+            packet |= dict(zip(("cutoutDifference", "cutoutScience", "cutoutTemplate"), stamps, strict=True))
         value = io.BytesIO(b"\x00\x00\x00\x04\x4d")
         value.seek(5)
         fastavro.schemaless_writer(value, schema, packet)
@@ -188,3 +238,12 @@ def plainly(
         producer.poll(0)
     producer.flush()
     return len(sources)
+
+
+def places_of(image: Exposure, sources: list[dict[str, Any]]) -> list[tuple[Boxes, Sources, int]]:
+    """Return what a cutout of each source is made with."""
+    columns = {name: np.array([one[name] for one in sources], np.float64) for name in ("ra", "dec")}
+    unknown = np.full(len(sources), np.nan)
+    where = Sources(columns["ra"], columns["dec"], unknown, unknown, np.full(len(sources), 30))
+    boxes = boxes_of(image, where)
+    return [(boxes, where, number) for number in range(len(sources))]

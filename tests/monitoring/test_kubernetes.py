@@ -51,7 +51,7 @@ def kept(model: ScaledObject | TriggerAuthentication) -> Any:
 
 
 def test_every_object_of_an_operator_has_a_schema_or_is_known_to_have_none() -> None:
-    """No package has those of Strimzi, K8ssandra and hyperspike: they were compared with the operators' sources."""
+    """No package has those of Strimzi, K8ssandra and hyperspike, which are written from examples and sources."""
     without = {one["kind"] for one in all_manifests() if not is_builtin(one)} - KEDA.keys()
     assert without == {"Kafka", "KafkaNodePool", "KafkaUser", "K8ssandraCluster", "Valkey"}
 

@@ -136,15 +136,3 @@ class Cutter:
         except ImageError as error:
             return error
         return exposure
-
-    def cut(self, uris: ImageUris, rows: pa.Table) -> Cutouts:
-        """Return the stamps of all alerts of a batch at once.
-
-        Parameters
-        ----------
-        uris : `~stream_assoc.core.model.batch.ImageUris`
-        rows : `pyarrow.Table`, length n >= 1
-            Rows of DiaSource, all of one visit, detector and band.
-        """
-        visit, detector, band = (rows[name][0].as_py() for name in ("visit", "detector", "band"))
-        return self.load(uris, BatchId(visit, detector), band).cut(rows)

@@ -48,9 +48,6 @@ def rows(x=X, y=Y) -> pa.Table:
     ra, dec = sky().all_pix2world(x, y, 0)
     table = apdb_table("DiaSource")
     columns = {
-        "visit": [BATCH.visit] * len(x),
-        "detector": [BATCH.detector] * len(x),
-        "band": ["r"] * len(x),
         "ra": ra,
         "dec": dec,
         "x": x,
@@ -78,7 +75,7 @@ def uris(tmp_path: Path) -> ImageUris:
 
 
 def test_each_kind_is_cut_from_its_image(uris: ImageUris, tmp_path: Path) -> None:
-    cutouts = Cutter(ImageStore([str(tmp_path)])).cut(uris, rows())
+    cutouts = Cutter(ImageStore([str(tmp_path)])).load(uris, BATCH, "r").cut(rows())
     for kind, value in VALUES.items():
         stamps = getattr(cutouts.stamps, kind)
         assert stamps.is_valid().to_pylist() == [True, True, False]
@@ -94,7 +91,7 @@ def test_each_kind_is_cut_from_its_image(uris: ImageUris, tmp_path: Path) -> Non
 
 def test_parts_of_a_batch_read_each_image_once(uris: ImageUris, tmp_path: Path) -> None:
     store = CountingStore(tmp_path)
-    whole = Cutter(store).cut(uris, rows()).stamps
+    whole = Cutter(store).load(uris, BATCH, "r").cut(rows()).stamps
     images = Cutter(store).load(uris, BATCH, "r")
     parts = [images.cut(rows().slice(begin, 1)).stamps for begin in range(3)]
     assert len(store.read_uris) == 2 * 3
@@ -103,7 +100,9 @@ def test_parts_of_a_batch_read_each_image_once(uris: ImageUris, tmp_path: Path) 
 
 
 def test_an_image_that_is_not_named_gives_nulls_and_no_reason(uris: ImageUris, tmp_path: Path) -> None:
-    cutouts = Cutter(ImageStore([str(tmp_path)])).cut(replace(uris, template=None), rows(X[:2], Y[:2]))
+    cutouts = (
+        Cutter(ImageStore([str(tmp_path)])).load(replace(uris, template=None), BATCH, "r").cut(rows(X[:2], Y[:2]))
+    )
     assert cutouts.stamps.template.null_count == 2
     assert cutouts.stamps.template.type == cutouts.stamps.science.type == pa.large_binary()
     assert cutouts.missing == ()
@@ -138,7 +137,11 @@ def test_an_image_that_is_of_no_use_gives_nulls_and_its_reason(
 
 
 def test_an_image_outside_of_the_roots_is_refused(uris: ImageUris, tmp_path: Path) -> None:
-    cutouts = Cutter(ImageStore([str(tmp_path)])).cut(replace(uris, difference="/etc/passwd"), rows(X[:2], Y[:2]))
+    cutouts = (
+        Cutter(ImageStore([str(tmp_path)]))
+        .load(replace(uris, difference="/etc/passwd"), BATCH, "r")
+        .cut(rows(X[:2], Y[:2]))
+    )
     assert [(one.kind, one.reason) for one in cutouts.missing] == [("difference", "refused")]
 
 
@@ -155,7 +158,10 @@ def test_a_template_may_be_of_another_visit_but_not_of_another_band(uris: ImageU
         (tmp_path / f"{kind}.fits").unlink()
         write(tmp_path / f"{kind}.fits", 1.0, **cards)
     cutter = Cutter(ImageStore([str(tmp_path)]))
-    assert [one.kind for one in cutter.cut(uris, rows(X[:2], Y[:2])).missing] == ["difference"]
+    assert [one.kind for one in cutter.load(uris, BATCH, "r").cut(rows(X[:2], Y[:2])).missing] == ["difference"]
     (tmp_path / "template.fits").unlink()
     write(tmp_path / "template.fits", 1.0, BAND="g")
-    assert [one.kind for one in cutter.cut(uris, rows(X[:2], Y[:2])).missing] == ["difference", "template"]
+    assert [one.kind for one in cutter.load(uris, BATCH, "r").cut(rows(X[:2], Y[:2])).missing] == [
+        "difference",
+        "template",
+    ]

@@ -36,8 +36,6 @@ _HEADER: Final = cast(
         }
     ),
 )
-_DEFLATE: Final = b"deflate"
-_PLAIN: Final = (b"null", b"")
 
 
 class Packet(NamedTuple):
@@ -117,20 +115,9 @@ class PacketReader:
         begin = source.tell()
         header: Any = fastavro.schemaless_reader(source, _HEADER, None)
         layout = self._layout(header["meta"]["avro.schema"])
-        codec = header["meta"].get("avro.codec", b"")
-        if codec not in {*_PLAIN, _DEFLATE}:
-            # Their libraries are fastavro's to find.
-            source.seek(begin)
-            records: Any = fastavro.reader(source, layout.reader)
-            yield from (Packet(layout, record) for record in records)
-            return
-        while (count := _number(source)) is not None:
-            data = source.read(_size(source))
-            block = io.BytesIO(zlib.decompress(data, -zlib.MAX_WBITS) if codec == _DEFLATE else data)
-            for _ in range(count):
-                yield _read(block, layout)
-            if source.read(len(header["sync"])) != header["sync"]:
-                raise DecodeError("a block does not end where it should: the file is damaged", "undecodable")
+        source.seek(begin)
+        records: Any = fastavro.reader(source, layout.reader)
+        yield from (Packet(layout, record) for record in records)
 
     def _layout(self, schema: bytes) -> Layout:
         if schema not in self._layouts:
@@ -141,19 +128,3 @@ class PacketReader:
 def _read(datum: io.BytesIO, layout: Layout) -> Packet:
     record: Any = fastavro.schemaless_reader(datum, layout.writer, layout.reader)
     return Packet(layout, record)
-
-
-def _number(source: BinaryIO) -> int | None:
-    """Return how many records follow, `None` at the end of the file."""
-    first = source.read(1)
-    if not first:
-        return None
-    source.seek(-1, io.SEEK_CUR)
-    return _size(source)
-
-
-def _size(source: BinaryIO) -> int:
-    number: Any = fastavro.schemaless_reader(source, "long", None)
-    if number < 0:
-        raise DecodeError(f"a block of {number} is none: the file is damaged", "undecodable")
-    return int(number)
